@@ -1,0 +1,36 @@
+# `make demo` trains the first model, `make test` runs the tests; both create .venv and may be run again at any time.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint types format bench docs clean
+
+demo: $(VENV)/.ready
+	$(BIN)/aebuild train specs/vqvae.yaml
+
+test: $(VENV)/.ready lint types
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff check .
+
+types: $(VENV)/.ready
+	$(BIN)/mypy
+
+format: $(VENV)/.ready
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.ready
+	$(BIN)/python benchmarks/run.py
+
+docs: $(VENV)/.ready
+	$(BIN)/python docs/generate.py
+
+# pip keeps a torch that is already there; the pins are those the tests ran with.
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build *.egg-info

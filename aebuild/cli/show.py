@@ -1,0 +1,28 @@
+"""`aebuild show`."""
+
+from __future__ import annotations
+
+import rich_click as click
+
+from aebuild.cli.options import settings as with_settings
+from aebuild.cli.options import spec_file
+from aebuild.cli.output import report
+
+
+@click.command("show")
+@spec_file
+@with_settings
+def command(spec: str, settings: tuple[str, ...]) -> None:
+    """Print the canonical spec: block form as lists, the mirror as the layers it stands for.
+
+    Reading the printed spec gives the same model.
+    """
+    from aebuild.compile.canonical import text
+    from aebuild.compile.front import load
+    from aebuild.compile.planner import resolve_decoder
+
+    loaded = load(spec, settings)
+    loaded.require()
+    report(loaded.diagnostics)
+    assert loaded.spec is not None
+    click.echo(text(loaded.spec.but(decoder=resolve_decoder(loaded.spec))), nl=False)

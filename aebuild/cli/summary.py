@@ -1,0 +1,37 @@
+"""`aebuild summary`."""
+
+from __future__ import annotations
+
+import sys
+
+import rich_click as click
+
+from aebuild.cli.options import settings as with_settings
+from aebuild.cli.options import spec_file
+from aebuild.cli.output import columns, report
+
+
+@click.command("summary")
+@spec_file
+@with_settings
+@click.option("--format", "form", type=click.Choice(["people", "json"]), default="people", show_default=True,
+              help="A table, or the whole plan as JSON.")
+def command(spec: str, settings: tuple[str, ...], form: str) -> None:
+    """Show the model: each layer's type, parameters and cost, the code's size, the halves compared, memory."""
+    from aebuild.compile.front import load
+
+    loaded = load(spec, settings)
+    plan = loaded.require()
+    report(loaded.diagnostics)
+    if form == "json":
+        import json
+
+        click.echo(json.dumps(plan.to_json(), indent=1))
+        return
+    from rich.console import Console
+
+    from aebuild.results.summary import summary
+
+    console = Console(file=sys.stdout, width=columns(), highlight=False)
+    for part in summary(plan):
+        console.print(part)

@@ -1,0 +1,1 @@
+"""The compiler: Spec to Plan to Module."""

@@ -1,0 +1,172 @@
+"""Long trees to frozen parts; every mistake becomes a diagnostic at its place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from aebuild.compile.blame import Blame
+from aebuild.compile.block import expand_block
+from aebuild.compile.losses import shape_of_term
+from aebuild.compile.shape import Shape, fields
+from aebuild.compile.spec import Losses, Spec, StageSpec
+from aebuild.lang.diagnostics import Diagnostic
+from aebuild.lang.families import Layer
+from aebuild.lang.part import Origin, Part
+from aebuild.lang.source import Tree
+
+
+def bind(tree: Tree) -> tuple[Spec | None, list[Diagnostic]]:
+    """The spec of a long tree, or None and what is wrong with it."""
+    binder = _Binder()
+    spec = binder.record(tree, Spec, "")
+    return (spec if isinstance(spec, Spec) else None), binder.blame.found
+
+
+class _Binder:
+    def __init__(self) -> None:
+        self.blame = Blame()
+
+    def value(self, tree: Tree, shape: Shape, path: str) -> Any:
+        if shape.optional and (tree.value is None or tree.value == "none"):
+            return None
+        if shape.kind == "family":
+            return self.variant(tree, shape, path)
+        if shape.kind == "record":
+            assert shape.part is not None
+            return self.record(tree, shape.part, path)
+        if shape.kind in ("stage", "stage_or_family"):
+            return self.stage(tree, shape, path)
+        if shape.kind == "list":
+            return self.items(tree, shape, path)
+        if shape.kind == "dict":
+            return self.entries(tree, shape, path)
+        if shape.kind == "union":
+            return self.union(tree, shape, path)
+        return tree.plain()
+
+    def variant(self, tree: Tree, shape: Shape, path: str) -> Any:
+        """The member of a family that `type` names."""
+        if not isinstance(tree.value, dict):
+            return self.blame.kind(tree, f"a {shape.part.family}", path, shape)  # type: ignore[union-attr]
+        chosen = tree.value.get("type")
+        if chosen is None:
+            if shape.default is None:
+                return self.blame.no_type(tree, shape, path)
+            return self.record(tree, shape.default, path)
+        cls = shape.variants.get(chosen.value) if isinstance(chosen.value, str) else None
+        if cls is None:
+            return self.blame.unknown_variant(chosen, shape, path)
+        return self.record(tree, cls, path)
+
+    def record(self, tree: Tree, cls: type[Part], path: str) -> Any:
+        """A part from a mapping; children first, then the part's own rules."""
+        if not isinstance(tree.value, dict):
+            return self.blame.kind(tree, "a mapping of keys", path, Shape("record", cls))
+        if cls is Losses:
+            return self.losses(tree, path)
+        known = fields(cls)
+        values: dict[str, Any] = {}
+        for key, child in tree.value.items():
+            below = f"{path}.{key}" if path else key
+            if key == "type":
+                if cls.variant_name() is None:
+                    self.blame.unknown_key(child, key, cls, below)
+            elif key not in known:
+                self.blame.unknown_key(child, key, cls, below)
+            else:
+                values[key] = self.value(child, known[key][1], below)
+        missing = [key for key, (name, _) in known.items() if key not in values and cls.model_fields[name].is_required()]
+        for key in missing:
+            self.blame.missing(tree, key, cls, path)
+        if missing or any(value is Blame.BAD for value in values.values()):
+            self.check_alone(cls, values, tree, path)
+            return Blame.BAD
+        return self.make(cls, values, tree, path)
+
+    def make(self, cls: type[Part], values: dict[str, Any], tree: Tree, path: str) -> Any:
+        """The validated part, remembering where it was written."""
+        try:
+            part = cls.model_validate(_tuples(cls, values))
+        except ValidationError as error:
+            self.blame.invalid(error, tree, cls, path)
+            return Blame.BAD
+        return part.placed(origin_of(tree, cls))
+
+    def check_alone(self, cls: type[Part], values: dict[str, Any], tree: Tree, path: str) -> None:
+        """Validates what could be read although the part is incomplete, so that one run reports everything."""
+        usable = {key: value for key, value in values.items() if value is not Blame.BAD}
+        try:
+            cls.model_validate(_tuples(cls, usable))
+        except ValidationError as error:
+            self.blame.invalid(error, tree, cls, path, only=set(usable))
+
+    def losses(self, tree: Tree, path: str) -> Any:
+        assert isinstance(tree.value, dict)
+        terms: dict[str, Any] = {}
+        values: dict[str, Any] = {"terms": terms}
+        for key, child in tree.value.items():
+            bound = self.value(child, shape_of_term(key), f"{path}.{key}")
+            if key == "reconstruction":
+                values[key] = bound
+            else:
+                terms[key] = bound
+        if any(value is Blame.BAD for value in (*values.values(), *terms.values())):
+            return Blame.BAD
+        return self.make(Losses, values, tree, path)
+
+    def items(self, tree: Tree, shape: Shape, path: str) -> Any:
+        inner = shape.inner
+        assert inner is not None
+        if isinstance(tree.value, dict) and inner.part is Layer:
+            stage = self.stage(tree, Shape("stage", StageSpec), path)
+            return stage.steps if isinstance(stage, StageSpec) else Blame.BAD
+        if not isinstance(tree.value, tuple):
+            return self.blame.kind(tree, "a list", path, shape)
+        bound = [self.value(child, inner, f"{path}.{i}") for i, child in enumerate(tree.value)]
+        return Blame.BAD if any(value is Blame.BAD for value in bound) else bound
+
+    def entries(self, tree: Tree, shape: Shape, path: str) -> Any:
+        inner = shape.inner
+        assert inner is not None
+        if not isinstance(tree.value, dict):
+            return self.blame.kind(tree, "a mapping of names", path, shape)
+        bound = {key: self.value(child, inner, f"{path}.{key}") for key, child in tree.value.items()}
+        return Blame.BAD if any(value is Blame.BAD for value in bound.values()) else bound
+
+    def union(self, tree: Tree, shape: Shape, path: str) -> Any:
+        """A mapping is the record among the alternatives, a list the list; anything else is a plain value."""
+        for other in shape.others:
+            if isinstance(tree.value, dict) and other.kind == "record" or isinstance(tree.value, tuple) and other.kind == "list":
+                return self.value(tree, other, path)
+        return tree.plain()
+
+    def stage(self, tree: Tree, shape: Shape, path: str) -> Any:
+        """A stage: a mapping of `steps`, a block, or a recipe."""
+        if not isinstance(tree.value, dict):
+            return self.blame.kind(tree, "a list of layers or a block like {layer: conv, width: 64}", path, shape)
+        if "type" in tree.value and shape.kind == "stage_or_family":
+            return self.variant(tree, Shape("family", shape.part), path)
+        if "layer" in tree.value:
+            expanded = expand_block(tree, path, self.blame)
+            return self.record(expanded, StageSpec, path) if expanded else Blame.BAD
+        if "steps" not in tree.value:
+            return self.blame.no_layer(tree, path)
+        return self.record(tree, StageSpec, path)
+
+
+def _tuples(cls: type[Part], values: dict[str, Any]) -> dict[str, Any]:
+    """Plain lists as tuples where the field is a tuple; YAML has only lists."""
+    known = fields(cls)
+    return {key: tuple(value) if isinstance(value, list) and "tuple" in str(cls.model_fields[known[key][0]].annotation) else value
+            for key, value in values.items()}
+
+
+def origin_of(tree: Tree, cls: type[Part]) -> Origin:
+    """Where the part and each of its fields were written."""
+    assert isinstance(tree.value, dict)
+    names = {key: name for key, (name, _) in fields(cls).items()}
+    return Origin(tree.span, {names.get(key, key): child.span for key, child in tree.value.items()})
+
+

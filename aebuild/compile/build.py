@@ -1,0 +1,71 @@
+"""Plan to module: plain nn.Modules whose state_dict keys are the plan's paths."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from aebuild.compile.plan import Plan
+from aebuild.lang.families import Activation, Buildable, Penalty
+from aebuild.lang.node import Node
+from aebuild.modules.autoencoder import Autoencoder, Head
+from aebuild.modules.randomness import derive
+from aebuild.modules.stage import Stage
+
+
+def build(plan: Plan, seed: int | None = None) -> Autoencoder:
+    """The model with freshly drawn weights; each node's depend on the seed and its own path alone."""
+    seed = plan.spec.train.seed if seed is None else seed
+    losses = plan.spec.losses
+    penalties = {name: config.build_penalty(plan.latent.code) for name, config in losses.terms.items() if isinstance(config, Penalty)}
+    heads = {head.name: Head(build_node(head.node, seed), head.source) for head in plan.heads}
+    taps = {source.rsplit(".", 1)[1]: key for source, key in plan.taps.items()}
+    encoder = build_node(plan.encoder, seed)
+    assert isinstance(encoder, Stage)
+    encoder.taps = taps
+    decoder = build_node(plan.decoder, seed)
+    assert isinstance(decoder, Stage)
+    return Autoencoder(encoder, build_node(plan.latent.node, seed), decoder,
+                       losses.reconstruction.build_likelihood(plan.target, plan.bounds), heads, penalties,
+                       [(part.build_corruption(), part.when == "always") for part in plan.spec.corrupt], plan.refusals)
+
+
+def build_node(node: Node, seed: int) -> nn.Module:
+    """The module of a node and everything below it."""
+    children = {child.name: build_node(child, seed) for child in node.children}
+    part = node.part
+    assert isinstance(part, Buildable)
+    if node.sequential or (node.children and type(part).build is Buildable.build):
+        return Stage(children)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(seed, node.path))
+        module = part.build(node, children)
+        if node.init is not None:
+            initialise(module, node)
+    return module
+
+
+@torch.no_grad()
+def initialise(module: nn.Module, node: Node) -> None:
+    """Draws `weight` to suit the nonlinearity behind it and clears `bias`.
+
+    Rectifiers: normal with variance gain²/fan_in (He et al., 2015). Others: uniform with variance 2·gain²/(fan_in + fan_out)
+    (Glorot and Bengio, 2010). A transposed convolution's fan-in counts the taps that meet at one place.
+    """
+    weight = module.weight
+    assert isinstance(weight, torch.Tensor) and node.init is not None
+    taps = math.prod(weight.shape[2:])
+    fan_in, fan_out = weight.shape[1] * taps, weight.shape[0] * taps / node.args.get("groups", 1)
+    if node.kind == "conv_transpose":
+        fan_in, fan_out = weight.shape[0] * taps / node.args["groups"] / math.prod(node.args["stride"]), weight.shape[1] * taps
+    activation = getattr(node.part, "activation", None)
+    slope = activation.slope if isinstance(activation, Activation) else 0.0
+    gain = nn.init.calculate_gain(node.init, slope) if node.init == "leaky_relu" else nn.init.calculate_gain(node.init)
+    if node.init in ("relu", "leaky_relu"):
+        weight.normal_(0, gain / math.sqrt(fan_in))
+    else:
+        weight.uniform_(-1, 1).mul_(gain * math.sqrt(6 / (fan_in + fan_out)))
+    if isinstance(getattr(module, "bias", None), torch.Tensor):
+        module.bias.zero_()  # type: ignore[union-attr,operator]

@@ -1,0 +1,105 @@
+"""Planning a list of layers: one after another, with adapters where types differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Seq
+from dataclasses import replace
+
+from aebuild.lang.diagnostics import Diagnostic, Rule
+from aebuild.lang.families import Adapter, Layer
+from aebuild.lang.node import Node, Refusal, Site, Stage
+from aebuild.lang.values import Value, Vector
+
+NO_ADAPTER = Rule("AE303", "types that do not fit together", """\
+A layer needs another kind of value than the one before it gives, and no standard adapter leads from one to the other.
+
+```yaml
+encoder: [conv: 32, lstm: 64, conv: {width: 32, kernel: 3}]    # an image, then its sequence of places, then an image of unknown size
+```
+```yaml
+encoder: [conv: 32, lstm: {width: 64, returns: last}]
+```
+""")
+
+UNKNOWN_ADAPTER = Rule("AE304", "no such adapter here", """\
+`adapter` on a stage replaces the standard adapter that the compiler would insert. It must name one that can do the job at a place where
+the stage needs one; otherwise it would do nothing.
+
+```yaml
+encoder: {layer: conv, width: 32, adapter: repeat}      # nothing to repeat: the image goes straight into the convolution
+```
+```yaml
+latent: {type: continuous, dim: 16}
+decoder: {layer: conv, width: 32, adapter: repeat}      # the code is repeated over all places
+```
+""")
+
+
+def site_for(path: str, stage: Stage, final: bool = True) -> Site:
+    """A site with the compiler's services."""
+    return Site(path, stage, final, chain, adapt)
+
+
+def chain(steps: Seq[Layer], value: Value, site: Site) -> tuple[tuple[Node, ...], Value]:
+    """Nodes of the steps at `site.path`.0, .1, …, adapters between them, and the type at the end."""
+    nodes: list[Node] = []
+    for i, step in enumerate(steps):
+        planned, value = plan_step(step, value, site.at(str(i), final=site.final and i == len(steps) - 1))
+        nodes += planned
+    return tuple(nodes), value
+
+
+def plan_step(step: Layer, value: Value, here: Site) -> tuple[list[Node], Value]:
+    """The step at its site, behind the adapters it needs, which stand beside it as `<index>_<adapter>`."""
+    adapters, value = _adapted(value, step.kinds(value, here), here, step, f"{here.path}_")
+    node = step.plan(value, here)
+    _keep_tap(here.path, node.output, here.stage)
+    return [*adapters, node], node.output
+
+
+def _keep_tap(path: str, value: Value, stage: Stage) -> None:
+    if not stage.up and path.count(".") == 1:
+        stage.taps[path] = value
+
+
+def adapt(value: Value, kinds: tuple[str, ...], site: Site, layer: Layer | None) -> tuple[tuple[Node, ...], Value]:
+    """Adapter nodes below `site.path` that make the value one of these kinds."""
+    return _adapted(value, kinds, site, layer, f"{site.path}.")
+
+
+def _adapted(value: Value, kinds: tuple[str, ...], site: Site, layer: Layer | None, base: str) -> tuple[tuple[Node, ...], Value]:
+    if value.kind in kinds:
+        return (), value
+    stage = site.stage
+    if isinstance(value, Vector) and stage.seeds:
+        stage.size = stage.seeds.popleft()
+    for kind in kinds:
+        adapter = _choose(value, kind, site)
+        if adapter is not None:
+            node = adapter.plan(value, kind, replace(site, path=f"{base}{adapter.variant_name()}"), layer).marked_inserted()
+            return (node,), node.output
+    name = layer.variant_name() if layer is not None else "the latent"
+    raise Refusal(Diagnostic(NO_ADAPTER, f"{name} wants a {' or '.join(kinds)} but gets {value}, and nothing leads from one to the other",
+                             layer.place() if layer is not None else None, _way_out(value, kinds), site.path))
+
+
+def _choose(value: Value, kind: str, site: Site) -> Adapter | None:
+    wanted = site.stage.adapter
+    if wanted is not None:
+        adapter = Adapter.variants[wanted]()
+        assert isinstance(adapter, Adapter)
+        if adapter.fits(value, kind, site):
+            site.stage.adapted = True
+            return adapter
+    for cls in Adapter.variants.values():
+        adapter = cls()
+        assert isinstance(adapter, Adapter)
+        if kind in adapter.standard and adapter.fits(value, kind, site):
+            return adapter
+    return None
+
+
+def _way_out(value: Value, kinds: tuple[str, ...]) -> str | None:
+    if isinstance(value, Vector):
+        return "put an `unflatten` step before it"
+    return "put a `flatten` step before it" if "vector" not in kinds else None

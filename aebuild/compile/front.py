@@ -1,0 +1,210 @@
+"""The front half: files and settings to a spec, with everything that is wrong in one go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Seq
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from aebuild.compile.bind import bind
+from aebuild.compile.lengthen import lengthen
+from aebuild.compile.merge import apply_set, merge
+from aebuild.compile.lints import allowed, lint
+from aebuild.compile.memory import check_size
+from aebuild.compile.plan import Plan
+from aebuild.compile.planner import plan
+from aebuild.compile.spec import Spec
+from aebuild.data.detect import detect
+from aebuild.lang.dataset import DataInfo, Where
+from aebuild.lang.diagnostics import DataError, Diagnostic, Rule, SpecError, UsageError
+from aebuild.lang.source import Tree, read
+from aebuild.parts import discover
+
+NO_FILE = Rule("AE111", "no such spec file", """\
+The spec file does not exist, or cannot be read.
+
+```
+aebuild validate specs/vea.yaml
+```
+```
+aebuild validate specs/vae.yaml
+```
+""")
+
+CYCLE = Rule("AE112", "files that extend each other in a circle", """\
+`extends` names another file whose values this one changes. A file cannot extend itself, directly or through others.
+
+```yaml
+extends: self.yaml      # in self.yaml
+```
+```yaml
+extends: base.yaml
+```
+""")
+
+BAD_EXTENDS = Rule("AE113", "extends names no file", """\
+`extends` takes one file name, relative to the file it stands in.
+
+```yaml
+extends: [base.yaml, other.yaml]
+```
+```yaml
+extends: base.yaml
+```
+""")
+
+NOT_A_SPEC = Rule("AE114", "not a spec", """\
+A spec is a mapping of keys; `encoder` and `latent` are always needed.
+
+```yaml
+- encoder
+```
+```yaml
+encoder: {layer: linear, width: 256}
+latent: {type: continuous, dim: 32}
+```
+""")
+
+
+@dataclass
+class Loaded:
+    """What became of a spec file: as much as could be made, and every finding."""
+
+    file: str
+    spec: Spec | None = None
+    info: DataInfo | None = None
+    plan: Plan | None = None
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    error: type[SpecError] | type[DataError] | type[UsageError] = SpecError
+
+    @property
+    def errors(self) -> list[Diagnostic]:
+        """The findings that keep it from being built."""
+        return [finding for finding in self.diagnostics if finding.is_error]
+
+    def require(self) -> Plan:
+        """The plan, or the matching error with all findings."""
+        if self.plan is None or self.errors:
+            raise self.error(*self.diagnostics)
+        return self.plan
+
+
+def load(path: str | Path, settings: Seq[str] = (), *, text: str | bytes | None = None) -> Loaded:
+    """Reads, merges, binds and plans a spec; `text` stands for the file's contents where given."""
+    discover()
+    file = Path(path)
+    loaded = Loaded(str(path))
+    tree = _read(file, loaded, text)
+    if tree is not None:
+        tree = _settle(tree, file, settings, loaded)
+    if tree is not None:
+        loaded.spec, found = bind(tree)
+        loaded.diagnostics += found
+    if loaded.spec is not None and not loaded.errors:
+        _plan(loaded, file.parent)
+    return loaded
+
+
+def _read(file: Path, loaded: Loaded, text: str | bytes | None) -> Tree | None:
+    if text is None:
+        try:
+            text = file.read_bytes() if file.stat().st_size <= 2 ** 20 else file.open("rb").read(2 ** 20)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            loaded.diagnostics.append(Diagnostic(NO_FILE, f"{file}: {reason}", None, _similar_file(file)))
+            loaded.error = UsageError
+            return None
+    tree, found = read(text, str(file))
+    loaded.diagnostics += found
+    if tree is not None and not isinstance(tree.value, dict):
+        loaded.diagnostics.append(Diagnostic(NOT_A_SPEC, "a spec is a mapping of keys", tree.span, "encoder: {layer: linear, width: 256}"))
+        return None
+    return None if any(finding.is_error for finding in found) else tree
+
+
+def _similar_file(file: Path) -> str | None:
+    from aebuild.lang.suggest import closest
+
+    try:
+        best = closest(file.name, [other.name for other in file.parent.iterdir() if other.suffix in (".yaml", ".yml")])
+    except OSError:
+        return None
+    return str(file.with_name(best)) if best else None
+
+
+def _settle(tree: Tree, file: Path, settings: Seq[str], loaded: Loaded) -> Tree | None:
+    """The long tree of the file over what it extends, with the settings applied."""
+    whole = _extended(tree, file, loaded, [file.resolve()])
+    if whole is None:
+        return None
+    for setting in settings:
+        whole, found = apply_set(whole, setting)
+        loaded.diagnostics += found
+    if loaded.errors:
+        return None
+    return _long(whole, file.parent, loaded)
+
+
+def _long(tree: Tree, base: Path, loaded: Loaded) -> Tree | None:
+    def named(path: Tree) -> str:
+        if not isinstance(path.value, str):
+            return ""
+        return detect(path.value, base)
+
+    try:
+        return lengthen(tree, named)
+    except DataError as error:
+        data = tree.value.get("data") if isinstance(tree.value, dict) else None
+        loaded.diagnostics += [Diagnostic(d.rule, d.message, d.span or (data.span if data else None), d.fix, "data") for d in error.diagnostics]
+        loaded.error = DataError
+        return None
+
+
+def _extended(tree: Tree, file: Path, loaded: Loaded, chain: list[Path]) -> Tree | None:
+    long = _long(tree, file.parent, loaded)
+    if long is None:
+        return None
+    assert isinstance(long.value, dict)
+    parent = long.value.get("extends")
+    if parent is None:
+        return long
+    own = Tree({key: child for key, child in long.value.items() if key != "extends"}, long.span, long.key)
+    if not isinstance(parent.value, str) or not parent.value:
+        loaded.diagnostics.append(Diagnostic(BAD_EXTENDS, "extends takes one file name", parent.span, "extends: base.yaml", "extends"))
+        return None
+    other = file.parent / parent.value
+    if other.resolve() in chain:
+        circle = " → ".join(path.name for path in (*chain, other))
+        loaded.diagnostics.append(Diagnostic(CYCLE, f"these files extend each other in a circle: {circle}", parent.span,
+                                             "remove extends from one of them", "extends"))
+        return None
+    try:
+        text = other.read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        loaded.diagnostics.append(Diagnostic(NO_FILE, f"{other}: {reason}", parent.span, _similar_file(other), "extends"))
+        return None
+    base = _read(other, loaded, text)
+    if base is not None:
+        base = _extended(base, other, loaded, [*chain, other.resolve()])
+    return merge(base, own) if base is not None else None
+
+
+def _plan(loaded: Loaded, base: Path) -> None:
+    spec = loaded.spec
+    assert spec is not None
+    where = Where(base)
+    try:
+        loaded.info = spec.data.probe(where)
+        if spec.heads and loaded.info.labelled and loaded.info.classes is None:
+            loaded.info = replace(loaded.info, classes=spec.data.count_classes(where))
+    except DataError as error:
+        loaded.diagnostics += error.diagnostics
+        loaded.error = DataError
+        return
+    planned = plan(spec, loaded.info)
+    loaded.diagnostics += planned.diagnostics
+    loaded.plan = planned.plan
+    if planned.plan is not None:
+        loaded.diagnostics += check_size(planned.plan) + lint(planned.plan, loaded.info)
+    loaded.diagnostics = allowed(spec, loaded.diagnostics)

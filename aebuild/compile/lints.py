@@ -1,0 +1,273 @@
+"""Warnings from the field's knowledge: what builds but will disappoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from aebuild.compile.plan import Plan
+from aebuild.compile.spec import Spec
+from aebuild.lang.dataset import DataInfo
+from aebuild.lang.diagnostics import Diagnostic, Rule
+from aebuild.lang.node import Node
+from aebuild.lang.schedule import numbers
+from aebuild.lang.suggest import closest
+from aebuild.lang.values import elements
+
+Finding = tuple[Rule, str, object, str | None]
+
+
+def _warning(code: str, title: str, story: str) -> Rule:
+    return Rule(code, title, story, "warning")
+
+
+WIDTH_IS_DIM = _warning("AE201", "the last hidden width equals the code", """\
+A stage lists hidden layers only; the latent adds its own projection to the code. A last hidden layer as wide as the code is often a code
+written twice: a layer with norm and activation, then another linear map of the same size.
+
+```yaml
+encoder: {layer: linear, width: [256, 32]}
+latent: {type: continuous, dim: 32}
+```
+```yaml
+encoder: {layer: linear, width: [256]}
+latent: {type: continuous, dim: 32}
+```
+""")
+
+WIDE_CODE = _warning("AE202", "the code is as large as the data", """\
+A deterministic autoencoder whose code has at least as many numbers as the data can copy its input and learn nothing. A smaller code, a
+corruption or a sparsity penalty forces it to find structure.
+
+```yaml
+data: wine                                  # 13 numbers
+latent: {type: continuous, dim: 32}
+```
+```yaml
+latent: {type: continuous, dim: 4}
+```
+""")
+
+BATCH_NORM_KL = _warning("AE203", "batch normalisation beside a KL term", """\
+Batch normalisation makes a sample's posterior depend on the rest of its batch, and the noise of the batch statistics adds to the noise of
+the posterior: the KL term then measures something else in training than in evaluation. Layer or group normalisation does not mix samples.
+
+```yaml
+encoder: {layer: linear, width: 256, norm: batch}
+latent: {type: gaussian, dim: 16}
+```
+```yaml
+encoder: {layer: linear, width: 256, norm: layer}
+latent: {type: gaussian, dim: 16}
+```
+""")
+
+COLLAPSE = _warning("AE204", "a decoder that may ignore the code", """\
+A decoder that sees the previous true values can predict the next one without the code. With a KL term at full weight from the start, ignoring
+the code is the easiest way to lower the loss: the posterior collapses to the prior (Bowman et al., 2015). Raise the weight slowly, or
+allow some free bits.
+
+```yaml
+latent: {type: gaussian, dim: 16}
+decoder: [lstm: {width: 128, feed: previous, teacher_forcing: 1.0}]
+```
+```yaml
+losses: {kl: {weight: {from: 0, to: 1, over: 10 epochs}}}
+```
+""")
+
+MANY_CODES = _warning("AE205", "more codes than samples to learn them", """\
+Every entry of a codebook needs samples that choose it. With more entries than code positions in the training data most can never be
+learnt and stay dead.
+
+```yaml
+data: wine                                     # 178 rows
+latent: {type: codebook, codes: 4096, dim: 8, per: sample}
+```
+```yaml
+latent: {type: codebook, codes: 32, dim: 8, per: sample}
+```
+""")
+
+LONG_RECURRENCE = _warning("AE206", "a recurrent layer over a very long sequence", """\
+A recurrent layer works one step after the other: over thousands of steps it is slow, and gradients vanish on the way. A strided convolution in
+front shortens the sequence.
+
+```yaml
+encoder: [lstm: 64]                              # over 8,000 samples of sound
+```
+```yaml
+encoder: [conv: {width: 32, kernel: 9, stride: 8}, conv: {width: 64, kernel: 9, stride: 8}, lstm: 64]
+```
+""")
+
+HOLES = _warning("AE207", "a stride larger than its kernel", """\
+A window that moves further than its own size leaves places out: an encoder never sees them, a transposed convolution in a decoder never
+writes them (they get the bias alone).
+
+```yaml
+encoder: [conv: {width: 32, kernel: 2, stride: 3}]
+```
+```yaml
+encoder: [conv: {width: 32, kernel: 3, stride: 3}]
+```
+""")
+
+UNSCALED = _warning("AE208", "data far from unit scale", """\
+Networks are initialised for inputs of about unit size. Raw values in the hundreds make the first steps explode or saturate.
+
+```yaml
+data: {type: mnist, scale: none}                # 0 … 255
+```
+```yaml
+data: {type: mnist, scale: unit}
+```
+""")
+
+DEAD_WEIGHT = _warning("AE209", "a term of weight zero", """\
+A term of weight zero is computed and logged but trains nothing.
+
+```yaml
+losses: {kl: 0}
+```
+```yaml
+latent: {type: continuous, dim: 16}            # if no KL is wanted
+```
+""")
+
+BATCH_TOO_LARGE = _warning("AE210", "a batch larger than the training data", """\
+With a batch larger than the training split each epoch is a single step, and most of the batch size says nothing.
+
+```yaml
+data: wine
+train: {batch_size: 1024}
+```
+```yaml
+train: {batch_size: 32}
+```
+""")
+
+ALLOWED_FOR_NOTHING = _warning("AE211", "an allowed warning that does not occur", """\
+`allow` silences a warning and gives the reason. One that silences nothing is left over from an earlier design, or misspelt.
+
+```yaml
+allow: {AE203: batches are large}               # but there is no batch normalisation any more
+```
+```yaml
+allow: {}
+```
+""")
+
+VARIANCE = _warning("AE212", "predicted variance without a floor", """\
+A decoder that predicts its own variance can drive it towards zero wherever the data are constant, such as the black border of digits;
+the likelihood then grows without bound and training becomes unstable. A single learned variance is robust.
+
+```yaml
+data: mnist
+losses: {reconstruction: {type: gaussian, variance: predicted}}
+```
+```yaml
+losses: {reconstruction: {type: gaussian, variance: learned}}
+```
+""")
+
+
+def lint(plan: Plan, info: DataInfo) -> list[Diagnostic]:
+    """Every warning about this plan."""
+    return [Diagnostic(rule, message, place.place() if hasattr(place, "place") else place, fix)  # type: ignore[arg-type]
+            for check in _CHECKS for rule, message, place, fix in check(plan, info)]
+
+
+def _about_code(plan: Plan, info: DataInfo) -> Iterator[Finding]:
+    spec = plan.spec
+    last = spec.encoder.steps[-1] if spec.encoder.steps else None
+    if last is not None and getattr(last, "width", None) == spec.latent.dim and last.variant_name() == "linear":
+        yield (WIDTH_IS_DIM, f"the encoder's last hidden width is {spec.latent.dim}, the same as the code's dim", last,
+               "leave the last layer out: the latent projects to the code itself")
+    regular = spec.corrupt or any(name in spec.losses.terms for name in ("sparsity", "contrastive"))
+    if spec.latent.variant_name() == "continuous" and plan.latent.values >= elements(plan.target) and not regular:
+        yield (WIDE_CODE, f"the code has {plan.latent.values:,} numbers, the data {elements(plan.target):,}", spec.latent,
+               f"dim: {max(1, spec.latent.dim * elements(plan.target) // plan.latent.values // 4)}")
+    codes, train = getattr(spec.latent, "codes", None), info.counts.get("train")
+    if codes is not None and train is not None:
+        positions = train * max(1, round(plan.latent.bits / max(1e-9, _log2(codes))))
+        if codes > positions:
+            yield MANY_CODES, f"{codes:,} codes but only {positions:,} code positions in the training data", spec.latent, f"codes: {max(2, positions // 10)}"
+
+
+def _log2(number: int) -> float:
+    from math import log2
+
+    return log2(number) if number > 1 else 1.0
+
+
+def _about_nodes(plan: Plan, info: DataInfo) -> Iterator[Finding]:
+    has_kl = any(term.name == "kl" and max(map(abs, numbers(term.config.weight))) > 0 for term in plan.terms)
+    seen: set[int] = set()
+    for node in (*plan.encoder.walk(), *plan.decoder.walk()):
+        if node.children or id(node.part) in seen and node.kind not in ("conv", "conv_transpose"):
+            continue
+        seen.add(id(node.part))
+        yield from _about_node(node, has_kl)
+
+
+def _about_node(node: Node, has_kl: bool) -> Iterator[Finding]:
+    if node.kind == "batch_norm" and has_kl:
+        yield BATCH_NORM_KL, f"batch normalisation at {node.path}, and the loss has a KL term", node.part, "norm: layer"
+    length = node.input.places[0] if node.input.kind == "sequence" else 0
+    if node.kind in ("rnn", "lstm", "gru") and length > 2000:
+        yield LONG_RECURRENCE, f"{node.path} steps through {length:,} positions one by one", node.part, "a strided conv in front"
+    if node.kind in ("conv", "conv_transpose"):
+        for kernel, stride, dilation in zip(node.args["kernel"], node.args["stride"], node.args["dilation"], strict=True):
+            if stride > dilation * (kernel - 1) + 1:
+                yield HOLES, f"{node.path} moves by {stride} with a window of {dilation * (kernel - 1) + 1}", node.part, f"kernel: {stride}"
+                return
+
+
+def _about_training(plan: Plan, info: DataInfo) -> Iterator[Finding]:
+    spec, bounds = plan.spec, info.range
+    kl = next((term for term in plan.terms if term.name == "kl"), None)
+    forced = any(getattr(step, "feed", None) == "previous" for step in getattr(spec.decoder, "steps", []))
+    if kl is not None and forced and kl.config.weight == 1 and not getattr(kl.config, "free_bits", 0):
+        yield (COLLAPSE, "the decoder sees previous values and the KL term has full weight from the start", spec.decoder,
+               "kl: {weight: {from: 0, to: 1, over: 10 epochs}}")
+    if bounds.high is not None and bounds.low is not None and max(abs(bounds.high), abs(bounds.low)) > 20 and not bounds.integer:
+        yield UNSCALED, f"the data are {bounds}", spec.data, "scale: unit"
+    for term in plan.terms:
+        if not any(numbers(term.config.weight)):
+            yield DEAD_WEIGHT, f"{term.name} has weight 0", spec.losses.place(term.name), f"remove {term.name}"
+    train = info.counts.get("train")
+    for phase in plan.phases[:1]:
+        if train is not None and phase.batch_size > train:
+            yield BATCH_TOO_LARGE, f"batches of {phase.batch_size} but {train} training samples", spec.train.place("batch_size"), f"batch_size: {max(1, train // 10)}"
+    if getattr(spec.losses.reconstruction, "variance", None) == "predicted" and bounds.low is not None:
+        yield VARIANCE, "the variance is predicted, and the data are bounded", spec.losses.reconstruction, "variance: learned"
+
+
+_CHECKS: tuple[Callable[[Plan, DataInfo], Iterator[Finding]], ...] = (_about_code, _about_nodes, _about_training)
+
+UNKNOWN_CODE = Rule("AE318", "no such warning to allow", """\
+`allow` takes the codes of warnings. Errors cannot be allowed: the model could not be built.
+
+```yaml
+allow: {AE999: never mind}
+```
+```yaml
+allow: {AE203: batches of 1,024 make the statistics steady}
+```
+""")
+
+
+def allowed(spec: Spec, found: list[Diagnostic]) -> list[Diagnostic]:
+    """The findings without the allowed warnings, and with complaints about wrong or needless entries of `allow`."""
+    kept = [finding for finding in found if finding.is_error or finding.code not in spec.allow]
+    for code in spec.allow:
+        rule = Rule.catalogue.get(code)
+        if rule is None or rule.severity == "error":
+            warnings = [known for known, other in Rule.catalogue.items() if other.severity == "warning"]
+            best = closest(code, warnings)
+            what = "is an error, and errors cannot be allowed" if rule else "is not a diagnostic"
+            kept.append(Diagnostic(UNKNOWN_CODE, f"{code} {what}", spec.place("allow"), best, f"allow.{code}"))
+        elif not any(finding.code == code for finding in found):
+            kept.append(Diagnostic(ALLOWED_FOR_NOTHING, f"{code} does not occur in this spec", spec.place("allow"), f"remove {code}",
+                                   f"allow.{code}"))
+    return kept

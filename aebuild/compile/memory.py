@@ -1,0 +1,57 @@
+"""What training takes in memory, in integers before anything is allocated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aebuild.compile.plan import Plan
+from aebuild.lang.diagnostics import Diagnostic, Rule
+from aebuild.lang.values import elements
+
+FLOAT = 4
+MOST = 2 ** 40
+
+ABSURD = Rule("AE319", "a model of absurd size", """\
+The sizes are computed before anything is allocated. A model that needs a terabyte or more is a slip of the hand, often one zero too many.
+
+```yaml
+encoder: {layer: linear, width: 100000000}
+```
+```yaml
+encoder: {layer: linear, width: 1000}
+```
+""")
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes of training: weights, their gradients, the optimiser's state, and what backward keeps of a batch."""
+
+    parameters: int
+    gradients: int
+    optimizer: int
+    activations: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.parameters + self.gradients + self.optimizer + self.activations
+
+
+def memory_of(plan: Plan) -> Memory:
+    """Memory at the spec's batch size; activations count each leaf's output once."""
+    parameters = plan.params * FLOAT
+    batch = max(phase.batch_size for phase in plan.phases)
+    kept = sum(elements(node.output) for node in plan.nodes() if not node.children) + elements(plan.input) + elements(plan.target)
+    return Memory(parameters, parameters, parameters * plan.phases[0].players[0].optimizer.slots, kept * batch * FLOAT)
+
+
+def check_size(plan: Plan) -> list[Diagnostic]:
+    """An error naming the biggest node if training would need a terabyte."""
+    memory = memory_of(plan)
+    if memory.total < MOST:
+        return []
+    biggest = max((node for node in plan.nodes() if not node.children), key=lambda node: node.own_params * 4 + elements(node.output))
+    return [Diagnostic(ABSURD, f"training would need about {memory.total / 2 ** 40:,.1f} TiB; the biggest node is {biggest.path} with "
+                       f"{biggest.own_params:,} parameters and {elements(biggest.output):,} output values a sample", biggest.part.place("width"),
+                       "a smaller width", biggest.path)]

@@ -1,0 +1,103 @@
+"""The output layer: from the decoder's last hidden value to the likelihood's parameters."""
+
+from __future__ import annotations
+
+from math import prod
+
+from aebuild.lang.diagnostics import Diagnostic, Rule
+from aebuild.lang.families import Layer, OutputPlan
+from aebuild.lang.node import Node, Refusal, Site
+from aebuild.lang.values import Grid, Sequence, Value, Vector
+
+MISMATCH = Rule("AE310", "the decoder does not end at the data's size", """\
+The output layer makes the channels of the data at each place; the places themselves must already be those of the data.
+
+```yaml
+data: ecg5000                                            # 140 steps
+encoder: [conv: {width: 16, stride: 2}]                  # 70 places
+latent: {type: continuous, dim: 4, per: position}
+decoder: [lstm: 32]                                      # 70 steps, but the data have 140
+```
+```yaml
+decoder: [conv: {width: 16, stride: 2}]
+```
+""")
+
+SHAPED = Rule("AE311", "an output window where there is no grid", """\
+`output` gives the output layer a window over a grid. A decoder that ends in a vector or a sequence has none.
+
+```yaml
+decoder: [linear: 256, output: {kernel: 3}]
+```
+```yaml
+decoder: [linear: 256]
+```
+""")
+
+
+def plan_output(value: Value, target: Value, output: OutputPlan, shape: Layer, site: Site) -> Node:
+    """The node `output`: a linear map, a convolution, or a linear map at each position, with bias."""
+    here = site.at("output")
+    wanted = target.with_features(target.features * output.channels)
+    shaped = shape._origin.span is not None
+    if isinstance(target, Vector):
+        nodes = _to_vector(value, target.size * output.channels, here)
+    elif isinstance(value, Vector):
+        nodes = _unfold(value, wanted, here)
+    elif isinstance(target, Sequence) and isinstance(value, Sequence):
+        nodes = _positionwise(value, wanted, here)
+    else:
+        return _by_convolution(value, target, wanted, shape, here)
+    if shaped:
+        raise Refusal(Diagnostic(SHAPED, f"the decoder ends in {value}, which has no grid for a window", shape.place(), "remove output",
+                                 here.path))
+    return Node(here.path, "output", value, wanted, Layer(), sequential=True, children=tuple(nodes))
+
+
+def _linear(value: Value, width: int, path: str, out: Value, repeats: int = 1) -> Node:
+    part = Layer.variants["linear"](width=width, activation=None)
+    weights: dict[str, tuple[int, ...]] = {"weight": (width, value.features), "bias": (width,)}
+    return Node(path, "linear", value, out, part, {"bias": True}, weights, macs=repeats * width * value.features, init="linear", window=None)
+
+
+def _to_vector(value: Value, width: int, here: Site) -> list[Node]:
+    adapters, flat = here.adapt(value, ("vector",), here, None)
+    return [*adapters, _linear(flat, width, f"{here.path}.linear", Vector(width))]
+
+
+def _unfold(value: Vector, wanted: Value, here: Site) -> list[Node]:
+    total = prod(wanted.shape)
+    linear = _linear(value, total, f"{here.path}.linear", Vector(total))
+    part = Layer.variants["unflatten"](size=list(wanted.places))
+    view = Node(f"{here.path}.unflatten", "unflatten", linear.output, wanted, part, {"shape": wanted.shape})
+    return [linear, view.marked_inserted()]
+
+
+def _positionwise(value: Sequence, wanted: Value, here: Site) -> list[Node]:
+    _same_places(value, wanted, here)
+    return [_linear(value, wanted.features, f"{here.path}.linear", wanted, repeats=value.length)]
+
+
+def _by_convolution(value: Value, target: Value, wanted: Value, shape: Layer, here: Site) -> Node:
+    stage = here.stage
+    if isinstance(value, Sequence):
+        stage.size = target.places
+    adapters, grid = here.adapt(value, ("grid",), here, None)
+    assert isinstance(grid, Grid)
+    if not stage.resizes:
+        stage.resizes.append(((1,) * len(grid.size), grid.size))
+    conv = Layer.variants["conv"](width=wanted.features, kernel=shape.kernel, stride=shape.stride, activation=None)  # type: ignore[attr-defined]
+    assert isinstance(conv, Layer)
+    node = conv.plan(grid, here)
+    back: tuple[Node, ...] = ()
+    out = node.output
+    if isinstance(target, Sequence):
+        back, out = here.adapt(out, ("sequence",), here, None)
+    _same_places(out, wanted, here)
+    return Node(here.path, "output", value, out, Layer(), sequential=True, children=(*adapters, *node.children, *back))
+
+
+def _same_places(value: Value, wanted: Value, here: Site) -> None:
+    if value.places != wanted.places:
+        raise Refusal(Diagnostic(MISMATCH, f"the decoder ends in {value}, but the data need {wanted}", None,
+                                 "a convolution or `upsample` that enlarges, or `unflatten`", here.path))

@@ -1,0 +1,148 @@
+"""The plan: a typed table of everything that will be built, computed and trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from aebuild.compile.spec import Spec
+from aebuild.lang.families import LatentPlan, Optimizer, OutputPlan, TermPlan
+from aebuild.lang.node import Node
+from aebuild.lang.schedule import Dial
+from aebuild.lang.values import Range, Value
+
+
+@dataclass(frozen=True)
+class PlayerPlan:
+    """Who trains: the parameters under `modules`, minimising `terms`."""
+
+    name: str
+    modules: tuple[str, ...]
+    terms: tuple[str, ...]
+    optimizer: Optimizer
+    clip: float | None = None
+    steps: int = 1
+
+
+@dataclass(frozen=True)
+class PhasePlan:
+    """A stretch of training: players in turn, for epochs or steps.
+
+    `pair` is (encoder depth, "input" | "code") for one step of greedy layer-wise training, else None.
+    """
+
+    name: str
+    players: tuple[PlayerPlan, ...]
+    epochs: int | None
+    steps: int | None
+    batch_size: int
+    pair: tuple[int, str] | None = None
+
+
+@dataclass(frozen=True)
+class HeadPlan:
+    """A head: where it reads, its network and its number of classes."""
+
+    name: str
+    source: str
+    node: Node
+    classes: int
+
+
+@dataclass(frozen=True)
+class DialPlan:
+    """A number inside a module that changes while training."""
+
+    path: str
+    attribute: str
+    dial: Dial
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything the module and the trainer are made from."""
+
+    spec: Spec
+    input: Value
+    target: Value
+    bounds: Range
+    encoder: Node
+    latent: LatentPlan
+    decoder: Node
+    output: OutputPlan
+    heads: tuple[HeadPlan, ...]
+    terms: tuple[TermPlan, ...]
+    phases: tuple[PhasePlan, ...]
+    dials: tuple[DialPlan, ...] = ()
+    taps: dict[str, str] = field(default_factory=dict)        # encoder step -> context key of a skip
+    refusals: dict[str, str] = field(default_factory=dict)    # operation -> why this design cannot do it
+
+    def halves(self) -> Iterator[tuple[str, Node]]:
+        """Encoder, latent, decoder and heads with their nodes."""
+        yield "encoder", self.encoder
+        yield "latent", self.latent.node
+        yield "decoder", self.decoder
+        for head in self.heads:
+            yield f"heads.{head.name}", head.node
+
+    def nodes(self) -> Iterator[Node]:
+        """Every node in order of execution."""
+        for _, half in self.halves():
+            yield from half.walk()
+
+    @property
+    def params(self) -> int:
+        """Parameters of the whole model, the likelihood's own included."""
+        own = sum(_size(shape) for shape in self.output.weights.values())
+        return own + sum(half.params for _, half in self.halves())
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one reconstruction."""
+        return sum(half.all_macs for name, half in self.halves() if not name.startswith("heads")) - self._idle_macs()
+
+    def _idle_macs(self) -> int:
+        """What stands below the latent but does not run in a reconstruction."""
+        return self.latent.discriminator.all_macs if self.latent.discriminator else 0
+
+    def term(self, name: str) -> TermPlan:
+        """The term of that name."""
+        return next(term for term in self.terms if term.name == name)
+
+    def to_json(self) -> dict[str, Any]:
+        """The flat table: nodes, terms, players and phases."""
+        return {
+            "name": self.spec.name, "input": str(self.input), "target": str(self.target), "range": str(self.bounds),
+            "parameters": self.params, "macs": self.macs, "code": str(self.latent.code),
+            "code_values": self.latent.values, "code_bits": self.latent.bits,
+            "nodes": [node_row(node) for node in self.nodes()],
+            "terms": [{"name": t.name, "player": t.player, "elements": t.elements, **dump_term(t)} for t in self.terms],
+            "phases": [phase_row(phase) for phase in self.phases],
+            "refusals": self.refusals,
+        }
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    size = 1
+    for extent in shape:
+        size *= extent
+    return size
+
+
+def node_row(node: Node) -> dict[str, Any]:
+    """One node as JSON."""
+    return {"path": node.path, "kind": node.kind, "input": str(node.input), "output": str(node.output),
+            "parameters": node.own_params, "macs": node.macs, "inserted": node.inserted, "args": node.args}
+
+
+def dump_term(term: TermPlan) -> dict[str, Any]:
+    """A term's weight and options as JSON."""
+    return term.config.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+
+def phase_row(phase: PhasePlan) -> dict[str, Any]:
+    """One phase as JSON."""
+    return {"name": phase.name, "epochs": phase.epochs, "steps": phase.steps, "batch_size": phase.batch_size, "pair": phase.pair,
+            "players": [{"name": p.name, "modules": p.modules, "terms": p.terms, "clip": p.clip, "steps": p.steps,
+                         "optimizer": p.optimizer.model_dump(mode="json", by_alias=True)} for p in phase.players]}

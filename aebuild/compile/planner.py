@@ -1,0 +1,269 @@
+"""Spec and data to Plan: types, sizes and costs of everything, or the reasons why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence as Seq
+from dataclasses import dataclass, replace
+from typing import TypeVar, cast
+
+from aebuild.compile.chain import UNKNOWN_ADAPTER, site_for
+from aebuild.compile.output import plan_output
+from aebuild.compile.phases import plan_phases
+from aebuild.compile.plan import DialPlan, HeadPlan, Plan
+from aebuild.compile.skips import add_skips
+from aebuild.compile.solve import solve
+from aebuild.compile.spec import Mirror, Spec, StageSpec
+from aebuild.compile.terms import plan_terms
+from aebuild.lang.dataset import DataInfo
+from aebuild.lang.diagnostics import Diagnostic, Rule
+from aebuild.lang.families import Adapter, LatentPlan, Layer, OutputPlan, mirror_steps
+from aebuild.lang.node import Node, Refusal, Site, Stage
+from aebuild.lang.suggest import closest
+from aebuild.lang.values import Value
+
+T = TypeVar("T")
+
+UNLABELLED = Rule("AE308", "a head without labels", """\
+A head predicts a label of each sample, so the data need labels.
+
+```yaml
+data: {type: photos}
+heads: {kind: {from: latent, predicts: label}}
+```
+```yaml
+data: digits
+heads: {digit: {from: latent, predicts: label}}
+```
+""")
+
+MISPLACED = Rule("AE309", "a step where it cannot stand", """\
+`output` shapes the decoder's output layer, so it stands last in the decoder. `skip` brings an encoder step's output into the decoder, so it
+stands in the decoder's own list, not in the encoder and not inside other steps.
+
+```yaml
+encoder: [conv: 32, output: {kernel: 4}]
+```
+```yaml
+decoder: [conv: 32, output: {kernel: 4, stride: 2}]
+```
+""")
+
+
+@dataclass
+class Planned:
+    """A plan, or None, and everything found on the way."""
+
+    plan: Plan | None
+    diagnostics: list[Diagnostic]
+
+
+def plan(spec: Spec, info: DataInfo) -> Planned:
+    """Plan a spec for data of this type; goes on after a refusal to report as much as possible."""
+    found: list[Diagnostic] = []
+    corrupted = _corrupt(spec, info, found)
+    encoder, stage = _encoder(spec, corrupted, found)
+    latent = _attempt(found, lambda: _latent(spec, encoder.output, stage)) if encoder else None
+    written = resolve_decoder(spec)
+    output = _attempt(found, lambda: _output_plan(spec, info))
+    decoder, taps = (None, {})
+    if latent and output:
+        decoder, taps = _decoder(spec, written, latent, info.target, output, stage, found)
+    heads = _heads(spec, info, latent, encoder, found)
+    names = tuple(spec.heads)
+    terms = plan_terms(spec, latent, output, names, info, found)
+    phases = plan_phases(spec, written, latent, encoder, decoder, terms, found)
+    if not (encoder and latent and decoder and output) or any(d.is_error for d in found):
+        return Planned(None, found)
+    nodes = [node for half in (encoder, latent.node, decoder, *(h.node for h in heads)) for node in half.walk()]
+    result = Plan(spec, info.value, info.target, info.target_range, encoder, latent, decoder, output, heads, terms, phases,
+                  tuple(_dials(nodes)), taps, _refusals(spec, latent, taps))
+    return Planned(result, found)
+
+
+def resolve_decoder(spec: Spec) -> StageSpec:
+    """The decoder as a list of steps: written, or derived from the encoder."""
+    decoder = spec.decoder
+    if isinstance(decoder, StageSpec):
+        return decoder
+    mirror = cast(Mirror, decoder)
+    steps = mirror_steps(spec.encoder.steps)
+    if mirror.widen != 1:
+        steps = [step.widened(mirror.widen) for step in steps]
+    if mirror.deepen and steps:
+        extra = steps[0].but(stride=1) if "stride" in type(steps[0]).model_fields else steps[0]
+        steps = [extra] * mirror.deepen + steps
+    return StageSpec(steps=steps).placed(decoder._origin)
+
+
+def _output_plan(spec: Spec, info: DataInfo) -> OutputPlan:
+    """The likelihood's demands on the output layer."""
+    return spec.losses.reconstruction.plan_output(info.target, info.target_range)
+
+
+def _attempt(found: list[Diagnostic], make: Callable[[], T]) -> T | None:
+    try:
+        return make()
+    except Refusal as refusal:
+        found.append(refusal.diagnostic)
+        return None
+
+
+def _corrupt(spec: Spec, info: DataInfo, found: list[Diagnostic]) -> Value:
+    value = info.value
+    for i, corruption in enumerate(spec.corrupt):
+        after = _attempt(found, lambda c=corruption, v=value, i=i: c.plan_corruption(v, site_for(f"corrupt.{i}", Stage())))
+        value = after or value
+    return value
+
+
+def _encoder(spec: Spec, value: Value, found: list[Diagnostic]) -> tuple[Node | None, Stage]:
+    stage = Stage(positions=spec.latent.per == "position", adapter=_adapter(spec.encoder, found),
+                  size=tuple(spec.encoder.seed) if spec.encoder.seed else None)
+    node = plan_steps("encoder", spec.encoder, value, stage, found)
+    return node, stage
+
+
+def plan_steps(path: str, written: StageSpec, value: Value, stage: Stage, found: list[Diagnostic]) -> Node | None:
+    """The node of a stage that is no decoder."""
+    for step in written.steps:
+        if step.variant_name() in ("output", "skip"):
+            found.append(Diagnostic(MISPLACED, f"{step.variant_name()} cannot stand here", step.place(), None, path))
+            return None
+    try:
+        nodes, out = site_for(path, stage).chain(written.steps, value, site_for(path, stage))
+    except Refusal as refusal:
+        found.append(refusal.diagnostic)
+        return None
+    return Node(path, "stage", value, out, Layer(), sequential=True, children=nodes)
+
+
+def _adapter(written: StageSpec, found: list[Diagnostic]) -> str | None:
+    if written.adapter is None or written.adapter in Adapter.variants:
+        return written.adapter
+    best = closest(written.adapter, Adapter.variants)
+    found.append(Diagnostic(UNKNOWN_ADAPTER, f"there is no adapter {written.adapter!r}; there are {', '.join(Adapter.variants)}",
+                            written.place("adapter"), f"adapter: {best}" if best else None))
+    return None
+
+
+def _unused_adapter(written: StageSpec, stage: Stage, path: str, found: list[Diagnostic]) -> None:
+    if stage.adapter is not None and not stage.adapted:
+        found.append(Diagnostic(UNKNOWN_ADAPTER, f"the adapter {stage.adapter!r} is not needed anywhere in this stage",
+                                written.place("adapter"), "remove adapter", path))
+
+
+def _latent(spec: Spec, value: Value, stage: Stage) -> LatentPlan:
+    return spec.latent.plan_latent(value, site_for("latent", replace(stage, up=False)))
+
+
+def _decoder(spec: Spec, written: StageSpec, latent: LatentPlan, target: Value, output: OutputPlan, encoder: Stage,
+             found: list[Diagnostic]) -> tuple[Node | None, dict[str, str]]:
+    _unused_adapter(spec.encoder, encoder, "encoder", found)
+    stage = Stage(up=True, positions=True, target=target, adapter=_adapter(written, found), taps=encoder.taps)
+    try:
+        node, taps = _plan_decoder(written, latent.code, target, output, stage, encoder)
+    except Refusal as refusal:
+        found.append(refusal.diagnostic)
+        return None, {}
+    _unused_adapter(written, stage, "decoder", found)
+    return node, taps
+
+
+def _plan_decoder(written: StageSpec, code: Value, target: Value, output: OutputPlan, stage: Stage,
+                  encoder: Stage) -> tuple[Node, dict[str, str]]:
+    steps, last = list(written.steps), None
+    if steps and steps[-1].variant_name() == "output":
+        last = steps.pop()
+    for step in steps:
+        if step.variant_name() == "output":
+            raise Refusal(Diagnostic(MISPLACED, "output must be the decoder's last step", step.place(), None, "decoder"))
+    shape = last or Layer.variants["output"]()
+    assert isinstance(shape, Layer)
+    on_grid = last is not None or ends_on_grid(steps, code)
+    solution = solve(written.but(steps=[*steps, shape] if on_grid else steps), code, target, _last_places(encoder, target))
+    stage.size, stage.seeds, stage.resizes = solution.size, solution.seeds, solution.resizes
+    site = site_for("decoder", stage, final=True)
+    nodes = list(_chain_decoder(steps, code, site, written.skip, target, output, shape))
+    used = {str(node.args["source"]): str(node.args["source"]) for top in nodes for node in top.walk() if node.kind == "skip"}
+    return Node("decoder", "stage", code, nodes[-1].output, Layer(), sequential=True, children=tuple(nodes)), used
+
+
+def _chain_decoder(steps: Seq[Layer], code: Value, site: Site, skip: bool, target: Value, output: OutputPlan,
+                   shape: Layer) -> Seq[Node]:
+    captured = next((i for i, step in enumerate(steps) if getattr(step, "captures", False)), None)
+    if captured is not None:
+        return _unrolled(steps, captured, code, site, target, output, shape)
+    nodes, value = add_skips(steps, code, site) if skip else site.chain(steps, code, site)
+    return [*nodes, plan_output(value, target, output, shape, site)]
+
+
+def _unrolled(steps: Seq[Layer], at: int, code: Value, site: Site, target: Value, output: OutputPlan, shape: Layer) -> Seq[Node]:
+    before, value = site.chain(steps[:at], code, site)
+    cell = steps[at]
+    here = site.at(str(at))
+    adapters, value = site.adapt(value, cell.kinds(value, here), here, cell)
+    inside = cell.unrolled_value(target)  # type: ignore[attr-defined]
+    tail, after = site.chain(steps[at + 1:], inside, site.at(f"{at}.tail"))
+    end = plan_output(after, target, output, shape, site.at(f"{at}.tail"))
+    return [*before, *adapters, cell.plan_unrolled(value, (*tail, end), here)]  # type: ignore[attr-defined]
+
+
+def ends_on_grid(steps: Seq[Layer], code: Value) -> bool:
+    """True if the value in front of the output layer will be a grid."""
+    for step in reversed(steps):
+        if step.wants == ("vector",):
+            return step.variant_name() == "unflatten"
+        if step.variant_name() == "flatten" or step.wants == ("sequence",):
+            return False
+        if step.wants == ("grid",) or step.resizes(1):
+            return True
+    return code.kind == "grid"
+
+
+def _last_places(encoder: Stage, target: Value) -> tuple[int, ...] | None:
+    """The size of the encoder's last grid or sequence of the data's rank."""
+    rank = len(target.places)
+    for value in reversed(encoder.taps.values()):
+        if value.places and (not rank or len(value.places) == rank):
+            return value.places
+    return None
+
+
+def _heads(spec: Spec, info: DataInfo, latent: LatentPlan | None, encoder: Node | None, found: list[Diagnostic]) -> tuple[HeadPlan, ...]:
+    heads = []
+    for name, head in spec.heads.items():
+        if info.classes is None:
+            found.append(Diagnostic(UNLABELLED, f"{name!r} predicts a label but the data have none", head.place("predicts"),
+                                    "data with a `label`", f"heads.{name}"))
+            continue
+        value = latent.code if latent and head.source == "latent" else encoder.output if encoder and head.source == "encoder" else None
+        if value is None:
+            continue
+        site = site_for(f"heads.{name}", Stage())
+        node = plan_steps(f"heads.{name}.network", head.network, value, site.stage, found)
+        if node is None:
+            continue
+        node = _with_classes(node, info.classes, site)
+        heads.append(HeadPlan(name, head.source, node, info.classes))
+    return tuple(heads)
+
+
+def _with_classes(node: Node, classes: int, site: Site) -> Node:
+    flat, value = site.at("network").adapt(node.output, ("vector",), site.at("network"), None)
+    linear = Layer.variants["linear"](width=classes, activation=None)
+    assert isinstance(linear, Layer)
+    last = linear.plan(value, site.at("network").at("output"))
+    return replace(node, children=(*node.children, *flat, last), output=last.output)
+
+
+def _dials(nodes: Seq[Node]) -> list[DialPlan]:
+    return [DialPlan(node.path, attribute, dial) for node in nodes for attribute, dial in getattr(node.part, "dials", dict)().items()
+            if node.args.get("dials")]
+
+
+def _refusals(spec: Spec, latent: LatentPlan, taps: dict[str, str]) -> dict[str, str]:
+    refusals = {}
+    if taps:
+        reason = "its decoder needs the encoder's outputs through skips, so a code alone does not determine the data"
+        refusals.update({operation: reason for operation in ("sample", "interpolate", "decode")})
+    return refusals

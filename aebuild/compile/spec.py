@@ -1,0 +1,101 @@
+"""The spec: frozen parts in one canonical form."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from aebuild.lang.dataset import Dataset
+from aebuild.lang.families import Corruption, Latent, Layer, Likelihood, Optimizer, PhasePart, Player, Term
+from aebuild.lang.part import Part, knob
+
+
+def _name(text: str) -> str:
+    if not text or not all(c.isascii() and (c.isalnum() or c in "-_") for c in text):
+        raise ValueError("a name that becomes a path has only letters, digits, - and _")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name)]
+
+
+class StageSpec(Part):
+    """The hidden layers of a half or of a network, in order."""
+
+    steps: list[Layer] = knob(..., "the layers, in order", affects="graph")
+    seed: list[Annotated[int, Field(ge=1)]] | None = knob(
+        None, "size of the grid (or length of the sequence) that a vector unfolds to", affects="graph")
+    adapter: str | None = knob(None, "adapter to use where the compiler must insert one", affects="graph")
+    skip: bool = knob(False, "add a skip from the encoder wherever a grid of equal size exists", affects="graph")
+
+
+class DecoderRecipe(Part):
+    """A decoder derived from the encoder."""
+
+    family = "decoder"
+
+
+class Mirror(DecoderRecipe):
+    """The encoder's layers in reverse, with departures."""
+
+    type: Literal["mirror"] = "mirror"
+    widen: float = knob(1.0, "factor on every width", affects="graph", gt=0)
+    deepen: int = knob(0, "extra layers, copies of the first one without stride", affects="graph", ge=0)
+
+
+class Head(Part):
+    """A network on the code that predicts a label; its term carries the head's name."""
+
+    source: Literal["latent", "encoder"] = Field(
+        "latent", alias="from", description="what it reads: the code, or the encoder's features before the bottleneck",
+        json_schema_extra={"affects": "graph"})
+    predicts: Literal["label"] = knob("label", "what it predicts: the data's label", affects="graph")
+    network: StageSpec = Field(StageSpec(steps=[]), description="hidden layers before the output")
+
+
+class Losses(Part):
+    """The reconstruction's likelihood and the weights of all other named terms."""
+
+    reconstruction: Likelihood = Field(
+        default_factory=lambda: Likelihood.variants["mse"](), description="how a reconstruction is judged")
+    terms: dict[str, Term] = Field(default_factory=dict, description="every other term by name")
+
+
+class Train(Part):
+    """How the model is trained."""
+
+    epochs: int | None = knob(None, "passes over the training data (default 20 unless steps is given)", affects="training", ge=1)
+    steps: int | None = knob(None, "optimiser steps instead of epochs", affects="training", ge=1)
+    batch_size: int = knob(128, "samples per step, over all devices together", affects="training", ge=1)
+    seed: int = knob(42, "seed of initialisation, order and noise", affects="training", ge=0, lt=2**63)
+    optimizer: Optimizer = Field(default_factory=lambda: Optimizer.variants["adam"](), description="one of torch's optimisers")
+    clip: float | None = knob(None, "largest gradient norm", affects="gradient", gt=0)
+    keep: Literal["best", "last"] = knob("best", "which checkpoint is evaluated: best on validation, or last", affects="training")
+    device: Literal["auto", "cpu", "cuda"] = knob("auto", "where to train; auto takes a GPU if there is one", affects="training")
+    players: dict[str, Player] = Field(default_factory=dict, description="options of single players")
+    phases: list[PhasePart] = Field(
+        default_factory=lambda: [PhasePart.variants["main"]()], description="stretches of training, in order", min_length=1)
+
+
+class Evaluate(Part):
+    """What is done with the trained model."""
+
+    pictures: int = knob(10, "originals, reconstructions and samples in the picture, each", affects="evaluation", ge=1, le=100)
+
+
+class Spec(Part):
+    """A whole spec."""
+
+    name: Name = Field("model", description="name of the model, used for its run directory")
+    description: str = Field("", description="free text for readers")
+    data: Dataset = Field(default_factory=lambda: Dataset.variants["digits"](), description="what to learn from")
+    corrupt: list[Corruption] = Field(default_factory=list, description="changes of the input that the model must undo")
+    encoder: StageSpec = Field(..., description="hidden layers from the data towards the code")
+    latent: Latent = Field(..., description="the code")
+    decoder: StageSpec | DecoderRecipe = Field(default_factory=Mirror, description="hidden layers from the code back to the data")
+    heads: dict[Name, Head] = Field(default_factory=dict, description="networks that predict labels from the code")
+    losses: Losses = Field(default_factory=Losses, description="likelihood and weights")
+    train: Train = Field(default_factory=Train, description="how to train")
+    evaluate: Evaluate = Field(default_factory=Evaluate, description="what to evaluate")
+    allow: dict[str, str] = Field(default_factory=dict, description="warnings to silence, each with a reason")

@@ -1,0 +1,1 @@
+"""Readers, division, scaling and downloads of data; needs numpy, imports only the language floor."""

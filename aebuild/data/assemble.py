@@ -1,0 +1,172 @@
+"""From raw samples to the three parts: divided, cut short, fitted, scaled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from aebuild.data.division import PARTS, divide, division_of
+from aebuild.data.faults import fault, listed, must_fit, shown, similar
+from aebuild.data.outline import Bounds, describe, plural
+from aebuild.data.pictures import fit_pad, fit_size
+from aebuild.data.rules import BAD_LABELS, DISAGREE, NOT_FINITE, TOO_FEW
+from aebuild.data.scaling import check_whole, fit_scaling
+from aebuild.data.stored import Raw, Samples
+from aebuild.lang.dataset import Dataset, Labelled, Pictured, Sampled
+from aebuild.lang.diagnostics import DataError, Diagnostic
+from aebuild.lang.samples import DataInfo, Scaling, Split, Splits
+from aebuild.lang.values import Value, elements
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Rows = dict[str, tuple[str, "NDArray[np.int64]"]]     # part -> (the raw part it comes from, rows there)
+
+
+def assemble(part: Dataset, raw: Raw) -> Splits:
+    """The divided and scaled samples that the spec asks for."""
+    _check_numbers(raw)
+    info = describe(part, raw.outline)
+    rows = _excluded(part, raw, _divided(part, raw))
+    if isinstance(part, Sampled) and part.limit is not None:
+        rows["train"] = (rows["train"][0], rows["train"][1][:part.limit])
+    _check_left(part, rows)
+    count = sum(len(index) for _, index in rows.values())
+    must_fit(count * (elements(info.value) + (elements(info.target) if raw.target else 0)) * 4, plural(count, "sample"))
+    info = _counted(info, rows)
+    x, scaling, notes = _scaled(part, raw.x, rows, info, info.value, raw.outline.bounds)
+    target, target_scaling, more = (_scaled(part, raw.target, rows, info, info.target, raw.outline.target_bounds)
+                                    if raw.target else ({}, None, ()))
+    labels = _labels(part, raw, rows)
+    parts = {name: Split(x[name], labels.get(name), target.get(name)) for name in PARTS}
+    return Splits(**parts, scaling=scaling, info=info, target_scaling=target_scaling, notes=(*raw.outline.notes, *notes, *more))
+
+
+def _divided(part: Dataset, raw: Raw) -> Rows:
+    """The rows of each part: a permutation of the raw training part, cut; the other raw parts in their order."""
+    import numpy as np
+
+    # RandomState, because numpy promises its stream for good: the same seed is the same split in ten years.
+    order = np.random.RandomState(division_of(part).seed).permutation(len(raw.x["train"])).astype(np.int64)
+    counts = divide(part, {name: len(samples) for name, samples in raw.x.items()}, raw.outline.divided)
+    rows, begun = {}, 0
+    for name in PARTS:
+        if name != "train" and name in raw.x:
+            rows[name] = (name, np.arange(len(raw.x[name]), dtype=np.int64))
+            continue
+        size = counts[name] or 0
+        rows[name] = ("train", order[begun:begun + size])
+        begun += size
+    return rows
+
+
+def _check_numbers(raw: Raw) -> None:
+    for name, samples in raw.x.items():
+        for what, held in (("labels", raw.labels.get(name)), ("targets", raw.target.get(name))):
+            if held is not None and len(held) != len(samples):
+                raise fault(DISAGREE, f"the {name} part has {plural(len(samples), 'sample')}, but {len(held):,} {what}")
+        if raw.target and name not in raw.target:
+            raise fault(DISAGREE, f"the {name} part has no targets")
+
+
+def _excluded(part: Dataset, raw: Raw, rows: Rows) -> Rows:
+    """The rows without the excluded classes, in training and validation."""
+    import numpy as np
+
+    if not isinstance(part, Labelled) or part.exclude is None:
+        return rows
+    left = [class_number(part, wanted, raw.outline.class_names or ()) for wanted in part.exclude.classes]
+    kept = dict(rows)
+    for name in ("train", "validation"):
+        origin, index = rows[name]
+        if origin in raw.labels:
+            kept[name] = (origin, index[~np.isin(raw.labels[origin][index], left)])
+    return kept
+
+
+def class_number(part: Labelled, wanted: str | int, names: tuple[str, ...]) -> int:
+    """The number of a class: by name, or counted from 0 where classes are named by words."""
+    if str(wanted) in names:
+        return names.index(str(wanted))
+    if isinstance(wanted, int) and 0 <= wanted < len(names) and not any(name.lstrip("-").isdigit() for name in names):
+        return wanted
+    near = similar(wanted, names)
+    place = (part.exclude.place("label") if part.exclude else None) or part.place("exclude")
+    raise DataError(Diagnostic(BAD_LABELS, f"`exclude` names the class {shown(wanted)}; the classes are {listed(names, 20)}", place,
+                               f"label: {near}" if near else None))
+
+
+def _check_left(part: Dataset, rows: Rows) -> None:
+    for name, (_, index) in rows.items():
+        if not len(index):
+            raise fault(TOO_FEW, f"`exclude` leaves no sample for the {name} part", part=part, at=("exclude",))
+
+
+def _counted(info: DataInfo, rows: Rows) -> DataInfo:
+    return replace(info, counts={name: len(rows[name][1]) for name in PARTS})
+
+
+def _labels(part: Dataset, raw: Raw, rows: Rows) -> dict[str, NDArray[np.int64]]:
+    """The labels of each part; of training only the first ones are known where the spec says so."""
+    import numpy as np
+
+    if not raw.outline.labelled:
+        return {}
+    labels = {}
+    for name, (origin, index) in rows.items():
+        known = raw.labels[origin][index] if origin in raw.labels else np.full(len(index), -1, np.int64)
+        labels[name] = known.astype(np.int64)
+    if isinstance(part, Labelled) and part.labels is not None:
+        if part.labels > len(labels["train"]):
+            raise fault(BAD_LABELS, f"`labels: {part.labels}` asks for more known labels than there are training samples "
+                        f"({len(labels['train']):,})", f"labels: {len(labels['train'])}", part=part, at=("labels",))
+        labels["train"][part.labels:] = -1
+    return labels
+
+
+def _scaled(part: Dataset, samples: Mapping[str, Samples], rows: Rows, info: DataInfo, value: Value,
+            bounds: Bounds) -> tuple[dict[str, NDArray[np.float32]], Scaling, tuple[str, ...]]:
+    """Each part fitted and scaled; the scaling comes from the training part alone."""
+    fitted = {name: _taken(part, samples[origin], index) for name, (origin, index) in rows.items()}
+    scaling = fit_scaling(fitted["train"], info.scale, bounds, value)
+    scaled, outside = {}, 0
+    for name in PARTS:
+        values, (origin, index) = fitted.pop(name), rows[name]
+        if info.scale == "integer":
+            check_whole(values, partial(_name, samples[origin], index))
+        if name != "train":
+            outside += scaling.outside(values)
+        scaled[name] = scaling.apply(values)
+        _check_finite(scaled[name], samples[origin], index, "is too large for a 32-bit number")
+    note = (f"{plural(outside, 'value')} of validation and test lay outside the training samples' range and were clipped to "
+            f"[{scaling.low:g}, {scaling.high:g}]",) if outside else ()
+    return scaled, scaling, note
+
+
+def _name(samples: Samples, index: NDArray[np.int64], row: int) -> str:
+    return samples.name(int(index[row]))
+
+
+def _taken(part: Dataset, samples: Samples, index: NDArray[np.int64]) -> NDArray[Any]:
+    values = samples.take(index)
+    _check_finite(values, samples, index, "holds a value that is not a finite number (NaN or infinity)")
+    if isinstance(part, Pictured):
+        values = fit_size(values, part.wanted_size) if values.ndim == 4 else values
+        values = fit_pad(values, part.pad) if values.ndim == 4 else values
+    return values
+
+
+def _check_finite(values: NDArray[Any], samples: Samples, index: NDArray[np.int64], what: str) -> None:
+    import numpy as np
+
+    if values.dtype.kind != "f":
+        return
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(values.sum(dtype=np.float64)):
+            return
+    for row, sample in enumerate(values):
+        if not np.isfinite(sample).all():
+            raise fault(NOT_FINITE, f"{samples.name(int(index[row]))} {what}")

@@ -1,0 +1,149 @@
+"""The .npy and .npz formats: headers without data, arrays without pickle."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from aebuild.data.faults import fault, must_fit, reading, regular_file, shown
+from aebuild.data.rules import DAMAGED, OBJECTS, TOO_LARGE
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+NPY = b"\x93NUMPY"
+DEFLATE_RATIO = 1032          # deflate cannot shrink more than this
+
+
+@dataclass(frozen=True)
+class Member:
+    """The header of one array: name (empty in a .npy), shape, type as numpy spells it, and where its data start."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    fortran: bool
+    start: int
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the data."""
+        return prod(self.shape) * self.dtype.itemsize
+
+    def label(self, path: Path) -> str:
+        """How a message calls it."""
+        return f"{shown(path)}, array {shown(self.name)}" if self.name else shown(path)
+
+
+@contextmanager
+def _unpacking(path: Path) -> Iterator[None]:
+    """What the zip and zlib libraries raise for damaged files becomes one message."""
+    try:
+        with reading(path):
+            try:
+                yield
+            except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, KeyError, IndexError, OverflowError) as error:
+                raise fault(DAMAGED, f"{shown(path)} is damaged: {shown(error) or type(error).__name__}") from error
+    except RecursionError as error:
+        raise fault(DAMAGED, f"{shown(path)} is damaged: a header is nested too deeply") from error
+
+
+def headers(path: Path) -> dict[str, Member]:
+    """The arrays of an .npz, or the one of an .npy under the name "", by header; no data are read."""
+    size = regular_file(path)
+    with _unpacking(path), path.open("rb") as file:
+        start = file.read(len(NPY))
+        if start == NPY:
+            file.seek(0)
+            return {"": _checked(path, _header(file, "", path), size)}
+        if not start.startswith(b"PK"):
+            raise fault(DAMAGED, f"{shown(path)} is neither an .npz nor an .npy file; it starts with the bytes {start[:4].hex(' ') or '(none)'}")
+        with zipfile.ZipFile(file) as archive:
+            return {name: member for info in archive.infolist() if (found := _member(archive, info, path)) for name, member in [found]}
+
+
+def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> tuple[str, Member] | None:
+    if not info.filename.endswith(".npy"):
+        return None
+    if info.flag_bits & 1:
+        raise fault(DAMAGED, f"{shown(path)}: {shown(info.filename)} is encrypted")
+    name = info.filename.removesuffix(".npy")
+    with archive.open(info) as stream:
+        member = _header(stream, name, path)
+    if info.file_size > DEFLATE_RATIO * info.compress_size + 65536 and info.compress_type == zipfile.ZIP_DEFLATED:
+        raise fault(TOO_LARGE, f"{member.label(path)} claims {info.file_size:,} bytes out of {info.compress_size:,} compressed ones, "
+                    "more than compression can do")
+    return name, _checked(path, member, info.file_size)
+
+
+def _header(stream: IO[bytes], name: str, path: Path) -> Member:
+    """Reads the header at the start of a stream."""
+    import warnings
+
+    from numpy.lib import format as npy
+
+    where = f"{shown(path)}, array {shown(name)}" if name else shown(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            version = npy.read_magic(stream)
+            if version not in ((1, 0), (2, 0)):
+                raise fault(DAMAGED, f"{where}: version {version[0]}.{version[1]} of the format is for structured arrays, which have no meaning here")
+            read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+            shape, fortran, dtype = read(stream)
+            start = stream.tell()
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError, OverflowError, UnicodeError) as error:
+        raise fault(DAMAGED, f"{where}: the header cannot be read ({shown(error).splitlines()[0] if str(error) else type(error).__name__})") from error
+    if dtype.hasobject:
+        raise fault(OBJECTS, f"{where} holds Python objects, which only a pickle could restore; pickles are never read",
+                    "numpy.savez with arrays of numbers")
+    return Member(name, tuple(shape), dtype, fortran, start)
+
+
+def _checked(path: Path, member: Member, size: int) -> Member:
+    """Checks the header against the bytes that are there."""
+    if any(extent < 0 for extent in member.shape):
+        raise fault(DAMAGED, f"{member.label(path)}: the header has a negative extent: {list(member.shape)}")
+    if member.dtype.kind not in "biufUS" or member.dtype.names or member.dtype.subdtype:
+        raise fault(DAMAGED, f"{member.label(path)} has type {shown(member.dtype)}; numbers (or words, for labels) are wanted")
+    if member.start + member.nbytes != size:
+        raise fault(DAMAGED, f"{member.label(path)}: the header promises {member.nbytes:,} bytes of data (shape {list(member.shape)}, "
+                    f"{member.dtype}), but {size - member.start:,} are there")
+    return member
+
+
+def read_array(path: Path, member: Member) -> NDArray[Any]:
+    """The data of one array, exactly as many bytes as its header promises."""
+    import numpy as np
+
+    must_fit(member.nbytes, member.label(path))
+    with _unpacking(path), path.open("rb") as file:
+        if not member.name and file.read(len(NPY)) == NPY:
+            file.seek(member.start)
+            data = file.read(member.nbytes)
+        else:
+            with zipfile.ZipFile(file) as archive, archive.open(f"{member.name}.npy") as stream:
+                data = _exactly(stream, member)
+    if len(data) != member.nbytes:
+        raise fault(DAMAGED, f"{member.label(path)} ends after {len(data):,} of {member.nbytes:,} bytes")
+    flat = np.frombuffer(data, member.dtype)
+    array = flat.reshape(member.shape, order="F" if member.fortran else "C")
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _exactly(stream: IO[bytes], member: Member) -> bytes:
+    """Skips the header, reads the data, and one byte more so that the checksum is compared."""
+    stream.read(member.start)
+    held = io.BytesIO()
+    while held.tell() < member.nbytes and (piece := stream.read(min(1 << 24, member.nbytes - held.tell()))):
+        held.write(piece)
+    stream.read(1)
+    return held.getvalue()

@@ -1,0 +1,88 @@
+"""Telling the kind of data from a path."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+from aebuild.data.faults import absent, fault, reading, regular_file, shown
+from aebuild.data.idx import looks_idx
+from aebuild.data.rules import UNKNOWN_KIND
+
+ACCEPTED = "a folder of images (or of one folder a class), .npz, .npy, IDX files or a folder of them, .csv, .tsv, .parquet"
+ARRAYS = (".npz", ".npy")
+TABLES = (".csv", ".tsv", ".parquet")
+PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".joblib", ".dill", ".sav")
+MOST_LISTED = 10_000
+
+
+def is_path(word: str) -> bool:
+    """True for a bare word that means a path: one with a slash or a dot."""
+    return "/" in word or "." in word or os.sep in word
+
+
+def detect(path: str, base: Path, keys: Collection[str] = ()) -> str:
+    """The dataset variant for a path, relative to `base`; `keys` are the other keys written under `data`.
+
+    With `window` among them, arrays and tables are series. Nothing but names and a few bytes is read. Raises DataError.
+    """
+    place = base / path
+    with reading(place):
+        if not place.exists():
+            raise absent(place)
+        if place.is_dir():
+            return _folder(place)
+    return _file(place, "window" in keys)
+
+
+def _folder(folder: Path) -> str:
+    from aebuild.data.folder import is_image
+
+    with reading(folder):
+        names = _names(folder)
+        if any(looks_idx(name) for name in names):
+            return "idx"
+        inner = [folder / name for name in names if (folder / name).is_dir()]
+        deeper = [name for place in inner[:100] for name in _names(place)]
+        if any(map(is_image, [*names, *deeper])) or any(is_image(name) for place in inner[:100] for sub in _names(place)
+                                                        if (place / sub).is_dir() for name in _names(place / sub)):
+            return "images"
+    raise fault(UNKNOWN_KIND, f"{shown(folder)} is {'an empty folder' if not names else 'a folder without images or IDX files'}; "
+                f"accepted are {ACCEPTED}")
+
+
+def _names(folder: Path) -> list[str]:
+    with os.scandir(folder) as found:
+        return sorted(entry.name for _, entry in zip(range(MOST_LISTED), found, strict=False) if not entry.name.startswith("."))
+
+
+def _file(path: Path, windowed: bool) -> str:
+    from aebuild.data.folder import is_image
+
+    regular_file(path)
+    ending = path.suffix.lower()
+    if ending in PICKLES:
+        raise fault(UNKNOWN_KIND, f"{shown(path)} is a pickle, and reading one can run any program; accepted are {ACCEPTED}",
+                    "save its arrays with numpy.savez")
+    if is_image(path.name):
+        raise fault(UNKNOWN_KIND, f"{shown(path)} is a single image; name the folder it is in", f"path: {shown(path.parent)}/")
+    with reading(path), path.open("rb") as file:
+        start = file.read(6)
+    if ending in ARRAYS or start == b"\x93NUMPY" or start[:4] == b"PK\3\4" and ending not in TABLES and _holds_arrays(path):
+        return "series" if windowed else "arrays"
+    if ending in TABLES:
+        return "series" if windowed else "table"
+    if looks_idx(path.name) or start[:2] == b"\0\0" and len(start) > 3 and start[2] in (8, 9, 11, 12, 13, 14):
+        return "idx"
+    raise fault(UNKNOWN_KIND, f"{shown(path)} is of no kind that is read; accepted are {ACCEPTED}")
+
+
+def _holds_arrays(path: Path) -> bool:
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith(".npy") for name in archive.namelist())
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return False

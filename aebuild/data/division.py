@@ -1,0 +1,94 @@
+"""Who trains, validates and tests: counts from counts and shares, blocks of time for windows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aebuild.data.faults import fault
+from aebuild.data.rules import TOO_FEW, UNFIT, WINDOWS
+from aebuild.lang.dataset import Dataset, Division, Holdout, Portion, Window
+from aebuild.lang.diagnostics import DataError, Diagnostic, Rule
+
+USUAL = 0.1           # share that validates, and that tests
+PARTS = ("train", "validation", "test")
+
+
+def division_of(part: Dataset) -> Division | Holdout:
+    """The part's `split`."""
+    split = getattr(part, "split", None)
+    return split if isinstance(split, Division | Holdout) else Division()
+
+
+def amount(portion: Portion, of: int) -> int:
+    """A count as it is, a share as a rounded count."""
+    return portion if isinstance(portion, int) else round(portion * of)
+
+
+def refuse_split(part: Dataset, rule: Rule, message: str, *fields: str, fix: str | None = None) -> DataError:
+    """An error that underlines a field of `split`, else `split`, else the data."""
+    return DataError(Diagnostic(rule, message, division_of(part).place(*fields) or part.place("split"), fix))
+
+
+def divide(part: Dataset, own: Mapping[str, int | None], divided: bool = False) -> dict[str, int | None]:
+    """The samples in each part; `own` are the parts the data come in, unknown counts stay unknown."""
+    if divided:
+        return {name: own[name] for name in PARTS}
+    split, total = division_of(part), own["train"]
+    for name in ("validation", "test"):
+        if isinstance(split, Division) and name in own and getattr(split, name) is not None:
+            raise refuse_split(part, UNFIT, f"the data bring their own {name} part, so `split.{name}` cannot choose another", name,
+                               fix=f"remove {name} from split")
+    if total is None:
+        return {name: None if name == "train" else own.get(name) for name in PARTS}
+    held: dict[str, int] = {}
+    for name in ("validation", "test"):
+        brought = own.get(name) if name in own else None
+        portion = getattr(split, name, None)
+        held[name] = amount(USUAL if portion is None else portion, total) if name not in own else brought or 0
+    train = total - sum(held[name] for name in held if name not in own)
+    _check_parts(part, {"train": train, **held}, total)
+    return {"train": train, **held}
+
+
+def _check_parts(part: Dataset, counts: Mapping[str, int], total: int) -> None:
+    for name, count in counts.items():
+        if count < 1:
+            written = name if name != "train" else "validation"
+            samples = "1 sample" if total == 1 else f"{total:,} samples"
+            raise refuse_split(part, TOO_FEW, f"{samples} divided as asked leave no sample for the {name} part "
+                               f"({', '.join(f'{key} {max(0, value):,}' for key, value in counts.items())})", written, "validation", "test",
+                               fix=None if total < 3 else "split: {validation: 0.1, test: 0.1}" if total >= 20 else "split: {validation: 1, test: 1}")
+
+
+def windows_in(rows: int, window: Window) -> int:
+    """How many whole windows stand in so many rows."""
+    return 0 if rows < window.length else (rows - window.length) // window.stride + 1
+
+
+def blocks(part: Dataset, rows: int, window: Window) -> dict[str, range]:
+    """The starts of the windows of each part: a block of time each, first train, then validation, then test.
+
+    A share is one of rows; a count is one of windows. No row is in windows of two parts.
+    """
+    split = division_of(part)
+    held = {}
+    for name in ("validation", "test"):
+        portion = getattr(split, name, None)
+        portion = USUAL if portion is None else portion
+        held[name] = window.length + (portion - 1) * window.stride if isinstance(portion, int) else round(portion * rows)
+    sizes = {"train": rows - sum(held.values()), **held}
+    begun, starts = 0, {}
+    for name in PARTS:
+        count = windows_in(sizes[name], window)
+        if count < 1:
+            raise _too_long(part, window, name, max(0, sizes[name]), rows)
+        starts[name] = range(begun, begun + count * window.stride, window.stride)
+        begun += sizes[name]
+    return starts
+
+
+def _too_long(part: Dataset, window: Window, name: str, size: int, rows: int) -> DataError:
+    return DataError(Diagnostic(
+        WINDOWS, f"the {name} block has {size:,} of the series' {rows:,} rows, too few for a window of {window.length:,}",
+        window.place("length") or part.place("window"),
+        "a shorter window, or larger shares under split" if rows >= 3 * window.length else "a shorter window"))

@@ -1,0 +1,109 @@
+"""How the readers report what is wrong: one error with a file, a record and a remedy."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from aebuild.data.rules import MISSING, TOO_LARGE
+from aebuild.lang.diagnostics import DataError, Diagnostic, Rule
+from aebuild.lang.part import Part
+
+
+def shown(name: object) -> str:
+    """A name as it may be printed: control and other unprintable characters escaped, long ones shortened."""
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode("ascii", "replace")
+                   for c in str(name).encode("utf-8", "backslashreplace").decode("utf-8"))
+    return text if len(text) <= 200 else f"{text[:80]}…{text[-80:]}"
+
+
+def listed(names: Iterable[object], most: int = 8) -> str:
+    """Names with commas, the rest counted."""
+    words = [shown(name) for name in names]
+    return ", ".join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")
+
+
+def fault(rule: Rule, message: str, fix: str | None = None, *, part: Part | None = None, at: tuple[str, ...] = ()) -> DataError:
+    """The error to raise; `at` names the spec's fields to underline."""
+    return DataError(Diagnostic(rule, message, part.place(*at) if part else None, fix))
+
+
+def similar(word: object, known: Iterable[object]) -> str | None:
+    """The known name that this one was probably meant to be."""
+    return next(iter(difflib.get_close_matches(str(word), [str(name) for name in known], n=1)), None)
+
+
+@contextmanager
+def blamed(part: Part, *fields: str) -> Iterator[None]:
+    """Errors from inside underline these fields of the part where they have no place of their own."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(*(d if d.span else replace(d, span=part.place(*fields)) for d in error.diagnostics)) from error
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """The system's refusals to open or read become one message that names the file."""
+    try:
+        yield
+    except PermissionError as error:
+        raise fault(MISSING, f"{shown(path)} may not be read (permission denied)",
+                    f"chmod u+r {shown(path)}") from error
+    except (OSError, ValueError) as error:
+        raise fault(MISSING, f"{shown(path)} cannot be read: {_reason(error)}") from error
+
+
+def _reason(error: BaseException) -> str:
+    return shown(error.strerror) if isinstance(error, OSError) and error.strerror else shown(error)
+
+
+def regular_file(path: Path) -> int:
+    """Checks that this is a readable ordinary file and returns its size in bytes."""
+    with reading(path):
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            raise absent(path) from None
+        if stat.S_ISDIR(found.st_mode):
+            raise fault(MISSING, f"{shown(path)} is a folder; a file is wanted here")
+        if not stat.S_ISREG(found.st_mode):
+            raise fault(MISSING, f"{shown(path)} is not an ordinary file")
+        with path.open("rb"):
+            return found.st_size
+
+
+def absent(path: Path) -> DataError:
+    """The error for a path where nothing is, with the name that was probably meant."""
+    hint = " (~ and $ are not expanded)" if "~" in path.parts or "$" in str(path) else ""
+    if path.is_symlink():
+        return fault(MISSING, f"{shown(path)} is a link to nothing")
+    try:
+        near = similar(path.name, sorted(os.listdir(path.parent))[:10_000])
+    except OSError:
+        near = None
+    return fault(MISSING, f"{shown(path)} does not exist{hint}", f"did you mean {shown(near)}?" if near else None)
+
+
+def memory() -> int:
+    """Bytes that samples may take: three quarters of this machine's memory."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 3 // 4
+    except (AttributeError, ValueError, OSError):
+        return 12 << 30
+
+
+def must_fit(size: int, what: str) -> None:
+    """Refuses what would take more bytes than `memory` allows, before anything is allocated."""
+    if size > (allowed := memory()):
+        raise fault(TOO_LARGE, f"{what} would take {gigabytes(size)}; data may take {gigabytes(allowed)} on this machine")
+
+
+def gigabytes(size: int) -> str:
+    """Bytes for people."""
+    return f"{size / 2**30:,.1f} GiB" if size < 2**60 else "more than an exbibyte"

@@ -1,0 +1,135 @@
+"""The IDX format of MNIST, plain or gzip-compressed."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import zlib
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, cast
+
+from aebuild.data.faults import fault, listed, must_fit, reading, regular_file, shown
+from aebuild.data.rules import DAMAGED, MISSING, UNKNOWN_KIND
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+TYPES = {0x08: "uint8", 0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32", 0x0E: "float64"}
+WIDTHS = {"uint8": 1, "int8": 1, "int16": 2, "int32": 4, "float32": 4, "float64": 8}
+ENDINGS = (".gz", ".idx", "-ubyte")
+TEST_WORDS = ("t10k", "test")
+
+
+@dataclass(frozen=True)
+class Idx:
+    """The header of an IDX file."""
+
+    path: Path
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the data behind the header."""
+        return prod(self.shape) * WIDTHS[self.dtype]
+
+
+def _open(path: Path) -> IO[bytes]:
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    return cast("IO[bytes]", gzip.open(path, "rb")) if packed else path.open("rb")
+
+
+def _parse(stream: IO[bytes], path: Path) -> Idx:
+    magic = stream.read(4)
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES or not magic[3]:
+        raise fault(DAMAGED, f"{shown(path)} is no IDX file: it starts with the bytes {magic.hex(' ') or '(none)'}, "
+                    "where two zeros, a type and the number of axes are wanted")
+    extents = stream.read(4 * magic[3])
+    if len(extents) < 4 * magic[3]:
+        raise fault(DAMAGED, f"{shown(path)} ends within its header")
+    return Idx(path, TYPES[magic[2]], struct.unpack(f">{magic[3]}I", extents))
+
+
+def idx_header(path: Path) -> Idx:
+    """Type and shape; nothing behind the header is read."""
+    regular_file(path)
+    with reading(path):
+        try:
+            with _open(path) as stream:
+                return _parse(stream, path)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise _broken(path, error) from error
+
+
+def read_idx(path: Path) -> tuple[Idx, NDArray[Any]]:
+    """The whole array, checked to have exactly the promised number of bytes."""
+    import numpy as np
+
+    header = idx_header(path)
+    must_fit(header.nbytes, shown(path))
+    with reading(path):
+        try:
+            with _open(path) as stream:
+                _parse(stream, path)
+                data = stream.read(header.nbytes + 1)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise _broken(path, error) from error
+    if len(data) != header.nbytes:
+        many = "more" if len(data) > header.nbytes else f"{len(data):,}"
+        raise fault(DAMAGED, f"{shown(path)}: the header promises {header.nbytes:,} bytes (shape {list(header.shape)}), but {many} are there")
+    array = np.frombuffer(data, np.dtype(header.dtype).newbyteorder(">")).reshape(header.shape)
+    return header, array.astype(header.dtype, copy=False)
+
+
+def _broken(path: Path, error: Exception) -> Exception:
+    reason = "it is cut short" if isinstance(error, EOFError) else shown(error)
+    return fault(DAMAGED, f"{shown(path)} is a damaged gzip file: {reason}")
+
+
+def looks_idx(name: str) -> bool:
+    """True if a file is named like an IDX file."""
+    return "idx" in name.lower() or name.lower().removesuffix(".gz").endswith("-ubyte")
+
+
+def _role(name: str) -> tuple[str, str]:
+    """Which part a file belongs to, and whether it holds samples or labels."""
+    low = name.lower()
+    return "test" if any(word in low for word in TEST_WORDS) else "train", "labels" if "label" in low or "idx1" in low else "samples"
+
+
+def find_idx(path: Path) -> dict[str, dict[str, Path]]:
+    """The files of a folder, or of one file and its partner: part -> samples and maybe labels.
+
+    A name with t10k or test is of the test part; a name with label or idx1 holds labels.
+    """
+    with reading(path):
+        if not path.is_dir():
+            return {"train": _pair(path)}
+        names = sorted(entry.name for entry in path.iterdir() if looks_idx(entry.name) and entry.is_file())
+    found: dict[str, dict[str, Path]] = {}
+    for name in names:
+        part, role = _role(name)
+        held = found.setdefault(part, {})
+        if role in held and held[role].name != name.removesuffix(".gz"):
+            raise fault(UNKNOWN_KIND, f"{shown(path)} has two files that could be the {role} of the {part} part: "
+                        f"{shown(held[role].name)} and {shown(name)}", "give the path of one file")
+        held.setdefault(role, path / name)
+    for part, held in found.items():
+        if "samples" not in held:
+            raise fault(MISSING, f"{shown(path)} has labels of the {part} part but no samples ({listed(names)})")
+    if "train" not in found:
+        raise fault(MISSING, f"{shown(path)} has no IDX file of a training part" + (f" ({listed(names)})" if names else ""))
+    return found
+
+
+def _pair(path: Path) -> dict[str, Path]:
+    """One file of samples and the file of labels named after it, if there is one."""
+    regular_file(path)
+    partner = path.name.replace("images", "labels").replace("idx3", "idx1")
+    for name in (partner, partner.removesuffix(".gz"), f"{partner}.gz"):
+        if partner != path.name and (path.parent / name).is_file():
+            return {"samples": path, "labels": path.parent / name}
+    return {"samples": path}

@@ -1,0 +1,82 @@
+"""From what a file holds as labels to class numbers and names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from aebuild.data.faults import fault, shown
+from aebuild.data.rules import BAD_LABELS
+from aebuild.lang.diagnostics import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MOST_CLASSES = 10_000
+
+
+def number_of(word: str) -> float | None:
+    """The number that a word spells, if it does."""
+    try:
+        return float(word)
+    except ValueError:
+        return None
+
+
+def ordered(names: set[str]) -> tuple[str, ...]:
+    """Class names in the order of their numbers: by size if all are numbers, else by letter."""
+    numbers = {name: number_of(name) for name in names}
+    if all(number is not None for number in numbers.values()):
+        return tuple(sorted(names, key=lambda name: (numbers[name] or 0.0, name)))
+    return tuple(sorted(names))
+
+
+def classify(words: Mapping[str, Sequence[str]], where: str) -> tuple[dict[str, NDArray[np.int64]], tuple[str, ...]]:
+    """Class numbers of each part, and the class names; an empty word is an unknown label (-1)."""
+    import numpy as np
+
+    names = ordered({word for held in words.values() for word in held if word})
+    if not names:
+        raise fault(BAD_LABELS, f"{where}: no label is known")
+    if len(names) > MOST_CLASSES:
+        raise fault(BAD_LABELS, f"{where}: {len(names):,} different labels; more than {MOST_CLASSES:,} are no classes")
+    numbers = {"": -1} | {name: number for number, name in enumerate(names)}
+    return {part: np.asarray([numbers[word] for word in held], np.int64) for part, held in words.items()}, names
+
+
+def as_words(array: NDArray[Any], where: str) -> list[str]:
+    """An array of labels [N] as words: whole numbers or text; -1, NaN and empty text are unknown."""
+    import numpy as np
+
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise fault(BAD_LABELS, f"{where} has shape {list(array.shape)}; labels stand in one column, one for each sample")
+    if array.dtype.kind == "S":
+        array = np.char.decode(array, "utf-8", "replace")
+    if array.dtype.kind == "U":
+        return [word.strip() for word in array.tolist()]
+    if array.dtype.kind == "f":
+        return [_whole(value, row, where) for row, value in enumerate(array.tolist())]
+    values = array.astype(np.int64)
+    if (values < -1).any():
+        raise _below(where, int(values.min()))
+    if (values == -1).any() and len(np.unique(values)) == 2:
+        raise fault(BAD_LABELS, f"{where} holds -1 and {values.max()}; -1 means that a label is not known, which leaves one class",
+                    "write 0 and 1")
+    return ["" if value < 0 else str(value) for value in values.tolist()]
+
+
+def _whole(value: float, row: int, where: str) -> str:
+    if value != value or value == -1:
+        return ""
+    if value in (float("inf"), float("-inf")) or value != int(value):
+        raise fault(BAD_LABELS, f"{where}, record {row}: the label {value:g} is no whole number; labels are classes")
+    if value < -1:
+        raise _below(where, int(value))
+    return str(int(value))
+
+
+def _below(where: str, value: int) -> DataError:
+    return fault(BAD_LABELS, f"{where} holds {shown(value)}; labels are whole numbers from 0 on, or -1 where unknown")

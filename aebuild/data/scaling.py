@@ -1,0 +1,88 @@
+"""Fitting the scaling on the training samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from aebuild.data.faults import fault
+from aebuild.data.outline import Bounds
+from aebuild.data.rules import NOT_FINITE, NOT_WHOLE
+from aebuild.lang.samples import CHUNK, Scaling
+from aebuild.lang.values import Grid, Sequence, Value
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def fit_scaling(train: NDArray[Any], scale: str, bounds: Bounds, value: Value) -> Scaling:
+    """The scaling of raw training values [N, ...].
+
+    Vectors and sequences are fitted per feature. Grids keep the proportions of their channels under unit and signed
+    (their storage's bounds, else the least and greatest training value), and are standardised per channel. A constant
+    feature becomes 0.
+    """
+    import numpy as np
+
+    if scale in ("none", "integer"):
+        return Scaling(scale)
+    last = isinstance(value, Sequence)
+    if scale == "standard":
+        mean, deviation = _moments(train, _other_axes(value))
+        return _scaling(scale, mean, deviation, last)
+    limits = (-1.0, 1.0) if scale == "signed" else (0.0, 1.0)
+    fixed = isinstance(value, Grid) and bounds is not None
+    if fixed and bounds is not None:
+        low, high = np.asarray([bounds[0]]), np.asarray([bounds[1]])
+    else:
+        axes = None if isinstance(value, Grid) else _other_axes(value)
+        low, high = (np.atleast_1d(np.asarray(least, np.float64)) for least in (train.min(axis=axes), train.max(axis=axes)))
+    span = high / (limits[1] - limits[0]) - low / (limits[1] - limits[0])
+    offset = low if scale == "unit" else low / 2 + high / 2
+    return _scaling(scale, offset, span, last, None if fixed else limits)
+
+
+def _other_axes(value: Value) -> tuple[int, ...]:
+    """The axes of [N, ...] that are not the features'."""
+    if isinstance(value, Sequence):
+        return (0, 1)
+    return (0, *range(2, 1 + len(value.shape)))
+
+
+def _scaling(kind: str, offset: NDArray[np.float64], span: NDArray[np.float64], last: bool,
+             limits: tuple[float, float] | None = None) -> Scaling:
+    import numpy as np
+
+    for feature in np.flatnonzero(~(np.isfinite(span) & np.isfinite(offset))):
+        raise fault(NOT_FINITE, f"the values of feature {feature} are too large to be scaled")
+    with np.errstate(divide="ignore", over="ignore"):
+        factor = 1 / span
+    factor[~np.isfinite(factor)] = 1.0
+    low, high = limits or (None, None)
+    return Scaling(kind, tuple(offset.tolist()), tuple(factor.tolist()), last, low, high)
+
+
+def _moments(values: NDArray[Any], axes: tuple[int, ...]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and deviation over the axes in two passes, in double precision; an exactly constant feature has deviation 0."""
+    import numpy as np
+
+    rows = max(1, CHUNK // max(1, values[0].size))
+    chunks = [values[start:start + rows] for start in range(0, len(values), rows)]
+    size = values.size // max(1, np.prod([n for axis, n in enumerate(values.shape) if axis not in axes], dtype=np.int64))
+    kept = tuple(n if axis not in axes else 1 for axis, n in enumerate(values.shape))
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = sum((chunk.sum(axis=axes, dtype=np.float64) for chunk in chunks), np.zeros(())) / size
+        square = sum((np.square(chunk.astype(np.float64) - mean.reshape(kept)).sum(axis=axes) for chunk in chunks), np.zeros(())) / size
+    constant = values.min(axis=axes) == values.max(axis=axes)
+    deviation = np.where(constant, 0.0, np.sqrt(square))
+    return np.where(constant, values.min(axis=axes), mean).astype(np.float64), deviation
+
+
+def check_whole(values: NDArray[Any], name: Callable[[int], str]) -> None:
+    """Refuses values that are not whole numbers, naming the first sample that has one."""
+    import numpy as np
+
+    if values.dtype.kind == "f" and not (whole := np.rint(values) == values).all():
+        row = int(np.argwhere(~whole)[0][0])
+        raise fault(NOT_WHOLE, f"{name(row)} holds {values[row][~whole[row]].flat[0]:g}; `scale: integer` wants whole numbers")

@@ -1,0 +1,42 @@
+"""One number for all axes of a grid, or one number for each."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from aebuild.lang.diagnostics import Rule
+from aebuild.lang.families import Layer
+from aebuild.lang.node import Site
+
+Size = Annotated[int, Field(ge=1)] | list[Annotated[int, Field(ge=1)]]
+Margin = Annotated[int, Field(ge=0)] | list[Annotated[int, Field(ge=0)]]
+
+AXES = Rule("AE322", "one number for each axis", """\
+A kernel, stride or size is one number for all axes of the grid, or a list with one number for each axis: one for a waveform, two for an
+image, three for a volume.
+
+```yaml
+encoder: [conv: {width: 64, kernel: [3, 5, 7]}]     # an image has two axes
+```
+```yaml
+encoder: [conv: {width: 64, kernel: [3, 5]}]
+```
+""")
+
+
+def per_axis(part: Layer, name: str, rank: int, site: Site) -> tuple[int, ...]:
+    """The field's value for each of `rank` axes, or a refusal."""
+    value = getattr(part, name)
+    if isinstance(value, int):
+        return (value,) * rank
+    if len(value) != rank:
+        site.refuse(part, AXES, f"{name} has {len(value)} numbers but the grid has {rank} axes", name,
+                    fix=f"{name}: {value[0] if len(set(value)) == 1 else [*value, *value[-1:] * rank][:rank]}")
+    return tuple(value)
+
+
+def spread(value: int | list[int], rank: int) -> tuple[int, ...]:
+    """The same without a check, for a first look; a list of another length is cut or filled."""
+    return (value,) * rank if isinstance(value, int) else tuple([*value, *value[-1:] * rank][:rank])

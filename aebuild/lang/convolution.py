@@ -1,0 +1,80 @@
+"""The arithmetic and the leaves of convolutions, down and up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from aebuild.lang.dressed import Dressed
+from aebuild.lang.node import Node
+from aebuild.lang.values import Grid
+
+
+@dataclass(frozen=True)
+class Window:
+    """Kernel, stride, dilation and padding of a convolution, per axis; padding is (before, after)."""
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
+    padding: tuple[tuple[int, int], ...]
+    groups: int = 1
+
+    def down(self, size: tuple[int, ...]) -> tuple[int, ...]:
+        """The size after the convolution; below one where the kernel does not fit."""
+        return tuple((s + a + b - d * (k - 1) - 1) // f + 1 for s, k, f, d, (a, b) in
+                     zip(size, self.kernel, self.stride, self.dilation, self.padding, strict=True))
+
+
+def convolve(part: Dressed, path: str, value: Grid, width: int, size: tuple[int, ...], window: Window, bias: bool,
+             init: str) -> list[Node]:
+    """Leaves of a convolution to `width` channels; uneven padding becomes a leaf of its own."""
+    leaves: list[Node] = []
+    even = all(a == b for a, b in window.padding)
+    if not even:
+        padded = Grid(value.channels, tuple(s + a + b for s, (a, b) in zip(value.size, window.padding, strict=True)))
+        leaves.append(Node(f"{path}.pad", "pad", value, padded, part, {"padding": window.padding}))
+        value = padded
+    weights: dict[str, tuple[int, ...]] = {"weight": (width, value.channels // window.groups, *window.kernel)}
+    if bias:
+        weights["bias"] = (width,)
+    args = {"kernel": window.kernel, "stride": window.stride, "dilation": window.dilation, "groups": window.groups, "bias": bias,
+            "padding": [a for a, _ in window.padding] if even else [0] * len(size)}
+    leaves.append(Node(f"{path}.conv", "conv", value, Grid(width, size), part, args, weights, init=init,
+                       macs=prod(size) * prod(weights["weight"]),
+                       window=tuple((d * (k - 1) + 1, float(f)) for k, f, d in
+                                    zip(window.kernel, window.stride, window.dilation, strict=True))))
+    return leaves
+
+
+def transpose(part: Dressed, path: str, value: Grid, width: int, size: tuple[int, ...], window: Window,
+              output_padding: tuple[int, ...], bias: bool, init: str) -> Node:
+    """The leaf of a transposed convolution that ends at `size`."""
+    weights: dict[str, tuple[int, ...]] = {"weight": (value.channels, width // window.groups, *window.kernel)}
+    if bias:
+        weights["bias"] = (width,)
+    args = {"kernel": window.kernel, "stride": window.stride, "dilation": window.dilation, "groups": window.groups, "bias": bias,
+            "padding": [a for a, _ in window.padding], "output_padding": output_padding}
+    return Node(f"{path}.conv", "conv_transpose", value, Grid(width, size), part, args, weights, init=init,
+                macs=prod(value.size) * prod(weights["weight"]),
+                window=tuple((d * (k - 1) + 1, 1 / f) for k, f, d in zip(window.kernel, window.stride, window.dilation, strict=True)))
+
+
+def transposed_size(size: int, kernel: int, stride: int, dilation: int, padding: int, output_padding: int) -> int:
+    """The size after a transposed convolution, as torch defines it."""
+    return (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1 + output_padding
+
+
+def fit_transpose(size: int, goal: int, kernel: int, stride: int, dilation: int) -> tuple[int, int, int]:
+    """Padding, output padding and final crop that take `size` to `goal`; prefers the customary padding (kernel-1)//2."""
+    span = dilation * (kernel - 1) + 1
+    customary = (span - 1) // 2
+    for crop in range(max(stride, 2)):
+        # (size-1)·stride - 2·p + span + op = goal + crop, with 0 <= op < max(stride, dilation)
+        free = (size - 1) * stride + span - goal - crop
+        candidates = [p for p in range(max(0, -(-free // 2)), max(0, (free + max(stride, dilation) - 1) // 2) + 1)
+                      if 0 <= 2 * p - free < max(stride, dilation)]
+        if candidates:
+            p = min(candidates, key=lambda p: (abs(p - customary), p))
+            return p, 2 * p - free, crop
+    raise ValueError(f"no padding takes {size} to {goal} with kernel {kernel} and stride {stride}")

@@ -1,0 +1,153 @@
+"""The dataset family: what a spec says about data, and what the rest gets from it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from aebuild.lang.part import Part, knob
+from aebuild.lang.samples import DataInfo, Scaling, Split, Splits, Where
+
+__all__ = ["Column", "DataInfo", "Dataset", "Divided", "Division", "Exclude", "HeldOut", "Holdout", "Known", "Labelled", "OnDisk", "OwnLabels", "Pictured",
+           "Portion", "Sampled", "Scale", "Scaling", "Split", "Splits", "Where", "Window"]
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Portion = Count | Share
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Column = Annotated[str, Field(min_length=1)] | Annotated[int, Field(ge=0)]
+Scale = Literal["unit", "signed", "standard", "integer", "none"]
+
+
+class Division(Part):
+    """How samples are divided into training, validation and test.
+
+    The samples are permuted once by the seed; the first train, the next validate, the last test. Windows over one
+    series are divided in blocks of time instead, in the same order.
+    """
+
+    validation: Portion | None = knob(
+        None, "samples that validate: a count, or a share of those not in the data's own test part (default 0.1, or the data's own part)",
+        affects="data")
+    test: Portion | None = knob(None, "samples that test: a count or a share (default 0.1, or the data's own part)", affects="data")
+    seed: Seed = knob(42, "seed of the permutation", affects="data")
+
+
+class Holdout(Part):
+    """How samples are divided into training and validation; the data have an official test part.
+
+    The training part is permuted once by the seed; the first samples train, the last validate.
+    """
+
+    validation: Portion = knob(0.1, "samples that validate: a count, or a share of the official training part", affects="data")
+    seed: Seed = knob(42, "seed of the permutation", affects="data")
+
+
+class Window(Part):
+    """Windows cut out of longer series."""
+
+    length: int = knob(..., "steps in a window", affects="data", ge=1)
+    stride: int = knob(1, "steps from the start of one window to the next", affects="data", ge=1)
+
+
+class Exclude(Part):
+    """Classes that training never sees, as in anomaly detection; they stay in the test part."""
+
+    label: str | int | list[str | int] = knob(
+        ..., "class to leave out of training and validation, or a list: its name, or its number counted from 0", affects="data")
+
+    @property
+    def classes(self) -> tuple[str | int, ...]:
+        """The classes to leave out."""
+        return tuple(self.label) if isinstance(self.label, list) else (self.label,)
+
+
+class Dataset(Part):
+    """What to learn from: where samples come from, and how they are divided and scaled."""
+
+    family = "dataset"
+
+    def probe(self, where: Where) -> DataInfo:
+        """What the data are, from headers only; nothing is read where `shape` is given or the data set is a known one.
+
+        Raises DataError.
+        """
+        raise TypeError(f"{type(self).__name__} has no probe")
+
+    def load(self, where: Where) -> Splits:
+        """The divided and scaled samples; raises DataError."""
+        raise TypeError(f"{type(self).__name__} has no load")
+
+    def count_classes(self, where: Where) -> int | None:
+        """How many classes the labels have, None without labels; reads labels where no header tells."""
+        return self.probe(where).classes
+
+
+class Sampled(Dataset):
+    """Data that are scaled, and may be cut short."""
+
+    scale: Scale | None = knob(
+        None, "unit: [0, 1]; signed: [-1, 1]; standard: mean 0 and deviation 1 for each feature; integer: whole numbers as they are; none. "
+        "Fitted on the training samples (default: unit for images, standard for tables and series)", affects="data")
+    limit: int | None = knob(None, "train on no more than the first so many training samples of the permutation", affects="data", ge=1)
+
+
+class Divided(Dataset):
+    """Data without an official test part."""
+
+    split: Division = Field(default_factory=Division, description="how samples are divided into training, validation and test")
+
+
+class HeldOut(Dataset):
+    """Data with an official test part, which is kept."""
+
+    split: Holdout = Field(default_factory=Holdout, description="how the official training part is divided into training and validation")
+
+
+class Labelled(Dataset):
+    """Data whose samples may carry a class."""
+
+    labels: int | None = knob(
+        None, "how many training samples have a known label: the first ones of the permutation (default: all)", affects="data", ge=0)
+    exclude: Exclude | None = knob(None, "classes left out of training and validation; they stay in the test part", affects="data")
+
+
+class OwnLabels(Labelled):
+    """Labels of a user's own data, whose classes no list knows beforehand."""
+
+    classes: int | None = knob(
+        None, "how many classes the labels have; only needed beside `shape`, otherwise counted", affects="data", ge=1)
+
+
+class Pictured(Dataset):
+    """Data that may be images."""
+
+    size: Annotated[int, Field(ge=1)] | Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2, max_length=2)] | None = knob(
+        None, "height and width to resize and crop images to: the middle of the image, scaled to cover them (one number: a square)",
+        affects="data")
+    pad: int = knob(0, "rows and columns of zeros (black) added on each side of an image, after `size` and before `scale`",
+                    affects="data", ge=0)
+
+    @property
+    def wanted_size(self) -> tuple[int, int] | None:
+        """Height and width to resize to."""
+        if self.size is None:
+            return None
+        return (self.size, self.size) if isinstance(self.size, int) else (self.size[0], self.size[1])
+
+
+class OnDisk(Dataset):
+    """A user's own data, found by path."""
+
+    path: str = knob(..., "file or folder, relative to the spec", affects="data", min_length=1)
+    shape: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=4)] | None = knob(
+        None, "what the encoder gets, so that checking a spec reads no data: [D] a vector, [T, D] a sequence, [C, H, W] an image", affects="data")
+
+
+class Known(Dataset):
+    """A published data set, kept in its own folder under a root."""
+
+    root: str | None = knob(
+        None, "folder that holds the known data sets, relative to the spec (default: the environment variable AEBUILD_DATA, "
+        "else aebuild's cache folder)", affects="data", min_length=1)

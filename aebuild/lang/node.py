@@ -1,0 +1,140 @@
+"""The plan's nodes, and the site a part is planned at."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence as Seq
+from dataclasses import dataclass, field, replace
+from math import prod
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from aebuild.lang.diagnostics import Diagnostic, Rule
+from aebuild.lang.part import Part
+from aebuild.lang.values import Value
+
+if TYPE_CHECKING:
+    from aebuild.lang.families import Layer
+
+
+@dataclass(frozen=True)
+class Node:
+    """One row of the plan: what stands at a path, its types and its cost for one sample.
+
+    `weights` are the node's own parameters by name and shape, as its module's state_dict spells them; `args` are
+    the solved, JSON-able arguments that `part.build(node, children)` turns into an nn.Module. `macs` counts the
+    multiply-accumulates of matrix products and convolutions. `window` is (kernel, stride) per spatial axis, with
+    strides below one (1/f) for layers that upsample, and None for layers that see everything.
+    """
+
+    path: str
+    kind: str
+    input: Value
+    output: Value
+    part: Part = field(compare=False, repr=False)
+    args: dict[str, Any] = field(default_factory=dict)
+    weights: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    buffers: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    macs: int = 0
+    children: tuple[Node, ...] = ()
+    inserted: bool = False
+    sequential: bool = False              # its children simply run in order
+    init: str | None = None
+    window: tuple[tuple[int, float], ...] | None = ()
+
+    @property
+    def name(self) -> str:
+        """The last word of the path."""
+        return self.path.rsplit(".", 1)[-1]
+
+    @property
+    def own_params(self) -> int:
+        """Parameters of this node without its children."""
+        return sum(prod(shape) for shape in self.weights.values())
+
+    @property
+    def params(self) -> int:
+        """Parameters of this node and everything below it."""
+        return self.own_params + sum(child.params for child in self.children)
+
+    @property
+    def all_macs(self) -> int:
+        """Multiply-accumulates of this node and everything below it."""
+        return self.macs + sum(child.all_macs for child in self.children)
+
+    def walk(self) -> Iterator[Node]:
+        """This node, then everything below it, in order of execution."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+    def marked_inserted(self) -> Node:
+        """This node as one that the compiler put in."""
+        return replace(self, inserted=True, children=tuple(child.marked_inserted() for child in self.children))
+
+
+class Refusal(Exception):
+    """A part that cannot be planned here; carries the one diagnostic that says why."""
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__(diagnostic.message)
+        self.diagnostic = diagnostic
+
+
+@dataclass(frozen=True)
+class Resize:
+    """How one layer changes the spatial size in a decoder.
+
+    `factor` per axis, None where the compiler may choose it. A size `n` can become anything up to `reach(n, axis,
+    factor)`, and comes most naturally from `natural(out, axis, factor)`; a `forced` layer makes exactly `reach`.
+    """
+
+    factor: tuple[int, ...] | None
+    reach: Callable[[int, int, int], int]
+    natural: Callable[[int, int, int], int]
+    forced: bool = False
+
+
+@dataclass
+class Stage:
+    """What all steps of one half share while it is planned."""
+
+    up: bool = False
+    positions: bool = False                   # the latent (or the target) wants positions, not one vector
+    target: Value | None = None               # a decoder's goal
+    size: tuple[int, ...] | None = None       # where the solver says the grid stands now
+    seeds: deque[tuple[int, ...] | None] = field(default_factory=deque)   # solved size of each unfolding, in order
+    resizes: deque[tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=deque)   # solved (factor, size) of each layer
+    positioned: bool = False                  # positions were already added
+    taps: dict[str, Value] = field(default_factory=dict)           # encoder outputs that skips may name
+    adapter: str | None = None
+    adapted: bool = False                     # the stage's `adapter` was used
+    agreed: dict[str, Part] = field(default_factory=dict)          # the first part of a sort, which later ones must not contradict
+
+
+@dataclass
+class Site:
+    """Where a part is planned: its path, its stage, and the services of the compiler.
+
+    `chain` plans a list of layers one after another; `adapt` inserts the standard adapter that makes a value one of
+    the wanted kinds; both are given by the compiler, so that parts need not know their siblings.
+    """
+
+    path: str
+    stage: Stage
+    final: bool
+    chain: Callable[[Seq[Layer], Value, Site], tuple[tuple[Node, ...], Value]]
+    adapt: Callable[[Value, tuple[str, ...], Site, Layer | None], tuple[tuple[Node, ...], Value]]
+
+    def at(self, name: str, *, final: bool | None = None) -> Site:
+        """The site of something below this one."""
+        return replace(self, path=f"{self.path}.{name}", final=self.final if final is None else final)
+
+    def refuse(self, part: Part, rule: Rule, message: str, *fields: str, fix: str | None = None) -> NoReturn:
+        """Stop planning this part: `fields` names what to underline, the first written one wins."""
+        raise Refusal(Diagnostic(rule, message, part.place(*fields), fix, self.path))
+
+    def next_resize(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The factor and the output size that the solver found for the next resizing layer."""
+        factor, size = self.stage.resizes.popleft()
+        self.stage.size = size
+        return factor, size

@@ -1,0 +1,104 @@
+"""Parts: everything a spec can name is one class in one file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Self, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+
+from aebuild.lang.diagnostics import Span
+
+Effect = Literal["graph", "loss", "gradient", "data", "training", "evaluation"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a part was written: its own span and one per written field.
+
+    Origins never make two parts differ: equal specs stay equal wherever they were written.
+    """
+
+    span: Span | None = None
+    fields: dict[str, Span] = field(default_factory=dict)
+    items: dict[str, tuple[Span, ...]] = field(default_factory=dict)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Origin)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+class Part(BaseModel):
+    """A frozen record of a spec; unknown keys are refused, numbers are never coerced from text.
+
+    A *family* is a direct subclass of Part made with `family=True`; its subclasses with a `type: Literal["name"]`
+    field are its *variants*, collected here, so no registry exists to forget.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True,
+                              allow_inf_nan=False, protected_namespaces=())
+
+    variants: ClassVar[dict[str, type[Part]]] = {}
+    family: ClassVar[str] = ""
+    default_variant: ClassVar[str | None] = None
+    scalar: ClassVar[str | None] = None       # the field that a scalar fills; the part's first if None
+
+    _origin: Origin = PrivateAttr(default_factory=Origin)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Collect the variant into its family and hold the laws of a part."""
+        super().__pydantic_init_subclass__(**kwargs)
+        if not (cls.__doc__ or "").strip():
+            raise TypeError(f"{cls.__name__}: a part needs a docstring, the first sentence is its help text")
+        for name, info in cls.model_fields.items():
+            if name != "type" and not info.description:
+                raise TypeError(f"{cls.__name__}.{name}: a field needs a description")
+        if "family" in cls.__dict__:
+            cls.variants = {}
+            return
+        name = cls.variant_name()
+        if name is None or not cls.family:
+            return
+        known = cls.variants.setdefault(name, cls)
+        if known.__qualname__ != cls.__qualname__ or known.__module__ != cls.__module__:
+            raise TypeError(f"{cls.family} {name!r} is declared twice: {known} and {cls}")
+
+    @classmethod
+    def variant_name(cls) -> str | None:
+        """The YAML name of this variant, or None for a family or a plain record."""
+        info = cls.model_fields.get("type")
+        if info is None or get_origin(info.annotation) is not Literal:
+            return None
+        return str(get_args(info.annotation)[0])
+
+    @classmethod
+    def own_fields(cls) -> list[str]:
+        """The fields a user writes, in order, without the selecting `type`."""
+        return [name for name in cls.model_fields if name != "type"]
+
+    def place(self, *names: str) -> Span | None:
+        """The span of the first of these fields that was written, else of the whole part."""
+        for name in names:
+            if name in self._origin.fields:
+                return self._origin.fields[name]
+        return self._origin.span
+
+    def placed(self, origin: Origin) -> Self:
+        """This part, remembering where it was written."""
+        self._origin = origin
+        return self
+
+    def but(self, **changes: Any) -> Self:
+        """A copy with some fields changed; the origin stays."""
+        return self.model_copy(update=changes)
+
+
+def knob(default: Any, doc: str, *, affects: Effect, **bounds: Any) -> Any:
+    """A field of a part: its default, its meaning, what changing it changes, and pydantic bounds (ge, gt, le, lt).
+
+    Use `...` as default for a required field.
+    """
+    return Field(default, description=doc, json_schema_extra={"affects": affects}, **bounds)

@@ -1,0 +1,26 @@
+"""The check of priors that live in the plane."""
+
+from __future__ import annotations
+
+from aebuild.lang.diagnostics import Rule
+from aebuild.lang.families import Prior
+from aebuild.lang.node import Site
+
+PLANE = Rule("AE342", "a prior that lives in the plane", """\
+The priors `mixture` and `swiss_roll` are shapes in the plane, made to be looked at: their code has two dimensions. For a larger
+code take `gaussian` or `uniform`.
+
+```yaml
+latent: {type: adversarial, dim: 8, prior: swiss_roll}
+```
+```yaml
+latent: {type: adversarial, dim: 2, prior: swiss_roll}
+```
+""")
+
+
+def require_plane(prior: Prior, dim: int, site: Site) -> int:
+    """Refuses a code that has not two dimensions."""
+    if dim != 2:
+        site.refuse(prior, PLANE, f"the prior {prior.variant_name()} is a shape in the plane, but dim is {dim}", "type", fix="dim: 2")
+    return dim

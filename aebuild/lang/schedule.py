@@ -1,0 +1,79 @@
+"""Numbers that change while training: ramps over epochs, steps or a share of the phase."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from aebuild.lang.part import Part, knob
+
+_DURATION = re.compile(r"^(\d+(?:\.\d+)?)\s*(epochs?|steps?|%)$")
+
+
+def _duration(text: str) -> str:
+    found = _DURATION.match(text)
+    if not found:
+        raise ValueError("a duration is a number and a unit: 10 epochs, 500 steps or 20%")
+    if float(found[1]) <= 0:
+        raise ValueError("a duration must be positive")
+    if found[2] == "%" and float(found[1]) > 100:
+        raise ValueError("a share of the phase is at most 100%")
+    return text
+
+
+Duration = Annotated[str, AfterValidator(_duration)]
+
+
+def in_steps(duration: str, steps_per_epoch: int, total_steps: int) -> int:
+    """A duration as optimiser steps, at least one."""
+    found = _DURATION.match(duration)
+    if found is None:
+        raise ValueError(f"not a duration: {duration!r}")
+    number, unit = float(found[1]), found[2]
+    scale = total_steps / 100 if unit == "%" else steps_per_epoch if unit.startswith("epoch") else 1
+    return max(1, round(number * scale))
+
+
+class Ramp(Part):
+    """A number that moves from one value to another, then stays."""
+
+    start: float = Field(..., alias="from", description="value at the beginning", json_schema_extra={"affects": "training"})
+    to: float = knob(..., "value at the end, kept from then on", affects="training")
+    over: Duration = knob("100%", "how long the move takes: 10 epochs, 500 steps or 20% of the phase", affects="training")
+    shape: Literal["linear", "cosine"] = knob("linear", "a straight line, or half a cosine wave", affects="training")
+
+    def at(self, progress: float) -> float:
+        """The value at a progress in [0, 1]."""
+        progress = min(max(progress, 0.0), 1.0)
+        if self.shape == "cosine":
+            progress = (1 - math.cos(math.pi * progress)) / 2
+        return self.start + (self.to - self.start) * progress
+
+
+Dial = float | Ramp | list[Ramp]
+
+
+def value_at(dial: Dial, step: int, steps_per_epoch: int, total_steps: int) -> float:
+    """The value of a number or schedule at a step of its phase; a list's ramps play in turn."""
+    if not isinstance(dial, Ramp | list):
+        return float(dial)
+    ramps = [dial] if isinstance(dial, Ramp) else dial
+    begun = 0
+    for ramp in ramps:
+        length = in_steps(ramp.over, steps_per_epoch, total_steps)
+        if step < begun + length:
+            return ramp.at((step - begun) / length)
+        begun += length
+    return ramps[-1].to
+
+
+def numbers(dial: Dial) -> list[float]:
+    """Every value a dial starts from or arrives at."""
+    if isinstance(dial, Ramp):
+        return [dial.start, dial.to]
+    if isinstance(dial, list):
+        return [number for ramp in dial for number in numbers(ramp)]
+    return [float(dial)]

@@ -1,0 +1,1 @@
+"""Plain nn.Modules with plain arguments; nothing here imports the rest of aebuild."""

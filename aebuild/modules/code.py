@@ -1,0 +1,22 @@
+"""What every latent module returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+
+@dataclass
+class Code:
+    """A batch of codes.
+
+    `value` is what the decoder gets; `terms` are named raw loss terms, [N, ...] to be summed over a sample and
+    averaged over the batch, or scalars that stay as they are; `metrics` are named scalars to log, already detached;
+    `indices` are codebook entries, [N, groups or positions], where the latent has them.
+    """
+
+    value: Tensor
+    terms: dict[str, Tensor] = field(default_factory=dict)
+    metrics: dict[str, Tensor] = field(default_factory=dict)
+    indices: Tensor | None = None

@@ -1,0 +1,35 @@
+"""Changes of the input that a model must undo."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from aebuild.modules.randomness import Random
+
+
+class GaussianNoise(Random):
+    """Adds N(0, std²) to every element, then clamps to `clip` (low, high) if there is one."""
+
+    def __init__(self, std: float, clip: tuple[float, float] | None = None) -> None:
+        super().__init__()
+        self.std, self.clip = std, clip
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, ...] to the same."""
+        noise = torch.randn(x.shape, generator=self.rng(x.device), device=x.device, dtype=x.dtype)
+        noisy = noise.mul_(self.std).add_(x)
+        return noisy if self.clip is None else noisy.clamp_(*self.clip)
+
+
+class Mask(Random):
+    """Replaces each element by `value` with probability `ratio`, independently (Vincent et al., 2008)."""
+
+    def __init__(self, ratio: float, value: float) -> None:
+        super().__init__()
+        self.ratio, self.value = ratio, value
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, ...] to the same."""
+        chance = torch.rand(x.shape, generator=self.rng(x.device), device=x.device)
+        return x.masked_fill(chance < self.ratio, self.value)

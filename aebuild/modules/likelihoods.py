@@ -1,0 +1,153 @@
+"""Likelihoods and errors: parameters from the decoder and a target to one number a sample.
+
+The decoder gives `count` parameters for each channel of the target; parameter j of channel c stands at index c·count + j of the
+channels' axis, 1 for vectors [N, C] and grids [N, C, *S], -1 for sequences [N, T, C].
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from aebuild.modules.bounds import bounded_log_variance
+
+LOG_2_PI = math.log(2 * math.pi)
+
+
+def per_sample(loss: Tensor) -> Tensor:
+    """[N, ...] summed to [N]."""
+    return loss.flatten(1).sum(1)
+
+
+class Bernoulli(nn.Module):
+    """Cross-entropy in nats of a target in [0, 1]; the parameter is a logit."""
+
+    def forward(self, params: Tensor, target: Tensor) -> Tensor:
+        """[N]."""
+        return per_sample(F.binary_cross_entropy_with_logits(params, target, reduction="none"))
+
+    def mean(self, params: Tensor) -> Tensor:
+        """The probability of a one."""
+        return params.sigmoid()
+
+
+class SquaredError(nn.Module):
+    """Squared error; the parameter is the reconstruction."""
+
+    def forward(self, params: Tensor, target: Tensor) -> Tensor:
+        """[N]."""
+        return per_sample(F.mse_loss(params, target, reduction="none"))
+
+    def mean(self, params: Tensor) -> Tensor:
+        """The reconstruction."""
+        return params
+
+
+class AbsoluteError(nn.Module):
+    """Absolute error; the parameter is the reconstruction."""
+
+    def forward(self, params: Tensor, target: Tensor) -> Tensor:
+        """[N]."""
+        return per_sample(F.l1_loss(params, target, reduction="none"))
+
+    def mean(self, params: Tensor) -> Tensor:
+        """The reconstruction."""
+        return params
+
+
+class FixedGaussian(nn.Module):
+    """Negative log-density in nats of N(mean, variance) with a variance that is given."""
+
+    def __init__(self, variance: float) -> None:
+        super().__init__()
+        self.variance = variance
+
+    def forward(self, params: Tensor, target: Tensor) -> Tensor:
+        """[N]."""
+        distance = per_sample(F.mse_loss(params, target, reduction="none"))
+        constant = 0.5 * target[0].numel() * (LOG_2_PI + math.log(self.variance))
+        return distance.mul(0.5 / self.variance).add(constant)
+
+    def mean(self, params: Tensor) -> Tensor:
+        """The reconstruction."""
+        return params
+
+
+class LearnedGaussian(nn.Module):
+    """Negative log-density in nats of N(mean, variance) with learned variances (Rybkin et al., 2021).
+
+    `log_variance` has the `shape` of a sample, or () for one variance for all; it starts at 0 and is held in [-20, 20].
+    """
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        super().__init__()
+        self.log_variance = nn.Parameter(torch.zeros(tuple(shape)))
+
+    def reset_parameters(self) -> None:
+        """Unit variance."""
+        nn.init.zeros_(self.log_variance)
+
+    def forward(self, params: Tensor, target: Tensor) -> Tensor:
+        """[N]."""
+        return _gaussian(params, bounded_log_variance(self.log_variance), target)
+
+    def mean(self, params: Tensor) -> Tensor:
+        """The reconstruction."""
+        return params
+
+
+class PredictedGaussian(nn.Module):
+    """Negative log-density in nats of N(mean, variance), both predicted: the parameters are mean and log-variance.
+
+    The log-variance is held in [-20, 20].
+    """
+
+    def __init__(self, axis: int) -> None:
+        super().__init__()
+        self.axis = axis
+
+    def forward(self, params: Tensor, target: Tensor) -> Tensor:
+        """[N]."""
+        mean, log_variance = apart(params, 2, self.axis).unbind(_second(self.axis))
+        return _gaussian(mean, bounded_log_variance(log_variance), target)
+
+    def mean(self, params: Tensor) -> Tensor:
+        """The predicted mean."""
+        return apart(params, 2, self.axis).select(_second(self.axis), 0)
+
+
+class Categorical(nn.Module):
+    """Cross-entropy in nats of whole numbers 0 to `classes` − 1; the parameters are a logit for each."""
+
+    def __init__(self, classes: int, axis: int) -> None:
+        super().__init__()
+        self.classes, self.axis = classes, axis
+
+    def forward(self, params: Tensor, target: Tensor) -> Tensor:
+        """[N]."""
+        logits = apart(params, self.classes, self.axis).movedim(_second(self.axis), 1)      # (N, K, ...)
+        return per_sample(F.cross_entropy(logits, target.long(), reduction="none"))
+
+    def mean(self, params: Tensor) -> Tensor:
+        """The expected number."""
+        share = apart(params, self.classes, self.axis).movedim(_second(self.axis), -1).softmax(-1)
+        return share @ torch.arange(self.classes, dtype=share.dtype, device=share.device)
+
+
+def apart(params: Tensor, count: int, axis: int) -> Tensor:
+    """Splits C·count channels into C and, right after, count."""
+    return torch.unflatten(params, axis, (-1, count))
+
+
+def _second(axis: int) -> int:
+    return axis + 1 if axis > 0 else axis
+
+
+def _gaussian(mean: Tensor, log_variance: Tensor, target: Tensor) -> Tensor:
+    scaled = F.mse_loss(mean, target, reduction="none") * (-log_variance).exp()
+    constant = 0.5 * LOG_2_PI * target[0].numel()
+    return per_sample(0.5 * (scaled + log_variance)) + constant

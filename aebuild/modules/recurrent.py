@@ -1,0 +1,252 @@
+"""Recurrent steps: over a given sequence, out of a code alone, or feeding their own output back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from aebuild.modules.randomness import Random
+from aebuild.modules.shapes import Residual
+from aebuild.modules.stage import Contextual, Stage
+
+State = tuple[Tensor, ...]            # (h,), of an LSTM (h, c)
+Weights = tuple[Tensor, Tensor, Tensor, Tensor]
+
+GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "GRU": 3, "LSTM": 4}
+
+
+def states_of(mode: str) -> int:
+    """How many vectors an update carries on: an LSTM has a cell beside its hidden state."""
+    return 2 if mode == "LSTM" else 1
+
+
+def advance(mode: str, x: Tensor, state: State, weights: Weights) -> State:
+    """One update: x [N, D], state of [N, H] each, weights named and shaped as in torch's layers."""
+    if mode == "LSTM":
+        return tuple(torch.lstm_cell(x, list(state), *weights))
+    cell = {"GRU": torch.gru_cell, "RNN_TANH": torch.rnn_tanh_cell, "RNN_RELU": torch.rnn_relu_cell}[mode]
+    return (cell(x, state[0], *weights),)
+
+
+def split_state(flat: Tensor, mode: str, directions: int) -> State:
+    """[N, states·directions·H] to as many [directions, N, H] as the mode carries on."""
+    return tuple(part.unflatten(1, (directions, -1)).transpose(0, 1).contiguous() for part in flat.chunk(states_of(mode), 1))
+
+
+class Cell(nn.Module):
+    """One of torch's recurrent layers under its own name, which the paths of its weights carry."""
+
+    def __init__(self, name: str, rnn: nn.Module) -> None:
+        super().__init__()
+        self.name = name
+        self.add_module(name, rnn)
+
+    @property
+    def rnn(self) -> nn.RNNBase:
+        """The layer."""
+        rnn = getattr(self, self.name)
+        assert isinstance(rnn, nn.RNNBase)
+        return rnn
+
+    def run(self, x: Tensor, state: State | None = None) -> tuple[Tensor, Tensor]:
+        """x [N, T, D] from the state (zeros without one) to all hidden states [N, T, H] and the last [directions, N, H]."""
+        rnn = self.rnn
+        if state is None:
+            y, last = rnn(x)
+        else:
+            y, last = rnn(x, state if len(state) == 2 else state[0])
+        return y, (last[0] if rnn.mode == "LSTM" else last)
+
+    def update(self, x: Tensor, state: State) -> State:
+        """One position: x [N, D] and the state's [N, H] to the next state."""
+        rnn = self.rnn
+        return advance(rnn.mode, x, state, (rnn.weight_ih_l0, rnn.weight_hh_l0, rnn.bias_ih_l0, rnn.bias_hh_l0))  # type: ignore[arg-type]
+
+
+class Recurrent(Cell):
+    """Reads a sequence and returns every hidden state, the last one or their mean.
+
+    With `reverse` it reads from the last position to the first; what it returns stands at the positions it belongs to,
+    and the last state is the one after the first position. Both directions stand side by side in the features.
+    """
+
+    def __init__(self, name: str, rnn: nn.Module, returns: str, reverse: bool) -> None:
+        super().__init__(name, rnn)
+        self.returns = returns
+        self.reverse = reverse
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, T, D] to [N, T, H], or to [N, H]; H counts both directions."""
+        y, last = self.run(x.flip(1) if self.reverse else x)
+        return returned(y.flip(1) if self.reverse else y, last, self.returns)
+
+    def step(self, x: Tensor, memory: dict[nn.Module, State]) -> Tensor:
+        """One position [N, 1, D] to [N, 1, H]; the state of this step is kept in `memory`, and is zero at first."""
+        if self not in memory:
+            memory[self] = (x.new_zeros(x.shape[0], self.rnn.hidden_size),) * states_of(self.rnn.mode)
+        memory[self] = self.update(x[:, 0], memory[self])
+        return memory[self][0].unsqueeze(1)
+
+    def extra_repr(self) -> str:
+        """What it returns and which way it reads."""
+        return f"returns={self.returns}, reverse={self.reverse}"
+
+
+def returned(y: Tensor, last: Tensor, returns: str) -> Tensor:
+    """All of y [N, T, H], its mean over T, or the last states [directions, N, H] side by side."""
+    if returns == "sequence":
+        return y
+    return y.mean(1) if returns == "mean" else last.transpose(0, 1).flatten(1)
+
+
+class Undriven(nn.Module):
+    """A recurrent layer without inputs: torch's with input 0, less the weights that would multiply it.
+
+    Parameters are named and drawn as torch does it.
+    """
+
+    def __init__(self, mode: str, width: int, bidirectional: bool) -> None:
+        super().__init__()
+        self.mode = mode
+        self.width = width
+        self.directions = ("", "_reverse") if bidirectional else ("",)
+        gates = GATES[mode] * width
+        for way in self.directions:
+            self.register_parameter(f"weight_hh_l0{way}", nn.Parameter(torch.empty(gates, width)))
+            self.register_parameter(f"bias_ih_l0{way}", nn.Parameter(torch.empty(gates)))
+            self.register_parameter(f"bias_hh_l0{way}", nn.Parameter(torch.empty(gates)))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Uniform within ±1/√width."""
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -self.width ** -0.5, self.width ** -0.5)
+
+    def forward(self, state: State, length: int) -> tuple[Tensor, Tensor]:
+        """Starts of [directions, N, H] to all hidden states [N, length, H] and the last [directions, N, H]."""
+        runs = [self._run(way, tuple(part[i] for part in state), length) for i, way in enumerate(self.directions)]
+        last = torch.stack([run[-1] for run in runs])
+        ways = [torch.stack(run if i == 0 else run[::-1], 1) for i, run in enumerate(runs)]
+        return torch.cat(ways, 2), last
+
+    def _run(self, way: str, state: State, length: int) -> list[Tensor]:
+        weight = getattr(self, f"weight_hh_l0{way}")
+        nothing, unused = weight.new_empty(state[0].shape[0], 0), weight.new_empty(weight.shape[0], 0)
+        weights = (unused, weight, getattr(self, f"bias_ih_l0{way}"), getattr(self, f"bias_hh_l0{way}"))
+        hidden = []
+        for _ in range(length):
+            state = advance(self.mode, nothing, state, weights)
+            hidden.append(state[0])
+        return hidden
+
+    def extra_repr(self) -> str:
+        """Kind, width and directions."""
+        return f"{self.mode}, {self.width}, bidirectional={len(self.directions) == 2}"
+
+
+class Unfold(nn.Module):
+    """Turns a code into a sequence: the code sets the first state, and nothing is fed in after it."""
+
+    def __init__(self, name: str, initial: nn.Module, rnn: Undriven, length: int, returns: str, reverse: bool) -> None:
+        super().__init__()
+        self.initial = initial
+        self.add_module(name, rnn)
+        self.name = name
+        self.length = length
+        self.returns = returns
+        self.reverse = reverse
+
+    def forward(self, code: Tensor) -> Tensor:
+        """[N, D] to [N, length, H], or to [N, H]."""
+        rnn = getattr(self, self.name)
+        y, last = rnn(split_state(self.initial(code), rnn.mode, len(rnn.directions)), self.length)
+        return returned(y.flip(1) if self.reverse else y, last, self.returns)
+
+    def extra_repr(self) -> str:
+        """Length and direction."""
+        return f"length={self.length}, returns={self.returns}, reverse={self.reverse}"
+
+
+class Unroll(Contextual, Random):
+    """A decoder that is fed its own last output: the cell and, behind it, all that is left of the decoder.
+
+    The code sets the first state. At the first position the input is zero; at each later one it is the expected value of
+    the model's output at the position before, or, while training and with probability `teacher_forcing` for each sample and
+    position, the true value there (scheduled sampling, Bengio et al., 2015; gradients flow through the values fed back). With
+    `reverse` the last position comes first (Srivastava et al., 2015; Malhotra et al., 2016). With `teacher_forcing` at 1 all inputs are known
+    beforehand, so training runs over all positions at once.
+    """
+
+    def __init__(self, name: str, initial: nn.Module, rnn: nn.Module, tail: nn.Module, length: int, reverse: bool,
+                 teacher_forcing: float) -> None:
+        super().__init__()
+        self.initial = initial
+        self.cell = Cell(name, rnn)
+        self.tail = tail
+        self.length = length
+        self.reverse = reverse
+        self.teacher_forcing = teacher_forcing
+
+    def forward(self, x: Tensor, context: dict[str, Any]) -> Tensor:
+        """Code [N, D] to the likelihood's parameters [N, T, k·C]; the context has `mean` and, in training, `target` [N, T, C]."""
+        state = split_state(self.initial(x), self.cell.rnn.mode, 1)
+        truth: Tensor | None = context.get("target") if self.training and self.teacher_forcing > 0 else None
+        if truth is not None and self.teacher_forcing >= 1:
+            return self._taught(state, truth.to(x.dtype))
+        return self._fed_back(tuple(part[0] for part in state), context, None if truth is None else truth.to(x.dtype))
+
+    def _taught(self, state: State, truth: Tensor) -> Tensor:
+        """All positions at once, each after the true value before it."""
+        truth = truth.flip(1) if self.reverse else truth
+        before = torch.cat([torch.zeros_like(truth[:, :1]), truth[:, :-1]], 1)               # (N, T, C)
+        y, _ = self.cell.run(before, state)                                                  # (N, T, H)
+        params: Tensor = self.tail(y.flip(1) if self.reverse else y)
+        return params
+
+    def _fed_back(self, state: State, context: dict[str, Any], truth: Tensor | None) -> Tensor:
+        """One position after the other."""
+        memory: dict[nn.Module, State] = {}
+        value = state[0].new_zeros(state[0].shape[0], self.cell.rnn.input_size)              # (N, C)
+        params: list[Tensor] = []
+        for place in self._places():
+            if params:
+                value = self._input(context["mean"](params[-1])[:, 0], None if truth is None else truth[:, before])
+            state = self.cell.update(value, state)
+            params.append(step(self.tail, state[0].unsqueeze(1), memory))                    # (N, 1, k·C)
+            before = place
+        return torch.cat(params[::-1] if self.reverse else params, 1)
+
+    def _places(self) -> Iterable[int]:
+        return range(self.length - 1, -1, -1) if self.reverse else range(self.length)
+
+    def _input(self, guess: Tensor, truth: Tensor | None) -> Tensor:
+        """What is fed in: the model's own value [N, C], or the true one where the coin says so."""
+        if truth is None:
+            return guess
+        coins = torch.rand(guess.shape[0], 1, generator=self.rng(guess.device), device=guess.device)
+        return torch.where(coins < self.teacher_forcing, truth, guess)
+
+    def extra_repr(self) -> str:
+        """Length, direction and the share of true values."""
+        return f"length={self.length}, reverse={self.reverse}, teacher_forcing={self.teacher_forcing}"
+
+
+def step(module: nn.Module, x: Tensor, memory: dict[nn.Module, State]) -> Tensor:
+    """One position [N, 1, D] through a module that looks at no other; recurrent steps remember in `memory`."""
+    if isinstance(module, Recurrent):
+        return module.step(x, memory)
+    if isinstance(module, Stage):
+        for inner in module.children():
+            x = step(inner, x, memory)
+        return x
+    if isinstance(module, Residual):
+        y = x
+        for name in module.order:
+            y = step(module.get_submodule(name), y, memory)
+        y = y + (x if module.shortcut is None else module.shortcut(x))
+        return y if module.activation is None else module.activation(y)
+    result: Tensor = module(x)
+    return result

@@ -1,0 +1,33 @@
+"""Grids and sequences to vectors, keeping every value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from aebuild.lang.families import Adapter, Layer
+from aebuild.lang.node import Node, Site
+from aebuild.lang.values import Value, Vector, elements
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Flatten(Adapter):
+    """Lays a grid or sequence out as one long vector."""
+
+    type: Literal["flatten"] = "flatten"
+    standard = ("vector",)
+
+    def fits(self, value: Value, kind: str, site: Site) -> bool:
+        """Grid or sequence to vector."""
+        return kind == "vector"
+
+    def plan(self, value: Value, kind: str, site: Site, layer: Layer | None) -> Node:
+        """Keeps every value."""
+        return Node(site.path, "flatten", value, Vector(elements(value)), self, window=None)
+
+    def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
+        """torch's Flatten."""
+        from torch import nn
+
+        return nn.Flatten()

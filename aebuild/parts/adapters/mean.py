@@ -1,0 +1,32 @@
+"""Grids and sequences to vectors, by averaging over places."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from aebuild.lang.families import Adapter, Layer
+from aebuild.lang.node import Node, Site
+from aebuild.lang.values import Value, Vector
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Mean(Adapter):
+    """Averages over all places, also called global average pooling (Lin et al., 2013)."""
+
+    type: Literal["mean"] = "mean"
+
+    def fits(self, value: Value, kind: str, site: Site) -> bool:
+        """Grid or sequence to vector."""
+        return kind == "vector"
+
+    def plan(self, value: Value, kind: str, site: Site, layer: Layer | None) -> Node:
+        """One value a feature."""
+        return Node(site.path, "mean", value, Vector(value.features), self, {"features": 1 if value.kind == "grid" else 2}, window=None)
+
+    def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
+        """The mean over places."""
+        from aebuild.modules.shapes import Mean as Module
+
+        return Module(node.args["features"])

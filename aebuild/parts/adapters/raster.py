@@ -1,0 +1,43 @@
+"""Images and volumes to sequences and back."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Literal
+
+from aebuild.lang.families import Adapter, Layer
+from aebuild.lang.node import Node, Site
+from aebuild.lang.values import Grid, Sequence, Value
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Raster(Adapter):
+    """Reads a grid row by row as a sequence of places, or lays a sequence back."""
+
+    type: Literal["raster"] = "raster"
+    standard = ("grid", "sequence")
+
+    def fits(self, value: Value, kind: str, site: Site) -> bool:
+        """A grid of two or three axes to a sequence; and back where the size is known."""
+        if isinstance(value, Grid):
+            return kind == "sequence" and len(value.size) > 1
+        size = site.stage.size
+        return isinstance(value, Sequence) and kind == "grid" and size is not None and prod(size) == value.length
+
+    def plan(self, value: Value, kind: str, site: Site, layer: Layer | None) -> Node:
+        """Keeps every value."""
+        if isinstance(value, Grid):
+            site.stage.size = value.size
+            return Node(site.path, "raster", value, Sequence(prod(value.size), value.channels), self)
+        size = site.stage.size
+        assert size is not None
+        return Node(site.path, "unraster", value, Grid(value.features, size), self, {"size": size})
+
+    def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
+        """A reordered view."""
+        from aebuild.modules.shapes import Raster as Module
+        from aebuild.modules.shapes import Unraster
+
+        return Unraster(node.args["size"]) if node.kind == "unraster" else Module()

@@ -1,0 +1,1 @@
+"""The codebook updates, one file each."""

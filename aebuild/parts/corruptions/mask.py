@@ -1,0 +1,25 @@
+"""Masking of single elements."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from aebuild.lang.families import Corruption
+from aebuild.lang.part import knob
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Mask(Corruption):
+    """Hides elements at random (Vincent et al., 2008)."""
+
+    type: Literal["mask"] = "mask"
+    ratio: float = knob(..., "probability that an element is hidden", affects="data", gt=0, lt=1)
+    value: float = knob(0.0, "what a hidden element becomes", affects="data")
+
+    def build_corruption(self) -> nn.Module:
+        """The corruption's module."""
+        from aebuild.modules.corruptions import Mask as MaskModule
+
+        return MaskModule(self.ratio, self.value)

@@ -1,0 +1,34 @@
+"""The CIFAR-10 photographs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from aebuild.data.outline import Outline, describe
+from aebuild.lang.dataset import DataInfo, HeldOut, Known, Labelled, Pictured, Sampled, Splits, Where
+from aebuild.lang.values import Grid
+
+OUTLINE = Outline(Grid(3, (32, 32)), {"train": 50_000, "test": 10_000},
+                  "CIFAR-10: 50,000 training and 10,000 test colour images of 32×32, 10 classes", bounds=(0.0, 255.0), labelled=True,
+                  class_names=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"))
+
+
+class Cifar10(Sampled, HeldOut, Labelled, Pictured, Known):
+    """60,000 colour photographs, 32×32, of ten classes (Krizhevsky, 2009)."""
+
+    type: Literal["cifar10"] = "cifar10"
+
+    def probe(self, where: Where) -> DataInfo:
+        """Known without reading."""
+        return describe(self, OUTLINE)
+
+    def load(self, where: Where) -> Splits:
+        """Images [n, 3, 32, 32] and their labels; the official test part is kept.
+
+        Reads the original binary batches (`data_batch_1.bin` and on) under `cifar10/`, or else `cifar10_jpeg.npz`, a lossy copy.
+        """
+        from aebuild.data.assemble import assemble
+        from aebuild.data.cifar import read_cifar10
+        from aebuild.data.published import folder_of
+
+        return assemble(self, read_cifar10(folder_of(self, where, "cifar10"), OUTLINE))

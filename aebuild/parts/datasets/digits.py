@@ -1,0 +1,29 @@
+"""The handwritten digits that come with scikit-learn."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from aebuild.data.outline import Outline, describe
+from aebuild.lang.dataset import DataInfo, Divided, Labelled, Pictured, Sampled, Splits, Where
+from aebuild.lang.values import Grid
+
+OUTLINE = Outline(Grid(1, (8, 8)), {"train": 1797}, "digits: 1,797 images of 8×8 grey pixels with values 0 to 16, 10 classes, no file needed",
+                  bounds=(0.0, 16.0), labelled=True, class_names=tuple("0123456789"))
+
+
+class Digits(Sampled, Divided, Labelled, Pictured):
+    """1,797 handwritten digits, 8×8 grey, that come with scikit-learn (Alpaydin and Kaynak, 1998)."""
+
+    type: Literal["digits"] = "digits"
+
+    def probe(self, where: Where) -> DataInfo:
+        """Known without reading."""
+        return describe(self, OUTLINE)
+
+    def load(self, where: Where) -> Splits:
+        """Images [n, 1, 8, 8] and their labels."""
+        from aebuild.data.assemble import assemble
+        from aebuild.data.bundled import read_bundled
+
+        return assemble(self, read_bundled("load_digits", OUTLINE))

@@ -1,0 +1,32 @@
+"""The wine table that comes with scikit-learn."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from aebuild.data.outline import Outline, describe
+from aebuild.lang.dataset import DataInfo, Divided, Labelled, Sampled, Splits, Where
+from aebuild.lang.values import Vector
+
+OUTLINE = Outline(
+    Vector(13), {"train": 178}, "wine: 178 rows of 13 measurements, 3 classes, no file needed", labelled=True,
+    class_names=("class_0", "class_1", "class_2"),
+    columns=("alcohol", "malic_acid", "ash", "alcalinity_of_ash", "magnesium", "total_phenols", "flavanoids", "nonflavanoid_phenols",
+             "proanthocyanins", "color_intensity", "hue", "od280/od315_of_diluted_wines", "proline"))
+
+
+class Wine(Sampled, Divided, Labelled):
+    """178 wines by 13 chemical measurements, three cultivars, that come with scikit-learn (Forina et al., 1988)."""
+
+    type: Literal["wine"] = "wine"
+
+    def probe(self, where: Where) -> DataInfo:
+        """Known without reading."""
+        return describe(self, OUTLINE)
+
+    def load(self, where: Where) -> Splits:
+        """Rows [n, 13] and their labels."""
+        from aebuild.data.assemble import assemble
+        from aebuild.data.bundled import read_bundled
+
+        return assemble(self, read_bundled("load_wine", OUTLINE))

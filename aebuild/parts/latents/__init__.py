@@ -1,0 +1,1 @@
+"""The latents, one file each."""

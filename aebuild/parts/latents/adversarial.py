@@ -1,0 +1,80 @@
+"""A code pushed to a prior by a discriminator."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from aebuild.lang.diagnostics import Rule
+from aebuild.lang.families import Latent, LatentPlan, Layer, Prior, Term
+from aebuild.lang.node import Node, Site, Stage
+from aebuild.lang.projection import Projection, to_code
+from aebuild.lang.values import Value, Vector
+
+if TYPE_CHECKING:
+    from torch import nn
+
+ONE_CODE = Rule("AE345", "an adversarial code per position", """\
+The discriminator of an adversarial latent compares the whole code of a sample with a draw from the prior, which is one vector.
+
+```yaml
+latent: {type: adversarial, dim: 8, per: position}
+```
+```yaml
+latent: {type: adversarial, dim: 8}
+```
+""")
+
+
+def _paper() -> list[Any]:
+    return [Layer.variants["linear"].model_validate({"width": 1000}) for _ in range(2)]
+
+
+def _gaussian() -> Any:
+    return Prior.variants["gaussian"]()
+
+
+class Adversarial(Latent):
+    """A deterministic code whose distribution a discriminator pushes to a prior (Makhzani et al., 2015).
+
+    Three players take turns: the autoencoder reconstructs, the discriminator learns to tell codes from draws of the prior, the
+    generator (the encoder again) learns to fool it.
+    """
+
+    type: Literal["adversarial"] = "adversarial"
+    prior: Prior = Field(default_factory=_gaussian, description="the distribution that codes are to have")
+    discriminator: list[Layer] = Field(
+        default_factory=_paper, description="hidden layers of the discriminator, a stage; two of 1000 as in the paper")
+    terms = {"adversarial": Term, "discriminator": Term}
+    players = ("autoencoder", "generator", "discriminator")
+
+    def plan_latent(self, value: Value, site: Site) -> LatentPlan:
+        """Adapters and projection; and the discriminator, which a reconstruction does not run."""
+        if self.per == "position":
+            site.refuse(self, ONE_CODE, "an adversarial latent has one code for the sample", "per", fix="per: sample")
+        self.prior.size(self.dim, site)
+        steps = to_code(self, value, site, self.dim)
+        code = Vector(self.dim)
+        judge = self._plan_discriminator(code, site.at("discriminator"))
+        node = Node(site.path, "adversarial", value, code, self, children=(*steps, judge))
+        terms = (("adversarial", "generator", 1), ("discriminator", "discriminator", 1))
+        return LatentPlan(node, code, self.dim, 32.0 * self.dim, terms, judge)
+
+    def _plan_discriminator(self, code: Vector, site: Site) -> Node:
+        site = replace(site, stage=Stage())
+        hidden, value = site.chain(self.discriminator, code, site)
+        adapters, value = site.adapt(value, ("vector",), site, None)
+        output = Projection(activation=None).plan(f"{site.path}.output", value, 1)
+        return Node(site.path, "discriminator", code, output.output, self, children=(*hidden, *adapters, output))
+
+    def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
+        """The latent, or its discriminator."""
+        from aebuild.modules.latent_adversarial import AdversarialLatent
+        from aebuild.modules.stage import Stage as StageModule
+
+        if node.kind == "discriminator":
+            return StageModule(children)
+        steps = {name: module for name, module in children.items() if name != "discriminator"}
+        return AdversarialLatent(steps, self.prior.build_prior(self.dim), children["discriminator"], self.prior.simplex)

@@ -1,0 +1,112 @@
+"""A discrete code."""
+
+from __future__ import annotations
+
+from math import log2
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from aebuild.lang.codebook_update import CodebookUpdate
+from aebuild.lang.diagnostics import Rule
+from aebuild.lang.families import Latent, LatentPlan, Term
+from aebuild.lang.node import Node, Site
+from aebuild.lang.part import Part, knob
+from aebuild.lang.projection import feature_axis, to_code
+from aebuild.lang.values import Value, Vector, elements
+
+if TYPE_CHECKING:
+    from torch import nn
+
+GROUPS = Rule("AE341", "groups do not divide the code", """\
+`groups` cuts the features of the code into groups of equal size, each with a codebook of its own (or one for all, `shared: true`), so
+their number must divide `dim`. As many groups as features make scalar codebooks.
+
+```yaml
+latent: {type: codebook, codes: 512, dim: 20, groups: 8}     # 20 / 8 is not whole
+```
+```yaml
+latent: {type: codebook, codes: 512, dim: 20, groups: 20}
+```
+""")
+
+
+class Restart(Part):
+    """Entries that fell out of use start again at vectors of the batch (Dhariwal et al., 2020)."""
+
+    below: float = knob(1.0, "vectors per step that an entry must win, on running average, to stay; well under the vectors of a "
+                             "batch divided by `codes`", affects="training", gt=0)
+    decay: float = knob(0.99, "share of the running average that stays in each step", affects="training", ge=0, lt=1)
+
+
+def _gradient() -> Any:
+    return CodebookUpdate.variants["gradient"]()
+
+
+class Codebook(Latent):
+    """A discrete code: the nearest entry of a learned codebook (van den Oord et al., 2017).
+
+    At each place of a grid or sequence (a vector is one place), or of the whole sample as a vector, the code is cut into groups
+    and each replaced by an entry; the gradient passes straight through. `commitment` weighs the encoder's pull towards the
+    entries (0.25 in the paper), `codebook` the entries' pull towards the encoder.
+    """
+
+    type: Literal["codebook"] = "codebook"
+    per: Literal["sample", "position"] = knob(
+        "position", "codes for the sample as one vector, or at each place of the encoder's grid or sequence", affects="graph")
+    codes: int = knob(..., "entries of a codebook", affects="graph", ge=2)
+    groups: int = knob(1, "parts the features are cut into, each replaced by an entry; divides dim", affects="graph", ge=1)
+    shared: bool = knob(False, "one codebook for all groups instead of one each", affects="graph")
+    update: CodebookUpdate = Field(default_factory=_gradient, description="how the entries are learned: gradient or ema")
+    init: Literal["normal", "kmeans"] = knob(
+        "normal", "where the entries begin: N(0, 1), or k-means on the first training batch", affects="training")
+    restart: Restart | None = Field(None, description="replace entries that fell out of use; none to let them be")
+    prior: Literal["uniform", "empirical"] = knob(
+        "uniform", "how codes are drawn: all entries alike, or as often as the training data use them at their place",
+        affects="graph")
+    terms = {"codebook": Term, "commitment": Term}
+
+    @property
+    def books(self) -> int:
+        """Codebooks there are."""
+        return 1 if self.shared else self.groups
+
+    def plan_latent(self, value: Value, site: Site) -> LatentPlan:
+        """Adapters, projection and codebooks."""
+        if self.dim % self.groups:
+            best = max(g for g in range(1, self.groups) if self.dim % g == 0)
+            site.refuse(self, GROUPS, f"{self.groups} groups do not divide the {self.dim} features of the code", "groups", "dim",
+                        fix=f"groups: {best}")
+        steps = to_code(self.but(per="sample") if isinstance(value, Vector) else self, value, site, self.dim)
+        code = steps[-1].output
+        size, features = elements(code), self.dim // self.groups
+        book = {"codebook": (*((self.books,) if self.books > 1 else ()), self.codes, features)}
+        node = Node(site.path, "codebook", value, code, self, children=steps,
+                    weights=book if self.update.trained else {},
+                    buffers=self._buffers(features, size // features, {} if self.update.trained else book),
+                    macs=size * self.codes if features > 1 else 0)       # scalars are looked up in sorted entries
+        terms = ("codebook", "commitment") if self.update.trained else ("commitment",)
+        return LatentPlan(node, code, size, log2(self.codes) * (size // features), tuple((t, "autoencoder", size) for t in terms))
+
+    def _buffers(self, features: int, indices: int, book: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+        buffers = dict(book)
+        if book:
+            buffers |= {"update.counts": (self.books, self.codes), "update.sums": (self.books, self.codes, features)}
+        if self.restart is not None:
+            buffers |= {"restart.usage": (self.books, self.codes), "restart.steps": ()}
+        if self.init == "kmeans":
+            buffers["initialised"] = ()
+        if self.prior == "empirical":
+            buffers["prior_frequencies"] = (indices, self.codes)
+        return buffers
+
+    def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
+        """The latent."""
+        from aebuild.modules.codebook import CodebookLatent, FittedCodebookLatent
+        from aebuild.modules.codebook_updates import Restart as RestartModule
+
+        make = FittedCodebookLatent if self.prior == "empirical" else CodebookLatent
+        ema = self.update.build_update(self.books, self.codes, self.dim // self.groups)
+        restart = RestartModule(self.books, self.codes, self.restart.below, self.restart.decay) if self.restart else None
+        return make(children, node.output.shape, feature_axis(node.output), self.codes, self.groups,
+                    shared=self.shared, ema=ema, restart=restart, initialise=self.init == "kmeans")

@@ -1,0 +1,32 @@
+"""Anything to a vector."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from aebuild.lang.families import Layer
+from aebuild.lang.node import Node, Site
+from aebuild.lang.values import Value, Vector, elements
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Flatten(Layer):
+    """A grid or sequence as one long vector."""
+
+    type: Literal["flatten"] = "flatten"
+
+    def plan(self, value: Value, site: Site) -> Node:
+        """Any type to vector."""
+        return Node(site.path, "flatten", value, Vector(elements(value)), self, window=None)
+
+    def mirrored(self) -> Layer | None:
+        """Nothing: the compiler unfolds where a grid is needed."""
+        return None
+
+    def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
+        """torch's Flatten."""
+        from torch import nn
+
+        return nn.Flatten()

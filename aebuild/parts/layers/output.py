@@ -1,0 +1,25 @@
+"""The shape of the output layer."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from aebuild.lang.axes import Size
+from aebuild.lang.families import Layer
+from aebuild.lang.node import Resize
+from aebuild.lang.part import knob
+
+
+class Output(Layer):
+    """Shapes the output layer of an image decoder; stands last."""
+
+    type: Literal["output"] = "output"
+    kernel: Size = knob(1, "size of the window", affects="graph")
+    stride: Size = knob(1, "factor of enlargement", affects="graph")
+    wants = ("grid",)
+
+    def resizes(self, rank: int) -> list[Resize]:
+        """One, by transposed convolution."""
+        conv = Layer.variants["conv"](width=1, kernel=self.kernel, stride=self.stride)
+        assert isinstance(conv, Layer)
+        return conv.resizes(rank)

@@ -1,0 +1,67 @@
+"""Shrinking a grid without parameters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from aebuild.lang.axes import Size, per_axis, spread
+from aebuild.lang.diagnostics import Rule
+from aebuild.lang.families import Layer
+from aebuild.lang.node import Node, Resize, Site
+from aebuild.lang.part import knob
+from aebuild.lang.values import Grid, Value
+
+if TYPE_CHECKING:
+    from torch import nn
+
+TOO_SMALL = Rule("AE327", "the grid is smaller than the pooling window", """\
+Pooling replaces blocks of the grid by one value each. A grid smaller than the block would become empty.
+
+```yaml
+data: digits            # 8×8
+encoder: [conv: 32, pool: 4, conv: 64, pool: 4]
+```
+```yaml
+encoder: [conv: 32, pool: 2, conv: 64, pool: 2]
+```
+""")
+
+
+class Pool(Layer):
+    """The maximum or mean of blocks of a grid."""
+
+    type: Literal["pool"] = "pool"
+    size: Size = knob(2, "edge of a block", affects="graph")
+    mode: Literal["max", "mean"] = knob("max", "what stands for a block", affects="graph")
+    wants = ("grid",)
+
+    def plan(self, value: Value, site: Site) -> Node:
+        """grid(C; S) to grid(C; S//size)."""
+        assert isinstance(value, Grid)
+        block = per_axis(self, "size", len(value.size), site)
+        size = tuple(s // b for s, b in zip(value.size, block, strict=True))
+        if min(size) < 1:
+            site.refuse(self, TOO_SMALL, f"blocks of {'×'.join(map(str, block))} do not fit into {value}", "size",
+                        fix=f"size: {min(value.size)}")
+        if site.stage.up:
+            site.next_resize()
+        return Node(site.path, f"{self.mode}_pool", value, Grid(value.channels, size), self, {"block": block},
+                    window=tuple((b, float(b)) for b in block))
+
+    def resizes(self, rank: int) -> list[Resize]:
+        """One, which shrinks."""
+        return [Resize(spread(self.size, rank), lambda size, axis, factor: size // factor,
+                       lambda goal, axis, factor: goal * factor, forced=True)]
+
+    def mirrored(self) -> Layer:
+        """An upsampling by the same factor."""
+        return Layer.variants["upsample"](scale=self.size)  # type: ignore[return-value]
+
+    def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
+        """torch's pooling of the right rank."""
+        from torch import nn
+
+        block = tuple(node.args["block"])
+        if self.mode == "mean":
+            return (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)[len(block) - 1](block)  # type: ignore[operator]
+        return (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)[len(block) - 1](block)

@@ -1,0 +1,106 @@
+"""Steps with a shortcut around them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from aebuild.lang.convolution import Window, convolve
+from aebuild.lang.diagnostics import Rule
+from aebuild.lang.dressed import Dressed
+from aebuild.lang.families import Activation, Layer, mirror_steps
+from aebuild.lang.node import Node, Resize, Site
+from aebuild.lang.part import knob
+from aebuild.lang.values import Grid, Value
+
+if TYPE_CHECKING:
+    from torch import nn
+
+KINDS = Rule("AE329", "a residual that changes the kind of value", """\
+A residual adds its input to what its steps make of it, so both must be of one kind: two vectors, two grids or two sequences. Sizes
+and widths may differ; a projection on the shortcut makes them equal.
+
+```yaml
+encoder: [conv: 64, residual: [flatten, linear: 64]]
+```
+```yaml
+encoder: [conv: 64, residual: [conv: 64, conv: 64]]
+```
+""")
+
+
+class Residual(Layer):
+    """Adds a shortcut around its steps (He et al., 2015)."""
+
+    type: Literal["residual"] = "residual"
+    steps: list[Layer] = knob(..., "the steps that the shortcut goes around", affects="graph", min_length=1)
+    activation: Activation | None = Field(None, description="nonlinearity after the sum")
+
+    def plan(self, value: Value, site: Site) -> Node:
+        """The input plus the steps' result; where types differ the shortcut is a projection."""
+        children, out = site.chain(self.steps, value, replace(site, final=False))
+        children = tuple(children)
+        if out.kind != value.kind:
+            site.refuse(self, KINDS, f"the steps turn {value} into {out}, which cannot be added", "steps")
+        order = [child.name for child in children]
+        if out != value:
+            children += (self._shortcut(value, out, site),)
+        if self.activation is not None:
+            children += (self.activation.plan(out, site.at("activation")),)
+        return Node(site.path, "residual", value, out, self, {"order": order}, children=children)
+
+    def _shortcut(self, value: Value, out: Value, site: Site) -> Node:
+        path = f"{site.path}.shortcut"
+        leaves: list[Node] = []
+        if isinstance(value, Grid) and isinstance(out, Grid) and out.size != value.size:
+            leaves.append(Node(f"{path}.resize", "resize", value, Grid(value.channels, out.size), self, {"size": out.size}, window=None))
+            value = leaves[-1].output
+        if value != out and isinstance(value, Grid) and isinstance(out, Grid):
+            ones = (1,) * len(out.size)
+            projection = Dressed.variants["conv"](width=out.channels, activation=None)
+            assert isinstance(projection, Dressed)
+            leaves += convolve(projection, path, value, out.channels, out.size,
+                               Window(ones, ones, ones, tuple((0, 0) for _ in ones)), True, "linear")
+        elif value != out:
+            weights: dict[str, tuple[int, ...]] = {"weight": (out.features, value.features), "bias": (out.features,)}
+            places = out.places[0] if out.places else 1
+            leaves.append(Node(f"{path}.linear", "linear", value, out, self, {}, weights, init="linear",
+                               macs=places * out.features * value.features))
+        return Node(path, "shortcut", leaves[0].input, out, Layer(), sequential=True, children=tuple(leaves)).marked_inserted()
+
+    def kinds(self, value: Value, site: Site) -> tuple[str, ...]:
+        """What the first step takes."""
+        return self.steps[0].kinds(value, site)
+
+    def mirrored(self) -> Layer | None:
+        """The mirrored steps within a shortcut."""
+        return self.but(steps=mirror_steps(self.steps))
+
+    def widened(self, factor: float) -> Layer:
+        """Each step widened."""
+        return self.but(steps=[step.widened(factor) for step in self.steps])
+
+    def resizes(self, rank: int) -> list[Resize]:
+        """What the steps do; the solver chooses nothing inside a residual."""
+        inner = [resize for step in self.steps for resize in step.resizes(rank)]
+        return [replace(resize, factor=resize.factor or (1,) * rank) for resize in inner]
+
+    @property
+    def seed_features(self) -> int | None:
+        """What the first step asks for."""
+        return self.steps[0].seed_features
+
+    def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
+        """The steps, the shortcut and the sum; or a leaf of the shortcut."""
+        from torch import nn
+
+        from aebuild.modules.shapes import Residual as Module
+        from aebuild.modules.shapes import Resize as Resample
+
+        if node.kind == "resize":
+            return Resample(node.args["size"], "nearest")
+        if node.kind == "linear":
+            return nn.Linear(node.input.features, node.output.features)
+        return Module({name: children[name] for name in node.args["order"]}, children.get("shortcut"), children.get("activation"))

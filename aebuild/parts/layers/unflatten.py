@@ -1,0 +1,60 @@
+"""A vector to a grid or sequence."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from aebuild.lang.diagnostics import Rule
+from aebuild.lang.families import Layer
+from aebuild.lang.node import Node, Site
+from aebuild.lang.part import knob
+from aebuild.lang.values import Grid, Sequence, Value, Vector
+
+if TYPE_CHECKING:
+    from torch import nn
+
+UNEVEN = Rule("AE328", "a vector does not divide into the places", """\
+`unflatten` lays a vector out over places without changing a value, so the vector's size must be a multiple of the number of places.
+
+```yaml
+decoder: [linear: 100, unflatten: [7, 7], conv: 64]     # 100 / 49 is not whole
+```
+```yaml
+decoder: [linear: 98, unflatten: [7, 7], conv: 64]
+```
+""")
+
+
+class Unflatten(Layer):
+    """A vector laid out over the places of a grid or sequence."""
+
+    type: Literal["unflatten"] = "unflatten"
+    size: list[Annotated[int, Field(ge=1)]] = knob(..., "places per axis, one to three", affects="graph", min_length=1, max_length=3)
+    to: Literal["grid", "sequence"] = knob("grid", "a grid, or a sequence of the first size", affects="graph")
+    wants = ("vector",)
+
+    def plan(self, value: Value, site: Site) -> Node:
+        """vector(D) to grid(D/places; size) or sequence(places; D/places)."""
+        assert isinstance(value, Vector)
+        places = prod(self.size)
+        if value.size % places:
+            site.refuse(self, UNEVEN, f"{value} does not divide into {places} places", "size",
+                        fix=f"a layer of width {-(-value.size // places) * places} before it")
+        out: Value = Grid(value.size // places, tuple(self.size))
+        if self.to == "sequence":
+            out = Sequence(places, value.size // places)
+        site.stage.size = out.places
+        return Node(site.path, "unflatten", value, out, self, {"shape": out.shape})
+
+    def mirrored(self) -> Layer | None:
+        """Flattening."""
+        return Layer.variants["flatten"]()  # type: ignore[return-value]
+
+    def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
+        """A view of the planned shape."""
+        from aebuild.modules.shapes import Unflatten as Module
+
+        return Module(node.args["shape"])

@@ -1,0 +1,47 @@
+"""Enlarging a grid without parameters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from aebuild.lang.axes import Size, per_axis, spread
+from aebuild.lang.families import Layer
+from aebuild.lang.node import Node, Resize, Site
+from aebuild.lang.part import knob
+from aebuild.lang.values import Grid, Value
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Upsample(Layer):
+    """Enlarges a grid by a factor; in a decoder it ends where the data's size needs it."""
+
+    type: Literal["upsample"] = "upsample"
+    scale: Size = knob(2, "factor of enlargement", affects="graph")
+    mode: Literal["nearest", "linear"] = knob("nearest", "repeat the nearest value, or interpolate linearly", affects="graph")
+    wants = ("grid",)
+
+    def plan(self, value: Value, site: Site) -> Node:
+        """grid(C; S) to grid(C; S·scale), or up to scale-1 less in a decoder."""
+        assert isinstance(value, Grid)
+        factor = per_axis(self, "scale", len(value.size), site)
+        size = tuple(s * f for s, f in zip(value.size, factor, strict=True))
+        if site.stage.up:
+            size = site.next_resize()[1]
+        return Node(site.path, "upsample", value, Grid(value.channels, size), self, {"size": size},
+                    window=tuple((1, 1 / f) for f in factor))
+
+    def resizes(self, rank: int) -> list[Resize]:
+        """One: up to `scale` times the size."""
+        return [Resize(spread(self.scale, rank), lambda size, axis, factor: size * factor, lambda goal, axis, factor: -(-goal // factor))]
+
+    def mirrored(self) -> Layer:
+        """A pooling by the same factor."""
+        return Layer.variants["pool"](size=self.scale)  # type: ignore[return-value]
+
+    def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
+        """A resampling to the planned size."""
+        from aebuild.modules.shapes import Resize as Resample
+
+        return Resample(node.args["size"], self.mode)

@@ -1,0 +1,1 @@
+"""The likelihoods, one file each."""

@@ -1,0 +1,28 @@
+"""A Bernoulli likelihood."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from aebuild.lang.families import Likelihood, OutputPlan
+from aebuild.lang.values import Range, Value, elements
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Bernoulli(Likelihood):
+    """Cross-entropy of targets in [0, 1]; the output is a logit, the reconstruction a probability."""
+
+    type: Literal["bernoulli"] = "bernoulli"
+    support = (0.0, 1.0)
+
+    def plan_output(self, target: Value, bounds: Range) -> OutputPlan:
+        """One output for each element of the target."""
+        return OutputPlan(1, elements(target))
+
+    def build_likelihood(self, target: Value, bounds: Range) -> nn.Module:
+        """The likelihood's module."""
+        from aebuild.modules.likelihoods import Bernoulli as BernoulliModule
+
+        return BernoulliModule()

@@ -1,0 +1,43 @@
+"""A Gaussian likelihood."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from aebuild.lang.families import Likelihood, OutputPlan
+from aebuild.lang.part import knob
+from aebuild.lang.projection import feature_axis
+from aebuild.lang.values import Range, Value, elements
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Gaussian(Likelihood):
+    """Negative log-density of a Gaussian around the reconstruction, with all constants.
+
+    The variance is a number, one learned number (σ-VAE, Rybkin et al., 2021), one learned for each element of a sample, or
+    predicted by the decoder for each element.
+    """
+
+    type: Literal["gaussian"] = "gaussian"
+    variance: Annotated[float, Field(gt=0)] | Literal["learned", "per_dim", "predicted"] = knob(
+        1.0, "a number; learned: one for all; per_dim: one for each element; predicted: by the decoder", affects="loss")
+
+    def plan_output(self, target: Value, bounds: Range) -> OutputPlan:
+        """A mean for each element of the target, and a log-variance where it is predicted."""
+        shapes: dict[float | str, tuple[int, ...]] = {"learned": (), "per_dim": target.shape}
+        weights = {"log_variance": shapes[self.variance]} if self.variance in shapes else {}
+        return OutputPlan(2 if self.variance == "predicted" else 1, elements(target), weights=weights)
+
+    def build_likelihood(self, target: Value, bounds: Range) -> nn.Module:
+        """The likelihood's module."""
+        from aebuild.modules.likelihoods import FixedGaussian, LearnedGaussian, PredictedGaussian
+
+        if self.variance == "predicted":
+            return PredictedGaussian(feature_axis(target))
+        if isinstance(self.variance, str):
+            return LearnedGaussian(target.shape if self.variance == "per_dim" else ())
+        return FixedGaussian(self.variance)

@@ -1,0 +1,1 @@
+"""The lr schedules, one file each."""

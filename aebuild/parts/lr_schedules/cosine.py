@@ -1,0 +1,26 @@
+"""A learning rate that falls along a cosine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from aebuild.lang.families import LrSchedule
+from aebuild.lang.part import knob
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Cosine(LrSchedule):
+    """The learning rate along half a cosine to `eta_min` (Loshchilov and Hutter, 2016)."""
+
+    type: Literal["cosine"] = "cosine"
+    T_max: int | None = knob(None, "epochs of the fall, after which it rises again; none for the whole phase", affects="training",
+                             ge=1)
+    eta_min: float = knob(0.0, "learning rate at the end", affects="training", ge=0)
+
+    def build_schedule(self, optimizer: torch.optim.Optimizer, epochs: int, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
+        """The torch.optim.lr_scheduler object."""
+        from torch.optim.lr_scheduler import CosineAnnealingLR
+
+        return CosineAnnealingLR(optimizer, self.T_max or epochs, self.eta_min)

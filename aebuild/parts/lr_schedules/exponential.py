@@ -1,0 +1,24 @@
+"""A learning rate that decays exponentially."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from aebuild.lang.families import LrSchedule
+from aebuild.lang.part import knob
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Exponential(LrSchedule):
+    """The learning rate times `gamma` after every epoch."""
+
+    type: Literal["exponential"] = "exponential"
+    gamma: float = knob(..., "factor of each epoch", affects="training", gt=0)
+
+    def build_schedule(self, optimizer: torch.optim.Optimizer, epochs: int, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
+        """The torch.optim.lr_scheduler object."""
+        from torch.optim.lr_scheduler import ExponentialLR
+
+        return ExponentialLR(optimizer, self.gamma)

@@ -1,0 +1,25 @@
+"""A learning rate that falls in steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from aebuild.lang.families import LrSchedule
+from aebuild.lang.part import knob
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Step(LrSchedule):
+    """The learning rate times `gamma` every `step_size` epochs."""
+
+    type: Literal["step"] = "step"
+    step_size: int = knob(..., "epochs between two falls", affects="training", ge=1)
+    gamma: float = knob(0.1, "factor of each fall", affects="training", gt=0)
+
+    def build_schedule(self, optimizer: torch.optim.Optimizer, epochs: int, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
+        """The torch.optim.lr_scheduler object."""
+        from torch.optim.lr_scheduler import StepLR
+
+        return StepLR(optimizer, self.step_size, self.gamma)

@@ -1,0 +1,39 @@
+"""Batch normalisation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from aebuild.lang.families import Norm
+from aebuild.lang.node import Node, Site
+from aebuild.lang.part import knob
+from aebuild.lang.values import Value
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Batch(Norm):
+    """Normalises each channel over the batch (Ioffe and Szegedy, 2015)."""
+
+    type: Literal["batch"] = "batch"
+    momentum: float = knob(0.1, "share of a new batch in the running statistics", affects="training", gt=0, le=1)
+    eps: float = knob(1e-5, "added to the variance", affects="graph", gt=0)
+
+    def plan(self, value: Value, site: Site) -> Node:
+        """A scale and a shift per channel; running statistics are buffers."""
+        f = value.features
+        return Node(site.path, "batch_norm", value, value, self, {"features": f, "kind": value.kind, "axes": len(value.places)},
+                    weights={"weight": (f,), "bias": (f,)},
+                    buffers={"running_mean": (f,), "running_var": (f,), "num_batches_tracked": ()})
+
+    def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
+        """torch's BatchNorm of the right rank; a sequence is normalised with its features as channels."""
+        from torch import nn
+
+        from aebuild.modules.shapes import SequenceBatchNorm
+
+        features, options = node.args["features"], {"eps": self.eps, "momentum": self.momentum}
+        if node.args["kind"] == "sequence":
+            return SequenceBatchNorm(features, **options)
+        return (nn.BatchNorm1d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)[node.args["axes"]](features, **options)

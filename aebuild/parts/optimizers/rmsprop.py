@@ -1,0 +1,31 @@
+"""The RMSprop optimiser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from aebuild.lang.families import Optimizer
+from aebuild.lang.part import knob
+from aebuild.lang.schedule import numbers
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+class RmsProp(Optimizer):
+    """RMSprop (Hinton, 2012)."""
+
+    type: Literal["rmsprop"] = "rmsprop"
+    alpha: float = knob(0.99, "decay of the running average of the squared gradient", affects="training", ge=0, lt=1)
+    eps: float = knob(1e-8, "added to the denominator", affects="training", gt=0)
+    weight_decay: float = knob(0.0, "L2 penalty, added to the gradient", affects="training", ge=0)
+    momentum: float = knob(0.0, "share of the last step that is kept", affects="training", ge=0, lt=1)
+    centered: bool = knob(False, "divide by the variance of the gradient instead of its mean square", affects="training")
+
+    def build_optimizer(self, params: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
+        """The torch.optim object, at the learning rate of step 0."""
+        from torch.optim import RMSprop
+
+        return RMSprop(params, numbers(self.lr)[0], self.alpha, self.eps, self.weight_decay, self.momentum, self.centered)

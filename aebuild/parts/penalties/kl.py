@@ -1,0 +1,34 @@
+"""Sparsity as a rate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from aebuild.lang.families import Latent, Penalty
+from aebuild.lang.part import knob
+from aebuild.lang.values import Value
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Kl(Penalty):
+    """KL of a target rate to the mean activation of each unit of the code over the batch (Ng, 2011)."""
+
+    type: Literal["kl"] = "kl"
+    key = "sparsity"
+    target: float = knob(0.05, "mean activation that each unit shall have", affects="loss", gt=0, lt=1)
+
+    def check(self, latent: Latent) -> str | None:
+        """The code must lie in (0, 1)."""
+        activation = getattr(latent, "activation", None)
+        softmax = getattr(getattr(latent, "prior", None), "simplex", False)
+        if softmax or (activation is not None and activation.variant_name() == "sigmoid"):
+            return None
+        return "a rate is the mean of a code in (0, 1), which a continuous latent has with `activation: sigmoid`"
+
+    def build_penalty(self, code: Value) -> nn.Module:
+        """The penalty's module."""
+        from aebuild.modules.penalties import SparsityKl
+
+        return SparsityKl(self.target)

@@ -1,0 +1,24 @@
+"""Sparsity by small values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from aebuild.lang.families import Penalty
+from aebuild.lang.values import Value
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class L1(Penalty):
+    """The sum of the code's absolute values."""
+
+    type: Literal["l1"] = "l1"
+    key = "sparsity"
+
+    def build_penalty(self, code: Value) -> nn.Module:
+        """The penalty's module."""
+        from aebuild.modules.penalties import SparsityL1
+
+        return SparsityL1()

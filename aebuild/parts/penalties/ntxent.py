@@ -1,0 +1,31 @@
+"""Contrast between samples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from aebuild.lang.families import Penalty
+from aebuild.lang.part import knob
+from aebuild.lang.values import Value
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class NtXent(Penalty):
+    """Codes of two corrupted views of a sample attract, those of other samples repel (SimCLR, Chen et al., 2020)."""
+
+    type: Literal["ntxent"] = "ntxent"
+    key = "contrastive"
+    views = 2
+    temperature: float = knob(0.5, "divides the cosine similarities; a small one looks at close neighbours", affects="loss", gt=0)
+
+    def elements(self, code: Value) -> int:
+        """One number for the sample."""
+        return 1
+
+    def build_penalty(self, code: Value) -> nn.Module:
+        """The penalty's module."""
+        from aebuild.modules.penalties import NtXent as NtXentModule
+
+        return NtXentModule(self.temperature)

@@ -1,0 +1,24 @@
+"""A Gaussian prior."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from aebuild.lang.families import Prior
+from aebuild.lang.part import knob
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Gaussian(Prior):
+    """N(0, std²) in every dimension."""
+
+    type: Literal["gaussian"] = "gaussian"
+    std: float = knob(1.0, "standard deviation", affects="training", gt=0)
+
+    def build_prior(self, dim: int) -> nn.Module:
+        """The prior's module."""
+        from aebuild.modules.priors import GaussianPrior
+
+        return GaussianPrior(dim, self.std)

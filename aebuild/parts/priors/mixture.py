@@ -1,0 +1,33 @@
+"""A mixture of Gaussians arranged like petals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from aebuild.lang.families import Prior
+from aebuild.lang.node import Site
+from aebuild.lang.part import knob
+from aebuild.lang.plane import require_plane
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Mixture(Prior):
+    """Gaussians around the origin of the plane like the petals of a flower (Makhzani et al., 2015)."""
+
+    type: Literal["mixture"] = "mixture"
+    components: int = knob(10, "petals, equally likely", affects="training", ge=1)
+    radius: float = knob(4.0, "distance of their centres from the origin", affects="training", ge=0)
+    std: float = knob(1.0, "standard deviation along the direction from the origin", affects="training", gt=0)
+    across: float = knob(0.3, "standard deviation at right angles to it", affects="training", gt=0)
+
+    def size(self, dim: int, site: Site) -> int:
+        """Two dimensions."""
+        return require_plane(self, dim, site)
+
+    def build_prior(self, dim: int) -> nn.Module:
+        """The prior's module."""
+        from aebuild.modules.priors import MixturePrior
+
+        return MixturePrior(self.components, self.radius, self.std, self.across)

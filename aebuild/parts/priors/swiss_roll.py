@@ -1,0 +1,32 @@
+"""A spiral in the plane."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from aebuild.lang.families import Prior
+from aebuild.lang.node import Site
+from aebuild.lang.part import knob
+from aebuild.lang.plane import require_plane
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class SwissRoll(Prior):
+    """A spiral from the origin of the plane outwards (Makhzani et al., 2015)."""
+
+    type: Literal["swiss_roll"] = "swiss_roll"
+    turns: float = knob(2.0, "turns around the origin", affects="training", gt=0)
+    radius: float = knob(4.0, "distance of its end from the origin", affects="training", gt=0)
+    std: float = knob(0.1, "standard deviation of a blur around the curve", affects="training", ge=0)
+
+    def size(self, dim: int, site: Site) -> int:
+        """Two dimensions."""
+        return require_plane(self, dim, site)
+
+    def build_prior(self, dim: int) -> nn.Module:
+        """The prior's module."""
+        from aebuild.modules.priors import SwissRollPrior
+
+        return SwissRollPrior(self.turns, self.radius, self.std)

@@ -1,0 +1,134 @@
+"""The model as tables: layers, code, asymmetry, memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from math import ceil
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from aebuild.compile.memory import Memory, memory_of
+from aebuild.compile.plan import Plan
+from aebuild.lang.node import Node
+from aebuild.lang.values import elements
+
+
+def summary(plan: Plan) -> Iterator[RenderableType]:
+    """One table for each half, then the code, the halves side by side, the loss and the memory."""
+    yield Text.assemble((plan.spec.name, "bold"), f"  {plan.input} → {plan.latent.code} → {plan.target}")
+    for name, half in plan.halves():
+        yield half_table(name, half)
+    yield code_line(plan)
+    yield asymmetry(plan)
+    yield loss_table(plan)
+    yield memory_line(plan, memory_of(plan))
+
+
+def half_table(name: str, half: Node) -> Table:
+    """The half's layers: node, kind, output type, parameters, multiply-accumulates, receptive field, written or inserted."""
+    table = Table(title=name, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+    for column in ("node", "kind", "output"):
+        table.add_column(column, overflow="fold")
+    for column in ("parameters", "MACs", "receptive field"):
+        table.add_column(column, justify="right")
+    table.add_column("")
+    for node, seen in receptive_fields(half):
+        table.add_row(node.path, node.kind, str(node.output), count(node.own_params), count(node.macs), seen,
+                      "inserted" if node.inserted else "", style="dim" if node.inserted else "")
+    table.add_row("total", "", str(half.output), count(half.params), count(half.all_macs), "", "", style="bold")
+    return table
+
+
+def receptive_fields(half: Node) -> Iterator[tuple[Node, str]]:
+    """Each leaf with the places of the half's input that one of its places sees."""
+    field: list[Fraction] | None = [Fraction(1)] * 3
+    jump = [Fraction(1)] * 3
+    for node in half.walk():
+        if node.children:
+            continue
+        field = _grown(node, field, jump)
+        axes = len(node.output.places)
+        yield node, "all" if field is None else "×".join(str(ceil(f)) for f in field[:axes]) if axes else ""
+
+
+def _grown(node: Node, field: list[Fraction] | None, jump: list[Fraction]) -> list[Fraction] | None:
+    if node.window is None or field is None or node.kind in _SEES_ALL:
+        return None
+    for axis, (kernel, stride) in enumerate(node.window):
+        step = Fraction(stride).limit_denominator(10_000)
+        if step < 1:
+            jump[axis] *= step
+            field[axis] += (kernel - 1) * jump[axis]
+        else:
+            field[axis] += (kernel - 1) * jump[axis]
+            jump[axis] *= step
+    return field
+
+
+_SEES_ALL = frozenset({"rnn", "lstm", "gru", "attention", "transformer", "unroll"})
+
+
+def code_line(plan: Plan) -> Text:
+    """How much smaller the code is than the data, in values and in bits."""
+    values, latent = elements(plan.target), plan.latent
+    depth = 8 if plan.bounds.low is not None else 32
+    return Text.assemble(("code ", "bold"), f"{latent.code}: {latent.values:,} of {values:,} values (1 : {values / latent.values:.1f}), "
+                         f"{latent.bits:,.0f} of {values * depth:,} bits (1 : {values * depth / latent.bits:.1f}, "
+                         f"{depth} bits a value of the data)")
+
+
+def asymmetry(plan: Plan) -> Table:
+    """Depth, width, parameters and cost of the two halves."""
+    table = Table(title="asymmetry", title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+    for column in ("", "encoder", "decoder", "decoder / encoder"):
+        table.add_column(column, justify="left" if not column else "right")
+    rows = [("depth (layers with weights)", _depth(plan.encoder), _depth(plan.decoder)),
+            ("widest layer", _width(plan.encoder), _width(plan.decoder)),
+            ("parameters", plan.encoder.params, plan.decoder.params), ("MACs", plan.encoder.all_macs, plan.decoder.all_macs)]
+    for name, down, up in rows:
+        table.add_row(name, count(down), count(up), f"{up / down:.2f}" if down else "")
+    return table
+
+
+def _depth(half: Node) -> int:
+    return sum(node.macs > 0 for node in half.walk())
+
+
+def _width(half: Node) -> int:
+    return max((node.output.features for node in half.walk() if node.macs), default=0)
+
+
+def loss_table(plan: Plan) -> Table:
+    """The named terms, their weights and who minimises them."""
+    table = Table(title="loss", title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+    for column in ("term", "weight", "over", "player"):
+        table.add_column(column)
+    for term in plan.terms:
+        weight = term.config.weight
+        text = f"{weight:g}" if isinstance(weight, int | float) else "schedule"
+        table.add_row(term.name, text, f"{term.config.reduction} of {term.elements:,}", term.player)
+    return table
+
+
+def memory_line(plan: Plan, memory: Memory) -> Text:
+    """What training takes at the batch size."""
+    return Text.assemble(("memory ", "bold"), f"about {size(memory.total)} at batch size {plan.spec.train.batch_size}: "
+                         f"parameters {size(memory.parameters)}, gradients {size(memory.gradients)}, "
+                         f"optimiser {size(memory.optimizer)}, activations {size(memory.activations)}")
+
+
+def count(number: int) -> str:
+    """A count with separators; nothing for zero."""
+    return f"{number:,}" if number else ""
+
+
+def size(number: float) -> str:
+    """Bytes in binary units."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if number < 1024 or unit == "GiB":
+            return f"{number:.0f} {unit}" if unit in ("B", "KiB") else f"{number:.1f} {unit}"
+        number /= 1024
+    raise AssertionError

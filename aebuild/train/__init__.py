@@ -1,0 +1,1 @@
+"""Training: one loop over phases and players, run directories, checkpoints, devices."""

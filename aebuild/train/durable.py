@@ -1,0 +1,74 @@
+"""Files that are whole or absent, whenever the process dies."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from aebuild.lang.diagnostics import Diagnostic, ResourceError, Rule
+
+CANNOT_WRITE = Rule("AE602", "the run directory cannot be written", """
+A run writes its metrics and checkpoints while it trains. Here the disk was full, the folder was not writable or the
+device reported an error. Every file is written beside the old one and renamed when it is complete, so the last good
+checkpoint is whole: free some space or choose another folder, then resume.
+
+```console
+$ aebuild train specs/vae.yaml --run /read-only/vae      # refused
+$ aebuild train specs/vae.yaml --run ~/runs/vae          # fine
+```
+""")
+
+_ADVICE = {
+    errno.ENOSPC: "free some space on this disk, then resume the run",
+    errno.EDQUOT: "your quota on this disk is used up: free some space, then resume the run",
+    errno.EACCES: "choose a folder that you may write to",
+    errno.EPERM: "choose a folder that you may write to",
+    errno.EROFS: "choose a folder on a disk that can be written",
+}
+
+
+@contextmanager
+def storing(path: Path) -> Iterator[None]:
+    """Turns what the disk refuses into a ResourceError that names the path and what to do."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        fix = _ADVICE.get(error.errno or 0, "check the disk, then resume the run")
+        raise ResourceError(Diagnostic(CANNOT_WRITE, f"cannot write {path}: {reason}", fix=fix)) from error
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    """Writes a new file and waits until the disk has it; OSError if it cannot."""
+    with path.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def sync_folder(path: Path) -> None:
+    """Waits until the disk has the folder's list of names."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Puts these bytes at `path` in one instant: readers see the old file or the new one."""
+    with storing(path):
+        fresh = path.with_name(f".new-{path.name}")
+        write_synced(fresh, data)
+        fresh.replace(path)
+        sync_folder(path.parent)
+
+
+def replace_json(path: Path, value: Any) -> None:
+    """Puts a JSON document at `path` in one instant, indented for people."""
+    replace_file(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())

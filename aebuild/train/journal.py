@@ -1,0 +1,43 @@
+"""metrics.jsonl: one JSON line per epoch and split, cut back to the checkpoint on resume."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from aebuild.train.durable import storing
+
+
+class Journal:
+    """The metrics of a run, one line of JSON a record, appended while training."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, record: dict[str, Any]) -> None:
+        """Adds one line; ResourceError if the disk refuses."""
+        with storing(self.path), self.path.open("ab") as stream:
+            stream.write((json.dumps(record, ensure_ascii=False) + "\n").encode())
+
+    def sync(self) -> int:
+        """Waits for the disk and returns the length in bytes, which a checkpoint remembers."""
+        if not self.path.exists():
+            return 0
+        with storing(self.path), self.path.open("ab") as stream:
+            os.fsync(stream.fileno())
+            return stream.tell()
+
+    def cut(self, length: int) -> None:
+        """Forgets what was written after the checkpoint that remembers this length."""
+        if self.path.exists() and self.path.stat().st_size > length:
+            with storing(self.path):
+                os.truncate(self.path, length)
+
+    def read(self) -> list[dict[str, Any]]:
+        """Every complete record; a last line cut short by a crash is left out."""
+        if not self.path.exists():
+            return []
+        lines = self.path.read_bytes().split(b"\n")
+        return [json.loads(line) for line in lines[:-1] if line]

@@ -1,0 +1,247 @@
+"""The loop: phase by phase, epoch by epoch, batch by batch, player by player."""
+
+from __future__ import annotations
+
+import math
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from aebuild.lang.diagnostics import DivergedError
+from aebuild.modules.autoencoder import Autoencoder
+from aebuild.train.display import Display, EpochReport, Status
+from aebuild.train.feed import Feed
+from aebuild.train.interrupt import Interrupted, Signals
+from aebuild.train.keeper import Keeper
+from aebuild.train.pace import Pace
+from aebuild.train.phase import ActivePhase, clock_of, measure
+from aebuild.train.progress import Best, Progress
+from aebuild.train.sums import Sums, finite
+from aebuild.train.watch import Fault, Watch, diverged, finite_parameters
+
+if TYPE_CHECKING:
+    from aebuild.compile.plan import Plan
+    from aebuild.lang.dataset import Splits
+    from aebuild.train.run import Run
+
+LOOK_EVERY = 0.25      # seconds between looks at the numbers: one wait for the device each
+LOOK_SHARE = 100       # and this many times as long as a look takes, so that looking costs one percent at most
+
+
+class Trainer:
+    """Trains a model by its plan, from the beginning or from a checkpoint.
+
+    Nothing in a step waits for the device. A few times a second the trainer looks: are all numbers finite, did a signal
+    come, is a checkpoint due, what should the display say.
+    """
+
+    def __init__(self, plan: Plan, model: Autoencoder, splits: Splits, run: Run, display: Display, device: torch.device,
+                 signals: Signals) -> None:
+        self.plan, self.run, self.display, self.device, self.signals = plan, run, display, device, signals
+        self.model = model.to(device)
+        self.feed = Feed(splits.train, device)
+        validation = splits.validation
+        self.judge = Feed(validation, device) if validation is not None and len(validation.x) else None
+        self.trainable = frozenset(name for name, parameter in model.named_parameters() if parameter.requires_grad)
+        self.progress = Progress()
+        self.sums = Sums()
+        self.keeper = Keeper(run)
+        self.active: ActivePhase | None = None
+        self.watch: Watch | None = None
+        self.validation: dict[str, float] = {}
+        self._next_look = 0.0
+        self._pace = Pace()
+
+    def start(self) -> None:
+        """Saves the untrained model: the disk is proved, and there is something to go back to."""
+        self.save()
+
+    def resume(self) -> None:
+        """Takes up the newest good checkpoint; CheckpointError if there is none."""
+        state, loaded = self.keeper.load(self.model)
+        for reason in loaded.passed_over:
+            self._say(f"{reason}; going on from `{loaded.name}`")
+        self.run.journal.cut(state["journal"])
+        self._restore(state)
+
+    def loop(self, until: float = math.inf) -> None:
+        """Trains what is left, or up to a batch of the run; DivergedError, Interrupted, ResourceError if it cannot end."""
+        progress = self.progress
+        while progress.phase < len(self.plan.phases) and progress.total < until:
+            active = self.active = self.active or self._activate()
+            active.enter(progress.step)
+            if self.sums and active.clock.last_of_epoch(progress.step):
+                self._finish_epoch(active)
+            while progress.step < active.clock.total and progress.total < until:
+                self._run_epoch(active)
+            if progress.step >= active.clock.total:
+                self._finish_phase()
+
+    def finish(self) -> None:
+        """Leaves the model in evaluation mode, its parameters trainable again."""
+        self.model.eval()
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_(name in self.trainable)
+
+    def _activate(self) -> ActivePhase:
+        phase = self.plan.phases[self.progress.phase]
+        return ActivePhase(self.plan, phase, self.model, self.trainable, self.feed.samples)
+
+    def _run_epoch(self, active: ActivePhase) -> None:
+        progress, feed, clock = self.progress, self.feed, active.clock
+        epoch, begun = divmod(progress.step, clock.per_epoch)
+        order = feed.shuffled(active.seed, f"{progress.phase}.{active.plan.name}", epoch)
+        run = active.run if self.watch is None else partial(self.watch.run, active)
+        self._pace.go()
+        for start, stop in active.bounds[begun:clock.total - epoch * clock.per_epoch]:
+            progress.tick = run(feed.take(order[start:stop]), progress.step, progress.tick, self.sums)
+            progress.step += 1
+            progress.total += 1
+            self._pace.samples += stop - start
+            if self.signals.caught is not None or time.perf_counter() >= self._next_look:
+                self._look(active)
+        self._finish_epoch(active)
+
+    def _look(self, active: ActivePhase) -> None:
+        began = time.perf_counter()
+        if self.watch is None:
+            means = self.sums.means()
+            if not finite(means):
+                raise self._diverged(active)
+            if self.signals.caught is not None:
+                self._stop(active, self.signals.caught)
+            self.display.update(self._status(active, self._with_loss(active, means)))
+            if self.keeper.due:
+                self._save(active)
+        now = time.perf_counter()
+        self._next_look = now + max(LOOK_EVERY, LOOK_SHARE * (now - began) / 2)
+
+    def _finish_epoch(self, active: ActivePhase) -> None:
+        means = self.sums.means()
+        self._pace.rest()
+        if self.watch is None and not (finite(means) and finite_parameters(self.model)):
+            raise self._diverged(active)
+        judged = measure(self.plan, active.plan, self.model, self.judge) if self.judge is not None else {}
+        if self.watch is None and not finite(judged):
+            raise self._diverged(active, judged)
+        score = active.objective.score(judged or means)
+        for player in active.players:
+            player.rate.epoch_done(score)
+        if self.watch is None:
+            self._record(active, means, judged, score)
+        self.sums.clear()
+        active.enter(self.progress.step)
+        if self.watch is None and self.keeper.due and self.progress.step < active.clock.total:
+            self._save(active)
+
+    def _record(self, active: ActivePhase, means: dict[str, float], judged: dict[str, float], score: float) -> None:
+        """Metrics to the run and the display, and the model if it is the best so far."""
+        progress = self.progress
+        epoch = -(-progress.step // active.clock.per_epoch)
+        means, self.validation = self._with_loss(active, means), self._with_loss(active, judged)
+        progress.seconds += self._pace.lap()
+        better = self.judge is not None and (progress.best is None or score < progress.best.score)
+        head = {"phase": active.plan.name, "epoch": epoch, "step": progress.total}
+        self.run.journal.append({**head, "split": "train", **self._told(means), "lr": active.rates(),
+                                 "seconds": round(progress.seconds, 3), "samples_per_second": round(self._pace.speed, 1)})
+        if judged:
+            told = self._told(self.validation)
+            self.run.journal.append({**head, "split": "validation", **told, "score": score, "best": better})
+        if better:
+            progress.best = Best(score, epoch, progress.total)
+            self.keeper.remember_best(self.model, progress.state())
+        status = self._status(active, means)
+        self.display.epoch(EpochReport(status, better, last=progress.step == active.clock.total))
+
+    def _finish_phase(self) -> None:
+        """On to the next phase: it has its own optimisers, and its scores are not comparable."""
+        progress = self.progress
+        self.active, self.validation = None, {}
+        progress.phase += 1
+        progress.step = 0
+        if progress.phase < len(self.plan.phases):
+            progress.best = None
+        if self.watch is None:
+            self.save()
+            if self.signals.caught is not None:
+                raise Interrupted(self.signals.caught, f"at the end of phase {self.plan.phases[progress.phase - 1].name}",
+                                  self.run.resume_command)
+
+    def _stop(self, active: ActivePhase, number: int) -> None:
+        self._say("stopping: saving the run; once more stops at once")
+        self._save(active)
+        raise Interrupted(number, f"in {self._place(active)}", self.run.resume_command)
+
+    def _save(self, active: ActivePhase) -> None:
+        if not finite_parameters(self.model):
+            raise self._diverged(active)
+        self.save()
+
+    def save(self) -> None:
+        """Writes `best` if it changed, and `last`."""
+        self.progress.seconds += self._pace.lap()
+        self.keeper.save(self.model, self._state())
+
+    def _state(self) -> dict[str, Any]:
+        return {"progress": self.progress.state(), "sums": self.sums.state(), "validation": self.validation,
+                "active": self.active.state() if self.active is not None else None}
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.progress = Progress.load(state["progress"])
+        self.sums.load(state["sums"], self.device)
+        self.validation = state["validation"]
+        self.active = None
+        if state["active"] is not None:
+            self.active = self._activate()
+            self.active.load(state["active"])
+
+    def _diverged(self, active: ActivePhase, judged: dict[str, float] | None = None) -> DivergedError:
+        """Repeats the steps since the last checkpoint under watch and says what was not finite first."""
+        self._say("NaN or infinity: repeating the steps since the last checkpoint to find where it began")
+        noticed, place = self.progress.total, self._place(active)
+        self.keeper.save_best()
+        kept = f"the last good checkpoint is kept: {self.run.folder / 'checkpoints'}"
+        if judged is not None:
+            bad = next(name for name, value in judged.items() if not finite({name: value}))
+            return diverged(f"on the validation split after {place}", Fault("autoencoder", "a mean", None, bad), active, kept)
+        fault = self._replay(noticed)
+        return diverged(f"in {self._place(self.active or active)}" if fault else f"in or before {place}", fault, active, kept)
+
+    def _replay(self, until: int) -> Fault | None:
+        """The first fault on the way from the last checkpoint to this batch, if it comes again."""
+        state, _ = self.keeper.load(self.model)
+        self._restore(state)
+        with Watch(self.model) as self.watch:
+            try:
+                self.loop(until)
+            except Fault as fault:
+                return fault
+        return None
+
+    def _with_loss(self, active: ActivePhase, means: dict[str, float]) -> dict[str, float]:
+        return {"loss": active.objective.now(means, max(0, self.progress.step - 1)), **means} if means else {}
+
+    def _told(self, means: dict[str, float]) -> dict[str, Any]:
+        """Loss, terms and metrics apart, as metrics.jsonl has them."""
+        names = {term.name for term in self.plan.terms}
+        return {"loss": means["loss"], "terms": {name: value for name, value in means.items() if name in names},
+                "metrics": {name: value for name, value in means.items() if name not in names and name != "loss"}}
+
+    def _place(self, active: ActivePhase) -> str:
+        step = self.progress.step
+        epoch = min(step // active.clock.per_epoch + 1, active.clock.epochs)
+        return f"phase {active.plan.name}, epoch {epoch}, step {step:,}"
+
+    def _status(self, active: ActivePhase, means: dict[str, float]) -> Status:
+        progress, clock = self.progress, active.clock
+        rest = sum(clock_of(phase, self.feed.samples).total for phase in self.plan.phases[progress.phase + 1:])
+        left = self._pace.left(progress.total, clock.total - progress.step + rest)
+        epoch = -(-progress.step // clock.per_epoch)
+        return Status(active.plan.name, progress.phase + 1, len(self.plan.phases), epoch, clock.epochs, progress.step, clock.total,
+                      self._pace.speed, left, means, self.validation, progress.best.epoch if progress.best else None)
+
+    def _say(self, text: str) -> None:
+        self.run.log(text)
+        self.display.note(text)

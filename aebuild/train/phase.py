@@ -1,0 +1,148 @@
+"""The phase that runs: its players in turn, what is frozen, what is in training mode."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from aebuild.lang.schedule import Ramp
+from aebuild.modules.autoencoder import Autoencoder, Batch, Pair
+from aebuild.modules.randomness import derive, random_modules, reseed
+from aebuild.train.feed import Feed, batch_bounds
+from aebuild.train.players import ActivePlayer, Objective, under
+from aebuild.train.rate import Clock
+from aebuild.train.sums import Sums
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from aebuild.compile.plan import PhasePlan, Plan
+    from aebuild.lang.families import TermPlan
+
+
+def clock_of(plan: PhasePlan, samples: int) -> Clock:
+    """How many batches the phase has; the shorter count where both are given."""
+    per_epoch = len(batch_bounds(samples, plan.batch_size))
+    by_epochs = [] if plan.epochs is None else [plan.epochs * per_epoch]
+    return Clock(per_epoch, min(by_epochs + ([] if plan.steps is None else [plan.steps])))
+
+
+def reseed_all(randoms: Any, seed: int, tick: int) -> None:
+    """Seeds every random module, and torch's own generators for layers of torch that draw from them."""
+    reseed(randoms, seed, tick)
+    torch.default_generator.manual_seed(derive(seed, "torch", tick))
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.manual_seed(derive(seed, "torch", tick))
+
+
+class ActivePhase:
+    """One phase with live optimisers.
+
+    Only parameters under a player's modules can move. Modules outside them are in evaluation mode, so that a frozen
+    layer keeps its running statistics too; corruptions and penalties, which hold no state, always train.
+    """
+
+    def __init__(self, plan: Plan, phase: PhasePlan, model: Autoencoder, trainable: frozenset[str], samples: int) -> None:
+        self.plan = phase
+        self.model = model
+        self.seed = plan.spec.train.seed
+        self.clock = clock_of(phase, samples)
+        self.bounds = batch_bounds(samples, phase.batch_size)
+        self.pair = Pair(*phase.pair) if phase.pair is not None else None
+        self.players = [ActivePlayer(player, terms_of(plan, player.terms), model, trainable, self.clock, self.pair)
+                        for player in phase.players]
+        self.randoms = random_modules(model)
+        self._paths = [path for player in phase.players for path in player.modules]
+        self._dials = [(model.get_submodule(dial.path), dial.attribute, dial.dial) for dial in plan.dials]
+        self._moving = [dial for dial in self._dials if isinstance(dial[2], Ramp | list)]
+        self._set_rivals()
+
+    @property
+    def objective(self) -> Objective:
+        """The first player's objective, by which the phase is judged."""
+        return self.players[0].objective
+
+    def _set_rivals(self) -> None:
+        for player in self.players:
+            own = set(map(id, player.params))
+            others = [p for other in self.players if other is not player for p in other.params if id(p) not in own]
+            player.rivals = list({id(parameter): parameter for parameter in others}.values())
+
+    def enter(self, step: int) -> None:
+        """Freezes what is not trained, sets the modes, and sets every dial to its value at this batch."""
+        for parameter in self.model.parameters():
+            parameter.requires_grad_(False)
+        for player in self.players:
+            for parameter in player.params:
+                parameter.requires_grad_(True)
+        self.model.eval()
+        for name, module in self.model.named_modules():
+            module.training = name == "" or under(name, self._paths)
+        for child in self.model.children():
+            if not child.state_dict():
+                child.train()
+        self._turn(self._dials, step)
+
+    def _turn(self, dials: Iterable[tuple[nn.Module, str, Any]], step: int) -> None:
+        for module, attribute, dial in dials:
+            setattr(module, attribute, self.clock.dial(dial, step))
+
+    def begin(self, step: int) -> None:
+        """Sets the dials that move to their values at this batch of the phase."""
+        if self._moving:
+            self._turn(self._moving, step)
+
+    def run(self, batch: Batch, step: int, tick: int, sums: Sums) -> int:
+        """All updates of all players from one batch; returns the tick after them."""
+        samples = batch.x.shape[0]
+        self.begin(step)
+        for player in self.players:
+            for _ in range(player.plan.steps):
+                reseed_all(self.randoms, self.seed, tick)
+                tick += 1
+                done = player.update(batch, step)
+            sums.add(done.names, done.values, samples)
+            player.rate.batch_done()
+        return tick
+
+    def rates(self) -> dict[str, float]:
+        """The learning rate of each player's last update."""
+        return {player.plan.name: player.rate.now for player in self.players}
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint: every player's optimiser and rate."""
+        return {player.plan.name: player.state() for player in self.players}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """The state of a checkpoint."""
+        for player in self.players:
+            player.load(state[player.plan.name])
+
+
+def terms_of(plan: Plan, names: Iterable[str]) -> list[TermPlan]:
+    """The plan's terms of these names."""
+    return [plan.term(name) for name in names]
+
+
+@torch.no_grad()
+def measure(plan: Plan, phase: PhasePlan, model: Autoencoder, feed: Feed) -> dict[str, float]:
+    """Mean terms and metrics of every player over a split, in evaluation mode, unweighted.
+
+    Noise is drawn from (seed, batch), the same at every call, so that two measurements differ by the weights only. The
+    model is left in evaluation mode.
+    """
+    model.eval()
+    sums, randoms = Sums(), random_modules(model)
+    pair = Pair(*phase.pair) if phase.pair is not None else None
+    unused = Clock(1, 1)
+    objectives = [(player.name, Objective(terms_of(plan, player.terms), unused)) for player in phase.players]
+    for number, (start, stop) in enumerate(batch_bounds(feed.samples, phase.batch_size)):
+        batch = feed.slice(start, stop)
+        for name, objective in objectives:
+            reseed_all(randoms, derive(plan.spec.train.seed, "measure", name), number)
+            raw, metrics = model.terms(batch, name, pair)
+            reduced = objective.reduced(raw)
+            sums.add((*reduced, *metrics), [*reduced.values(), *metrics.values()], stop - start)
+    return sums.means()

@@ -1,0 +1,127 @@
+"""A player at work: its parameters, its terms, its optimiser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from aebuild.lang.schedule import Ramp
+from aebuild.modules.autoencoder import Autoencoder, Batch, Pair
+from aebuild.train.rate import Clock, Rate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from aebuild.compile.plan import PlayerPlan
+    from aebuild.lang.families import TermPlan
+
+
+def under(name: str, paths: Iterable[str]) -> bool:
+    """True if a dotted name is one of these paths or stands below one."""
+    return any(name == path or name.startswith(f"{path}.") for path in paths)
+
+
+@dataclass
+class Forward:
+    """One forward pass of a player: its loss, and the scalars to log under their names."""
+
+    loss: Tensor
+    names: tuple[str, ...]
+    values: list[Tensor]
+    terms: dict[str, Tensor]
+
+
+class Objective:
+    """The weighted sum of a player's terms at any step of its phase."""
+
+    def __init__(self, terms: Iterable[TermPlan], clock: Clock) -> None:
+        self._terms = [(term.name, term.config, term.elements, _constant(term.config.weight)) for term in terms]
+        self._clock = clock
+
+    def reduced(self, raw: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The scalar of each of the player's terms that this batch has, unweighted."""
+        return {name: config.reduce(raw[name], elements) for name, config, elements, _ in self._terms if name in raw}
+
+    def loss(self, reduced: dict[str, Tensor], step: int) -> Tensor:
+        """What the player minimises at this batch of the phase."""
+        total: Tensor | None = None
+        for name, config, _, constant in self._terms:
+            if name in reduced:
+                weight = self._clock.dial(config.weight, step) if constant is None else constant
+                part = reduced[name] if weight == 1.0 else reduced[name] * weight
+                total = part if total is None else total + part
+        assert total is not None, "the plan gives every player a term that every batch has"
+        return total
+
+    def score(self, means: dict[str, float]) -> float:
+        """The loss of these mean terms under the weights that the phase ends with, so that schedules do not confound it."""
+        return sum(self._clock.dial(config.weight, self._clock.total) * means[name]
+                   for name, config, _, _ in self._terms if name in means)
+
+    def now(self, means: dict[str, float], step: int) -> float:
+        """The loss of these mean terms under the weights of this batch of the phase."""
+        return sum(self._clock.dial(config.weight, step) * means[name] for name, config, _, _ in self._terms if name in means)
+
+
+def _constant(dial: Any) -> float | None:
+    return None if isinstance(dial, Ramp | list) else float(dial)
+
+
+class ActivePlayer:
+    """A player of the phase that runs: the parameters under its modules and the optimiser that moves them."""
+
+    def __init__(self, plan: PlayerPlan, terms: Iterable[TermPlan], model: Autoencoder, trainable: frozenset[str], clock: Clock,
+                 pair: Pair | None) -> None:
+        self.plan = plan
+        self.model = model
+        self.pair = pair
+        self.named = [(name, p) for name, p in model.named_parameters() if name in trainable and under(name, plan.modules)]
+        self.params = [parameter for _, parameter in self.named]
+        self.optimizer = plan.optimizer.build_optimizer(self.params)
+        self.rate = Rate(plan.optimizer, self.optimizer, clock)
+        self.objective = Objective(terms, clock)
+        self.rivals: list[nn.Parameter] = []       # parameters of the other players, frozen while it is this one's turn
+
+    def update(self, batch: Batch, step: int) -> Forward:
+        """One update of the player's parameters from one batch."""
+        if self.rivals:
+            self.take_turn()
+        done = self.forward(batch, step)
+        self.optimizer.zero_grad(set_to_none=True)
+        done.loss.backward()  # type: ignore[no-untyped-call]
+        self.apply(step)
+        return done
+
+    def take_turn(self) -> None:
+        """Lets gradients reach this player's parameters and no other's."""
+        for parameter in self.rivals:
+            parameter.requires_grad_(False)
+        for parameter in self.params:
+            parameter.requires_grad_(True)
+
+    def forward(self, batch: Batch, step: int) -> Forward:
+        """The loss and everything to log, without touching a gradient."""
+        raw, metrics = self.model.terms(batch, self.plan.name, self.pair)
+        reduced = self.objective.reduced(raw)
+        loss = self.objective.loss(reduced, step)
+        values = [value.detach() for value in reduced.values()]
+        return Forward(loss, (*reduced, *metrics), values + list(metrics.values()), raw)
+
+    def apply(self, step: int) -> None:
+        """Clips the gradients and lets the optimiser move the parameters."""
+        if self.plan.clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.params, self.plan.clip)
+        self.rate.begin(step)
+        self.optimizer.step()
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint: the optimiser and its rate."""
+        return {"optimizer": self.optimizer.state_dict(), "rate": self.rate.state()}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """The state of a checkpoint."""
+        self.rate.load(state["rate"])
+        self.optimizer.load_state_dict(state["optimizer"])

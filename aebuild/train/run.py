@@ -1,0 +1,189 @@
+"""Run directories: everything about one training, self-describing and written by one process."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from aebuild.lang.diagnostics import CheckpointError, Diagnostic, ResourceError, Rule, UsageError
+from aebuild.train.checkpoint import Checkpoints
+from aebuild.train.durable import replace_file, replace_json, storing
+from aebuild.train.journal import Journal
+from aebuild.train.lock import Lock
+
+RUN_EXISTS = Rule("AE501", "the run directory is already in use", """
+A new run wants a new or an empty directory, so that no earlier result is overwritten. Resume the run that is there, or
+give another path; without a path aebuild makes `runs/NAME-DATE-TIME`.
+
+```console
+$ aebuild train specs/vae.yaml --run runs/first         # holds an earlier run: refused
+$ aebuild train --resume runs/first                     # goes on with it
+$ aebuild train specs/vae.yaml                          # a new directory
+```
+""")
+NOT_A_RUN = Rule("AE502", "this is not a run directory", """
+A run directory holds `spec.yaml`, `plan.json`, `data.json`, `environment.json` and `checkpoints`. Everything after
+training reads only these files. Here one of them is missing or is not what it should be.
+
+```console
+$ aebuild train --resume runs                            # the folder above: refused
+$ aebuild train --resume runs/vae-20260102-030405        # a run
+```
+""")
+OTHER_SPEC = Rule("AE504", "the spec is not the one of this run", """
+A resumed run goes on with the weights, optimiser states and position of its checkpoint, so it must be the same training:
+the same spec, word for word in its canonical form. To train a changed spec, start a new run.
+
+```console
+$ aebuild train --resume runs/vae --set encoder.width=64   # refused
+$ aebuild train specs/vae.yaml --set encoder.width=64      # a new run
+```
+""")
+
+
+@dataclass
+class Run:
+    """A run directory.
+
+    `spec.yaml` canonical spec · `plan.json` typed table · `data.json` the data and their scaling · `environment.json`
+    versions, seed, device · `metrics.jsonl` one line per epoch and split · `checkpoints/best`, `checkpoints/last` ·
+    `log.txt` what was said.
+    """
+
+    folder: Path
+    lock: Lock | None = field(default=None, repr=False)
+
+    @classmethod
+    def create(cls, name: str, *, spec: str, plan: dict[str, Any], data: dict[str, Any], folder: Path | None = None,
+               parent: Path = Path("runs")) -> Self:
+        """A new, locked run directory in `folder`, or `parent`/NAME-YYYYmmdd-HHMMSS where none is given.
+
+        UsageError if `folder` holds anything, BusyError if it is being written, ResourceError if the disk refuses.
+        """
+        run = cls(_fresh(parent, name) if folder is None else _given(folder))
+        run.claim()
+        replace_file(run.folder / "spec.yaml", spec.encode())
+        replace_json(run.folder / "plan.json", plan)
+        replace_json(run.folder / "data.json", data)
+        return run
+
+    @classmethod
+    def open(cls, folder: Path, *, write: bool = False) -> Self:
+        """An existing run; `write` locks it, as a resume needs.
+
+        CheckpointError if it is no run, BusyError if it is being written.
+        """
+        missing = [name for name in ("spec.yaml", "plan.json", "data.json") if not (folder / name).is_file()]
+        if missing:
+            reason = "there is no such folder" if not folder.is_dir() else f"it has no {missing[0]}"
+            raise CheckpointError(Diagnostic(NOT_A_RUN, f"{folder} is not a run directory: {reason}",
+                                             fix="give the directory that `aebuild train` printed"))
+        run = cls(folder)
+        if write:
+            run.claim()
+        return run
+
+    def claim(self) -> None:
+        """Takes the lock; BusyError if another process has it."""
+        self.lock = self.lock or Lock(self.folder / "lock")
+
+    def close(self) -> None:
+        """Gives the lock back."""
+        if self.lock is not None:
+            self.lock.release()
+            self.lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """The checkpoints `best` and `last`."""
+        return Checkpoints(self.folder / "checkpoints")
+
+    @property
+    def journal(self) -> Journal:
+        """The metrics, one line per epoch and split."""
+        return Journal(self.folder / "metrics.jsonl")
+
+    @property
+    def spec(self) -> str:
+        """The canonical text of the spec."""
+        return self._read("spec.yaml")
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What the data are and how they were scaled, as given to `create`."""
+        try:
+            told: dict[str, Any] = json.loads(self._read("data.json"))
+            return told
+        except ValueError as error:
+            raise CheckpointError(Diagnostic(NOT_A_RUN, f"{self.folder / 'data.json'} is not JSON: {error}")) from error
+
+    @property
+    def resume_command(self) -> str:
+        """What to type to go on with this run."""
+        return f"aebuild train --resume {shlex.quote(str(self.folder))}"
+
+    def require_spec(self, text: str) -> None:
+        """CheckpointError naming the first differing line if this is not the run's spec."""
+        ours, theirs = self.spec.splitlines(), text.splitlines()
+        if ours == theirs:
+            return
+        pairs = zip([*ours, "(end)"], [*theirs, "(end)"], strict=False)
+        was, now = next((a, b) for a, b in pairs if a != b)
+        message = f"{self.folder} was trained with `{was.strip()}`, the spec now says `{now.strip()}`"
+        fix = f"{self.resume_command}  # with the spec it has, or start a new run"
+        raise CheckpointError(Diagnostic(OTHER_SPEC, message, fix=fix))
+
+    def write(self, name: str, value: Any) -> Path:
+        """Puts a JSON document into the run and returns its path."""
+        replace_json(self.folder / name, value)
+        return self.folder / name
+
+    def log(self, text: str) -> None:
+        """Adds a line with the time to log.txt."""
+        path = self.folder / "log.txt"
+        with storing(path), path.open("a", encoding="utf-8") as stream:
+            stream.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+
+    def _read(self, name: str) -> str:
+        try:
+            return (self.folder / name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise CheckpointError(Diagnostic(NOT_A_RUN, f"cannot read {self.folder / name}: {error}")) from error
+
+
+def _given(folder: Path) -> Path:
+    """The folder, made if need be; UsageError if something is in it already."""
+    if folder.exists() and (not folder.is_dir() or any(entry.name != "lock" for entry in folder.iterdir())):
+        what = "holds a run already" if (folder / "spec.yaml").exists() else "is not an empty folder"
+        raise UsageError(Diagnostic(RUN_EXISTS, f"{folder} {what}",
+                                    fix=f"aebuild train --resume {shlex.quote(str(folder))}  # or give another path"))
+    with storing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _fresh(parent: Path, name: str) -> Path:
+    """A new folder NAME-YYYYmmdd-HHMMSS[-n]; making it is what reserves the name."""
+    stem = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    with storing(parent):
+        parent.mkdir(parents=True, exist_ok=True)
+    for number in range(1, 10_000):
+        folder = parent / (stem if number == 1 else f"{stem}-{number}")
+        try:
+            with storing(folder):
+                folder.mkdir()
+            return folder
+        except ResourceError as error:
+            if not isinstance(error.__cause__, FileExistsError):
+                raise
+    raise UsageError(Diagnostic(RUN_EXISTS, f"{parent} holds ten thousand runs of this second", fix="give a path"))

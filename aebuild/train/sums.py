@@ -1,0 +1,60 @@
+"""Running means of named scalars, kept on the device and read only when asked."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class Sums:
+    """Sample-weighted sums of named scalars in float64; adding never waits for the device.
+
+    Values that are logged together share one group: their names, one tensor of sums, and how many samples it holds.
+    """
+
+    def __init__(self) -> None:
+        self._groups: dict[tuple[str, ...], tuple[Tensor, list[int]]] = {}
+
+    def add(self, names: tuple[str, ...], values: list[Tensor], samples: int) -> None:
+        """Adds detached scalars that hold for this many samples."""
+        if not names:
+            return
+        row = torch.stack(values)
+        group = self._groups.get(names)
+        if group is None:
+            group = self._groups[names] = (torch.zeros(len(names), dtype=torch.float64, device=row.device), [0])
+        group[0].add_(row, alpha=samples)
+        group[1][0] += samples
+
+    def __bool__(self) -> bool:
+        return bool(self._groups)
+
+    def means(self) -> dict[str, float]:
+        """The mean of each name so far; waits for the device once a group."""
+        totals: dict[str, list[float]] = {}
+        for names, (sums, count) in self._groups.items():
+            for name, value in zip(names, sums.tolist(), strict=True):
+                total = totals.setdefault(name, [0.0, 0])
+                total[0] += value
+                total[1] += count[0]
+        return {name: value / samples for name, (value, samples) in totals.items()}
+
+    def clear(self) -> None:
+        """Forgets everything."""
+        self._groups.clear()
+
+    def state(self) -> list[dict[str, Any]]:
+        """For a checkpoint."""
+        return [{"names": list(names), "sums": sums, "samples": count[0]} for names, (sums, count) in self._groups.items()]
+
+    def load(self, state: list[dict[str, Any]], device: torch.device) -> None:
+        """The sums of a checkpoint."""
+        self._groups = {tuple(group["names"]): (group["sums"].to(device), [group["samples"]]) for group in state}
+
+
+def finite(values: dict[str, float]) -> bool:
+    """True if no mean is NaN or infinite."""
+    return all(map(math.isfinite, values.values()))

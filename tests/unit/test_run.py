@@ -1,0 +1,186 @@
+"""Run directories: names, locks across processes, the journal, what is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from aebuild.lang.diagnostics import BusyError, CheckpointError, ResourceError, UsageError
+from aebuild.train.display import EpochReport, Heading, LiveDisplay, PlainDisplay, Status, duration, number
+from aebuild.train.interrupt import Signals
+from aebuild.train.journal import Journal
+from aebuild.train.run import Run
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def create(folder: Path | None, parent: Path = Path("runs")) -> Run:
+    return Run.create("tiny", spec="name: tiny\nlatent: 3\n", plan={"parameters": 3}, data={"x": 1}, folder=folder, parent=parent)
+
+
+def test_a_run_describes_itself(tmp_path: Path) -> None:
+    with create(tmp_path / "a" / "b") as run:
+        assert run.spec == "name: tiny\nlatent: 3\n"
+        assert json.loads((run.folder / "plan.json").read_text()) == {"parameters": 3}
+        run.log("said")
+        assert (run.folder / "log.txt").read_text().endswith(" said\n")
+    assert Run.open(tmp_path / "a" / "b").data == {"x": 1}
+
+
+def test_two_runs_of_one_second_get_two_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "strftime", lambda _: "20260102-030405")
+    names = [create(None, tmp_path / "runs").folder.name for _ in range(3)]
+    assert names == ["tiny-20260102-030405", "tiny-20260102-030405-2", "tiny-20260102-030405-3"]
+
+
+def test_a_used_directory_is_refused(tmp_path: Path) -> None:
+    create(tmp_path / "run").close()
+    with pytest.raises(UsageError, match="holds a run already") as caught:
+        create(tmp_path / "run")
+    assert "aebuild train --resume" in str(caught.value.diagnostics[0].fix)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.txt").touch()
+    with pytest.raises(UsageError, match="is not an empty folder"):
+        create(tmp_path / "other")
+
+
+def test_what_is_not_a_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="there is no such folder"):
+        Run.open(tmp_path / "none")
+    with pytest.raises(CheckpointError, match=r"it has no spec\.yaml"):
+        Run.open(tmp_path)
+
+
+def test_another_spec_is_shown_by_its_first_line(tmp_path: Path) -> None:
+    with create(tmp_path / "run") as run:
+        run.require_spec("name: tiny\nlatent: 3")
+        with pytest.raises(CheckpointError, match="trained with `latent: 3`, the spec now says `latent: 4`"):
+            run.require_spec("name: tiny\nlatent: 4\n")
+        with pytest.raises(CheckpointError, match=r"trained with `\(end\)`, the spec now says `more: 1`"):
+            run.require_spec("name: tiny\nlatent: 3\nmore: 1\n")
+
+
+def test_the_lock_holds_between_processes_and_dies_with_them(tmp_path: Path) -> None:
+    create(tmp_path / "run").close()
+    code = (f"from pathlib import Path; from aebuild.train.run import Run; import time\n"
+            f"run = Run.open(Path({str(tmp_path / 'run')!r}), write=True); print('locked', flush=True); time.sleep(60)")
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=ROOT,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)}) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "locked\n"
+        with pytest.raises(BusyError, match=f"is being written by process {other.pid} on") as caught:
+            Run.open(tmp_path / "run", write=True)
+        assert caught.value.exit_code == 8
+        Run.open(tmp_path / "run")                 # reading is free
+        other.kill()
+        other.wait()
+        Run.open(tmp_path / "run", write=True).close()
+
+
+def test_a_second_lock_in_one_process_is_busy_too(tmp_path: Path) -> None:
+    with create(tmp_path / "run"), pytest.raises(BusyError):
+        Run.open(tmp_path / "run", write=True)
+    Run.open(tmp_path / "run", write=True).close()
+
+
+def test_a_folder_that_cannot_be_written_is_a_resource_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ResourceError, match="cannot write") as caught:
+        create(tmp_path / "file" / "run")
+    assert caught.value.exit_code == 6
+
+
+def test_the_journal_is_cut_back_and_survives_a_torn_line(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "metrics.jsonl")
+    assert (journal.read(), journal.sync()) == ([], 0)
+    journal.append({"epoch": 1})
+    length = journal.sync()
+    journal.append({"epoch": 2})
+    with journal.path.open("ab") as stream:
+        stream.write(b'{"epoch": 3, "lo')
+    assert journal.read() == [{"epoch": 1}, {"epoch": 2}]
+    journal.cut(length)
+    journal.append({"epoch": 2})
+    assert journal.read() == [{"epoch": 1}, {"epoch": 2}]
+
+
+def test_the_first_signal_is_remembered_and_the_handlers_come_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with Signals() as signals:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert signals.caught == signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_the_second_signal_ends_the_process_at_once() -> None:
+    code = ("import os, signal; from aebuild.train.interrupt import Signals\n"
+            "with Signals():\n os.kill(os.getpid(), signal.SIGTERM); os.kill(os.getpid(), signal.SIGINT); print('alive')")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+                          check=False)
+    assert (done.returncode, done.stdout) == (130, b"")
+
+
+def test_other_threads_leave_signals_alone() -> None:
+    before, seen = signal.getsignal(signal.SIGINT), []
+
+    def enter() -> None:
+        with Signals():
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    assert seen == [before]
+
+
+STATUS = Status("main", 1, 2, 3, 10, 812, 2350, 12345.6, 42.4, {"loss": 112.351, "reconstruction": 110.11, "kl": 2.2411},
+                {"loss": 114.2, "reconstruction": 112.0, "kl": 2.2, "perplexity": 301.9}, 2)
+
+
+def test_the_live_table_fits_80_columns_and_escapes_nothing_it_should_not() -> None:
+    console = Console(file=StringIO(), width=80, force_terminal=True, color_system=None)
+    display = LiveDisplay(console)
+    display.start(Heading("[/x] vqvae", "digits", "CPU, 2 threads", "runs/" + "long-" * 30))
+    display.note("[bold]a note[/bold]")
+    display.epoch(EpochReport(STATUS, True, last=True))
+    display.stop()
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    for part in ("[/x] vqvae on digits", "[bold]a note[/bold]", "epoch 3/10", "step 812/2,350", "12,346 samples/s", "0:42 left",
+                 "best: epoch 2", "reconstruction", "110.11", "112.00", "301.90"):
+        assert part in text
+    plain = Console(file=StringIO(), width=80)
+    plain.print(display._drawn(STATUS))
+    lines = plain.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert max(map(len, lines)) <= 80
+
+
+def test_plain_lines_are_throttled_but_the_last_epoch_is_told() -> None:
+    console = Console(file=StringIO(), soft_wrap=True, highlight=False, width=80)
+    display = PlainDisplay(console, every=60)
+    display.start(Heading("vqvae", "digits", "CPU", "runs/x"))
+    for last in (False, False, True):
+        display.epoch(EpochReport(STATUS, False, last=last))
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert lines[1:] == [lines[1]] * 2
+    assert lines[1] == ("main (1/2)  epoch 3/10  loss 112.35  reconstruction 110.11  kl 2.241  | validation loss 114.20  "
+                        "reconstruction 112.00  kl 2.200  perplexity 301.90  | 12,346 samples/s  0:42 left")
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.0, "0.0000"), (0.5, "0.5000"), (1.5, "1.500"), (123.456, "123.46"), (1234.5, "1,234.5"),
+                                             (1e-5, "1e-05"), (-2e7, "-2e+07")])
+def test_numbers_read_well(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+def test_durations_read_well() -> None:
+    assert [duration(s) for s in (0, 59.6, 3600, 3725)] == ["0:00", "1:00", "1:00:00", "1:02:05"]

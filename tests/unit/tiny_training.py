@@ -1,0 +1,166 @@
+"""A tiny model, plan and data to try the trainer on, without the compiler."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from aebuild.compile.plan import DialPlan, PhasePlan, PlayerPlan
+from aebuild.lang.families import Term, TermPlan
+from aebuild.lang.samples import DataInfo, Scaling, Split, Splits
+from aebuild.lang.values import Range, Vector
+from aebuild.modules.autoencoder import Autoencoder
+from aebuild.modules.code import Code
+from aebuild.modules.randomness import Random
+from aebuild.modules.stage import Stage
+from aebuild.train.run import Run
+
+WIDTH = 6
+
+
+@dataclass
+class StepSchedule:
+    """Torch's StepLR once an epoch, or OneCycleLR once a step."""
+
+    each: str = "epoch"
+
+    def build_schedule(self, optimizer: Any, epochs: int, steps: int) -> Any:
+        """The torch schedule."""
+        if self.each == "epoch":
+            return torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.5)
+        return torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.01, total_steps=steps)
+
+
+@dataclass
+class Adam:
+    """Torch's Adam."""
+
+    lr: Any = 1e-2
+    schedule: Any = None
+    kind: Any = torch.optim.Adam
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def build_optimizer(self, params: Any) -> Any:
+        """The torch optimiser."""
+        return self.kind(params, lr=self.lr if isinstance(self.lr, float) else 0.1, **self.options)
+
+    def variant_name(self) -> str:
+        """Its name."""
+        return "adam"
+
+
+class TinyLatent(Random):
+    """A variational code with a discriminator and a running mean of codes."""
+
+    def __init__(self, dim: int = 3) -> None:
+        super().__init__()
+        self.project = nn.Linear(8, 2 * dim)
+        self.discriminator = nn.Linear(dim, 1)
+        self.register_buffer("average", torch.zeros(dim))
+        self.temperature = 1.0
+
+    def forward(self, h: Tensor) -> Code:
+        """[N, 8] to [N, dim]."""
+        mean, spread = self.project(h).chunk(2, 1)
+        noise = torch.randn(mean.shape, generator=self.rng(h.device), device=h.device)
+        value = mean + self.temperature * noise * (0.5 * spread).exp()
+        if self.training:
+            self.average.mul_(0.9).add_(value.detach().mean(0), alpha=0.1)
+        kl = 0.5 * (mean.square() + spread.exp() - 1 - spread)
+        return Code(value, {"kl": kl}, {"size": value.detach().norm(dim=1).mean()})
+
+    def play(self, player: str, h: Tensor) -> dict[str, Tensor]:
+        """The terms of generator and discriminator."""
+        code = self(h).value
+        ones = torch.ones(len(code), 1, device=h.device)
+        bce = nn.functional.binary_cross_entropy_with_logits
+        if player == "generator":
+            return {"adversarial": bce(self.discriminator(code), ones, reduction="none")}
+        drawn = torch.randn(code.shape, generator=self.rng(h.device), device=h.device)
+        fake = bce(self.discriminator(code.detach()), 0 * ones, reduction="none")
+        return {"discriminator": fake + bce(self.discriminator(drawn), ones, reduction="none")}
+
+    def draw(self, count: int) -> Tensor:
+        """[count, dim] from the prior."""
+        return torch.randn(count, 3, generator=self.rng(self.average.device))
+
+
+class Squares(nn.Module):
+    """Squared error."""
+
+    def forward(self, params: Tensor, target: Tensor) -> Tensor:
+        """[N]."""
+        return (params - target).square().flatten(1).sum(1)
+
+    def mean(self, params: Tensor) -> Tensor:
+        """Itself."""
+        return params
+
+
+def tiny_model(seed: int = 0, width: int = WIDTH) -> Autoencoder:
+    """Batch norm, dropout from torch's own generator, noise, buffers: everything a resume could lose."""
+    torch.manual_seed(seed)
+    encoder = Stage({"0": nn.Sequential(nn.Linear(width, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.1))})
+    decoder = Stage({"0": nn.Linear(3, 8), "output": nn.Linear(8, width)})
+    return Autoencoder(encoder, TinyLatent(), decoder, Squares(), {}, {}, [], {})
+
+
+def player(name: str = "autoencoder", modules: tuple[str, ...] = ("encoder", "latent", "decoder"),
+           terms: tuple[str, ...] = ("reconstruction", "kl"), optimizer: Any = None, **more: Any) -> PlayerPlan:
+    """A player's plan."""
+    return PlayerPlan(name, modules, terms, optimizer or Adam(), **more)
+
+
+def adversaries() -> tuple[PlayerPlan, ...]:
+    """An autoencoder, a generator and a discriminator that plays twice."""
+    code = ("encoder", "latent.project")
+    return (player(modules=(*code, "decoder"), terms=("reconstruction",)),
+            player("generator", code, ("adversarial",)),
+            player("discriminator", ("latent.discriminator",), ("discriminator",), Adam(kind=torch.optim.SGD), steps=2))
+
+
+def phase(*players: PlayerPlan, name: str = "main", epochs: int | None = 3, steps: int | None = None, batch_size: int = 16,
+          pair: tuple[int, str] | None = None) -> PhasePlan:
+    """A phase's plan."""
+    return PhasePlan(name, players or (player(),), epochs, steps, batch_size, pair)
+
+
+def tiny_plan(*phases: PhasePlan, weight: Any = 1.0, keep: str = "best", dials: tuple[DialPlan, ...] = (), device: str = "cpu") -> Any:
+    """What the trainer reads of a plan."""
+    terms = (TermPlan("reconstruction", "autoencoder", WIDTH), TermPlan("kl", "autoencoder", 3, Term(weight=weight)),
+             TermPlan("adversarial", "generator", 1), TermPlan("discriminator", "discriminator", 1))
+    train = SimpleNamespace(seed=7, device=device, keep=keep)
+    spec = SimpleNamespace(name="tiny", train=train, data=SimpleNamespace(variant_name=lambda: "made up"),
+                           evaluate=SimpleNamespace(pictures=4))
+
+    def nodes() -> Iterator[Any]:
+        return iter([SimpleNamespace(path="encoder.0", output=Vector(8))])
+
+    return SimpleNamespace(spec=spec, phases=phases or (phase(),), terms=terms, dials=dials, nodes=nodes, bounds=Range(),
+                           input=Vector(WIDTH), target=Vector(WIDTH), latent=SimpleNamespace(values=3, bits=96.0), refusals={},
+                           term=lambda name: next(term for term in terms if term.name == name))
+
+
+def tiny_splits(train: int = 65, validation: int = 20, test: int = 20, seed: int = 0) -> Splits:
+    """Correlated Gaussian rows."""
+    rng = np.random.default_rng(seed)
+    mix = rng.normal(size=(2, WIDTH))
+
+    def rows(count: int) -> Split:
+        return Split((rng.normal(size=(count, 2)) @ mix).astype(np.float32))
+
+    value = Vector(WIDTH)
+    info = DataInfo(value, value, Range(), Range(), "none", {"train": train, "validation": validation, "test": test}, "made up")
+    return Splits(rows(train), rows(validation), rows(test), Scaling(), info)
+
+
+def tiny_run(folder: Path) -> Run:
+    """A fresh run directory."""
+    return Run.create("tiny", spec="name: tiny\n", plan={}, data={}, folder=folder)
