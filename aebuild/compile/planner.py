@@ -153,7 +153,7 @@ def _unused_adapter(written: StageSpec, stage: Stage, path: str, found: list[Dia
 
 
 def _latent(spec: Spec, value: Value, stage: Stage) -> LatentPlan:
-    return spec.latent.plan_latent(value, site_for("latent", replace(stage, up=False)))
+    return spec.latent.plan_latent(value, site_for("latent", stage))
 
 
 def _decoder(spec: Spec, written: StageSpec, latent: LatentPlan, target: Value, output: OutputPlan, encoder: Stage,

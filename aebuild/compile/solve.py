@@ -6,12 +6,13 @@ from collections import deque
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field
 from itertools import count
+from math import prod
 
 from aebuild.compile.spec import StageSpec
 from aebuild.lang.diagnostics import Diagnostic, Rule
 from aebuild.lang.families import Layer
 from aebuild.lang.node import Refusal, Resize
-from aebuild.lang.values import Value, Vector
+from aebuild.lang.values import Sequence, Value
 
 Size = tuple[int, ...]
 
@@ -79,12 +80,13 @@ def solve(stage: StageSpec, code: Value, target: Value, encoder_last: Size | Non
 
     Without a grid or sequence in the data nothing has to be reached, and layers on grids keep the size of the seed.
     """
+    start = _start(code, encoder_last)
     rank = len(target.places) or len(stage.seed or encoder_last or code.places) or 1
     if stage.seed is not None and len(target.places) not in (0, len(stage.seed)):
         raise Refusal(Diagnostic(BAD_SEED, f"the seed has {len(stage.seed)} numbers but the data have {len(target.places)} axes",
                                  stage.place("seed"), f"seed: {[stage.seed[0]] * rank}", "decoder"))
-    solution = Solution(size=code.places or None)
-    segments = _segments(stage.steps, code, rank)
+    solution = Solution(size=start)
+    segments = _segments(stage.steps, start, rank)
     if segments and target.places:
         segments[-1].to_target = True
     if stage.seed is not None and not any(segment.unfolds for segment in segments):
@@ -94,9 +96,16 @@ def solve(stage: StageSpec, code: Value, target: Value, encoder_last: Size | Non
     return solution
 
 
-def _segments(steps: Seq[Layer], code: Value, rank: int) -> list[_Segment]:
+def _start(code: Value, encoder_last: Size | None) -> Size | None:
+    """The grid that the code stands on; a sequence that was read from the encoder's last grid goes back to it."""
+    if isinstance(code, Sequence) and encoder_last is not None and prod(encoder_last) == code.length:
+        return encoder_last
+    return code.places or None
+
+
+def _segments(steps: Seq[Layer], start: Size | None, rank: int) -> list[_Segment]:
     segments: list[_Segment] = []
-    current = None if isinstance(code, Vector) else _Segment([], start=code.places)
+    current = None if start is None else _Segment([], start=start)
     if current:
         segments.append(current)
     for step in steps:
@@ -109,7 +118,7 @@ def _segments(steps: Seq[Layer], code: Value, rank: int) -> list[_Segment]:
             if current is None:
                 current = _Segment([], unfolds=True)
                 segments.append(current)
-            current.resizes += step.resizes(rank)
+            current.resizes += step.resizes(len(current.start) if current.start else rank)
     if segments and current is None:
         segments.append(_Segment([]))      # ends in a vector: nothing is left to reach
     return segments

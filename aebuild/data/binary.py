@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, TYPE_CHECKING, Any
 
-from aebuild.data.faults import fault, must_fit, reading, regular_file, shown
+from aebuild.data.faults import fault, must_fit, reading, reason_of, regular_file, shown
 from aebuild.data.rules import DAMAGED, OBJECTS, TOO_LARGE
 
 if TYPE_CHECKING:
@@ -50,8 +51,9 @@ def _unpacking(path: Path) -> Iterator[None]:
         with reading(path):
             try:
                 yield
-            except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, KeyError, IndexError, OverflowError) as error:
-                raise fault(DAMAGED, f"{shown(path)} is damaged: {shown(error) or type(error).__name__}") from error
+            except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, KeyError, IndexError,
+                    OverflowError) as error:
+                raise fault(DAMAGED, f"{shown(path)} is damaged: {reason_of(error)}") from error
     except RecursionError as error:
         raise fault(DAMAGED, f"{shown(path)} is damaged: a header is nested too deeply") from error
 
@@ -65,7 +67,8 @@ def headers(path: Path) -> dict[str, Member]:
             file.seek(0)
             return {"": _checked(path, _header(file, "", path), size)}
         if not start.startswith(b"PK"):
-            raise fault(DAMAGED, f"{shown(path)} is neither an .npz nor an .npy file; it starts with the bytes {start[:4].hex(' ') or '(none)'}")
+            raise fault(DAMAGED,
+                        f"{shown(path)} is neither an .npz nor an .npy file; it starts with the bytes {start[:4].hex(' ') or '(none)'}")
         with zipfile.ZipFile(file) as archive:
             return {name: member for info in archive.infolist() if (found := _member(archive, info, path)) for name, member in [found]}
 
@@ -96,14 +99,15 @@ def _header(stream: IO[bytes], name: str, path: Path) -> Member:
             warnings.simplefilter("ignore")
             version = npy.read_magic(stream)
             if version not in ((1, 0), (2, 0)):
-                raise fault(DAMAGED, f"{where}: version {version[0]}.{version[1]} of the format is for structured arrays, which have no meaning here")
+                raise fault(DAMAGED,
+                            f"{where}: version {version[0]}.{version[1]} of the format is for structured arrays, which are not read")
             read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
             shape, fortran, dtype = read(stream)
             start = stream.tell()
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError, OverflowError, UnicodeError) as error:
-        raise fault(DAMAGED, f"{where}: the header cannot be read ({shown(error).splitlines()[0] if str(error) else type(error).__name__})") from error
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError, OverflowError, TokenError) as error:
+        raise fault(DAMAGED, f"{where}: the header cannot be read ({reason_of(error)})") from error
     if dtype.hasobject:
-        raise fault(OBJECTS, f"{where} holds Python objects, which only a pickle could restore; pickles are never read",
+        raise fault(OBJECTS, f"{where} holds Python objects, which only a pickle could restore; none is ever read",
                     "numpy.savez with arrays of numbers")
     return Member(name, tuple(shape), dtype, fortran, start)
 

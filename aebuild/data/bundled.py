@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def read_bundled(loader: str, outline: Outline) -> Raw:
-    """One of scikit-learn's labelled tables [N, D], given the type of the outline."""
+    """One of scikit-learn's labelled tables [N, D], given the type of the outline; bytes where it has bounds."""
     import numpy as np
 
     from aebuild.data.stored import Raw, Stored
 
     table: Any = getattr(importlib.import_module("sklearn.datasets"), loader)()
-    samples = np.asarray(table.data, np.float64).reshape(-1, *outline.value.shape)
+    samples = np.asarray(table.data, np.float64 if outline.bounds is None else np.uint8).reshape(-1, *outline.value.shape)
     return Raw(outline, {"train": Stored(samples, _as_it_is(outline.value), loader.removeprefix("load_"))},
                {"train": np.asarray(table.target, np.int64)})
 

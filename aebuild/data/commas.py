@@ -44,8 +44,8 @@ def _text(path: Path) -> Iterator[TextIO]:
             with path.open(encoding="utf-8-sig", newline="") as file:
                 yield file
         except UnicodeDecodeError as error:
-            raise fault(DAMAGED, f"{shown(path)} is not UTF-8 text (near byte {error.start:,}: {error.object[error.start:error.start + 4].hex(' ')})",
-                        "save it as UTF-8") from error
+            held = error.object[error.start:error.start + 4].hex(" ")
+            raise fault(DAMAGED, f"{shown(path)} is not UTF-8 text (it has the bytes {held})", "save it as UTF-8") from error
 
 
 def _rows(file: TextIO, separator: str, path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -111,7 +111,8 @@ def read(path: Path, top: Head, numbers: Sequence[int], words: Sequence[int]) ->
     import numpy as np
 
     must_fit(4 * regular_file(path), shown(path))
-    flat, texts, width = array("d"), [[] for _ in words], len(top.names)
+    flat, width, count = array("d"), len(top.names), 0
+    texts: list[list[str]] = [[] for _ in words]
     pick: Any = itemgetter(*numbers) if len(numbers) > 1 else lambda row: tuple(row[place] for place in numbers)
     with _text(path) as file:
         rows = _rows(file, top.separator, path)
@@ -124,9 +125,10 @@ def read(path: Path, top: Head, numbers: Sequence[int], words: Sequence[int]) ->
             if not math.isfinite(sum(values)) or any("_" in cell for cell in cells):
                 values = _strictly(cells, [top.names[place] for place in numbers], line, path)
             flat.extend(values)
+            count += 1
             for held, place in zip(texts, words, strict=True):
                 held.append(row[place].strip())
-    return np.frombuffer(flat, np.float64).reshape(-1, len(numbers)), texts
+    return np.asarray(flat, np.float64).reshape(count, len(numbers)), texts
 
 
 def _strictly(cells: Sequence[str], names: Sequence[str], line: int, path: Path) -> tuple[float, ...]:

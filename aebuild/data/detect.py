@@ -69,11 +69,11 @@ def _file(path: Path, windowed: bool) -> str:
         raise fault(UNKNOWN_KIND, f"{shown(path)} is a single image; name the folder it is in", f"path: {shown(path.parent)}/")
     with reading(path), path.open("rb") as file:
         start = file.read(6)
-    if ending in ARRAYS or start == b"\x93NUMPY" or start[:4] == b"PK\3\4" and ending not in TABLES and _holds_arrays(path):
+    if ending in ARRAYS or start == b"\x93NUMPY" or (start[:4] == b"PK\3\4" and ending not in TABLES and _holds_arrays(path)):
         return "series" if windowed else "arrays"
     if ending in TABLES:
         return "series" if windowed else "table"
-    if looks_idx(path.name) or start[:2] == b"\0\0" and len(start) > 3 and start[2] in (8, 9, 11, 12, 13, 14):
+    if looks_idx(path.name) or (start[:2] == b"\0\0" and len(start) > 3 and start[2] in (8, 9, 11, 12, 13, 14)):
         return "idx"
     raise fault(UNKNOWN_KIND, f"{shown(path)} is of no kind that is read; accepted are {ACCEPTED}")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aebuild.data.faults import fault
 from aebuild.data.rules import TOO_FEW, UNFIT, WINDOWS
 from aebuild.lang.dataset import Dataset, Division, Holdout, Portion, Window
 from aebuild.lang.diagnostics import DataError, Diagnostic, Rule
@@ -44,7 +43,8 @@ def divide(part: Dataset, own: Mapping[str, int | None], divided: bool = False) 
     for name in ("validation", "test"):
         brought = own.get(name) if name in own else None
         portion = getattr(split, name, None)
-        held[name] = amount(USUAL if portion is None else portion, total) if name not in own else brought or 0
+        asked = max(1, amount(USUAL, total)) if portion is None else amount(portion, total)
+        held[name] = asked if name not in own else brought or 0
     train = total - sum(held[name] for name in held if name not in own)
     _check_parts(part, {"train": train, **held}, total)
     return {"train": train, **held}
@@ -54,10 +54,11 @@ def _check_parts(part: Dataset, counts: Mapping[str, int], total: int) -> None:
     for name, count in counts.items():
         if count < 1:
             written = name if name != "train" else "validation"
+            usual = USUAL if total >= 20 else 1
             samples = "1 sample" if total == 1 else f"{total:,} samples"
             raise refuse_split(part, TOO_FEW, f"{samples} divided as asked leave no sample for the {name} part "
                                f"({', '.join(f'{key} {max(0, value):,}' for key, value in counts.items())})", written, "validation", "test",
-                               fix=None if total < 3 else "split: {validation: 0.1, test: 0.1}" if total >= 20 else "split: {validation: 1, test: 1}")
+                               fix=None if total < 3 else f"split: {{validation: {usual}, test: {usual}}}")
 
 
 def windows_in(rows: int, window: Window) -> int:

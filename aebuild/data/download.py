@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
 import os
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -97,8 +94,11 @@ def _copy(remote: Remote, url: str, write: Callable[[bytes], object], patience: 
 
 def _pieces(url: str, patience: Patience) -> Iterator[bytes]:
     """The pieces of an answer; the network's exceptions become _Failed, the disk's never pass through here."""
-    request = urllib.request.Request(url, headers={"User-Agent": "aebuild", "Accept-Encoding": "identity"})
-    with _network(), urllib.request.urlopen(request, timeout=patience.silence) as answer:
+    from urllib.request import Request, urlopen
+
+    with _network():
+        answer = urlopen(Request(url, headers={"User-Agent": "aebuild", "Accept-Encoding": "identity"}), timeout=patience.silence)
+    with answer:
         while True:
             with _network():
                 piece = answer.read1(PIECE)
@@ -109,15 +109,18 @@ def _pieces(url: str, patience: Patience) -> Iterator[bytes]:
 
 @contextmanager
 def _network() -> Iterator[None]:
+    from http.client import HTTPException
+    from urllib.error import HTTPError, URLError
+
     try:
         yield
-    except urllib.error.HTTPError as error:
+    except HTTPError as error:
         error.close()
         raise _Failed(f"the server answered {error.code} {shown(error.reason)}") from error
-    except http.client.HTTPException as error:
+    except HTTPException as error:
         raise _Failed(f"the connection closed early ({shown(error) or type(error).__name__})") from error
     except (OSError, ValueError) as error:
-        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        reason = error.reason if isinstance(error, URLError) else error
         raise _Failed(shown(reason) or type(reason).__name__) from error
 
 

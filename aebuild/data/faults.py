@@ -63,6 +63,12 @@ def _reason(error: BaseException) -> str:
     return shown(error.strerror) if isinstance(error, OSError) and error.strerror else shown(error)
 
 
+def reason_of(error: BaseException) -> str:
+    """The first line of what an exception says, else its name."""
+    lines = str(error).strip().splitlines()
+    return shown(lines[0]) if lines else type(error).__name__
+
+
 def regular_file(path: Path) -> int:
     """Checks that this is a readable ordinary file and returns its size in bytes."""
     with reading(path):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from aebuild.data.faults import fault, must_fit, reading, shown
+from aebuild.data.faults import fault, must_fit, reading, reason_of, shown
 from aebuild.data.pictures import channels_first, resized
 from aebuild.data.rules import DAMAGED, MIXED, TOO_FEW, TOO_LARGE, UNKNOWN_KIND
 from aebuild.lang.values import Grid
@@ -53,10 +52,18 @@ def _entries(folder: Path) -> tuple[list[Path], list[Path], int]:
     """Images, folders and the number of other files in a folder; hidden ones are passed over."""
     with reading(folder), os.scandir(folder) as found:
         entries = sorted((entry for entry in found if not entry.name.startswith(".")), key=lambda entry: entry.name)
-        folders = [Path(entry.path) for entry in entries if entry.is_dir()]
-        files = [entry for entry in entries if not entry.is_dir()]
-    images = [Path(entry.path) for entry in files if is_image(entry.name)]
-    return images, folders, len(files) - len(images)
+        folders = [Path(entry.path) for entry in entries if _is_folder(entry)]
+    inner = set(folders)
+    images = [path for entry in entries if is_image(entry.name) and (path := Path(entry.path)) not in inner]
+    return images, folders, len(entries) - len(folders) - len(images)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """True for a folder; a link that runs in circles is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def list_images(folder: Path) -> Listing:
@@ -86,7 +93,8 @@ def _list_part(folder: Path, part: str, listing: Listing) -> None:
                 raise fault(UNKNOWN_KIND, f"{shown(deep)} holds images too deep: they stand in the folder itself or in one folder a class "
                             f"({shown(inner)})")
     if images and classes:
-        raise fault(UNKNOWN_KIND, f"{shown(folder)} holds images beside folders of images ({shown(images[0].name)}, {shown(classes[0][0].name)}/); "
+        raise fault(UNKNOWN_KIND,
+                    f"{shown(folder)} holds images beside folders of images ({shown(images[0].name)}, {shown(classes[0][0].name)}/); "
                     "it is either images or one folder a class")
     if not images and not classes:
         raise fault(TOO_FEW, f"{shown(folder)} holds no image (of {', '.join(ENDINGS)})")
@@ -108,7 +116,8 @@ def opened(path: Path) -> Iterator[Image]:
             try:
                 with Image.open(file) as image:
                     if image.width * image.height > MOST_PIXELS:
-                        raise fault(TOO_LARGE, f"{shown(path)} is {image.width:,} by {image.height:,} pixels; at most {MOST_PIXELS:,} are decoded")
+                        raise fault(TOO_LARGE,
+                                    f"{shown(path)} is {image.width:,} by {image.height:,} pixels; at most {MOST_PIXELS:,} are decoded")
                     yield image
             except Image.DecompressionBombError as error:
                 raise fault(TOO_LARGE, f"{shown(path)} has more pixels than are ever decoded ({MOST_PIXELS:,})") from error
@@ -116,7 +125,7 @@ def opened(path: Path) -> Iterator[Image]:
                 raise fault(DAMAGED, f"{shown(path)} is no image that can be read") from error
             except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, AttributeError, OverflowError,
                     ZeroDivisionError, MemoryError) as error:
-                raise fault(DAMAGED, f"{shown(path)} is a damaged image: {shown(error) or type(error).__name__}") from error
+                raise fault(DAMAGED, f"{shown(path)} is a damaged image: {reason_of(error)}") from error
 
 
 @dataclass(frozen=True)
@@ -164,7 +173,8 @@ def look(files: Mapping[str, Sequence[Path]], colours: Colours | None, size: tup
 
 def mixed_size(first: Path, size: tuple[int, int], other: Path, found: tuple[int, int]) -> Exception:
     """The error about two images of unequal size."""
-    return fault(MIXED, f"{shown(first)} is {size[0]} by {size[1]} pixels (height by width), but {shown(other)} is {found[0]} by {found[1]}",
+    return fault(MIXED,
+                 f"{shown(first)} is {size[0]} by {size[1]} pixels (height by width), but {shown(other)} is {found[0]} by {found[1]}",
                  f"size: [{min(size[0], found[0])}, {min(size[1], found[1])}]")
 
 
@@ -218,15 +228,11 @@ def _pixels(image: Image, look: Look, resize: bool) -> NDArray[Any]:
 
     if look.deep:
         plane = Pillow.fromarray(np.asarray(image, np.float32))
-        return np.rint(np.clip(np.asarray(resized(plane, look.size) if resize else plane), 0, 65535)).astype(np.uint16)[None]
+        values = np.asarray(resized(plane, look.size) if resize else plane)
+        levels: NDArray[Any] = np.rint(np.clip(values, 0, 65535)).astype(np.uint16)[None]
+        return levels
     if look.colours != "rgba" and (image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info):
         opaque = image.convert("RGBA")
         image = Pillow.alpha_composite(Pillow.new("RGBA", opaque.size, "white"), opaque)
     image = image.convert({"gray": "L", "rgb": "RGB", "rgba": "RGBA"}[look.colours])
     return channels_first(np.asarray(resized(image, look.size) if resize else image, np.uint8))
-
-
-def sizes_text(listing: Listing) -> str:
-    """How many images there are, by part."""
-    counts = Counter({part: len(files) for part, files in listing.files.items()})
-    return ", ".join(f"{part} {count:,}" for part, count in counts.items()) if len(counts) > 1 else f"{counts['train']:,}"

@@ -23,7 +23,7 @@ TEST_WORDS = ("t10k", "test")
 
 
 @dataclass(frozen=True)
-class Idx:
+class Header:
     """The header of an IDX file."""
 
     path: Path
@@ -42,7 +42,7 @@ def _open(path: Path) -> IO[bytes]:
     return cast("IO[bytes]", gzip.open(path, "rb")) if packed else path.open("rb")
 
 
-def _parse(stream: IO[bytes], path: Path) -> Idx:
+def _parse(stream: IO[bytes], path: Path) -> Header:
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES or not magic[3]:
         raise fault(DAMAGED, f"{shown(path)} is no IDX file: it starts with the bytes {magic.hex(' ') or '(none)'}, "
@@ -50,10 +50,10 @@ def _parse(stream: IO[bytes], path: Path) -> Idx:
     extents = stream.read(4 * magic[3])
     if len(extents) < 4 * magic[3]:
         raise fault(DAMAGED, f"{shown(path)} ends within its header")
-    return Idx(path, TYPES[magic[2]], struct.unpack(f">{magic[3]}I", extents))
+    return Header(path, TYPES[magic[2]], struct.unpack(f">{magic[3]}I", extents))
 
 
-def idx_header(path: Path) -> Idx:
+def idx_header(path: Path) -> Header:
     """Type and shape; nothing behind the header is read."""
     regular_file(path)
     with reading(path):
@@ -64,7 +64,7 @@ def idx_header(path: Path) -> Idx:
             raise _broken(path, error) from error
 
 
-def read_idx(path: Path) -> tuple[Idx, NDArray[Any]]:
+def read_idx(path: Path) -> tuple[Header, NDArray[Any]]:
     """The whole array, checked to have exactly the promised number of bytes."""
     import numpy as np
 
@@ -79,7 +79,8 @@ def read_idx(path: Path) -> tuple[Idx, NDArray[Any]]:
             raise _broken(path, error) from error
     if len(data) != header.nbytes:
         many = "more" if len(data) > header.nbytes else f"{len(data):,}"
-        raise fault(DAMAGED, f"{shown(path)}: the header promises {header.nbytes:,} bytes (shape {list(header.shape)}), but {many} are there")
+        raise fault(DAMAGED,
+                    f"{shown(path)}: the header promises {header.nbytes:,} bytes (shape {list(header.shape)}), but {many} are there")
     array = np.frombuffer(data, np.dtype(header.dtype).newbyteorder(">")).reshape(header.shape)
     return header, array.astype(header.dtype, copy=False)
 

@@ -53,7 +53,7 @@ def interpret(shape: tuple[int, ...], dtype: str, what: str, kind: Kind | None =
         return Layout(Vector(prod(sample)))
     if kind == "sequence":
         return _sequence(sample, what, side, part)
-    if len(sample) == 1 or len(sample) == 2 and side is None:
+    if len(sample) == 1 or (len(sample) == 2 and side is None):
         _no_side(side, what, part)
         return Layout(Grid(1, sample))
     if (side or likely_side(sample)) == "last":
@@ -72,7 +72,8 @@ def _sequence(sample: tuple[int, ...], what: str, side: Side | None, part: Part 
         _no_side(side, what, part)
         return Layout(Sequence(sample[0], 1))
     if len(sample) > 2:
-        raise fault(UNFIT, f"{what} has samples of {len(sample)} axes; a sequence has two, steps and features", "as: grid", part=part, at=("kind", "as"))
+        raise fault(UNFIT, f"{what} has samples of {len(sample)} axes; a sequence has two, steps and features", "as: grid", part=part,
+                    at=("kind", "as"))
     if side == "first":
         return Layout(Sequence(sample[1], sample[0]), (1, -1))
     return Layout(Sequence(*sample))
@@ -80,4 +81,5 @@ def _sequence(sample: tuple[int, ...], what: str, side: Side | None, part: Part 
 
 def _no_side(side: Side | None, what: str, part: Part | None) -> None:
     if side is not None:
-        raise fault(UNFIT, f"`channels: {side}` has no axis to stand for: {what} is read without one", "remove channels", part=part, at=("channels",))
+        raise fault(UNFIT, f"`channels: {side}` has no axis to stand for: {what} is read without one", "remove channels", part=part,
+                    at=("channels",))

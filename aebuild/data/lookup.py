@@ -79,7 +79,7 @@ def _samples(members: Mapping[str, Member], taken: set[str], path: Path, part: P
         for base in sorted({split_name(name)[0] for name in free}):
             if base.lower() == word and (found := family(free, base)):
                 return found
-    large = {name: member for name, member in free.items() if len(member.shape) > 1}
+    large = {name: member for name, member in free.items() if len(member.shape) > 1 or len(free) == 1}
     bases = {split_name(name)[0] for name in large}
     if len(bases) == 1:
         return family(large, bases.pop())
@@ -105,10 +105,12 @@ def _check(found: Found, path: Path, part: Part) -> None:
     first = found.x["train"]
     for name, member in found.x.items():
         if member.shape[1:] != first.shape[1:]:
-            raise fault(DISAGREE, f"{member.label(path)} has shape {list(member.shape)}, but array {shown(first.name)} has {list(first.shape)}")
+            raise fault(DISAGREE,
+                        f"{member.label(path)} has shape {list(member.shape)}, but array {shown(first.name)} has {list(first.shape)}")
         if not member.shape:
             raise fault(UNFIT, f"{member.label(path)} is a single number; samples stand on the first axis")
         for what, held in (("labels", found.labels), ("targets", found.target)):
             if name in held and held[name].shape[:1] != member.shape[:1]:
-                raise fault(DISAGREE, f"{held[name].label(path)} has {(held[name].shape or (1,))[0]:,} {what} for the {member.shape[0]:,} samples of "
+                raise fault(DISAGREE,
+                            f"{held[name].label(path)} has {(held[name].shape or (1,))[0]:,} {what} for the {member.shape[0]:,} samples of "
                             f"{shown(member.name)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aebuild.data.division import divide
@@ -39,8 +40,15 @@ class Outline:
 
 def plural(count: int, word: str) -> str:
     """A count and its noun."""
-    ending = "" if count == 1 else "es" if word.endswith(("s", "x")) else "s"
+    ending = "" if count == 1 or word == "series" else "es" if word.endswith(("s", "x")) else "s"
     return f"{count:,} {word}{ending}"
+
+
+def by_part(counts: Mapping[str, int | None]) -> str:
+    """The samples of each part in words, such as 4,000 training and 1,000 test."""
+    words = {"train": "training", "validation": "validation", "test": "test"}
+    known = [f"{counts[part]:,}" + (f" {word}" if len(counts) > 1 else "") for part, word in words.items() if counts.get(part) is not None]
+    return " and ".join([", ".join(known[:-1]), known[-1]] if len(known) > 1 else known)
 
 
 def scale_of(part: Dataset, value: Value) -> str:
@@ -62,7 +70,7 @@ def scaled_range(scale: str, bounds: Bounds) -> Range:
 
 def pictured(part: Dataset, value: Value) -> Value:
     """The type after `size` and `pad`; refuses them for what is no image."""
-    if not isinstance(part, Pictured) or part.wanted_size is None and not part.pad:
+    if not isinstance(part, Pictured) or (part.wanted_size is None and not part.pad):
         return value
     asked = "pad" if part.wanted_size is None else "size"
     if not isinstance(value, Grid) or len(value.size) != 2:

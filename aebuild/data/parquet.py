@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aebuild.data.faults import fault, must_fit, reading, regular_file, shown
+from aebuild.data.faults import fault, must_fit, reading, reason_of, regular_file, shown
 from aebuild.data.rules import DAMAGED, EXTRA, NOT_FINITE
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def _opened(path: Path) -> Iterator[Any]:
             with parquet.ParquetFile(path) as file:
                 yield file
         except (pyarrow.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
-            raise fault(DAMAGED, f"{shown(path)} is a damaged parquet file: {shown(str(error).strip().splitlines()[0] if str(error) else error)}") from error
+            raise fault(DAMAGED, f"{shown(path)} is a damaged parquet file: {reason_of(error)}") from error
 
 
 def head(path: Path) -> tuple[dict[str, bool], int]:

@@ -96,7 +96,8 @@ class IdxSet:
         count = self.train if remote in self.files[:2] else self.test
         wanted = (count, self.side, self.side) if "images" in remote.name else (count,)
         if (header.shape, header.dtype) != (wanted, "uint8"):
-            raise fault(DAMAGED, f"{shown(path)} is not {self.title}'s: it holds {list(header.shape)} {header.dtype}, not {list(wanted)} uint8",
+            raise fault(DAMAGED,
+                        f"{shown(path)} is not {self.title}'s: it holds {list(header.shape)} {header.dtype}, not {list(wanted)} uint8",
                         f"delete {shown(path)}; it is downloaded again")
         digest = hashlib.sha256(b"\0\0\x08" + bytes([len(wanted)]) + b"".join(n.to_bytes(4, "big") for n in wanted))
         digest.update(array.data)

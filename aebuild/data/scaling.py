@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from aebuild.data.faults import fault
@@ -69,7 +70,7 @@ def _moments(values: NDArray[Any], axes: tuple[int, ...]) -> tuple[NDArray[np.fl
 
     rows = max(1, CHUNK // max(1, values[0].size))
     chunks = [values[start:start + rows] for start in range(0, len(values), rows)]
-    size = values.size // max(1, np.prod([n for axis, n in enumerate(values.shape) if axis not in axes], dtype=np.int64))
+    size = prod(n for axis, n in enumerate(values.shape) if axis in axes)
     kept = tuple(n if axis not in axes else 1 for axis, n in enumerate(values.shape))
     with np.errstate(over="ignore", invalid="ignore"):
         mean = sum((chunk.sum(axis=axes, dtype=np.float64) for chunk in chunks), np.zeros(())) / size

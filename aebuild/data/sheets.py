@@ -62,7 +62,8 @@ def open_sheet(path: Path) -> Sheet:
         return Sheet(path, tuple(columns), tuple(columns.values()), rows, "parquet")
     head = commas.head(path)
     separator = {"\t": "tabs", ",": "commas", ";": "semicolons"}[head.separator]
-    return Sheet(path, head.names, head.numeric, None, f"separated by {separator}" + ("" if head.titled else ", without a line of names"), head)
+    return Sheet(path, head.names, head.numeric, None, f"separated by {separator}" + ("" if head.titled else ", without a line of names"),
+                 head)
 
 
 def inputs(sheet: Sheet, part: Part, columns: Sequence[Column] | None, target: Sequence[Column], label: Column | None,
@@ -78,7 +79,8 @@ def inputs(sheet: Sheet, part: Part, columns: Sequence[Column] | None, target: S
     if not chosen:
         raise fault(NO_SUCH_NAME, f"{sheet.path.name} has no column left to be the input", part=part, at=("columns",))
     if label_at is not None and label_at in [*chosen, *targets]:
-        raise fault(UNFIT, f"the label column {sheet.names[label_at]!r} is among the inputs or targets too", part=part, at=("columns", "label"))
+        raise fault(UNFIT, f"the label column {sheet.names[label_at]!r} is among the inputs or targets too", part=part,
+                    at=("columns", "label"))
     return chosen, targets, label_at
 
 

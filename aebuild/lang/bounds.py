@@ -105,8 +105,8 @@ heads:
 """)
 
 COMPLEX_KEY = Rule("AE015", "a list or mapping used as a key", """\
-YAML lets a whole list or mapping stand as a key (`? [a, b]`), which nothing in a spec needs. Usually a `?`, or a bracket in front of
-a colon, was not meant as YAML's at all.
+YAML lets a whole list or mapping stand as a key (`? [a, b]`), which nothing in a spec needs. Usually a `?`, or a
+bracket in front of a colon, was not meant as YAML's at all.
 
 ```yaml
 ? [encoder, decoder]
@@ -137,7 +137,8 @@ decoder: mirror
 
 ALIAS = Rule("AE021", "aliases are not part of the language", """\
 `*name` repeats a value that was marked with `&name`. Nested, a few lines of them can stand for gigabytes. Write the value
-out, use `mirror` for the decoder, or share a file with `extends`. Text that begins with `*`, such as a file pattern, wants quotes.
+out, use `mirror` for the decoder, or share a file with `extends`. Text that begins with `*`, such as a file pattern, wants
+quotes.
 
 ```yaml
 data: *images
@@ -164,8 +165,8 @@ train: {epochs: 60}
 """)
 
 TAG = Rule("AE023", "tags are not part of the language", """\
-A tag (`!!python/object`, `!env`, `!include`) asks the reader to run code or to convert a value. A spec is data, never code, so there
-are none. For text that looks like a number use quotes instead of `!!str`; text that begins with `!` wants quotes.
+A tag (`!!python/object`, `!env`, `!include`) asks the reader to run code or to convert a value. A spec is data, never code, so
+there are none. For text that looks like a number use quotes instead of `!!str`; text that begins with `!` wants quotes.
 
 ```yaml
 name: !!str 123
@@ -177,8 +178,8 @@ name: "123"
 """)
 
 DIRECTIVE = Rule("AE024", "directives are not part of the language", """\
-A line that begins with `%` (`%YAML 1.1`, `%TAG`) changes how the rest is read. A spec is always read the same way: delete the line and
-the `---` after it.
+A line that begins with `%` (`%YAML 1.1`, `%TAG`) changes how the rest is read. A spec is always read the same way: delete the
+line and the `---` after it.
 
 ```yaml
 %YAML 1.1

@@ -9,10 +9,10 @@ _SEEN = frozenset(" \u3000")         # blanks that are blank on the screen too
 
 
 def clean(text: str) -> str:
-    """The text with every invisible character written as its escape.
+    r"""The text with every invisible character written as its escape.
 
     Control and ANSI characters, bidi and zero-width characters, line and paragraph separators, odd blanks such as the
-    no-break space, lone surrogates, private and unassigned characters become `\\n`, `\\x1b`, `\\u202e`, ... . The result is
+    no-break space, lone surrogates, private and unassigned characters become `\n`, `\x1b`, `\u202e`, ... . The result is
     one line.
     """
     if text.isascii() and text.isprintable():

@@ -9,7 +9,8 @@ from pydantic import Field
 from aebuild.lang.part import Part, knob
 from aebuild.lang.samples import DataInfo, Scaling, Split, Splits, Where
 
-__all__ = ["Column", "DataInfo", "Dataset", "Divided", "Division", "Exclude", "HeldOut", "Holdout", "Known", "Labelled", "OnDisk", "OwnLabels", "Pictured",
+__all__ = ["Column", "DataInfo", "Dataset", "Divided", "Division", "Exclude", "HeldOut", "Holdout", "Known", "Labelled", "OnDisk",
+           "OwnLabels", "Pictured",
            "Portion", "Sampled", "Scale", "Scaling", "Split", "Splits", "Where", "Window"]
 
 Count = Annotated[int, Field(ge=1)]
@@ -142,7 +143,8 @@ class OnDisk(Dataset):
 
     path: str = knob(..., "file or folder, relative to the spec", affects="data", min_length=1)
     shape: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=4)] | None = knob(
-        None, "what the encoder gets, so that checking a spec reads no data: [D] a vector, [T, D] a sequence, [C, H, W] an image", affects="data")
+        None, "what the encoder gets, so that checking a spec reads no data: [D] a vector, [T, D] a sequence, [C, H, W] an image",
+        affects="data")
 
 
 class Known(Dataset):

@@ -37,8 +37,8 @@ def _block(value: Any, pad: str) -> list[str]:
         return [line for key, child in value.items() for line in _entry(_head(key, pad), child, pad)]
     lines = []
     for child in value:
-        short = _flow(child)
-        if _fits(child, f"{pad}- {short}"):
+        step = isinstance(child, dict) and len(child) == 1           # `- conv: {width: 64}` needs no outer braces
+        if not step and _fits(child, f"{pad}- {_flow(child)}"):
             lines.append(f"{pad}- {_line(child, pad)}")
         else:
             inner = _block(child, pad + "  ")
@@ -47,8 +47,7 @@ def _block(value: Any, pad: str) -> list[str]:
 
 
 def _entry(head: str, child: Any, pad: str) -> list[str]:
-    short = _flow(child)
-    if _fits(child, f"{head} {short}"):
+    if _fits(child, f"{head} {_flow(child)}"):
         return [f"{head} {_line(child, pad)}"]
     return [head, *_block(child, pad + "  ")]
 
@@ -82,7 +81,7 @@ def _simple(value: Any, depth: int) -> bool:
 def _flow(value: Any) -> str:
     """The value on one line."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_key(key, "flow key")}: {_flow(child)}" for key, child in value.items()) + "}"
+        return "{" + ", ".join(f"{_key(key, 'flow key')}: {_flow(child)}" for key, child in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_flow, value)) + "]"
     return _scalar(value)

@@ -75,8 +75,11 @@ class Script:
 
     def span(self, start: int, end: int) -> Span:
         """The span between two character offsets."""
-        line, end_line = bisect_right(self.starts, start), bisect_right(self.starts, end)
-        return Span(self.text, line, start - self.starts[line - 1] + 1, end_line, end - self.starts[end_line - 1] + 1)
+        return Span(self.text, *self._place(start), *self._place(end))
+
+    def _place(self, offset: int) -> tuple[int, int]:
+        line = bisect_right(self.starts, offset)
+        return line, min(offset - self.starts[line - 1], len(self.text.lines[line - 1])) + 1
 
 
 def lettered(raw: bytes | str, name: str) -> tuple[Script | None, list[Diagnostic]]:
@@ -88,13 +91,14 @@ def lettered(raw: bytes | str, name: str) -> tuple[Script | None, list[Diagnosti
         return None, [Diagnostic(TOO_LARGE, "the file is larger than 256 KiB", Span(Text(name, ()), 1, 1, 1, 1),
                                  notes=("a spec is a page of text; was a data file given by mistake?",))]
     if isinstance(raw, str):
-        return _without_strays(_script(raw.removeprefix("\ufeff"), name), [])
+        return _without_strays(_script(raw.lstrip("\ufeff"), name), [])
     for mark, encoding in _MARKS:
         if raw.startswith(mark):
             script = _script(raw.decode(encoding, "replace").removeprefix("\ufeff"), name)
             return None, [Diagnostic(NOT_UTF8, f"the file is {encoding} text, not UTF-8", script.span(0, 0),
                                      f"iconv -f {encoding} -t UTF-8")]
-    raw = raw.removeprefix(codecs.BOM_UTF8)
+    while raw.startswith(codecs.BOM_UTF8):
+        raw = raw.removeprefix(codecs.BOM_UTF8)
     try:
         return _without_strays(_script(raw.decode("utf-8"), name), [])
     except UnicodeDecodeError as error:

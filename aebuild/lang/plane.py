@@ -22,5 +22,6 @@ latent: {type: adversarial, dim: 2, prior: swiss_roll}
 def require_plane(prior: Prior, dim: int, site: Site) -> int:
     """Refuses a code that has not two dimensions."""
     if dim != 2:
-        site.refuse(prior, PLANE, f"the prior {prior.variant_name()} is a shape in the plane, but dim is {dim}", "type", fix="dim: 2")
+        message = f"the prior {prior.variant_name()} is a shape in the plane, but the code has dim {dim}"
+        site.refuse(prior, PLANE, message, "type", fix="dim: 2")
     return dim

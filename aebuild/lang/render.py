@@ -89,7 +89,8 @@ def _json(found: list[Diagnostic]) -> str:
 def _record(diagnostic: Diagnostic) -> dict[str, Any]:
     span = diagnostic.span
     return {
-        "code": diagnostic.code, "severity": diagnostic.rule.severity, "title": diagnostic.rule.title, "message": diagnostic.message,
+        "code": diagnostic.code, "severity": diagnostic.rule.severity, "title": diagnostic.rule.title,
+        "message": diagnostic.message,
         "file": span.text.name if span else None, "line": span.line if span else None, "column": span.column if span else None,
         "end_line": span.end_line if span else None, "end_column": span.end_column if span else None,
         "path": diagnostic.path, "fix": diagnostic.fix, "notes": list(diagnostic.notes),

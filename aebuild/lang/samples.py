@@ -140,7 +140,7 @@ class Scaling:
         """How many raw values [N, ...] the clipping changes."""
         import numpy as np
 
-        if self.low is None:
+        if self.low is None or self.high is None:
             return 0
         unclipped = Scaling(self.kind, self.offset, self.factor, self.last)
         clipped = 0

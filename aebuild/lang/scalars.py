@@ -40,8 +40,8 @@ train: {clip: null}
 """)
 
 OUT_OF_RANGE = Rule("AE032", "a number that a computer word cannot hold", """\
-Whole numbers must fit 64 bits (up to 9,223,372,036,854,775,807 either way), others a double: about 1.8e308 is the largest, 4.9e-324 the
-smallest. Beyond that a number would silently become infinite or zero.
+Whole numbers must fit 64 bits (up to 9,223,372,036,854,775,807 either way), others a double: about 1.8e308 is the largest,
+4.9e-324 the smallest. Beyond that a number would silently become infinite or zero.
 
 ```yaml
 train: {seed: 123456789012345678901234567890, optimizer: {type: adam, lr: 1e-999}}

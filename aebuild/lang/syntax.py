@@ -42,8 +42,8 @@ train:
 """)
 
 DISGUISED = Rule("AE012", "text that was meant as structure", """\
-A forgotten space turns structure into text without breaking YAML: `dim:32` is one word, and a `- step` that is indented deeper than the
-entry above it is swallowed by that entry's text.
+A forgotten space turns structure into text without breaking YAML: `dim:32` is one word, and a `- step` that is indented deeper
+than the entry above it is swallowed by that entry's text.
 
 ```yaml
 encoder:
@@ -111,26 +111,28 @@ def explain(error: MarkedYAMLError, script: Script) -> Diagnostic:
     mark, context = error.problem_mark, error.context_mark
     at = min(end, mark.index) if mark is not None else end
     place = _Place(script, at, min(end, context.index) if context is not None else None)
-    problem, within = str(error.problem or ""), str(error.context or "")
+    rule, (message, fix, start, stop) = _judged(place, str(error.problem or ""), str(error.context or ""))
+    notes = () if place.ended or rule is not SYNTAX else ("reading stopped here: what follows has not been checked",)
+    return Diagnostic(rule, message, script.span(min(start, end), min(max(start, stop), end)), fix, notes=notes)
+
+
+def _judged(place: _Place, problem: str, within: str) -> tuple[Rule, _Finding]:
+    at = place.at
     if _is_tab(place, problem):
         indent = place.start + len(place.line) - len(place.line.lstrip(" \t"))
-        return Diagnostic(TAB, "a tab in the indentation; YAML wants spaces", script.span(place.start, max(at + 1, indent)),
-                          "indent with two spaces for each level")
+        return TAB, ("a tab in the indentation; YAML wants spaces", "indent with two spaces for each level", place.start,
+                     max(at + 1, indent))
     if "tag" in f"{problem} {within}".casefold().split():
         where = at if place.opened is None else place.opened
-        return Diagnostic(TAG, "text that begins with ! is a tag, and a spec has none", script.span(where, max(where + 1, at)),
-                          "put the text in quotes")
+        return TAG, ("text that begins with ! is a tag, and a spec has none", "put the text in quotes", where, max(where + 1, at))
     if "directive" in f"{problem} {within}" or "YAML" in problem:
-        return Diagnostic(DIRECTIVE, "a line that begins with % is a directive, and a spec has none", script.span(at, at + 1),
-                          "delete the line")
-    message, fix, start, stop = _finding(place, problem, within)
-    notes = () if place.ended else ("reading stopped here: what follows has not been checked",)
-    return Diagnostic(SYNTAX, message, script.span(min(start, end), min(max(start, stop), end)), fix, notes=notes)
+        return DIRECTIVE, ("a line that begins with % is a directive, and a spec has none", "delete the line", at, at + 1)
+    return SYNTAX, _finding(place, problem, within)
 
 
 def _is_tab(place: _Place, problem: str) -> bool:
     indent = place.line[:len(place.line) - len(place.line.lstrip(" \t"))]
-    return "\t" in indent and place.at <= place.start + len(indent) or "tab character" in problem
+    return ("\t" in indent and place.at <= place.start + len(indent)) or "tab character" in problem
 
 
 def _finding(place: _Place, problem: str, within: str) -> _Finding:
@@ -154,8 +156,8 @@ def _finding(place: _Place, problem: str, within: str) -> _Finding:
         return "a ? with a space after it cannot stand here", _quoted(place.rest(at)[:80].rstrip()), at, at + 1
     if "node content" in problem:
         closing = place.char(at) in ("]", "}")
-        message = f"this {place.char(at)} closes nothing, or a value is missing before it" if closing else "a value is missing here"
-        return message, None, at, at + 1
+        stray = f"this {place.char(at)} closes nothing, or a value is missing before it"
+        return stray if closing else "a value is missing here", None, at, at + 1
     if "unexpected ':'" in problem:
         return "a space is missing after the colon", f"{place.script.string[opened:at][:80]}: ", at, at + 1
     if "block scalar" in within:
@@ -241,7 +243,8 @@ def _misplaced(place: _Place, opened: int, in_list: bool) -> _Finding:
     if in_list:
         return f"{around} goes on here without its -", f"- {rest[:80]}", at, at + len(rest)
     what = "a list entry" if rest.startswith("-") else "this"
-    return f"{what} stands among the keys of {around}", "indent it deeper than its key, or give it a key", at, at + max(1, len(rest))
+    message = f"{what} stands among the keys of {around}"
+    return message, "indent it deeper than its key, or give it a key", at, at + max(1, len(rest))
 
 
 def _after_the_end(place: _Place) -> _Finding:

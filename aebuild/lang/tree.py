@@ -8,7 +8,7 @@ from typing import TypeAlias, Union
 from aebuild.lang.diagnostics import Span
 from aebuild.lang.scalars import Scalar
 
-Plain: TypeAlias = Union[None, bool, int, float, str, list["Plain"], dict[str, "Plain"]]  # noqa: UP007
+Plain: TypeAlias = Union[bool, int, float, str, list["Plain"], dict[str, "Plain"], None]  # noqa: UP007
 
 
 @dataclass(frozen=True, slots=True)

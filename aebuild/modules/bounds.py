@@ -28,7 +28,7 @@ class _Bounded(torch.autograd.Function):
 
 
 def bounded(x: Tensor, low: float, high: float) -> Tensor:
-    """x clamped to [low, high]; unlike torch's clamp, values outside can still be pulled back in."""
+    """Clamped to [low, high]; unlike torch's clamp, values outside can still be pulled back in."""
     result: Tensor = _Bounded.apply(x, low, high)  # type: ignore[no-untyped-call]
     return result
 

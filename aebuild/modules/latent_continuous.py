@@ -57,4 +57,5 @@ class ContinuousLatent(Latent):
 
 def _root(covariance: Tensor) -> Tensor:
     values, axes = torch.linalg.eigh(covariance)         # unlike Cholesky, at home with constant features
-    return axes * values.clamp(min=0).sqrt()
+    root: Tensor = axes * values.clamp(min=0).sqrt()
+    return root

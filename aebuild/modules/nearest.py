@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-CPU_BLOCK = 1 << 18          # scores held at a time: one MiB, which stays in the cache
+CPU_BLOCK = 1 << 19          # scores held at a time: two MiB, which stay in the cache
 GPU_BLOCK = 1 << 26
-LONG = 512                   # rows from here on are searched in two levels on the CPU, whose argmax is not vectorised
+LONG = 256                   # rows from here on are searched in two levels on the CPU, whose argmax is not vectorised
+RUN = 64                     # scores of a run, whose maximum is taken first
 
 
 @torch.no_grad()
@@ -15,38 +16,38 @@ def nearest(x: Tensor, codes: Tensor) -> Tensor:
     """Index of the code nearest to each vector: x [B, M, d] and codes [B, K, d] to [B, M].
 
     Scalars (d = 1) are looked up in the sorted codes. Otherwise the largest x·e − |e|²/2 wins, computed around the codes' mean
-    so that a common offset costs no precision; it is as exact as the float32 matrix product that torch is set to.
+    so that a common offset costs no precision; it is as exact as the float32 matrix product that torch is set to. Of equally
+    near codes the first is taken, of scalars the lower one.
     """
     x = x.to(codes.dtype)
     if codes.shape[2] == 1:
         return _nearest_scalar(x.squeeze(2), codes.squeeze(2))
-    with torch.autocast(x.device.type, enabled=False):
-        centre = codes.mean(1, keepdim=True)
-        centred = codes - centre
-        offset = -((0.5 * centred + centre) * centred).sum(2)                        # (B, K)
-        return torch.stack([_search(*book) for book in zip(x, centred.mT, offset, strict=True)])
+    centre = codes.mean(1, keepdim=True).bfloat16().to(codes.dtype)      # few digits: equal distances of whole numbers stay equal
+    centred = codes - centre
+    offset = -((0.5 * centred + centre) * centred).sum(2)                            # (B, K)
+    return torch.stack([_search(*book) for book in zip(x, centred.mT, offset, strict=True)])
 
 
 def _search(x: Tensor, codes: Tensor, offset: Tensor) -> Tensor:
     on_cpu = x.device.type == "cpu"
     size = codes.shape[1]
-    inner = 1 << (size.bit_length() // 2) if on_cpu and size >= LONG else 0
-    padded = -(-size // inner) * inner if inner else size
+    in_runs = on_cpu and size >= LONG
+    padded = -(-size // RUN) * RUN if in_runs else size
     blocks = torch.split(x, max(1, (CPU_BLOCK if on_cpu else GPU_BLOCK) // padded))
     scores = x.new_full((len(blocks[0]), padded), -torch.inf)
     found = []
     for block in blocks:
         part = scores[:len(block)]
-        torch.addmm(offset, block, codes, out=part[:, :size])
-        found.append(_argmax(part, inner) if inner else part.argmax(1))
+        torch.addmm(offset, block, codes, out=part[:, :size])       # autocast, which would round, lets `out=` alone
+        found.append(_argmax_in_runs(part) if in_runs else part.argmax(1))
     return torch.cat(found)
 
 
-def _argmax(scores: Tensor, inner: int) -> Tensor:
-    runs = scores.view(len(scores), -1, inner)                                       # (M, K / inner, inner)
+def _argmax_in_runs(scores: Tensor) -> Tensor:
+    runs = scores.view(len(scores), -1, RUN)                                         # (M, K / RUN, RUN)
     run = runs.amax(2).argmax(1)
-    winners = runs[torch.arange(len(scores), device=scores.device), run]             # (M, inner)
-    return run * inner + winners.argmax(1)
+    winners = runs[torch.arange(len(scores), device=scores.device), run]             # (M, RUN)
+    return run * RUN + winners.argmax(1)
 
 
 def _nearest_scalar(x: Tensor, codes: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -13,7 +13,6 @@ from aebuild.modules.shapes import Residual
 from aebuild.modules.stage import Contextual, Stage
 
 State = tuple[Tensor, ...]            # (h,), of an LSTM (h, c)
-Weights = tuple[Tensor, Tensor, Tensor, Tensor]
 
 GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "GRU": 3, "LSTM": 4}
 
@@ -23,8 +22,8 @@ def states_of(mode: str) -> int:
     return 2 if mode == "LSTM" else 1
 
 
-def advance(mode: str, x: Tensor, state: State, weights: Weights) -> State:
-    """One update: x [N, D], state of [N, H] each, weights named and shaped as in torch's layers."""
+def advance(mode: str, x: Tensor, state: State, weights: Sequence[Tensor]) -> State:
+    """One update: x [N, D], state of [N, H] each; weights are torch's weight_ih, weight_hh, bias_ih, bias_hh."""
     if mode == "LSTM":
         return tuple(torch.lstm_cell(x, list(state), *weights))
     cell = {"GRU": torch.gru_cell, "RNN_TANH": torch.rnn_tanh_cell, "RNN_RELU": torch.rnn_relu_cell}[mode]
@@ -33,61 +32,52 @@ def advance(mode: str, x: Tensor, state: State, weights: Weights) -> State:
 
 def split_state(flat: Tensor, mode: str, directions: int) -> State:
     """[N, states·directions·H] to as many [directions, N, H] as the mode carries on."""
-    return tuple(part.unflatten(1, (directions, -1)).transpose(0, 1).contiguous() for part in flat.chunk(states_of(mode), 1))
+    states = flat.view(flat.shape[0], states_of(mode), directions, -1).permute(1, 2, 0, 3)     # (states, directions, N, H)
+    return tuple(states.contiguous())
 
 
-class Cell(nn.Module):
-    """One of torch's recurrent layers under its own name, which the paths of its weights carry."""
-
-    def __init__(self, name: str, rnn: nn.Module) -> None:
-        super().__init__()
-        self.name = name
-        self.add_module(name, rnn)
-
-    @property
-    def rnn(self) -> nn.RNNBase:
-        """The layer."""
-        rnn = getattr(self, self.name)
-        assert isinstance(rnn, nn.RNNBase)
-        return rnn
-
-    def run(self, x: Tensor, state: State | None = None) -> tuple[Tensor, Tensor]:
-        """x [N, T, D] from the state (zeros without one) to all hidden states [N, T, H] and the last [directions, N, H]."""
-        rnn = self.rnn
-        if state is None:
-            y, last = rnn(x)
-        else:
-            y, last = rnn(x, state if len(state) == 2 else state[0])
-        return y, (last[0] if rnn.mode == "LSTM" else last)
-
-    def update(self, x: Tensor, state: State) -> State:
-        """One position: x [N, D] and the state's [N, H] to the next state."""
-        rnn = self.rnn
-        return advance(rnn.mode, x, state, (rnn.weight_ih_l0, rnn.weight_hh_l0, rnn.bias_ih_l0, rnn.bias_hh_l0))  # type: ignore[arg-type]
+def run(rnn: nn.RNNBase, x: Tensor, state: State | None = None) -> tuple[Tensor, Tensor]:
+    """Runs x [N, T, D] from the state (zeros without one) to all hidden states [N, T, H] and the last [directions, N, H]."""
+    y, last = rnn(x) if state is None else rnn(x, state if len(state) == 2 else state[0])
+    return y, (last[0] if rnn.mode == "LSTM" else last)
 
 
-class Recurrent(Cell):
+def update(rnn: nn.RNNBase, x: Tensor, state: State) -> State:
+    """One position with a layer's weights: x [N, D] and the state's [N, H] to the next state."""
+    return advance(rnn.mode, x, state, rnn.all_weights[0])
+
+
+class Recurrent(nn.Module):
     """Reads a sequence and returns every hidden state, the last one or their mean.
 
     With `reverse` it reads from the last position to the first; what it returns stands at the positions it belongs to,
     and the last state is the one after the first position. Both directions stand side by side in the features.
     """
 
-    def __init__(self, name: str, rnn: nn.Module, returns: str, reverse: bool) -> None:
-        super().__init__(name, rnn)
+    def __init__(self, name: str, rnn: nn.RNNBase, returns: str, reverse: bool) -> None:
+        super().__init__()
+        self.name = name
+        self.add_module(name, rnn)
         self.returns = returns
         self.reverse = reverse
 
+    @property
+    def cell(self) -> nn.RNNBase:
+        """The layer of torch, under its own name, which the paths of its weights carry."""
+        cell = getattr(self, self.name)
+        assert isinstance(cell, nn.RNNBase)
+        return cell
+
     def forward(self, x: Tensor) -> Tensor:
         """[N, T, D] to [N, T, H], or to [N, H]; H counts both directions."""
-        y, last = self.run(x.flip(1) if self.reverse else x)
+        y, last = run(self.cell, x.flip(1) if self.reverse else x)
         return returned(y.flip(1) if self.reverse else y, last, self.returns)
 
     def step(self, x: Tensor, memory: dict[nn.Module, State]) -> Tensor:
         """One position [N, 1, D] to [N, 1, H]; the state of this step is kept in `memory`, and is zero at first."""
         if self not in memory:
-            memory[self] = (x.new_zeros(x.shape[0], self.rnn.hidden_size),) * states_of(self.rnn.mode)
-        memory[self] = self.update(x[:, 0], memory[self])
+            memory[self] = (x.new_zeros(x.shape[0], self.cell.hidden_size),) * states_of(self.cell.mode)
+        memory[self] = update(self.cell, x[:, 0], memory[self])
         return memory[self][0].unsqueeze(1)
 
     def extra_repr(self) -> str:
@@ -161,8 +151,8 @@ class Unfold(nn.Module):
 
     def forward(self, code: Tensor) -> Tensor:
         """[N, D] to [N, length, H], or to [N, H]."""
-        rnn = getattr(self, self.name)
-        y, last = rnn(split_state(self.initial(code), rnn.mode, len(rnn.directions)), self.length)
+        cell = getattr(self, self.name)
+        y, last = cell(split_state(self.initial(code), cell.mode, len(cell.directions)), self.length)
         return returned(y.flip(1) if self.reverse else y, last, self.returns)
 
     def extra_repr(self) -> str:
@@ -176,23 +166,31 @@ class Unroll(Contextual, Random):
     The code sets the first state. At the first position the input is zero; at each later one it is the expected value of
     the model's output at the position before, or, while training and with probability `teacher_forcing` for each sample and
     position, the true value there (scheduled sampling, Bengio et al., 2015; gradients flow through the values fed back). With
-    `reverse` the last position comes first (Srivastava et al., 2015; Malhotra et al., 2016). With `teacher_forcing` at 1 all inputs are known
-    beforehand, so training runs over all positions at once.
+    `reverse` the last position comes first (Srivastava et al., 2015; Malhotra et al., 2016). With `teacher_forcing` at 1 all
+    inputs are known beforehand, so training runs over all positions at once.
     """
 
-    def __init__(self, name: str, initial: nn.Module, rnn: nn.Module, tail: nn.Module, length: int, reverse: bool,
+    def __init__(self, name: str, initial: nn.Module, rnn: nn.RNNBase, tail: nn.Module, length: int, reverse: bool,
                  teacher_forcing: float) -> None:
         super().__init__()
         self.initial = initial
-        self.cell = Cell(name, rnn)
+        self.name = name
+        self.add_module(name, rnn)
         self.tail = tail
         self.length = length
         self.reverse = reverse
         self.teacher_forcing = teacher_forcing
 
+    @property
+    def cell(self) -> nn.RNNBase:
+        """The layer of torch."""
+        cell = getattr(self, self.name)
+        assert isinstance(cell, nn.RNNBase)
+        return cell
+
     def forward(self, x: Tensor, context: dict[str, Any]) -> Tensor:
         """Code [N, D] to the likelihood's parameters [N, T, k·C]; the context has `mean` and, in training, `target` [N, T, C]."""
-        state = split_state(self.initial(x), self.cell.rnn.mode, 1)
+        state = split_state(self.initial(x), self.cell.mode, 1)
         truth: Tensor | None = context.get("target") if self.training and self.teacher_forcing > 0 else None
         if truth is not None and self.teacher_forcing >= 1:
             return self._taught(state, truth.to(x.dtype))
@@ -202,19 +200,20 @@ class Unroll(Contextual, Random):
         """All positions at once, each after the true value before it."""
         truth = truth.flip(1) if self.reverse else truth
         before = torch.cat([torch.zeros_like(truth[:, :1]), truth[:, :-1]], 1)               # (N, T, C)
-        y, _ = self.cell.run(before, state)                                                  # (N, T, H)
+        y, _ = run(self.cell, before, state)                                                  # (N, T, H)
         params: Tensor = self.tail(y.flip(1) if self.reverse else y)
         return params
 
     def _fed_back(self, state: State, context: dict[str, Any], truth: Tensor | None) -> Tensor:
         """One position after the other."""
         memory: dict[nn.Module, State] = {}
-        value = state[0].new_zeros(state[0].shape[0], self.cell.rnn.input_size)              # (N, C)
+        value = state[0].new_zeros(state[0].shape[0], self.cell.input_size)              # (N, C)
         params: list[Tensor] = []
+        before = 0
         for place in self._places():
             if params:
                 value = self._input(context["mean"](params[-1])[:, 0], None if truth is None else truth[:, before])
-            state = self.cell.update(value, state)
+            state = update(self.cell, value, state)
             params.append(step(self.tail, state[0].unsqueeze(1), memory))                    # (N, 1, k·C)
             before = place
         return torch.cat(params[::-1] if self.reverse else params, 1)
@@ -250,3 +249,19 @@ def step(module: nn.Module, x: Tensor, memory: dict[nn.Module, State]) -> Tensor
         return y if module.activation is None else module.activation(y)
     result: Tensor = module(x)
     return result
+
+
+class RepeatAlong(nn.Module):
+    """The same vector at each of `length` positions, without copying it."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__()
+        self.length = length
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, D] to [N, length, D]."""
+        return x.unsqueeze(1).expand(-1, self.length, -1)
+
+    def extra_repr(self) -> str:
+        """The length."""
+        return f"{self.length}"

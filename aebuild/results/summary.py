@@ -43,13 +43,14 @@ def half_table(name: str, half: Node) -> Table:
 
 
 def receptive_fields(half: Node) -> Iterator[tuple[Node, str]]:
-    """Each leaf with the places of the half's input that one of its places sees."""
+    """Each node that computes or has weights, with the places of the half's input that one of its places sees."""
     field: list[Fraction] | None = [Fraction(1)] * 3
     jump = [Fraction(1)] * 3
     for node in half.walk():
-        if node.children:
+        if node.children and not (node.own_params or node.macs):
             continue
-        field = _grown(node, field, jump)
+        if not node.children:
+            field = _grown(node, field, jump)
         axes = len(node.output.places)
         yield node, "all" if field is None else "×".join(str(ceil(f)) for f in field[:axes]) if axes else ""
 

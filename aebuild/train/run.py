@@ -7,13 +7,16 @@ import shlex
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from aebuild.lang.diagnostics import CheckpointError, Diagnostic, ResourceError, Rule, UsageError
 from aebuild.train.checkpoint import Checkpoints
 from aebuild.train.durable import replace_file, replace_json, storing
 from aebuild.train.journal import Journal
 from aebuild.train.lock import Lock
+
+if TYPE_CHECKING:
+    from aebuild.lang.dataset import Splits
 
 RUN_EXISTS = Rule("AE501", "the run directory is already in use", """
 A new run wants a new or an empty directory, so that no earlier result is overwritten. Resume the run that is there, or
@@ -187,3 +190,9 @@ def _fresh(parent: Path, name: str) -> Path:
             if not isinstance(error.__cause__, FileExistsError):
                 raise
     raise UsageError(Diagnostic(RUN_EXISTS, f"{parent} holds ten thousand runs of this second", fix="give a path"))
+
+
+def data_record(splits: Splits) -> dict[str, Any]:
+    """What `data.json` holds: the data as they were, and how to scale more of them alike."""
+    return {"info": splits.info.to_json(), "scaling": splits.scaling.to_json(),
+            "target_scaling": splits.target_scaling.to_json() if splits.target_scaling is not None else None}

@@ -8,7 +8,8 @@ from aebuild.data.outline import Outline, describe
 from aebuild.lang.dataset import DataInfo, Divided, Labelled, Pictured, Sampled, Splits, Where
 from aebuild.lang.values import Grid
 
-OUTLINE = Outline(Grid(1, (8, 8)), {"train": 1797}, "digits: 1,797 images of 8×8 grey pixels with values 0 to 16, 10 classes, no file needed",
+OUTLINE = Outline(Grid(1, (8, 8)), {"train": 1797},
+                  "digits: 1,797 images of 8×8 grey pixels with values 0 to 16, 10 classes, no file needed",
                   bounds=(0.0, 16.0), labelled=True, class_names=tuple("0123456789"))
 
 

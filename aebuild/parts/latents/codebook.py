@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 GROUPS = Rule("AE341", "groups do not divide the code", """\
-`groups` cuts the features of the code into groups of equal size, each with a codebook of its own (or one for all, `shared: true`), so
-their number must divide `dim`. As many groups as features make scalar codebooks.
+`groups` cuts the features of the code into groups of equal size, each with a codebook of its own (`shared: true`: one for all).
+So their number must divide `dim`. As many groups as features make scalar codebooks.
 
 ```yaml
 latent: {type: codebook, codes: 512, dim: 20, groups: 8}     # 20 / 8 is not whole

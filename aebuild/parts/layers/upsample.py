@@ -23,7 +23,7 @@ class Upsample(Layer):
     wants = ("grid",)
 
     def plan(self, value: Value, site: Site) -> Node:
-        """grid(C; S) to grid(C; S·scale), or up to scale-1 less in a decoder."""
+        """grid(C; S) to grid(C; S·scale), or up to scale-1 less or more in a decoder."""
         assert isinstance(value, Grid)
         factor = per_axis(self, "scale", len(value.size), site)
         size = tuple(s * f for s, f in zip(value.size, factor, strict=True))
@@ -33,8 +33,9 @@ class Upsample(Layer):
                     window=tuple((1, 1 / f) for f in factor))
 
     def resizes(self, rank: int) -> list[Resize]:
-        """One: up to `scale` times the size."""
-        return [Resize(spread(self.scale, rank), lambda size, axis, factor: size * factor, lambda goal, axis, factor: -(-goal // factor))]
+        """One: to every size that pooling by `scale` would take to this one, and those below."""
+        return [Resize(spread(self.scale, rank), lambda size, axis, factor: size * factor + factor - 1,
+                       lambda goal, axis, factor: -(-goal // factor))]
 
     def mirrored(self) -> Layer:
         """A pooling by the same factor."""

@@ -1,0 +1,159 @@
+"""Series to cut windows from: one long one in a table or array, or many in an array."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from collections.abc import Sequence as Seq
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aebuild.data.binary import Member, headers, read_array
+from aebuild.data.division import PARTS, blocks, divide, division_of, windows_in
+from aebuild.data.faults import fault, shown
+from aebuild.data.lookup import find_arrays
+from aebuild.data.outline import Outline, plural
+from aebuild.data.rules import NO_SUCH_NAME, UNFIT, WINDOWS
+from aebuild.data.sheets import Sheet, inputs, numbers_only, open_sheet
+from aebuild.data.stored import Cut, Raw, Samples
+from aebuild.lang.dataset import Column, Dataset, Window
+from aebuild.lang.values import Sequence
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Source:
+    """Series before they are cut: their steps, how many there are in each part, and their columns.
+
+    `single` is one long series [1, T, D], whose windows are divided in blocks of time. `read` gives the values of a
+    part as [series, T, D], inputs first, then targets.
+    """
+
+    path: Path
+    window: Window | None
+    steps: int | None
+    series: Mapping[str, int]
+    single: bool
+    columns: tuple[str, ...]
+    targets: tuple[str, ...]
+    read: Callable[[str], NDArray[Any]]
+    note: str = ""
+
+    def outline(self, part: Dataset, steps: int | None) -> Outline:
+        """Types and counts for series of so many steps (None: not known before reading)."""
+        length = self.window.length if self.window else steps or 0
+        if self.window and steps is not None and windows_in(steps, self.window) < 1:
+            raise fault(WINDOWS, f"{shown(self.path)} has {plural(steps, 'step')}, too few for a window of {length:,}", "a shorter window",
+                        part=self.window if self.window.place("length") else part, at=("length", "window"))
+        counts, divided = self._counts(part, steps)
+        cut = f"cut into windows of {self.window.length:,} every {self.window.stride:,}" if self.window else "taken whole"
+        sentence = (f"{shown(self.path.name)}: {plural(sum(self.series.values()), 'series')}"
+                    + (f" of {steps:,} steps" if steps is not None else "")
+                    + f", {plural(len(self.columns), 'column')} as input" + (f", {len(self.targets)} as target" if self.targets else "")
+                    + f", {cut}{self.note}")
+        return Outline(Sequence(length, len(self.columns)), counts, sentence, divided=divided,
+                       target=Sequence(length, len(self.targets)) if self.targets else None, columns=self.columns,
+                       target_columns=self.targets or None)
+
+    def _counts(self, part: Dataset, steps: int | None) -> tuple[dict[str, int | None], bool]:
+        """Windows in each part, and whether they are divided already."""
+        if self.window is None:
+            return dict(self.series), False
+        if self.single:
+            return {name: None if steps is None else len(blocks(part, steps, self.window)[name]) for name in PARTS}, True
+        each = windows_in(steps or 0, self.window)
+        return {name: (count or 0) * each for name, count in divide(part, self.series).items()}, True
+
+    def load(self, part: Dataset) -> Raw:
+        """The windows of each part."""
+        values = {name: self.read(name) for name in self.series}
+        steps = values["train"].shape[1]
+        outline = self.outline(part, steps)
+        places = self._places(part, steps)
+        x = {name: self._cut(values[origin], where, slice(None, len(self.columns)), steps) for name, (origin, where) in places.items()}
+        aims = {name: self._cut(values[origin], where, slice(len(self.columns), None), steps) for name, (origin, where) in places.items()}
+        return Raw(outline, x, target=aims if self.targets else {})
+
+    def _cut(self, values: NDArray[Any], places: list[tuple[int, int]], columns: slice, steps: int) -> Samples:
+        return Cut(values[:, :, columns], places, self.window.length if self.window else steps, shown(self.path))
+
+    def _places(self, part: Dataset, steps: int) -> dict[str, tuple[str, list[tuple[int, int]]]]:
+        """Series and first step of the windows of each part, with the part they are read from."""
+        if self.window is None:
+            return {name: (name, [(row, 0) for row in range(count)]) for name, count in self.series.items()}
+        if self.single:
+            return {name: ("train", [(0, start) for start in starts]) for name, starts in blocks(part, steps, self.window).items()}
+        starts = range(0, windows_in(steps, self.window) * self.window.stride, self.window.stride)
+        return {name: (origin, [(row, start) for row in rows for start in starts]) for name, (origin, rows) in self._rows(part).items()}
+
+    def _rows(self, part: Dataset) -> dict[str, tuple[str, list[int]]]:
+        """Which series make up each part: permuted by the seed, then cut."""
+        import numpy as np
+
+        counts = divide(part, self.series)
+        order = np.random.RandomState(division_of(part).seed).permutation(self.series["train"]).tolist()
+        rows, begun = {}, 0
+        for name in PARTS:
+            size = counts[name] or 0
+            if name != "train" and name in self.series:
+                rows[name] = (name, list(range(size)))
+                continue
+            rows[name] = ("train", order[begun:begun + size])
+            begun += size
+        return rows
+
+
+def table_source(path: Path, window: Window | None, part: Dataset, columns: Seq[Column] | None, target: Seq[Column]) -> Source:
+    """One series in a table: a step a row; a first column that is no number is taken for the time and left out."""
+    sheet = open_sheet(path)
+    time = [0] if columns is None and not sheet.numeric[0] and len(sheet.names) > 1 else []
+    chosen, targets, _ = inputs(sheet, part, columns, target, None, time)
+    numbers_only(sheet, [*chosen, *targets], part)
+    return Source(path, window, sheet.rows, {"train": 1}, True, tuple(sheet.names[place] for place in chosen),
+                  tuple(sheet.names[place] for place in targets), partial(_table, sheet, [*chosen, *targets]),
+                  f"; left out as the time: {shown(sheet.names[0])}" if time else "")
+
+
+def _table(sheet: Sheet, places: list[int], _: str) -> NDArray[Any]:
+    return sheet.read(places)[0][None]
+
+
+def array_source(path: Path, window: Window | None, part: Dataset, columns: Seq[Column] | None, target: Seq[Column]) -> Source:
+    """Series in an array: [T] or [T, D] is one, [N, T, D] many; columns are counted from 0."""
+    members = headers(path)
+    found = find_arrays(members, path, part, None, None, None).x
+    first = found["train"]
+    if not 1 <= len(first.shape) <= 3 or 0 in first.shape:
+        raise fault(UNFIT, f"{first.label(path)} has shape {list(first.shape)}; a series is [T] or [T, D], many are [N, T, D]", part=part,
+                    at=("path",))
+    single = len(first.shape) < 3
+    if single and len(found) > 1:
+        raise fault(UNFIT, f"{shown(path)} brings parts of its own, but {first.label(path)} is one series {list(first.shape)}",
+                    "an array [N, T, D] for each part", part=part, at=("path",))
+    width = first.shape[-1] if len(first.shape) > 1 else 1
+    aims = [_column(column, width, path, part, "target") for column in target]
+    chosen = [place for place in range(width) if place not in aims] if columns is None else [
+        _column(column, width, path, part, "columns") for column in columns]
+    if not chosen:
+        raise fault(NO_SUCH_NAME, f"{shown(path)} has no column left to be the input", part=part, at=("target",))
+    return Source(path, window, first.shape[0] if single else first.shape[1], {"train": 1} if single else {
+        name: member.shape[0] for name, member in found.items()}, single, tuple(map(str, chosen)), tuple(map(str, aims)),
+        partial(_array, path, found, [*chosen, *aims]))
+
+
+def _column(column: Column, width: int, path: Path, part: Dataset, option: str) -> int:
+    place = int(column) if isinstance(column, int) or column.isdecimal() else -1
+    if not 0 <= place < width:
+        raise fault(NO_SUCH_NAME, f"{shown(path)} has no column {shown(column)}; its columns are counted from 0 to {width - 1}", part=part,
+                    at=(option,))
+    return place
+
+
+def _array(path: Path, members: Mapping[str, Member], places: list[int], part: str) -> NDArray[Any]:
+    values = read_array(path, members[part])
+    whole = values.reshape(1, len(values), -1) if values.ndim < 3 else values
+    picked: NDArray[Any] = whole[:, :, places]
+    return picked

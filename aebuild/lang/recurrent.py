@@ -1,0 +1,137 @@
+"""What the recurrent layers share: reading a sequence, and making one of a code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from aebuild.lang.diagnostics import Diagnostic
+from aebuild.lang.families import Layer
+from aebuild.lang.length import length_for
+from aebuild.lang.node import Node, Refusal, Site
+from aebuild.lang.projection import Projection
+from aebuild.lang.recurrence import SERIES, Recurrence
+from aebuild.lang.schedule import Dial, Ramp, numbers
+from aebuild.lang.values import Sequence, Value, Vector
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Recurrent(Recurrence):
+    """A recurrent layer, in torch's form."""
+
+    gates: ClassVar[int] = 1              # matrices side by side in the weights
+    states: ClassVar[int] = 1             # vectors carried from one position to the next
+
+    @property
+    def mode(self) -> str:
+        """The word torch has for this kind of update."""
+        return str(self.variant_name()).upper()
+
+    @property
+    def directions(self) -> int:
+        """One, or two that run against each other."""
+        return 2 if self.bidirectional else 1
+
+    def mirrored(self) -> Layer | None:
+        """The same layer, returning what its own place asks for."""
+        return self.but(returns=None)
+
+    def plan(self, value: Value, site: Site) -> Node:
+        """sequence(T; D), or a code, to sequence(T; width) or vector(width)."""
+        self.check(value, site)
+        if isinstance(value, Vector):
+            return self._from_code(value, site)
+        assert isinstance(value, Sequence)
+        returns = self._returns(site)
+        leaf = self._cell(value, f"{site.path}.{self.variant_name()}")
+        return Node(site.path, str(self.variant_name()), value, self._output(value.length, returns), self,
+                    {"returns": returns, "reverse": self.reverse}, children=(leaf,), window=None)
+
+    def unrolled_value(self, target: Value) -> Value:
+        """What the steps inside the loop get."""
+        if not isinstance(target, Sequence):
+            raise Refusal(Diagnostic(SERIES, f"feed: previous makes a series position by position, but the data are {target}",
+                                     self.place("feed"), "feed: repeat", "decoder"))
+        return Sequence(target.length, self.width)
+
+    def plan_unrolled(self, value: Value, tail: tuple[Node, ...], site: Site) -> Node:
+        """The rest of the decoder, its output layer last, in one loop with this step."""
+        self.check_loop(value, site)
+        target = site.stage.target
+        assert isinstance(target, Sequence)
+        for node in tail:
+            self.check_tail(node, target.length, site)
+        inside = self.unrolled_value(target)
+        rest = Node(f"{site.path}.tail", "tail", inside, tail[-1].output, Layer(), sequential=True, children=tail)
+        children = (self._initial(value, site), self._cell(target, f"{site.path}.{self.variant_name()}"), rest)
+        args = {"length": target.length, "reverse": self.reverse, "dials": {"teacher_forcing": _plain(self.forcing)}}
+        return Node(site.path, "unroll", value, rest.output, self, args, children=children, window=None)
+
+    def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
+        """The layer of torch, or what runs it."""
+        from aebuild.modules import recurrent as modules
+
+        name, args = str(self.variant_name()), node.args
+        if not node.children and isinstance(node.input, Vector):
+            return modules.Undriven(self.mode, self.width, self.bidirectional)
+        if not node.children:
+            return self.build_cell(node.input.features)
+        cell: Any = children[name]
+        if node.kind == "unroll":
+            return modules.Unroll(name, children["initial"], cell, children["tail"], args["length"], self.reverse,
+                                  numbers(self.forcing)[0])
+        if "length" in args:
+            return modules.Unfold(name, children["initial"], cell, args["length"], args["returns"], self.reverse)
+        return modules.Recurrent(name, cell, args["returns"], self.reverse)
+
+    def build_cell(self, inputs: int) -> nn.Module:
+        """The layer of torch for that many input features, batch first."""
+        raise TypeError(f"{type(self).__name__} has no cell")
+
+    def _returns(self, site: Site) -> str:
+        if self.returns is not None:
+            return self.returns
+        stage = site.stage
+        return "last" if site.final and not stage.up and not stage.positions else "sequence"
+
+    def _output(self, length: int, returns: str) -> Value:
+        features = self.width * self.directions
+        return Sequence(length, features) if returns == "sequence" else Vector(features)
+
+    def _cell(self, value: Sequence, path: str) -> Node:
+        rows = self.gates * self.width
+        one = {"weight_ih": (rows, value.size), "weight_hh": (rows, self.width), "bias_ih": (rows,), "bias_hh": (rows,)}
+        return Node(path, str(self.variant_name()), value, self._output(value.length, "sequence"), self, {"mode": self.mode},
+                    self._named(one), macs=self.directions * value.length * rows * (value.size + self.width), window=None)
+
+    def _undriven(self, value: Vector, length: int, path: str) -> Node:
+        rows = self.gates * self.width
+        one = {"weight_hh": (rows, self.width), "bias_ih": (rows,), "bias_hh": (rows,)}
+        return Node(path, str(self.variant_name()), value, self._output(length, "sequence"), self, {"mode": self.mode},
+                    self._named(one), macs=self.directions * length * rows * self.width, window=None)
+
+    def _named(self, one: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+        return {f"{name}_l0{way}": shape for way in ("", "_reverse")[:self.directions] for name, shape in one.items()}
+
+    def _initial(self, value: Value, site: Site) -> Node:
+        """The linear map from the code to the first state."""
+        return Projection().plan(f"{site.path}.initial", value, self.states * self.directions * self.width)
+
+    def _from_code(self, value: Vector, site: Site) -> Node:
+        stage = site.stage
+        if stage.seeds:
+            stage.size = stage.seeds.popleft()
+        length, returns = length_for(self, value, site), self._returns(site)
+        initial = self._initial(value, site)
+        assert isinstance(initial.output, Vector)
+        leaf = self._undriven(initial.output, length, f"{site.path}.{self.variant_name()}")
+        return Node(site.path, str(self.variant_name()), value, self._output(length, returns), self,
+                    {"returns": returns, "reverse": self.reverse, "length": length}, children=(initial, leaf), window=None)
+
+
+def _plain(dial: Dial) -> Any:
+    """A dial as JSON."""
+    if isinstance(dial, list):
+        return [_plain(ramp) for ramp in dial]
+    return dial.model_dump(mode="json", by_alias=True) if isinstance(dial, Ramp) else dial

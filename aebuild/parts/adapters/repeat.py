@@ -1,0 +1,35 @@
+"""Vectors to sequences, the same at every position."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from aebuild.lang.families import Adapter, Layer
+from aebuild.lang.length import length_for
+from aebuild.lang.node import Node, Site
+from aebuild.lang.values import Sequence, Value, Vector
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Repeat(Adapter):
+    """Gives every position of a sequence the same vector."""
+
+    type: Literal["repeat"] = "repeat"
+    standard = ("sequence",)
+
+    def fits(self, value: Value, kind: str, site: Site) -> bool:
+        """Vector to sequence."""
+        return isinstance(value, Vector) and kind == "sequence"
+
+    def plan(self, value: Value, kind: str, site: Site, layer: Layer | None) -> Node:
+        """As long as the decoder's seed, or as the data."""
+        length = length_for(layer, value, site)
+        return Node(site.path, "repeat", value, Sequence(length, value.features), self, {"length": length}, window=None)
+
+    def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
+        """A view without a copy."""
+        from aebuild.modules.recurrent import RepeatAlong
+
+        return RepeatAlong(node.args["length"])

@@ -1,0 +1,112 @@
+"""Arrays in an .npz or .npy file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from aebuild.data.faults import blamed, shown
+from aebuild.data.layout import Layout, interpret, usual_kind
+from aebuild.data.outline import LEVELS, Outline, by_part, declared, describe
+from aebuild.lang.dataset import DataInfo, Divided, OnDisk, OwnLabels, Pictured, Sampled, Splits, Where
+from aebuild.lang.part import knob
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from aebuild.data.binary import Member
+    from aebuild.data.lookup import Found
+    from aebuild.data.stored import Samples
+
+
+class Arrays(Sampled, Divided, OwnLabels, Pictured, OnDisk):
+    """Samples in an .npz or .npy file: x or x_train, x_val, x_test, with labels y likewise; never a pickle.
+
+    [N, D] are vectors, [N, T, D] sequences (images where the values are bytes), more axes are images and volumes.
+    """
+
+    type: Literal["arrays"] = "arrays"
+    kind: Literal["vector", "sequence", "grid"] | None = Field(
+        None, alias="as", description="what the samples are, where it is not what their axes suggest",
+        json_schema_extra={"affects": "data"})
+    channels: Literal["first", "last"] | None = knob(
+        None,
+        "where channels or features stand: [N, C, ...] or [N, ..., C] (default: last for sequences; for images the axis of 1, 3 or 4)",
+        affects="data")
+    array: str | None = knob(None, "name of the samples' array, without _train or _test (default: x, X, data, ... or the only one)",
+                             affects="data", min_length=1)
+    label: str | None = knob(None, "name of the labels' array (default: y, label, labels, ... of whole numbers or words)", affects="data",
+                             min_length=1)
+    target: str | None = knob(None, "name of the array to reconstruct instead of the input", affects="data", min_length=1)
+
+    def probe(self, where: Where) -> DataInfo:
+        """Type and counts from the arrays' headers."""
+        if self.shape is not None:
+            return declared(self, labelled=bool(self.label or self.classes))
+        with blamed(self, "path"):
+            path, found = self._find(where)
+            return describe(self, self._outline(path, found))
+
+    def load(self, where: Where) -> Splits:
+        """The arrays, divided and scaled."""
+        from aebuild.data.assemble import assemble
+        from aebuild.data.stored import Raw
+
+        with blamed(self, "path"):
+            path, found = self._find(where)
+            outline = self._outline(path, found)
+            labels, names = self._labels(path, found)
+            layout = self._layout(found.x["train"], path)
+            target = self._layout(found.target["train"], path) if found.target else layout
+            return assemble(self, Raw(replace(outline, class_names=names), _stored(path, found.x, layout), labels,
+                                      _stored(path, found.target, target)))
+
+    def count_classes(self, where: Where) -> int | None:
+        """Reads the labels, and nothing else."""
+        if self.classes is not None or self.shape is not None:
+            return self.classes
+        with blamed(self, "path"):
+            names = self._labels(*self._find(where))[1]
+        return len(names) if names else None
+
+    def _find(self, where: Where) -> tuple[Path, Found]:
+        from aebuild.data.binary import headers
+        from aebuild.data.lookup import find_arrays
+
+        path = where.base / self.path
+        return path, find_arrays(headers(path), path, self, self.array, self.label, self.target)
+
+    def _layout(self, member: Member, path: Path) -> Layout:
+        return interpret(member.shape, member.dtype.name, member.label(path), self.kind, self.channels, self)
+
+    def _outline(self, path: Path, found: Found) -> Outline:
+        first = found.x["train"]
+        aim = found.target.get("train")
+        value = self._layout(first, path).value
+        counts: dict[str, int | None] = {part: member.shape[0] for part, member in found.x.items()}
+        told = "as the spec says" if self.kind else f"read as {usual_kind(first.shape, first.dtype.name)}s by type and axes"
+        sentence = (f"{shown(path.name)}: {by_part(counts)} samples, each {value} of {first.dtype.name} "
+                    f"({told}), " + (f"labels in {shown(next(iter(found.labels.values())).name)}" if found.labels else "no labels")
+                    + (f"; not used: {', '.join(map(shown, found.left[:8]))}" if found.left else ""))
+        return Outline(value, counts, sentence, LEVELS.get(first.dtype.name), self._layout(aim, path).value if aim else None,
+                       LEVELS.get(aim.dtype.name) if aim else None, labelled=bool(found.labels))
+
+    def _labels(self, path: Path, found: Found) -> tuple[dict[str, NDArray[np.int64]], tuple[str, ...] | None]:
+        from aebuild.data.binary import read_array
+        from aebuild.data.labels import as_words, classify
+
+        if not found.labels:
+            return {}, None
+        words = {part: as_words(read_array(path, member), member.label(path)) for part, member in found.labels.items()}
+        return classify(words, shown(path))
+
+
+def _stored(path: Path, members: dict[str, Member], layout: Layout) -> dict[str, Samples]:
+    from aebuild.data.binary import read_array
+    from aebuild.data.stored import Stored
+
+    return {part: Stored(read_array(path, member), layout, member.label(path)) for part, member in members.items()}

@@ -1,0 +1,67 @@
+"""A folder of images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from aebuild.data.faults import blamed, shown
+from aebuild.data.folder import ImageFiles, Listing, Look, list_images, look
+from aebuild.data.outline import Outline, by_part, declared, describe, plural
+from aebuild.lang.dataset import DataInfo, Divided, OnDisk, OwnLabels, Pictured, Sampled, Splits, Where
+from aebuild.lang.part import knob
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from aebuild.data.stored import Samples
+
+
+class Images(Sampled, Divided, OwnLabels, Pictured, OnDisk):
+    """A folder of images, or of one folder a class; either may stand under train and test."""
+
+    type: Literal["images"] = "images"
+    channels: Literal["gray", "rgb", "rgba"] | None = knob(
+        None, "what the images are turned into; rgba keeps transparency, otherwise it is laid on white (default: gray if the first images "
+        "are, else rgb)", affects="data")
+
+    def probe(self, where: Where) -> DataInfo:
+        """Names of all files and headers of the first images."""
+        if self.shape is not None:
+            return declared(self, bounds=(0.0, 255.0), labelled=self.classes is not None)
+        with blamed(self, "path"):
+            listing, seen = self._look(where)
+            return describe(self, self._outline(where.base / self.path, listing, seen))
+
+    def load(self, where: Where) -> Splits:
+        """Images [n, C, H, W]; only those that are used are decoded."""
+        from aebuild.data.assemble import assemble
+        from aebuild.data.stored import Raw
+
+        with blamed(self, "path"):
+            listing, seen = self._look(where)
+            outline = self._outline(where.base / self.path, listing, seen)
+            x: dict[str, Samples] = {part: ImageFiles(files, seen, self.channels, self.wanted_size is not None)
+                                     for part, files in listing.files.items()}
+            return assemble(self, Raw(outline, x, _labels(listing)))
+
+    def _look(self, where: Where) -> tuple[Listing, Look]:
+        listing = list_images(where.base / self.path)
+        return listing, look(listing.files, self.channels, self.wanted_size)
+
+    def _outline(self, path: Path, listing: Listing, seen: Look) -> Outline:
+        counts: dict[str, int | None] = {part: len(files) for part, files in listing.files.items()}
+        names = listing.names
+        sentence = (f"{shown(path)}: {by_part(counts)} images, read as {seen.value}, "
+                    + (f"{plural(len(names), 'class')}, one a folder" if names else "no classes")
+                    + (f"; passed over: {plural(listing.others, 'other file')}" if listing.others else ""))
+        return Outline(seen.value, counts, sentence, bounds=(0.0, 65535.0 if seen.deep else 255.0), labelled=names is not None,
+                       class_names=names)
+
+
+def _labels(listing: Listing) -> dict[str, NDArray[np.int64]]:
+    import numpy as np
+
+    numbers = {name: number for number, name in enumerate(listing.names or ())}
+    return {part: np.asarray([numbers[name] for name in held], np.int64) for part, held in listing.classes.items()}

@@ -1,0 +1,86 @@
+"""Patches of the two photographs that come with scikit-learn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from aebuild.data.division import PARTS, divide, refuse_split
+from aebuild.data.outline import Outline, describe
+from aebuild.data.rules import TOO_FEW
+from aebuild.lang.dataset import DataInfo, Divided, Sampled, Splits, Where
+from aebuild.lang.part import knob
+from aebuild.lang.values import Grid
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+HEIGHT, WIDTH = 427, 640
+
+
+class Photos(Sampled, Divided):
+    """Square colour patches of two photographs, a temple and a flower, that come with scikit-learn.
+
+    Each part draws its patches from its own upright strip of both photographs, so that no two parts share a pixel.
+    """
+
+    type: Literal["photos"] = "photos"
+    patch: int = knob(32, "height and width of a patch, in pixels", affects="data", ge=1, le=HEIGHT)
+    count: int = knob(2000, "patches in all parts together", affects="data", ge=3, le=1_000_000)
+
+    def probe(self, where: Where) -> DataInfo:
+        """Known without reading."""
+        self._strips()
+        return describe(self, self._outline())
+
+    def load(self, where: Where) -> Splits:
+        """Patches [n, 3, patch, patch]."""
+        from aebuild.data.assemble import assemble
+        from aebuild.data.bundled import photographs
+        from aebuild.data.layout import Layout
+        from aebuild.data.stored import Raw, Stored
+
+        places = self._places()
+        pictures = photographs()
+        layout = Layout(Grid(3, (self.patch, self.patch)), (-1, 1))
+        return assemble(self, Raw(self._outline(), {
+            part: Stored(_cut(pictures, chosen, self.patch), layout, "photos") for part, chosen in places.items()}))
+
+    def _counts(self) -> dict[str, int]:
+        return {part: count or 0 for part, count in divide(self, {"train": self.count}).items()}
+
+    def _outline(self) -> Outline:
+        return Outline(Grid(3, (self.patch, self.patch)), dict(self._counts()),
+                       f"photos: {self.count:,} colour patches of {self.patch}×{self.patch} from two photographs, no file needed",
+                       bounds=(0.0, 255.0), divided=True)
+
+    def _strips(self) -> dict[str, tuple[int, int]]:
+        """The columns of pixels of each part: strips from left to right, as wide as the parts are large."""
+        counts, strips, begun, left = self._counts(), {}, 0, 0
+        for part in PARTS:
+            begun += counts[part]
+            right = WIDTH * begun // self.count
+            if right - left < self.patch:
+                raise refuse_split(self, TOO_FEW, f"the {part} part has {right - left} of the photographs' {WIDTH} columns, too few for "
+                                   f"patches of {self.patch}", part, fix="a smaller patch, or larger shares under split")
+            strips[part] = (left, right)
+            left = right
+        return strips
+
+    def _places(self) -> dict[str, NDArray[np.int64]]:
+        """Photograph, top and left of every patch [n, 3], drawn evenly by the split's seed."""
+        import numpy as np
+
+        draw, counts, places = np.random.RandomState(self.split.seed), self._counts(), {}
+        for part, (left, right) in self._strips().items():
+            size = counts[part]
+            places[part] = np.stack([draw.randint(0, 2, size), draw.randint(0, HEIGHT - self.patch + 1, size),
+                                     draw.randint(left, right - self.patch + 1, size)], axis=1)
+        return places
+
+
+def _cut(pictures: list[NDArray[np.uint8]], places: NDArray[np.int64], patch: int) -> NDArray[np.uint8]:
+    """Patches [n, patch, patch, 3]."""
+    import numpy as np
+
+    return np.stack([pictures[which][top:top + patch, left:left + patch] for which, top, left in places.tolist()])

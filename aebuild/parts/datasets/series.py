@@ -1,0 +1,64 @@
+"""Time series, whole or cut into windows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from aebuild.data.faults import blamed, fault, shown
+from aebuild.data.outline import declared, describe
+from aebuild.data.rules import WINDOWS
+from aebuild.lang.dataset import Column, DataInfo, Divided, OnDisk, Sampled, Splits, Where, Window
+from aebuild.lang.part import knob
+from aebuild.lang.values import Sequence
+
+if TYPE_CHECKING:
+    from aebuild.data.strips import Source
+
+Columns = Annotated[list[Column], Field(min_length=1)]
+
+
+class Series(Sampled, Divided, OnDisk):
+    """Windows over the rows of a table (.csv, .tsv, .parquet) or an array [T, D]; or an array of series [N, T, D].
+
+    Windows over one series are divided in blocks of time; many series are divided among themselves, then cut.
+    """
+
+    type: Literal["series"] = "series"
+    columns: Columns | None = knob(
+        None, "the columns that are the input, by name or counted from 0 (default: all of numbers but the target)", affects="data")
+    target: Column | Columns | None = knob(None, "column or columns to reconstruct instead of the input", affects="data")
+    window: Window | None = Field(None, description="length and stride of the windows; only an array [N, T, D] can do without")
+
+    @property
+    def targets(self) -> list[Column]:
+        """The target columns as a list."""
+        return self.target if isinstance(self.target, list) else [] if self.target is None else [self.target]
+
+    def probe(self, where: Where) -> DataInfo:
+        """Columns and rows from headers or first rows."""
+        if self.shape is not None:
+            aim = Sequence(self.shape[0], len(self.targets)) if self.targets and len(self.shape) == 2 else None
+            return declared(self, aim)
+        with blamed(self, "path"):
+            source = self._open(where)
+            return describe(self, source.outline(self, source.steps))
+
+    def load(self, where: Where) -> Splits:
+        """Windows [n, length, columns]."""
+        from aebuild.data.assemble import assemble
+
+        with blamed(self, "path"):
+            return assemble(self, self._open(where).load(self))
+
+    def _open(self, where: Where) -> Source:
+        from aebuild.data.strips import array_source, table_source
+
+        path = where.base / self.path
+        opened = array_source if path.suffix.lower() in (".npz", ".npy") else table_source
+        source = opened(path, self.window, self, self.columns, self.targets)
+        if self.window is None and source.single:
+            raise fault(WINDOWS, f"{shown(path)} is one series, which must be cut into windows", "window: {length: 100, stride: 10}",
+                        part=self)
+        return source

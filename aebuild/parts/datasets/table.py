@@ -1,0 +1,87 @@
+"""Rows of a table."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from aebuild.data.faults import blamed, shown
+from aebuild.data.outline import Outline, declared, describe
+from aebuild.lang.dataset import Column, DataInfo, Divided, OnDisk, OwnLabels, Sampled, Splits, Where
+from aebuild.lang.part import knob
+from aebuild.lang.values import Vector
+
+if TYPE_CHECKING:
+    from aebuild.data.sheets import Sheet
+    from aebuild.data.stored import Samples
+
+Columns = Annotated[list[Column], Field(min_length=1)]
+
+
+class Table(Sampled, Divided, OwnLabels, OnDisk):
+    """Rows of a .csv, .tsv or .parquet table: each row is a vector."""
+
+    type: Literal["table"] = "table"
+    columns: Columns | None = knob(
+        None, "the columns that are the input, by name or counted from 0 (default: all but label and target)", affects="data")
+    label: Column | None = knob(None, "the column that holds the class; an empty cell is an unknown label", affects="data")
+    target: Column | Columns | None = knob(None, "column or columns to reconstruct instead of the input", affects="data")
+
+    @property
+    def targets(self) -> list[Column]:
+        """The target columns as a list."""
+        return self.target if isinstance(self.target, list) else [] if self.target is None else [self.target]
+
+    def probe(self, where: Where) -> DataInfo:
+        """Columns from the first rows, or from a parquet file's metadata."""
+        if self.shape is not None:
+            return declared(self, Vector(len(self.targets)) if self.targets else None, labelled=self.label is not None)
+        with blamed(self, "path"):
+            return describe(self, self._outline(*self._open(where)))
+
+    def load(self, where: Where) -> Splits:
+        """Rows [n, columns]; a cell that is no number is named."""
+        from aebuild.data.assemble import assemble
+        from aebuild.data.labels import classify
+        from aebuild.data.layout import Layout
+        from aebuild.data.stored import Raw, Stored
+
+        with blamed(self, "path"):
+            sheet, inputs, targets, label = self._open(where)
+            outline = self._outline(sheet, inputs, targets, label)
+            numbers, words = sheet.read([*inputs, *targets], [] if label is None else [label])
+            labels, names = ({}, None) if label is None else classify({"train": words[0]},
+                                                                      f"{shown(sheet.path)}, column {shown(sheet.names[label])}")
+            counts: dict[str, int | None] = {"train": len(numbers)}
+            outline = replace(outline, counts=counts, class_names=names)
+            rows: Samples = Stored(numbers[:, :len(inputs)], Layout(Vector(len(inputs))), shown(sheet.path), word="row")
+            aims: Samples = Stored(numbers[:, len(inputs):], Layout(Vector(len(targets))), shown(sheet.path), word="row")
+            return assemble(self, Raw(outline, {"train": rows}, labels, {"train": aims} if targets else {}))
+
+    def count_classes(self, where: Where) -> int | None:
+        """Reads the label column, and nothing else."""
+        from aebuild.data.labels import classify
+
+        if self.classes is not None or self.shape is not None:
+            return self.classes
+        with blamed(self, "path"):
+            sheet, _, _, label = self._open(where)
+            return None if label is None else len(classify({"train": sheet.read([], [label])[1][0]}, shown(sheet.path))[1])
+
+    def _open(self, where: Where) -> tuple[Sheet, list[int], list[int], int | None]:
+        from aebuild.data.sheets import inputs, numbers_only, open_sheet
+
+        sheet = open_sheet(where.base / self.path)
+        chosen, targets, label = inputs(sheet, self, self.columns, self.targets, self.label)
+        numbers_only(sheet, [*chosen, *targets], self)
+        return sheet, chosen, targets, label
+
+    def _outline(self, sheet: Sheet, inputs: list[int], targets: list[int], label: int | None) -> Outline:
+        sentence = (f"{shown(sheet.path.name)}: a table {sheet.style}" + (f" of {sheet.rows:,} rows" if sheet.rows is not None else "")
+                    + f", {len(inputs)} columns as input" + (f", {len(targets)} as target" if targets else "")
+                    + (f", labels in {shown(sheet.names[label])}" if label is not None else ", no labels"))
+        return Outline(Vector(len(inputs)), {"train": sheet.rows}, sentence, target=Vector(len(targets)) if targets else None,
+                       labelled=label is not None, columns=tuple(sheet.names[place] for place in inputs),
+                       target_columns=tuple(sheet.names[place] for place in targets) if targets else None)

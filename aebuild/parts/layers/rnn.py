@@ -1,0 +1,29 @@
+"""A simple recurrent layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from aebuild.lang.part import knob
+from aebuild.lang.recurrent import Recurrent
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class RNN(Recurrent):
+    """A simple recurrent layer over a sequence (Elman, 1990)."""
+
+    type: Literal["rnn"] = "rnn"
+    nonlinearity: Literal["tanh", "relu"] = knob("tanh", "what makes the new state of the sum", affects="graph")
+
+    @property
+    def mode(self) -> str:
+        """The word torch has, which names the nonlinearity too."""
+        return f"RNN_{self.nonlinearity.upper()}"
+
+    def build_cell(self, inputs: int) -> nn.Module:
+        """The RNN of torch."""
+        from torch import nn
+
+        return nn.RNN(inputs, self.width, nonlinearity=self.nonlinearity, batch_first=True, bidirectional=self.bidirectional)

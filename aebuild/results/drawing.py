@@ -1,0 +1,97 @@
+"""Samples as small pictures: images enlarged without blur, everything else as curves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from aebuild.lang.values import Grid, Sequence, Value
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SIDE = 84              # wanted longer side of an image's cell, in pixels
+LARGEST = 160          # images above this are made smaller
+CURVES = (150, 96)     # width and height of a cell with curves
+INKS = ("#1f5fa8", "#d1495b", "#3a7d44", "#e09f3e", "#6d597a", "#00798c")
+SHADE = "#c4c9d1"
+
+
+def is_image(value: Value) -> bool:
+    """True if samples of this type are drawn as images: grids of two or three axes."""
+    return isinstance(value, Grid) and len(value.size) >= 2
+
+
+def cell_size(value: Value) -> tuple[int, int]:
+    """Width and height of the cell of one sample."""
+    if not isinstance(value, Grid) or not is_image(value):
+        return CURVES
+    height, width = value.size[-2:]
+    longest = max(height, width)
+    if longest > LARGEST:
+        return max(1, round(width * LARGEST / longest)), max(1, round(height * LARGEST / longest))
+    factor = max(1, round(SIDE / longest))
+    return width * factor, height * factor
+
+
+def draw_sample(value: Value, sample: NDArray[np.float32], limits: tuple[float, float],
+                behind: NDArray[np.float32] | None = None) -> Image.Image:
+    """One sample as a picture of its cell's size; values are shown between the limits.
+
+    `behind` is another sample, shown as grey curves behind this one's; images do not use it.
+    """
+    if is_image(value):
+        return _image(sample, limits).resize(cell_size(value), _filter(sample, cell_size(value)))
+    return _curves(_channels(value, sample), limits, None if behind is None else _channels(value, behind))
+
+
+def _filter(sample: NDArray[np.float32], size: tuple[int, int]) -> Image.Resampling:
+    """Nearest neighbour to enlarge, so that each pixel of the data is seen; an average to make smaller."""
+    return Image.Resampling.NEAREST if size[0] >= sample.shape[-1] else Image.Resampling.LANCZOS
+
+
+def _image(sample: NDArray[np.float32], limits: tuple[float, float]) -> Image.Image:
+    """[C, H, W] or the middle slice of [C, D, H, W]: colour for three channels, else the mean of the channels in grey."""
+    if sample.ndim == 4:
+        sample = sample[:, sample.shape[1] // 2]
+    low, high = limits
+    levels = np.clip((sample - low) / max(high - low, 1e-12), 0, 1) * 255
+    levels = np.nan_to_num(levels).round().astype(np.uint8)
+    if len(levels) == 3:
+        return Image.fromarray(np.ascontiguousarray(levels.transpose(1, 2, 0)))
+    grey = levels[0] if len(levels) == 1 else levels.mean(0).round().astype(np.uint8)
+    return Image.fromarray(np.ascontiguousarray(grey)).convert("RGB")
+
+
+def _channels(value: Value, sample: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The curves of a sample, [curves, points]: features over time, channels over places, a vector as one curve."""
+    if isinstance(value, Sequence):
+        return sample.T
+    return sample.reshape(value.features, -1) if isinstance(value, Grid) else sample.reshape(1, -1)
+
+
+def _curves(lines: NDArray[np.float32], limits: tuple[float, float], behind: NDArray[np.float32] | None) -> Image.Image:
+    sharp = 3                                       # drawn larger and reduced, for smooth lines
+    width, height = CURVES[0] * sharp, CURVES[1] * sharp
+    picture = Image.new("RGB", (width, height), "#f6f7f9")
+    pen = ImageDraw.Draw(picture)
+    if limits[0] < 0 < limits[1]:
+        zero = _points(np.zeros(2, np.float32), limits, width, height)
+        pen.line(zero, fill="#dfe3e8", width=sharp)
+    for curve in behind if behind is not None else ():
+        pen.line(_points(curve, limits, width, height), fill=SHADE, width=2 * sharp, joint="curve")
+    for number, curve in enumerate(lines):
+        pen.line(_points(curve, limits, width, height), fill=INKS[number % len(INKS)], width=round(1.4 * sharp), joint="curve")
+    return picture.resize(CURVES, Image.Resampling.LANCZOS)
+
+
+def _points(curve: NDArray[np.float32], limits: tuple[float, float], width: int, height: int) -> list[tuple[float, float]]:
+    """A curve's points in pixels, with a margin of four percent; a single value becomes a level line."""
+    low, high = limits
+    curve = np.repeat(curve, 2) if len(curve) == 1 else curve
+    share = np.clip((np.nan_to_num(curve) - low) / max(high - low, 1e-12), 0, 1)
+    across = np.linspace(0.04, 0.96, len(curve)) * width
+    down = (0.96 - 0.92 * share) * height
+    return list(zip(across.tolist(), down.tolist(), strict=True))

@@ -1,0 +1,139 @@
+"""A picture of what the model does: originals, reconstructions and samples in rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from aebuild.modules.randomness import derive, random_modules
+from aebuild.results.drawing import cell_size, draw_sample, is_image
+from aebuild.results.evaluate import judged_split
+from aebuild.results.report import code_size
+from aebuild.train.durable import replace_file
+from aebuild.train.feed import Feed
+from aebuild.train.phase import reseed_all
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from aebuild.compile.plan import Plan
+    from aebuild.lang.dataset import Splits
+    from aebuild.lang.values import Value
+    from aebuild.modules.autoencoder import Autoencoder
+
+GAP = 3
+MARGIN = 16
+WIDEST = 1600      # rows that would be wider are broken
+
+
+@dataclass(frozen=True)
+class Row:
+    """Samples that belong together, [n, ...], their caption, and what to draw behind curves."""
+
+    caption: str
+    value: Value
+    samples: NDArray[np.float32]
+    behind: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Where the picture is, and what could not be drawn and why."""
+
+    path: Path
+    notes: tuple[str, ...] = ()
+
+
+def draw_picture(plan: Plan, model: Autoencoder, splits: Splits, path: Path) -> Picture:
+    """Writes a PNG with `evaluate.pictures` originals, their reconstructions and as many samples.
+
+    A corruption gets a row of its own: what the encoder sees in training. Samples are left out, with a note, where the
+    design refuses them. ResourceError if the file cannot be written.
+    """
+    rows, notes = _rows(plan, model, splits)
+    canvas = _layout(plan.spec.name, rows, _limits(plan, rows))
+    stored = BytesIO()
+    canvas.save(stored, "PNG", optimize=True)
+    replace_file(path, stored.getvalue())
+    return Picture(path, tuple(notes))
+
+
+@torch.no_grad()
+def _rows(plan: Plan, model: Autoencoder, splits: Splits) -> tuple[list[Row], list[str]]:
+    name, split = judged_split(splits)
+    feed = Feed(split, next(model.parameters()).device)
+    batch = feed.slice(0, min(plan.spec.evaluate.pictures, feed.samples))
+    randoms, seed = random_modules(model.eval()), derive(plan.spec.train.seed, "picture")
+    target, x, notes = _array(batch.target), batch.x, []
+    rows = [Row(f"originals, from the {name} split", plan.target, target)]
+    if len(model.corruptions):
+        reseed_all(randoms, seed, 0)
+        for corruption in model.corruptions:
+            x = corruption(x)
+        rows.append(Row("corrupted, as the encoder sees them in training", plan.input, _array(x), _array(batch.x)))
+    elif batch.target is not batch.x:
+        rows.append(Row("inputs", plan.input, _array(batch.x)))
+    reseed_all(randoms, seed, 1)
+    rebuilt = model.decode(*_coded(model, x))
+    rows.append(Row(f"reconstructions, through a code of {code_size(plan.latent.bits)}", plan.target, _array(rebuilt), target))
+    if "sample" in model.refusals:
+        notes.append(f"no samples: {model.refusals['sample']}")
+    else:
+        reseed_all(randoms, seed, 2)
+        rows.append(Row("samples, from codes drawn at random", plan.target, _array(model.sample(plan.spec.evaluate.pictures))))
+    return rows, notes
+
+
+def _coded(model: Autoencoder, x: Tensor) -> tuple[Tensor, dict[str, object]]:
+    """The code of an input that is already corrupted, and the context that skips need."""
+    context: dict[str, object] = {}
+    return model.latent(model.features(x, context)).value, context
+
+
+def _array(tensor: Tensor) -> NDArray[np.float32]:
+    found: NDArray[np.float32] = tensor.detach().float().cpu().numpy()
+    return found
+
+
+def _limits(plan: Plan, rows: list[Row]) -> tuple[float, float]:
+    """The values shown as black and white, or as bottom and top: the data's range, else that of the originals."""
+    if plan.bounds.low is not None and plan.bounds.high is not None:
+        return plan.bounds.low, plan.bounds.high
+    low, high = float(rows[0].samples.min()), float(rows[0].samples.max())
+    room = 0.0 if is_image(plan.target) else 0.05 * (high - low)
+    return low - room, high + room
+
+
+def _layout(title: str, rows: list[Row], limits: tuple[float, float]) -> Image.Image:
+    """Title, then each row's caption over its cells, broken into lines that fit the width."""
+    caption_font, title_font = ImageFont.load_default(14), ImageFont.load_default(20)
+    widest = max(cell_size(row.value)[0] for row in rows)
+    columns = max(1, min(max(len(row.samples) for row in rows), (WIDEST + GAP) // (widest + GAP)))
+    width = max(columns * (widest + GAP) - GAP, *(int(caption_font.getlength(row.caption)) for row in rows), 320) + 2 * MARGIN
+    lines = [-(-len(row.samples) // columns) for row in rows]
+    height = MARGIN + 30 + sum(26 + count * (cell_size(row.value)[1] + GAP) + 8 for row, count in zip(rows, lines, strict=True))
+    canvas = Image.new("RGB", (width, height + MARGIN // 2), "white")
+    pen = ImageDraw.Draw(canvas)
+    pen.text((MARGIN, MARGIN - 4), title, fill="#11151c", font=title_font)
+    top = MARGIN + 30
+    for row, count in zip(rows, lines, strict=True):
+        pen.text((MARGIN, top + 4), row.caption, fill="#5a6472", font=caption_font)
+        _paste(canvas, row, limits, columns, top + 26)
+        top += 26 + count * (cell_size(row.value)[1] + GAP) + 8
+    return canvas
+
+
+def _paste(canvas: Image.Image, row: Row, limits: tuple[float, float], columns: int, top: int) -> None:
+    wide, high = cell_size(row.value)
+    for number, sample in enumerate(row.samples):
+        line, column = divmod(number, columns)
+        behind = None if row.behind is None else row.behind[number]
+        place = (MARGIN + column * (wide + GAP), top + line * (high + GAP))
+        canvas.paste(draw_sample(row.value, sample, limits, behind), place)

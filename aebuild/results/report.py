@@ -1,0 +1,62 @@
+"""Results as a table for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from aebuild.train.display import number
+
+if TYPE_CHECKING:
+    from aebuild.results.evaluate import Evaluation, Scores
+
+Row = tuple[str, Callable[["Scores"], "float | None"], bool | None]      # label, value, True if more is better
+
+
+def table(evaluation: Evaluation) -> Table:
+    """Model, PCA and mean side by side; the best of each row in bold."""
+    parts = [evaluation.model, evaluation.pca, evaluation.mean]
+    drawn = Table(title=Text(f"{evaluation.split} split, {evaluation.samples:,} samples; code of {code_size(evaluation.code_bits)}"),
+                  title_justify="left", title_style="bold", box=None, padding=(0, 3, 0, 0), header_style="dim")
+    drawn.add_column("")
+    if evaluation.pca.mse < 1e-9:
+        drawn.caption = Text("the code is not smaller than the data, so PCA loses nothing", "dim")
+        drawn.caption_justify = "left"
+    for name in (evaluation.name, f"PCA, {numbers(evaluation.components)}", "mean"):
+        drawn.add_column(Text(name), justify="right")
+    for label, value, more_is_better in _rows(evaluation):
+        values = [value(part) for part in parts]
+        known = [found for found in values if found is not None]
+        best = None if more_is_better is None or len(known) < 2 else max(known) if more_is_better else min(known)
+        cells = [Text("" if found is None else number(found), "bold green" if found is not None and found == best else "")
+                 for found in values]
+        drawn.add_row(Text(label), *cells)
+    return drawn
+
+
+def code_size(bits: float) -> str:
+    """A code's size in the unit that suits it."""
+    return numbers(int(bits) // 32) if bits % 32 == 0 else f"{bits:,.0f} bits"
+
+
+def numbers(count: int) -> str:
+    """A count of float32 numbers in words."""
+    return f"{count:,} number{'s' if count != 1 else ''}"
+
+
+def _rows(evaluation: Evaluation) -> list[Row]:
+    rows: list[Row] = [(name, _term(name), False if name == "reconstruction" else None) for name in evaluation.model.terms]
+    rows += [("MSE per element", lambda scores: scores.mse, False), ("PSNR in dB", lambda scores: scores.psnr, True)]
+    rows += [(name, _metric(name), None) for name in evaluation.model.metrics]
+    return [row for row in rows if row[1](evaluation.model) is not None]
+
+
+def _term(name: str) -> Callable[[Scores], float | None]:
+    return lambda scores: scores.terms.get(name)
+
+
+def _metric(name: str) -> Callable[[Scores], float | None]:
+    return lambda scores: scores.metrics.get(name)

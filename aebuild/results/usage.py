@@ -1,0 +1,45 @@
+"""How a discrete code is used over a whole split."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from aebuild.modules.autoencoder import Autoencoder
+
+
+class Usage:
+    """Counts of every codebook entry over many batches.
+
+    Perplexity is exp(entropy) of how often the entries are used, between 1 and their number, and `usage` the share of
+    entries that are used at all, both averaged over the codebooks. Nothing for other latents.
+    """
+
+    def __init__(self, model: Autoencoder) -> None:
+        self._model = model
+        self._counts: Tensor | None = None
+        self._discrete = True
+
+    def add(self, x: Tensor) -> None:
+        """Counts the entries of the codes of a batch."""
+        if not self._discrete:
+            return
+        indices = self._model.encode(x).indices                        # (N, places · groups)
+        if indices is None:
+            self._discrete = False
+            return
+        latent = self._model.latent
+        books, codes = int(getattr(latent, "books", 1)), int(latent.codes)  # type: ignore[arg-type]
+        if self._counts is None:
+            self._counts = torch.zeros(books, codes, dtype=torch.float64, device=indices.device)
+        by_book = indices.reshape(-1, books).t() if books > 1 else indices.reshape(1, -1)
+        for counts, found in zip(self._counts, by_book, strict=True):
+            counts += torch.bincount(found.flatten(), minlength=codes)
+
+    def metrics(self) -> dict[str, float]:
+        """Perplexity and usage over everything counted."""
+        if self._counts is None:
+            return {}
+        share = self._counts / self._counts.sum(1, keepdim=True)
+        return {"perplexity": float(torch.special.entr(share).sum(1).exp().mean()),
+                "usage": float((self._counts > 0).double().mean())}

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from data_making import REAL, needs_real_data
+from PIL import Image
+
+from aebuild.data.detect import detect, is_path
+from aebuild.lang.diagnostics import DataError
+
+
+def code(path: str, base: Path) -> str:
+    with pytest.raises(DataError) as caught:
+        detect(path, base)
+    return caught.value.diagnostics[0].code
+
+
+def test_files_by_name_and_by_content(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=np.zeros(3))
+    np.save(tmp_path / "a.npy", np.zeros(3))
+    (tmp_path / "bare").write_bytes((tmp_path / "a.npz").read_bytes())
+    (tmp_path / "t.csv").write_text("a\n1\n")
+    (tmp_path / "t.parquet").touch()
+    (tmp_path / "x-idx3-ubyte.gz").touch()
+    (tmp_path / "digits").write_bytes(b"\0\0\x08\3")
+    assert [detect(name, tmp_path) for name in ("a.npz", "a.npy", "bare", "t.csv", "t.parquet", "x-idx3-ubyte.gz", "digits")] == [
+        "arrays", "arrays", "arrays", "table", "table", "idx", "idx"]
+    assert [detect(name, tmp_path, {"path", "window"}) for name in ("a.npz", "t.csv")] == ["series", "series"]
+
+
+def test_folders(tmp_path: Path) -> None:
+    (tmp_path / "flat").mkdir()
+    (tmp_path / "classes" / "cat").mkdir(parents=True)
+    (tmp_path / "parts" / "train" / "cat").mkdir(parents=True)
+    (tmp_path / "idx").mkdir()
+    (tmp_path / "idx" / "train-images-idx3-ubyte").touch()
+    for place in ("flat", "classes/cat", "parts/train/cat"):
+        Image.new("L", (2, 2)).save(tmp_path / place / "0.png")
+    assert [detect(name, tmp_path) for name in ("flat/", "classes", "parts", "idx")] == ["images"] * 3 + ["idx"]
+
+
+def test_what_is_not_accepted(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    Image.new("L", (2, 2)).save(tmp_path / "one.png")
+    for name in ("model.pkl", "model.pt", "sound.wav", "text.txt"):
+        (tmp_path / name).write_bytes(b"hello")
+    (tmp_path / "loop").symlink_to("loop")
+    for name in ("empty", "one.png", "model.pkl", "model.pt", "sound.wav", "text.txt"):
+        assert code(name, tmp_path) == "AE402"
+    for name in ("absent.npz", "loop", "a\0b/"):
+        assert code(name, tmp_path) == "AE401"
+    with pytest.raises(DataError, match="pickle"):
+        detect("model.pkl", tmp_path)
+
+
+def test_what_a_path_is() -> None:
+    assert is_path("photos/") and is_path("a.npz") and not is_path("mnist")
+
+
+@needs_real_data
+@pytest.mark.parametrize(("path", "variant"), [
+    ("mnist", "idx"), ("mnist/train-images-idx3-ubyte.gz", "idx"), ("adbench/6_cardio.npz", "arrays"), ("fsdd/metadata.csv", "table")])
+def test_real_data(path: str, variant: str) -> None:
+    assert detect(path, Path(REAL or ".")) == variant

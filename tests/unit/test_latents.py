@@ -1,0 +1,268 @@
+"""Latents: what is planned is what is built, and the maths of codes, divergences and players."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from latent_site import latent_of, planned_state, site
+from torch import distributions as D
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from aebuild.lang.families import Latent
+from aebuild.lang.node import Refusal
+from aebuild.lang.values import Grid, Sequence, Value, Vector
+from aebuild.modules.bounds import LOG_VARIANCE, bounded
+from aebuild.modules.codebook import CodebookLatent
+from aebuild.modules.divergences import bernoulli_kl, gaussian_kl
+from aebuild.modules.latent_adversarial import AdversarialLatent
+from aebuild.modules.latent_continuous import ContinuousLatent
+from aebuild.modules.latent_gaussian import GaussianLatent
+from aebuild.modules.priors import GaussianPrior
+from aebuild.parts.activations.sigmoid import Sigmoid
+from aebuild.parts.codebook_updates.ema import Ema
+from aebuild.parts.latents.adversarial import Adversarial
+from aebuild.parts.latents.codebook import Codebook, Restart
+from aebuild.parts.latents.continuous import Continuous
+from aebuild.parts.latents.gaussian import Gaussian, KlTerm
+from aebuild.parts.layers.linear import Linear
+from aebuild.parts.priors.categorical import Categorical
+from aebuild.parts.priors.mixture import Mixture
+from aebuild.parts.priors.swiss_roll import SwissRoll
+from aebuild.parts.priors.uniform import Uniform
+
+VALUES: list[Value] = [Vector(24), Grid(6, (5,)), Grid(6, (3, 4)), Grid(6, (2, 3, 2)), Sequence(7, 6)]
+LATENTS: list[Latent] = [
+    Continuous(dim=4), Continuous(dim=4, per="position", activation=Sigmoid()), Continuous(dim=600),
+    Gaussian(dim=4), Gaussian(dim=4, per="position"),
+    Codebook(dim=4, codes=8), Codebook(dim=4, codes=8, per="sample", groups=2), Codebook(dim=4, codes=600, groups=4),
+    Codebook(dim=4, codes=8, groups=2, shared=True, update=Ema(), init="kmeans", restart=Restart(), prior="empirical"),
+    Codebook(dim=4, codes=8, groups=2, update=Ema(), restart=Restart()),
+    Adversarial(dim=4, discriminator=[Linear(width=5)]), Adversarial(dim=4, prior=Categorical(), discriminator=[]),
+]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=str)
+@pytest.mark.parametrize("part", LATENTS, ids=repr)
+def test_what_is_planned_is_built(part: Latent, value: Value) -> None:
+    if isinstance(value, Vector) and part.per == "position" and not isinstance(part, Codebook):
+        with pytest.raises(Refusal, match="no positions"):
+            part.plan_latent(value, site())
+        return
+    plan = part.plan_latent(value, site())
+    torch.manual_seed(0)
+    latent = latent_of(part, value).eval()
+    assert {name: tuple(tensor.shape) for name, tensor in latent.state_dict().items()} == planned_state(plan.node)
+    h = torch.randn(3, *value.shape)
+    code = latent(h)
+    assert code.value.shape == (3, *plan.code.shape) == latent.draw(3).shape
+    assert plan.values == code.value[0].numel()
+    assert {name for name, player, _ in plan.terms if player == "autoencoder"} == set(code.terms)
+    for name, player, _ in plan.terms:
+        raw = code.terms[name] if player == "autoencoder" else latent.play(player, h)[name]
+        assert raw.shape[0] == 3
+        assert raw.isfinite().all()
+    if isinstance(latent, CodebookLatent) and isinstance(part, Codebook):
+        assert plan.bits == math.log2(part.codes) * code.indices[0].numel()
+        assert torch.equal(latent.lookup(code.indices), code.value)
+    if hasattr(latent, "fit"):
+        latent.fit(code.value.detach())  # type: ignore[operator]
+        assert latent.draw(2).isfinite().all()
+
+
+@pytest.mark.parametrize("value", VALUES, ids=str)
+@pytest.mark.parametrize("part", LATENTS, ids=repr)
+def test_macs_on_the_meta_device(part: Latent, value: Value) -> None:
+    if isinstance(value, Vector) and part.per == "position" and not isinstance(part, Codebook):
+        pytest.skip("refused")
+    plan = part.plan_latent(value, site())
+    for training in (False, True):
+        latent = latent_of(part, value).to("meta").train(training)
+        with FlopCounterMode(display=False) as counter:
+            code = latent(torch.empty(3, *value.shape, device="meta"))
+        assert code.value.is_meta
+        assert latent.draw(2).is_meta
+        idle = plan.discriminator.all_macs if plan.discriminator else 0
+        assert counter.get_total_flops() == 2 * 3 * (plan.node.all_macs - idle)
+
+
+def test_the_projection_starts_where_its_activation_wants() -> None:
+    plan = Continuous(dim=4, activation=Sigmoid()).plan_latent(Grid(6, (3, 4)), site())
+    assert [(node.path, node.init) for node in plan.node.children] == [
+        ("latent.flatten", None), ("latent.projection", "sigmoid"), ("latent.activation", None)]
+
+
+def test_kl_closed_forms() -> None:
+    mean, variance = torch.tensor([0.5, -1.0], dtype=torch.float64), torch.tensor([0.25, 2.0], dtype=torch.float64)
+    kl = gaussian_kl(mean, variance.log())
+    assert kl.sum().item() == pytest.approx(1.096574, abs=1e-6)
+    torch.testing.assert_close(kl, D.kl_divergence(D.Normal(mean, variance.sqrt()), D.Normal(0.0, 1.0)), check_dtype=False)
+    one = gaussian_kl(torch.tensor(1.0), torch.tensor(0.25).log(), 0.0, 4.0)
+    assert one.item() == pytest.approx(1.042544, abs=1e-6)
+    shifted = gaussian_kl(torch.tensor(1.0), torch.tensor(0.25).log(), 3.0, 4.0)
+    assert shifted.item() == pytest.approx(D.kl_divergence(D.Normal(1.0, 0.5), D.Normal(3.0, 2.0)).item(), rel=1e-6)
+    assert bernoulli_kl(0.25, torch.tensor(0.1)).item() == pytest.approx(0.092332, abs=1e-6)
+
+
+def test_bounded_values_can_come_back() -> None:
+    x = torch.tensor([-2.0, 0.5, 2.0], requires_grad=True)
+    for pull, expected in ((1.0, [0.0, 1.0, 1.0]), (-1.0, [-1.0, -1.0, 0.0])):
+        (grad,) = torch.autograd.grad(bounded(x, -1, 1), x, torch.full((3,), pull))
+        assert grad.tolist() == expected
+    assert bounded(x, -1, 1).tolist() == [-1.0, 0.5, 1.0]
+
+
+def gaussian(dim: int = 2) -> GaussianLatent:
+    return GaussianLatent({}, (dim,), 1)
+
+
+def test_a_gaussian_code_is_a_draw_from_its_posterior() -> None:
+    mean, log_variance = torch.tensor([1.0, -2.0]), torch.tensor([0.25, 4.0]).log()
+    h = torch.cat([mean, log_variance]).expand(200_000, 4)
+    latent = gaussian().eval()
+    latent.reseed(1)
+    code = latent(h)
+    torch.testing.assert_close(code.value.mean(0), mean, atol=0.02, rtol=0)
+    torch.testing.assert_close(code.value.var(0), torch.tensor([0.25, 4.0]), atol=0, rtol=0.02)
+    torch.testing.assert_close(code.terms["kl"][0], gaussian_kl(mean, log_variance))
+    latent.reseed(1)
+    assert torch.equal(latent(h).value, code.value)
+    assert not torch.equal(latent(h).value, code.value)
+
+
+def test_a_gaussian_code_survives_absurd_log_variances() -> None:
+    h = torch.tensor([[0.0, 1e4], [0.0, -1e4]], requires_grad=True)
+    code = gaussian(1)(h)
+    code.terms["kl"].sum().backward()
+    assert code.value.isfinite().all()
+    assert h.grad is not None
+    assert h.grad.isfinite().all()
+    assert h.grad[0, 1] > 0 > h.grad[1, 1]
+    assert LOG_VARIANCE == (-20.0, 20.0)
+
+
+def test_active_units_are_those_whose_mean_varies() -> None:
+    h = torch.zeros(64, 6)
+    h[:, 0] = torch.linspace(-1, 1, 64)
+    assert gaussian(3)(h).metrics["active_units"] == 1
+
+
+def test_free_bits_hold_each_value_on_the_batch_mean() -> None:
+    raw = torch.tensor([[0.0, 1.0], [0.4, 3.0]])                     # batch means 0.2 and 2
+    assert KlTerm().reduce(raw, 2) == pytest.approx(2.2)
+    assert KlTerm(free_bits=0.5).reduce(raw, 2) == pytest.approx(2.5)
+    assert KlTerm(free_bits=0.5, reduction="mean").reduce(raw, 2) == pytest.approx(1.25)
+    assert KlTerm(free_bits=3).reduce(raw, 2) == pytest.approx(6)
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_a_continuous_code_gets_the_gaussian_of_greatest_likelihood(full: bool) -> None:
+    torch.manual_seed(0)
+    codes = torch.randn(20_000, 3, 1) @ torch.randn(1, 2) + torch.tensor([3.0, -1.0])
+    codes[:, 2] = 7.0                                                # constant features are no trouble
+    latent = ContinuousLatent({"projection": nn.Linear(6, 6)}, (3, 2), full)
+    latent.fit(codes)
+    flat = codes.flatten(1).double()
+    torch.testing.assert_close(latent.prior_mean.double(), flat.mean(0), atol=1e-6, rtol=1e-6)
+    factor, covariance = latent.prior_factor.double(), flat.T.cov(correction=0)
+    assert factor.shape == ((6, 6) if full else (6,))
+    torch.testing.assert_close(factor @ factor.T if full else factor.square(), covariance if full else covariance.diagonal(),
+                               atol=1e-5, rtol=1e-5)
+    drawn = latent.draw(50_000).flatten(1).double()
+    torch.testing.assert_close(drawn.mean(0), flat.mean(0), atol=0.05, rtol=0)
+    wanted = covariance if full else covariance.diagonal().diag()
+    torch.testing.assert_close(drawn.T.cov(), wanted, atol=0.02 * float(covariance.abs().max()), rtol=0)
+
+
+def test_one_code_can_be_fitted() -> None:
+    latent = ContinuousLatent({"projection": nn.Linear(2, 2)}, (2,), True)
+    latent.fit(torch.tensor([[1.0, 2.0]]))
+    assert latent.draw(2).tolist() == [[1.0, 2.0]] * 2
+
+
+class Best(nn.Module):
+    """The best discriminator of N(shift, 1) codes and N(0, 1) draws: log p − log q."""
+
+    def __init__(self, shift: float) -> None:
+        super().__init__()
+        self.shift = shift
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        return self.shift ** 2 / 2 - self.shift * z
+
+
+@pytest.mark.parametrize(("shift", "expected"), [(0.0, 2 * math.log(2)), (1.0, 1.163451)])
+def test_the_discriminators_optimum(shift: float, expected: float) -> None:
+    latent = AdversarialLatent({"projection": nn.Linear(1, 1)}, GaussianPrior(1, 1.0), Best(shift), simplex=False)
+    nn.init.ones_(latent.projection.weight)  # type: ignore[arg-type,union-attr]
+    nn.init.constant_(latent.projection.bias, shift)  # type: ignore[arg-type,union-attr]
+    h = torch.randn(400_000, 1, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        raw = latent.play("discriminator", h)["discriminator"]
+    assert raw.shape == (400_000,)
+    assert raw.mean().item() == pytest.approx(expected, abs=3e-3 if shift else 1e-6)
+
+
+def test_players_reach_their_own_parameters() -> None:
+    torch.manual_seed(0)
+    latent = latent_of(Adversarial(dim=2, discriminator=[Linear(width=5)]), Vector(4))
+    h = torch.randn(6, 4)
+    judge = [p for name, p in latent.named_parameters() if name.startswith("discriminator")]
+    own = [p for name, p in latent.named_parameters() if name.startswith("projection")]
+    assert len(judge) == 4
+    assert len(own) == 2
+    torch.autograd.backward(latent.play("discriminator", h)["discriminator"].sum())
+    assert all(p.grad is None for p in own)
+    assert all(p.grad is not None for p in judge)
+    latent.zero_grad()
+    grads = torch.autograd.grad(latent.play("generator", h)["adversarial"].sum(), own)
+    assert all(grad.abs().sum() > 0 for grad in grads)
+    with pytest.raises(ValueError, match="no player"):
+        latent.play("judge", h)
+
+
+def test_a_code_that_fools_lowers_the_generators_term() -> None:
+    latent = AdversarialLatent({}, GaussianPrior(1, 1.0), nn.Identity(), simplex=False)
+    good, bad = (latent.play("generator", torch.full((1, 1), logit))["adversarial"].item() for logit in (3.0, -3.0))
+    assert good == pytest.approx(math.log1p(math.exp(-3)), rel=1e-5)
+    assert bad == pytest.approx(math.log1p(math.exp(3)), rel=1e-5)
+
+
+def test_a_categorical_prior_makes_the_code_a_softmax() -> None:
+    latent = latent_of(Adversarial(dim=4, prior=Categorical(), discriminator=[]), Vector(4))
+    value = latent(torch.randn(5, 4)).value
+    torch.testing.assert_close(value.sum(1), torch.ones(5))
+    assert (value > 0).all()
+
+
+def test_the_discriminators_default_is_the_papers() -> None:
+    plan = Adversarial(dim=2).plan_latent(Vector(8), site())
+    assert plan.discriminator is not None
+    assert plan.discriminator.params == 2 * 1000 + 1000 + 1000 * 1000 + 1000 + 1000 + 1
+    assert plan.discriminator.path == "latent.discriminator"
+    assert plan.terms == (("adversarial", "generator", 1), ("discriminator", "discriminator", 1))
+
+
+@pytest.mark.parametrize(("part", "message"), [
+    (Adversarial(dim=3, prior=SwissRoll()), "plane"),
+    (Adversarial(dim=3, prior=Mixture()), "plane"),
+    (Adversarial(dim=1, prior=Categorical()), "at least 2"),
+    (Adversarial(dim=1, prior=Uniform(low=1.0, high=1.0)), "smaller"),
+    (Adversarial(dim=2, per="position"), "one code for the sample"),
+    (Codebook(dim=20, codes=4, groups=8), "8 groups do not divide the 20 features"),
+], ids=repr)
+def test_refusals(part: Latent, message: str) -> None:
+    with pytest.raises(Refusal, match=message) as refused:
+        part.plan_latent(Grid(3, (4, 4)), site())
+    assert refused.value.diagnostic.fix or "smaller" in message
+
+
+def test_the_fix_for_groups_divides() -> None:
+    with pytest.raises(Refusal) as refused:
+        Codebook(dim=20, codes=4, groups=8).plan_latent(Vector(3), site())
+    assert refused.value.diagnostic.fix == "groups: 5"
+    with pytest.raises(Refusal) as refused:
+        Codebook(dim=3, codes=4, groups=8).plan_latent(Vector(3), site())
+    assert refused.value.diagnostic.fix == "groups: 3"
