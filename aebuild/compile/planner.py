@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar, cast
 
 from aebuild.compile.chain import UNKNOWN_ADAPTER, site_for
+from aebuild.compile.mirror import check_departure, mirror
 from aebuild.compile.output import plan_output
 from aebuild.compile.phases import plan_phases
 from aebuild.compile.plan import DialPlan, HeadPlan, Plan
@@ -16,7 +17,7 @@ from aebuild.compile.spec import Mirror, Spec, StageSpec
 from aebuild.compile.terms import plan_terms
 from aebuild.lang.dataset import DataInfo
 from aebuild.lang.diagnostics import Diagnostic, Rule
-from aebuild.lang.families import Adapter, LatentPlan, Layer, OutputPlan, mirror_steps
+from aebuild.lang.families import Adapter, LatentPlan, Layer, OutputPlan
 from aebuild.lang.node import Node, Refusal, Site, Stage
 from aebuild.lang.suggest import closest
 from aebuild.lang.values import Value
@@ -64,6 +65,8 @@ def plan(spec: Spec, info: DataInfo) -> Planned:
     encoder, stage = _encoder(spec, corrupted, found)
     latent = _attempt(found, lambda: _latent(spec, encoder.output, stage)) if encoder else None
     written = resolve_decoder(spec)
+    if isinstance(spec.decoder, Mirror) and (dead := check_departure(spec.encoder.steps, spec.decoder)) is not None:
+        found.append(dead)
     output = _attempt(found, lambda: _output_plan(spec, info))
     decoder, taps = (None, {})
     if latent and output:
@@ -85,14 +88,7 @@ def resolve_decoder(spec: Spec) -> StageSpec:
     decoder = spec.decoder
     if isinstance(decoder, StageSpec):
         return decoder
-    mirror = cast(Mirror, decoder)
-    steps = mirror_steps(spec.encoder.steps)
-    if mirror.widen != 1:
-        steps = [step.widened(mirror.widen) for step in steps]
-    if mirror.deepen and steps:
-        extra = steps[0].but(stride=1) if "stride" in type(steps[0]).model_fields else steps[0]
-        steps = [extra] * mirror.deepen + steps
-    return StageSpec(steps=steps).placed(decoder._origin)
+    return StageSpec(steps=mirror(spec.encoder.steps, cast(Mirror, decoder))).placed(decoder._origin)
 
 
 def _output_plan(spec: Spec, info: DataInfo) -> OutputPlan:

@@ -59,7 +59,10 @@ def _unpacking(path: Path) -> Iterator[None]:
 
 
 def headers(path: Path) -> dict[str, Member]:
-    """The arrays of an .npz, or the one of an .npy under the name "", by header; no data are read."""
+    """The headers of an .npz, or of an .npy under the name "".
+
+    No data are read. Raises DataError.
+    """
     size = regular_file(path)
     with _unpacking(path), path.open("rb") as file:
         start = file.read(len(NPY))
@@ -144,7 +147,7 @@ def read_array(path: Path, member: Member) -> NDArray[Any]:
 
 
 def _exactly(stream: IO[bytes], member: Member) -> bytes:
-    """Skips the header, reads the data, and one byte more so that the checksum is compared."""
+    """Reads the data behind the header, and the end, which compares the checksum."""
     stream.read(member.start)
     held = io.BytesIO()
     while held.tell() < member.nbytes and (piece := stream.read(min(1 << 24, member.nbytes - held.tell()))):

@@ -135,7 +135,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def gathered(error: DataError, title: str, folder: Path, remotes: Sequence[Remote]) -> DataError:
-    """The one message about a data set that is neither here nor to be had: which files to put where."""
+    """The one message that says which files to put where."""
     names = ", ".join(remote.name for remote in remotes)
     reasons = "; ".join(diagnostic.message for diagnostic in error.diagnostics)
     return fault(DOWNLOAD, f"{title} is not in {shown(folder)}, and {reasons}",

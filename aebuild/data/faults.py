@@ -40,7 +40,7 @@ def similar(word: object, known: Iterable[object]) -> str | None:
 
 @contextmanager
 def blamed(part: Part, *fields: str) -> Iterator[None]:
-    """Errors from inside underline these fields of the part where they have no place of their own."""
+    """Errors without a place of their own underline these fields."""
     try:
         yield
     except DataError as error:
@@ -85,7 +85,7 @@ def regular_file(path: Path) -> int:
 
 
 def absent(path: Path) -> DataError:
-    """The error for a path where nothing is, with the name that was probably meant."""
+    """The error for a path where nothing is."""
     hint = " (~ and $ are not expanded)" if "~" in path.parts or "$" in str(path) else ""
     if path.is_symlink():
         return fault(MISSING, f"{shown(path)} is a link to nothing")

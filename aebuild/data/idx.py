@@ -127,7 +127,7 @@ def find_idx(path: Path) -> dict[str, dict[str, Path]]:
 
 
 def _pair(path: Path) -> dict[str, Path]:
-    """One file of samples and the file of labels named after it, if there is one."""
+    """One file of samples and its labels, if they are beside it."""
     regular_file(path)
     partner = path.name.replace("images", "labels").replace("idx3", "idx1")
     for name in (partner, partner.removesuffix(".gz"), f"{partner}.gz"):

@@ -35,7 +35,10 @@ class Layout:
 
 
 def usual_kind(shape: tuple[int, ...], dtype: str) -> Kind:
-    """[N, D] are vectors, [N, T, D] sequences unless they are bytes, then grey images, more axes are grids."""
+    """What axes and type suggest.
+
+    [N, D] are vectors, [N, T, D] sequences unless they are bytes, then grey images; more axes are grids.
+    """
     if len(shape) <= 2:
         return "vector"
     return "sequence" if len(shape) == 3 and dtype not in ("uint8", "bool") else "grid"

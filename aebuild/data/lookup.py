@@ -43,7 +43,7 @@ def family(members: Mapping[str, Member], word: str) -> dict[str, Member]:
 
 
 def find_arrays(members: Mapping[str, Member], path: Path, part: Part, chosen: str | None, label: str | None, target: str | None) -> Found:
-    """The arrays to read, by the names in the spec or the usual ones (x, X, train_x, data; y, labels)."""
+    """The arrays to read, by the spec's names or the usual ones."""
     taken: set[str] = set()
     asked = _named(members, path, part, "array", chosen)
     found = Found(labels=_named(members, path, part, "label", label), target=_named(members, path, part, "target", target))

@@ -45,7 +45,7 @@ def fit_size(images: NDArray[Any], size: tuple[int, int] | None) -> NDArray[Any]
 
 
 def fit_pad(images: NDArray[Any], pad: int) -> NDArray[Any]:
-    """Images [n, C, H, W] with `pad` rows and columns of zeros on each side."""
+    """Images [n, C, H, W] with zeros on each side."""
     import numpy as np
 
     if not pad:

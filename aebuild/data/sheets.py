@@ -30,7 +30,7 @@ class Sheet:
     commas: commas.Head | None = None
 
     def find(self, column: Column, part: Part, *fields: str) -> int:
-        """The place of a column given by name, or by number where no column has that name."""
+        """The place of a column, by name or else by number."""
         same = [place for place, name in enumerate(self.names) if name == str(column)]
         if len(same) == 1:
             return same[0]

@@ -81,7 +81,7 @@ class Source:
         return Cut(values[:, :, columns], places, self.window.length if self.window else steps, shown(self.path))
 
     def _places(self, part: Dataset, steps: int) -> dict[str, tuple[str, list[tuple[int, int]]]]:
-        """Series and first step of the windows of each part, with the part they are read from."""
+        """Series and first step of each part's windows, and where they are."""
         if self.window is None:
             return {name: (name, [(row, 0) for row in range(count)]) for name, count in self.series.items()}
         if self.single:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from aebuild.lang.diagnostics import Diagnostic
 from aebuild.lang.families import Layer
@@ -12,9 +12,6 @@ from aebuild.lang.projection import Projection
 from aebuild.lang.recurrence import SERIES, Recurrence
 from aebuild.lang.schedule import Dial, Ramp, numbers
 from aebuild.lang.values import Sequence, Value, Vector
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 class Recurrent(Recurrence):
@@ -46,7 +43,7 @@ class Recurrent(Recurrence):
         returns = self._returns(site)
         leaf = self._cell(value, f"{site.path}.{self.variant_name()}")
         return Node(site.path, str(self.variant_name()), value, self._output(value.length, returns), self,
-                    {"returns": returns, "reverse": self.reverse}, children=(leaf,), window=None)
+                    self._args("read", returns=returns), children=(leaf,), window=None)
 
     def unrolled_value(self, target: Value) -> Value:
         """What the steps inside the loop get."""
@@ -65,29 +62,17 @@ class Recurrent(Recurrence):
         inside = self.unrolled_value(target)
         rest = Node(f"{site.path}.tail", "tail", inside, tail[-1].output, Layer(), sequential=True, children=tail)
         children = (self._initial(value, site), self._cell(target, f"{site.path}.{self.variant_name()}"), rest)
-        args = {"length": target.length, "reverse": self.reverse, "dials": {"teacher_forcing": _plain(self.forcing)}}
+        args = self._args("unroll", length=target.length, teacher_forcing=numbers(self.forcing)[0],
+                          dials={"teacher_forcing": _plain(self.forcing)})
         return Node(site.path, "unroll", value, rest.output, self, args, children=children, window=None)
 
-    def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
-        """The layer of torch, or what runs it."""
-        from aebuild.modules import recurrent as modules
+    def _args(self, role: str, **more: Any) -> dict[str, Any]:
+        """What `modules.recurrent.assemble` makes a step of."""
+        return {"role": role, "name": str(self.variant_name()), "reverse": self.reverse, **more}
 
-        name, args = str(self.variant_name()), node.args
-        if not node.children and isinstance(node.input, Vector):
-            return modules.Undriven(self.mode, self.width, self.bidirectional)
-        if not node.children:
-            return self.build_cell(node.input.features)
-        cell: Any = children[name]
-        if node.kind == "unroll":
-            return modules.Unroll(name, children["initial"], cell, children["tail"], args["length"], self.reverse,
-                                  numbers(self.forcing)[0])
-        if "length" in args:
-            return modules.Unfold(name, children["initial"], cell, args["length"], args["returns"], self.reverse)
-        return modules.Recurrent(name, cell, args["returns"], self.reverse)
-
-    def build_cell(self, inputs: int) -> nn.Module:
-        """The layer of torch for that many input features, batch first."""
-        raise TypeError(f"{type(self).__name__} has no cell")
+    def _options(self, role: str, **more: Any) -> dict[str, Any]:
+        """What it makes the layer inside of."""
+        return {"role": role, "mode": self.mode, "width": self.width, "bidirectional": self.bidirectional, **more}
 
     def _returns(self, site: Site) -> str:
         if self.returns is not None:
@@ -102,14 +87,15 @@ class Recurrent(Recurrence):
     def _cell(self, value: Sequence, path: str) -> Node:
         rows = self.gates * self.width
         one = {"weight_ih": (rows, value.size), "weight_hh": (rows, self.width), "bias_ih": (rows,), "bias_hh": (rows,)}
-        return Node(path, str(self.variant_name()), value, self._output(value.length, "sequence"), self, {"mode": self.mode},
-                    self._named(one), macs=self.directions * value.length * rows * (value.size + self.width), window=None)
+        return Node(path, str(self.variant_name()), value, self._output(value.length, "sequence"), self,
+                    self._options("layer", inputs=value.size), self._named(one),
+                    macs=self.directions * value.length * rows * (value.size + self.width), window=None)
 
     def _undriven(self, value: Vector, length: int, path: str) -> Node:
         rows = self.gates * self.width
         one = {"weight_hh": (rows, self.width), "bias_ih": (rows,), "bias_hh": (rows,)}
-        return Node(path, str(self.variant_name()), value, self._output(length, "sequence"), self, {"mode": self.mode},
-                    self._named(one), macs=self.directions * length * rows * self.width, window=None)
+        return Node(path, str(self.variant_name()), value, self._output(length, "sequence"), self,
+                    self._options("undriven"), self._named(one), macs=self.directions * length * rows * self.width, window=None)
 
     def _named(self, one: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
         return {f"{name}_l0{way}": shape for way in ("", "_reverse")[:self.directions] for name, shape in one.items()}
@@ -127,7 +113,7 @@ class Recurrent(Recurrence):
         assert isinstance(initial.output, Vector)
         leaf = self._undriven(initial.output, length, f"{site.path}.{self.variant_name()}")
         return Node(site.path, str(self.variant_name()), value, self._output(length, returns), self,
-                    {"returns": returns, "reverse": self.reverse, "length": length}, children=(initial, leaf), window=None)
+                    self._args("unfold", returns=returns, length=length), children=(initial, leaf), window=None)
 
 
 def _plain(dial: Dial) -> Any:

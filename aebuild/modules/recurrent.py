@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -34,6 +34,15 @@ def split_state(flat: Tensor, mode: str, directions: int) -> State:
     """[N, states·directions·H] to as many [directions, N, H] as the mode carries on."""
     states = flat.view(flat.shape[0], states_of(mode), directions, -1).permute(1, 2, 0, 3)     # (states, directions, N, H)
     return tuple(states.contiguous())
+
+
+def layer(mode: str, inputs: int, width: int, bidirectional: bool) -> nn.RNNBase:
+    """The layer of torch for an update of this kind, batch first."""
+    if mode == "LSTM":
+        return nn.LSTM(inputs, width, batch_first=True, bidirectional=bidirectional)
+    if mode == "GRU":
+        return nn.GRU(inputs, width, batch_first=True, bidirectional=bidirectional)
+    return nn.RNN(inputs, width, nonlinearity=mode.removeprefix("RNN_").lower(), batch_first=True, bidirectional=bidirectional)
 
 
 def run(rnn: nn.RNNBase, x: Tensor, state: State | None = None) -> tuple[Tensor, Tensor]:
@@ -265,3 +274,18 @@ class RepeatAlong(nn.Module):
     def extra_repr(self) -> str:
         """The length."""
         return f"{self.length}"
+
+
+def assemble(children: Mapping[str, nn.Module], role: str, **options: Any) -> nn.Module:
+    """The module of a planned node: `layer` and `undriven` are leaves, `read`, `unfold` and `unroll` run one of them."""
+    if role == "layer":
+        return layer(**options)
+    if role == "undriven":
+        return Undriven(**options)
+    cell: Any = children[options["name"]]
+    if role == "read":
+        return Recurrent(rnn=cell, **options)
+    if role == "unfold":
+        return Unfold(rnn=cell, initial=children["initial"], **options)
+    del options["dials"]                  # for the trainer, which turns them
+    return Unroll(rnn=cell, initial=children["initial"], tail=children["tail"], **options)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from aebuild.lang.diagnostics import AebuildError
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.randomness import derive, random_modules
 from aebuild.train.device import choose_device, describe_device, environment, memory_guard
@@ -52,9 +54,12 @@ def train(plan: Plan, splits: Splits, run: Run, *, resume: bool = False, display
     """
     display = display or Quiet()
     device = choose_device(plan.spec.train.device)
-    run.write("environment.json", environment(device, plan.spec.train.seed))
+    now = environment(device, plan.spec.train.seed)
+    if resume:
+        _compare(run, now, display)
+    run.write("environment.json", now)
     batch_size = max(phase.batch_size for phase in plan.phases)
-    with _own_generators(device), Signals() as signals, memory_guard(plan, batch_size), _shown(plan, run, device, display):
+    with _own_generators(device), Signals() as signals, _shown(plan, run, device, display), memory_guard(plan, batch_size):
         trainer = Trainer(plan, model or _built(plan), splits, run, display, device, signals)
         if resume:
             trainer.resume()
@@ -68,6 +73,17 @@ def train(plan: Plan, splits: Splits, run: Run, *, resume: bool = False, display
     best = trainer.progress.best
     return TrainResult(trainer.model, kept, best.epoch if best else None, best.score if best else None, trainer.progress.total,
                        trainer.progress.seconds, device)
+
+
+def _compare(run: Run, now: dict[str, Any], display: Display) -> None:
+    """Says what is not as it was when the run was last trained, which voids the promise of equal bits."""
+    try:
+        before = json.loads((run.folder / "environment.json").read_bytes())
+    except (OSError, ValueError):
+        return
+    for name in ("torch", "device_name", "threads", "python", "platform"):
+        if before.get(name) != now[name]:
+            display.note(f"{name} was {before.get(name)!r} and is now {now[name]!r}: the last bits may differ from an unbroken run")
 
 
 def _built(plan: Plan) -> Autoencoder:
@@ -86,9 +102,16 @@ def _own_generators(device: torch.device) -> Iterator[None]:
 @contextmanager
 def _shown(plan: Plan, run: Run, device: torch.device, display: Display) -> Iterator[None]:
     kind = plan.spec.data.variant_name() or "data"
+    run.log(f"training {plan.spec.name} on {kind}, {describe_device(device)}")
     display.start(Heading(plan.spec.name, kind, describe_device(device), str(run.folder)))
     try:
         yield
+        run.log("finished")
+    except AebuildError as error:
+        display.stop()
+        with suppress(AebuildError):           # a full disk must not hide the message that says so
+            run.log(f"stopped: {error}")
+        raise
     finally:
         display.stop()
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from aebuild.train.run import Run
 
 LOOK_EVERY = 0.25      # seconds between looks at the numbers: one wait for the device each
-LOOK_SHARE = 100       # and this many times as long as a look takes, so that looking costs one percent at most
+LOOK_SHARE = 100       # or this many times as long as a look takes, so that looking costs one percent at most
 
 
 class Trainer:
@@ -116,7 +116,7 @@ class Trainer:
             if self.keeper.due:
                 self._save(active)
         now = time.perf_counter()
-        self._next_look = now + max(LOOK_EVERY, LOOK_SHARE * (now - began) / 2)
+        self._next_look = now + max(LOOK_EVERY, LOOK_SHARE * (now - began))
 
     def _finish_epoch(self, active: ActivePhase) -> None:
         means = self.sums.means()

@@ -69,11 +69,16 @@ def mirror(choose: Chooser, aim: Aim) -> Any:
     if choose.chance(40):
         return choose.pick((None, "mirror"))
     departure: dict[str, Any] = {"type": "mirror"}
-    if choose.chance(60):
-        departure["widen"] = choose.pick((0.5, 1.5, 2))
-    if choose.chance(60):
+    if has_width(aim.encoder, nested=True) and choose.chance(60):
+        departure["widen"] = choose.pick((1.5, 2))
+    if has_width(aim.encoder, nested=False) and choose.chance(60):
         departure["deepen"] = choose.whole(1, 2)
     return departure
+
+
+def has_width(steps: list[Step], *, nested: bool) -> bool:
+    """True if there is a layer to widen, or one to copy."""
+    return any("width" in step or nested and has_width(step.get("steps", []), nested=True) for step in steps)
 
 
 def linear_decoder(choose: Chooser, aim: Aim) -> Any:

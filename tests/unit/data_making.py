@@ -56,6 +56,14 @@ def refusal(variant: str, base: Path, **fields: Any) -> Diagnostic:
     return caught.value.diagnostics[0]
 
 
+def survives(variant: str, base: Path, **fields: Any) -> Splits | None:
+    """The splits, or None where loading ends in DataError; nothing else may come out."""
+    try:
+        return part_of(variant, **fields).load(Where(base))
+    except DataError:
+        return None
+
+
 def probe_refusal(variant: str, base: Path, **fields: Any) -> Diagnostic:
     """The single diagnostic that probing ends in."""
     with pytest.raises(DataError) as caught:

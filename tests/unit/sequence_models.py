@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
+
 from aebuild.compile.bind import bind
 from aebuild.compile.build import build
 from aebuild.compile.lengthen import lengthen
@@ -16,7 +18,6 @@ from aebuild.lang.source import read
 from aebuild.lang.values import Range, Sequence, Value
 from aebuild.modules.autoencoder import Autoencoder, Batch
 from aebuild.parts import discover
-from torch.utils.flop_counter import FlopCounterMode
 
 discover()
 
@@ -84,6 +85,8 @@ def check_laws(encoder: str, decoder: str, **options: Any) -> None:
     terms, _ = model.train().terms(Batch(x, x))
     terms["reconstruction"].sum().backward()
     for name, parameter in model.named_parameters():
-        assert parameter.grad is not None and parameter.grad.isfinite().all() and parameter.grad.abs().sum() > 0, name
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.abs().sum() > 0, name
     assert sum(p.numel() for p in model.parameters()) == made.params
     assert counted_macs(model, value) == made.macs

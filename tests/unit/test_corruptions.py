@@ -45,7 +45,7 @@ def test_the_seed_decides(part: Gaussian | Mask) -> None:
 def test_fields() -> None:
     for wrong in ({"std": 0.0}, {"std": 0.1, "clip": [1.0, 0.0]}, {"std": 0.1, "clip": [0.0]}, {}):
         with pytest.raises(ValidationError):
-            Gaussian(**wrong)  # type: ignore[arg-type]
+            Gaussian(**wrong)
     for ratio in (0.0, 1.0):
         with pytest.raises(ValidationError):
             Mask(ratio=ratio)

@@ -56,7 +56,9 @@ def test_what_is_not_accepted(tmp_path: Path) -> None:
 
 
 def test_what_a_path_is() -> None:
-    assert is_path("photos/") and is_path("a.npz") and not is_path("mnist")
+    assert is_path("photos/")
+    assert is_path("a.npz")
+    assert not is_path("mnist")
 
 
 @needs_real_data

@@ -31,10 +31,12 @@ def test_a_flat_folder(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not an image")
     (tmp_path / ".hidden.png").write_bytes(b"")
     splits = load("images", tmp_path, path=".", scale="none")
-    assert splits.info.value == Grid(3, (6, 8)) and splits.train.labels is None
+    assert splits.info.value == Grid(3, (6, 8))
+    assert splits.train.labels is None
     order = np.random.RandomState(42).permutation(12)
     assert (splits.train.x[0] == pixels[order[0]].transpose(2, 0, 1)).all()
-    assert "1 other file" in splits.info.detected and splits.info.range == Range(0, 255)
+    assert "1 other file" in splits.info.detected
+    assert splits.info.range == Range(0, 255)
 
 
 def test_one_folder_a_class(tmp_path: Path) -> None:
@@ -42,8 +44,10 @@ def test_one_folder_a_class(tmp_path: Path) -> None:
         for number in range(10):
             draw(tmp_path / name / f"{number}.png", mode="L")
     splits = load("images", tmp_path, path=".")
-    assert splits.class_names == ("cat", "dog") and splits.info.value == Grid(1, (6, 8))
-    assert splits.train.labels is not None and set(splits.train.labels) == {0, 1}
+    assert splits.class_names == ("cat", "dog")
+    assert splits.info.value == Grid(1, (6, 8))
+    assert splits.train.labels is not None
+    assert set(splits.train.labels) == {0, 1}
     assert part_of("images", path=".").count_classes(Where(tmp_path)) == 2
 
 
@@ -62,7 +66,10 @@ def test_mixed_sizes_name_two_files_unless_size_is_given(tmp_path: Path) -> None
         draw(tmp_path / f"{number}.png")
     draw(tmp_path / "9.png", (7, 8))
     found = probe_refusal("images", tmp_path, path=".")
-    assert found.code == "AE406" and "0.png" in found.message and "9.png" in found.message and found.fix == "size: [6, 8]"
+    assert found.code == "AE406"
+    assert "0.png" in found.message
+    assert "9.png" in found.message
+    assert found.fix == "size: [6, 8]"
     assert load("images", tmp_path, path=".", size=4, pad=1).info.value == Grid(3, (6, 6))
 
 
@@ -83,7 +90,8 @@ def test_transparency_is_laid_on_white_or_kept(tmp_path: Path) -> None:
         Image.new("RGBA", (5, 5), (10, 20, 30, 0)).save(tmp_path / f"{number}.png")
     assert (load("images", tmp_path, path=".", scale="none").train.x == 255).all()
     kept = load("images", tmp_path, path=".", scale="none", channels="rgba")
-    assert kept.info.value == Grid(4, (5, 5)) and (kept.train.x[:, 3] == 0).all()
+    assert kept.info.value == Grid(4, (5, 5))
+    assert (kept.train.x[:, 3] == 0).all()
 
 
 def test_the_orientation_of_the_camera_is_obeyed(tmp_path: Path) -> None:
@@ -98,7 +106,8 @@ def test_sixteen_bits(tmp_path: Path) -> None:
     for number in range(4):
         Image.fromarray(np.full((5, 5), 1000 * number + 60000, np.uint16)).save(tmp_path / f"{number}.png")
     splits = load("images", tmp_path, path=".", scale="none")
-    assert splits.info.range == Range(0, 65535) and splits.train.x.max() >= 60000
+    assert splits.info.range == Range(0, 65535)
+    assert splits.train.x.max() >= 60000
     assert load("images", tmp_path, path=".", size=3).train.x.max() <= 1
     draw(tmp_path / "9.png", (5, 5), mode="L")
     assert refusal("images", tmp_path, path=".").code == "AE406"
@@ -123,7 +132,8 @@ def test_damaged_images_are_named(tmp_path: Path, kind: str) -> None:
     else:
         bad.write_bytes({"cut": data[:len(data) // 2], "empty": b"", "other": b"\x89PNG\r\n\x1a\nhello"}[kind])
     found = refusal("images", tmp_path, path=".")
-    assert found.code == "AE403" and "3.png" in found.message
+    assert found.code == "AE403"
+    assert "3.png" in found.message
 
 
 def test_bombs_are_refused_by_their_header(tmp_path: Path) -> None:
@@ -133,7 +143,8 @@ def test_bombs_are_refused_by_their_header(tmp_path: Path) -> None:
     for side, name in ((60_000, "a"), (10_000, "b")):
         (tmp_path / name).mkdir()
         for number in range(3):
-            (tmp_path / name / f"{number}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
+            (tmp_path / name / f"{number}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR",
+                                                                                         struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
                                                             + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b""))
         assert refusal("images", tmp_path, path=name, size=8).code == "AE404"
 
@@ -172,7 +183,8 @@ def test_strange_names(tmp_path: Path) -> None:
     (tmp_path / "3.png").rename(tmp_path / "3\x1b[0m\n.png")
     (tmp_path / "3\x1b[0m\n.png").write_bytes(b"")
     found = refusal("images", tmp_path, path=".")
-    assert "\x1b" not in found.message and "\n" not in found.message
+    assert "\x1b" not in found.message
+    assert "\n" not in found.message
 
 
 def test_only_what_is_used_is_decoded(tmp_path: Path) -> None:
@@ -191,7 +203,10 @@ def test_only_what_is_used_is_decoded(tmp_path: Path) -> None:
 def test_the_crop_is_the_largest_middle_of_the_right_proportions(width: int, height: int, size: tuple[int, int]) -> None:
     left, top, right, bottom = cover(width, height, size)
     assert (right - left) / (bottom - top) == pytest.approx(size[1] / size[0])
-    assert left >= -1e-9 and top >= -1e-9 and min(left, top) == pytest.approx(0) and left == pytest.approx(width - right)
+    assert left >= -1e-9
+    assert top >= -1e-9
+    assert min(left, top) == pytest.approx(0)
+    assert left == pytest.approx(width - right)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float64", "bool"])
@@ -200,4 +215,6 @@ def test_resizing_stays_in_range_and_halving_averages(dtype: str) -> None:
     assert (fit_size(flat, (5, 11)) == flat[0, 0, 0, 0]).all()
     noise = RANDOM.integers(0, 2 if dtype == "bool" else 256, (2, 1, 8, 8)).astype(dtype)
     small = fit_size(noise, (4, 4))
-    assert small.min() >= noise.min() and small.max() <= noise.max() and small.shape == (2, 1, 4, 4)
+    assert small.min() >= noise.min()
+    assert small.max() <= noise.max()
+    assert small.shape == (2, 1, 4, 4)

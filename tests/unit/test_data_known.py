@@ -19,22 +19,28 @@ ROOT = Path(REAL or ".")
 
 
 @pytest.mark.parametrize(("variant", "value", "counts", "classes"), [
-    ("digits", Grid(1, (8, 8)), (1437, 180, 180), 10), ("wine", Vector(13), (142, 18, 18), 3), ("breast_cancer", Vector(30), (455, 57, 57), 2),
+    ("digits", Grid(1, (8, 8)), (1437, 180, 180), 10), ("wine", Vector(13), (142, 18, 18), 3),
+    ("breast_cancer", Vector(30), (455, 57, 57), 2),
     ("photos", Grid(3, (32, 32)), (1600, 200, 200), None)])
 def test_bundled_sets(variant: str, value: object, counts: tuple[int, ...], classes: int | None) -> None:
     splits = load(variant, HERE)
-    assert splits.info.value == value and tuple(splits.info.counts.values()) == counts and splits.info.classes == classes
-    assert splits.train.x.shape == (counts[0], *splits.info.value.shape) and splits.train.x.dtype == np.float32
+    assert splits.info.value == value
+    assert tuple(splits.info.counts.values()) == counts
+    assert splits.info.classes == classes
+    assert splits.train.x.shape == (counts[0], *splits.info.value.shape)
+    assert splits.train.x.dtype == np.float32
 
 
 def test_bundled_tables_are_scikit_learns() -> None:
     from sklearn import datasets
 
-    for variant, loaded in (("digits", datasets.load_digits()), ("wine", datasets.load_wine()), ("breast_cancer", datasets.load_breast_cancer())):
+    for variant, loaded in (("digits", datasets.load_digits()), ("wine", datasets.load_wine()),
+                            ("breast_cancer", datasets.load_breast_cancer())):
         splits = load(variant, HERE, scale="none")
         order = np.random.RandomState(42).permutation(len(loaded.data))[:len(splits.train)]
         assert np.allclose(splits.train.x.reshape(len(order), -1), loaded.data[order])
-        assert splits.train.labels is not None and (splits.train.labels == loaded.target[order]).all()
+        assert splits.train.labels is not None
+        assert (splits.train.labels == loaded.target[order]).all()
         assert splits.info.columns in (None, tuple(map(str, loaded.feature_names)))
         assert list(splits.class_names) == [str(name) for name in loaded.target_names]
 
@@ -48,7 +54,9 @@ def test_digits_fill_their_range() -> None:
 def test_patches_of_two_parts_share_no_pixel() -> None:
     part = part_of("photos", patch=16, count=300, split={"validation": 0.2, "test": 0.2})
     columns = [{left + step for _, _, left in places.tolist() for step in range(16)} for places in part._places().values()]
-    assert not columns[0] & columns[1] and not columns[1] & columns[2] and not columns[0] & columns[2]
+    assert not columns[0] & columns[1]
+    assert not columns[1] & columns[2]
+    assert not columns[0] & columns[2]
     assert [len(places) for places in part._places().values()] == [180, 60, 60]
 
 
@@ -56,7 +64,8 @@ def test_patches_follow_the_seed_and_the_strips_limit_their_size() -> None:
     def first(seed: int) -> np.ndarray:
         return load("photos", HERE, patch=8, count=30, split={"seed": seed}).train.x
 
-    assert (first(1) == first(1)).all() and not (first(1) == first(2)).all()
+    assert (first(1) == first(1)).all()
+    assert not (first(1) == first(2)).all()
     assert probe_refusal("photos", HERE, patch=65).code == "AE407"
     assert load("photos", HERE, patch=64, count=30).info.value == Grid(3, (64, 64))
 
@@ -69,13 +78,17 @@ def test_mnist_is_split_as_the_references_say() -> None:
     raw = gzip.decompress((ROOT / "mnist" / "train-images-idx3-ubyte.gz").read_bytes())[16:]
     images = np.frombuffer(raw, np.uint8).reshape(-1, 28, 28)
     labels = np.frombuffer(gzip.decompress((ROOT / "mnist" / "train-labels-idx1-ubyte.gz").read_bytes())[8:], np.uint8)
-    assert splits.info.value == Grid(1, (32, 32)) and splits.info.range == Range(0, 1)
+    assert splits.info.value == Grid(1, (32, 32))
+    assert splits.info.range == Range(0, 1)
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (55_000, 5_000, 10_000)
     assert (splits.train.x[:, 0, 2:-2, 2:-2] == (images[order[:55_000]] / 255).astype(np.float32)).all()
     assert (splits.validation.x[:, 0, 2:-2, 2:-2] == (images[order[55_000:]] / 255).astype(np.float32)).all()
-    assert not splits.train.x[:, 0, :2].any() and not splits.train.x[:, 0, :, -2:].any()
-    assert splits.train.labels is not None and splits.test.labels is not None
-    assert (splits.train.labels[:550] == labels[order[:550]]).all() and (splits.train.labels[550:] == -1).all()
+    assert not splits.train.x[:, 0, :2].any()
+    assert not splits.train.x[:, 0, :, -2:].any()
+    assert splits.train.labels is not None
+    assert splits.test.labels is not None
+    assert (splits.train.labels[:550] == labels[order[:550]]).all()
+    assert (splits.train.labels[550:] == -1).all()
     assert np.bincount(splits.test.labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
 
 
@@ -84,23 +97,30 @@ def test_mnist_is_split_as_the_references_say() -> None:
 def test_the_idx_sets_have_their_published_moments(variant: str, mean: float, deviation: float) -> None:
     splits = load(variant, HERE)
     x = np.concatenate([splits.train.x, splits.validation.x])
-    assert x.mean(dtype=np.float64) == pytest.approx(mean, abs=5e-5) and x.std(dtype=np.float64) == pytest.approx(deviation, abs=5e-5)
+    assert x.mean(dtype=np.float64) == pytest.approx(mean, abs=5e-5)
+    assert x.std(dtype=np.float64) == pytest.approx(deviation, abs=5e-5)
     labels = np.concatenate([splits.train.labels, splits.validation.labels])
-    assert len(labels) == 60_000 and (variant == "mnist" or (np.bincount(labels) == 6000).all())
+    assert len(labels) == 60_000
+    assert (variant == "mnist" or (np.bincount(labels) == 6000).all())
 
 
 @needs_real_data
 def test_exclude_on_mnist() -> None:
     splits = load("mnist", HERE, exclude=Exclude(label=1), limit=2000)
-    assert splits.train.labels is not None and 1 not in splits.train.labels and splits.validation.labels is not None
-    assert 1 not in splits.validation.labels and (splits.test.labels == 1).sum() == 1135
+    assert splits.train.labels is not None
+    assert 1 not in splits.train.labels
+    assert splits.validation.labels is not None
+    assert 1 not in splits.validation.labels
+    assert (splits.test.labels == 1).sum() == 1135
 
 
 @needs_real_data
 def test_ecg5000() -> None:
     splits = load("ecg5000", HERE)
-    assert splits.info.value == Sequence(140, 1) and (len(splits.train), len(splits.validation), len(splits.test)) == (450, 50, 4500)
-    assert splits.test.labels is not None and np.bincount(splits.test.labels).tolist() == [2627, 1873]
+    assert splits.info.value == Sequence(140, 1)
+    assert (len(splits.train), len(splits.validation), len(splits.test)) == (450, 50, 4500)
+    assert splits.test.labels is not None
+    assert np.bincount(splits.test.labels).tolist() == [2627, 1873]
     normal = load("ecg5000", HERE, exclude=Exclude(label="abnormal"))
     assert len(normal.train) + len(normal.validation) == 292
 
@@ -108,9 +128,11 @@ def test_ecg5000() -> None:
 @needs_real_data
 def test_cifar10_from_jpeg() -> None:
     splits = load("cifar10", HERE, limit=500, split=Holdout(validation=100), scale="none")
-    assert splits.info.value == Grid(3, (32, 32)) and (len(splits.train), len(splits.validation), len(splits.test)) == (500, 100, 10_000)
+    assert splits.info.value == Grid(3, (32, 32))
+    assert (len(splits.train), len(splits.validation), len(splits.test)) == (500, 100, 10_000)
     with np.load(ROOT / "cifar10" / "cifar10_rgb_small.npz") as small:
-        assert (splits.test.x[:1000] == small["x_test"].transpose(0, 3, 1, 2)).all() and (splits.test.labels[:1000] == small["y_test"]).all()
+        assert (splits.test.x[:1000] == small["x_test"].transpose(0, 3, 1, 2)).all()
+        assert (splits.test.labels[:1000] == small["y_test"]).all()
     assert "lossy" in splits.notes[0]
 
 
@@ -122,11 +144,13 @@ def test_cifar10_from_binary_batches(tmp_path: Path) -> None:
     for name in (*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin"):
         records.tofile(folder / name)
     splits = part_of("cifar10", limit=30, scale="none").load(Where(tmp_path, tmp_path))
-    assert splits.train.x[:, :, 0, 0].tolist() == [[10, 20, 0]] * 30 and splits.info.counts["test"] == 10_000
+    assert splits.train.x[:, :, 0, 0].tolist() == [[10, 20, 0]] * 30
+    assert splits.info.counts["test"] == 10_000
     records[77, 0] = 11
     records.tofile(folder / "data_batch_3.bin")
     found = refusal("cifar10", tmp_path, root=".")
-    assert found.code == "AE403" and "record 77" in found.message
+    assert found.code == "AE403"
+    assert "record 77" in found.message
     (folder / "data_batch_3.bin").write_bytes(b"short")
     assert "5 bytes" in refusal("cifar10", tmp_path, root=".").message
 
@@ -134,7 +158,9 @@ def test_cifar10_from_binary_batches(tmp_path: Path) -> None:
 @pytest.mark.parametrize("variant", ["cifar10", "ecg5000"])
 def test_sets_that_are_not_downloaded_say_what_to_put_where(tmp_path: Path, variant: str) -> None:
     found = refusal(variant, tmp_path, root=".")
-    assert found.code == "AE414" and found.fix is not None and str(tmp_path / variant) in found.fix
+    assert found.code == "AE414"
+    assert found.fix is not None
+    assert str(tmp_path / variant) in found.fix
 
 
 def test_damaged_ecg5000(tmp_path: Path) -> None:
@@ -146,14 +172,16 @@ def test_damaged_ecg5000(tmp_path: Path) -> None:
 @needs_real_data
 @pytest.mark.parametrize(("variant", "fields"), [
     ("arrays", {"path": "cifar10/cifar10_rgb_small.npz"}), ("arrays", {"path": "basicmotions/BasicMotions.npz", "channels": "first"}),
-    *(("arrays", {"path": f"adbench/{name}.npz"}) for name in ("23_mammography", "26_optdigits", "27_PageBlocks", "30_satellite", "32_shuttle",
+    *(("arrays", {"path": f"adbench/{name}.npz"}) for name in ("23_mammography", "26_optdigits", "27_PageBlocks", "30_satellite",
+                                                               "32_shuttle",
                                                               "38_thyroid", "6_cardio")),
     ("idx", {"path": "fashion-mnist", "limit": 100}), ("idx", {"path": "mnist/t10k-images-idx3-ubyte.gz"}),
     ("series", {"path": "nab/realKnownCause/nyc_taxi.csv", "window": Window(length=48, stride=4)}),
     ("table", {"path": "fsdd/metadata.csv", "columns": ["n_samples", "index"], "label": "speaker"})])
 def test_probe_promises_what_load_gives(variant: str, fields: dict) -> None:
     splits = load(variant, ROOT, **fields)
-    assert np.isfinite(splits.train.x).all() and splits.info.detected
+    assert np.isfinite(splits.train.x).all()
+    assert splits.info.detected
     if splits.info.labelled:
         assert part_of(variant, **fields).count_classes(Where(ROOT)) == splits.info.classes
 
@@ -186,5 +214,6 @@ def test_every_variant_has_a_path_or_is_known_and_probes_without_numpy() -> None
             "Dataset.variants['images'](path='absent', shape=[3, 8, 8]).probe(Where(Path('/nowhere')))\n"
             "print([name for name in ('numpy', 'torch', 'sklearn', 'PIL') if name in sys.modules])")
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "[]\n"
-    assert set(Dataset.variants) == {"digits", "wine", "breast_cancer", "photos", "mnist", "fashion_mnist", "cifar10", "ecg5000", "arrays", "images",
+    assert set(Dataset.variants) == {"digits", "wine", "breast_cancer", "photos", "mnist", "fashion_mnist", "cifar10", "ecg5000", "arrays",
+                                     "images",
                                      "idx", "table", "series"}

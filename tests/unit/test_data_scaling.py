@@ -14,7 +14,8 @@ from aebuild.data.scaling import fit_scaling
 from aebuild.lang.samples import Scaling
 from aebuild.lang.values import Grid, Range, Sequence, Value, Vector
 
-TYPES: list[tuple[Value, tuple[int, ...]]] = [(Vector(5), (0,)), (Sequence(7, 3), (0, 1)), (Grid(2, (4, 6)), (0, 2, 3)), (Grid(2, (9,)), (0, 2))]
+TYPES: list[tuple[Value, tuple[int, ...]]] = [(Vector(5), (0,)), (Sequence(7, 3), (0, 1)), (Grid(2, (4, 6)), (0, 2, 3)),
+                                              (Grid(2, (9,)), (0, 2))]
 
 
 @pytest.mark.parametrize(("value", "axes"), TYPES)
@@ -33,8 +34,10 @@ def test_unit_and_signed_fill_their_interval(value: Value, axes: tuple[int, ...]
     raw = np.random.default_rng(0).normal(3, 5, (40, *value.shape))
     scaled = fit_scaling(raw, scale, None, value).apply(raw)
     over = None if isinstance(value, Grid) else axes            # channels of images keep their proportions
-    assert np.allclose(scaled.min(over), low, atol=1e-6) and np.allclose(scaled.max(over), 1, atol=1e-6)
-    assert scaled.min() >= low and scaled.max() <= 1
+    assert np.allclose(scaled.min(over), low, atol=1e-6)
+    assert np.allclose(scaled.max(over), 1, atol=1e-6)
+    assert scaled.min() >= low
+    assert scaled.max() <= 1
 
 
 def test_bytes_are_divided_by_255_exactly() -> None:
@@ -70,11 +73,13 @@ def test_scaling_is_fitted_on_training_samples_only(tmp_path: Path) -> None:
     x = np.random.default_rng(0).normal(size=(50, 3))
     np.savez(tmp_path / "a.npz", x_train=x, x_test=x + 100)
     splits = load("arrays", tmp_path, path="a.npz", limit=20)
-    assert np.allclose(splits.train.x.mean(0), 0, atol=1e-6) and np.allclose(splits.train.x.std(0), 1, atol=1e-5)
+    assert np.allclose(splits.train.x.mean(0), 0, atol=1e-6)
+    assert np.allclose(splits.train.x.std(0), 1, atol=1e-5)
     assert splits.test.x.mean() > 50
 
 
-@pytest.mark.parametrize(("scale", "range_"), [("unit", Range(0, 1)), ("signed", Range(-1, 1)), ("standard", Range()), ("none", Range(0, 255)),
+@pytest.mark.parametrize(("scale", "range_"),
+                         [("unit", Range(0, 1)), ("signed", Range(-1, 1)), ("standard", Range()), ("none", Range(0, 255)),
                                                ("integer", Range(0, 255, True))])
 def test_range_follows_from_scale(tmp_path: Path, scale: str, range_: Range) -> None:
     np.savez(tmp_path / "a.npz", x=np.random.default_rng(0).integers(0, 256, (30, 4, 4), dtype=np.uint8))
@@ -91,7 +96,8 @@ def test_integer_scale_wants_whole_numbers(tmp_path: Path) -> None:
     x[17] = 0.5
     np.savez(tmp_path / "a.npz", x=x)
     found = refusal("arrays", tmp_path, path="a.npz", scale="integer")
-    assert found.code == "AE417" and "record 17 holds 0.5" in found.message
+    assert found.code == "AE417"
+    assert "record 17 holds 0.5" in found.message
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -100,7 +106,8 @@ def test_values_that_are_not_finite_are_named(tmp_path: Path, bad: float) -> Non
     x[23, 1, 2] = bad
     np.savez(tmp_path / "a.npz", x=x)
     found = refusal("arrays", tmp_path, path="a.npz")
-    assert found.code == "AE405" and "array x, record 23" in found.message
+    assert found.code == "AE405"
+    assert "array x, record 23" in found.message
 
 
 def test_values_too_large_for_floats_are_refused(tmp_path: Path) -> None:

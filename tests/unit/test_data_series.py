@@ -22,15 +22,18 @@ def clock(tmp_path: Path) -> Path:
 def test_windows_are_divided_in_blocks_of_time(clock: Path, name: str) -> None:
     splits = load("series", clock, path=name, window=Window(length=20, stride=5), scale="none")
     assert splits.info.value == Sequence(20, 2)
-    assert (np.diff(splits.train.x[:, :, 0], axis=1) == 1).all() and (splits.train.x[:, :, 1] == 2 * splits.train.x[:, :, 0]).all()
+    assert (np.diff(splits.train.x[:, :, 0], axis=1) == 1).all()
+    assert (splits.train.x[:, :, 1] == 2 * splits.train.x[:, :, 0]).all()
     assert sorted(splits.train.x[:, 0, 0]) == list(range(0, 781, 5))
-    assert splits.validation.x[:, 0, 0].tolist() == list(range(800, 881, 5)) and splits.test.x[:, 0, 0].tolist() == list(range(900, 981, 5))
+    assert splits.validation.x[:, 0, 0].tolist() == list(range(800, 881, 5))
+    assert splits.test.x[:, 0, 0].tolist() == list(range(900, 981, 5))
     assert splits.train.x[:, 0, 0].tolist() != sorted(splits.train.x[:, 0, 0])
 
 
 def test_the_first_column_of_words_is_the_time(clock: Path) -> None:
     info = part_of("series", path="s.csv", window=Window(length=5)).probe(Where(clock))
-    assert "left out as the time: time" in info.detected and info.columns == ("a", "b")
+    assert "left out as the time: time" in info.detected
+    assert info.columns == ("a", "b")
     assert probe_refusal("series", clock, path="s.csv", window=Window(length=5), columns=["time", "a"]).code == "AE413"
 
 
@@ -38,7 +41,8 @@ def test_columns_and_targets(clock: Path) -> None:
     for name, target in (("s.csv", "b"), ("s.npy", 1)):
         splits = load("series", clock, path=name, window=Window(length=5, stride=5), target=target, scale="none")
         assert (splits.info.value, splits.info.target) == (Sequence(5, 1), Sequence(5, 1))
-        assert splits.train.target is not None and (splits.train.target == 2 * splits.train.x).all()
+        assert splits.train.target is not None
+        assert (splits.train.target == 2 * splits.train.x).all()
         assert load("series", clock, path=name, window=Window(length=5), columns=[target]).info.value == Sequence(5, 1)
     assert probe_refusal("series", clock, path="s.npy", window=Window(length=5), columns=[2]).code == "AE409"
     assert probe_refusal("series", clock, path="s.npy", window=Window(length=5), columns=["a"]).code == "AE409"
@@ -66,7 +70,8 @@ def test_many_series_are_whole_or_divided_before_they_are_cut(tmp_path: Path) ->
     series = np.arange(40)[:, None, None] * 100 + np.arange(30.0)[None, :, None]
     np.savez(tmp_path / "s.npz", x=series)
     whole = load("series", tmp_path, path="s.npz", scale="none")
-    assert whole.info.value == Sequence(30, 1) and whole.info.counts == {"train": 32, "validation": 4, "test": 4}
+    assert whole.info.value == Sequence(30, 1)
+    assert whole.info.counts == {"train": 32, "validation": 4, "test": 4}
     cut = load("series", tmp_path, path="s.npz", scale="none", window=Window(length=10, stride=10))
     assert cut.info.counts == {"train": 96, "validation": 12, "test": 12}
     owners = [set((part.x // 100).astype(int).ravel()) for part in (cut.train, cut.validation, cut.test)]
@@ -81,7 +86,8 @@ def test_the_bad_step_is_named(tmp_path: Path) -> None:
     values[123, 1] = np.nan
     np.save(tmp_path / "s.npy", values)
     found = refusal("series", tmp_path, path="s.npy", window=Window(length=10, stride=10))
-    assert found.code == "AE405" and "the window from row 120" in found.message
+    assert found.code == "AE405"
+    assert "the window from row 120" in found.message
 
 
 def test_arrays_of_other_ranks(tmp_path: Path) -> None:
@@ -95,4 +101,6 @@ def test_arrays_of_other_ranks(tmp_path: Path) -> None:
 
 def test_scaling_sees_training_blocks_only(clock: Path) -> None:
     splits = load("series", clock, path="s.npy", window=Window(length=10, stride=10), scale="unit")
-    assert splits.train.x.max() == 1 and (splits.test.x == 1).all() and "clipped" in splits.notes[0]
+    assert splits.train.x.max() == 1
+    assert (splits.test.x == 1).all()
+    assert "clipped" in splits.notes[0]

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 import torch
+from sequence_models import SERIES, check_laws, model_of, plan_of, planned, refusal, underlined
+from torch import Tensor, nn
+
 from aebuild.lang.families import Layer
 from aebuild.lang.values import Grid, Sequence, Vector
 from aebuild.modules.autoencoder import Batch
 from aebuild.modules.recurrent import Recurrent, Undriven, Unroll
-from sequence_models import SERIES, check_laws, model_of, plan_of, planned, refusal, underlined
-from torch import Tensor, nn
 
 KINDS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 

@@ -68,7 +68,7 @@ class Photos(Sampled, Divided):
         return strips
 
     def _places(self) -> dict[str, NDArray[np.int64]]:
-        """Photograph, top and left of every patch [n, 3], drawn evenly by the split's seed."""
+        """Photograph, top and left of every patch [n, 3], by the seed."""
         import numpy as np
 
         draw, counts, places = np.random.RandomState(self.split.seed), self._counts(), {}

@@ -59,7 +59,8 @@ class Codebook(Latent):
     shared: bool = knob(False, "one codebook for all groups instead of one each", affects="graph")
     update: CodebookUpdate = Field(default_factory=_gradient, description="how the entries are learned: gradient or ema")
     init: Literal["normal", "kmeans"] = knob(
-        "normal", "where the entries begin: N(0, 1), or k-means on the first training batch", affects="training")
+        "kmeans", "where the entries begin: k-means on the first training batch, or N(0, 1), of which most are never used without "
+                  "restart", affects="training")
     restart: Restart | None = Field(None, description="replace entries that fell out of use; none to let them be")
     prior: Literal["uniform", "empirical"] = knob(
         "uniform", "how codes are drawn: all entries alike, or as often as the training data use them at their place",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from aebuild.lang.node import Node
 from aebuild.lang.recurrent import Recurrent
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ class GRU(Recurrent):
     type: Literal["gru"] = "gru"
     gates = 3
 
-    def build_cell(self, inputs: int) -> nn.Module:
-        """The GRU of torch."""
-        from torch import nn
+    def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
+        """The GRU of torch, or what runs it."""
+        from aebuild.modules.recurrent import assemble
 
-        return nn.GRU(inputs, self.width, batch_first=True, bidirectional=self.bidirectional)
+        return assemble(children, **node.args)

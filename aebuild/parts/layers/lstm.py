@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from aebuild.lang.node import Node
 from aebuild.lang.recurrent import Recurrent
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ class LSTM(Recurrent):
     gates = 4
     states = 2
 
-    def build_cell(self, inputs: int) -> nn.Module:
-        """The LSTM of torch."""
-        from torch import nn
+    def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
+        """The LSTM of torch, or what runs it."""
+        from aebuild.modules.recurrent import assemble
 
-        return nn.LSTM(inputs, self.width, batch_first=True, bidirectional=self.bidirectional)
+        return assemble(children, **node.args)

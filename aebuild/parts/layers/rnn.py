@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from aebuild.lang.node import Node
 from aebuild.lang.part import knob
 from aebuild.lang.recurrent import Recurrent
 
@@ -22,8 +23,8 @@ class RNN(Recurrent):
         """The word torch has, which names the nonlinearity too."""
         return f"RNN_{self.nonlinearity.upper()}"
 
-    def build_cell(self, inputs: int) -> nn.Module:
-        """The RNN of torch."""
-        from torch import nn
+    def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
+        """The RNN of torch, or what runs it."""
+        from aebuild.modules.recurrent import assemble
 
-        return nn.RNN(inputs, self.width, nonlinearity=self.nonlinearity, batch_first=True, bidirectional=self.bidirectional)
+        return assemble(children, **node.args)

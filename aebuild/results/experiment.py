@@ -1,0 +1,84 @@
+"""The main job: a spec becomes a trained, evaluated and pictured model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aebuild.compile.canonical import text
+from aebuild.compile.front import Loaded, load
+from aebuild.lang.dataset import DataInfo, Known, OnDisk, Where
+from aebuild.results.evaluate import Evaluation, evaluate
+from aebuild.results.open_run import plan_of
+from aebuild.results.picture import Picture, draw_picture
+from aebuild.train.display import Display, Quiet
+from aebuild.train.fit import TrainResult
+from aebuild.train.fit import train as fit
+from aebuild.train.run import Run
+
+if TYPE_CHECKING:
+    from aebuild.compile.plan import Plan
+    from aebuild.compile.spec import Spec
+    from aebuild.lang.dataset import Dataset, Splits
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a training left: its run directory, the model, its scores and its picture."""
+
+    run: Path
+    result: TrainResult
+    evaluation: Evaluation
+    picture: Picture
+
+
+def train(spec: str | Path | Loaded, settings: Sequence[str] = (), *, folder: Path | None = None, parent: Path = Path("runs"),
+          display: Display | None = None) -> Outcome:
+    """Trains a spec into a new run directory, evaluates it and draws its picture.
+
+    `settings` are `path=value` changes of the spec. Raises the AebuildError that tells what is wrong and how to mend it.
+    """
+    loaded = spec if isinstance(spec, Loaded) else load(spec, settings)
+    plan = loaded.require()
+    display = display or Quiet()
+    base = Path(loaded.file).parent
+    splits = plan.spec.data.load(Where(base, say=display.note))
+    display.note(splits.info.detected)
+    settled = plan.spec.but(data=_absolute(plan.spec, base))
+    with Run.create(plan.spec.name, spec=text(settled), plan=plan.to_json(), data=_described(splits), folder=folder, parent=parent) as run:
+        return _finish(plan, splits, run, display, resume=False)
+
+
+def resume(folder: str | Path, display: Display | None = None) -> Outcome:
+    """Goes on with a run exactly where it stopped, from its directory alone and its data."""
+    display = display or Quiet()
+    with Run.open(Path(folder), write=True) as run:
+        plan = plan_of(run, DataInfo.from_json(run.data["info"]))
+        splits = plan.spec.data.load(Where(Path(folder), say=display.note))
+        return _finish(plan, splits, run, display, resume=True)
+
+
+def _finish(plan: Plan, splits: Splits, run: Run, display: Display, *, resume: bool) -> Outcome:
+    result = fit(plan, splits, run, resume=resume, display=display)
+    evaluation = evaluate(plan, result.model, splits)
+    run.write("evaluation.json", evaluation.to_json())
+    return Outcome(run.folder, result, evaluation, draw_picture(plan, result.model, splits, run.folder / "picture.png"))
+
+
+def _described(splits: Splits) -> dict[str, object]:
+    target = splits.target_scaling
+    return {"info": splits.info.to_json(), "scaling": splits.scaling.to_json(), "target_scaling": target.to_json() if target else None}
+
+
+def _absolute(spec: Spec, base: Path) -> Dataset:
+    """The data with absolute paths, so that a run can be taken up from anywhere."""
+    data = spec.data
+    if isinstance(data, OnDisk):
+        return data.but(path=str((base / data.path).absolute()))
+    if isinstance(data, Known) and data.root is not None:
+        return data.but(root=str((base / data.root).absolute()))
+    return data
+
+

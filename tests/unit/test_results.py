@@ -1,0 +1,200 @@
+"""Evaluation against closed forms, baselines, pictures, and runs opened again."""
+
+from __future__ import annotations
+
+import json
+import math
+from io import StringIO
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from rich.console import Console
+from sklearn.decomposition import PCA
+from tiny_training import WIDTH, TinyLatent, phase, tiny_model, tiny_plan, tiny_run, tiny_splits
+from torch import Tensor, nn
+
+from aebuild.lang.values import Grid, Range, Sequence, Vector
+from aebuild.modules.code import Code
+from aebuild.modules.likelihoods import AbsoluteError, Bernoulli, Categorical, FixedGaussian, LearnedGaussian, PredictedGaussian, SquaredError
+from aebuild.results.baselines import clipped, components_of, judge, mean_reconstruction, pca_reconstruction
+from aebuild.results.drawing import CURVES, cell_size, draw_sample
+from aebuild.results.evaluate import evaluate, judged_split
+from aebuild.results.picture import draw_picture
+from aebuild.results.report import code_size, table
+from aebuild.results.usage import Usage
+from aebuild.train.fit import train
+
+
+class Projection(nn.Module):
+    """The code is the input."""
+
+    def forward(self, h: Tensor) -> Code:
+        """The same."""
+        return Code(h)
+
+
+def pca_model(training: np.ndarray, components: int) -> Any:
+    """An autoencoder whose weights are the principal components."""
+    model = tiny_model()
+    fitted = PCA(components).fit(training)
+    down, up = nn.Linear(WIDTH, components), nn.Linear(components, WIDTH)
+    basis, mean = torch.from_numpy(fitted.components_).float(), torch.from_numpy(fitted.mean_).float()
+    with torch.no_grad():
+        down.weight.copy_(basis)
+        down.bias.copy_(-basis @ mean)
+        up.weight.copy_(basis.T)
+        up.bias.copy_(mean)
+    model.encoder.add_module("0", down)
+    model.latent = Projection()
+    model.decoder.add_module("0", nn.Identity())
+    model.decoder.add_module("output", up)
+    return model
+
+
+def test_a_linear_autoencoder_at_the_optimum_scores_like_pca() -> None:
+    splits, plan = tiny_splits(train=200), tiny_plan(phase())
+    plan.latent.bits = 32.0 * 2
+    found = evaluate(plan, pca_model(splits.train.x, 2), splits)
+    assert (found.components, found.split, found.samples) == (2, "test", 20)
+    assert found.model.mse == pytest.approx(found.pca.mse, rel=1e-3, abs=1e-9)
+    assert found.model.terms["reconstruction"] == pytest.approx(found.model.mse * WIDTH, rel=1e-4, abs=1e-9)
+    assert found.mean.mse == pytest.approx(float(np.square(splits.test.x - splits.train.x.mean(0)).mean()), rel=1e-5)
+    assert found.mean.terms["reconstruction"] == pytest.approx(found.mean.mse * WIDTH, rel=1e-5)
+    assert found.model.psnr is None
+
+
+def test_psnr_follows_from_the_range() -> None:
+    splits, plan = tiny_splits(), tiny_plan(phase())
+    plan.bounds = Range(-1.0, 1.0)
+    found = evaluate(plan, tiny_model(), splits)
+    assert found.model.psnr == pytest.approx(10 * math.log10(4 / found.model.mse))
+
+
+def test_an_empty_test_split_falls_back() -> None:
+    assert judged_split(tiny_splits(test=0))[0] == "validation"
+    assert judged_split(tiny_splits(test=0, validation=0))[0] == "training"
+
+
+def test_components_take_the_space_of_the_code() -> None:
+    assert [components_of(bits, 100, 50) for bits in (64.0, 441.0, 9.0, 1e6)] == [2, 14, 1, 50]
+    assert components_of(320.0, 4, 50) == 4
+
+
+def test_pca_and_mean_equal_plain_formulas() -> None:
+    rng = np.random.default_rng(0)
+    training, test = (rng.normal(size=(n, 2, 3)).astype(np.float32) for n in (80, 7))
+    centred = training.reshape(80, 6) - training.reshape(80, 6).mean(0)
+    basis = np.linalg.svd(centred, full_matrices=False)[2][:2]
+    flat = test.reshape(7, 6) - training.reshape(80, 6).mean(0)
+    expected = flat @ basis.T @ basis + training.reshape(80, 6).mean(0)
+    assert pca_reconstruction(training, test, 2).reshape(7, 6) == pytest.approx(expected, abs=1e-4)
+    assert mean_reconstruction(training, test)[3] == pytest.approx(training.mean(0), abs=1e-6)
+    assert clipped(test, Range(0.0, 0.5)).min() == 0.0
+    assert clipped(test, Range()) is test
+
+
+def test_baselines_are_judged_by_the_models_own_term() -> None:
+    target, means = torch.rand(5, 4), torch.rand(5, 4).clamp(0.1, 0.9)
+    squares = (means - target).square().sum(1)
+    assert torch.allclose(judge(SquaredError(), means, target), squares)
+    assert torch.allclose(judge(AbsoluteError(), means, target), (means - target).abs().sum(1))
+    gaussian = 0.5 * (squares / 0.3 + 4 * math.log(2 * math.pi * 0.3))
+    assert torch.allclose(judge(FixedGaussian(0.3), means, target), gaussian)
+    assert torch.allclose(judge(LearnedGaussian(()), means, target), 0.5 * (squares + 4 * math.log(2 * math.pi)))
+    bce = nn.functional.binary_cross_entropy(means, target, reduction="none").sum(1)
+    assert torch.allclose(judge(Bernoulli(), means, target), bce, atol=1e-4)
+    assert judge(Bernoulli(), torch.zeros(1, 4), torch.ones(1, 4)).item() == pytest.approx(4 * math.log(512), rel=1e-4)
+    assert judge(PredictedGaussian(1), means, target) is None
+    assert judge(Categorical(3, 1), means, target) is None
+
+
+@pytest.mark.parametrize(("books", "expected"), [(1, 2.828427), (2, (1.0 + 2.0) / 2)])
+def test_usage_is_the_perplexity_over_everything(books: int, expected: float) -> None:
+    rows = {1: [[0, 0], [1, 2]], 2: [[0, 0], [0, 1]]}[books]
+    latent = SimpleNamespace(books=books, codes=4)
+    usage = Usage(SimpleNamespace(latent=latent, encode=lambda x: Code(x, indices=x)))  # type: ignore[arg-type]
+    for row in rows:
+        usage.add(torch.tensor([row]))
+    assert usage.metrics()["perplexity"] == pytest.approx(expected, abs=1e-6)
+    assert usage.metrics()["usage"] == pytest.approx({1: 0.75, 2: (0.25 + 0.5) / 2}[books])
+
+
+def test_codes_without_entries_have_no_usage() -> None:
+    usage = Usage(tiny_model())
+    usage.add(torch.zeros(4, WIDTH))
+    assert usage.metrics() == {}
+
+
+def test_the_table_reads_well_and_the_json_is_plain() -> None:
+    found = evaluate(tiny_plan(phase()), tiny_model(), tiny_splits())
+    console = Console(file=StringIO(), width=80)
+    console.print(table(found))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    for part in ("test split, 20 samples; code of 3 numbers", "PCA, 3 numbers", "reconstruction", "kl", "MSE per element", "size"):
+        assert part in text
+    assert json.loads(json.dumps(found.to_json(), allow_nan=False)) == found.to_json()
+    assert [code_size(bits) for bits in (32.0, 96.0, 441.0)] == ["1 number", "3 numbers", "441 bits"]
+
+
+def test_images_are_enlarged_without_blur() -> None:
+    value = Grid(1, (8, 8))
+    sample = np.random.default_rng(0).random((1, 8, 8)).astype(np.float32)
+    wide, high = cell_size(value)
+    assert (wide, high) == (80, 80)
+    drawn = np.asarray(draw_sample(value, sample, (0.0, 1.0)))
+    assert (drawn[::10, ::10, 0] == (sample[0] * 255).round().astype(np.uint8)).all()
+    assert (drawn[5:10, 5:10] == drawn[0, 0]).all()
+
+
+@pytest.mark.parametrize(("value", "size"), [
+    (Grid(3, (32, 32)), (96, 96)), (Grid(1, (50, 70)), (70, 50)), (Grid(2, (400, 200)), (80, 160)), (Grid(1, (5, 28, 28)), (84, 84)),
+    (Sequence(140, 2), CURVES), (Vector(1), CURVES), (Grid(2, (99,)), CURVES)])
+def test_every_type_can_be_drawn(value: Any, size: tuple[int, int]) -> None:
+    sample = np.random.default_rng(0).normal(size=value.shape).astype(np.float32)
+    drawn = draw_sample(value, sample, (-2.0, 2.0), None if size != CURVES else sample)
+    assert drawn.size == size
+    assert len(set(drawn.get_flattened_data())) > 10
+
+
+def test_the_picture_has_a_row_each_and_refused_samples_are_noted(tmp_path: Path) -> None:
+    plan, model, splits = tiny_plan(phase()), tiny_model(), tiny_splits()
+    whole = draw_picture(plan, model, splits, tmp_path / "a.png")
+    again = draw_picture(plan, model, splits, tmp_path / "b.png")
+    assert whole.notes == ()
+    assert whole.path.read_bytes() == again.path.read_bytes()
+    model.refusals["sample"] = "its skips carry the input past the code"
+    less = draw_picture(plan, model, splits, tmp_path / "c.png")
+    assert less.notes == ("no samples: its skips carry the input past the code",)
+    with Image.open(whole.path) as big, Image.open(less.path) as small:
+        assert big.width == small.width
+        assert big.height - small.height == 26 + CURVES[1] + 3 + 8
+
+
+class FittedLatent(TinyLatent):
+    """A latent whose prior is fitted after training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("prior_mean", torch.zeros(3))
+
+    def fit(self, codes: Tensor) -> None:
+        """Remembers the mean code."""
+        self.prior_mean.copy_(codes.mean(0))
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_a_prior_is_fitted_after_training_and_stored(tmp_path: Path, keep: str) -> None:
+    model, splits = tiny_model(), tiny_splits()
+    model.latent = FittedLatent()
+    with tiny_run(tmp_path / "run") as run:
+        result = train(tiny_plan(phase(), keep=keep), splits, run, model=model)
+        stored = run.checkpoints.load(keep).checkpoint.model
+    assert result.kept == keep
+    assert result.model.latent.prior_mean.abs().sum() > 0
+    assert torch.equal(stored["latent.prior_mean"], result.model.latent.prior_mean)
+    assert all(torch.equal(stored[name], tensor) for name, tensor in result.model.state_dict().items())
