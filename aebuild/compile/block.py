@@ -79,13 +79,18 @@ def _widths(tree: Tree, path: str, blame: Blame) -> list[Tree | None] | None:
 
 def _ramp(width: Tree, count: int | None, path: str, blame: Blame) -> list[Tree | None] | None:
     """Widths in equal ratios from `from` to `to`, one for each layer."""
-    ends = width.plain()
-    if not isinstance(ends, dict) or set(ends) != {"from", "to"} or not all(
-            isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in ends.values()):
+    assert isinstance(width.value, dict)
+    start, stop = (child.value if (child := width.value.get(key)) is not None else None for key in ("from", "to"))
+    if len(width.value) != 2 or not _is_width(start) or not _is_width(stop):
         blame.say("bound", "a range of widths is {from: a, to: b} with whole numbers", width, f"{path}.width", "width: {from: 64, to: 512}")
         return None
     if count is None or count < 2:
         blame.say("bound", "a range of widths needs a depth of at least 2", width, f"{path}.width", "depth: 2")
         return None
-    ratio = (ends["to"] / ends["from"]) ** (1 / (count - 1))
-    return [replace(width, value=round(ends["from"] * ratio ** i)) for i in range(count)]
+    assert isinstance(start, int) and isinstance(stop, int)
+    ratio = (stop / start) ** (1 / (count - 1))
+    return [replace(width, value=round(start * ratio ** i)) for i in range(count)]
+
+
+def _is_width(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

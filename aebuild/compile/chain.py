@@ -40,11 +40,12 @@ def site_for(path: str, stage: Stage, final: bool = True) -> Site:
     return Site(path, stage, final, chain, adapt)
 
 
-def chain(steps: Seq[Layer], value: Value, site: Site) -> tuple[tuple[Node, ...], Value]:
-    """Nodes of the steps at `site.path`.0, .1, …, adapters between them, and the type at the end."""
+def chain(steps: Seq[Layer], value: Value, site: Site, first: int = 0) -> tuple[tuple[Node, ...], Value]:
+    """Nodes of the steps at `site.path`.0, .1, … (or from `first` on), adapters between them, and the type at the end."""
     nodes: list[Node] = []
-    for i, step in enumerate(steps):
-        planned, value = plan_step(step, value, site.at(str(i), final=site.final and i == len(steps) - 1))
+    last = first + len(steps) - 1
+    for i, step in enumerate(steps, start=first):
+        planned, value = plan_step(step, value, site.at(str(i), final=site.final and i == last))
         nodes += planned
     return tuple(nodes), value
 

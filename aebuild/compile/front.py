@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -140,16 +141,15 @@ def _settle(tree: Tree, file: Path, settings: Seq[str], loaded: Loaded) -> Tree 
     for setting in settings:
         whole, found = apply_set(whole, setting)
         loaded.diagnostics += found
-    if loaded.errors:
-        return None
-    return _long(whole, file.parent, loaded)
+        whole = _long(whole, file.parent, loaded)
+        if whole is None:
+            return None
+    return None if loaded.errors else whole
 
 
 def _long(tree: Tree, base: Path, loaded: Loaded) -> Tree | None:
-    def named(path: Tree) -> str:
-        if not isinstance(path.value, str):
-            return ""
-        return detect(path.value, base)
+    def named(path: Tree, keys: Iterable[str]) -> str:
+        return detect(path.value, base, keys) if isinstance(path.value, str) else ""
 
     try:
         return lengthen(tree, named)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from aebuild.compile.losses import shape_of_term
 from aebuild.compile.shape import Shape, fields, is_transparent, scalar_field
@@ -11,13 +11,13 @@ from aebuild.lang.dataset import Dataset
 from aebuild.lang.part import Part
 from aebuild.lang.source import Tree
 
-Detect = Callable[[Tree], str]
+Detect = Callable[[Tree, Iterable[str]], str]
 
 
 def lengthen(tree: Tree, detect: Detect) -> Tree:
     """The long form of a whole spec; what is malformed stays as it is, for the binder to report.
 
-    `detect` names the dataset variant for a path.
+    `detect` names the dataset variant for a path and the keys beside it.
     """
     return _Lengthener(detect).record(tree, Spec)
 
@@ -25,7 +25,7 @@ def lengthen(tree: Tree, detect: Detect) -> Tree:
 def lengthen_fields(options: dict[str, Tree], cls: type[Part]) -> dict[str, Tree]:
     """The long form of some fields of a part."""
     known = fields(cls)
-    walker = _Lengthener(lambda tree: "")
+    walker = _Lengthener(lambda path, keys: "")
     return {key: walker.value(child, known[key][1]) for key, child in options.items()}
 
 
@@ -96,7 +96,7 @@ class _Lengthener:
 
     def data(self, tree: Tree) -> Tree:
         assert isinstance(tree.value, dict)
-        kind = self.detect(tree.value["path"])
+        kind = self.detect(tree.value["path"], tree.value)
         long = mapping({"type": Tree(kind, tree.value["path"].span, None), **tree.value}, tree)
         cls = Dataset.variants.get(kind)
         return self.record(long, cls) if cls else long

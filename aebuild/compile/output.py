@@ -44,7 +44,7 @@ def plan_output(value: Value, target: Value, output: OutputPlan, shape: Layer, s
         nodes = _to_vector(value, target.size * output.channels, here)
     elif isinstance(value, Vector):
         nodes = _unfold(value, wanted, here)
-    elif isinstance(target, Sequence) and isinstance(value, Sequence):
+    elif isinstance(target, Sequence) and isinstance(value, Sequence) and not shaped:
         nodes = _positionwise(value, wanted, here)
     else:
         return _by_convolution(value, target, wanted, shape, here)
@@ -80,7 +80,7 @@ def _positionwise(value: Sequence, wanted: Value, here: Site) -> list[Node]:
 
 def _by_convolution(value: Value, target: Value, wanted: Value, shape: Layer, here: Site) -> Node:
     stage = here.stage
-    if isinstance(value, Sequence):
+    if isinstance(value, Sequence) and prod(stage.size or ()) != value.length:
         stage.size = target.places
     adapters, grid = here.adapt(value, ("grid",), here, None)
     assert isinstance(grid, Grid)

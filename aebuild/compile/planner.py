@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence as Seq
 from dataclasses import dataclass, replace
 from typing import TypeVar, cast
 
-from aebuild.compile.chain import UNKNOWN_ADAPTER, site_for
+from aebuild.compile.chain import UNKNOWN_ADAPTER, chain, site_for
 from aebuild.compile.mirror import check_departure, mirror
 from aebuild.compile.output import plan_output
 from aebuild.compile.phases import plan_phases
@@ -199,7 +199,7 @@ def _unrolled(steps: Seq[Layer], at: int, code: Value, site: Site, target: Value
     here = site.at(str(at))
     adapters, value = site.adapt(value, cell.kinds(value, here), here, cell)
     inside = cell.unrolled_value(target)  # type: ignore[attr-defined]
-    tail, after = site.chain(steps[at + 1:], inside, site.at(f"{at}.tail"))
+    tail, after = chain(steps[at + 1:], inside, site.at(f"{at}.tail"), first=at + 1)
     end = plan_output(after, target, output, shape, site.at(f"{at}.tail"))
     return [*before, *adapters, cell.plan_unrolled(value, (*tail, end), here)]  # type: ignore[attr-defined]
 

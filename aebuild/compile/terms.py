@@ -7,7 +7,6 @@ from aebuild.lang.dataset import DataInfo
 from aebuild.lang.diagnostics import Diagnostic, Rule
 from aebuild.lang.families import LatentPlan, OutputPlan, Penalty, TermPlan
 from aebuild.lang.suggest import closest
-from aebuild.lang.values import elements
 
 UNKNOWN_TERM = Rule("AE312", "a weight for a term that nothing provides", """\
 Terms come from parts: `reconstruction` from the likelihood, `kl` from a gaussian latent, `codebook` and `commitment` from a codebook,
@@ -71,7 +70,7 @@ def plan_terms(spec: Spec, latent: LatentPlan | None, output: OutputPlan | None,
     for name, config in spec.losses.terms.items():
         if isinstance(config, Penalty):
             _check_penalty(spec, name, config, found)
-            terms.append(TermPlan(name, "autoencoder", elements(latent.code) if latent else 1, config))
+            terms.append(TermPlan(name, "autoencoder", config.elements(latent.code) if latent else 1, config))
         elif name in heads:
             terms.append(TermPlan(name, "autoencoder", 1, config))
         elif not any(term.name == name for term in terms):

@@ -59,7 +59,7 @@ def _unpacking(path: Path) -> Iterator[None]:
 
 
 def headers(path: Path) -> dict[str, Member]:
-    """The headers of an .npz, or of an .npy under the name "".
+    """The headers of an .npz; an .npy's has the name "".
 
     No data are read. Raises DataError.
     """
@@ -128,7 +128,7 @@ def _checked(path: Path, member: Member, size: int) -> Member:
 
 
 def read_array(path: Path, member: Member) -> NDArray[Any]:
-    """The data of one array, exactly as many bytes as its header promises."""
+    """One array's data, exactly as many bytes as promised."""
     import numpy as np
 
     must_fit(member.nbytes, member.label(path))

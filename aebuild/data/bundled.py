@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def read_bundled(loader: str, outline: Outline) -> Raw:
-    """One of scikit-learn's labelled tables [N, D], given the type of the outline; bytes where it has bounds."""
+    """One of scikit-learn's labelled tables, as the outline's type; bytes where it has bounds."""
     import numpy as np
 
     from aebuild.data.stored import Raw, Stored

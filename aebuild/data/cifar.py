@@ -63,7 +63,7 @@ def _batch(path: Path) -> NDArray[np.uint8]:
 
 @dataclass
 class JpegFiles:
-    """JPEG files one after another in an array of bytes, decoded when they are taken."""
+    """JPEG files in one array of bytes, decoded when taken."""
 
     data: NDArray[np.uint8]
     offsets: NDArray[np.int64]

@@ -24,7 +24,7 @@ def amount(portion: Portion, of: int) -> int:
 
 
 def refuse_split(part: Dataset, rule: Rule, message: str, *fields: str, fix: str | None = None) -> DataError:
-    """An error that underlines a field of `split`, else `split`, else the data."""
+    """An error about `split`, at the field that is at fault."""
     return DataError(Diagnostic(rule, message, division_of(part).place(*fields) or part.place("split"), fix))
 
 

@@ -29,7 +29,7 @@ class Remote:
 
 @dataclass(frozen=True)
 class Patience:
-    """Seconds to wait for an answer or for more bytes, and for the whole file."""
+    """Seconds to wait for more bytes, and for the whole file."""
 
     silence: float = 30.0
     total: float = 1800.0
@@ -40,7 +40,7 @@ class _Failed(Exception):
 
 
 def fetch(remote: Remote, folder: Path, mirrors: Sequence[str], say: Callable[[str], None], patience: Patience | None = None) -> Path:
-    """Downloads a file into the folder from the first mirror that delivers it whole.
+    """Downloads a file from the first mirror that delivers it whole.
 
     The file gets its name only after its size and checksum are right, so that no run ever sees half a file. Raises
     DataError with the reason of each mirror, ResourceError where the folder cannot be written.

@@ -49,7 +49,7 @@ def blamed(part: Part, *fields: str) -> Iterator[None]:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """The system's refusals to open or read become one message that names the file."""
+    """The system's refusals become one message that names the file."""
     try:
         yield
     except PermissionError as error:
@@ -70,7 +70,7 @@ def reason_of(error: BaseException) -> str:
 
 
 def regular_file(path: Path) -> int:
-    """Checks that this is a readable ordinary file and returns its size in bytes."""
+    """The size of a readable ordinary file; refuses anything else."""
     with reading(path):
         try:
             found = path.stat()
@@ -105,7 +105,7 @@ def memory() -> int:
 
 
 def must_fit(size: int, what: str) -> None:
-    """Refuses what would take more bytes than `memory` allows, before anything is allocated."""
+    """Refuses, before allocating, what takes more bytes than `memory` allows."""
     if size > (allowed := memory()):
         raise fault(TOO_LARGE, f"{what} would take {gigabytes(size)}; data may take {gigabytes(allowed)} on this machine")
 

@@ -30,7 +30,7 @@ CHANNELS: dict[str, int] = {"gray": 1, "rgb": 3, "rgba": 4}
 
 @dataclass
 class Listing:
-    """The images of each part with their classes (None where the folder has none); `others` counts files that are no images."""
+    """The images of each part with their classes, if any; `others` counts files that are no images."""
 
     files: dict[str, list[Path]] = field(default_factory=dict)
     classes: dict[str, list[str]] = field(default_factory=dict)

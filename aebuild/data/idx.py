@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import struct
 import zlib
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 TYPES = {0x08: "uint8", 0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32", 0x0E: "float64"}
 WIDTHS = {"uint8": 1, "int8": 1, "int16": 2, "int32": 4, "float32": 4, "float64": 8}
-ENDINGS = (".gz", ".idx", "-ubyte")
+IDX_NAME = re.compile(r"(idx|idx[1-9]([-.][a-z0-9]{1,8})?|[-.]ubyte)(\.gz)?$")
 TEST_WORDS = ("t10k", "test")
 
 
@@ -92,7 +93,7 @@ def _broken(path: Path, error: Exception) -> Exception:
 
 def looks_idx(name: str) -> bool:
     """True if a file is named like an IDX file."""
-    return "idx" in name.lower() or name.lower().removesuffix(".gz").endswith("-ubyte")
+    return IDX_NAME.search(name.lower()) is not None
 
 
 def _role(name: str) -> tuple[str, str]:

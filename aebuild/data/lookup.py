@@ -1,4 +1,4 @@
-"""Which arrays of a file are the samples, the labels and the targets of which part."""
+"""Which of a file's arrays are samples, labels and targets."""
 
 from __future__ import annotations
 

@@ -45,14 +45,14 @@ def plural(count: int, word: str) -> str:
 
 
 def by_part(counts: Mapping[str, int | None]) -> str:
-    """The samples of each part in words, such as 4,000 training and 1,000 test."""
+    """Each part's samples in words: 4,000 training and 1,000 test."""
     words = {"train": "training", "validation": "validation", "test": "test"}
     known = [f"{counts[part]:,}" + (f" {word}" if len(counts) > 1 else "") for part, word in words.items() if counts.get(part) is not None]
     return " and ".join([", ".join(known[:-1]), known[-1]] if len(known) > 1 else known)
 
 
 def scale_of(part: Dataset, value: Value) -> str:
-    """The scale that is asked for, else the one usual for this type."""
+    """The scale asked for, else the type's usual one."""
     chosen = part.scale if isinstance(part, Sampled) else None
     return chosen or ("unit" if isinstance(value, Grid) else "standard")
 

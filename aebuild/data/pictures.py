@@ -20,7 +20,7 @@ def cover(width: int, height: int, size: tuple[int, int]) -> tuple[float, float,
 
 
 def resized(image: Image, size: tuple[int, int]) -> Image:
-    """The image scaled to cover height and width, and cropped to its middle; bilinear, so no value leaves its range."""
+    """The image scaled to cover `size` and cropped to its middle; bilinear, so no value leaves its range."""
     from PIL.Image import Resampling
 
     if image.size == (size[1], size[0]):
@@ -57,5 +57,5 @@ def fit_pad(images: NDArray[Any], pad: int) -> NDArray[Any]:
 
 
 def channels_first(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """One decoded image [H, W] or [H, W, C] as [C, H, W]."""
+    """A decoded image, [H, W] or [H, W, C], as [C, H, W]."""
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)

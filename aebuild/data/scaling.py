@@ -81,7 +81,7 @@ def _moments(values: NDArray[Any], axes: tuple[int, ...]) -> tuple[NDArray[np.fl
 
 
 def check_whole(values: NDArray[Any], name: Callable[[int], str]) -> None:
-    """Refuses values that are not whole numbers, naming the first sample that has one."""
+    """Refuses fractions, naming the first sample that has one."""
     import numpy as np
 
     if values.dtype.kind == "f" and not (whole := np.rint(values) == values).all():

@@ -50,7 +50,7 @@ class Stored:
 
 @dataclass
 class Cut:
-    """Windows [length, D] cut from series [S, T, D], by (series, first step)."""
+    """Windows cut from series [S, T, D], by series and first step."""
 
     series: NDArray[Any]
     places: list[tuple[int, int]]
@@ -79,7 +79,7 @@ class Cut:
 
 @dataclass
 class Raw:
-    """All samples of a data set by part (train, and validation and test where it brings them along).
+    """All samples by part: train, and others the data bring along.
 
     Labels are class numbers, -1 unknown.
     """

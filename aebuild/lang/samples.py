@@ -54,7 +54,7 @@ def value_from_json(data: dict[str, Any]) -> Value:
 
 @dataclass(frozen=True)
 class DataInfo:
-    """What is known of the data before (probe) or after (load) reading them.
+    """What is known of the data, before or after reading them.
 
     `value` is what the encoder gets, `target` what the decoder must give; `range` and `target_range` hold their scaled
     values. `classes` is None without labels and where no header tells their number. `counts` has the samples in

@@ -53,7 +53,7 @@ class Ramp(Part):
         return self.start + (self.to - self.start) * progress
 
 
-Dial = float | Ramp | list[Ramp]
+Dial = float | Ramp | Annotated[list[Ramp], Field(min_length=1)]
 
 
 def value_at(dial: Dial, step: int, steps_per_epoch: int, total_steps: int) -> float:

@@ -67,7 +67,7 @@ def plan_of(run: Run, info: DataInfo) -> Plan:
     tree, found = read(run.spec, str(run.folder / "spec.yaml"))
     spec = None
     if tree is not None:
-        spec, more = bind(lengthen(tree, lambda path: ""))
+        spec, more = bind(lengthen(tree, lambda path, keys: ""))
         found = [*found, *more]
     planned = plan(spec, info) if spec is not None else None
     if planned is None or planned.plan is None:

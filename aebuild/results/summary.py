@@ -49,7 +49,7 @@ def receptive_fields(half: Node) -> Iterator[tuple[Node, str]]:
     for node in half.walk():
         if node.children and not (node.own_params or node.macs):
             continue
-        if not node.children:
+        if not node.children or node.kind in _SEES_ALL:
             field = _grown(node, field, jump)
         axes = len(node.output.places)
         yield node, "all" if field is None else "×".join(str(ceil(f)) for f in field[:axes]) if axes else ""

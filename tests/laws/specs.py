@@ -7,11 +7,11 @@ from typing import Any
 
 import yaml
 from aebuild.lang.values import Grid, Sequence, Value, Vector
-from choosing import Chooser, Drawn, Seeded, share
-from decoders import Aim, decoder
+from generation.choosing import Chooser, Drawn, Seeded, share
+from generation.decoders import Aim, decoder
 from hypothesis import strategies as st
-from oracle import Impossible, Step, Walk, after
-from steps import activation, as_list, block, conv, grown, linear, recurrent, transformer
+from generation.oracle import Impossible, Step, Walk, after
+from generation.steps import activation, as_list, block, conv, grown, linear, recurrent, transformer
 
 
 

@@ -4,11 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_making import REAL, needs_real_data
+from data_making import REAL, needs_real_data, part_of
 from PIL import Image
 
 from aebuild.data.detect import detect, is_path
-from aebuild.lang.diagnostics import DataError
+from aebuild.data.idx import looks_idx
+from aebuild.lang.dataset import Where
+from aebuild.lang.diagnostics import DataError, Rule, Span, Text
+from aebuild.lang.part import Origin
 
 
 def code(path: str, base: Path) -> str:
@@ -66,3 +69,28 @@ def test_what_a_path_is() -> None:
     ("mnist", "idx"), ("mnist/train-images-idx3-ubyte.gz", "idx"), ("adbench/6_cardio.npz", "arrays"), ("fsdd/metadata.csv", "table")])
 def test_real_data(path: str, variant: str) -> None:
     assert detect(path, Path(REAL or ".")) == variant
+
+
+def test_names_of_idx_files() -> None:
+    assert all(map(looks_idx,
+                   ("train-images-idx3-ubyte", "t10k-labels-idx1-ubyte.gz", "train-images.idx3-ubyte", "rows.idx", "rows.idx.gz",
+                    "bad-idx")))
+    assert not any(map(looks_idx, ("index.png", "vidx12345678901.jpg", "readme.txt", "idx.md")))
+
+
+def test_errors_underline_the_field_at_fault(tmp_path: Path) -> None:
+    spans = {name: Span(Text("spec.yaml", ()), line, 1, line, 9) for line, name in enumerate(("path", "labels", "split", "pad"), 1)}
+    for fields, at in (({"path": "absent.npz"}, "path"), ({"path": "a.npz", "pad": 1}, "pad"), ({"path": "a.npz", "labels": 99}, "labels"),
+                       ({"path": "a.npz", "split": {"test": 40}}, "split")):
+        np.savez(tmp_path / "a.npz", x=np.zeros((30, 3)), y=np.arange(30))
+        part = part_of("arrays", **fields).placed(Origin(None, spans))
+        for step in (part.probe, part.load):
+            with pytest.raises(DataError) as caught:
+                step(Where(tmp_path))
+            assert caught.value.diagnostics[0].span == spans[at]
+
+
+def test_every_rule_tells_a_story_with_a_bad_and_a_mended_example() -> None:
+    told = [rule for code, rule in Rule.catalogue.items() if code.startswith("AE4")]
+    assert len(told) == 17
+    assert all(rule.story.count("```") == 4 for rule in told)

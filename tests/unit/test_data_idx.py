@@ -44,8 +44,8 @@ def test_every_type_is_read(tmp_path: Path, dtype: str) -> None:
     write_idx(tmp_path / "rows.idx", rows)
     splits = load("idx", tmp_path, path="rows.idx", scale="none")
     assert splits.info.value == Vector(3)
-    assert sorted(splits.train.x[:, 0].tolist() + splits.validation.x[:, 0].tolist() + splits.test.x[:, 0].tolist()) == sorted(rows[:,
-                                                                                                                                    0].tolist())
+    found = [value for held in (splits.train, splits.validation, splits.test) for value in held.x[:, 0].tolist()]
+    assert sorted(found) == sorted(rows[:, 0].tolist())
 
 
 def wrong(kind: str) -> bytes:

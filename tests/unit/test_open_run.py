@@ -11,7 +11,7 @@ from aebuild.compile.canonical import text
 from aebuild.compile.front import load
 from aebuild.lang.dataset import Where
 from aebuild.lang.diagnostics import CheckpointError
-from aebuild.results.open import open_run
+from aebuild.results.open_run import open_run
 from aebuild.results.picture import draw_picture
 from aebuild.train.fit import train
 from aebuild.train.run import Run, data_record

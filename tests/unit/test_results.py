@@ -20,7 +20,15 @@ from torch import Tensor, nn
 
 from aebuild.lang.values import Grid, Range, Sequence, Vector
 from aebuild.modules.code import Code
-from aebuild.modules.likelihoods import AbsoluteError, Bernoulli, Categorical, FixedGaussian, LearnedGaussian, PredictedGaussian, SquaredError
+from aebuild.modules.likelihoods import (
+    AbsoluteError,
+    Bernoulli,
+    Categorical,
+    FixedGaussian,
+    LearnedGaussian,
+    PredictedGaussian,
+    SquaredError,
+)
 from aebuild.results.baselines import clipped, components_of, judge, mean_reconstruction, pca_reconstruction
 from aebuild.results.drawing import CURVES, cell_size, draw_sample
 from aebuild.results.evaluate import evaluate, judged_split

@@ -16,7 +16,10 @@ OUTLINE = Outline(Vector(30), {"train": 569}, "breast_cancer: 569 rows of 30 mea
 
 
 class BreastCancer(Sampled, Divided, Labelled):
-    """569 tumours by 30 measurements, malignant or benign, that come with scikit-learn (Street et al., 1993)."""
+    """569 tumours by 30 measurements, malignant or benign.
+
+    Comes with scikit-learn (Street et al., 1993).
+    """
 
     type: Literal["breast_cancer"] = "breast_cancer"
 

@@ -14,7 +14,10 @@ OUTLINE = Outline(Grid(1, (8, 8)), {"train": 1797},
 
 
 class Digits(Sampled, Divided, Labelled, Pictured):
-    """1,797 handwritten digits, 8×8 grey, that come with scikit-learn (Alpaydin and Kaynak, 1998)."""
+    """1,797 handwritten digits, 8×8 grey.
+
+    Comes with scikit-learn (Alpaydin and Kaynak, 1998).
+    """
 
     type: Literal["digits"] = "digits"
 

@@ -19,9 +19,10 @@ HEIGHT, WIDTH = 427, 640
 
 
 class Photos(Sampled, Divided):
-    """Square colour patches of two photographs, a temple and a flower, that come with scikit-learn.
+    """Square colour patches of two photographs, a temple and a flower.
 
-    Each part draws its patches from its own upright strip of both photographs, so that no two parts share a pixel.
+    They come with scikit-learn. Each part draws its patches from its own upright strip of both photographs, so that
+    no two parts share a pixel.
     """
 
     type: Literal["photos"] = "photos"

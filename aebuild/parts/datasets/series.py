@@ -20,9 +20,10 @@ Columns = Annotated[list[Column], Field(min_length=1)]
 
 
 class Series(Sampled, Divided, OnDisk):
-    """Windows over the rows of a table (.csv, .tsv, .parquet) or an array [T, D]; or an array of series [N, T, D].
+    """Windows over a table or array, or whole series.
 
-    Windows over one series are divided in blocks of time; many series are divided among themselves, then cut.
+    Tables are .csv, .tsv or .parquet with a row a step; arrays are [T, D], or many series [N, T, D].
+        Windows over one series are divided in blocks of time; many series are divided among themselves, then cut.
     """
 
     type: Literal["series"] = "series"

@@ -16,7 +16,10 @@ OUTLINE = Outline(
 
 
 class Wine(Sampled, Divided, Labelled):
-    """178 wines by 13 chemical measurements, three cultivars, that come with scikit-learn (Forina et al., 1988)."""
+    """178 wines by 13 chemical measurements, three cultivars.
+
+    Comes with scikit-learn (Forina et al., 1988).
+    """
 
     type: Literal["wine"] = "wine"
 

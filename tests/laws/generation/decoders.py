@@ -7,9 +7,9 @@ from math import prod
 from typing import Any
 
 from aebuild.lang.values import Grid, Sequence, Value, Vector
-from choosing import Chooser, share
-from oracle import RECURRENT, Step, Walk
-from steps import LONGEST, activation_step, as_list, block, dressed, dropout, linear, recurrent, size, transformer, width
+from generation.choosing import Chooser, share
+from generation.oracle import RECURRENT, Step, Walk
+from generation.steps import LONGEST, activation_step, as_list, block, dressed, dropout, linear, recurrent, size, transformer, width
 
 UPSAMPLES = ("transpose", "nearest", "shuffle")
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from aebuild.lang.values import Grid, Sequence, Vector
-from choosing import Chooser, share
-from oracle import RECURRENT, Impossible, Step, Walk, behind
+from generation.choosing import Chooser, share
+from generation.oracle import RECURRENT, Impossible, Step, Walk, behind
 
 ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "softplus")
 Propose = Callable[[Chooser, Walk], Step]

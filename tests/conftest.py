@@ -1,0 +1,49 @@
+"""What all tests share: parts are known, one thread, how thoroughly Hypothesis looks."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
+
+settings.register_profile("default", max_examples=60, deadline=None, derandomize=True, database=None, suppress_health_check=SLOW)
+settings.register_profile("long", max_examples=2000, deadline=None, print_blob=True, suppress_health_check=SLOW)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Whether the tests that want real data can run."""
+    found = data_folder()
+    if found is None:
+        return "real data: none, so tests that want it are skipped (set AEBUILD_DATA)"
+    return f"real data: {', '.join(sorted(path.name for path in found.iterdir() if path.is_dir()))} in {found}"
+
+
+def data_folder() -> Path | None:
+    """The folder of the known data sets, if the environment names one that exists."""
+    named = os.environ.get("AEBUILD_DATA")
+    return Path(named) if named and Path(named).is_dir() else None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _parts() -> None:
+    """Every part is discovered before the first test."""
+    from aebuild.parts import discover
+
+    discover()
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of the known data sets; skips where there is none."""
+    found = data_folder()
+    if found is None:
+        pytest.skip("AEBUILD_DATA names no folder")
+    return found

@@ -1,0 +1,1 @@
+"""The makings of generated specs."""

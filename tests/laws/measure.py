@@ -1,0 +1,121 @@
+"""The built module measured on the meta device against its plan, node by node."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from aebuild.compile.plan import Plan
+from aebuild.lang.node import Node
+from aebuild.modules.autoencoder import Autoencoder
+from models import on_meta
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+BATCH = 2
+Shapes = tuple[tuple[int, ...], tuple[int, ...] | None]
+
+
+def compare(plan: Plan) -> list[str]:
+    """Every difference between the plan and the module."""
+    model = on_meta(plan)
+    return [*_state(plan, model), *_reconstruction(plan, model), *_others(plan, model)]
+
+
+def _state(plan: Plan, model: Autoencoder) -> list[str]:
+    wanted = {f"{node.path}.{name}": tuple(shape) for node in plan.nodes() for name, shape in {**node.weights, **node.buffers}.items()}
+    wanted |= {f"likelihood.{name}": tuple(shape) for name, shape in plan.output.weights.items()}
+    found = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    problems = [f"{name}: planned {wanted.get(name)}, built {found.get(name)}" for name in sorted(wanted | found)
+                if wanted.get(name) != found.get(name)]
+    params = sum(parameter.numel() for parameter in model.parameters())
+    return problems if params == plan.params else [*problems, f"{plan.params} parameters planned, {params} built"]
+
+
+def _reconstruction(plan: Plan, model: Autoencoder) -> list[str]:
+    x = torch.empty(BATCH, *plan.input.shape, device="meta")
+    shapes, macs, out = _run(model, plan, lambda: model(x))
+    problems = _compare_nodes(plan, shapes, macs)
+    if tuple(out.shape) != (BATCH, *plan.target.shape):
+        problems.append(f"the output is {tuple(out.shape[1:])}, the target {plan.target}")
+    if macs[""] != plan.macs:
+        problems.append(f"{plan.macs} MACs planned, {macs['']} counted")
+    return problems
+
+
+def _others(plan: Plan, model: Autoencoder) -> list[str]:
+    """Heads and discriminator, which a reconstruction does not run."""
+    code = torch.empty(BATCH, *plan.latent.code.shape, device="meta")
+    problems = []
+    for head in plan.heads:
+        value = code if head.source == "latent" else torch.empty(BATCH, *plan.encoder.output.shape, device="meta")
+        shapes, macs, _ = _run(model, plan, lambda name=head.name, value=value: model.heads[name](value))
+        problems += _compare_nodes(plan, shapes, macs)
+    judge = plan.latent.discriminator
+    if judge is not None:
+        module = model.get_submodule(judge.path)
+        shapes, macs, _ = _run(model, plan, lambda: module(code))
+        problems += _compare_nodes(plan, shapes, macs)
+    return problems
+
+
+def _run(model: nn.Module, plan: Plan, call: Any) -> tuple[dict[str, Shapes], dict[str, int], Tensor]:
+    """Shapes and counted MACs of each planned module that the call runs."""
+    planned = {node.path for node in plan.nodes()}
+    shapes: dict[str, Shapes] = {}
+    macs: dict[str, int] = {}
+    counter = FlopCounterMode(display=False)
+    hooks = []
+    for name, module in model.named_modules():
+        if name in planned:
+            hooks += [module.register_forward_pre_hook(_begin(macs, counter, name)),
+                      module.register_forward_hook(_end(shapes, macs, counter, name))]
+    with counter:
+        out = call()
+    for hook in hooks:
+        hook.remove()
+    return shapes, macs | {"": _counted(counter)}, out
+
+
+def _counted(counter: FlopCounterMode) -> int:
+    return counter.get_total_flops() // (2 * BATCH)
+
+
+def _begin(macs: dict[str, int], counter: FlopCounterMode, name: str) -> Any:
+    def hook(module: nn.Module, args: tuple[Any, ...]) -> None:
+        macs[name] = macs.get(name, 0) - _counted(counter)
+    return hook
+
+
+def _end(shapes: dict[str, Shapes], macs: dict[str, int], counter: FlopCounterMode, name: str) -> Any:
+    def hook(module: nn.Module, args: tuple[Any, ...], out: Any) -> None:
+        macs[name] += _counted(counter)
+        out = getattr(out, "value", out)
+        if isinstance(args[0], Tensor):
+            shapes[name] = (tuple(args[0].shape[1:]), tuple(out.shape[1:]) if isinstance(out, Tensor) else None)
+    return hook
+
+
+def _compare_nodes(plan: Plan, shapes: dict[str, Shapes], macs: dict[str, int]) -> list[str]:
+    nodes = {node.path: node for node in plan.nodes()}
+    problems = []
+    for path, (given, made) in shapes.items():
+        node = nodes[path]
+        looped = ".tail." in path                  # runs position by position, so that lengths are 1
+        if _shape(given, looped) != _shape(node.input.shape, looped):
+            problems.append(f"{path} takes {given}, planned {node.input}")
+        if made is not None and _shape(made, looped) != _shape(node.output.shape, looped):
+            problems.append(f"{path} gives {made}, planned {node.output}")
+        if macs.get(path, 0) != _running(node, plan):
+            problems.append(f"{path}: {_running(node, plan)} MACs planned, {macs.get(path, 0)} counted")
+    return problems
+
+
+def _shape(shape: tuple[int, ...], looped: bool) -> tuple[int, ...]:
+    return shape[1:] if looped else tuple(shape)
+
+
+def _running(node: Node, plan: Plan) -> int:
+    """The MACs of a node in a reconstruction, where the latent's discriminator does not run."""
+    judge = plan.latent.discriminator
+    return node.all_macs - (judge.all_macs if judge is not None and node is plan.latent.node else 0)

@@ -1,0 +1,77 @@
+"""What the laws do with a spec: plan it, build it, feed it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from aebuild.compile.build import build
+from aebuild.compile.front import Loaded, load
+from aebuild.compile.plan import Plan
+from aebuild.lang.samples import DataInfo
+from aebuild.modules.autoencoder import Autoencoder, Batch
+from aebuild.modules.randomness import random_modules
+from aebuild.train.phase import ActivePhase, reseed_all
+from torch import Tensor
+
+
+def fine(text: str) -> Loaded:
+    """The spec of a text that has no errors."""
+    loaded = load("generated.yaml", text=text)
+    assert not loaded.errors, "\n".join([*(f"{d.code} {d.path}: {d.message}" for d in loaded.errors), text])
+    assert loaded.plan is not None and loaded.spec is not None and loaded.info is not None
+    return loaded
+
+
+def on_meta(plan: Plan) -> Autoencoder:
+    """The plan's module without memory, in evaluation mode."""
+    with torch.device("meta"):
+        model = build(plan)
+    return model.eval()
+
+
+def samples(info: DataInfo, plan: Plan, count: int, seed: int = 0) -> Batch:
+    """Random data of the types and ranges that the spec declares."""
+    generator = torch.Generator().manual_seed(seed)
+    x = _within(info.range, (count, *info.value.shape), generator)
+    target = x if info.target == info.value else _within(info.target_range, (count, *plan.target.shape), generator)
+    labels = None if info.classes is None else torch.randint(-1, info.classes, (count,), generator=generator)
+    return Batch(x, target, labels)
+
+
+def _within(bounds: Any, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    if bounds.low is None or bounds.high is None:
+        return torch.randn(shape, generator=generator)
+    if bounds.integer:
+        return torch.randint(int(bounds.low), int(bounds.high) + 1, shape, generator=generator).float()
+    return bounds.low + (bounds.high - bounds.low) * torch.rand(shape, generator=generator)
+
+
+@dataclass
+class Turn:
+    """One forward and backward pass of a player: what it moves, its terms and its loss."""
+
+    phase: str
+    player: str
+    terms: dict[str, Tensor]
+    loss: Tensor
+    gradients: dict[str, Tensor | None]
+
+
+def turns(plan: Plan, model: Autoencoder, batch: Batch, *, step: int = 0) -> list[Turn]:
+    """Every player of every phase in turn, without a step of the optimiser."""
+    names = frozenset(name for name, _ in model.named_parameters())
+    found = []
+    for phase in plan.phases:
+        active = ActivePhase(plan, phase, model, names, len(batch.x))
+        active.enter(step)
+        for player in active.players:
+            model.zero_grad(set_to_none=True)
+            player.take_turn()
+            reseed_all(random_modules(model), 0, step)
+            done = player.forward(batch, step)
+            done.loss.backward()
+            gradients = {name: None if p.grad is None else p.grad.clone() for name, p in player.named}
+            found.append(Turn(phase.name, player.plan.name, done.terms, done.loss.detach(), gradients))
+    return found

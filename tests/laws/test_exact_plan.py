@@ -1,0 +1,16 @@
+"""The plan's types, parameters, buffers, names and MACs are exactly those of the module."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from measure import compare
+from models import fine
+from specs import specs
+
+
+@given(specs())
+def test_plan_is_exact(text: str) -> None:
+    plan = fine(text).plan
+    assert plan is not None
+    problems = compare(plan)
+    assert not problems, "\n".join([*problems, text])

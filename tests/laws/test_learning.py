@@ -1,0 +1,94 @@
+"""Forward and backward are finite, every parameter is reached by its player, and the model does what it offers."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from aebuild.compile.build import build
+from aebuild.compile.front import Loaded
+from aebuild.modules.autoencoder import Autoencoder, Batch
+from hypothesis import given
+from models import Turn, fine, samples, turns
+from specs import specs
+
+COUNT = 5
+
+
+@given(specs())
+def test_gradients_are_finite_and_reach_everything(text: str) -> None:
+    loaded = fine(text)
+    plan = loaded.plan
+    assert plan is not None and loaded.info is not None
+    model = build(plan)
+    taken = turns(plan, model, samples(loaded.info, plan, COUNT))
+    for turn in taken:
+        assert set(turn.terms) >= {name for player in plan.phases[0].players if player.name == turn.player for name in turn.terms}
+        for name, raw in turn.terms.items():
+            assert torch.isfinite(raw).all(), (turn.phase, turn.player, name, text)
+        for name, gradient in turn.gradients.items():
+            assert gradient is None or torch.isfinite(gradient).all(), (turn.phase, turn.player, name, text)
+    missed = unreached(model, taken)
+    assert not missed, f"no player moves {missed}\n{text}"
+
+
+def unreached(model: Autoencoder, taken: list[Turn]) -> list[str]:
+    """Parameters that no player's terms reach in any phase."""
+    reached = {name for turn in taken for name, gradient in turn.gradients.items() if gradient is not None}
+    return [name for name, _ in model.named_parameters() if name not in reached]
+
+
+@given(specs())
+def test_every_term_belongs_to_one_player(text: str) -> None:
+    loaded = fine(text)
+    plan = loaded.plan
+    assert plan is not None and loaded.info is not None
+    model = build(plan)
+    for turn in turns(plan, model, samples(loaded.info, plan, COUNT)):
+        planned = {term.name for term in plan.terms if term.player == turn.player}
+        phase = next(phase for phase in plan.phases if phase.name == turn.phase)
+        assert set(turn.terms) == planned or phase.pair is not None and set(turn.terms) <= planned, (set(turn.terms), planned, text)
+
+
+@given(specs())
+def test_model_does_what_it_offers(text: str) -> None:
+    loaded = fine(text)
+    plan = loaded.plan
+    assert plan is not None and loaded.info is not None
+    model = build(plan).eval()
+    batch = samples(loaded.info, plan, COUNT)
+    with torch.no_grad():
+        _reconstructs(model, loaded, batch)
+        if "sample" in plan.refusals:
+            with pytest.raises(ValueError, match="skips"):
+                model.sample(3)
+        else:
+            drawn = model.sample(3)
+            assert drawn.shape == (3, *plan.target.shape)
+            assert torch.isfinite(drawn).all()
+        _interpolates(model, loaded, batch)
+
+
+def _reconstructs(model: Autoencoder, loaded: Loaded, batch: Batch) -> None:
+    plan = loaded.plan
+    assert plan is not None
+    made = model.reconstruct(batch.x)
+    assert made.shape == (COUNT, *plan.target.shape)
+    assert torch.isfinite(made).all()
+    code = model.encode(batch.x)
+    assert code.value.shape == (COUNT, *plan.latent.code.shape)
+    if loaded.spec and loaded.spec.losses.reconstruction.variant_name() == "bernoulli":
+        assert ((made >= 0) & (made <= 1)).all()
+
+
+def _interpolates(model: Autoencoder, loaded: Loaded, batch: Batch) -> None:
+    plan = loaded.plan
+    assert plan is not None
+    a, b = batch.x[:2], batch.x[2:4]
+    if "interpolate" in plan.refusals:
+        with pytest.raises(ValueError, match="skips"):
+            model.interpolate(a, b, 3)
+        return
+    for where in ("code", "features"):
+        between = model.interpolate(a, b, 3, where)
+        assert between.shape == (3, 2, *plan.target.shape)
+        assert torch.isfinite(between).all()
