@@ -187,7 +187,7 @@ def _extended(tree: Tree, file: Path, loaded: Loaded, chain: list[Path]) -> Tree
     base = _read(other, loaded, text)
     if base is not None:
         base = _extended(base, other, loaded, [*chain, other.resolve()])
-    return merge(base, own) if base is not None else None
+    return _long(merge(base, own), file.parent, loaded) if base is not None else None       # a `type` may come from the base alone
 
 
 def _plan(loaded: Loaded, base: Path) -> None:

@@ -80,7 +80,7 @@ def solve(stage: StageSpec, code: Value, target: Value, encoder_last: Size | Non
 
     Without a grid or sequence in the data nothing has to be reached, and layers on grids keep the size of the seed.
     """
-    start = _start(code, encoder_last)
+    start = _start(code, (encoder_last, target.places))
     rank = len(target.places) or len(stage.seed or encoder_last or code.places) or 1
     if stage.seed is not None and len(target.places) not in (0, len(stage.seed)):
         raise Refusal(Diagnostic(BAD_SEED, f"the seed has {len(stage.seed)} numbers but the data have {len(target.places)} axes",
@@ -96,10 +96,10 @@ def solve(stage: StageSpec, code: Value, target: Value, encoder_last: Size | Non
     return solution
 
 
-def _start(code: Value, encoder_last: Size | None) -> Size | None:
-    """The grid that the code stands on; a sequence that was read from the encoder's last grid goes back to it."""
-    if isinstance(code, Sequence) and encoder_last is not None and prod(encoder_last) == code.length:
-        return encoder_last
+def _start(code: Value, grids: Seq[Size | None]) -> Size | None:
+    """The grid that the code stands on; a sequence that was read from one of these grids goes back to it."""
+    if isinstance(code, Sequence):
+        return next((size for size in grids if size and prod(size) == code.length), code.places)
     return code.places or None
 
 

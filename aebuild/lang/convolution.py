@@ -28,9 +28,9 @@ class Window:
 
 def convolve(part: Dressed, path: str, value: Grid, width: int, size: tuple[int, ...], window: Window, bias: bool,
              init: str) -> list[Node]:
-    """Leaves of a convolution to `width` channels; uneven padding becomes a leaf of its own."""
+    """Leaves of a convolution to `width` channels; uneven padding, or a cut, becomes a leaf of its own."""
     leaves: list[Node] = []
-    even = all(a == b for a, b in window.padding)
+    even = all(a == b >= 0 for a, b in window.padding)
     if not even:
         padded = Grid(value.channels, tuple(s + a + b for s, (a, b) in zip(value.size, window.padding, strict=True)))
         leaves.append(Node(f"{path}.pad", "pad", value, padded, part, {"padding": window.padding}))
