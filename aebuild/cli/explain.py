@@ -20,12 +20,14 @@ def command(code: str | None) -> None:
         for rule in rules.values():
             click.echo(f"{rule.code}  {rule.severity:<7}  {rule.title}")
         return
-    rule = rules.get(code.upper())
-    if rule is None:
+    found = rules.get(code.upper())
+    if found is None:
         from aebuild.lang.suggest import closest
 
         best = closest(code.upper(), rules)
-        raise click.UsageError(f"There is no diagnostic {code!r}." + (f" Did you mean {best}?" if best else " `aebuild explain` lists them."))
+        hint = f" Did you mean {best}?" if best else " `aebuild explain` lists them."
+        raise click.UsageError(f"There is no diagnostic {code!r}.{hint}")
+    rule = found
     text = f"# {rule.code}: {rule.title}\n\n*{rule.severity}*\n\n{rule.story}"
     if colored(sys.stdout):
         from rich.console import Console

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
-import traceback
 from collections.abc import Callable
 from typing import Any
 
-import rich_click as click
+import click
 
 from aebuild import __version__
 
@@ -54,6 +52,9 @@ def _known(error: Exception) -> int | None:
 
 
 def _bug(error: Exception) -> int:
+    import tempfile
+    import traceback
+
     text = f"aebuild {__version__}, Python {sys.version}\n{' '.join(sys.argv)}\n\n" + "".join(traceback.format_exception(error))
     with tempfile.NamedTemporaryFile("w", prefix="aebuild-bug-", suffix=".txt", delete=False, encoding="utf-8", errors="replace") as file:
         file.write(text)

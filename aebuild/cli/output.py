@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from aebuild.lang.diagnostics import Diagnostic
-from aebuild.lang.render import render
+if TYPE_CHECKING:
+    from aebuild.lang.diagnostics import Diagnostic
+    from aebuild.lang.render import Form
 
 
-def report(diagnostics: Iterable[Diagnostic], form: str = "people") -> None:
+def report(diagnostics: Iterable[Diagnostic], form: Form = "people") -> None:
     """Diagnostics for people on stderr; `json` is a result and goes to stdout."""
     found = list(diagnostics)
     stream = sys.stdout if form == "json" else sys.stderr
     if found or form == "json":
+        from aebuild.lang.render import render
+
         stream.write(render(found, form, width=columns(), color=colored(stream)).rstrip("\n") + "\n")
 
 

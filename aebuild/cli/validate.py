@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
 from aebuild.cli.options import settings as with_settings
 from aebuild.cli.output import report
+
+if TYPE_CHECKING:
+    from aebuild.lang.render import Form
 
 
 @click.command("validate")
@@ -18,7 +22,7 @@ from aebuild.cli.output import report
               help="How findings are printed; json has all of them, on stdout.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing about files that are fine.")
 @click.pass_context
-def command(ctx: click.Context, paths: tuple[str, ...], settings: tuple[str, ...], form: str, quiet: bool) -> None:
+def command(ctx: click.Context, paths: tuple[str, ...], settings: tuple[str, ...], form: Form, quiet: bool) -> None:
     """Check specs; builds nothing and reads no data but headers.
 
     PATHS are spec files, or folders in which every .yaml file is checked. Exits with 0 if all can be built.

@@ -6,11 +6,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from aebuild.compile import guess
 from aebuild.compile.blame import Blame
 from aebuild.compile.block import expand_block
+from aebuild.compile.lengthen import lengthen_fields, mapping
 from aebuild.compile.losses import shape_of_term
 from aebuild.compile.shape import Shape, fields
 from aebuild.compile.spec import Losses, Spec, StageSpec
+from aebuild.compile.wording import family_name
 from aebuild.lang.diagnostics import Diagnostic
 from aebuild.lang.families import Layer
 from aebuild.lang.part import Origin, Part
@@ -49,7 +52,7 @@ class _Binder:
     def variant(self, tree: Tree, shape: Shape, path: str) -> Any:
         """The member of a family that `type` names."""
         if not isinstance(tree.value, dict):
-            return self.blame.kind(tree, f"a {shape.part.family}", path, shape)  # type: ignore[union-attr]
+            return self.blame.kind(tree, f"{'an' if family_name(shape)[0] in 'aeiou' else 'a'} {family_name(shape)}", path, shape)
         chosen = tree.value.get("type")
         if chosen is None:
             if shape.default is None:
@@ -57,7 +60,13 @@ class _Binder:
             return self.record(tree, shape.default, path)
         cls = shape.variants.get(chosen.value) if isinstance(chosen.value, str) else None
         if cls is None:
-            return self.blame.unknown_variant(chosen, shape, path)
+            self.blame.unknown_variant(chosen, shape, path)
+            meant = shape.variants.get(guess.variant(str(chosen.value), shape.variants) or "")
+            if meant is not None:
+                known = {key: child for key, child in tree.value.items() if key in fields(meant)}
+                self.record(mapping({**tree.value, **lengthen_fields(known, meant)}, tree), meant, path)
+                self.blame.forget_missing(path)
+            return Blame.BAD
         return self.record(tree, cls, path)
 
     def record(self, tree: Tree, cls: type[Part], path: str) -> Any:
@@ -146,7 +155,7 @@ class _Binder:
         """A stage: a mapping of `steps`, a block, or a recipe."""
         if not isinstance(tree.value, dict):
             return self.blame.kind(tree, "a list of layers or a block like {layer: conv, width: 64}", path, shape)
-        if "type" in tree.value and shape.kind == "stage_or_family":
+        if "type" in tree.value and shape.kind == "stage_or_family" and not guess.layer(tree.value["type"].value):
             return self.variant(tree, Shape("family", shape.part), path)
         if "layer" in tree.value:
             expanded = expand_block(tree, path, self.blame)

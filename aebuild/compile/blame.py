@@ -7,11 +7,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from aebuild.compile import guess
 from aebuild.compile.shape import Shape, fields
+from aebuild.compile.spec import Losses
+from aebuild.compile.wording import family_name, is_whole, listed, mended, number_text, owner_of, what, written
 from aebuild.lang.diagnostics import Diagnostic, Rule
+from aebuild.lang.families import Layer
 from aebuild.lang.part import Part
 from aebuild.lang.source import Tree
-from aebuild.lang.suggest import closest
+from aebuild.lang.suggest import bare, closest
 
 UNKNOWN_KEY = Rule("AE101", "unknown key", """\
 A key that no part knows would silently do nothing, so it is refused. Often it is a misspelling, or an option of another variant.
@@ -130,47 +134,65 @@ class Blame:
     def unknown_key(self, tree: Tree, key: str, cls: type[Part], path: str, extra: list[str] | None = None) -> object:
         """A key that the part does not have."""
         names = extra if extra is not None else [*fields(cls)]
-        best = closest(key, names)
-        owner = cls.variant_name() or cls.__name__.lower()
-        if best:
-            self._meant.append((path.rpartition(".")[0], best))
-        fix = f"{best}: {_short(tree)}" if best else f"remove {key}"
-        return self.report(UNKNOWN_KEY, f"{owner} has no key {key!r}; it has {_listed(names)}", tree, path, fix, at_key=True)
+        above = path.rpartition(".")[0]
+        meant = guess.key(key, cls, above, written(tree), names)
+        if meant and meant.key:
+            self._meant.append((above, meant.key))
+        message = f"{owner_of(cls)} has no key {key!r}; " + (meant.reason if meant and meant.reason else f"it has {listed(names)}")
+        return self.report(UNKNOWN_KEY, message, tree, path, meant.fix if meant else f"remove {key}", at_key=True)
 
     def missing(self, tree: Tree, key: str, cls: type[Part], path: str) -> object:
         """A required key that is not there, unless it is there misspelt."""
         if any(key == meant and path.startswith(part) for part, meant in self._meant):
             return self.BAD
-        owner = cls.variant_name() or cls.__name__.lower()
         meaning = cls.model_fields[fields(cls)[key][0]].description
-        return self.report(MISSING, f"{owner} needs {key!r}: {meaning}", tree, f"{path}.{key}" if path else key, f"{key}: ...",
+        return self.report(MISSING, f"{owner_of(cls)} needs {key!r}: {meaning}", tree, f"{path}.{key}" if path else key, f"{key}: ...",
                            at_key=True)
+
+    def forget_missing(self, path: str) -> None:
+        """Takes back that keys are missing: which part it was meant to be is only a guess."""
+        self.found = [found for found in self.found if found.rule is not MISSING or found.path.rpartition(".")[0] != path]
 
     def unknown_variant(self, tree: Tree, shape: Shape, path: str) -> object:
         """A `type` that names nothing."""
         assert shape.part is not None
-        best = closest(str(tree.value), shape.variants)
-        family = shape.part.family
-        return self.report(UNKNOWN_VARIANT, f"there is no {family} {tree.value!r}; there are {_listed(shape.variants)}", tree, path, best)
+        words = f"there is no {family_name(shape)} {what(tree)}; there are {listed(shape.variants)}"
+        word = str(tree.value)
+        in_list = shape.part is Layer and not path.endswith(".layer")
+        return self.report(UNKNOWN_VARIANT, words, tree, path, guess.step(word) if in_list else guess.variant(word, shape.variants))
 
     def no_type(self, tree: Tree, shape: Shape, path: str) -> object:
         """A mapping that does not choose a variant."""
         assert shape.part is not None
         known = list(shape.variants)
         hint = self._owner_of(tree, shape.variants)
-        return self.report(NO_TYPE, f"which {shape.part.family}? `type` chooses one of {_listed(known)}", tree, path,
+        return self.report(NO_TYPE, f"which {family_name(shape)}? `type` chooses one of {listed(known)}", tree, path,
                            f"type: {hint or known[0]}")
 
     def no_layer(self, tree: Tree, path: str) -> object:
         """A stage that is neither a list, nor a block, nor has steps."""
+        chosen = tree.value.get("type") if isinstance(tree.value, dict) else None
+        name = guess.layer(chosen.value) if chosen else None
+        if chosen and name:
+            return self.report(NO_TYPE, "a stage chooses its layers with `layer`, not with `type`", chosen, path, f"layer: {name}", at_key=True)
         return self.report(NO_TYPE, "a stage is a list of layers, or a block with `layer`", tree, path, "layer: linear")
 
     def kind(self, tree: Tree, wanted: str, path: str, shape: Shape) -> object:
         """A value where a part, list or mapping should stand."""
         fix = None
         if shape.kind == "family" and tree.value is None and shape.part is not None:
-            fix = f"one of {_listed(shape.variants)}"
-        return self.report(WRONG_KIND, f"this must be {wanted}, not {_what(tree)}", tree, path, fix)
+            fix = f"one of {listed(shape.variants)}"
+        elif shape.kind == "family" and shape.part is Layer and is_whole(tree):
+            fix = f"linear: {tree.value}"
+        elif shape.kind in ("stage", "stage_or_family") and (name := guess.layer(tree.value)):
+            fix = f"{{layer: {name}, width: 64}}"
+        elif shape.kind in ("stage", "stage_or_family") and is_whole(tree):
+            fix = f"{{layer: linear, width: {tree.value}}}"
+        elif shape.kind == "list":
+            fix = f"[{written(tree)}]"
+        elif shape.part is Losses and isinstance(tree.value, str) and (name := guess.likelihood(tree.value)):
+            fix = f"{{reconstruction: {name}}}"
+        return self.report(WRONG_KIND, f"this must be {wanted}, not {what(tree)}", tree, path, fix)
 
     def _owner_of(self, tree: Tree, variants: Mapping[str, type[Part]]) -> str | None:
         keys = set(tree.value) if isinstance(tree.value, dict) else set()
@@ -189,24 +211,26 @@ class Blame:
             child = tree.value.get(key) if isinstance(tree.value, dict) else None
             problem = _fitting(problems, child)
             place = _descend(child or tree, problem["loc"][1:])
-            self._translate(problem, place, key, f"{path}.{key}" if path else key)
+            self._translate(problem, place, key, f"{path}.{key}" if path else key, cls)
 
-    def _translate(self, problem: Any, place: Tree, key: str, path: str) -> None:
+    def _translate(self, problem: Any, place: Tree, key: str, path: str, cls: type[Part]) -> None:
         kind, context = problem["type"], problem.get("ctx", {})
         if kind in _KINDS:
-            self.say("kind", f"{key} must be {_KINDS[kind]}, not {_what(place)}", place, path, None)
+            self.say("kind", f"{key} must be {_KINDS[kind]}, not {what(place)}", place, path, mended(key, _KINDS[kind], place))
         elif kind in _BOUNDS:
             words, bound, nearest = _BOUNDS[kind]
             limit = context[bound]
             if isinstance(place.value, list | tuple | dict | str) and bound in ("min_length", "max_length"):
                 self.say("bound", f"{key} must have {words} {limit} entries", place, path, None)
             else:
-                self.say("bound", f"{key} must be {words} {limit:g}, not {_what(place)}", place, path,
-                         f"{key}: {_number(nearest(limit, place.value))}")
+                self.say("bound", f"{key} must be {words} {limit:g}, not {what(place)}", place, path,
+                         f"{key}: {number_text(nearest(limit, place.value))}")
         elif kind == "literal_error":
             choices = [word.strip(" '") for word in str(context["expected"]).replace(" or ", ", ").split(",")]
-            best = closest(str(place.value), choices)
-            self.say("choice", f"{key} must be one of {_listed(choices)}, not {_what(place)}", place, path, f"{key}: {best or choices[0]}")
+            word = str(place.value)
+            meant = guess.foreign_keys(cls).get(bare(word))
+            best = meant if meant in choices else closest(word, choices)
+            self.say("choice", f"{key} must be one of {listed(choices)}, not {what(place)}", place, path, f"{key}: {best}" if best else None)
         else:
             text = str(context["error"]) if "error" in context else str(problem["msg"])
             self.say("rule", f"{key}: {text}" if key else text, place, path, None)
@@ -244,34 +268,7 @@ def _fitting(problems: list[Any], child: Tree | None) -> Any:
 def _descend(tree: Tree, loc: tuple[Any, ...]) -> Tree:
     """The deepest part of the tree that the location names; pydantic's union tags are not in the tree."""
     for step in loc:
-        if isinstance(tree.value, tuple) and isinstance(step, int) and step < len(tree.value):
-            tree = tree.value[step]
-        elif isinstance(tree.value, dict) and step in tree.value:
+        known = range(len(tree.value)) if isinstance(tree.value, tuple) else tree.value if isinstance(tree.value, dict) else ()
+        if step in known:
             tree = tree.value[step]
     return tree
-
-
-def _what(tree: Tree) -> str:
-    value = tree.value
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, tuple):
-        return "a list"
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return repr(value) if isinstance(value, str) else f"{value}"
-
-
-def _short(tree: Tree) -> str:
-    return "..." if isinstance(tree.value, dict | tuple) else _what(tree).strip("'")
-
-
-def _number(number: float) -> str:
-    return f"{number:g}"
-
-
-def _listed(names: Any) -> str:
-    words = list(names)
-    return ", ".join(words[:24]) + (f" and {len(words) - 24} more" if len(words) > 24 else "")

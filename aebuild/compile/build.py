@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Any, cast
 
 import torch
 from torch import nn
 
 from aebuild.compile.plan import Plan
-from aebuild.lang.families import Activation, Buildable, Penalty
+from aebuild.lang.families import Activation, Buildable
 from aebuild.lang.node import Node
+from aebuild.lang.terms import Penalty
 from aebuild.modules.autoencoder import Autoencoder, Head
 from aebuild.modules.randomness import derive
 from aebuild.modules.stage import Stage
@@ -62,10 +64,10 @@ def initialise(module: nn.Module, node: Node) -> None:
         fan_in, fan_out = weight.shape[0] * taps / node.args["groups"] / math.prod(node.args["stride"]), weight.shape[1] * taps
     activation = getattr(node.part, "activation", None)
     slope = activation.slope if isinstance(activation, Activation) else 0.0
-    gain = nn.init.calculate_gain(node.init, slope) if node.init == "leaky_relu" else nn.init.calculate_gain(node.init)
+    gain = nn.init.calculate_gain(cast(Any, node.init), slope if node.init == "leaky_relu" else None)
     if node.init in ("relu", "leaky_relu"):
         weight.normal_(0, gain / math.sqrt(fan_in))
     else:
         weight.uniform_(-1, 1).mul_(gain * math.sqrt(6 / (fan_in + fan_out)))
     if isinstance(getattr(module, "bias", None), torch.Tensor):
-        module.bias.zero_()  # type: ignore[union-attr,operator]
+        module.bias.zero_()  # type: ignore[operator]

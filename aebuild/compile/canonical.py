@@ -7,8 +7,9 @@ from typing import Any
 from aebuild.compile.shape import fields, is_transparent
 from aebuild.compile.spec import Losses, Spec, StageSpec
 from aebuild.lang.emit import emit
-from aebuild.lang.families import Layer, PhasePart, Corruption
+from aebuild.lang.families import Corruption, Layer
 from aebuild.lang.part import Part
+from aebuild.lang.training import PhasePart
 
 
 def text(spec: Spec) -> str:

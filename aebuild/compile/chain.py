@@ -12,13 +12,7 @@ from aebuild.lang.values import Value, Vector
 
 NO_ADAPTER = Rule("AE303", "types that do not fit together", """\
 A layer needs another kind of value than the one before it gives, and no standard adapter leads from one to the other.
-
-```yaml
-encoder: [conv: 32, lstm: 64, conv: {width: 32, kernel: 3}]    # an image, then its sequence of places, then an image of unknown size
-```
-```yaml
-encoder: [conv: 32, lstm: {width: 64, returns: last}]
-```
+Put the step between them that you mean: `flatten` gives up the places, `unflatten` makes new ones.
 """)
 
 UNKNOWN_ADAPTER = Rule("AE304", "no such adapter here", """\
@@ -29,8 +23,7 @@ the stage needs one; otherwise it would do nothing.
 encoder: {layer: conv, width: 32, adapter: repeat}      # nothing to repeat: the image goes straight into the convolution
 ```
 ```yaml
-latent: {type: continuous, dim: 16}
-decoder: {layer: conv, width: 32, adapter: repeat}      # the code is repeated over all places
+encoder: {layer: conv, width: 32, adapter: mean}        # averaged over all places in front of the code, instead of flattened
 ```
 """)
 
@@ -87,14 +80,12 @@ def _adapted(value: Value, kinds: tuple[str, ...], site: Site, layer: Layer | No
 def _choose(value: Value, kind: str, site: Site) -> Adapter | None:
     wanted = site.stage.adapter
     if wanted is not None:
-        adapter = Adapter.variants[wanted]()
-        assert isinstance(adapter, Adapter)
+        adapter = Adapter.named(wanted)
         if adapter.fits(value, kind, site):
             site.stage.adapted = True
             return adapter
-    for cls in Adapter.variants.values():
-        adapter = cls()
-        assert isinstance(adapter, Adapter)
+    for name in Adapter.variants:
+        adapter = Adapter.named(name)
         if kind in adapter.standard and adapter.fits(value, kind, site):
             return adapter
     return None

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aebuild.compile.bind import bind
 from aebuild.compile.lengthen import lengthen
-from aebuild.compile.merge import apply_set, merge
 from aebuild.compile.lints import allowed, lint
 from aebuild.compile.memory import check_size
+from aebuild.compile.merge import apply_set, merge
 from aebuild.compile.plan import Plan
 from aebuild.compile.planner import plan
 from aebuild.compile.spec import Spec
 from aebuild.data.detect import detect
 from aebuild.lang.dataset import DataInfo, Where
-from aebuild.lang.diagnostics import DataError, Diagnostic, Rule, SpecError, UsageError
-from aebuild.lang.source import Tree, read
+from aebuild.lang.diagnostics import DataError, Diagnostic, Rule, Span, SpecError, UsageError
+from aebuild.lang.source import MAX_BYTES, Tree, read
 from aebuild.parts import discover
 
 NO_FILE = Rule("AE111", "no such spec file", """\
@@ -53,19 +53,6 @@ extends: [base.yaml, other.yaml]
 extends: base.yaml
 ```
 """)
-
-NOT_A_SPEC = Rule("AE114", "not a spec", """\
-A spec is a mapping of keys; `encoder` and `latent` are always needed.
-
-```yaml
-- encoder
-```
-```yaml
-encoder: {layer: linear, width: 256}
-latent: {type: continuous, dim: 32}
-```
-""")
-
 
 @dataclass
 class Loaded:
@@ -108,19 +95,25 @@ def load(path: str | Path, settings: Seq[str] = (), *, text: str | bytes | None 
 
 def _read(file: Path, loaded: Loaded, text: str | bytes | None) -> Tree | None:
     if text is None:
-        try:
-            text = file.read_bytes() if file.stat().st_size <= 2 ** 20 else file.open("rb").read(2 ** 20)
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            loaded.diagnostics.append(Diagnostic(NO_FILE, f"{file}: {reason}", None, _similar_file(file)))
+        text = _contents(file, loaded)
+        if text is None:
             loaded.error = UsageError
             return None
     tree, found = read(text, str(file))
     loaded.diagnostics += found
-    if tree is not None and not isinstance(tree.value, dict):
-        loaded.diagnostics.append(Diagnostic(NOT_A_SPEC, "a spec is a mapping of keys", tree.span, "encoder: {layer: linear, width: 256}"))
-        return None
     return None if any(finding.is_error for finding in found) else tree
+
+
+def _contents(file: Path, loaded: Loaded, place: Tree | None = None) -> bytes | None:
+    """The file's bytes, and no more than tell that it is too large: it may be a device that never ends."""
+    try:
+        with file.open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        loaded.diagnostics.append(Diagnostic(NO_FILE, f"{file}: {reason}", place.span if place else None, _similar_file(file),
+                                             "extends" if place else ""))
+        return None
 
 
 def _similar_file(file: Path) -> str | None:
@@ -148,16 +141,23 @@ def _settle(tree: Tree, file: Path, settings: Seq[str], loaded: Loaded) -> Tree 
 
 
 def _long(tree: Tree, base: Path, loaded: Loaded) -> Tree | None:
-    def named(path: Tree, keys: Iterable[str]) -> str:
+    def named(path: Tree, keys: Collection[str]) -> str:
         return detect(path.value, base, keys) if isinstance(path.value, str) else ""
 
     try:
         return lengthen(tree, named)
     except DataError as error:
-        data = tree.value.get("data") if isinstance(tree.value, dict) else None
-        loaded.diagnostics += [Diagnostic(d.rule, d.message, d.span or (data.span if data else None), d.fix, "data") for d in error.diagnostics]
+        place = _path_of(tree)
+        loaded.diagnostics += [replace(found, span=found.span or place, path="data.path") for found in error.diagnostics]
         loaded.error = DataError
         return None
+
+
+def _path_of(tree: Tree) -> Span | None:
+    """Where the path of the data is written."""
+    data = tree.value.get("data") if isinstance(tree.value, dict) else None
+    path = data.value.get("path") if data and isinstance(data.value, dict) else data
+    return path.span if path else None
 
 
 def _extended(tree: Tree, file: Path, loaded: Loaded, chain: list[Path]) -> Tree | None:
@@ -178,13 +178,8 @@ def _extended(tree: Tree, file: Path, loaded: Loaded, chain: list[Path]) -> Tree
         loaded.diagnostics.append(Diagnostic(CYCLE, f"these files extend each other in a circle: {circle}", parent.span,
                                              "remove extends from one of them", "extends"))
         return None
-    try:
-        text = other.read_bytes()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        loaded.diagnostics.append(Diagnostic(NO_FILE, f"{other}: {reason}", parent.span, _similar_file(other), "extends"))
-        return None
-    base = _read(other, loaded, text)
+    text = _contents(other, loaded, parent)
+    base = _read(other, loaded, text) if text is not None else None
     if base is not None:
         base = _extended(base, other, loaded, [*chain, other.resolve()])
     return _long(merge(base, own), file.parent, loaded) if base is not None else None       # a `type` may come from the base alone

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 
 from aebuild.compile.losses import shape_of_term
 from aebuild.compile.shape import Shape, fields, is_transparent, scalar_field
@@ -11,7 +11,7 @@ from aebuild.lang.dataset import Dataset
 from aebuild.lang.part import Part
 from aebuild.lang.source import Tree
 
-Detect = Callable[[Tree, Iterable[str]], str]
+Detect = Callable[[Tree, Collection[str]], str]
 
 
 def lengthen(tree: Tree, detect: Detect) -> Tree:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from aebuild.compile.plan import Plan
 from aebuild.compile.spec import Spec
 from aebuild.lang.dataset import DataInfo
-from aebuild.lang.diagnostics import Diagnostic, Rule
+from aebuild.lang.diagnostics import Diagnostic, Rule, Span
 from aebuild.lang.node import Node
+from aebuild.lang.part import Part
 from aebuild.lang.schedule import numbers
 from aebuild.lang.suggest import closest
 from aebuild.lang.values import elements
@@ -40,6 +41,7 @@ corruption or a sparsity penalty forces it to find structure.
 
 ```yaml
 data: wine                                  # 13 numbers
+encoder: {layer: linear, width: 64}
 latent: {type: continuous, dim: 32}
 ```
 ```yaml
@@ -62,11 +64,12 @@ latent: {type: gaussian, dim: 16}
 """)
 
 COLLAPSE = _warning("AE204", "a decoder that may ignore the code", """\
-A decoder that sees the previous true values can predict the next one without the code. With a KL term at full weight from the start, ignoring
-the code is the easiest way to lower the loss: the posterior collapses to the prior (Bowman et al., 2015). Raise the weight slowly, or
+A decoder that sees the previous true values can predict the next one without the code. With a KL term at full weight from the start,
+ignoring the code is the easiest way to lower the loss: the posterior collapses to the prior (Bowman et al., 2015). Raise the weight slowly, or
 allow some free bits.
 
 ```yaml
+data: ecg5000
 latent: {type: gaussian, dim: 16}
 decoder: [lstm: {width: 128, feed: previous, teacher_forcing: 1.0}]
 ```
@@ -89,11 +92,13 @@ latent: {type: codebook, codes: 32, dim: 8, per: sample}
 """)
 
 LONG_RECURRENCE = _warning("AE206", "a recurrent layer over a very long sequence", """\
-A recurrent layer works one step after the other: over thousands of steps it is slow, and gradients vanish on the way. A strided convolution in
-front shortens the sequence.
+A recurrent layer works one step after the other: over thousands of steps it is slow, and gradients vanish on the way. A strided convolution
+in front shortens the sequence.
 
 ```yaml
-encoder: [lstm: 64]                              # over 8,000 samples of sound
+data: {type: series, path: sound.npz, shape: [8000, 1]}     # 8,000 samples of sound
+encoder: [lstm: 64]
+decoder: [linear: 64]
 ```
 ```yaml
 encoder: [conv: {width: 32, kernel: 9, stride: 8}, conv: {width: 64, kernel: 9, stride: 8}, lstm: 64]
@@ -127,10 +132,12 @@ DEAD_WEIGHT = _warning("AE209", "a term of weight zero", """\
 A term of weight zero is computed and logged but trains nothing.
 
 ```yaml
+latent: {type: gaussian, dim: 16}
 losses: {kl: 0}
 ```
 ```yaml
 latent: {type: continuous, dim: 16}            # if no KL is wanted
+losses: {reconstruction: mse}
 ```
 """)
 
@@ -172,9 +179,13 @@ losses: {reconstruction: {type: gaussian, variance: learned}}
 
 
 def lint(plan: Plan, info: DataInfo) -> list[Diagnostic]:
-    """Every warning about this plan."""
-    return [Diagnostic(rule, message, place.place() if hasattr(place, "place") else place, fix)  # type: ignore[arg-type]
-            for check in _CHECKS for rule, message, place, fix in check(plan, info)]
+    """Every warning about this plan, each once at a place: a mirror repeats the encoder's layers."""
+    found: dict[tuple[str, str], Diagnostic] = {}
+    for check in _CHECKS:
+        for rule, message, place, fix in check(plan, info):
+            span: Span | None = place.place() if isinstance(place, Part) else place  # type: ignore[assignment]
+            found.setdefault((rule.code, str(span) if span else message), Diagnostic(rule, message, span, fix))
+    return list(found.values())
 
 
 def _about_code(plan: Plan, info: DataInfo) -> Iterator[Finding]:
@@ -191,7 +202,8 @@ def _about_code(plan: Plan, info: DataInfo) -> Iterator[Finding]:
     if codes is not None and train is not None:
         positions = train * max(1, round(plan.latent.bits / max(1e-9, _log2(codes))))
         if codes > positions:
-            yield MANY_CODES, f"{codes:,} codes but only {positions:,} code positions in the training data", spec.latent, f"codes: {max(2, positions // 10)}"
+            yield (MANY_CODES, f"{codes:,} codes but only {positions:,} code positions in the training data", spec.latent,
+                   f"codes: {max(2, positions // 10)}")
 
 
 def _log2(number: int) -> float:
@@ -238,7 +250,8 @@ def _about_training(plan: Plan, info: DataInfo) -> Iterator[Finding]:
     train = info.counts.get("train")
     for phase in plan.phases[:1]:
         if train is not None and phase.batch_size > train:
-            yield BATCH_TOO_LARGE, f"batches of {phase.batch_size} but {train} training samples", spec.train.place("batch_size"), f"batch_size: {max(1, train // 10)}"
+            yield (BATCH_TOO_LARGE, f"batches of {phase.batch_size} but {train} training samples", spec.train.place("batch_size"),
+                   f"batch_size: {max(1, train // 10)}")
     if getattr(spec.losses.reconstruction, "variance", None) == "predicted" and bounds.low is not None:
         yield VARIANCE, "the variance is predicted, and the data are bounded", spec.losses.reconstruction, "variance: learned"
 
@@ -252,7 +265,9 @@ UNKNOWN_CODE = Rule("AE318", "no such warning to allow", """\
 allow: {AE999: never mind}
 ```
 ```yaml
-allow: {AE203: batches of 1,024 make the statistics steady}
+encoder: {layer: linear, width: 256, norm: batch}
+latent: {type: gaussian, dim: 16}
+allow: {AE203: a batch is large enough for steady statistics}
 ```
 """)
 

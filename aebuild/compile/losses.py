@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from aebuild.compile.shape import Shape
-from aebuild.lang.families import Latent, Likelihood, Penalty, Term
+from aebuild.lang.families import Latent
+from aebuild.lang.terms import Likelihood, Penalty, Term
 
 
 def shape_of_term(key: str) -> Shape:

@@ -15,10 +15,10 @@ ABSURD = Rule("AE319", "a model of absurd size", """\
 The sizes are computed before anything is allocated. A model that needs a terabyte or more is a slip of the hand, often one zero too many.
 
 ```yaml
-encoder: {layer: linear, width: 100000000}
+encoder: {layer: linear, width: [1000000, 1000000]}
 ```
 ```yaml
-encoder: {layer: linear, width: 1000}
+encoder: {layer: linear, width: [1000, 1000]}
 ```
 """)
 
@@ -53,5 +53,5 @@ def check_size(plan: Plan) -> list[Diagnostic]:
         return []
     biggest = max((node for node in plan.nodes() if not node.children), key=lambda node: node.own_params * 4 + elements(node.output))
     return [Diagnostic(ABSURD, f"training would need about {memory.total / 2 ** 40:,.1f} TiB; the biggest node is {biggest.path} with "
-                       f"{biggest.own_params:,} parameters and {elements(biggest.output):,} output values a sample", biggest.part.place("width"),
-                       "a smaller width", biggest.path)]
+                       f"{biggest.own_params:,} parameters and {elements(biggest.output):,} output values a sample",
+                       biggest.part.place("width"), "a smaller width", biggest.path)]

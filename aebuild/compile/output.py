@@ -5,8 +5,9 @@ from __future__ import annotations
 from math import prod
 
 from aebuild.lang.diagnostics import Diagnostic, Rule
-from aebuild.lang.families import Layer, OutputPlan
+from aebuild.lang.families import Layer
 from aebuild.lang.node import Node, Refusal, Site
+from aebuild.lang.terms import OutputPlan
 from aebuild.lang.values import Grid, Sequence, Value, Vector
 
 MISMATCH = Rule("AE310", "the decoder does not end at the data's size", """\
@@ -15,7 +16,7 @@ The output layer makes the channels of the data at each place; the places themse
 ```yaml
 data: ecg5000                                            # 140 steps
 encoder: [conv: {width: 16, stride: 2}]                  # 70 places
-latent: {type: continuous, dim: 4, per: position}
+latent: {type: continuous, dim: 1, per: position}
 decoder: [lstm: 32]                                      # 70 steps, but the data have 140
 ```
 ```yaml
@@ -55,9 +56,10 @@ def plan_output(value: Value, target: Value, output: OutputPlan, shape: Layer, s
 
 
 def _linear(value: Value, width: int, path: str, out: Value, repeats: int = 1) -> Node:
-    part = Layer.variants["linear"](width=width, activation=None)
+    part = Layer.named("linear", width=width, activation=None)
     weights: dict[str, tuple[int, ...]] = {"weight": (width, value.features), "bias": (width,)}
-    return Node(path, "linear", value, out, part, {"bias": True}, weights, macs=repeats * width * value.features, init="linear", window=None)
+    return Node(path, "linear", value, out, part, {"bias": True}, weights, init="linear", window=None,
+                macs=repeats * width * value.features)
 
 
 def _to_vector(value: Value, width: int, here: Site) -> list[Node]:
@@ -68,7 +70,7 @@ def _to_vector(value: Value, width: int, here: Site) -> list[Node]:
 def _unfold(value: Vector, wanted: Value, here: Site) -> list[Node]:
     total = prod(wanted.shape)
     linear = _linear(value, total, f"{here.path}.linear", Vector(total))
-    part = Layer.variants["unflatten"](size=list(wanted.places))
+    part = Layer.named("unflatten", size=list(wanted.places))
     view = Node(f"{here.path}.unflatten", "unflatten", linear.output, wanted, part, {"shape": wanted.shape})
     return [linear, view.marked_inserted()]
 
@@ -86,9 +88,8 @@ def _by_convolution(value: Value, target: Value, wanted: Value, shape: Layer, he
     assert isinstance(grid, Grid)
     if not stage.resizes:
         stage.resizes.append(((1,) * len(grid.size), grid.size))
-    conv = Layer.variants["conv"](width=wanted.features, kernel=shape.kernel, stride=shape.stride, activation=None)  # type: ignore[attr-defined]
-    assert isinstance(conv, Layer)
-    node = conv.plan(grid, here)
+    window = {"kernel": shape.kernel, "stride": shape.stride}  # type: ignore[attr-defined]
+    node = Layer.named("conv", width=wanted.features, activation=None, **window).plan(grid, here)
     back: tuple[Node, ...] = ()
     out = node.output
     if isinstance(target, Sequence):

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from aebuild.compile.plan import PhasePlan, PlayerPlan
 from aebuild.compile.spec import Spec, StageSpec, Train
 from aebuild.lang.diagnostics import Diagnostic, Rule
-from aebuild.lang.families import LatentPlan, PhasePart, Player, TermPlan
+from aebuild.lang.families import LatentPlan
 from aebuild.lang.node import Node
 from aebuild.lang.suggest import closest
+from aebuild.lang.terms import TermPlan
+from aebuild.lang.training import PhasePart, Player
 
 UNKNOWN_PLAYER = Rule("AE315", "a player that this model does not have", """\
 Every model has the player `autoencoder`. An adversarial latent adds `generator` (the encoder, fooling) and `discriminator`.
@@ -25,8 +27,8 @@ train: {players: {discriminator: {steps: 2}}}
 """)
 
 UNPAIRED = Rule("AE316", "greedy training needs halves of equal depth", """\
-Greedy layer-wise training takes one layer of each half at a time, from the outside in, and each decoder layer must give back exactly what its
-encoder layer took.
+Greedy layer-wise training takes one layer of each half at a time, from the outside in, and each decoder layer must give back
+exactly what its encoder layer took.
 
 ```yaml
 encoder: [linear: 341, linear: 113]
@@ -86,13 +88,13 @@ def _check_players(players: Mapping[str, Player], spec: Spec, path: str, found: 
 def _player(name: str, modules: tuple[str, ...], terms: tuple[str, ...], spec: Spec, phase: PhasePart) -> PlayerPlan:
     options = [player for player in (phase.players.get(name), spec.train.players.get(name)) if player is not None]
     optimizer = next((p.optimizer for p in options if p.optimizer is not None), None) or phase.optimizer or spec.train.optimizer
-    clips = [p.clip for p in (*options, phase, spec.train) if p.clip is not None]
+    clips = [clip for clip in (*(player.clip for player in options), phase.clip, spec.train.clip) if clip is not None]
     return PlayerPlan(name, modules, terms, optimizer, clips[0] if clips else None, options[0].steps if options else 1)
 
 
 def _players(spec: Spec, phase: PhasePart, latent: LatentPlan | None, terms: tuple[TermPlan, ...]) -> tuple[PlayerPlan, ...]:
     discriminator = latent.discriminator.path if latent and latent.discriminator else None
-    code = ("latent",)
+    code: tuple[str, ...] = ("latent",)
     if latent and discriminator:
         own = tuple(f"latent.{name}" for name in latent.node.weights)
         code = own + tuple(child.path for child in latent.node.children if child.path != discriminator)

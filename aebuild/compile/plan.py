@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aebuild.compile.spec import Spec
-from aebuild.lang.families import LatentPlan, Optimizer, OutputPlan, TermPlan
+from aebuild.lang.families import LatentPlan
 from aebuild.lang.node import Node
 from aebuild.lang.schedule import Dial
+from aebuild.lang.terms import OutputPlan, TermPlan
+from aebuild.lang.training import Optimizer
 from aebuild.lang.values import Range, Value
 
 

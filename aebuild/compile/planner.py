@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence as Seq
+from collections.abc import Callable
+from collections.abc import Sequence as Seq
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar, cast
 
 from aebuild.compile.chain import UNKNOWN_ADAPTER, chain, site_for
@@ -17,9 +19,10 @@ from aebuild.compile.spec import Mirror, Spec, StageSpec
 from aebuild.compile.terms import plan_terms
 from aebuild.lang.dataset import DataInfo
 from aebuild.lang.diagnostics import Diagnostic, Rule
-from aebuild.lang.families import Adapter, LatentPlan, Layer, OutputPlan
+from aebuild.lang.families import Adapter, LatentPlan, Layer
 from aebuild.lang.node import Node, Refusal, Site, Stage
 from aebuild.lang.suggest import closest
+from aebuild.lang.terms import OutputPlan
 from aebuild.lang.values import Value
 
 T = TypeVar("T")
@@ -45,6 +48,7 @@ stands in the decoder's own list, not in the encoder and not inside other steps.
 encoder: [conv: 32, output: {kernel: 4}]
 ```
 ```yaml
+encoder: [conv: 32]
 decoder: [conv: 32, output: {kernel: 4, stride: 2}]
 ```
 """)
@@ -68,7 +72,8 @@ def plan(spec: Spec, info: DataInfo) -> Planned:
     if isinstance(spec.decoder, Mirror) and (dead := check_departure(spec.encoder.steps, spec.decoder)) is not None:
         found.append(dead)
     output = _attempt(found, lambda: _output_plan(spec, info))
-    decoder, taps = (None, {})
+    decoder: Node | None = None
+    taps: dict[str, str] = {}
     if latent and output:
         decoder, taps = _decoder(spec, written, latent, info.target, output, stage, found)
     heads = _heads(spec, info, latent, encoder, found)
@@ -107,7 +112,7 @@ def _attempt(found: list[Diagnostic], make: Callable[[], T]) -> T | None:
 def _corrupt(spec: Spec, info: DataInfo, found: list[Diagnostic]) -> Value:
     value = info.value
     for i, corruption in enumerate(spec.corrupt):
-        after = _attempt(found, lambda c=corruption, v=value, i=i: c.plan_corruption(v, site_for(f"corrupt.{i}", Stage())))
+        after = _attempt(found, partial(corruption.plan_corruption, value, site_for(f"corrupt.{i}", Stage())))
         value = after or value
     return value
 
@@ -159,7 +164,8 @@ def _decoder(spec: Spec, written: StageSpec, latent: LatentPlan, target: Value, 
     try:
         node, taps = _plan_decoder(written, latent.code, target, output, stage, encoder)
     except Refusal as refusal:
-        found.append(refusal.diagnostic)
+        place = refusal.diagnostic.span or written.place("steps")
+        found.append(replace(refusal.diagnostic, span=place))
         return None, {}
     _unused_adapter(written, stage, "decoder", found)
     return node, taps
@@ -173,8 +179,7 @@ def _plan_decoder(written: StageSpec, code: Value, target: Value, output: Output
     for step in steps:
         if step.variant_name() == "output":
             raise Refusal(Diagnostic(MISPLACED, "output must be the decoder's last step", step.place(), None, "decoder"))
-    shape = last or Layer.variants["output"]()
-    assert isinstance(shape, Layer)
+    shape = last or Layer.named("output")
     on_grid = last is not None or ends_on_grid(steps, code)
     solution = solve(written.but(steps=[*steps, shape] if on_grid else steps), code, target, _last_places(encoder, target))
     stage.size, stage.seeds, stage.resizes = solution.size, solution.seeds, solution.resizes
@@ -232,6 +237,10 @@ def _heads(spec: Spec, info: DataInfo, latent: LatentPlan | None, encoder: Node 
             found.append(Diagnostic(UNLABELLED, f"{name!r} predicts a label but the data have none", head.place("predicts"),
                                     "data with a `label`", f"heads.{name}"))
             continue
+        if info.classes < 2:
+            found.append(Diagnostic(UNLABELLED, f"{name!r} predicts a label, but all labels are the same", head.place("predicts"),
+                                    f"remove {name}", f"heads.{name}"))
+            continue
         value = latent.code if latent and head.source == "latent" else encoder.output if encoder and head.source == "encoder" else None
         if value is None:
             continue
@@ -246,8 +255,7 @@ def _heads(spec: Spec, info: DataInfo, latent: LatentPlan | None, encoder: Node 
 
 def _with_classes(node: Node, classes: int, site: Site) -> Node:
     flat, value = site.at("network").adapt(node.output, ("vector",), site.at("network"), None)
-    linear = Layer.variants["linear"](width=classes, activation=None)
-    assert isinstance(linear, Layer)
+    linear = Layer.named("linear", width=classes, activation=None)
     last = linear.plan(value, site.at("network").at("output"))
     return replace(node, children=(*node.children, *flat, last), output=last.output)
 
@@ -261,5 +269,5 @@ def _refusals(spec: Spec, latent: LatentPlan, taps: dict[str, str]) -> dict[str,
     refusals = {}
     if taps:
         reason = "its decoder needs the encoder's outputs through skips, so a code alone does not determine the data"
-        refusals.update({operation: reason for operation in ("sample", "interpolate", "decode")})
+        refusals.update(dict.fromkeys(("sample", "interpolate", "decode"), reason))
     return refusals

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from pydantic import TypeAdapter
 
@@ -81,7 +81,7 @@ class _Writer:
             one = self.record(ramp.part)  # type: ignore[arg-type]
             return {"anyOf": [{"type": "number"}, one, {"type": "array", "items": one}]}
         info = cls.model_fields[name]
-        found = TypeAdapter(info.annotation).json_schema()
+        found = TypeAdapter(cast(Any, info.annotation)).json_schema()
         for bound, key in (("ge", "minimum"), ("gt", "exclusiveMinimum"), ("le", "maximum"), ("lt", "exclusiveMaximum")):
             for rule in info.metadata:
                 if getattr(rule, bound, None) is not None:
@@ -132,7 +132,8 @@ class _Writer:
         def make() -> Json:
             keyed = {name: self.keyed(cls) for name, cls in inner.variants.items()}
             return {"anyOf": [{"enum": list(inner.variants)},
-                              {"type": "object", "properties": keyed, "additionalProperties": False, "minProperties": 1, "maxProperties": 1}]}
+                              {"type": "object", "properties": keyed, "additionalProperties": False,
+                               "minProperties": 1, "maxProperties": 1}]}
 
         return self.ref(f"{inner.part.family}-item", make)
 
@@ -162,7 +163,7 @@ class _Writer:
                     "description": "one width, one for each layer, or {from: a, to: b}",
                     "anyOf": [number, {"type": "array", "items": number},
                               {"type": "object", "properties": {"from": number, "to": number}, "additionalProperties": False}]}
-            extra = {key: value for key, value in self.fields_of(StageSpec, ("steps",))["properties"].items()}
+            extra = self.fields_of(StageSpec, ("steps",))["properties"]
             found["properties"] = {"layer": {"const": name, "description": _first_sentence(cls)},
                                    "depth": {**number, "description": "number of layers"}, **found["properties"], **extra}
             found["required"] = ["layer", *found.get("required", [])]

@@ -59,7 +59,7 @@ def shape_of(hint: Any) -> Shape:
     if origin is Annotated:
         return shape_of(get_args(hint)[0])
     if origin in (Union, types.UnionType):
-        return _union([arg for arg in get_args(hint)])
+        return _union(list(get_args(hint)))
     if hint is StageSpec:
         return Shape("stage", StageSpec)
     if isinstance(hint, type) and issubclass(hint, Part):
@@ -76,7 +76,8 @@ def _union(args: list[Any]) -> Shape:
     optional = type(None) in args
     rich = [shape for shape in shapes if shape.kind != "plain"]
     if not rich:
-        return Shape("plain", optional=optional)
+        words = {word for arg in args if get_origin(arg) is Literal for word in get_args(arg)}
+        return Shape("plain", optional=optional and "none" not in words)      # there `none` is a choice of its own
     if len(shapes) == 1:
         only = shapes[0]
         return Shape(only.kind, only.part, only.inner, optional, only.others)

@@ -22,8 +22,7 @@ def add_skips(steps: Seq[Layer], value: Value, site: Site) -> tuple[tuple[Node, 
             continue
         for path in fitting:
             del unused[path]
-        skip = Layer.variants["skip"](**{"from": fitting[-1]})
-        assert isinstance(skip, Layer)
+        skip = Layer.named("skip", **{"from": fitting[-1]})
         node = skip.plan(value, site.at(f"{i}_skip")).marked_inserted()
         nodes.append(node)
         value = node.output

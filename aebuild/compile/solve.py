@@ -234,7 +234,7 @@ def _choose_factors(resizes: Seq[Resize], seed: int, goal: int, axis: int) -> li
         factor = next(f for f in count(1) if f ** left >= ratio)
         factors[i] = factor
         inner = -(-inner // factor)
-    factors_open = sorted((factors[i] for i in open_at))
+    factors_open = sorted(factors[i] for i in open_at)
     for i, factor in zip(open_at, factors_open, strict=True):
         factors[i] = factor
     return factors

@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from aebuild.lang.dataset import Dataset
-from aebuild.lang.families import Corruption, Latent, Layer, Likelihood, Optimizer, PhasePart, Player, Term
+from aebuild.lang.families import Corruption, Latent, Layer
 from aebuild.lang.part import Part, knob
+from aebuild.lang.terms import Likelihood, Term
+from aebuild.lang.training import Optimizer, PhasePart, Player
 
 
 def _name(text: str) -> str:
@@ -57,25 +59,34 @@ class Head(Part):
 class Losses(Part):
     """The reconstruction's likelihood and the weights of all other named terms."""
 
+    foreign = {**dict.fromkeys(("likelihood", "recon", "recon_loss", "reconstruction_loss", "criterion", "loss_fn"), "reconstruction"),
+               **dict.fromkeys(("sparse", "l1_penalty", "activity_regularizer"), "sparsity")}
+
     reconstruction: Likelihood = Field(
-        default_factory=lambda: Likelihood.variants["mse"](), description="how a reconstruction is judged")
+        default_factory=lambda: Likelihood.named("mse"), description="how a reconstruction is judged")
     terms: dict[str, Term] = Field(default_factory=dict, description="every other term by name")
 
 
 class Train(Part):
     """How the model is trained."""
 
+    foreign = {**dict.fromkeys(("num_epochs", "n_epochs", "max_epochs", "epoch"), "epochs"),
+               **dict.fromkeys(("max_steps", "iterations", "n_steps", "num_steps"), "steps"),
+               **dict.fromkeys(("batch", "bs", "batchsize"), "batch_size"),
+               **dict.fromkeys(("grad_clip", "gradient_clip", "clip_grad_norm", "clipnorm", "max_grad_norm"), "clip"),
+               **dict.fromkeys(("random_state", "random_seed"), "seed"), "optim": "optimizer", "gpu": "cuda", "accelerator": "device"}
+
     epochs: int | None = knob(None, "passes over the training data (default 20 unless steps is given)", affects="training", ge=1)
     steps: int | None = knob(None, "optimiser steps instead of epochs", affects="training", ge=1)
     batch_size: int = knob(128, "samples per step, over all devices together", affects="training", ge=1)
     seed: int = knob(42, "seed of initialisation, order and noise", affects="training", ge=0, lt=2**63)
-    optimizer: Optimizer = Field(default_factory=lambda: Optimizer.variants["adam"](), description="one of torch's optimisers")
+    optimizer: Optimizer = Field(default_factory=lambda: Optimizer.named("adam"), description="one of torch's optimisers")
     clip: float | None = knob(None, "largest gradient norm", affects="gradient", gt=0)
     keep: Literal["best", "last"] = knob("best", "which checkpoint is evaluated: best on validation, or last", affects="training")
     device: Literal["auto", "cpu", "cuda"] = knob("auto", "where to train; auto takes a GPU if there is one", affects="training")
     players: dict[str, Player] = Field(default_factory=dict, description="options of single players")
     phases: list[PhasePart] = Field(
-        default_factory=lambda: [PhasePart.variants["main"]()], description="stretches of training, in order", min_length=1)
+        default_factory=lambda: [PhasePart.named("main")], description="stretches of training, in order", min_length=1)
 
 
 class Evaluate(Part):
@@ -87,9 +98,13 @@ class Evaluate(Part):
 class Spec(Part):
     """A whole spec."""
 
+    foreign = {"dataset": "data", "loss": "losses", "training": "train", "trainer": "train", "fit": "train", "noise": "corrupt",
+               "corruption": "corrupt", "augment": "corrupt", "bottleneck": "latent", "code": "latent", "latent_space": "latent",
+               "z": "latent", "model_name": "name", "base": "extends", "inherits": "extends", "head": "heads", "eval": "evaluate"}
+
     name: Name = Field("model", description="name of the model, used for its run directory")
     description: str = Field("", description="free text for readers")
-    data: Dataset = Field(default_factory=lambda: Dataset.variants["digits"](), description="what to learn from")
+    data: Dataset = Field(default_factory=lambda: Dataset.named("digits"), description="what to learn from")
     corrupt: list[Corruption] = Field(default_factory=list, description="changes of the input that the model must undo")
     encoder: StageSpec = Field(..., description="hidden layers from the data towards the code")
     latent: Latent = Field(..., description="the code")

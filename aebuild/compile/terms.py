@@ -5,8 +5,9 @@ from __future__ import annotations
 from aebuild.compile.spec import Spec
 from aebuild.lang.dataset import DataInfo
 from aebuild.lang.diagnostics import Diagnostic, Rule
-from aebuild.lang.families import LatentPlan, OutputPlan, Penalty, TermPlan
+from aebuild.lang.families import LatentPlan
 from aebuild.lang.suggest import closest
+from aebuild.lang.terms import OutputPlan, Penalty, TermPlan
 
 UNKNOWN_TERM = Rule("AE312", "a weight for a term that nothing provides", """\
 Terms come from parts: `reconstruction` from the likelihood, `kl` from a gaussian latent, `codebook` and `commitment` from a codebook,
@@ -57,7 +58,8 @@ def plan_terms(spec: Spec, latent: LatentPlan | None, output: OutputPlan | None,
     likelihood = spec.losses.reconstruction
     if likelihood.support is not None and not info.target_range.within(*likelihood.support):
         low, high = likelihood.support
-        found.append(Diagnostic(OUTSIDE, f"{likelihood.variant_name()} needs data in [{low:g}, {high:g}], but the data are {info.target_range}",
+        message = f"{likelihood.variant_name()} needs data in [{low:g}, {high:g}], but the data are {info.target_range}"
+        found.append(Diagnostic(OUTSIDE, message,
                                 spec.losses.place("reconstruction"), "scale: unit under data, or reconstruction: gaussian"))
     terms = [TermPlan("reconstruction", "autoencoder", output.elements if output else 1, likelihood)]
     provided = spec.latent.terms

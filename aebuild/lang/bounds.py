@@ -15,7 +15,7 @@ There is nothing in the file but blanks and comments. The shortest spec names an
 ```
 
 ```yaml
-encoder: [256]
+encoder: [linear: 256]
 latent: {type: continuous, dim: 32}
 ```
 """)
@@ -25,12 +25,12 @@ At the top of a spec stand keys such as `encoder` and `latent`, each with a colo
 word there names nothing. A forgotten space after the colon is the usual cause: `name:vqvae` is one word.
 
 ```yaml
-- encoder: [256]
+- encoder: [linear: 256]
 - latent: {type: continuous, dim: 32}
 ```
 
 ```yaml
-encoder: [256]
+encoder: [linear: 256]
 latent: {type: continuous, dim: 32}
 ```
 """)
@@ -54,7 +54,7 @@ A spec with more than 60,000 keys and values is not written by hand. The bound k
 second. Give long lists of numbers as a data file, and repeated layers as `depth` or `repeat`.
 
 ```yaml
-encoder: [64, 64, 64, 64]      # and 60,000 more
+encoder: [linear: 64, linear: 64, linear: 64]      # and 60,000 more
 ```
 
 ```yaml
@@ -110,12 +110,12 @@ bracket in front of a colon, was not meant as YAML's at all.
 
 ```yaml
 ? [encoder, decoder]
-: {width: 64}
+: {layer: linear, width: 64}
 ```
 
 ```yaml
-encoder: {width: 64}
-decoder: {width: 64}
+encoder: {layer: linear, width: 64}
+decoder: {layer: linear, width: 64}
 ```
 """)
 
@@ -126,26 +126,24 @@ wants quotes.
 
 ```yaml
 encoder: &half {layer: conv, width: [64, 128]}
-decoder: *half
 ```
 
 ```yaml
 encoder: {layer: conv, width: [64, 128]}
-decoder: mirror
+decoder: mirror          # in place of a second use of `half`
 ```
 """)
 
 ALIAS = Rule("AE021", "aliases are not part of the language", """\
 `*name` repeats a value that was marked with `&name`. Nested, a few lines of them can stand for gigabytes. Write the value
-out, use `mirror` for the decoder, or share a file with `extends`. Text that begins with `*`, such as a file pattern, wants
-quotes.
+out, use `mirror` for the decoder, or share a file with `extends`. Text that begins with `*` wants quotes.
 
 ```yaml
-data: *images
+decoder: *half
 ```
 
 ```yaml
-data: "images/*.png"
+decoder: mirror
 ```
 """)
 

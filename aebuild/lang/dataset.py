@@ -68,6 +68,12 @@ class Dataset(Part):
     """What to learn from: where samples come from, and how they are divided and scaled."""
 
     family = "dataset"
+    foreign = {**dict.fromkeys(("normalize", "normalization", "scaling", "rescale"), "scale"),
+               **dict.fromkeys(("image_size", "img_size", "resize", "input_size"), "size"),
+               **dict.fromkeys(("file", "folder", "filename", "dir", "directory", "data_dir", "source"), "path"),
+               **dict.fromkeys(("val_split", "validation_split", "train_split", "test_split", "splits", "test_size"), "split"),
+               **dict.fromkeys(("num_classes", "n_classes"), "classes"), "padding": "pad", "max_samples": "limit",
+               "input_shape": "shape", "features": "columns", "inputs": "columns"}
 
     def probe(self, where: Where) -> DataInfo:
         """What the data are, from headers only; nothing is read where `shape` is given or the data set is a known one.

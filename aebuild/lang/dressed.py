@@ -16,7 +16,7 @@ class Dressed(Layer):
 
     norm: Norm | None = Field(None, description="normalisation after the map; it makes the bias superfluous and drops it")
     activation: Activation | None = Field(
-        default_factory=lambda: Activation.variants["relu"](), description="nonlinearity after the norm; none for a linear layer")
+        default_factory=lambda: Activation.named("relu"), description="nonlinearity after the norm; none for a linear layer")
 
     @property
     def bias(self) -> bool:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence as Seq
-from dataclasses import dataclass, field
-from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
-
-from pydantic import Field, field_validator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from aebuild.lang.node import Node, Resize, Site
 from aebuild.lang.part import Part, knob
-from aebuild.lang.schedule import Dial, numbers
-from aebuild.lang.values import Range, Value
+from aebuild.lang.schedule import Dial
+from aebuild.lang.terms import Term
+from aebuild.lang.values import Value
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 
 class Buildable(Part):
@@ -64,6 +61,11 @@ class Layer(Buildable):
     """
 
     family = "layer"
+    foreign = {**dict.fromkeys(("units", "filters", "channels", "out_channels", "out_features", "features", "neurons", "hidden", "hidden_dim",
+                                "hidden_dims", "hidden_size", "hidden_sizes", "hidden_units", "d_model", "dim", "size", "widths"), "width"),
+               **dict.fromkeys(("num_layers", "n_layers", "layers", "blocks"), "depth"), "type": "layer", "kernel_size": "kernel",
+               "strides": "stride", "act": "activation", "nonlinearity": "activation", "normalization": "norm", "batch_norm": "norm",
+               "bn": "norm", "nhead": "heads", "num_heads": "heads", "n_heads": "heads", "drop": "dropout", "p": "rate"}
     wants: ClassVar[tuple[str, ...]] = ("vector", "grid", "sequence")
     follower: ClassVar[bool] = False
 
@@ -120,34 +122,6 @@ class Adapter(Buildable):
         raise TypeError(f"{type(self).__name__} has no plan")
 
 
-class Term(Part):
-    """How a named loss term counts."""
-
-    scalar = "weight"
-
-    weight: Dial = knob(1.0, "factor of this term in the loss; a number or a schedule", affects="loss")
-    reduction: Literal["sum", "mean"] = knob(
-        "sum", "over a sample's elements: sum (the ELBO's ratio of terms) or mean; always averaged over the batch", affects="loss")
-
-    def reduce(self, raw: Tensor, elements: int) -> Tensor:
-        """A scalar from the raw term: [N, ...] is summed over elements and averaged over N, a scalar stays."""
-        total = raw if raw.ndim == 0 else raw.sum() / raw.shape[0]
-        return total / elements if self.reduction == "mean" else total
-
-
-@dataclass(frozen=True)
-class TermPlan:
-    """A named term that some part provides.
-
-    `elements` is what `reduction: mean` divides by; `player` minimises it; `config` holds weight and reduction.
-    """
-
-    name: str
-    player: str
-    elements: int
-    config: Term = field(default_factory=Term)
-
-
 @dataclass(frozen=True)
 class LatentPlan:
     """A planned latent: its node, the type the decoder gets, its size in values and bits, and its terms."""
@@ -168,6 +142,8 @@ class Latent(Buildable):
     """
 
     family = "latent"
+    foreign = dict.fromkeys(("latent_dim", "latent_size", "z_dim", "n_z", "nz", "code_dim", "code_size", "embedding_dim", "width", "units",
+                             "size", "features", "hidden_dim", "bottleneck", "n_latent", "dimension"), "dim")
     terms: ClassVar[dict[str, type[Term]]] = {}
     players: ClassVar[tuple[str, ...]] = ("autoencoder",)
     unsampled: ClassVar[str | None] = None            # why `sample` must be fitted after training, if so
@@ -199,59 +175,6 @@ class Prior(Buildable):
         raise TypeError(f"{type(self).__name__} has no module")
 
 
-@dataclass(frozen=True)
-class OutputPlan:
-    """What a likelihood asks of the decoder's output layer and offers as a loss."""
-
-    channels: int                       # output channels for each channel of the target
-    elements: int                       # target elements of a sample
-    args: dict[str, Any] = field(default_factory=dict)
-    weights: dict[str, tuple[int, ...]] = field(default_factory=dict)
-
-
-class Likelihood(Term):
-    """How a reconstruction is judged; owns the output layer's channels and activation.
-
-    The module it builds has `forward(params, target) -> [N]` (negative log-likelihood or error, summed over the
-    sample) and `mean(params) -> tensor like the target`.
-    """
-
-    family = "likelihood"
-    support: ClassVar[tuple[float, float] | None] = None      # target values must lie in it; None takes any real
-    default_variant: ClassVar[str | None] = None
-
-    def plan_output(self, target: Value, bounds: Range) -> OutputPlan:
-        """Channels, loss elements and own parameters for a target of this type and range."""
-        raise TypeError(f"{type(self).__name__} has no plan")
-
-    def build_likelihood(self, target: Value, bounds: Range) -> nn.Module:
-        """The likelihood's module."""
-        raise TypeError(f"{type(self).__name__} has no module")
-
-
-class Penalty(Term):
-    """A loss term beyond the likelihood and the latent's own; `key` is its name under `losses`.
-
-    The module it builds has `forward(code_value) -> raw term`; a `views = 2` penalty gets the codes of two corrupted draws.
-    """
-
-    family = "penalty"
-    key: ClassVar[str] = ""
-    views: ClassVar[int] = 1
-
-    def check(self, latent: Latent) -> str | None:
-        """Why the penalty cannot act on this latent, if so."""
-        return None
-
-    def elements(self, code: Value) -> int:
-        """What `reduction: mean` divides by."""
-        return prod(code.shape)
-
-    def build_penalty(self, code: Value) -> nn.Module:
-        """The penalty's module."""
-        raise TypeError(f"{type(self).__name__} has no module")
-
-
 class Corruption(Part):
     """A change of the input that the model must undo.
 
@@ -259,6 +182,7 @@ class Corruption(Part):
     """
 
     family = "corruption"
+    foreign = {"sigma": "std", "stddev": "std", "noise": "std", "p": "ratio", "rate": "ratio", "prob": "ratio", "probability": "ratio"}
     when: Literal["training", "always"] = knob("training", "only while training, or in evaluation too", affects="data")
 
     def plan_corruption(self, value: Value, site: Site) -> Value:
@@ -268,62 +192,3 @@ class Corruption(Part):
     def build_corruption(self) -> nn.Module:
         """The corruption's module."""
         raise TypeError(f"{type(self).__name__} has no module")
-
-
-class LrSchedule(Part):
-    """One of torch's learning-rate schedules, stepped once an epoch or a step."""
-
-    family = "lr_schedule"
-    each: ClassVar[Literal["epoch", "step"]] = "epoch"
-
-    def build_schedule(self, optimizer: Any, epochs: int, steps: int) -> Any:
-        """The torch.optim.lr_scheduler object."""
-        raise TypeError(f"{type(self).__name__} has no schedule")
-
-
-class Optimizer(Part):
-    """One of torch's optimisers, under torch's names."""
-
-    family = "optimizer"
-    default_variant = "adam"
-    scalar = "lr"
-    slots: ClassVar[int] = 2          # numbers it keeps for each parameter
-
-    lr: Dial = knob(1e-3, "learning rate; a number or a schedule", affects="training")
-    schedule: LrSchedule | None = Field(None, description="one of torch's learning-rate schedules, on top of lr")
-
-    @field_validator("lr")
-    @classmethod
-    def _positive(cls, lr: Dial) -> Dial:
-        if min(numbers(lr), default=-1) < 0 or max(numbers(lr)) == 0:
-            raise ValueError("a learning rate is positive; only a schedule may start or end at 0")
-        return lr
-
-    def build_optimizer(self, params: Seq[Any]) -> Any:
-        """The torch.optim object."""
-        raise TypeError(f"{type(self).__name__} has no optimiser")
-
-
-class Player(Part):
-    """A set of parameters that minimises its own terms."""
-
-    optimizer: Optimizer | None = Field(None, description="its optimiser; the phase's if absent")
-    clip: float | None = knob(None, "largest gradient norm; the phase's if absent", affects="gradient", gt=0)
-    steps: int = knob(1, "updates of this player for each batch", affects="training", ge=1)
-
-
-class PhasePart(Part):
-    """A stretch of training over some players and some data; what it leaves out it takes from `train`."""
-
-    family = "phase"
-
-    epochs: int | None = knob(None, "passes over the training data", affects="training", ge=1)
-    steps: int | None = knob(None, "optimiser steps instead of epochs", affects="training", ge=1)
-    batch_size: int | None = knob(None, "samples per step", affects="training", ge=1)
-    optimizer: Optimizer | None = Field(None, description="one of torch's optimisers")
-    clip: float | None = knob(None, "largest gradient norm", affects="gradient", gt=0)
-    players: dict[str, Player] = Field(default_factory=dict, description="options of single players")
-
-    def stretches(self, depth: int) -> list[tuple[str, tuple[int, str] | None]]:
-        """Names of the stretches it consists of, and the pair of layers each trains; `depth` counts the pairs."""
-        raise TypeError(f"{type(self).__name__} has no stretches")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+import importlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self, get_args, get_origin
 
@@ -30,6 +33,41 @@ class Origin:
         return 0
 
 
+class Variants(Mapping[str, "type[Part]"]):
+    """The members of a family by name; a member's file is imported when it is first asked for.
+
+    A part's YAML name is the name of its file, so the names are known without importing anything.
+    """
+
+    def __init__(self) -> None:
+        self._classes: dict[str, type[Part]] = {}
+        self._modules: dict[str, str] = {}
+
+    def expect(self, name: str, module: str) -> None:
+        """Says which module declares the member of that name."""
+        self._modules.setdefault(name, module)
+
+    def add(self, name: str, cls: type[Part]) -> None:
+        """Called for each class as it is made; two classes of one name are a mistake in the code."""
+        known = self._classes.setdefault(name, cls)
+        if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise TypeError(f"{cls.family} {name!r} is declared twice: {known} and {cls}")
+
+    def __getitem__(self, name: str) -> type[Part]:
+        if name not in self._classes and name in self._modules:
+            importlib.import_module(self._modules[name])
+        return self._classes[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted({*self._classes, *self._modules}))
+
+    def __len__(self) -> int:
+        return len({*self._classes, *self._modules})
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._classes or name in self._modules
+
+
 class Part(BaseModel):
     """A frozen record of a spec; unknown keys are refused, numbers are never coerced from text.
 
@@ -38,12 +76,15 @@ class Part(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True,
-                              allow_inf_nan=False, protected_namespaces=())
+                              allow_inf_nan=False, protected_namespaces=(), defer_build=True)
 
-    variants: ClassVar[dict[str, type[Part]]] = {}
+    families: ClassVar[dict[str, type[Part]]] = {}
+    variants: ClassVar[Variants] = Variants()
     family: ClassVar[str] = ""
     default_variant: ClassVar[str | None] = None
     scalar: ClassVar[str | None] = None       # the field that a scalar fills; the part's first if None
+    also: ClassVar[tuple[str, ...]] = ()      # other libraries' words for this variant: never accepted, but understood
+    foreign: ClassVar[Mapping[str, str]] = {}     # other libraries' words for its keys and choices; subclasses add theirs
 
     _origin: Origin = PrivateAttr(default_factory=Origin)
 
@@ -57,14 +98,13 @@ class Part(BaseModel):
             if name != "type" and not info.description:
                 raise TypeError(f"{cls.__name__}.{name}: a field needs a description")
         if "family" in cls.__dict__:
-            cls.variants = {}
+            cls.variants = Variants()
+            Part.families[cls.family] = cls
             return
-        name = cls.variant_name()
-        if name is None or not cls.family:
+        own = cls.variant_name()
+        if own is None or not cls.family:
             return
-        known = cls.variants.setdefault(name, cls)
-        if known.__qualname__ != cls.__qualname__ or known.__module__ != cls.__module__:
-            raise TypeError(f"{cls.family} {name!r} is declared twice: {known} and {cls}")
+        cls.variants.add(own, cls)
 
     @classmethod
     def variant_name(cls) -> str | None:
@@ -75,9 +115,11 @@ class Part(BaseModel):
         return str(get_args(info.annotation)[0])
 
     @classmethod
-    def own_fields(cls) -> list[str]:
-        """The fields a user writes, in order, without the selecting `type`."""
-        return [name for name in cls.model_fields if name != "type"]
+    def named(cls, name: str, **values: Any) -> Self:
+        """A new member of this family by its YAML name; lets parts use siblings without importing them."""
+        member = cls.variants[name](**values)
+        assert isinstance(member, cls)
+        return member
 
     def place(self, *names: str) -> Span | None:
         """The span of the first of these fields that was written, else of the whole part."""

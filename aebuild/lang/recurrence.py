@@ -22,6 +22,7 @@ outputs; they may repeat its `feed`, as they do in block form, but not differ. I
 already, it would do nothing.
 
 ```yaml
+data: ecg5000
 encoder: {layer: lstm, width: 64, feed: previous}
 latent: {type: continuous, dim: 8}
 ```
@@ -37,6 +38,7 @@ TEACHER = Rule("AE362", "teacher forcing without feedback", """\
 output. Only a decoder with `feed: previous` is fed anything of the kind.
 
 ```yaml
+data: ecg5000
 decoder: {layer: gru, width: 64, teacher_forcing: 0.5}
 ```
 ```yaml
@@ -76,6 +78,7 @@ or go forward in the same direction (recurrent steps). Convolutions, attention, 
 other positions or samples.
 
 ```yaml
+data: ecg5000
 decoder:
   - lstm: {width: 64, feed: previous}
   - transformer: {width: 64}

@@ -17,13 +17,13 @@ def closest(word: str, known: Iterable[str]) -> str | None:
     """
     if not word or len(word) > _LONGEST:
         return None
-    bare = _bare(word)
+    mine = bare(word)
     best: tuple[int, str] | None = None
     choices = [name for name in known if name and len(name) <= _LONGEST]
     for name in choices:
-        other = _bare(name)
-        allowed = min(3, max(len(bare), len(other)) // 3)
-        slips = 0 if other == bare and bare else distance(bare, other, allowed)
+        other = bare(name)
+        allowed = min(3, max(len(mine), len(other)) // 3)
+        slips = 0 if other == mine and mine else distance(mine, other, allowed)
         if slips <= allowed and (best is None or slips < best[0]):
             best = (slips, name)
     return best[1] if best is not None else _by_parts(word, choices)
@@ -50,7 +50,8 @@ def distance(left: str, right: str, limit: int) -> int:
     return row[-1]
 
 
-def _bare(word: str) -> str:
+def bare(word: str) -> str:
+    """The word in small letters, without `-`, `_` and blanks."""
     return re.sub(r"[-_\s]", "", word.casefold())
 
 

@@ -47,15 +47,15 @@ than the entry above it is swallowed by that entry's text.
 
 ```yaml
 encoder:
-  - linear
-    - flatten
+  - flatten
+    - dropout
 latent: {type: continuous, dim:32}
 ```
 
 ```yaml
 encoder:
-  - linear
   - flatten
+  - dropout
 latent: {type: continuous, dim: 32}
 ```
 

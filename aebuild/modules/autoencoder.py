@@ -60,6 +60,9 @@ class Autoencoder(nn.Module):
     the protocol of modules/code.py. `refusals` names operations this design cannot do and why.
     """
 
+    latent: Any            # a latent module: forward, draw, play
+    likelihood: Any        # a likelihood module: forward, mean
+
     def __init__(self, encoder: Stage, latent: nn.Module, decoder: Stage, likelihood: nn.Module,
                  heads: Mapping[str, Head], penalties: Mapping[str, nn.Module], corruptions: Sequence[tuple[nn.Module, bool]],
                  refusals: Mapping[str, str]) -> None:
@@ -134,7 +137,7 @@ class Autoencoder(nn.Module):
 
     def terms(self, batch: Batch, player: str = "autoencoder", pair: Pair | None = None
               ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """The raw loss terms that this player minimises, and scalars to log.
+        """The raw loss terms that this player minimises, and scalars to log; `x per` is what the mean of `x` is divided by.
 
         `pair` restricts the path to one step of greedy layer-wise training.
         """
@@ -153,16 +156,17 @@ class Autoencoder(nn.Module):
 
     def _add_heads(self, features: Tensor, code: Code, batch: Batch, terms: dict[str, Tensor], metrics: dict[str, Tensor]) -> None:
         for name, head in self.heads.items():
+            assert isinstance(head, Head)
             logits = head(code.value if head.source == "latent" else features)
             if batch.labels is None:
                 continue
             terms[name] = head.loss(logits, batch.labels)
-            known = batch.labels >= 0
-            right = (logits.argmax(1) == batch.labels) & known
-            metrics[f"{name}_accuracy"] = (right.sum() / known.sum().clamp(min=1)).detach()
+            metrics[f"{name}_accuracy"] = (logits.argmax(1) == batch.labels).float().mean().detach()
+            metrics[f"{name}_accuracy per"] = (batch.labels >= 0).float().mean()
 
     def _add_penalties(self, code: Code, batch: Batch, terms: dict[str, Tensor]) -> None:
         for name, penalty in self.penalties.items():
+            assert isinstance(penalty, nn.Module)
             if penalty.views == 2:
                 second = self.latent(self.features(self.corrupt(batch.x)))
                 terms[name] = penalty(code.value, second.value)

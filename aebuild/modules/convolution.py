@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import nn
 
@@ -10,8 +11,9 @@ from torch import nn
 def convolution(rank: int, inputs: int, outputs: int, *, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int],
                 dilation: Sequence[int], groups: int, bias: bool, output_padding: Sequence[int] | None = None) -> nn.Module:
     """torch's convolution over `rank` axes; a transposed one if `output_padding` is given."""
+    options: dict[str, Any] = {"kernel_size": tuple(kernel), "stride": tuple(stride), "padding": tuple(padding),
+                               "dilation": tuple(dilation), "groups": groups, "bias": bias}
     if output_padding is not None:
-        up = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)[rank - 1]
-        return up(inputs, outputs, tuple(kernel), tuple(stride), tuple(padding), tuple(output_padding), groups, bias, tuple(dilation))
-    down = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[rank - 1]
-    return down(inputs, outputs, tuple(kernel), tuple(stride), tuple(padding), tuple(dilation), groups, bias)
+        options["output_padding"] = tuple(output_padding)
+        return (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)[rank - 1](inputs, outputs, **options)
+    return (nn.Conv1d, nn.Conv2d, nn.Conv3d)[rank - 1](inputs, outputs, **options)

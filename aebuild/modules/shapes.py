@@ -26,7 +26,7 @@ class Unflatten(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Adds the axes."""
-        return x.unflatten(1, self.shape)
+        return x.reshape(x.shape[0], *self.shape)
 
     def extra_repr(self) -> str:
         """The shape."""
@@ -58,7 +58,7 @@ class Unraster(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Row by row."""
-        return x.transpose(1, 2).unflatten(2, self.size)
+        return x.transpose(1, 2).reshape(x.shape[0], x.shape[2], *self.size)
 
 
 class Mean(nn.Module):

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-import importlib
 import pkgutil
 from functools import cache
+from pathlib import Path
+
+from aebuild.lang import codebook_update, dataset, families, terms, training
+from aebuild.lang.part import Part
+
+HOMES = (codebook_update, dataset, families, terms, training)      # what declares the families that folders belong to
 
 
 @cache
 def discover() -> None:
-    """Import every part, so that each family knows its variants."""
-    for module in pkgutil.walk_packages(__path__, f"{__name__}."):
-        importlib.import_module(module.name)
+    """Tells each family its members: the files of its folder, imported when they are first used."""
+    folders = {_plural(word): family for word, family in Part.families.items()}
+    for folder in pkgutil.iter_modules(__path__):
+        for file in pkgutil.iter_modules([str(Path(__path__[0]) / folder.name)]):
+            folders[folder.name].variants.expect(file.name, f"{__name__}.{folder.name}.{file.name}")
+
+
+def _plural(word: str) -> str:
+    return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"

@@ -16,7 +16,7 @@ from aebuild.results.picture import Picture, draw_picture
 from aebuild.train.display import Display, Quiet
 from aebuild.train.fit import TrainResult
 from aebuild.train.fit import train as fit
-from aebuild.train.run import Run
+from aebuild.train.run import Run, data_record
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
@@ -47,7 +47,7 @@ def train(spec: str | Path | Loaded, settings: Sequence[str] = (), *, folder: Pa
     splits = plan.spec.data.load(Where(base, say=display.note))
     display.note(splits.info.detected)
     settled = plan.spec.but(data=_absolute(plan.spec, base))
-    with Run.create(plan.spec.name, spec=text(settled), plan=plan.to_json(), data=_described(splits), folder=folder, parent=parent) as run:
+    with Run.create(plan.spec.name, spec=text(settled), plan=plan.to_json(), data=data_record(splits), folder=folder, parent=parent) as run:
         return _finish(plan, splits, run, display, resume=False)
 
 
@@ -65,11 +65,6 @@ def _finish(plan: Plan, splits: Splits, run: Run, display: Display, *, resume: b
     evaluation = evaluate(plan, result.model, splits)
     run.write("evaluation.json", evaluation.to_json())
     return Outcome(run.folder, result, evaluation, draw_picture(plan, result.model, splits, run.folder / "picture.png"))
-
-
-def _described(splits: Splits) -> dict[str, object]:
-    target = splits.target_scaling
-    return {"info": splits.info.to_json(), "scaling": splits.scaling.to_json(), "target_scaling": target.to_json() if target else None}
 
 
 def _absolute(spec: Spec, base: Path) -> Dataset:

@@ -10,24 +10,11 @@ from aebuild.compile.shape import Shape, fields
 from aebuild.compile.spec import DecoderRecipe, Evaluate, Head, Spec, StageSpec, Train
 from aebuild.lang.codebook_update import CodebookUpdate
 from aebuild.lang.dataset import Dataset
-from aebuild.lang.families import (
-    Activation,
-    Adapter,
-    Corruption,
-    Latent,
-    Layer,
-    Likelihood,
-    LrSchedule,
-    Norm,
-    Optimizer,
-    Penalty,
-    PhasePart,
-    Player,
-    Prior,
-    Term,
-)
+from aebuild.lang.families import Activation, Adapter, Corruption, Latent, Layer, Norm, Prior
 from aebuild.lang.part import Part
 from aebuild.lang.schedule import Ramp
+from aebuild.lang.terms import Likelihood, Penalty, Term
+from aebuild.lang.training import LrSchedule, Optimizer, PhasePart, Player
 from aebuild.parts import discover
 
 FAMILIES: tuple[tuple[str, type[Part]], ...] = (

@@ -29,7 +29,7 @@ class Usage:
             self._discrete = False
             return
         latent = self._model.latent
-        books, codes = int(getattr(latent, "books", 1)), int(latent.codes)  # type: ignore[arg-type]
+        books, codes = int(getattr(latent, "books", 1)), int(latent.codes)
         if self._counts is None:
             self._counts = torch.zeros(books, codes, dtype=torch.float64, device=indices.device)
         by_book = indices.reshape(-1, books).t() if books > 1 else indices.reshape(1, -1)

@@ -134,7 +134,7 @@ def _fit_latent(plan: Plan, trainer: Trainer, kept: str, display: Display) -> No
     """Fits the latent's prior to the codes of the training split and saves it with the kept weights."""
     codes = training_codes(plan, trainer.model, trainer.feed)
     with torch.no_grad():
-        trainer.model.latent.fit(codes)  # type: ignore[operator]
+        trainer.model.latent.fit(codes)
     display.note(f"fitted a prior to the codes of {len(codes):,} training samples, for `sample`")
     if kept == "best":
         trainer.keeper.remember_best(trainer.model, trainer.progress.state())

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from aebuild.train.run import Run
 
 LOOK_EVERY = 0.25      # seconds between looks at the numbers: one wait for the device each
-LOOK_SHARE = 100       # or this many times as long as a look takes, so that looking costs one percent at most
+LOOK_SHARE = 200       # or this many times as long as a look takes, so that looking costs half a percent at most
 
 
 class Trainer:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from aebuild.compile.plan import PhasePlan, Plan
-    from aebuild.lang.families import TermPlan
+    from aebuild.lang.terms import TermPlan
 
 
 def clock_of(plan: PhasePlan, samples: int) -> Clock:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from aebuild.compile.plan import PlayerPlan
-    from aebuild.lang.families import TermPlan
+    from aebuild.lang.terms import TermPlan
 
 
 def under(name: str, paths: Iterable[str]) -> bool:

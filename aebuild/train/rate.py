@@ -10,7 +10,7 @@ from aebuild.lang.schedule import Ramp, value_at
 if TYPE_CHECKING:
     from torch.optim import Optimizer as TorchOptimizer
 
-    from aebuild.lang.families import Optimizer
+    from aebuild.lang.training import Optimizer
 
 
 @dataclass(frozen=True)

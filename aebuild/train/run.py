@@ -37,15 +37,6 @@ $ aebuild train --resume runs                            # the folder above: ref
 $ aebuild train --resume runs/vae-20260102-030405        # a run
 ```
 """)
-OTHER_SPEC = Rule("AE504", "the spec is not the one of this run", """
-A resumed run goes on with the weights, optimiser states and position of its checkpoint, so it must be the same training:
-the same spec, word for word in its canonical form. To train a changed spec, start a new run.
-
-```console
-$ aebuild train --resume runs/vae --set encoder.width=64   # refused
-$ aebuild train specs/vae.yaml --set encoder.width=64      # a new run
-```
-""")
 
 
 @dataclass
@@ -134,17 +125,6 @@ class Run:
     def resume_command(self) -> str:
         """What to type to go on with this run."""
         return f"aebuild train --resume {shlex.quote(str(self.folder))}"
-
-    def require_spec(self, text: str) -> None:
-        """CheckpointError naming the first differing line if this is not the run's spec."""
-        ours, theirs = self.spec.splitlines(), text.splitlines()
-        if ours == theirs:
-            return
-        pairs = zip([*ours, "(end)"], [*theirs, "(end)"], strict=False)
-        was, now = next((a, b) for a, b in pairs if a != b)
-        message = f"{self.folder} was trained with `{was.strip()}`, the spec now says `{now.strip()}`"
-        fix = f"{self.resume_command}  # with the spec it has, or start a new run"
-        raise CheckpointError(Diagnostic(OTHER_SPEC, message, fix=fix))
 
     def write(self, name: str, value: Any) -> Path:
         """Puts a JSON document into the run and returns its path."""

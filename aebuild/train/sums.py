@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+PER = " per"      # `accuracy per` is the share of samples that `accuracy` is about
+
 
 class Sums:
     """Sample-weighted sums of named scalars in float64; adding never waits for the device.
@@ -40,7 +42,9 @@ class Sums:
                 total = totals.setdefault(name, [0.0, 0])
                 total[0] += value
                 total[1] += count[0]
-        return {name: value / samples for name, (value, samples) in totals.items()}
+        means = {name: value / samples for name, (value, samples) in totals.items()}
+        shares = {name.removesuffix(PER): share for name, share in means.items() if name.endswith(PER)}
+        return {name: mean / shares.get(name, 1) for name, mean in means.items() if not name.endswith(PER) and shares.get(name, 1)}
 
     def clear(self) -> None:
         """Forgets everything."""

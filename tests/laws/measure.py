@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from aebuild.compile.plan import Plan
-from aebuild.lang.node import Node
-from aebuild.modules.autoencoder import Autoencoder
 from models import on_meta
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+
+from aebuild.compile.plan import Plan
+from aebuild.lang.node import Node
+from aebuild.modules.autoencoder import Autoencoder
 
 BATCH = 2
 Shapes = tuple[tuple[int, ...], tuple[int, ...] | None]

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
+
 from aebuild.compile.build import build
 from aebuild.compile.front import Loaded, load
 from aebuild.compile.plan import Plan
@@ -13,7 +15,6 @@ from aebuild.lang.samples import DataInfo
 from aebuild.modules.autoencoder import Autoencoder, Batch
 from aebuild.modules.randomness import random_modules
 from aebuild.train.phase import ActivePhase, reseed_all
-from torch import Tensor
 
 
 def fine(text: str) -> Loaded:

@@ -6,13 +6,13 @@ import json
 from typing import Any
 
 import yaml
-from aebuild.lang.values import Grid, Sequence, Value, Vector
 from generation.choosing import Chooser, Drawn, Seeded, share
 from generation.decoders import Aim, decoder
-from hypothesis import strategies as st
 from generation.oracle import Impossible, Step, Walk, after
 from generation.steps import activation, as_list, block, conv, grown, linear, recurrent, transformer
+from hypothesis import strategies as st
 
+from aebuild.lang.values import Grid, Sequence, Value, Vector
 
 
 def declares_waveforms() -> bool:
@@ -98,7 +98,7 @@ def data(choose: Chooser, value: Value) -> dict[str, Any]:
     if choose.chance(40):
         found["scale"] = choose.pick(("unit", "signed", "standard"))
     if choose.chance(20):
-        found |= {"classes": choose.whole(1, 4), "label": "y"}
+        found |= {"classes": choose.whole(2, 4), "label": "y"}
     return found
 
 

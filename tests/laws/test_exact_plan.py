@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from measure import compare
 from models import fine
+
 from specs import specs
 
 

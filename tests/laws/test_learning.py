@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import pytest
 import torch
-from aebuild.compile.build import build
-from aebuild.compile.front import Loaded
-from aebuild.modules.autoencoder import Autoencoder, Batch
 from hypothesis import given
 from models import Turn, fine, samples, turns
+from torch import nn
+
+from aebuild.compile.build import build
+from aebuild.compile.front import Loaded
+from aebuild.lang.node import Node
+from aebuild.modules.autoencoder import Autoencoder, Batch
 from specs import specs
 
 COUNT = 5
+MANY = 12        # more than the entries of any generated codebook, so that k-means cannot hit all
 
 
 @given(specs())
@@ -35,6 +39,41 @@ def unreached(model: Autoencoder, taken: list[Turn]) -> list[str]:
     """Parameters that no player's terms reach in any phase."""
     reached = {name for turn in taken for name, gradient in turn.gradients.items() if gradient is not None}
     return [name for name, _ in model.named_parameters() if name not in reached]
+
+
+@given(specs())
+def test_every_parameter_moves_where_nothing_is_flat(text: str) -> None:
+    """With smooth activations in place of rectifiers no gradient is exactly zero."""
+    loaded = fine(text)
+    plan = loaded.plan
+    assert plan is not None and loaded.info is not None
+    if any(flat(node) for node in plan.nodes()):
+        return
+    model = build(plan)
+    smooth(model)
+    taken = turns(plan, model, samples(loaded.info, plan, MANY), step=1)
+    moved = {name for turn in taken for name, gradient in turn.gradients.items() if gradient is not None and bool(gradient.any())}
+    still = [name for name, _ in model.named_parameters() if name not in moved and not settled(name, model)]
+    assert not still, f"the gradients of {still} are exactly zero\n{text}"
+
+
+def flat(node: Node) -> bool:
+    """True where zero gradients are in the nature of the thing: rectified states, or no state before to go on from."""
+    mode = node.args.get("mode")
+    return mode is not None and ("RELU" in mode or node.output.places[0] == 1)
+
+
+def settled(name: str, model: Autoencoder) -> bool:
+    """True for biases, which a norm behind them takes away, and for entries that k-means has just put where nothing pulls."""
+    return "bias" in name or name == "latent.codebook" and "latent.initialised" in model.state_dict()
+
+
+def smooth(model: nn.Module) -> None:
+    """Replaces each rectifier by a function whose slope is nowhere zero on a stretch."""
+    for module in model.modules():
+        for name, child in module.named_children():
+            if isinstance(child, nn.ReLU):
+                setattr(module, name, nn.Softplus())
 
 
 @given(specs())

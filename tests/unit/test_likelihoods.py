@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from torch import Tensor
 from torch import distributions as D
 
-from aebuild.lang.families import Likelihood
 from aebuild.lang.node import Refusal
+from aebuild.lang.terms import Likelihood
 from aebuild.lang.values import Grid, Range, Sequence, Value, Vector, elements
 from aebuild.parts.likelihoods.bernoulli import Bernoulli
 from aebuild.parts.likelihoods.categorical import Categorical

@@ -10,8 +10,8 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from aebuild.lang.families import LrSchedule, Optimizer
 from aebuild.lang.schedule import Ramp
+from aebuild.lang.training import LrSchedule, Optimizer
 from aebuild.parts import discover
 
 discover()

@@ -62,7 +62,7 @@ def test_weights_have_torchs_names() -> None:
     assert {"decoder.0.initial.weight", "decoder.0.gru.weight_hh_l0", "decoder.0.gru.bias_ih_l0"} <= names
     assert "decoder.0.gru.weight_ih_l0" not in names
     names = set(model_of("[lstm: 8]", "[lstm: {width: 4, feed: previous}, gru: 3]").state_dict())
-    assert {"decoder.0.lstm.weight_ih_l0", "decoder.0.tail.0.gru.weight_ih_l0", "decoder.0.tail.output.linear.weight"} <= names
+    assert {"decoder.0.lstm.weight_ih_l0", "decoder.0.tail.1.gru.weight_ih_l0", "decoder.0.tail.output.linear.weight"} <= names
 
 
 @pytest.mark.parametrize("kind", KINDS)

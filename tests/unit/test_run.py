@@ -61,15 +61,6 @@ def test_what_is_not_a_run_is_named(tmp_path: Path) -> None:
         Run.open(tmp_path)
 
 
-def test_another_spec_is_shown_by_its_first_line(tmp_path: Path) -> None:
-    with create(tmp_path / "run") as run:
-        run.require_spec("name: tiny\nlatent: 3")
-        with pytest.raises(CheckpointError, match="trained with `latent: 3`, the spec now says `latent: 4`"):
-            run.require_spec("name: tiny\nlatent: 4\n")
-        with pytest.raises(CheckpointError, match=r"trained with `\(end\)`, the spec now says `more: 1`"):
-            run.require_spec("name: tiny\nlatent: 3\nmore: 1\n")
-
-
 def test_the_lock_holds_between_processes_and_dies_with_them(tmp_path: Path) -> None:
     create(tmp_path / "run").close()
     code = (f"from pathlib import Path; from aebuild.train.run import Run; import time\n"

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from aebuild.compile.plan import DialPlan, PhasePlan, PlayerPlan
-from aebuild.lang.families import Term, TermPlan
 from aebuild.lang.samples import DataInfo, Scaling, Split, Splits
+from aebuild.lang.terms import Term, TermPlan
 from aebuild.lang.values import Range, Vector
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.code import Code

@@ -15,6 +15,7 @@ class SiLU(Activation):
     """x·sigmoid(x), also called swish (Elfwing et al., 2017)."""
 
     type: Literal["silu"] = "silu"
+    also = ("swish",)
     gain = "relu"
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:

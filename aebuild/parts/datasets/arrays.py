@@ -30,6 +30,7 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, OnDisk):
     """
 
     type: Literal["arrays"] = "arrays"
+    also = ("npz", "npy", "numpy")
     kind: Literal["vector", "sequence", "grid"] | None = Field(
         None, alias="as", description="what the samples are, where it is not what their axes suggest",
         json_schema_extra={"affects": "data"})

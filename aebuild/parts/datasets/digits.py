@@ -20,6 +20,7 @@ class Digits(Sampled, Divided, Labelled, Pictured):
     """
 
     type: Literal["digits"] = "digits"
+    also = ("load_digits", "sklearn_digits")
 
     def probe(self, where: Where) -> DataInfo:
         """Known without reading."""

@@ -18,6 +18,7 @@ class Ecg5000(Sampled, HeldOut, Labelled, Known):
     """5,000 heartbeats of 140 steps, normal or abnormal (UCR archive)."""
 
     type: Literal["ecg5000"] = "ecg5000"
+    also = ("ecg",)
 
     def probe(self, where: Where) -> DataInfo:
         """Known without reading."""

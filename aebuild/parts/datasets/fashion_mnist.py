@@ -25,6 +25,7 @@ class FashionMnist(Sampled, HeldOut, Labelled, Pictured, Known):
     """70,000 pictures of clothes, 28×28 grey (Xiao et al., 2017); downloaded if absent."""
 
     type: Literal["fashion_mnist"] = "fashion_mnist"
+    also = ("fmnist",)
 
     mirrors: ClassVar[tuple[str, ...]] = ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
                                           "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion")

@@ -22,6 +22,7 @@ class Images(Sampled, Divided, OwnLabels, Pictured, OnDisk):
     """A folder of images, or of one folder a class; either may stand under train and test."""
 
     type: Literal["images"] = "images"
+    also = ("image_folder", "folder")
     channels: Literal["gray", "rgb", "rgba"] | None = knob(
         None, "what the images are turned into; rgba keeps transparency, otherwise it is laid on white (default: gray if the first images "
         "are, else rgb)", affects="data")

@@ -27,6 +27,7 @@ class Series(Sampled, Divided, OnDisk):
     """
 
     type: Literal["series"] = "series"
+    also = ("timeseries", "time_series", "sequences")
     columns: Columns | None = knob(
         None, "the columns that are the input, by name or counted from 0 (default: all of numbers but the target)", affects="data")
     target: Column | Columns | None = knob(None, "column or columns to reconstruct instead of the input", affects="data")

@@ -24,6 +24,7 @@ class Table(Sampled, Divided, OwnLabels, OnDisk):
     """Rows of a .csv, .tsv or .parquet table: each row is a vector."""
 
     type: Literal["table"] = "table"
+    also = ("csv", "tsv", "parquet", "tabular", "dataframe")
     columns: Columns | None = knob(
         None, "the columns that are the input, by name or counted from 0 (default: all but label and target)", affects="data")
     label: Column | None = knob(None, "the column that holds the class; an empty cell is an unknown label", affects="data")

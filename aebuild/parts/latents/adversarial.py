@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from aebuild.lang.diagnostics import Rule
-from aebuild.lang.families import Latent, LatentPlan, Layer, Prior, Term
+from aebuild.lang.families import Latent, LatentPlan, Layer, Prior
 from aebuild.lang.node import Node, Site, Stage
 from aebuild.lang.projection import Projection, to_code
+from aebuild.lang.terms import Term
 from aebuild.lang.values import Value, Vector
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Adversarial(Latent):
     """
 
     type: Literal["adversarial"] = "adversarial"
+    also = ("aae", "gan", "adversarial_ae")
     prior: Prior = Field(default_factory=_gaussian, description="the distribution that codes are to have")
     discriminator: list[Layer] = Field(
         default_factory=_paper, description="hidden layers of the discriminator, a stage; two of 1000 as in the paper")

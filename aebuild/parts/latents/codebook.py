@@ -9,10 +9,11 @@ from pydantic import Field
 
 from aebuild.lang.codebook_update import CodebookUpdate
 from aebuild.lang.diagnostics import Rule
-from aebuild.lang.families import Latent, LatentPlan, Term
+from aebuild.lang.families import Latent, LatentPlan
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import Part, knob
 from aebuild.lang.projection import feature_axis, to_code
+from aebuild.lang.terms import Term
 from aebuild.lang.values import Value, Vector, elements
 
 if TYPE_CHECKING:
@@ -43,6 +44,12 @@ def _gradient() -> Any:
     return CodebookUpdate.variants["gradient"]()
 
 
+class CommitmentTerm(Term):
+    """The pull of the encoder's outputs towards the entries they choose."""
+
+    also = ("commitment_cost", "commitment_weight", "commitment_loss", "commit")
+
+
 class Codebook(Latent):
     """A discrete code: the nearest entry of a learned codebook (van den Oord et al., 2017).
 
@@ -52,6 +59,8 @@ class Codebook(Latent):
     """
 
     type: Literal["codebook"] = "codebook"
+    foreign = dict.fromkeys(("num_embeddings", "n_embeddings", "n_embed", "n_codes", "num_codes", "codebook_size", "K", "entries"), "codes")
+    also = ("vq", "vqvae", "vq_vae", "quantized", "discrete", "vector_quantizer", "vector_quantization")
     per: Literal["sample", "position"] = knob(
         "position", "codes for the sample as one vector, or at each place of the encoder's grid or sequence", affects="graph")
     codes: int = knob(..., "entries of a codebook", affects="graph", ge=2)
@@ -65,7 +74,7 @@ class Codebook(Latent):
     prior: Literal["uniform", "empirical"] = knob(
         "uniform", "how codes are drawn: all entries alike, or as often as the training data use them at their place",
         affects="graph")
-    terms = {"codebook": Term, "commitment": Term}
+    terms = {"codebook": Term, "commitment": CommitmentTerm}
 
     @property
     def books(self) -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from aebuild.lang.families import Latent, LatentPlan, Term
+from aebuild.lang.families import Latent, LatentPlan
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
 from aebuild.lang.projection import feature_axis, to_code
+from aebuild.lang.terms import Term
 from aebuild.lang.values import Value, elements
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 class KlTerm(Term):
     """The KL divergence of the posterior to the prior, in nats; a weight above 1 is a β-VAE (Higgins et al., 2017)."""
+
+    also = ("beta", "kl_weight", "kld", "kl_loss", "kl_divergence", "kl_beta")
 
     free_bits: float = knob(
         0.0, "nats of each value of the code, on average over the batch, below which the KL counts as this (Kingma et al., 2016)",
@@ -36,6 +39,7 @@ class Gaussian(Latent):
     """
 
     type: Literal["gaussian"] = "gaussian"
+    also = ("vae", "variational", "beta_vae", "normal", "kl", "stochastic")
     terms = {"kl": KlTerm}
 
     def plan_latent(self, value: Value, site: Site) -> LatentPlan:

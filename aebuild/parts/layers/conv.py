@@ -21,7 +21,7 @@ Each strided convolution or pooling shrinks the grid. When the grid has become s
 
 ```yaml
 data: digits                                                    # 8×8
-encoder: {layer: conv, depth: 3, width: 64, kernel: 4, stride: 2}   # 8 → 4 → 2 → nothing
+encoder: {layer: conv, depth: 4, width: 64, kernel: 4, stride: 2}   # 8 → 4 → 2 → 1 → nothing
 ```
 ```yaml
 encoder: {layer: conv, depth: 2, width: 64, kernel: 4, stride: 2}
@@ -48,6 +48,7 @@ nothing.
 encoder: {layer: conv, width: 64, upsample: nearest}
 ```
 ```yaml
+encoder: {layer: conv, width: 64}
 decoder: {layer: conv, width: 64, upsample: nearest}
 ```
 """)
@@ -68,6 +69,7 @@ class Conv(Dressed):
     """A convolution; in a decoder it enlarges the grid by its stride."""
 
     type: Literal["conv"] = "conv"
+    also = ("conv1d", "conv2d", "conv3d", "cnn", "convolution")
     width: int = knob(..., "output channels", affects="graph", ge=1)
     kernel: Size = knob(3, "size of the window", affects="graph")
     stride: Size | None = knob(

@@ -32,6 +32,7 @@ class ConvTranspose(Dressed):
     """A transposed convolution, sizes exactly as torch computes them."""
 
     type: Literal["conv_transpose"] = "conv_transpose"
+    also = ("deconv", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "conv2d_transpose", "transposed_conv")
     width: int = knob(..., "output channels", affects="graph", ge=1)
     kernel: Size = knob(3, "size of the window", affects="graph")
     stride: Size = knob(2, "factor of enlargement", affects="graph")

@@ -17,6 +17,7 @@ class Linear(Dressed):
     """A fully connected layer on a vector."""
 
     type: Literal["linear"] = "linear"
+    also = ("dense", "fc", "mlp", "fully_connected", "feedforward", "affine")
     width: int = knob(..., "output features", affects="graph", ge=1)
     wants = ("vector",)
 

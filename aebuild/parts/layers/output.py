@@ -14,12 +14,11 @@ class Output(Layer):
     """Shapes the output layer of an image decoder; stands last."""
 
     type: Literal["output"] = "output"
+    also = ("head", "final", "out")
     kernel: Size = knob(1, "size of the window", affects="graph")
     stride: Size = knob(1, "factor of enlargement", affects="graph")
     wants = ("grid",)
 
     def resizes(self, rank: int) -> list[Resize]:
         """One, by transposed convolution."""
-        conv = Layer.variants["conv"](width=1, kernel=self.kernel, stride=self.stride)
-        assert isinstance(conv, Layer)
-        return conv.resizes(rank)
+        return Layer.named("conv", width=1, kernel=self.kernel, stride=self.stride).resizes(rank)

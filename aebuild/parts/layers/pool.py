@@ -31,6 +31,7 @@ class Pool(Layer):
     """The maximum or mean of blocks of a grid."""
 
     type: Literal["pool"] = "pool"
+    also = ("maxpool", "max_pool", "maxpool2d", "max_pooling2d", "avgpool", "avg_pool", "avgpool2d", "average_pooling2d")
     size: Size = knob(2, "edge of a block", affects="graph")
     mode: Literal["max", "mean"] = knob("max", "what stands for a block", affects="graph")
     wants = ("grid",)
@@ -55,7 +56,7 @@ class Pool(Layer):
 
     def mirrored(self) -> Layer:
         """An upsampling by the same factor."""
-        return Layer.variants["upsample"](scale=self.size)  # type: ignore[return-value]
+        return Layer.named("upsample", scale=self.size)
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """torch's pooling of the right rank."""
@@ -63,5 +64,5 @@ class Pool(Layer):
 
         block = tuple(node.args["block"])
         if self.mode == "mean":
-            return (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)[len(block) - 1](block)  # type: ignore[operator]
+            return (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)[len(block) - 1](block)
         return (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)[len(block) - 1](block)

@@ -35,6 +35,7 @@ class Residual(Layer):
     """Adds a shortcut around its steps (He et al., 2015)."""
 
     type: Literal["residual"] = "residual"
+    also = ("resblock", "resnet", "residual_block")
     steps: list[Layer] = knob(..., "the steps that the shortcut goes around", affects="graph", min_length=1)
     activation: Activation | None = Field(None, description="nonlinearity after the sum")
 
@@ -59,8 +60,7 @@ class Residual(Layer):
             value = leaves[-1].output
         if value != out and isinstance(value, Grid) and isinstance(out, Grid):
             ones = (1,) * len(out.size)
-            projection = Dressed.variants["conv"](width=out.channels, activation=None)
-            assert isinstance(projection, Dressed)
+            projection = Dressed.named("conv", width=out.channels, activation=None)
             leaves += convolve(projection, path, value, out.channels, out.size,
                                Window(ones, ones, ones, tuple((0, 0) for _ in ones)), True, "linear")
         elif value != out:

@@ -16,6 +16,7 @@ class RNN(Recurrent):
     """A simple recurrent layer over a sequence (Elman, 1990)."""
 
     type: Literal["rnn"] = "rnn"
+    also = ("simple_rnn", "recurrent")
     nonlinearity: Literal["tanh", "relu"] = knob("tanh", "what makes the new state of the sum", affects="graph")
 
     @property

@@ -21,10 +21,10 @@ counted from 0, and stands directly in the decoder's list.
 
 ```yaml
 encoder: [conv: {width: 32, stride: 2}]
-decoder: [skip: {from: encoder.3}, conv: {width: 32, stride: 2}]
+decoder: [conv: 32, skip: {from: encoder.3}, conv: {width: 32, stride: 2}]
 ```
 ```yaml
-decoder: [skip: {from: encoder.0}, conv: {width: 32, stride: 2}]
+decoder: [conv: 32, skip: {from: encoder.0}, conv: {width: 32, stride: 2}]
 ```
 """)
 
@@ -32,11 +32,12 @@ UNEQUAL = Rule("AE331", "a skip between different sizes", """\
 A skip joins two values place by place, so both need the same kind and the same places; `add` needs the same number of channels too.
 
 ```yaml
-encoder: [conv: {width: 32, stride: 2}, conv: {width: 64, stride: 2}]    # 14×14, 7×7
-decoder: [conv: {width: 32, stride: 2}, skip: {from: encoder.1}]         # 14×14 meets 7×7
+data: mnist
+encoder: [conv: {width: 32, stride: 2}, conv: {width: 64, stride: 2}]                                     # 14×14, 7×7
+decoder: [conv: {width: 32, stride: 2}, skip: {from: encoder.1}, conv: {width: 32, stride: 2}]            # 14×14 meets 7×7
 ```
 ```yaml
-decoder: [conv: {width: 32, stride: 2}, skip: {from: encoder.0}]
+decoder: [conv: {width: 32, stride: 2}, skip: {from: encoder.0}, conv: {width: 32, stride: 2}]
 ```
 """)
 

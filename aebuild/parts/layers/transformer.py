@@ -37,9 +37,7 @@ encoder:
   - transformer: {width: 64, positions: sinusoidal}
 ```
 ```yaml
-encoder:
-  - transformer: {width: 64, positions: sinusoidal}
-  - transformer: 64
+encoder: {layer: transformer, depth: 2, width: 64, positions: sinusoidal}
 ```
 """)
 
@@ -58,6 +56,7 @@ class Transformer(Layer):
     """
 
     type: Literal["transformer"] = "transformer"
+    also = ("attention", "self_attention", "vit", "transformer_encoder", "multi_head_attention")
     width: int = knob(..., "features at each position", affects="graph", ge=1)
     heads: int = knob(4, "attention heads; divides the width", affects="graph", ge=1)
     mlp: int = knob(4, "hidden features of the two-layer network, as a multiple of the width", affects="graph", ge=1)

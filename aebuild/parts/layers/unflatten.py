@@ -32,6 +32,7 @@ class Unflatten(Layer):
     """A vector laid out over the places of a grid or sequence."""
 
     type: Literal["unflatten"] = "unflatten"
+    also = ("reshape", "view")
     size: list[Annotated[int, Field(ge=1)]] = knob(..., "places per axis, one to three", affects="graph", min_length=1, max_length=3)
     to: Literal["grid", "sequence"] = knob("grid", "a grid, or a sequence of the first size", affects="graph")
     wants = ("vector",)
@@ -51,7 +52,7 @@ class Unflatten(Layer):
 
     def mirrored(self) -> Layer | None:
         """Flattening."""
-        return Layer.variants["flatten"]()  # type: ignore[return-value]
+        return Layer.named("flatten")
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """A view of the planned shape."""

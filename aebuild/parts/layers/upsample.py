@@ -18,6 +18,7 @@ class Upsample(Layer):
     """Enlarges a grid by a factor; in a decoder it ends where the data's size needs it."""
 
     type: Literal["upsample"] = "upsample"
+    also = ("upsampling2d", "upsampling", "interpolate", "resize")
     scale: Size = knob(2, "factor of enlargement", affects="graph")
     mode: Literal["nearest", "linear"] = knob("nearest", "repeat the nearest value, or interpolate linearly", affects="graph")
     wants = ("grid",)
@@ -39,7 +40,7 @@ class Upsample(Layer):
 
     def mirrored(self) -> Layer:
         """A pooling by the same factor."""
-        return Layer.variants["pool"](size=self.scale)  # type: ignore[return-value]
+        return Layer.named("pool", size=self.scale)
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """A resampling to the planned size."""

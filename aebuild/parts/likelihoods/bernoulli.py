@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from aebuild.lang.families import Likelihood, OutputPlan
+from aebuild.lang.terms import Likelihood, OutputPlan
 from aebuild.lang.values import Range, Value, elements
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ class Bernoulli(Likelihood):
     """Cross-entropy of targets in [0, 1]; the output is a logit, the reconstruction a probability."""
 
     type: Literal["bernoulli"] = "bernoulli"
+    also = ("bce", "binary_crossentropy", "binary_cross_entropy", "bce_with_logits", "logistic")
     support = (0.0, 1.0)
 
     def plan_output(self, target: Value, bounds: Range) -> OutputPlan:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from aebuild.lang.diagnostics import Diagnostic, Rule
-from aebuild.lang.families import Likelihood, OutputPlan
 from aebuild.lang.node import Refusal
 from aebuild.lang.projection import feature_axis
+from aebuild.lang.terms import Likelihood, OutputPlan
 from aebuild.lang.values import Range, Value, elements
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Categorical(Likelihood):
     """Cross-entropy over the whole numbers that an element can be; the reconstruction is the expected number."""
 
     type: Literal["categorical"] = "categorical"
+    also = ("ce", "cross_entropy", "softmax", "sparse_categorical_crossentropy", "nll")
 
     def plan_output(self, target: Value, bounds: Range) -> OutputPlan:
         """A logit for each value of each element."""

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from aebuild.lang.families import Likelihood, OutputPlan
 from aebuild.lang.part import knob
 from aebuild.lang.projection import feature_axis
+from aebuild.lang.terms import Likelihood, OutputPlan
 from aebuild.lang.values import Range, Value, elements
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ class Gaussian(Likelihood):
     """
 
     type: Literal["gaussian"] = "gaussian"
+    also = ("normal", "gaussian_nll")
     variance: Annotated[float, Field(gt=0)] | Literal["learned", "per_dim", "predicted"] = knob(
         1.0, "a number; learned: one for all; per_dim: one for each element; predicted: by the decoder", affects="loss")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from aebuild.lang.families import Likelihood, OutputPlan
+from aebuild.lang.terms import Likelihood, OutputPlan
 from aebuild.lang.values import Range, Value, elements
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ class L1(Likelihood):
     """Absolute error, less moved by outliers than the squared one."""
 
     type: Literal["l1"] = "l1"
+    also = ("mae", "laplace", "mean_absolute_error", "absolute")
 
     def plan_output(self, target: Value, bounds: Range) -> OutputPlan:
         """One output for each element of the target."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from aebuild.lang.families import Likelihood, OutputPlan
+from aebuild.lang.terms import Likelihood, OutputPlan
 from aebuild.lang.values import Range, Value, elements
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ class Mse(Likelihood):
     """Squared error; the ELBO's ratio to a KL term is that of a Gaussian of variance 1/2."""
 
     type: Literal["mse"] = "mse"
+    also = ("l2", "mean_squared_error", "squared", "squared_error", "rmse")
 
     def plan_output(self, target: Value, bounds: Range) -> OutputPlan:
         """One output for each element of the target."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from aebuild.lang.families import LrSchedule
 from aebuild.lang.part import knob
+from aebuild.lang.training import LrSchedule
 
 if TYPE_CHECKING:
     import torch
@@ -15,6 +15,7 @@ class Cosine(LrSchedule):
     """The learning rate along half a cosine to `eta_min` (Loshchilov and Hutter, 2016)."""
 
     type: Literal["cosine"] = "cosine"
+    also = ("cosine_annealing", "cosine_annealing_lr")
     T_max: int | None = knob(None, "epochs of the fall, after which it rises again; none for the whole phase", affects="training",
                              ge=1)
     eta_min: float = knob(0.0, "learning rate at the end", affects="training", ge=0)

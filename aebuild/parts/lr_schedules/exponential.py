@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from aebuild.lang.families import LrSchedule
 from aebuild.lang.part import knob
+from aebuild.lang.training import LrSchedule
 
 if TYPE_CHECKING:
     import torch
@@ -15,6 +15,7 @@ class Exponential(LrSchedule):
     """The learning rate times `gamma` after every epoch."""
 
     type: Literal["exponential"] = "exponential"
+    also = ("exponential_lr", "exponential_decay")
     gamma: float = knob(..., "factor of each epoch", affects="training", gt=0)
 
     def build_schedule(self, optimizer: torch.optim.Optimizer, epochs: int, steps: int) -> torch.optim.lr_scheduler.LRScheduler:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from aebuild.lang.families import LrSchedule
 from aebuild.lang.part import knob
+from aebuild.lang.training import LrSchedule
 
 if TYPE_CHECKING:
     import torch
@@ -17,6 +17,7 @@ class MultiStep(LrSchedule):
     """The learning rate times `gamma` at each milestone."""
 
     type: Literal["multistep"] = "multistep"
+    also = ("multistep_lr",)
     milestones: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)] = knob(
         ..., "epochs after which it falls", affects="training")
     gamma: float = knob(0.1, "factor of each fall", affects="training", gt=0)

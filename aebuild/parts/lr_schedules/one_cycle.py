@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import model_validator
 
-from aebuild.lang.families import LrSchedule
 from aebuild.lang.part import knob
+from aebuild.lang.training import LrSchedule
 
 if TYPE_CHECKING:
     import torch
@@ -20,6 +20,7 @@ class OneCycle(LrSchedule):
     """
 
     type: Literal["one_cycle"] = "one_cycle"
+    also = ("one_cycle_lr",)
     each = "step"
     pct_start: float = knob(0.3, "share of the cycle that rises", affects="training", gt=0, lt=1)
     anneal_strategy: Literal["cos", "linear"] = knob("cos", "shape of rise and fall", affects="training")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from aebuild.lang.families import LrSchedule
 from aebuild.lang.part import knob
+from aebuild.lang.training import LrSchedule
 
 if TYPE_CHECKING:
     import torch
@@ -15,6 +15,7 @@ class Step(LrSchedule):
     """The learning rate times `gamma` every `step_size` epochs."""
 
     type: Literal["step"] = "step"
+    also = ("step_lr",)
     step_size: int = knob(..., "epochs between two falls", affects="training", ge=1)
     gamma: float = knob(0.1, "factor of each fall", affects="training", gt=0)
 

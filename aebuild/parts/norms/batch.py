@@ -17,6 +17,7 @@ class Batch(Norm):
     """Normalises each channel over the batch (Ioffe and Szegedy, 2015)."""
 
     type: Literal["batch"] = "batch"
+    also = ("batch_norm", "batchnorm1d", "batchnorm2d", "bn", "batch_normalization")
     momentum: float = knob(0.1, "share of a new batch in the running statistics", affects="training", gt=0, le=1)
     eps: float = knob(1e-5, "added to the variance", affects="graph", gt=0)
 
@@ -33,7 +34,6 @@ class Batch(Norm):
 
         from aebuild.modules.shapes import SequenceBatchNorm
 
-        features, options = node.args["features"], {"eps": self.eps, "momentum": self.momentum}
-        if node.args["kind"] == "sequence":
-            return SequenceBatchNorm(features, **options)
-        return (nn.BatchNorm1d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)[node.args["axes"]](features, **options)
+        kinds = (nn.BatchNorm1d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+        kind = SequenceBatchNorm if node.args["kind"] == "sequence" else kinds[node.args["axes"]]
+        return kind(node.args["features"], eps=self.eps, momentum=self.momentum)

@@ -17,6 +17,7 @@ class Layer(Norm):
     """Normalises the features of each sample, or of each position (Ba et al., 2016)."""
 
     type: Literal["layer"] = "layer"
+    also = ("layer_norm", "ln", "layer_normalization")
     eps: float = knob(1e-5, "added to the variance", affects="graph", gt=0)
 
     def plan(self, value: Value, site: Site) -> Node:

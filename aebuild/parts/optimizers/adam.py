@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from aebuild.lang.families import Optimizer
 from aebuild.lang.part import knob
 from aebuild.lang.schedule import numbers
+from aebuild.lang.training import Optimizer
 
 if TYPE_CHECKING:
     import torch

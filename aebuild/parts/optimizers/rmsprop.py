@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from aebuild.lang.families import Optimizer
 from aebuild.lang.part import knob
 from aebuild.lang.schedule import numbers
+from aebuild.lang.training import Optimizer
 
 if TYPE_CHECKING:
     import torch

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import model_validator
 
-from aebuild.lang.families import Optimizer
 from aebuild.lang.part import knob
 from aebuild.lang.schedule import numbers
+from aebuild.lang.training import Optimizer
 
 if TYPE_CHECKING:
     import torch
@@ -20,6 +20,7 @@ class Sgd(Optimizer):
     """Stochastic gradient descent, with momentum or without."""
 
     type: Literal["sgd"] = "sgd"
+    also = ("momentum", "nesterov", "gradient_descent")
     momentum: float = knob(0.0, "share of the last step that is kept", affects="training", ge=0, lt=1)
     dampening: float = knob(0.0, "share of the gradient that momentum leaves out", affects="training", ge=0, lt=1)
     weight_decay: float = knob(0.0, "L2 penalty, added to the gradient", affects="training", ge=0)

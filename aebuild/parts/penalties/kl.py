@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from aebuild.lang.families import Latent, Penalty
+from aebuild.lang.families import Latent
 from aebuild.lang.part import knob
+from aebuild.lang.terms import Penalty
 from aebuild.lang.values import Value
 
 if TYPE_CHECKING:

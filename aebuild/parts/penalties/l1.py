@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from aebuild.lang.families import Penalty
+from aebuild.lang.terms import Penalty
 from aebuild.lang.values import Value
 
 if TYPE_CHECKING:

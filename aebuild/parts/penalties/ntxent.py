@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from aebuild.lang.families import Penalty
 from aebuild.lang.part import knob
+from aebuild.lang.terms import Penalty
 from aebuild.lang.values import Value
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ class NtXent(Penalty):
     """Codes of two corrupted views of a sample attract, those of other samples repel (SimCLR, Chen et al., 2020)."""
 
     type: Literal["ntxent"] = "ntxent"
+    also = ("nt_xent", "simclr", "infonce", "info_nce")
     key = "contrastive"
     views = 2
     temperature: float = knob(0.5, "divides the cosine similarities; a small one looks at close neighbours", affects="loss", gt=0)

@@ -15,6 +15,7 @@ class Gaussian(Prior):
     """N(0, std²) in every dimension."""
 
     type: Literal["gaussian"] = "gaussian"
+    also = ("normal", "standard", "standard_normal")
     std: float = knob(1.0, "standard deviation", affects="training", gt=0)
 
     def build_prior(self, dim: int) -> nn.Module:

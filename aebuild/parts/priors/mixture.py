@@ -17,6 +17,7 @@ class Mixture(Prior):
     """Gaussians around the origin of the plane like the petals of a flower (Makhzani et al., 2015)."""
 
     type: Literal["mixture"] = "mixture"
+    also = ("gmm", "gaussian_mixture")
     components: int = knob(10, "petals, equally likely", affects="training", ge=1)
     radius: float = knob(4.0, "distance of their centres from the origin", affects="training", ge=0)
     std: float = knob(1.0, "standard deviation along the direction from the origin", affects="training", gt=0)

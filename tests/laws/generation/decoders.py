@@ -7,7 +7,7 @@ from math import prod
 from typing import Any
 
 from aebuild.lang.values import Grid, Sequence, Value, Vector
-from generation.choosing import Chooser, share
+from generation.choosing import Chooser
 from generation.oracle import RECURRENT, Step, Walk
 from generation.steps import LONGEST, activation_step, as_list, block, dressed, dropout, linear, recurrent, size, transformer, width
 
@@ -101,7 +101,7 @@ def up_conv(choose: Chooser, rank: int) -> Step:
     if choose.chance(40):
         step["upsample"] = choose.pick(UPSAMPLES)
     if choose.chance(15):
-        step["dilation"] = choose.whole(1, 2)
+        step |= {"dilation": choose.whole(1, 2), "kernel": choose.pick((3, 1, 5))}      # an even one may see nothing but padding
     return dressed(choose, without_groups(step))
 
 

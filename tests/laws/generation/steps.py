@@ -67,7 +67,7 @@ def conv(choose: Chooser, walk: Walk) -> Step:
     if choose.chance(20):
         step["dilation"] = size(choose, rank, 1, 2)
     if choose.chance(20):
-        step["padding"] = size(choose, rank, 0, 3)
+        step["padding"] = size(choose, rank, 0, 1)
     if choose.chance(15):
         step |= {"groups": 2, "width": choose.pick((2, 4))}
     return dressed(choose, step)
@@ -119,7 +119,7 @@ def recurrent(choose: Chooser, walk: Walk) -> Step:
 
 def transformer(choose: Chooser, walk: Walk) -> Step:
     heads = choose.whole(1, 2)
-    step: Step = {"type": "transformer", "width": heads * choose.whole(1, 3), "heads": heads, "mlp": choose.whole(1, 2)}
+    step: Step = {"type": "transformer", "width": heads * choose.whole(2, 3), "heads": heads, "mlp": choose.whole(1, 2)}
     if choose.chance(40):
         step["returns"] = choose.pick(("sequence", "mean"))
     if choose.chance(25):
@@ -237,6 +237,7 @@ def block(choose: Chooser, step: Step) -> tuple[dict[str, Any], list[Step]]:
     options = {key: value for key, value in step.items() if key not in ("type", "width")}
     form = choose.pick(("one", "list", "ramp"))
     heads = step.get("heads", 1) * step.get("groups", 1) * (4 if step.get("norm", "batch") != "batch" else 1)
+    heads *= 2 if kind == "transformer" else 1                # a layer norm of one feature would erase it
     if form == "list":
         widths = [heads * choose.whole(1, 3) for _ in range(choose.whole(1, 3))]
         written: dict[str, Any] = {"width": widths}

@@ -8,7 +8,7 @@ from pathlib import Path
 from aebuild.compile.front import Loaded, load
 from aebuild.lang.diagnostics import Rule
 
-FRAME = {"data": "data: digits", "encoder": "encoder: {layer: linear, width: 32}", "latent": "latent: {type: continuous, dim: 8}"}
+FRAME = {"data": "data: digits", "encoder": "encoder: {layer: linear, width: 48}", "latent": "latent: {type: continuous, dim: 8}"}
 
 _TOP_KEY = re.compile(r"^(\w+):", re.MULTILINE)
 _YAML = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)

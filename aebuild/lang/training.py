@@ -1,0 +1,75 @@
+"""The families of training: optimisers, schedules, players and phases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Seq
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from aebuild.lang.part import Part, knob
+from aebuild.lang.schedule import Dial, numbers
+
+if TYPE_CHECKING:
+    pass
+
+
+class LrSchedule(Part):
+    """One of torch's learning-rate schedules, stepped once an epoch or a step."""
+
+    family = "lr_schedule"
+    each: ClassVar[Literal["epoch", "step"]] = "epoch"
+
+    def build_schedule(self, optimizer: Any, epochs: int, steps: int) -> Any:
+        """The torch.optim.lr_scheduler object."""
+        raise TypeError(f"{type(self).__name__} has no schedule")
+
+
+class Optimizer(Part):
+    """One of torch's optimisers, under torch's names."""
+
+    family = "optimizer"
+    foreign = {"learning_rate": "lr", "rate": "lr", "scheduler": "schedule", "lr_scheduler": "schedule", "l2": "weight_decay",
+               "decay": "weight_decay"}
+    default_variant = "adam"
+    scalar = "lr"
+    slots: ClassVar[int] = 2          # numbers it keeps for each parameter
+
+    lr: Dial = knob(1e-3, "learning rate; a number or a schedule", affects="training")
+    schedule: LrSchedule | None = Field(None, description="one of torch's learning-rate schedules, on top of lr")
+
+    @field_validator("lr")
+    @classmethod
+    def _positive(cls, lr: Dial) -> Dial:
+        if min(numbers(lr), default=-1) < 0 or max(numbers(lr)) == 0:
+            raise ValueError("a learning rate is positive; only a schedule may start or end at 0")
+        return lr
+
+    def build_optimizer(self, params: Seq[Any]) -> Any:
+        """The torch.optim object."""
+        raise TypeError(f"{type(self).__name__} has no optimiser")
+
+
+class Player(Part):
+    """A set of parameters that minimises its own terms."""
+
+    optimizer: Optimizer | None = Field(None, description="its optimiser; the phase's if absent")
+    clip: float | None = knob(None, "largest gradient norm; the phase's if absent", affects="gradient", gt=0)
+    steps: int = knob(1, "updates of this player for each batch", affects="training", ge=1)
+
+
+class PhasePart(Part):
+    """A stretch of training over some players and some data; what it leaves out it takes from `train`."""
+
+    family = "phase"
+
+    epochs: int | None = knob(None, "passes over the training data", affects="training", ge=1)
+    steps: int | None = knob(None, "optimiser steps instead of epochs", affects="training", ge=1)
+    batch_size: int | None = knob(None, "samples per step", affects="training", ge=1)
+    optimizer: Optimizer | None = Field(None, description="one of torch's optimisers")
+    clip: float | None = knob(None, "largest gradient norm", affects="gradient", gt=0)
+    players: dict[str, Player] = Field(default_factory=dict, description="options of single players")
+
+    def stretches(self, depth: int) -> list[tuple[str, tuple[int, str] | None]]:
+        """Names of the stretches it consists of, and the pair of layers each trains; `depth` counts the pairs."""
+        raise TypeError(f"{type(self).__name__} has no stretches")

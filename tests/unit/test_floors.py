@@ -1,0 +1,119 @@
+"""The floors: what may import what, and what checking a spec never loads."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import aebuild
+import pytest
+
+ROOT = Path(aebuild.__file__).parent
+BELOW = {
+    "cli": {"cli", "results", "train", "compile", "parts", "modules", "data", "lang"},
+    "results": {"results", "train", "compile", "parts", "modules", "data", "lang"},
+    "train": {"train", "compile", "parts", "modules", "data", "lang"},
+    "compile": {"compile", "parts", "modules", "data", "lang"},
+    "parts": {"modules", "data", "lang"},
+    "data": {"data", "lang"},
+    "lang": {"lang", "modules"},          # only where a part shared by siblings builds its module
+    "modules": {"modules"},
+}
+LIGHT = ("lang", "parts", "compile", "cli")               # nothing heavy when these are imported
+HEAVY = ("torch", "numpy", "sklearn", "PIL", "pyarrow", "safetensors", "scipy")
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import: where it stands, what it names, and whether it runs when the module is loaded."""
+
+    file: Path
+    line: int
+    name: str
+    at_once: bool
+
+    @property
+    def floor(self) -> str:
+        return self.file.relative_to(ROOT).parts[0].removesuffix(".py")
+
+    def __str__(self) -> str:
+        return f"{self.file.relative_to(ROOT.parent)}:{self.line} imports {self.name}"
+
+
+def imports(file: Path) -> list[Import]:
+    """Every import of a file that can run; those for the type checker do not."""
+    return list(_walk(file, ast.parse(file.read_text(encoding="utf-8")), True))
+
+
+def _walk(file: Path, node: ast.AST, at_once: bool) -> Iterator[Import]:
+    if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        return
+    if isinstance(node, ast.Import):
+        yield from (Import(file, node.lineno, alias.name, at_once) for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        assert node.level == 0, f"{file}:{node.lineno} imports relatively"
+        yield from (Import(file, node.lineno, f"{node.module}.{alias.name}", at_once) for alias in node.names)
+    inner = at_once and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+    for child in ast.iter_child_nodes(node):
+        yield from _walk(file, child, inner)
+
+
+EVERY = [found for file in sorted(ROOT.rglob("*.py")) for found in imports(file)]
+
+
+def test_a_floor_imports_only_floors_below() -> None:
+    wrong = [found for found in EVERY if found.name.startswith("aebuild.") and found.floor in BELOW
+             and found.name.split(".")[1] not in BELOW[found.floor] | {"__version__"}]
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+def test_every_folder_is_a_floor() -> None:
+    assert {path.name for path in ROOT.iterdir() if path.is_dir() and path.name != "__pycache__"} == set(BELOW)
+
+
+def test_parts_do_not_import_their_siblings() -> None:
+    wrong = [found for found in EVERY if found.floor == "parts" and found.name.startswith("aebuild.parts")]
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+def test_shared_bases_import_modules_only_to_build() -> None:
+    wrong = [found for found in EVERY if found.floor == "lang" and found.at_once and found.name.startswith("aebuild.modules")]
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+def test_nothing_heavy_is_loaded_with_the_front_half() -> None:
+    wrong = [found for found in EVERY if found.floor in LIGHT and found.at_once and found.name.split(".")[0] in HEAVY
+             and found.file.name != "build.py"]
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+def test_reading_data_never_loads_torch() -> None:
+    wrong = [found for found in EVERY if found.floor == "data" and found.name.split(".")[0] == "torch"]
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+def test_building_is_the_only_torch_of_the_compiler() -> None:
+    users = {found.file.name for found in EVERY if found.floor == "compile" and found.name.split(".")[0] in ("torch",)}
+    assert users == {"build.py"}
+
+
+def test_modules_stand_alone() -> None:
+    """They are what a user may copy, so they need torch and the standard library only."""
+    names = {found.name.split(".")[0] for found in EVERY if found.floor == "modules"}
+    foreign = {name for name in names if name not in sys.stdlib_module_names} - {"torch", "numpy", "aebuild"}
+    assert not foreign
+
+
+@pytest.mark.parametrize("command", ["validate", "summary", "show"])
+def test_checking_a_spec_never_loads_torch(command: str, tmp_path: Path) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("data: digits\nencoder: {layer: conv, width: 8, stride: 2}\nlatent: {type: codebook, codes: 8, dim: 4}\n")
+    program = ("import sys\nfrom aebuild.cli import main\nsys.argv = ['aebuild', *sys.argv[1:]]\n"
+               "try:\n    main()\nfinally:\n    print('torch' in sys.modules, file=sys.stderr)\n")
+    done = subprocess.run([sys.executable, "-c", program, command, str(spec)], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.strip().splitlines()[-1] == "False", done.stderr
