@@ -165,9 +165,20 @@ class Blame:
         """A mapping that does not choose a variant."""
         assert shape.part is not None
         known = list(shape.variants)
+        written_keys = tree.value if isinstance(tree.value, dict) else {}
+        beside = next((key for key in written_keys if key in shape.variants), None)
+        if beside is not None:
+            options = ", ".join(f"{key}: {written(child)}" for key, child in written_keys.items() if key != beside)
+            message = f"the options of {beside} stand beside it; they belong below it, indented further"
+            return self.report(NO_TYPE, message, tree, path, f"{beside}: {{{options}}}")
+        misspelt = next((key for key in written_keys if closest(key, ["type"])), None)
+        if misspelt is not None:
+            child = written_keys[misspelt]
+            return self.report(UNKNOWN_KEY, f"{family_name(shape)} has no key {misspelt!r}; `type` chooses which one it is", child,
+                               f"{path}.{misspelt}", f"type: {written(child)}", at_key=True)
         hint = self._owner_of(tree, shape.variants)
         return self.report(NO_TYPE, f"which {family_name(shape)}? `type` chooses one of {listed(known)}", tree, path,
-                           f"type: {hint or known[0]}")
+                           f"type: {hint}" if hint else None)
 
     def no_layer(self, tree: Tree, path: str) -> object:
         """A stage that is neither a list, nor a block, nor has steps."""
@@ -196,7 +207,8 @@ class Blame:
 
     def _owner_of(self, tree: Tree, variants: Mapping[str, type[Part]]) -> str | None:
         keys = set(tree.value) if isinstance(tree.value, dict) else set()
-        return next((name for name, cls in variants.items() if keys and keys <= set(fields(cls))), None)
+        owners = [name for name, cls in variants.items() if keys and keys <= set(fields(cls))]
+        return owners[0] if len(owners) == 1 else None
 
     def invalid(self, error: ValidationError, tree: Tree, cls: type[Part], path: str, only: set[str] | None = None) -> None:
         """What pydantic found, once for each field."""
@@ -221,10 +233,10 @@ class Blame:
             words, bound, nearest = _BOUNDS[kind]
             limit = context[bound]
             if isinstance(place.value, list | tuple | dict | str) and bound in ("min_length", "max_length"):
-                self.say("bound", f"{key} must have {words} {limit} entries", place, path, None)
+                self.say("bound", f"{key} must have {words} {limit} {'entry' if limit == 1 else 'entries'}", place, path, None)
             else:
                 self.say("bound", f"{key} must be {words} {limit:g}, not {what(place)}", place, path,
-                         f"{key}: {number_text(nearest(limit, place.value))}")
+                         f"{key}: {number_text(_percent(limit, place.value) or nearest(limit, place.value))}")
         elif kind == "literal_error":
             choices = [word.strip(" '") for word in str(context["expected"]).replace(" or ", ", ").split(",")]
             word = str(place.value)
@@ -234,6 +246,11 @@ class Blame:
         else:
             text = str(context["error"]) if "error" in context else str(problem["msg"])
             self.say("rule", f"{key}: {text}" if key else text, place, path, None)
+
+
+def _percent(limit: float, value: Any) -> float | None:
+    """A share that was written in percent."""
+    return value / 100 if limit == 1 and 1 < value < 100 else None
 
 
 def _above(limit: float, value: Any) -> float:
@@ -268,7 +285,8 @@ def _fitting(problems: list[Any], child: Tree | None) -> Any:
 def _descend(tree: Tree, loc: tuple[Any, ...]) -> Tree:
     """The deepest part of the tree that the location names; pydantic's union tags are not in the tree."""
     for step in loc:
-        known = range(len(tree.value)) if isinstance(tree.value, tuple) else tree.value if isinstance(tree.value, dict) else ()
-        if step in known:
-            tree = tree.value[step]
+        value = tree.value
+        if isinstance(value, tuple):
+            value = dict(enumerate(value))  # type: ignore[assignment]
+        tree = value.get(step, tree) if isinstance(value, dict) else tree
     return tree

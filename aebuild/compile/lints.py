@@ -279,7 +279,7 @@ def allowed(spec: Spec, found: list[Diagnostic]) -> list[Diagnostic]:
         rule = Rule.catalogue.get(code)
         if rule is None or rule.severity == "error":
             warnings = [known for known, other in Rule.catalogue.items() if other.severity == "warning"]
-            best = closest(code, warnings)
+            best = f"remove {code}" if rule else closest(code, warnings)
             what = "is an error, and errors cannot be allowed" if rule else "is not a diagnostic"
             kept.append(Diagnostic(UNKNOWN_CODE, f"{code} {what}", spec.place("allow"), best, f"allow.{code}"))
         elif not any(finding.code == code for finding in found):

@@ -123,6 +123,11 @@ def _paired(spec: Spec, written: StageSpec, encoder: Node | None, decoder: Node 
         return False
     if not (encoder and decoder and latent):
         return False
+    whole = next((node.kind for node in decoder.walk() if node.kind in ("skip", "unroll")), None)
+    if whole is not None:
+        found.append(Diagnostic(UNPAIRED, f"the decoder's {whole} ties its layers together, so they cannot be trained in pairs",
+                                phase.place(), "phases: [main]"))
+        return False
     befores = [*(_input_of(encoder, str(i)) for i in range(down)), encoder.output]
     afters = [decoder.output, *(_output_of(decoder, str(down - i)) for i in range(1, down + 1))]
     for i, (before, after) in enumerate(zip(befores[1:], afters[1:], strict=True), start=1):

@@ -83,7 +83,7 @@ def solve(stage: StageSpec, code: Value, target: Value, encoder_last: Size | Non
     start = _start(code, (encoder_last, target.places))
     rank = len(target.places) or len(stage.seed or encoder_last or code.places) or 1
     if stage.seed is not None and len(target.places) not in (0, len(stage.seed)):
-        raise Refusal(Diagnostic(BAD_SEED, f"the seed has {len(stage.seed)} numbers but the data have {len(target.places)} axes",
+        raise Refusal(Diagnostic(BAD_SEED, f"the seed is {list(stage.seed)} but the data have {len(target.places)} axes",
                                  stage.place("seed"), f"seed: {[stage.seed[0]] * rank}", "decoder"))
     solution = Solution(size=start)
     segments = _segments(stage.steps, start, rank)

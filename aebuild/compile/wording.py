@@ -55,6 +55,8 @@ def mended(key: str, wanted: str, place: Tree) -> str | None:
     value = place.value
     if value is None and place.key is not None and " " in key:
         return "put the text before it in quotes, if the comma belongs to it"
+    if isinstance(value, str) and (glued := re.fullmatch(r"(\w+):(\S+)", value)):
+        return f"{glued[1]}: {glued[2]}"
     if wanted == "true or false" and isinstance(value, str) and value.casefold() in _TRUTHS:
         return f"{key}: {_TRUTHS[value.casefold()]}"
     number = parse_scalar(value, place.span)[0].value if isinstance(value, str) else value

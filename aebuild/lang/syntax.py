@@ -63,6 +63,7 @@ Where it truly is text, put it in quotes.
 """)
 
 
+_UNCOLONED = re.compile(r"([ \t]*(?:- )?)([A-Za-z_]\w*) +([^\s:#][^:]*|[{\[].*)")      # `epochs 10`, a key without its colon
 GLUED = re.compile(r"([A-Za-z_]\w*):(\S.*)")           # `width:64`, a key that swallowed its value
 
 
@@ -139,6 +140,8 @@ def _finding(place: _Place, problem: str, within: str) -> _Finding:
     at, opened = place.at, place.at if place.opened is None else place.opened
     if "quoted scalar" in within:
         return _in_quotes(place, problem, opened)
+    if (uncoloned := _forgotten_colon(place, problem)) is not None:
+        return uncoloned
     if "flow" in within and "','" in problem:
         return _unclosed(place, opened)
     if "cannot start any token" in problem or "alphabetic or numeric" in problem:
@@ -166,6 +169,22 @@ def _finding(place: _Place, problem: str, within: str) -> _Finding:
     if "document start" in problem:
         return _after_the_end(place)
     return f"this is not YAML: {problem or 'unreadable'}", None, at, at + 1
+
+
+def _forgotten_colon(place: _Place, problem: str) -> _Finding | None:
+    """`encoder {layer: conv}`, or `epochs 10` above the line where reading stopped."""
+    if "mapping values" not in problem and "expected ':'" not in problem:
+        return None
+    text, start = place.line, place.start
+    match = _UNCOLONED.fullmatch(text)
+    if match is None or "mapping values" in problem and match[3][0] not in "{[":
+        text = place.above()
+        match = _UNCOLONED.fullmatch(text)
+        start = place.script.string.rfind(text, 0, place.start) if text else -1
+        if match is None or start < 0 or " " in match[3]:
+            return None
+    begin = start + match.start(2)
+    return f"a colon is missing behind {quote(match[2])}", f"{match[2]}: {match[3][:80]}", begin, begin + len(match[2])
 
 
 def _quoted(word: str) -> str:

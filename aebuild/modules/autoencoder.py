@@ -95,7 +95,9 @@ class Autoencoder(nn.Module):
         return code
 
     def decode(self, value: Tensor, context: dict[str, Any] | None = None) -> Tensor:
-        """The expected data, [N, ...] like the target, for the decoder's input."""
+        """The expected data, [N, ...] like the target, for a code; ValueError if a code alone does not determine them."""
+        if context is None:
+            self.require("decode")
         mean: Tensor = self.likelihood.mean(self.parameters_of(value, context))
         return mean
 

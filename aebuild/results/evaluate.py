@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,6 +48,7 @@ class Evaluation:
     name: str
     split: str
     samples: int
+    code_values: int
     code_bits: float
     components: int
     model: Scores
@@ -56,7 +57,8 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """As evaluation.json has it."""
-        return {"name": self.name, "split": self.split, "samples": self.samples, "code_bits": self.code_bits,
+        return {"name": self.name, "split": self.split, "samples": self.samples, "code_values": self.code_values,
+                "code_bits": self.code_bits,
                 "model": self.model.to_json(), "pca": {"components": self.components, **self.pca.to_json()},
                 "mean": self.mean.to_json()}
 
@@ -69,14 +71,14 @@ def evaluate(plan: Plan, model: Autoencoder, splits: Splits) -> Evaluation:
     name, split = judged_split(splits)
     device = next(model.parameters()).device
     feed = Feed(split, device)
-    means = measure(plan, plan.phases[-1], model, feed)
+    means = measure(plan, replace(plan.phases[-1], pair=None), model, feed)
     names = {term.name for term in plan.terms}
     mse, usage = _errors_and_usage(plan, model, feed)
     own = Scores({term: value for term, value in means.items() if term in names}, mse, _psnr(plan, mse),
                  {metric: value for metric, value in means.items() if metric not in names} | usage)
     training, test = _targets(splits.train), _targets(split)
     components = components_of(plan.latent.bits, len(training), elements(plan.target))
-    return Evaluation(plan.spec.name, name, len(test), plan.latent.bits, components, own,
+    return Evaluation(plan.spec.name, name, len(test), plan.latent.values, plan.latent.bits, components, own,
                       _score_baseline(plan, model, pca_reconstruction(training, test, components), test),
                       _score_baseline(plan, model, mean_reconstruction(training, test), test))
 

@@ -19,7 +19,7 @@ Row = tuple[str, Callable[["Scores"], "float | None"], bool | None]      # label
 def table(evaluation: Evaluation) -> Table:
     """Model, PCA and mean side by side; the best of each row in bold."""
     parts = [evaluation.model, evaluation.pca, evaluation.mean]
-    drawn = Table(title=Text(f"{evaluation.split} split, {evaluation.samples:,} samples; code of {code_size(evaluation.code_bits)}"),
+    drawn = Table(title=Text(f"{evaluation.split} split, {evaluation.samples:,} samples; code of {code_size(evaluation.code_values, evaluation.code_bits)}"),
                   title_justify="left", title_style="bold", box=None, padding=(0, 3, 0, 0), header_style="dim")
     drawn.add_column("")
     if evaluation.pca.mse < 1e-9:
@@ -37,9 +37,9 @@ def table(evaluation: Evaluation) -> Table:
     return drawn
 
 
-def code_size(bits: float) -> str:
-    """A code's size in the unit that suits it."""
-    return numbers(int(bits) // 32) if bits % 32 == 0 else f"{bits:,.0f} bits"
+def code_size(values: int, bits: float) -> str:
+    """A code's size: in numbers if it consists of float32 numbers, else in bits."""
+    return numbers(values) if bits == 32 * values else f"{bits:,.0f} bits"
 
 
 def numbers(count: int) -> str:

@@ -11,6 +11,7 @@ from corpus_frame import completed
 from aebuild.compile.front import load
 from aebuild.lang.clean import clean
 from aebuild.lang.diagnostics import Diagnostic
+from aebuild.lang.render import ordered
 
 HERE = Path(__file__).parent
 SPEC = "spec.yaml"
@@ -55,7 +56,7 @@ class Case:
         settings = [block.lines[0] for block in self.blocks if block.name.startswith("--set")]
         loaded = load(folder / spec.name, settings)
         expected = [f"{block.name}:{line}:{rest}" for block in self.blocks for line, rest in block.expected]
-        return sorted([*expected, *self.bare]), sorted(self.written(finding, folder) for finding in loaded.diagnostics)
+        return sorted([*expected, *self.bare]), sorted(self.written(finding, folder) for finding in ordered(loaded.diagnostics))
 
     def written(self, finding: Diagnostic, folder: Path) -> str:
         """A finding as it stands in the Markdown, behind the name of its block and its line."""

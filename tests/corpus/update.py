@@ -45,7 +45,7 @@ def main() -> None:
     from aebuild.parts import discover
 
     discover()
-    for file in sorted(HERE.glob("*.md")):
+    for file in sorted(HERE.glob("[a-z]*.md")):
         head, *sections = re.split(r"^## ", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
         new = [rewritten(section, case) for section, case in zip(sections, cases(file), strict=True)]
         file.write_text("\n## ".join([head.rstrip("\n") + "\n", *new]), encoding="utf-8")

@@ -146,7 +146,7 @@ def test_the_table_reads_well_and_the_json_is_plain() -> None:
     for part in ("test split, 20 samples; code of 3 numbers", "PCA, 3 numbers", "reconstruction", "kl", "MSE per element", "size"):
         assert part in text
     assert json.loads(json.dumps(found.to_json(), allow_nan=False)) == found.to_json()
-    assert [code_size(bits) for bits in (32.0, 96.0, 441.0)] == ["1 number", "3 numbers", "441 bits"]
+    assert [code_size(1, 32.0), code_size(3, 96.0), code_size(256, 32.0)] == ["1 number", "3 numbers", "32 bits"]
 
 
 def test_images_are_enlarged_without_blur() -> None:

@@ -10,9 +10,9 @@ from pydantic import Field
 from aebuild.lang.convolution import Window, convolve
 from aebuild.lang.diagnostics import Rule
 from aebuild.lang.dressed import Dressed
-from aebuild.lang.families import Activation, Layer, mirror_steps
+from aebuild.lang.families import Activation, Layer
+from aebuild.lang.nested import Nested
 from aebuild.lang.node import Node, Resize, Site
-from aebuild.lang.part import knob
 from aebuild.lang.values import Grid, Value
 
 if TYPE_CHECKING:
@@ -31,12 +31,11 @@ encoder: [conv: 64, residual: [conv: 64, conv: 64]]
 """)
 
 
-class Residual(Layer):
+class Residual(Nested):
     """Adds a shortcut around its steps (He et al., 2015)."""
 
     type: Literal["residual"] = "residual"
     also = ("resblock", "resnet", "residual_block")
-    steps: list[Layer] = knob(..., "the steps that the shortcut goes around", affects="graph", min_length=1)
     activation: Activation | None = Field(None, description="nonlinearity after the sum")
 
     def plan(self, value: Value, site: Site) -> Node:
@@ -70,27 +69,9 @@ class Residual(Layer):
                                macs=places * out.features * value.features))
         return Node(path, "shortcut", leaves[0].input, out, Layer(), sequential=True, children=tuple(leaves)).marked_inserted()
 
-    def kinds(self, value: Value, site: Site) -> tuple[str, ...]:
-        """What the first step takes."""
-        return self.steps[0].kinds(value, site)
-
-    def mirrored(self) -> Layer | None:
-        """The mirrored steps within a shortcut."""
-        return self.but(steps=mirror_steps(self.steps))
-
-    def widened(self, factor: float) -> Layer:
-        """Each step widened."""
-        return self.but(steps=[step.widened(factor) for step in self.steps])
-
     def resizes(self, rank: int) -> list[Resize]:
         """What the steps do; the solver chooses nothing inside a residual."""
-        inner = [resize for step in self.steps for resize in step.resizes(rank)]
-        return [replace(resize, factor=resize.factor or (1,) * rank) for resize in inner]
-
-    @property
-    def seed_features(self) -> int | None:
-        """What the first step asks for."""
-        return self.steps[0].seed_features
+        return [replace(resize, factor=resize.factor or (1,) * rank) for resize in super().resizes(rank)]
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The steps, the shortcut and the sum; or a leaf of the shortcut."""

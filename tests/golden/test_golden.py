@@ -1,0 +1,102 @@
+"""The shipped specs: their plans, their diagnostics, their comments, their schema; and the generated pages."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from aebuild.compile.canonical import text as canonical
+from aebuild.compile.front import load
+from aebuild.compile.schema import schema
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+
+
+def module_at(path: Path):
+    """A script as a module, whatever its folder."""
+    spec = importlib.util.spec_from_file_location(f"script_{path.parent.name}_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+golden = module_at(HERE / "update.py")
+SPECS = golden.files()
+names = {"argvalues": SPECS, "ids": [str(spec.relative_to(golden.SPECS)) for spec in SPECS]}
+
+
+class Core(yaml.SafeLoader):
+    """Scalars as the spec language reads them: `1e-3` is a number."""
+
+
+Core.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+"), list("-+0123456789"))
+
+
+@pytest.fixture(scope="module")
+def validator():
+    found = schema()
+    Draft202012Validator.check_schema(found)
+    return Draft202012Validator(found)
+
+
+@pytest.mark.parametrize("spec", **names)
+def test_the_plan_is_the_kept_one(spec, real_data):
+    assert golden.plan_text(load(spec).require()) == golden.golden_file(spec).read_text(encoding="utf-8")
+
+
+def test_no_plan_is_kept_of_a_spec_that_is_gone():
+    assert {golden.golden_file(spec) for spec in SPECS} == set(HERE.glob("*.txt"))
+
+
+@pytest.mark.parametrize("spec", **names)
+def test_a_shipped_spec_has_no_findings(spec, real_data):
+    assert [str(finding) for finding in load(spec).diagnostics] == []
+
+
+@pytest.mark.parametrize("spec", **names)
+def test_a_shipped_spec_begins_with_the_modeline_and_names_its_source(spec):
+    lines = spec.read_text(encoding="utf-8").splitlines()
+    named = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", lines[0])
+    assert named
+    assert (spec.parent / named[1]).resolve() == ROOT / "docs" / "schema.json"
+    comment = " ".join(line for line in lines[1:] if line.startswith("#"))
+    if spec.parent.name != "bakeoff":
+        assert re.search(r"(19|20)\d\d", comment), "a spec names its paper and year"
+    assert len(comment) > 30
+
+
+@pytest.mark.parametrize("spec", **names)
+def test_the_schema_takes_the_spec_and_its_canonical_form(spec, validator, real_data):
+    loaded = load(spec)
+    for text in (spec.read_text(encoding="utf-8"), canonical(loaded.spec)):
+        problems = [f"{list(error.absolute_path)}: {error.message[:200]}" for error in validator.iter_errors(yaml.load(text, Core))]
+        assert problems == []
+
+
+@pytest.mark.parametrize(("right", "wrong"), [
+    ("{layer: linear, width: 8}", "{layer: linear, widht: 8}"), ("{layer: conv, width: 8}", "{layer: convv, width: 8}"),
+    ("[linear: 8]", "[linaer: 8]"), ("[conv: {width: 8, kernel: 3}]", "[conv: {width: 8, kernle: 3}]"),
+    ("{layer: linear, width: 8}", "{layer: linear, width: eight}"), ("{layer: linear, width: 8}", "{layer: linear, width: 0}"),
+])
+def test_the_schema_refuses_a_slip_in_a_stage(right, wrong, validator):
+    for stage, fine in ((right, True), (wrong, False)):
+        assert validator.is_valid(yaml.load(f"encoder: {stage}\nlatent: {{type: continuous, dim: 4}}\n", Core)) is fine
+
+
+@pytest.mark.parametrize("wrong", ["latnet: {type: continuous, dim: 4}", "latent: {type: continous, dim: 4}", "latent: {dim: 4}",
+                                   "train: {ephocs: 4}", "train: {optimizer: {type: adma}}", "train: {optimizer: {type: adam, rl: 1}}",
+                                   "losses: {reconstruction: bernouli}", "data: {type: mnist, szie: 3}", "corrupt: [gausian: {std: 1}]",
+                                   "train: {keep: newest}", "decoder: miror", "name: 3"])
+def test_the_schema_refuses_misspelt_keys_and_names(wrong, validator):
+    assert not validator.is_valid(yaml.load(wrong, Core))
+
+
+@pytest.mark.parametrize(("page", "text"), module_at(ROOT / "docs" / "generate.py").pages().items(), ids=lambda part: part[:20])
+def test_a_generated_page_is_up_to_date(page, text):
+    assert (ROOT / "docs" / page).read_text(encoding="utf-8") == text, "run `make docs`"
