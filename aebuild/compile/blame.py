@@ -285,8 +285,8 @@ def _fitting(problems: list[Any], child: Tree | None) -> Any:
 def _descend(tree: Tree, loc: tuple[Any, ...]) -> Tree:
     """The deepest part of the tree that the location names; pydantic's union tags are not in the tree."""
     for step in loc:
-        value = tree.value
-        if isinstance(value, tuple):
-            value = dict(enumerate(value))  # type: ignore[assignment]
-        tree = value.get(step, tree) if isinstance(value, dict) else tree
+        below: dict[Any, Tree] = dict(enumerate(tree.value)) if isinstance(tree.value, tuple) else {}
+        if isinstance(tree.value, dict):
+            below.update(tree.value)
+        tree = below.get(step, tree)
     return tree

@@ -7,6 +7,7 @@ from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from aebuild.compile.batches import check_batches
 from aebuild.compile.bind import bind
 from aebuild.compile.lengthen import lengthen
 from aebuild.compile.lints import allowed, lint
@@ -201,5 +202,5 @@ def _plan(loaded: Loaded, base: Path) -> None:
     loaded.diagnostics += planned.diagnostics
     loaded.plan = planned.plan
     if planned.plan is not None:
-        loaded.diagnostics += check_size(planned.plan) + lint(planned.plan, loaded.info)
+        loaded.diagnostics += check_size(planned.plan) + check_batches(planned.plan, loaded.info) + lint(planned.plan, loaded.info)
     loaded.diagnostics = allowed(spec, loaded.diagnostics)

@@ -65,8 +65,8 @@ latent: {type: gaussian, dim: 16}
 
 COLLAPSE = _warning("AE204", "a decoder that may ignore the code", """\
 A decoder that sees the previous true values can predict the next one without the code. With a KL term at full weight from the start,
-ignoring the code is the easiest way to lower the loss: the posterior collapses to the prior (Bowman et al., 2015). Raise the weight slowly, or
-allow some free bits.
+ignoring the code is the easiest way to lower the loss: the posterior collapses to the prior (Bowman et al., 2015). Raise the weight slowly,
+or allow some free bits.
 
 ```yaml
 data: ecg5000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 from pydantic import TypeAdapter
@@ -9,8 +10,9 @@ from pydantic import TypeAdapter
 from aebuild.compile.losses import known_terms, shape_of_term
 from aebuild.compile.shape import Shape, fields, is_transparent, scalar_field
 from aebuild.compile.spec import Losses, Spec, StageSpec
-from aebuild.lang.families import Layer
+from aebuild.lang.families import Latent, Layer
 from aebuild.lang.part import Part
+from aebuild.lang.terms import Term
 from aebuild.parts import discover
 
 Json = dict[str, Any]
@@ -22,12 +24,33 @@ def schema() -> Json:
     writer = _Writer()
     root = writer.fields_of(Spec)
     root["properties"]["extends"] = {"type": "string", "description": "another spec file whose values this one changes"}
+    strict = root["properties"]
+    loose = {key: {"anyOf": [whole, *writer.parts_of(key), {"type": "null"}], "description": whole["description"]}
+             for key, whole in strict.items() if key != "extends"}
+    root["properties"] = {key: {"description": whole["description"]} for key, whole in strict.items()}
+    root |= {"if": {"required": ["extends"]}, "then": {"properties": loose}, "else": {"properties": strict}}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "aebuild spec", **root, "required": [],
             "$defs": writer.defs}
 
 
+def _meaning(key: str) -> str:
+    """What a term under `losses` is, and who provides it."""
+    if key == "reconstruction":
+        return "how a reconstruction is judged"
+    shape = shape_of_term(key)
+    if shape.kind == "family":
+        return "; ".join(f"{name}: {_first_sentence(cls)}" for name, cls in shape.variants.items())
+    owners = [name for name, cls in Latent.variants.items() if key in getattr(cls, "terms", {})]
+    return f"weight of the term `{key}` of a latent of type {' or '.join(owners)}"
+
+
 def _first_sentence(cls: type[Part]) -> str:
     return (cls.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")
+
+
+def _choices(variants: Mapping[str, type[Part]]) -> Json:
+    """Bare names, each with its meaning where the editor shows it."""
+    return {"enum": list(variants), "markdownEnumDescriptions": [_first_sentence(cls) for cls in variants.values()]}
 
 
 class _Writer:
@@ -38,8 +61,23 @@ class _Writer:
         """A reference to a definition, written once; the name is taken first, since parts may contain their own family."""
         if name not in self.defs:
             self.defs[name] = {}
-            self.defs[name] = make()
+            made = make()
+            self.defs[name] = {"title": name.rpartition(":")[2], **made} if made.get("type") == "object" else made
         return {"$ref": f"#/$defs/{name}"}
+
+    def parts_of(self, key: str) -> list[Json]:
+        """A few keys of a part whose `type` or `layer` stands in the file that this one extends."""
+        shape = fields(Spec)[key][1]
+        families = {"family": [shape.part], "stage": [Layer, StageSpec], "stage_or_family": [Layer, StageSpec, shape.part]}.get(shape.kind, [])
+        merged: dict[str, list[Json]] = {}
+        for part in filter(None, families):
+            for cls in part.variants.values() if part.variants else [part]:
+                found = self.block_fields(cls) if part is Layer else self.fields_of(cls)["properties"]
+                for name, value in found.items():
+                    if value not in merged.setdefault(name, []):
+                        merged[name].append(value)
+        properties = {name: values[0] if len(values) == 1 else {"anyOf": values} for name, values in merged.items()}
+        return [{"type": "object", "properties": properties, "additionalProperties": False}] if properties else []
 
     def fields_of(self, cls: type[Part], leave_out: tuple[str, ...] = ()) -> Json:
         """An object with the part's fields."""
@@ -79,7 +117,7 @@ class _Writer:
         if shape.kind == "union":
             ramp = next(other for other in shape.others if other.kind == "record")
             one = self.record(ramp.part)  # type: ignore[arg-type]
-            return {"anyOf": [{"type": "number"}, one, {"type": "array", "items": one}]}
+            return {"anyOf": [{"type": "number", "description": cls.model_fields[name].description}, one, {"type": "array", "items": one}]}
         info = cls.model_fields[name]
         found = TypeAdapter(cast(Any, info.annotation)).json_schema()
         for bound, key in (("ge", "minimum"), ("gt", "exclusiveMinimum"), ("le", "maximum"), ("lt", "exclusiveMaximum")):
@@ -109,8 +147,8 @@ class _Writer:
     def names(self, shape: Shape) -> Json:
         """The bare names; data may also be a path."""
         if shape.part is not None and shape.part.family == "dataset":
-            return {"anyOf": [{"enum": list(shape.variants)}, {"type": "string", "pattern": "[/.]"}]}
-        return {"enum": list(shape.variants)}
+            return {"anyOf": [_choices(shape.variants), {"type": "string", "pattern": "[/.]", "description": "a file or folder"}]}
+        return _choices(shape.variants)
 
     def variant(self, shape: Shape, name: str, cls: type[Part]) -> Json:
         def make() -> Json:
@@ -131,7 +169,7 @@ class _Writer:
 
         def make() -> Json:
             keyed = {name: self.keyed(cls) for name, cls in inner.variants.items()}
-            return {"anyOf": [{"enum": list(inner.variants)},
+            return {"anyOf": [_choices(inner.variants),
                               {"type": "object", "properties": keyed, "additionalProperties": False,
                                "minProperties": 1, "maxProperties": 1}]}
 
@@ -157,24 +195,26 @@ class _Writer:
     def block(self, name: str, cls: type[Part]) -> Json:
         def make() -> Json:
             found = self.fields_of(cls)
-            number = {"type": "integer", "minimum": 1}
-            if "width" in found["properties"]:
-                found["properties"]["width"] = {
-                    "description": "one width, one for each layer, or {from: a, to: b}",
-                    "anyOf": [number, {"type": "array", "items": number},
-                              {"type": "object", "properties": {"from": number, "to": number}, "additionalProperties": False}]}
-            extra = self.fields_of(StageSpec, ("steps",))["properties"]
-            found["properties"] = {"layer": {"const": name, "description": _first_sentence(cls)},
-                                   "depth": {**number, "description": "number of layers"}, **found["properties"], **extra}
-            found["required"] = ["layer", *found.get("required", [])]
+            found["properties"] = {"layer": {"const": name, "description": _first_sentence(cls)}, **self.block_fields(cls)}
+            found["required"] = ["layer"]      # no more: an editor offers only the layers that miss the fewest keys
             return found
 
         return self.ref(f"block:{name}", make)
 
+    def block_fields(self, cls: type[Part]) -> Json:
+        """What stands beside `layer` in a block."""
+        own = self.fields_of(cls)["properties"]
+        number = {"type": "integer", "minimum": 1}
+        if "width" in own:
+            own["width"] = {"description": "one width, one for each layer, or {from: a, to: b}",
+                            "anyOf": [number, {"type": "array", "items": number},
+                                      {"type": "object", "properties": {"from": number, "to": number}, "additionalProperties": False}]}
+        return {"depth": {**number, "description": "number of layers"}, **own, **self.fields_of(StageSpec, ("steps",))["properties"]}
+
     def losses(self) -> Json:
         """Known terms by name; heads add their own."""
-        properties = {key: self.of_shape(shape_of_term(key)) for key in sorted(known_terms())}
+        properties = {key: {"description": _meaning(key), **self.of_shape(shape_of_term(key))} for key in sorted(known_terms())}
         return {"type": "object", "description": _first_sentence(Losses), "properties": properties,
-                "additionalProperties": self.of_shape(shape_of_term(""))}
+                "additionalProperties": {"description": "weight of a head's term", **self.of_shape(Shape("record", Term))}}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field

@@ -82,7 +82,8 @@ def _rows(plan: Plan, model: Autoencoder, splits: Splits) -> tuple[list[Row], li
         rows.append(Row("inputs", plan.input, _array(batch.x)))
     reseed_all(randoms, seed, 1)
     rebuilt = model.decode(*_coded(model, x))
-    rows.append(Row(f"reconstructions, through a code of {code_size(plan.latent.values, plan.latent.bits)}", plan.target, _array(rebuilt), target))
+    size = code_size(plan.latent.values, plan.latent.bits)
+    rows.append(Row(f"reconstructions, through a code of {size}", plan.target, _array(rebuilt), target))
     if "sample" in model.refusals:
         notes.append(f"no samples: {model.refusals['sample']}")
     else:

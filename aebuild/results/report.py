@@ -19,7 +19,8 @@ Row = tuple[str, Callable[["Scores"], "float | None"], bool | None]      # label
 def table(evaluation: Evaluation) -> Table:
     """Model, PCA and mean side by side; the best of each row in bold."""
     parts = [evaluation.model, evaluation.pca, evaluation.mean]
-    drawn = Table(title=Text(f"{evaluation.split} split, {evaluation.samples:,} samples; code of {code_size(evaluation.code_values, evaluation.code_bits)}"),
+    size = code_size(evaluation.code_values, evaluation.code_bits)
+    drawn = Table(title=Text(f"{evaluation.split} split, {evaluation.samples:,} samples; code of {size}"),
                   title_justify="left", title_style="bold", box=None, padding=(0, 3, 0, 0), header_style="dim")
     drawn.add_column("")
     if evaluation.pca.mse < 1e-9:

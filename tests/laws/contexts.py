@@ -102,7 +102,7 @@ train: {epochs: 2, batch_size: 10, device: cpu, optimizer: {lr: {from: 0.001, to
 """
 
 ATTENTION = """
-data: {type: arrays, path: x.npz, as: sequence, limit: 30, labels: 20, label: y, split: {validation: 0.2, test: 0.3, seed: 2}}
+data: {type: arrays, path: s.npz, limit: 30, labels: 20, label: y, split: {validation: 0.2, test: 0.3, seed: 2}}
 encoder: {layer: transformer, depth: 2, width: 4, heads: 2, mlp: 2, dropout: 0.2}
 latent: {type: continuous, dim: 2}
 decoder: {layer: lstm, width: 3, seed: [6]}
@@ -141,6 +141,7 @@ DATA = (
     "{type: table, path: rows.csv, columns: [0, 1, 2], label: 4, target: [1, 3], limit: 30, labels: 20, classes: 3}",
     "{type: table, path: rows.csv, columns: [a, b], shape: [2]}",
     "{type: series, path: wave.csv, window: {length: 6, stride: 3}, shape: [6, 3], columns: [0, 1, 2]}",
+    "{type: ecg5000, root: ., limit: 40, labels: 30, split: {validation: 20}}",
 )
 KNOWN = (
     "{type: mnist, limit: 40, labels: 30, size: 7, pad: 1, split: {validation: 100, seed: 1}}",
@@ -170,6 +171,11 @@ def make_files(folder: Path) -> None:
     draw = np.random.default_rng(0)
     labels = np.arange(60) % 3
     np.savez(folder / "x.npz", x=draw.integers(0, 255, (60, 3, 6, 8), dtype=np.uint8), y=labels)
+    np.savez(folder / "s.npz", x=draw.normal(size=(60, 6, 2)), y=labels)
+    (folder / "ecg5000").mkdir()
+    beats = {f"{part}_{what}": array for part, count in (("train", 500), ("test", 4500)) for what, array in
+             (("x", draw.normal(size=(count, 140)).astype(np.float32)), ("anomaly", np.arange(count) % 2))}
+    np.savez(folder / "ecg5000" / "ecg5000.npz", **beats)
     rows = np.column_stack([draw.normal(size=(60, 4)), labels])
     names = "a,b,c,d,kind"
     (folder / "rows.csv").write_text("\n".join([names, *(",".join(f"{cell:g}" for cell in row) for row in rows)]) + "\n")

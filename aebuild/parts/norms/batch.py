@@ -19,7 +19,7 @@ class Batch(Norm):
     type: Literal["batch"] = "batch"
     also = ("batch_norm", "batchnorm1d", "batchnorm2d", "bn", "batch_normalization")
     momentum: float = knob(0.1, "share of a new batch in the running statistics", affects="training", gt=0, le=1)
-    eps: float = knob(1e-5, "added to the variance", affects="graph", gt=0)
+    eps: float = knob(1e-5, "added to the variance", affects="gradient", gt=0)
 
     def plan(self, value: Value, site: Site) -> Node:
         """A scale and a shift per channel; running statistics are buffers."""

@@ -44,7 +44,7 @@ class Group(Norm):
     type: Literal["group"] = "group"
     also = ("group_norm", "gn", "instance")
     groups: int = knob(8, "number of groups; divides the channels", affects="graph", ge=1)
-    eps: float = knob(1e-5, "added to the variance", affects="graph", gt=0)
+    eps: float = knob(1e-5, "added to the variance", affects="gradient", gt=0)
 
     def plan(self, value: Value, site: Site) -> Node:
         """A scale and a shift per channel."""
@@ -53,7 +53,7 @@ class Group(Norm):
         if value.features % self.groups:
             best = max(g for g in range(1, self.groups + 1) if value.features % g == 0)
             site.refuse(self, GROUPS, f"{self.groups} groups do not divide {value.features} channels", "groups", fix=f"groups: {best}")
-        return Node(site.path, "group_norm", value, value, self, {"features": value.features},
+        return Node(site.path, "group_norm", value, value, self, {"features": value.features, "groups": self.groups},
                     weights={"weight": (value.features,), "bias": (value.features,)})
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:

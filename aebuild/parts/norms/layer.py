@@ -18,7 +18,7 @@ class Layer(Norm):
 
     type: Literal["layer"] = "layer"
     also = ("layer_norm", "ln", "layer_normalization")
-    eps: float = knob(1e-5, "added to the variance", affects="graph", gt=0)
+    eps: float = knob(1e-5, "added to the variance", affects="gradient", gt=0)
 
     def plan(self, value: Value, site: Site) -> Node:
         """A scale and a shift per feature; on a grid over channels and places together."""

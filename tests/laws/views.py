@@ -1,0 +1,153 @@
+"""Everything that a number of a spec may change, each aspect computed when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from aebuild.compile.build import build
+from aebuild.compile.front import Loaded
+from aebuild.lang.diagnostics import DataError
+from aebuild.lang.samples import Splits, Where
+from aebuild.modules.autoencoder import Autoencoder, Batch
+from aebuild.modules.randomness import random_modules
+from aebuild.train.feed import Feed
+from aebuild.train.fit import TrainResult, train
+from aebuild.train.phase import ActivePhase, reseed_all
+from aebuild.train.run import Run
+from torch import Tensor
+
+STEPS = (0, 3)            # of a phase, at which losses and gradients are looked at
+FEW = 8
+
+Weights = dict[str, Tensor]
+
+
+class View:
+    """A spec seen from all sides, over the files in a folder."""
+
+    def __init__(self, loaded: Loaded, folder: Path) -> None:
+        assert loaded.plan is not None and loaded.info is not None
+        self.plan, self.info, self.folder = loaded.plan, loaded.info, folder
+
+    @cached_property
+    def splits(self) -> Splits:
+        return self.plan.spec.data.load(Where(self.folder))
+
+    @cached_property
+    def graph(self) -> Any:
+        """The plan's table without what trains it."""
+        table = self.plan.to_json()
+        table["nodes"] = [{**row, "args": {name: value for name, value in row["args"].items() if name != "dials"}} for row in table["nodes"]]
+        nodes = [(node.weights, node.buffers, node.init, node.output) for node in self.plan.nodes()]
+        return [table["nodes"], table["input"], table["target"], table["code"], table["code_bits"], nodes]
+
+    @cached_property
+    def weights(self) -> Weights:
+        """As they are drawn."""
+        return build(self.plan).state_dict()
+
+    @cached_property
+    def data(self) -> Any:
+        """What is known of the data, and all samples of all splits, or why there are none."""
+        try:
+            splits = self.splits
+        except DataError as error:
+            return [self.info.to_json(), [found.code for found in error.diagnostics]]
+        arrays = [[split.x, split.labels, split.target] for split in (splits.train, splits.validation, splits.test)]
+        return [self.info.to_json(), arrays]
+
+    def batch(self) -> Batch:
+        return Feed(self.splits.train, torch.device("cpu")).slice(0, FEW)
+
+    def model(self, weights: Weights | None) -> Autoencoder:
+        model = build(self.plan)
+        if weights is not None:
+            model.load_state_dict(weights)
+        return model
+
+    def corrupted(self, batch: Batch) -> Tensor:
+        """A batch as the encoder gets it in training."""
+        model = build(self.plan).train()
+        reseed_all(random_modules(model), 0, 0)
+        return model.corrupt(batch.x)
+
+    @torch.no_grad()
+    def reconstruction(self, weights: Weights, batch: Batch) -> Tensor:
+        """What the model makes of a batch in evaluation."""
+        model = self.model(weights).eval()
+        reseed_all(random_modules(model), 0, 0)
+        return model.reconstruct(batch.x)
+
+    def learning(self, weights: Weights, batch: Batch) -> Iterator[tuple[Any, Any]]:
+        """The losses of every player of every phase, and the gradients that its optimiser is handed."""
+        for phase in self.plan.phases:
+            model = self.model(weights)
+            names = frozenset(name for name, _ in model.named_parameters())
+            active = ActivePhase(self.plan, phase, model, names, len(batch.x) * 4)
+            for step in STEPS:
+                active.enter(step)
+                for player in active.players:
+                    player.optimizer = Handed(player.params)
+                    reseed_all(random_modules(model), 0, step)
+                    done = player.update(batch, step)
+                    gradients = {name: parameter.grad for name, parameter in player.named}
+                    yield [done.loss.detach(), *done.values], {name: None if g is None else g.clone() for name, g in gradients.items()}
+
+    def losses(self, weights: Weights, batch: Batch) -> Any:
+        return [loss for loss, _ in self.learning(weights, batch)]
+
+    def gradients(self, weights: Weights, batch: Batch) -> Any:
+        return [gradients for _, gradients in self.learning(weights, batch)]
+
+    @cached_property
+    def trained(self) -> Any:
+        """The weights that training ends with, and what it logged on the way."""
+        with TemporaryDirectory() as folder:
+            result, lines = self._train(Path(folder))
+        told = [{key: value for key, value in line.items() if key not in ("seconds", "samples_per_second")} for line in lines]
+        return [{name: tensor.clone() for name, tensor in result.model.state_dict().items()}, told]
+
+    def _train(self, folder: Path) -> tuple[TrainResult, list[dict[str, Any]]]:
+        with Run.create("knob", spec="name: knob\n", plan={}, data={}, folder=folder / "run") as run:
+            return train(self.plan, self.splits, run), run.journal.read()
+
+    @cached_property
+    def picture(self) -> bytes:
+        """The picture of the untrained model."""
+        from aebuild.results.picture import draw_picture
+
+        with TemporaryDirectory() as folder:
+            return draw_picture(self.plan, build(self.plan), self.splits, Path(folder, "picture.png")).path.read_bytes()
+
+
+class Handed:
+    """Stands for an optimiser: it is handed the gradients and leaves the weights alone."""
+
+    def __init__(self, params: list[torch.nn.Parameter]) -> None:
+        self.params = params
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        for parameter in self.params:
+            parameter.grad = None
+
+    def step(self) -> None:
+        """Nothing moves."""
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equal to the last bit, whatever it is made of."""
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        return a.shape == b.shape and bool(torch.equal(a, b))
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return a.shape == b.shape and bool(np.array_equal(a, b))
+    if isinstance(a, dict) and isinstance(b, dict):
+        return list(a) == list(b) and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    return type(a) is type(b) and bool(a == b)

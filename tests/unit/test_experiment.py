@@ -1,0 +1,111 @@
+"""The main job end to end, as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+import aebuild
+from aebuild.cli import commands
+from aebuild.cli.guard import guarded
+from aebuild.results.experiment import resume, train
+from aebuild.results.open_run import open_run
+
+SPECS = Path(__file__).parents[2] / "specs"
+QUICK = ["train.epochs=2", "data.limit=200"]
+
+
+def run(*words: str) -> int:
+    return guarded(lambda: commands.main(list(words), standalone_mode=False))
+
+
+def test_the_main_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("train", str(SPECS / "vqvae.yaml"), "--set", "train.epochs=2") == 0
+    shown = capsys.readouterr()
+    assert "perplexity" in shown.err
+    assert "MSE per element" in shown.out
+    assert "PCA" in shown.out
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert str(folder.relative_to(tmp_path)) in shown.out
+    with Image.open(folder / "picture.png") as picture:
+        assert picture.width > 400
+    scores = json.loads((folder / "evaluation.json").read_text())
+    assert scores["model"]["terms"]["reconstruction"] < scores["mean"]["terms"]["reconstruction"]
+
+
+def test_a_run_is_opened_from_its_directory_alone(tmp_path: Path) -> None:
+    outcome = train(SPECS / "vqvae.yaml", QUICK, folder=tmp_path / "run")
+    opened = open_run(tmp_path / "run")
+    x = torch.rand(3, 1, 8, 8)
+    assert torch.equal(opened.model(x), outcome.result.model.eval()(x))
+    again = resume(tmp_path / "run")
+    assert torch.equal(again.result.model.eval()(x), opened.model(x))
+
+
+def test_own_data_by_a_relative_path_are_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import numpy as np
+
+    (tmp_path / "data").mkdir()
+    np.save(tmp_path / "data" / "x.npy", np.random.default_rng(0).normal(size=(60, 5)).astype("float32"))
+    (tmp_path / "spec.yaml").write_text("data: data/x.npy\nencoder: [linear: 8]\nlatent: {type: continuous, dim: 2}\ntrain: {epochs: 1}\n")
+    train(tmp_path / "spec.yaml", folder=tmp_path / "run")
+    monkeypatch.chdir("/")
+    assert resume(tmp_path / "run").evaluation.samples == 6
+
+
+def test_the_public_names() -> None:
+    assert {aebuild.load.__name__, aebuild.build.__name__, aebuild.train.__name__, aebuild.open_run.__name__} == {
+        "load", "build", "train", "open_run"}
+    with pytest.raises(AttributeError):
+        aebuild.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize(("words", "code", "part"), [
+    (["train"], 2, "Give a spec"), (["train", "a.yaml", "--resume", "b"], 2, "leave the other spec out"),
+    (["train", "--resume", "nowhere"], 5, "is not a run directory"), (["train", "nowhere.yaml"], 2, "nowhere.yaml"),
+    (["train", "--resume", "nowhere", "--set", "a=1"], 2, "start a new run")])
+def test_a_command_that_cannot_be_followed(words: list[str], code: int, part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                           capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(*words) == code
+    assert part in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_run_that_is_there_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(SPECS / "vqvae.yaml", ["train.steps=1", *QUICK[1:]], folder=tmp_path / "run")
+    assert run("train", str(SPECS / "vqvae.yaml"), "-o", str(tmp_path / "run")) == 2
+    assert "AE501" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path) -> None:
+    words = ["--set", "train.epochs=6", "--set", "train.batch_size=32", "--set", "train.keep=last", "--set", "train.device=cpu"]
+    command = [sys.executable, "-m", "aebuild", "train", str(SPECS / "vqvae.yaml"), "-o", str(tmp_path / "run"), *words]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(SPECS.parent)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        journal = tmp_path / "run" / "metrics.jsonl"
+        began = time.monotonic()
+        while not (journal.exists() and journal.stat().st_size) and process.poll() is None and time.monotonic() - began < 120:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "--resume" in said
+    stopped = sum(1 for _ in journal.open())
+    assert stopped < 2 * 6
+    torch.set_num_threads(1)
+    finished = resume(tmp_path / "run")
+    whole = train(SPECS / "vqvae.yaml", [word for word in words if word != "--set"], folder=tmp_path / "whole")
+    ours, theirs = finished.result.model.state_dict(), whole.result.model.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
