@@ -25,10 +25,10 @@ from aebuild.compile.plan import Plan
 from aebuild.lang.dataset import Split, Where
 from aebuild.lang.schedule import value_at
 from aebuild.modules.autoencoder import Autoencoder, Batch
-from aebuild.train.display import Quiet
-from aebuild.train.interrupt import Signals
-from aebuild.train.loop import Trainer
-from aebuild.train.run import Run
+from aebuild.trainer.display import Quiet
+from aebuild.trainer.interrupt import Signals
+from aebuild.trainer.loop import Trainer
+from aebuild.trainer.run import Run
 
 SPECS = Path(__file__).parent.parent / "specs"
 

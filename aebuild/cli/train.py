@@ -40,7 +40,7 @@ def command(spec: str | None, settings: tuple[str, ...], run: Path | None, outpu
 
     from aebuild.results.experiment import resume, train
     from aebuild.results.report import table
-    from aebuild.train.display import choose_display
+    from aebuild.trainer.display import choose_display
 
     display = choose_display(quiet=quiet)
     outcome = train(loaded, folder=output, display=display) if loaded is not None else resume(run, display)  # type: ignore[arg-type]

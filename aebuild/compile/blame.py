@@ -185,7 +185,8 @@ class Blame:
         chosen = tree.value.get("type") if isinstance(tree.value, dict) else None
         name = guess.layer(chosen.value) if chosen else None
         if chosen and name:
-            return self.report(NO_TYPE, "a stage chooses its layers with `layer`, not with `type`", chosen, path, f"layer: {name}", at_key=True)
+            return self.report(NO_TYPE, "a stage chooses its layers with `layer`, not with `type`", chosen, path, f"layer: {name}",
+                               at_key=True)
         return self.report(NO_TYPE, "a stage is a list of layers, or a block with `layer`", tree, path, "layer: linear")
 
     def kind(self, tree: Tree, wanted: str, path: str, shape: Shape) -> object:
@@ -242,7 +243,8 @@ class Blame:
             word = str(place.value)
             meant = guess.foreign_keys(cls).get(bare(word))
             best = meant if meant in choices else closest(word, choices)
-            self.say("choice", f"{key} must be one of {listed(choices)}, not {what(place)}", place, path, f"{key}: {best}" if best else None)
+            fix = f"{key}: {best}" if best else None
+            self.say("choice", f"{key} must be one of {listed(choices)}, not {what(place)}", place, path, fix)
         else:
             text = str(context["error"]) if "error" in context else str(problem["msg"])
             self.say("rule", f"{key}: {text}" if key else text, place, path, None)

@@ -68,9 +68,11 @@ class _Writer:
     def parts_of(self, key: str) -> list[Json]:
         """A few keys of a part whose `type` or `layer` stands in the file that this one extends."""
         shape = fields(Spec)[key][1]
-        families = {"family": [shape.part], "stage": [Layer, StageSpec], "stage_or_family": [Layer, StageSpec, shape.part]}.get(shape.kind, [])
+        families: list[type[Part]] = [Layer, StageSpec] if shape.kind in ("stage", "stage_or_family") else []
+        if shape.part is not None and shape.kind in ("family", "stage_or_family"):
+            families.append(shape.part)
         merged: dict[str, list[Json]] = {}
-        for part in filter(None, families):
+        for part in families:
             for cls in part.variants.values() if part.variants else [part]:
                 found = self.block_fields(cls) if part is Layer else self.fields_of(cls)["properties"]
                 for name, value in found.items():

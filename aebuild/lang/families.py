@@ -61,8 +61,8 @@ class Layer(Buildable):
     """
 
     family = "layer"
-    foreign = {**dict.fromkeys(("units", "filters", "channels", "out_channels", "out_features", "features", "neurons", "hidden", "hidden_dim",
-                                "hidden_dims", "hidden_size", "hidden_sizes", "hidden_units", "d_model", "dim", "size", "widths"), "width"),
+    foreign = {**dict.fromkeys(("units", "filters", "channels", "out_channels", "out_features", "features", "neurons", "hidden",
+                                "hidden_dim", "hidden_dims", "hidden_size", "hidden_sizes", "hidden_units", "d_model", "dim", "size", "widths"), "width"),
                **dict.fromkeys(("num_layers", "n_layers", "layers", "blocks"), "depth"), "type": "layer", "kernel_size": "kernel",
                "strides": "stride", "act": "activation", "nonlinearity": "activation", "normalization": "norm", "batch_norm": "norm",
                "bn": "norm", "nhead": "heads", "num_heads": "heads", "n_heads": "heads", "drop": "dropout", "p": "rate"}

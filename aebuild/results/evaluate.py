@@ -13,8 +13,8 @@ from aebuild.lang.values import elements
 from aebuild.modules.randomness import derive, random_modules
 from aebuild.results.baselines import clipped, components_of, judge, mean_reconstruction, pca_reconstruction
 from aebuild.results.usage import Usage
-from aebuild.train.feed import Feed, batch_bounds
-from aebuild.train.phase import measure, reseed_all
+from aebuild.trainer.feed import Feed, batch_bounds
+from aebuild.trainer.phase import measure, reseed_all
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

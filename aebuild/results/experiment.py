@@ -13,10 +13,10 @@ from aebuild.lang.dataset import DataInfo, Known, OnDisk, Where
 from aebuild.results.evaluate import Evaluation, evaluate
 from aebuild.results.open_run import plan_of
 from aebuild.results.picture import Picture, draw_picture
-from aebuild.train.display import Display, Quiet
-from aebuild.train.fit import TrainResult
-from aebuild.train.fit import train as fit
-from aebuild.train.run import Run, data_record
+from aebuild.trainer.display import Display, Quiet
+from aebuild.trainer.fit import TrainResult
+from aebuild.trainer.fit import train as fit
+from aebuild.trainer.run import Run, data_record
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan

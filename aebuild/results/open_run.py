@@ -10,8 +10,8 @@ import torch
 
 from aebuild.lang.diagnostics import CheckpointError, Diagnostic, SpecError
 from aebuild.lang.samples import DataInfo, Scaling
-from aebuild.train.keeper import fill
-from aebuild.train.run import NOT_A_RUN, Run
+from aebuild.trainer.keeper import fill
+from aebuild.trainer.run import NOT_A_RUN, Run
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan

@@ -9,8 +9,8 @@ from aebuild.compile.chain import adapt, site_for
 from aebuild.lang.diagnostics import CheckpointError
 from aebuild.lang.node import Refusal, Stage
 from aebuild.lang.values import Sequence
-from aebuild.train.checkpoint import Checkpoint, Loaded
-from aebuild.train.keeper import fill
+from aebuild.trainer.checkpoint import Checkpoint, Loaded
+from aebuild.trainer.keeper import fill
 
 
 def test_a_sequence_of_another_length_than_the_grid_is_refused():

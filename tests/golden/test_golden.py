@@ -38,6 +38,10 @@ class Core(yaml.SafeLoader):
 Core.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+"), list("-+0123456789"))
 
 
+def read(text: str):
+    return yaml.load(text, Core)  # noqa: S506  # a SafeLoader
+
+
 @pytest.fixture(scope="module")
 def validator():
     found = schema()
@@ -75,7 +79,7 @@ def test_a_shipped_spec_begins_with_the_modeline_and_names_its_source(spec):
 def test_the_schema_takes_the_spec_and_its_canonical_form(spec, validator, real_data):
     loaded = load(spec)
     for text in (spec.read_text(encoding="utf-8"), canonical(loaded.spec)):
-        problems = [f"{list(error.absolute_path)}: {error.message[:200]}" for error in validator.iter_errors(yaml.load(text, Core))]
+        problems = [f"{list(error.absolute_path)}: {error.message[:200]}" for error in validator.iter_errors(read(text))]
         assert problems == []
 
 
@@ -86,7 +90,7 @@ def test_the_schema_takes_the_spec_and_its_canonical_form(spec, validator, real_
 ])
 def test_the_schema_refuses_a_slip_in_a_stage(right, wrong, validator):
     for stage, fine in ((right, True), (wrong, False)):
-        assert validator.is_valid(yaml.load(f"encoder: {stage}\nlatent: {{type: continuous, dim: 4}}\n", Core)) is fine
+        assert validator.is_valid(read(f"encoder: {stage}\nlatent: {{type: continuous, dim: 4}}\n")) is fine
 
 
 @pytest.mark.parametrize("wrong", ["latnet: {type: continuous, dim: 4}", "latent: {type: continous, dim: 4}", "latent: {dim: 4}",
@@ -94,7 +98,7 @@ def test_the_schema_refuses_a_slip_in_a_stage(right, wrong, validator):
                                    "losses: {reconstruction: bernouli}", "data: {type: mnist, szie: 3}", "corrupt: [gausian: {std: 1}]",
                                    "train: {keep: newest}", "decoder: miror", "name: 3"])
 def test_the_schema_refuses_misspelt_keys_and_names(wrong, validator):
-    assert not validator.is_valid(yaml.load(wrong, Core))
+    assert not validator.is_valid(read(wrong))
 
 
 @pytest.mark.parametrize(("page", "text"), module_at(ROOT / "docs" / "generate.py").pages().items(), ids=lambda part: part[:20])

@@ -14,7 +14,7 @@ from aebuild.compile.plan import Plan
 from aebuild.lang.samples import DataInfo
 from aebuild.modules.autoencoder import Autoencoder, Batch
 from aebuild.modules.randomness import random_modules
-from aebuild.train.phase import ActivePhase, reseed_all
+from aebuild.trainer.phase import ActivePhase, reseed_all
 
 
 def fine(text: str) -> Loaded:

@@ -16,10 +16,10 @@ from aebuild.lang.diagnostics import DataError
 from aebuild.lang.samples import Splits, Where
 from aebuild.modules.autoencoder import Autoencoder, Batch
 from aebuild.modules.randomness import random_modules
-from aebuild.train.feed import Feed
-from aebuild.train.fit import TrainResult, train
-from aebuild.train.phase import ActivePhase, reseed_all
-from aebuild.train.run import Run
+from aebuild.trainer.feed import Feed
+from aebuild.trainer.fit import TrainResult, train
+from aebuild.trainer.phase import ActivePhase, reseed_all
+from aebuild.trainer.run import Run
 from torch import Tensor
 
 STEPS = (0, 3)            # of a phase, at which losses and gradients are looked at
@@ -43,7 +43,9 @@ class View:
     def graph(self) -> Any:
         """The plan's table without what trains it."""
         table = self.plan.to_json()
-        table["nodes"] = [{**row, "args": {name: value for name, value in row["args"].items() if name != "dials"}} for row in table["nodes"]]
+        turned = {(dial.path, dial.attribute) for dial in self.plan.dials}          # values that belong to training
+        for row in table["nodes"]:
+            row["args"] = {name: value for name, value in row["args"].items() if name != "dials" and (row["path"], name) not in turned}
         nodes = [(node.weights, node.buffers, node.init, node.output) for node in self.plan.nodes()]
         return [table["nodes"], table["input"], table["target"], table["code"], table["code_bits"], nodes]
 

@@ -11,8 +11,8 @@ import pytest
 from aebuild.compile.front import load
 from aebuild.lang.dataset import Split, Splits, Where
 from aebuild.results.evaluate import evaluate
-from aebuild.train.fit import train
-from aebuild.train.run import Run
+from aebuild.trainer.fit import train
+from aebuild.trainer.run import Run
 
 SPECS = Path(__file__).parents[2] / "specs" / "bakeoff"
 NAMES = ("shallow", "deep", "stacked", "sparse", "denoising", "vae", "beta_vae_strict", "beta_vae_loose", "vq")

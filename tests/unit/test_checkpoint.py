@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aebuild.lang.diagnostics import CheckpointError, ResourceError
-from aebuild.train import checkpoint as module
-from aebuild.train.checkpoint import Checkpoint, Checkpoints, Damaged, read_folder, write_folder
-from aebuild.train.pack import pack, unpack
+from aebuild.trainer import checkpoint as module
+from aebuild.trainer.checkpoint import Checkpoint, Checkpoints, Damaged, read_folder, write_folder
+from aebuild.trainer.pack import pack, unpack
 
 
 def made(number: float) -> Checkpoint:

@@ -64,8 +64,8 @@ def test_own_data_by_a_relative_path_are_found_again(tmp_path: Path, monkeypatch
 
 
 def test_the_public_names() -> None:
-    assert {aebuild.load.__name__, aebuild.build.__name__, aebuild.train.__name__, aebuild.open_run.__name__} == {
-        "load", "build", "train", "open_run"}
+    for name in ("load", "plan", "build", "train", "open_run"):
+        assert getattr(aebuild, name).__name__ == name
     with pytest.raises(AttributeError):
         aebuild.nothing  # noqa: B018
 
@@ -82,14 +82,14 @@ def test_a_command_that_cannot_be_followed(words: list[str], code: int, part: st
 
 
 def test_a_run_that_is_there_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    train(SPECS / "vqvae.yaml", ["train.steps=1", *QUICK[1:]], folder=tmp_path / "run")
+    train(SPECS / "vqvae.yaml", ["train.epochs=1", *QUICK[1:]], folder=tmp_path / "run")
     assert run("train", str(SPECS / "vqvae.yaml"), "-o", str(tmp_path / "run")) == 2
     assert "AE501" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path) -> None:
-    words = ["--set", "train.epochs=6", "--set", "train.batch_size=32", "--set", "train.keep=last", "--set", "train.device=cpu"]
+    words = ["--set", "train.epochs=8", "--set", "data.limit=400", "--set", "train.keep=last", "--set", "train.device=cpu"]
     command = [sys.executable, "-m", "aebuild", "train", str(SPECS / "vqvae.yaml"), "-o", str(tmp_path / "run"), *words]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(SPECS.parent)}
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as process:
@@ -101,8 +101,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path) -> None:
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert "--resume" in said
-    stopped = sum(1 for _ in journal.open())
-    assert stopped < 2 * 6
+    assert len(journal.read_text().splitlines()) < 2 * 8
     torch.set_num_threads(1)
     finished = resume(tmp_path / "run")
     whole = train(SPECS / "vqvae.yaml", [word for word in words if word != "--set"], folder=tmp_path / "whole")

@@ -14,9 +14,9 @@ import pytest
 
 ROOT = Path(aebuild.__file__).parent
 BELOW = {
-    "cli": {"cli", "results", "train", "compile", "parts", "modules", "data", "lang"},
-    "results": {"results", "train", "compile", "parts", "modules", "data", "lang"},
-    "train": {"train", "compile", "parts", "modules", "data", "lang"},
+    "cli": {"cli", "results", "trainer", "compile", "parts", "modules", "data", "lang"},
+    "results": {"results", "trainer", "compile", "parts", "modules", "data", "lang"},
+    "trainer": {"trainer", "compile", "parts", "modules", "data", "lang"},
     "compile": {"compile", "parts", "modules", "data", "lang"},
     "parts": {"modules", "data", "lang"},
     "data": {"data", "lang"},

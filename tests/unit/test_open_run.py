@@ -13,8 +13,8 @@ from aebuild.lang.dataset import Where
 from aebuild.lang.diagnostics import CheckpointError
 from aebuild.results.open_run import open_run
 from aebuild.results.picture import draw_picture
-from aebuild.train.fit import train
-from aebuild.train.run import Run, data_record
+from aebuild.trainer.fit import train
+from aebuild.trainer.run import Run, data_record
 
 SPEC = """
 name: little

@@ -35,7 +35,7 @@ from aebuild.results.evaluate import evaluate, judged_split
 from aebuild.results.picture import draw_picture
 from aebuild.results.report import code_size, table
 from aebuild.results.usage import Usage
-from aebuild.train.fit import train
+from aebuild.trainer.fit import train
 
 
 class Projection(nn.Module):

@@ -16,10 +16,10 @@ import pytest
 from rich.console import Console
 
 from aebuild.lang.diagnostics import BusyError, CheckpointError, ResourceError, UsageError
-from aebuild.train.display import EpochReport, Heading, LiveDisplay, PlainDisplay, Status, duration, number
-from aebuild.train.interrupt import Signals
-from aebuild.train.journal import Journal
-from aebuild.train.run import Run
+from aebuild.trainer.display import EpochReport, Heading, LiveDisplay, PlainDisplay, Status, duration, number
+from aebuild.trainer.interrupt import Signals
+from aebuild.trainer.journal import Journal
+from aebuild.trainer.run import Run
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -63,7 +63,7 @@ def test_what_is_not_a_run_is_named(tmp_path: Path) -> None:
 
 def test_the_lock_holds_between_processes_and_dies_with_them(tmp_path: Path) -> None:
     create(tmp_path / "run").close()
-    code = (f"from pathlib import Path; from aebuild.train.run import Run; import time\n"
+    code = (f"from pathlib import Path; from aebuild.trainer.run import Run; import time\n"
             f"run = Run.open(Path({str(tmp_path / 'run')!r}), write=True); print('locked', flush=True); time.sleep(60)")
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=ROOT,
                           env={**os.environ, "PYTHONPATH": str(ROOT)}) as other:
@@ -114,7 +114,7 @@ def test_the_first_signal_is_remembered_and_the_handlers_come_back() -> None:
 
 
 def test_the_second_signal_ends_the_process_at_once() -> None:
-    code = ("import os, signal; from aebuild.train.interrupt import Signals\n"
+    code = ("import os, signal; from aebuild.trainer.interrupt import Signals\n"
             "with Signals():\n os.kill(os.getpid(), signal.SIGTERM); os.kill(os.getpid(), signal.SIGINT); print('alive')")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
                           check=False)

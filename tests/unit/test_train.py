@@ -18,15 +18,15 @@ from aebuild.lang.diagnostics import DivergedError, ResourceError
 from aebuild.lang.schedule import Ramp
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.randomness import random_modules
-from aebuild.train import loop as loop_module
-from aebuild.train.device import choose_device, memory_guard
-from aebuild.train.display import EpochReport, Quiet, Status
-from aebuild.train.feed import batch_bounds, order_of
-from aebuild.train.fit import train
-from aebuild.train.interrupt import Interrupted
-from aebuild.train.phase import ActivePhase, reseed_all
-from aebuild.train.run import Run
-from aebuild.train.sums import Sums
+from aebuild.trainer import loop as loop_module
+from aebuild.trainer.device import choose_device, memory_guard
+from aebuild.trainer.display import EpochReport, Quiet, Status
+from aebuild.trainer.feed import batch_bounds, order_of
+from aebuild.trainer.fit import train
+from aebuild.trainer.interrupt import Interrupted
+from aebuild.trainer.phase import ActivePhase, reseed_all
+from aebuild.trainer.run import Run
+from aebuild.trainer.sums import Sums
 
 RAMP = Ramp.model_validate({"from": 0.0, "to": 1.0, "over": "2 epochs"})
 

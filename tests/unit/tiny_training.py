@@ -20,7 +20,7 @@ from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.code import Code
 from aebuild.modules.randomness import Random
 from aebuild.modules.stage import Stage
-from aebuild.train.run import Run
+from aebuild.trainer.run import Run
 
 WIDTH = 6
 

@@ -14,18 +14,18 @@ from torch import Tensor
 from aebuild.lang.diagnostics import AebuildError
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.randomness import derive, random_modules
-from aebuild.train.device import choose_device, describe_device, environment, memory_guard
-from aebuild.train.display import Display, Heading, Quiet
-from aebuild.train.feed import Feed, batch_bounds
-from aebuild.train.interrupt import Signals
-from aebuild.train.keeper import fill
-from aebuild.train.loop import Trainer
-from aebuild.train.phase import reseed_all
+from aebuild.trainer.device import choose_device, describe_device, environment, memory_guard
+from aebuild.trainer.display import Display, Heading, Quiet
+from aebuild.trainer.feed import Feed, batch_bounds
+from aebuild.trainer.interrupt import Signals
+from aebuild.trainer.keeper import fill
+from aebuild.trainer.loop import Trainer
+from aebuild.trainer.phase import reseed_all
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
     from aebuild.lang.dataset import Splits
-    from aebuild.train.run import Run
+    from aebuild.trainer.run import Run
 
 
 @dataclass(frozen=True)

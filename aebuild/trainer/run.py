@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from aebuild.lang.diagnostics import CheckpointError, Diagnostic, ResourceError, Rule, UsageError
-from aebuild.train.checkpoint import Checkpoints
-from aebuild.train.durable import replace_file, replace_json, storing
-from aebuild.train.journal import Journal
-from aebuild.train.lock import Lock
+from aebuild.trainer.checkpoint import Checkpoints
+from aebuild.trainer.durable import replace_file, replace_json, storing
+from aebuild.trainer.journal import Journal
+from aebuild.trainer.lock import Lock
 
 if TYPE_CHECKING:
     from aebuild.lang.dataset import Splits

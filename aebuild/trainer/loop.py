@@ -11,20 +11,20 @@ import torch
 
 from aebuild.lang.diagnostics import DivergedError
 from aebuild.modules.autoencoder import Autoencoder
-from aebuild.train.display import Display, EpochReport, Status
-from aebuild.train.feed import Feed
-from aebuild.train.interrupt import Interrupted, Signals
-from aebuild.train.keeper import Keeper
-from aebuild.train.pace import Pace
-from aebuild.train.phase import ActivePhase, clock_of, measure
-from aebuild.train.progress import Best, Progress
-from aebuild.train.sums import Sums, finite
-from aebuild.train.watch import Fault, Watch, diverged, finite_parameters
+from aebuild.trainer.display import Display, EpochReport, Status
+from aebuild.trainer.feed import Feed
+from aebuild.trainer.interrupt import Interrupted, Signals
+from aebuild.trainer.keeper import Keeper
+from aebuild.trainer.pace import Pace
+from aebuild.trainer.phase import ActivePhase, clock_of, measure
+from aebuild.trainer.progress import Best, Progress
+from aebuild.trainer.sums import Sums, finite
+from aebuild.trainer.watch import Fault, Watch, diverged, finite_parameters
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
     from aebuild.lang.dataset import Splits
-    from aebuild.train.run import Run
+    from aebuild.trainer.run import Run
 
 LOOK_EVERY = 0.25      # seconds between looks at the numbers: one wait for the device each
 LOOK_SHARE = 200       # or this many times as long as a look takes, so that looking costs half a percent at most

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Rule
-from aebuild.train.checkpoint import Checkpoint, Loaded
-from aebuild.train.pack import pack, unpack
+from aebuild.trainer.checkpoint import Checkpoint, Loaded
+from aebuild.trainer.pack import pack, unpack
 
 if TYPE_CHECKING:
-    from aebuild.train.run import Run
+    from aebuild.trainer.run import Run
 
 SAVE_EVERY = 20.0      # seconds between checkpoints, or
 SAVE_SHARE = 50        # this many times as long as the last one took, so that saving costs two percent at most

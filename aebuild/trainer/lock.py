@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from aebuild.lang.diagnostics import BusyError, Diagnostic, Rule
-from aebuild.train.durable import storing
+from aebuild.trainer.durable import storing
 
 BUSY = Rule("AE505", "another process writes this run", """
 A run directory is written by one process at a time: two would mix their metrics and overwrite each other's checkpoints.

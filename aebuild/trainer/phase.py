@@ -10,10 +10,10 @@ from torch import nn
 from aebuild.lang.schedule import Ramp
 from aebuild.modules.autoencoder import Autoencoder, Batch, Pair
 from aebuild.modules.randomness import derive, random_modules, reseed
-from aebuild.train.feed import Feed, batch_bounds
-from aebuild.train.players import ActivePlayer, Objective, under
-from aebuild.train.rate import Clock
-from aebuild.train.sums import Sums
+from aebuild.trainer.feed import Feed, batch_bounds
+from aebuild.trainer.players import ActivePlayer, Objective, under
+from aebuild.trainer.rate import Clock
+from aebuild.trainer.sums import Sums
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

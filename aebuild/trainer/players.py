@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from aebuild.lang.schedule import Ramp
 from aebuild.modules.autoencoder import Autoencoder, Batch, Pair
-from aebuild.train.rate import Clock, Rate
+from aebuild.trainer.rate import Clock, Rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -15,7 +15,7 @@ import safetensors.torch
 from torch import Tensor
 
 from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Rule
-from aebuild.train.durable import storing, sync_folder, write_synced
+from aebuild.trainer.durable import storing, sync_folder, write_synced
 
 FORMAT = 1
 NO_CHECKPOINT = Rule("AE503", "no checkpoint can be trusted", """

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from aebuild.lang.diagnostics import Diagnostic, DivergedError, Rule
-from aebuild.train.phase import reseed_all
+from aebuild.trainer.phase import reseed_all
 
 if TYPE_CHECKING:
     from aebuild.modules.autoencoder import Autoencoder, Batch
-    from aebuild.train.phase import ActivePhase
-    from aebuild.train.players import ActivePlayer, Forward
-    from aebuild.train.sums import Sums
+    from aebuild.trainer.phase import ActivePhase
+    from aebuild.trainer.players import ActivePlayer, Forward
+    from aebuild.trainer.sums import Sums
 
 DIVERGED = Rule("AE701", "training met NaN or infinity", """
 Some number of the model left the range of floating point, and from then on everything is NaN. The last checkpoint, from

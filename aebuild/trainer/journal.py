@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from aebuild.train.durable import storing
+from aebuild.trainer.durable import storing
 
 
 class Journal:
