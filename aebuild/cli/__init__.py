@@ -3,54 +3,18 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import sys
-from typing import Any
 
-import rich_click as click
-
-from aebuild import __version__
 from aebuild.cli.guard import guarded
-
-VERBS = {"train": "Train a spec and show what became of it.", "validate": "Check specs; builds nothing and reads no data but headers.",
-         "summary": "Show the model: layers, types, costs and the code.", "show": "Print the canonical spec.",
-         "explain": "Tell the long story of a diagnostic.", "schema": "Print the JSON Schema for editors."}
-
-
-class Verbs(click.RichGroup):
-    """Loads a verb's module when it is called, so that no verb pays for another."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The verbs in order of use."""
-        return list(VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> Any:
-        """The verb's command, or None."""
-        if cmd_name not in VERBS:
-            return None
-        return importlib.import_module(f"aebuild.cli.{cmd_name}").command
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        """The verb, or a message with the nearest one."""
-        if args and args[0] not in VERBS and not args[0].startswith("-"):
-            from aebuild.lang.suggest import closest
-
-            best = closest(args[0], VERBS)
-            hint = f" Did you mean {best!r}?" if best else f" There are {', '.join(VERBS)}."
-            raise click.UsageError(f"There is no command {args[0]!r}.{hint}")
-        return super().resolve_command(ctx, args)
-
-
-@click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="aebuild")
-def commands() -> None:
-    """Design and train autoencoders from a spec.
-
-    A spec is one YAML file: data, encoder, latent, decoder, losses. Begin with `aebuild train specs/vqvae.yaml`.
-    """
 
 
 def main() -> None:
     """The console script: every failure becomes a message and the documented exit code."""
     gc.set_threshold(100_000, 20, 20)      # a spec makes many small objects that live until the end
+    if len(sys.argv) == 1 or {"-h", "--help"} & set(sys.argv):
+        from rich_click.patch import patch  # only help needs it; it costs a fifth of checking a spec
+
+        patch()
+    from aebuild.cli.verbs import commands
+
     sys.exit(guarded(lambda: commands.main(standalone_mode=False)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import rich_click as click
+import click
 
 settings = click.option("--set", "settings", multiple=True, metavar="PATH=VALUE",
                         help="Change one value of the spec, like encoder.width.1=64; may be repeated.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import rich_click as click
+import click
 
 from aebuild.cli.options import settings as with_settings
 from aebuild.cli.options import spec_file

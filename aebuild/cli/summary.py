@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-import rich_click as click
+import click
 
 from aebuild.cli.options import settings as with_settings
 from aebuild.cli.options import spec_file

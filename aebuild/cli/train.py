@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import rich_click as click
+import click
 
 from aebuild.cli.options import settings as with_settings
 from aebuild.cli.output import columns, report

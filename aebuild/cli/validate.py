@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import rich_click as click
+import click
 
 from aebuild.cli.options import settings as with_settings
 from aebuild.cli.output import report

@@ -42,7 +42,7 @@ def build_node(node: Node, seed: int) -> nn.Module:
     if node.sequential or (node.children and type(part).build is Buildable.build):
         return Stage(children)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(seed, node.path))
+        torch.default_generator.manual_seed(derive(seed, node.path))     # torch.manual_seed formats three stacks for absent devices
         module = part.build(node, children)
         if node.init is not None:
             initialise(module, node)

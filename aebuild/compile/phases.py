@@ -51,6 +51,20 @@ train: {steps: 1000}
 ```
 """)
 
+UNTRAINED = Rule("AE213", "a term that no phase minimises", """\
+Greedy layer-wise training minimises the reconstruction of each pair of layers, and the latent's own terms with the innermost pair. Heads and
+penalties act only while the whole model trains: without a phase `main` their weights do nothing, and heads keep the weights they were drawn with.
+
+```yaml
+losses: {sparsity: {type: l1, weight: 0.1}}
+train: {phases: [greedy]}
+```
+```yaml
+losses: {sparsity: {type: l1, weight: 0.1}}
+train: {phases: [greedy, main]}
+```
+""", "warning")
+
 
 def plan_phases(spec: Spec, written: StageSpec, latent: LatentPlan | None, encoder: Node | None, decoder: Node | None,
                 terms: tuple[TermPlan, ...], found: list[Diagnostic]) -> tuple[PhasePlan, ...]:
@@ -66,7 +80,16 @@ def plan_phases(spec: Spec, written: StageSpec, latent: LatentPlan | None, encod
                 break
             players = _pair_player(spec, phase, pair[0], depth, latent, terms) if pair else _players(spec, phase, latent, terms)
             phases.append(PhasePlan(name, players, epochs, steps, phase.batch_size or spec.train.batch_size, pair))
+    _check_trained(spec, terms, phases, found)
     return tuple(phases)
+
+
+def _check_trained(spec: Spec, terms: tuple[TermPlan, ...], phases: list[PhasePlan], found: list[Diagnostic]) -> None:
+    trained = {name for phase in phases for player in phase.players for name in player.terms}
+    for term in terms:
+        if phases and term.name not in trained:
+            place = spec.losses.place(term.name) if term.name in spec.losses.terms else spec.train.place("phases")
+            found.append(Diagnostic(UNTRAINED, f"no phase minimises {term.name}", place, "phases: [greedy, main]", f"losses.{term.name}"))
 
 
 def _length(train: Train, phase: PhasePart, found: list[Diagnostic]) -> tuple[int | None, int | None]:

@@ -53,7 +53,7 @@ class Head(Part):
         "latent", alias="from", description="what it reads: the code, or the encoder's features before the bottleneck",
         json_schema_extra={"affects": "graph"})
     predicts: Literal["label"] = knob("label", "what it predicts: the data's label", affects="graph")
-    network: StageSpec = Field(StageSpec(steps=[]), description="hidden layers before the output")
+    network: StageSpec = Field(default_factory=lambda: StageSpec(steps=[]), description="hidden layers before the output")
 
 
 class Losses(Part):

@@ -62,10 +62,12 @@ class Layer(Buildable):
 
     family = "layer"
     foreign = {**dict.fromkeys(("units", "filters", "channels", "out_channels", "out_features", "features", "neurons", "hidden",
-                                "hidden_dim", "hidden_dims", "hidden_size", "hidden_sizes", "hidden_units", "d_model", "dim", "size", "widths"), "width"),
-               **dict.fromkeys(("num_layers", "n_layers", "layers", "blocks"), "depth"), "type": "layer", "kernel_size": "kernel",
-               "strides": "stride", "act": "activation", "nonlinearity": "activation", "normalization": "norm", "batch_norm": "norm",
-               "bn": "norm", "nhead": "heads", "num_heads": "heads", "n_heads": "heads", "drop": "dropout", "p": "rate"}
+                                "hidden_dim", "hidden_dims", "hidden_size", "hidden_sizes", "hidden_units", "d_model", "dim", "size",
+                                "widths"), "width"),
+               **dict.fromkeys(("num_layers", "n_layers", "layers", "blocks"), "depth"),
+               **dict.fromkeys(("normalization", "batch_norm", "bn"), "norm"), **dict.fromkeys(("nhead", "num_heads", "n_heads"), "heads"),
+               "type": "layer", "kernel_size": "kernel", "strides": "stride", "act": "activation", "nonlinearity": "activation",
+               "drop": "dropout", "p": "rate"}
     wants: ClassVar[tuple[str, ...]] = ("vector", "grid", "sequence")
     follower: ClassVar[bool] = False
 

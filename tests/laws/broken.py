@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pydantic import ValidationError
+
 from aebuild.compile.shape import fields
 from aebuild.compile.spec import Spec
 from aebuild.lang.diagnostics import Diagnostic, Span
 from aebuild.lang.part import Part
 from aebuild.lang.source import read
 from aebuild.lang.tree import Tree
-from pydantic import ValidationError
 
 NONSENSE = "wrongkind"
 CANDIDATES: tuple[Any, ...] = (NONSENSE, -98765, 98765.25, 0)

@@ -85,6 +85,10 @@ def _duration(part: type[Part], name: str) -> bool:
 
 def others(value: Any) -> list[Any]:
     """Other values that the field might have; lists change in one entry at a time."""
+    return [new for new in _others(value) if new != value]
+
+
+def _others(value: Any) -> list[Any]:
     if isinstance(value, bool):
         return []
     if isinstance(value, int):

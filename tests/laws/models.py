@@ -11,7 +11,7 @@ from torch import Tensor
 from aebuild.compile.build import build
 from aebuild.compile.front import Loaded, load
 from aebuild.compile.plan import Plan
-from aebuild.lang.samples import DataInfo
+from aebuild.lang.samples import DataInfo, Scaling, Split, Splits
 from aebuild.modules.autoencoder import Autoencoder, Batch
 from aebuild.modules.randomness import random_modules
 from aebuild.trainer.phase import ActivePhase, reseed_all
@@ -47,6 +47,16 @@ def _within(bounds: Any, shape: tuple[int, ...], generator: torch.Generator) -> 
     if bounds.integer:
         return torch.randint(int(bounds.low), int(bounds.high) + 1, shape, generator=generator).float()
     return bounds.low + (bounds.high - bounds.low) * torch.rand(shape, generator=generator)
+
+
+def imagined(info: DataInfo, plan: Plan) -> Splits:
+    """Random data in place of those that a spec names."""
+    parts = []
+    for seed, count in enumerate((64, 16, 16)):
+        batch = samples(info, plan, count, seed)
+        labels = None if batch.labels is None else batch.labels.numpy()
+        parts.append(Split(batch.x.numpy(), labels, None if batch.target is batch.x else batch.target.numpy()))
+    return Splits(*parts, scaling=Scaling(), info=info)
 
 
 @dataclass

@@ -7,14 +7,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from models import fine
+
 from aebuild.compile.canonical import text as canonical
 from aebuild.compile.front import load
 from aebuild.compile.lengthen import lengthen
 from aebuild.compile.planner import resolve_decoder
 from aebuild.lang.source import read
-from hypothesis import given
-from hypothesis import strategies as st
-from models import fine
 from specs import specs
 
 

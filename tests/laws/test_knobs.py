@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aebuild.compile.canonical import text as canonical
-from aebuild.compile.front import load
-from aebuild.compile.spec import Spec, Train
-from aebuild.lang.dataset import Dataset, Known
-from aebuild.lang.part import Part
-from aebuild.lang.schedule import Ramp
-from aebuild.parts import discover
-from contexts import KNOWN, contexts, make_files, plain
+from contexts import contexts, make_files
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from knobs import Knob, every_knob, first_values, others
+from models import fine, imagined
 from test_weights import unrelated_weights_stay
 from views import View, same
 
+from aebuild.compile.canonical import text as canonical
+from aebuild.compile.front import load
+from aebuild.compile.spec import Spec, Train
+from aebuild.lang.dataset import Dataset, Known, Splits
+from aebuild.lang.part import Part
+from aebuild.parts import discover
+from specs import specs
+
 discover()
-UNDECLARED = {"graph", "loss", "gradient", "data", "training", "evaluation"}
+DECLARED = {"graph", "loss", "gradient", "data", "training", "evaluation"}
 Place = tuple[Any, ...]                       # the way to a part: names of fields, positions in lists, keys
 
 
@@ -139,6 +144,12 @@ def shaped(weight: str, knob: Knob, view: View) -> bool:
 # ------------------------------------------------------------------------------------------------------------------- the law
 
 
+@pytest.fixture(autouse=True)
+def _memory_for_a_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The runs that are compared need not survive a power cut."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
 @cache
 def trials(folder: Path) -> Trials:
     return Trials(folder, contexts())
@@ -146,7 +157,7 @@ def trials(folder: Path) -> Trials:
 
 def hold(knob: Knob, tried: Trials) -> None:
     """The law for one knob: some context shows that it acts, and there nothing else has changed."""
-    assert knob.affects in UNDECLARED, f"{knob} does not declare what it affects"
+    assert knob.affects in DECLARED, f"{knob} does not declare what it affects"
     legal = False
     for before, after, place in tried.changes(knob):
         legal = True
@@ -167,3 +178,45 @@ def shared(knob: Knob) -> bool:
 @pytest.mark.parametrize("knob", [knob for knob in every_knob() if not shared(knob)], ids=str)
 def test_a_number_is_alive(knob: Knob, folder: Path) -> None:
     hold(knob, trials(folder))
+
+
+# ------------------------------------------------------------------------------------------------------ generated specs
+
+
+SATURATES = {"Restart.below", "KlTerm.free_bits", "CommitmentTerm.weight"}        # thresholds that nothing may come near, terms that are 0
+KNOBS = {(knob.part, knob.name): knob for knob in every_knob()}
+
+
+@settings(max_examples=40)
+@given(specs(), st.data())
+def test_a_number_of_a_generated_spec_is_alive(text: str, choices: st.DataObject) -> None:
+    loaded = fine(text)
+    spec = loaded.spec
+    assert spec is not None
+    found = written(spec)
+    if not found or any(diagnostic.code == "AE213" for diagnostic in loaded.diagnostics):
+        return
+    place, part, knob = choices.draw(st.sampled_from(found))
+    before = Imagined(loaded, Path())
+    for new in others(getattr(part, knob.name)):
+        after = load("generated.yaml", text=canonical(changed(spec, place, knob.name, new)))
+        if after.plan is not None and not after.errors:
+            told = f"{knob} at {place}: {getattr(part, knob.name)} to {new}\n{text}"
+            assert acts(knob.affects, before, Imagined(after, Path())), f"dead: {told}"
+            assert not strays(knob.affects, before, Imagined(after, Path()), knob), f"strays: {told}"
+            return
+
+
+class Imagined(View):
+    """A view of a spec whose data do not exist: random samples of the types it declares."""
+
+    @cached_property
+    def splits(self) -> Splits:
+        return imagined(self.info, self.plan)
+
+
+def written(spec: Spec) -> list[tuple[Place, Part, Knob]]:
+    """Every number that stands in the text, data apart."""
+    return [(place, part, knob) for kind in {part for part, _ in KNOBS} if not issubclass(kind, Dataset) for place, part in places(spec, kind)
+            if "data" not in place for name in part._origin.fields if (knob := KNOBS.get((kind, name))) is not None
+            and f"{kind.__name__}.{name}" not in SATURATES and others(getattr(part, name))]

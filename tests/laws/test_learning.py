@@ -31,7 +31,7 @@ def test_gradients_are_finite_and_reach_everything(text: str) -> None:
             assert torch.isfinite(raw).all(), (turn.phase, turn.player, name, text)
         for name, gradient in turn.gradients.items():
             assert gradient is None or torch.isfinite(gradient).all(), (turn.phase, turn.player, name, text)
-    missed = unreached(model, taken)
+    missed = [] if any(found.code == "AE213" for found in loaded.diagnostics) else unreached(model, taken)
     assert not missed, f"no player moves {missed}\n{text}"
 
 
@@ -53,6 +53,8 @@ def test_every_parameter_moves_where_nothing_is_flat(text: str) -> None:
     smooth(model)
     taken = turns(plan, model, samples(loaded.info, plan, MANY), step=1)
     moved = {name for turn in taken for name, gradient in turn.gradients.items() if gradient is not None and bool(gradient.any())}
+    if any(found.code == "AE213" for found in loaded.diagnostics):
+        return                                          # the spec is warned that no phase trains its heads
     still = [name for name, _ in model.named_parameters() if name not in moved and not settled(name, model)]
     assert not still, f"the gradients of {still} are exactly zero\n{text}"
 

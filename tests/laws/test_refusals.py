@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from aebuild.compile.front import load
 from broken import Broken, bad_values, bad_words
 from hypothesis import given
 from hypothesis import strategies as st
 from models import fine
+
+from aebuild.compile.front import load
 from specs import specs
 
 TRIALS = 6

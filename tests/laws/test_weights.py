@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from models import fine
+from torch import Tensor
+
 from aebuild.compile.build import build
 from aebuild.compile.canonical import plain
 from aebuild.compile.front import load
 from aebuild.compile.plan import Plan
 from aebuild.lang.emit import emit
-from hypothesis import given
-from hypothesis import strategies as st
-from models import fine
 from specs import specs
-from torch import Tensor
 
 
 @given(specs())

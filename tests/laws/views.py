@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
+
 from aebuild.compile.build import build
 from aebuild.compile.front import Loaded
 from aebuild.lang.diagnostics import DataError
@@ -20,7 +22,6 @@ from aebuild.trainer.feed import Feed
 from aebuild.trainer.fit import TrainResult, train
 from aebuild.trainer.phase import ActivePhase, reseed_all
 from aebuild.trainer.run import Run
-from torch import Tensor
 
 STEPS = (0, 3)            # of a phase, at which losses and gradients are looked at
 FEW = 8

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import aebuild
 import pytest
+
+import aebuild
 
 ROOT = Path(aebuild.__file__).parent
 BELOW = {

@@ -1,0 +1,108 @@
+"""Saved and loaded is bit-equal, and a training that was stopped and resumed is the one that never stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from models import fine, imagined
+from specs import specs
+from views import same
+
+from aebuild.compile.canonical import text as canonical
+from aebuild.compile.front import Loaded
+from aebuild.lang.diagnostics import DivergedError
+from aebuild.lang.samples import Splits
+from aebuild.modules.randomness import random_modules
+from aebuild.results.open_run import open_run
+from aebuild.trainer import loop as loop_module
+from aebuild.trainer.display import Quiet, Status
+from aebuild.trainer.fit import TrainResult, train
+from aebuild.trainer.interrupt import Interrupted
+from aebuild.trainer.phase import reseed_all
+from aebuild.trainer.run import Run, data_record
+
+
+class StopAt(Quiet):
+    """Asks this process to stop when the trainer has looked so many times."""
+
+    def __init__(self, looks: int) -> None:
+        self.looks = looks
+
+    def update(self, status: Status) -> None:
+        self.looks -= 1
+        if self.looks == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@contextmanager
+def looking_at_every_step() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop_module, "LOOK_EVERY", 0.0)
+        patch.setattr(loop_module, "LOOK_SHARE", 0)
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
+def fresh(loaded: Loaded, splits: Splits, folder: Path) -> Run:
+    assert loaded.spec is not None and loaded.plan is not None
+    return Run.create("law", spec=canonical(loaded.spec), plan=loaded.plan.to_json(), data=data_record(splits), folder=folder)
+
+
+@settings(max_examples=30)
+@given(specs(), st.integers(1, 12))
+def test_resumed_is_uninterrupted(text: str, looks: int) -> None:
+    loaded = fine(text)
+    plan = loaded.plan
+    assert plan is not None and loaded.info is not None
+    splits = imagined(loaded.info, plan)
+    with TemporaryDirectory() as folder, looking_at_every_step():
+        try:
+            whole = _trained(loaded, splits, Path(folder, "whole"), None)
+        except DivergedError:
+            return
+        cut = _trained(loaded, splits, Path(folder, "cut"), looks)
+        assert same(cut.model.state_dict(), whole.model.state_dict()), f"stopped at {looks}\n{text}"
+        assert (cut.kept, cut.epoch, cut.score, cut.steps) == (whole.kept, whole.epoch, whole.score, whole.steps)
+        assert same(*(_told(Path(folder, name)) for name in ("whole", "cut")))
+        _opens_to_itself(whole, Path(folder, "whole"), splits)
+
+
+def _trained(loaded: Loaded, splits: Splits, folder: Path, looks: int | None) -> TrainResult:
+    """Trained through, or stopped after so many looks and then resumed from the directory."""
+    assert loaded.plan is not None
+    with fresh(loaded, splits, folder) as run:
+        try:
+            return train(loaded.plan, splits, run, display=None if looks is None else StopAt(looks))
+        except Interrupted:
+            pass
+    with Run.open(folder, write=True) as run:
+        return train(loaded.plan, splits, run, resume=True)
+
+
+def _told(folder: Path) -> Any:
+    lines = Run.open(folder).journal.read()
+    return [{key: value for key, value in line.items() if key not in ("seconds", "samples_per_second")} for line in lines]
+
+
+@torch.no_grad()
+def _opens_to_itself(result: TrainResult, folder: Path, splits: Splits) -> None:
+    """The run directory alone gives back the same weights, and they make the same of data."""
+    opened = open_run(folder)
+    assert opened.kept == result.kept
+    assert same(opened.model.state_dict(), result.model.state_dict())
+    x = torch.from_numpy(splits.test.x)
+    made = []
+    for model in (opened.model, result.model.eval()):
+        reseed_all(random_modules(model), 0, 0)
+        made.append(model.reconstruct(x))
+    assert same(*made)
