@@ -16,7 +16,6 @@ from aebuild.compile.merge import apply_set, merge
 from aebuild.compile.plan import Plan
 from aebuild.compile.planner import plan
 from aebuild.compile.spec import Spec
-from aebuild.data.detect import detect
 from aebuild.lang.dataset import DataInfo, Where
 from aebuild.lang.diagnostics import DataError, Diagnostic, Rule, Span, SpecError, UsageError
 from aebuild.lang.source import MAX_BYTES, Tree, read
@@ -143,6 +142,8 @@ def _settle(tree: Tree, file: Path, settings: Seq[str], loaded: Loaded) -> Tree 
 
 def _long(tree: Tree, base: Path, loaded: Loaded) -> Tree | None:
     def named(path: Tree, keys: Collection[str]) -> str:
+        from aebuild.data.detect import detect
+
         return detect(path.value, base, keys) if isinstance(path.value, str) else ""
 
     try:

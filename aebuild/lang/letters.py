@@ -6,6 +6,7 @@ import codecs
 import re
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import cache
 
 from aebuild.lang.diagnostics import Diagnostic, Rule, Span, Text
 
@@ -56,7 +57,6 @@ description: "red is \\x1b[31m"
 ```
 """)
 
-_FOREIGN = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+")
 _BREAK = re.compile("\r\n|\r|\n")
 _MARKS = ((codecs.BOM_UTF32_LE, "UTF-32"), (codecs.BOM_UTF32_BE, "UTF-32"), (codecs.BOM_UTF16_LE, "UTF-16"),
           (codecs.BOM_UTF16_BE, "UTF-16"))
@@ -119,8 +119,17 @@ def _undecodable(script: Script, raw: bytes, at: int) -> Diagnostic:
                       "save the file with encoding UTF-8")
 
 
+@cache
+def _foreign() -> re.Pattern[str]:
+    """What YAML calls not printable; made when a text has something odd, for the pattern takes long to compile."""
+    return re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+")
+
+
 def _without_strays(script: Script, found: list[Diagnostic]) -> tuple[Script | None, list[Diagnostic]]:
-    strays = list(_FOREIGN.finditer(script.string))
+    if all(line.replace("\t", "").isprintable() for line in script.text.lines):
+        return script, found
+    foreign = _foreign()
+    strays = list(foreign.finditer(script.string))
     if len(strays) > _LISTED:
         total = sum(len(match[0]) for match in strays)
         found.append(Diagnostic(STRAY, f"{total:,} control characters: this is not a text file", script.span(*strays[0].span())))
@@ -131,5 +140,5 @@ def _without_strays(script: Script, found: list[Diagnostic]) -> tuple[Script | N
         escape = f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
         needed = "" if 0xD800 <= code < 0xE000 or code > 0xFFFD else f', or write "{escape}" in double quotes'
         found.append(Diagnostic(STRAY, f"{what} in the text", script.span(*match.span()), f"delete it{needed}"))
-    mended = _FOREIGN.sub(lambda match: "\ufffd" * len(match[0]), script.string) if strays else script.string
+    mended = foreign.sub(lambda match: "\ufffd" * len(match[0]), script.string) if strays else script.string
     return Script(script.text, mended, script.starts), found

@@ -15,7 +15,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from models import fine, imagined
-from specs import specs
 from views import same
 
 from aebuild.compile.canonical import text as canonical
@@ -30,6 +29,7 @@ from aebuild.trainer.fit import TrainResult, train
 from aebuild.trainer.interrupt import Interrupted
 from aebuild.trainer.phase import reseed_all
 from aebuild.trainer.run import Run, data_record
+from specs import specs
 
 
 class StopAt(Quiet):

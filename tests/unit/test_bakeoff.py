@@ -43,8 +43,10 @@ def _first(split: Split | None, count: int) -> Split:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_short_form_learns(name: str, splits: Splits, tmp_path: Path) -> None:
-    plan = load(SPECS / f"{name}.yaml", [f"train.epochs={20 if name == 'shallow' else 4}", "train.batch_size=64", *(["train.phases=[{greedy: {target: input, epochs: 2}}]"]
-                                         if name == "stacked" else [])]).require()
+    settings = [f"train.epochs={20 if name == 'shallow' else 4}", "train.batch_size=64"]
+    if name == "stacked":
+        settings.append("train.phases=[{greedy: {target: input, epochs: 2}}]")
+    plan = load(SPECS / f"{name}.yaml", settings).require()
     with Run.create(name, spec="", plan={}, data={}, folder=tmp_path / "run") as run:
         model = train(plan, splits, run).model
     scores = evaluate(plan, model, splits)

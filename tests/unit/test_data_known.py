@@ -4,7 +4,6 @@ import gzip
 import hashlib
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -196,14 +195,6 @@ def test_the_files_here_are_the_published_ones() -> None:
             data = (ROOT / known.folder / remote.name).read_bytes()
             assert (len(data), hashlib.sha256(data).hexdigest()) == (remote.size, remote.sha256)
             assert hashlib.sha256(gzip.decompress(data)).hexdigest() == remote.content_sha256
-
-
-@needs_real_data
-def test_reading_mnist_takes_about_a_second() -> None:
-    part = part_of("mnist")
-    begun = time.process_time()
-    part.load(Where(HERE))
-    assert time.process_time() - begun < 5
 
 
 def test_every_variant_has_a_path_or_is_known_and_probes_without_numpy() -> None:

@@ -15,8 +15,8 @@ import torch
 from PIL import Image
 
 import aebuild
-from aebuild.cli.verbs import commands
 from aebuild.cli.guard import guarded
+from aebuild.cli.verbs import commands
 from aebuild.results.experiment import resume, train
 from aebuild.results.open_run import open_run
 

@@ -115,7 +115,7 @@ def unroll(teacher_forcing: str = "1", decoder: str = "{layer: lstm, depth: 2, w
 def naive(module: Unroll, code: Tensor, truth: Tensor | None = None) -> Tensor:
     """The two-layer LSTM decoder step by step, with torch's layers on sequences of length one; the mean is the identity."""
     h, c = (part.unsqueeze(0).contiguous() for part in module.initial(code).chunk(2, 1))
-    first, second, linear = module.lstm, module.tail.get_submodule("0").lstm, module.tail.output.linear
+    first, second, linear = module.lstm, module.tail.get_submodule("1").lstm, module.tail.output.linear
     x, above, outputs = torch.zeros(code.shape[0], 1, 3), None, {}
     for t in range(6, -1, -1) if module.reverse else range(7):
         hidden, (h, c) = first(x, (h, c))
