@@ -22,8 +22,9 @@ import torch
 from aebuild.compile.build import build
 from aebuild.compile.front import load
 from aebuild.compile.plan import Plan
-from aebuild.lang.dataset import Split, Where
+from aebuild.lang.dataset import Where
 from aebuild.lang.schedule import value_at
+from aebuild.lang.splits import Split
 from aebuild.modules.autoencoder import Autoencoder, Batch
 from aebuild.trainer.display import Quiet
 from aebuild.trainer.interrupt import Signals

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 from aebuild.cli.guard import guarded
@@ -11,6 +12,7 @@ from aebuild.cli.guard import guarded
 def main() -> None:
     """The console script: every failure becomes a message and the documented exit code."""
     gc.set_threshold(100_000, 20, 20)      # a spec makes many small objects that live until the end
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")      # saves a look into every installed package
     if len(sys.argv) == 1 or {"-h", "--help"} & set(sys.argv):
         from rich_click.patch import patch  # only help needs it; it costs a fifth of checking a spec
 

@@ -23,7 +23,7 @@ encoder: {layer: conv, width: [64, 128, 256]}
 """)
 
 _STAGE_KEYS = ("seed", "adapter", "skip")
-MOST = 100_000
+MOST = 10_000
 
 
 def expand_block(tree: Tree, path: str, blame: Blame) -> Tree | None:

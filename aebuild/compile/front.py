@@ -54,7 +54,7 @@ extends: base.yaml
 ```
 """)
 
-@dataclass
+@dataclass(eq=False)
 class Loaded:
     """What became of a spec file: as much as could be made, and every finding."""
 

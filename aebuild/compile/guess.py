@@ -17,7 +17,7 @@ from aebuild.lang.terms import Likelihood
 from aebuild.lang.training import Optimizer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Guess:
     """What to write instead: text to paste, and a sentence if the key belongs elsewhere; `key` if it is a slip of the same part."""
 

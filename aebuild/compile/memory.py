@@ -23,7 +23,7 @@ encoder: {layer: linear, width: [1000, 1000]}
 """)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Memory:
     """Bytes of training: weights, their gradients, the optimiser's state, and what backward keeps of a batch."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from aebuild.lang.diagnostics import Diagnostic, Rule
-from aebuild.lang.families import Layer
+from aebuild.lang.families import Composite, Layer
 from aebuild.lang.node import Node, Refusal, Site
 from aebuild.lang.terms import OutputPlan
 from aebuild.lang.values import Grid, Sequence, Value, Vector
@@ -52,7 +52,7 @@ def plan_output(value: Value, target: Value, output: OutputPlan, shape: Layer, s
     if shaped:
         raise Refusal(Diagnostic(SHAPED, f"the decoder ends in {value}, which has no grid for a window", shape.place(), "remove output",
                                  here.path))
-    return Node(here.path, "output", value, wanted, Layer(), sequential=True, children=tuple(nodes))
+    return Node(here.path, "output", value, wanted, Composite(), sequential=True, children=tuple(nodes))
 
 
 def _linear(value: Value, width: int, path: str, out: Value, repeats: int = 1) -> Node:
@@ -95,7 +95,7 @@ def _by_convolution(value: Value, target: Value, wanted: Value, shape: Layer, he
     if isinstance(target, Sequence):
         back, out = here.adapt(out, ("sequence",), here, None)
     _same_places(out, wanted, here)
-    return Node(here.path, "output", value, out, Layer(), sequential=True, children=(*adapters, *node.children, *back))
+    return Node(here.path, "output", value, out, Composite(), sequential=True, children=(*adapters, *node.children, *back))
 
 
 def _same_places(value: Value, wanted: Value, here: Site) -> None:

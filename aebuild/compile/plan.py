@@ -15,7 +15,7 @@ from aebuild.lang.training import Optimizer
 from aebuild.lang.values import Range, Value
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PlayerPlan:
     """Who trains: the parameters under `modules`, minimising `terms`."""
 
@@ -27,7 +27,7 @@ class PlayerPlan:
     steps: int = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PhasePlan:
     """A stretch of training: players in turn, for epochs or steps.
 
@@ -42,7 +42,7 @@ class PhasePlan:
     pair: tuple[int, str] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HeadPlan:
     """A head: where it reads, its network and its number of classes."""
 
@@ -52,7 +52,7 @@ class HeadPlan:
     classes: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DialPlan:
     """A number inside a module that changes while training."""
 
@@ -61,7 +61,7 @@ class DialPlan:
     dial: Dial
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
     """Everything the module and the trainer are made from."""
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TypeVar, cast
 
 from aebuild.compile.chain import UNKNOWN_ADAPTER, chain, site_for
+from aebuild.compile.extent import check_extent
 from aebuild.compile.mirror import check_departure, mirror
 from aebuild.compile.output import plan_output
 from aebuild.compile.phases import plan_phases
@@ -19,7 +20,7 @@ from aebuild.compile.spec import Mirror, Spec, StageSpec
 from aebuild.compile.terms import plan_terms
 from aebuild.lang.dataset import DataInfo
 from aebuild.lang.diagnostics import Diagnostic, Rule
-from aebuild.lang.families import Adapter, LatentPlan, Layer
+from aebuild.lang.families import Adapter, Composite, LatentPlan, Layer
 from aebuild.lang.node import Node, Refusal, Site, Stage
 from aebuild.lang.suggest import closest
 from aebuild.lang.terms import OutputPlan
@@ -54,7 +55,7 @@ decoder: [conv: 32, output: {kernel: 4, stride: 2}]
 """)
 
 
-@dataclass
+@dataclass(eq=False)
 class Planned:
     """A plan, or None, and everything found on the way."""
 
@@ -64,7 +65,9 @@ class Planned:
 
 def plan(spec: Spec, info: DataInfo) -> Planned:
     """Plan a spec for data of this type; goes on after a refusal to report as much as possible."""
-    found: list[Diagnostic] = []
+    found = check_extent(spec)
+    if found:
+        return Planned(None, found)
     corrupted = _corrupt(spec, info, found)
     encoder, stage = _encoder(spec, corrupted, found)
     latent = _attempt(found, lambda: _latent(spec, encoder.output, stage)) if encoder else None
@@ -135,7 +138,7 @@ def plan_steps(path: str, written: StageSpec, value: Value, stage: Stage, found:
     except Refusal as refusal:
         found.append(refusal.diagnostic)
         return None
-    return Node(path, "stage", value, out, Layer(), sequential=True, children=nodes)
+    return Node(path, "stage", value, out, Composite(), sequential=True, children=nodes)
 
 
 def _adapter(written: StageSpec, found: list[Diagnostic]) -> str | None:
@@ -186,7 +189,7 @@ def _plan_decoder(written: StageSpec, code: Value, target: Value, output: Output
     site = site_for("decoder", stage, final=True)
     nodes = list(_chain_decoder(steps, code, site, written.skip, target, output, shape))
     used = {str(node.args["source"]): str(node.args["source"]) for top in nodes for node in top.walk() if node.kind == "skip"}
-    return Node("decoder", "stage", code, nodes[-1].output, Layer(), sequential=True, children=tuple(nodes)), used
+    return Node("decoder", "stage", code, nodes[-1].output, Composite(), sequential=True, children=tuple(nodes)), used
 
 
 def _chain_decoder(steps: Seq[Layer], code: Value, site: Site, skip: bool, target: Value, output: OutputPlan,

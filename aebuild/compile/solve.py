@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field
-from itertools import count
 from math import prod
 
 from aebuild.compile.spec import StageSpec
@@ -56,7 +56,7 @@ decoder: {layer: linear, width: 256}
 """)
 
 
-@dataclass
+@dataclass(eq=False)
 class Solution:
     """The sizes at which vectors unfold, in order, and (factor, size after) of each resizing layer, in order."""
 
@@ -65,7 +65,7 @@ class Solution:
     resizes: deque[tuple[Size, Size]] = field(default_factory=deque)
 
 
-@dataclass
+@dataclass(eq=False)
 class _Segment:
     """Steps between two vectors: they share one grid."""
 
@@ -203,14 +203,20 @@ def _solve_axis(resizes: Seq[Resize], seed: int, goal: int, axis: int, stage: St
 
 
 def _least(resize: Resize, factor: int, goal: int, axis: int) -> int:
-    """The smallest size that the layer can take to the goal."""
-    guess = max(1, resize.natural(goal, axis, factor))
-    while guess > 1 and resize.reach(guess - 1, axis, factor) >= goal:
-        guess -= 1
-    for size in count(guess):
-        if resize.reach(size, axis, factor) >= goal:
-            return size
-    raise AssertionError("unreachable")
+    """The smallest size that the layer can take to the goal; it reaches further from a larger one."""
+    high = max(1, resize.natural(goal, axis, factor))
+    while resize.reach(high, axis, factor) < goal:
+        high *= 2
+    return _first(high, lambda size: resize.reach(size, axis, factor) >= goal)
+
+
+def _first(high: int, suits: Callable[[int], bool]) -> int:
+    """The smallest number from 1 that suits; `high` does, and so does all above the first."""
+    low = 1
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if suits(middle) else (middle + 1, high)
+    return low
 
 
 def _choose_factors(resizes: Seq[Resize], seed: int, goal: int, axis: int) -> list[int]:
@@ -231,7 +237,7 @@ def _choose_factors(resizes: Seq[Resize], seed: int, goal: int, axis: int) -> li
         return factors
     for k, i in enumerate(open_at):
         left, ratio = layers - k, -(-inner // seed)
-        factor = next(f for f in count(1) if f ** left >= ratio)
+        factor = _first(ratio, lambda f, n=left, r=ratio: f ** n >= r)       # the root, rounded up
         factors[i] = factor
         inner = -(-inner // factor)
     factors_open = sorted(factors[i] for i in open_at)

@@ -1,7 +1,5 @@
 """The spec: frozen parts in one canonical form."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -42,7 +40,7 @@ class Mirror(DecoderRecipe):
     """The encoder's layers in reverse, with departures."""
 
     type: Literal["mirror"] = "mirror"
-    widen: float = knob(1.0, "factor on every width", affects="graph", gt=0)
+    widen: float = knob(1.0, "factor on every width", affects="graph", gt=0, le=1000)
     deepen: int = knob(0, "extra layers, copies of the first one without stride", affects="graph", ge=0)
 
 

@@ -16,7 +16,8 @@ from aebuild.data.scaling import check_whole, fit_scaling
 from aebuild.data.stored import Raw, Samples
 from aebuild.lang.dataset import Dataset, Labelled, Pictured, Sampled
 from aebuild.lang.diagnostics import DataError, Diagnostic
-from aebuild.lang.samples import DataInfo, Scaling, Split, Splits
+from aebuild.lang.samples import DataInfo
+from aebuild.lang.splits import Scaling, Split, Splits
 from aebuild.lang.values import Value, elements
 
 if TYPE_CHECKING:

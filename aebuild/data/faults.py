@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 from aebuild.data.rules import MISSING, TOO_LARGE
 from aebuild.lang.diagnostics import DataError, Diagnostic, Rule
 from aebuild.lang.part import Part
+from aebuild.lang.suggest import closest
 
 
 def shown(name: object) -> str:
@@ -35,7 +35,7 @@ def fault(rule: Rule, message: str, fix: str | None = None, *, part: Part | None
 
 def similar(word: object, known: Iterable[object]) -> str | None:
     """The known name that this one was probably meant to be."""
-    return next(iter(difflib.get_close_matches(str(word), [str(name) for name in known], n=1)), None)
+    return closest(str(word), [str(name) for name in known])
 
 
 @contextmanager

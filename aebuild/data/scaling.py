@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aebuild.data.faults import fault
 from aebuild.data.outline import Bounds
 from aebuild.data.rules import NOT_FINITE, NOT_WHOLE
-from aebuild.lang.samples import CHUNK, Scaling
+from aebuild.lang.splits import CHUNK, Scaling
 from aebuild.lang.values import Grid, Sequence, Value
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import gcd
 from typing import Annotated
 
 from pydantic import Field
@@ -40,3 +41,9 @@ def per_axis(part: Layer, name: str, rank: int, site: Site) -> tuple[int, ...]:
 def spread(value: int | list[int], rank: int) -> tuple[int, ...]:
     """The same without a check, for a first look; a list of another length is cut or filled."""
     return (value,) * rank if isinstance(value, int) else tuple([*value, *value[-1:] * rank][:rank])
+
+
+def largest_divisor(number: int, most: int) -> int:
+    """The largest divisor of `number` up to `most`, or a smaller one where the numbers are too large to search."""
+    top = min(number, most)
+    return next((d for d in range(top, max(0, top - 1000), -1) if number % d == 0), gcd(number, most))

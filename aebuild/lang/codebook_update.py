@@ -1,7 +1,5 @@
 """The base of the ways in which a codebook follows its vectors."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, ClassVar
 
 from aebuild.lang.part import Part
@@ -16,6 +14,6 @@ class CodebookUpdate(Part):
     family = "codebook_update"
     trained: ClassVar[bool] = False           # the entries are parameters, moved by the term `codebook`
 
-    def build_update(self, books: int, codes: int, features: int) -> Ema | None:
+    def build_update(self, books: int, codes: int, features: int) -> "Ema | None":
         """The module that moves the entries in each training step, if there is one."""
         return None

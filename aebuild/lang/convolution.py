@@ -69,12 +69,11 @@ def fit_transpose(size: int, goal: int, kernel: int, stride: int, dilation: int)
     """Padding, output padding and final crop that take `size` to `goal`; prefers the customary padding (kernel-1)//2."""
     span = dilation * (kernel - 1) + 1
     customary = (span - 1) // 2
-    for crop in range(max(stride, 2)):
+    for crop in (0, 1):
         # (size-1)·stride - 2·p + span + op = goal + crop, with 0 <= op < max(stride, dilation)
         free = (size - 1) * stride + span - goal - crop
-        candidates = [p for p in range(max(0, -(-free // 2)), max(0, (free + max(stride, dilation) - 1) // 2) + 1)
-                      if 0 <= 2 * p - free < max(stride, dilation)]
-        if candidates:
-            p = min(candidates, key=lambda p: (abs(p - customary), p))
+        least, most = max(0, -(-free // 2)), (free + max(stride, dilation) - 1) // 2
+        if least <= most:
+            p = min(max(customary, least), most)
             return p, 2 * p - free, crop
     raise ValueError(f"no padding takes {size} to {goal} with kernel {kernel} and stride {stride}")

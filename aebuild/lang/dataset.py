@@ -1,17 +1,17 @@
 """The dataset family: what a spec says about data, and what the rest gets from it."""
 
-from __future__ import annotations
-
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from aebuild.lang.part import Part, knob
-from aebuild.lang.samples import DataInfo, Scaling, Split, Splits, Where
+from aebuild.lang.samples import DataInfo, Where
 
-__all__ = ["Column", "DataInfo", "Dataset", "Divided", "Division", "Exclude", "HeldOut", "Holdout", "Known", "Labelled", "OnDisk",
-           "OwnLabels", "Pictured",
-           "Portion", "Sampled", "Scale", "Scaling", "Split", "Splits", "Where", "Window"]
+if TYPE_CHECKING:
+    from aebuild.lang.splits import Splits
+
+__all__ = ["Column", "DataInfo", "Dataset", "Division", "Exclude", "Holdout", "Known", "Labelled", "OnDisk", "OwnLabels", "Pictured",
+           "Portion", "Sampled", "Scale", "Where", "Window"]
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -82,7 +82,7 @@ class Dataset(Part):
         """
         raise TypeError(f"{type(self).__name__} has no probe")
 
-    def load(self, where: Where) -> Splits:
+    def load(self, where: Where) -> "Splits":
         """The divided and scaled samples; raises DataError."""
         raise TypeError(f"{type(self).__name__} has no load")
 

@@ -14,7 +14,7 @@ class Text:
     lines: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Span:
     """A stretch of a source text; lines and columns count from 1, the end is exclusive."""
 

@@ -1,7 +1,5 @@
 """Layers that carry a norm and an activation."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence as Seq
 
 from pydantic import Field

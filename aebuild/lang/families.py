@@ -1,7 +1,5 @@
 """The bases of the part families; a variant is one class in one file under `parts/`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -18,13 +16,17 @@ if TYPE_CHECKING:
 class Buildable(Part):
     """A part that plans a node and builds the node's module."""
 
-    def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
+    def build(self, node: Node, children: "dict[str, nn.Module]") -> "nn.Module":
         """The module of a node this part planned; without an own `build`, its children in order."""
         raise TypeError(f"{type(self).__name__} has no module of its own")
 
     def dials(self) -> dict[str, Dial]:
         """Attributes of the built module that follow a schedule while training."""
         return {}
+
+
+class Composite(Buildable):
+    """What stands at a node that is only the order of its children."""
 
 
 class Activation(Buildable):
@@ -79,11 +81,11 @@ class Layer(Buildable):
         """The kinds of value this step takes here."""
         return self.wants
 
-    def mirrored(self) -> Layer | None:
+    def mirrored(self) -> "Layer | None":
         """The step a mirrored decoder has in its place; None to leave it out."""
         return self
 
-    def widened(self, factor: float) -> Layer:
+    def widened(self, factor: float) -> "Layer":
         """This step with its widths multiplied."""
         width = getattr(self, "width", None)
         return self if width is None else self.but(width=max(1, round(width * factor)))
@@ -98,7 +100,7 @@ class Layer(Buildable):
         return getattr(self, "width", None)
 
 
-def mirror_steps(steps: list[Layer]) -> list[Layer]:
+def mirror_steps(steps: "list[Layer]") -> "list[Layer]":
     """The steps reversed and each mirrored; followers stay behind the layer they belong to."""
     chunks: list[list[Layer]] = []
     for step in steps:
@@ -119,12 +121,12 @@ class Adapter(Buildable):
         """True if this adapter turns the value into that kind here."""
         return False
 
-    def plan(self, value: Value, kind: str, site: Site, layer: Layer | None) -> Node:
+    def plan(self, value: Value, kind: str, site: Site, layer: "Layer | None") -> Node:
         """The node that makes the value one of that kind in front of `layer`."""
         raise TypeError(f"{type(self).__name__} has no plan")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LatentPlan:
     """A planned latent: its node, the type the decoder gets, its size in values and bits, and its terms."""
 
@@ -154,7 +156,7 @@ class Latent(Buildable):
     per: Literal["sample", "position"] = knob(
         "sample", "one code for the sample, or one at each place of the encoder's grid or sequence", affects="graph")
 
-    def plan_latent(self, value: Value, site: Site) -> LatentPlan:
+    def plan_latent(self, value: Value, site: Site) -> "LatentPlan":
         """The latent behind an encoder that ends in `value`."""
         raise TypeError(f"{type(self).__name__} has no plan")
 
@@ -172,7 +174,7 @@ class Prior(Buildable):
         """Checks that the prior can have this dimension and returns it."""
         return dim
 
-    def build_prior(self, dim: int) -> nn.Module:
+    def build_prior(self, dim: int) -> "nn.Module":
         """The prior's module."""
         raise TypeError(f"{type(self).__name__} has no module")
 
@@ -191,6 +193,6 @@ class Corruption(Part):
         """The type after the corruption."""
         return value
 
-    def build_corruption(self) -> nn.Module:
+    def build_corruption(self) -> "nn.Module":
         """The corruption's module."""
         raise TypeError(f"{type(self).__name__} has no module")

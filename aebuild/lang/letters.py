@@ -62,7 +62,7 @@ _MARKS = ((codecs.BOM_UTF32_LE, "UTF-32"), (codecs.BOM_UTF32_BE, "UTF-32"), (cod
           (codecs.BOM_UTF16_BE, "UTF-16"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Script:
     """A text fit for the parser, and the way from its offsets back to lines and columns.
 

@@ -1,7 +1,5 @@
 """Layers made of other layers."""
 
-from __future__ import annotations
-
 from aebuild.lang.families import Layer, mirror_steps
 from aebuild.lang.node import Resize, Site
 from aebuild.lang.part import knob

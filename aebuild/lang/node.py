@@ -81,7 +81,7 @@ class Refusal(Exception):
         self.diagnostic = diagnostic
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Resize:
     """How one layer changes the spatial size in a decoder.
 
@@ -95,7 +95,7 @@ class Resize:
     forced: bool = False
 
 
-@dataclass
+@dataclass(eq=False)
 class Stage:
     """What all steps of one half share while it is planned."""
 
@@ -112,7 +112,7 @@ class Stage:
     agreed: dict[str, Part] = field(default_factory=dict)          # the first part of a sort, which later ones must not contradict
 
 
-@dataclass
+@dataclass(eq=False)
 class Site:
     """Where a part is planned: its path, its stage, and the services of the compiler.
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, PrivateAttr
+from pydantic_core.core_schema import CoreSchema, is_instance_schema
 
 from aebuild.lang.diagnostics import Span
 
@@ -104,6 +105,13 @@ class Part(BaseModel):
         if own is None or not cls.family:
             return
         cls.variants.add(own, cls)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """A family is never made itself: where a field names it, any member will do, already bound and checked."""
+        if cls.family and cls.variant_name() is None:
+            return is_instance_schema(cls)
+        return handler(source)
 
     @classmethod
     def variant_name(cls) -> str | None:

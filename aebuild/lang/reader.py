@@ -27,7 +27,7 @@ class _Enough(Exception):
     """The text has passed a bound: reading on would only cost time."""
 
 
-@dataclass(slots=True)
+@dataclass(eq=False)
 class _Open:
     """A list or mapping whose end has not been read yet."""
 
@@ -42,7 +42,7 @@ class _Open:
     merging: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(eq=False)
 class Reader:
     """Builds the tree of one document from YAML events, on a stack of its own."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from aebuild.lang.diagnostics import Diagnostic
-from aebuild.lang.families import Layer
+from aebuild.lang.families import Composite, Layer
 from aebuild.lang.length import length_for
 from aebuild.lang.node import Node, Refusal, Site
 from aebuild.lang.projection import Projection
@@ -60,7 +60,7 @@ class Recurrent(Recurrence):
         for node in tail:
             self.check_tail(node, target.length, site)
         inside = self.unrolled_value(target)
-        rest = Node(f"{site.path}.tail", "tail", inside, tail[-1].output, Layer(), sequential=True, children=tail)
+        rest = Node(f"{site.path}.tail", "tail", inside, tail[-1].output, Composite(), sequential=True, children=tail)
         children = (self._initial(value, site), self._cell(target, f"{site.path}.{self.variant_name()}"), rest)
         args = self._args("unroll", length=target.length, teacher_forcing=numbers(self.forcing)[0],
                           dials={"teacher_forcing": _plain(self.forcing)})

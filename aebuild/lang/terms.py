@@ -1,7 +1,5 @@
 """The families of the loss: weighted terms, likelihoods and penalties."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -26,7 +24,7 @@ class Term(Part):
     reduction: Literal["sum", "mean"] = knob(
         "sum", "over a sample's elements: sum (the ELBO's ratio of terms) or mean; always averaged over the batch", affects="loss")
 
-    def reduce(self, raw: Tensor, elements: int) -> Tensor:
+    def reduce(self, raw: "Tensor", elements: int) -> "Tensor":
         """A scalar from the raw term: [N, ...] is summed over elements and averaged over N, a scalar stays."""
         total = raw if raw.ndim == 0 else raw.sum() / raw.shape[0]
         return total / elements if self.reduction == "mean" else total
@@ -66,11 +64,11 @@ class Likelihood(Term):
     support: ClassVar[tuple[float, float] | None] = None      # target values must lie in it; None takes any real
     default_variant: ClassVar[str | None] = None
 
-    def plan_output(self, target: Value, bounds: Range) -> OutputPlan:
+    def plan_output(self, target: Value, bounds: Range) -> "OutputPlan":
         """Channels, loss elements and own parameters for a target of this type and range."""
         raise TypeError(f"{type(self).__name__} has no plan")
 
-    def build_likelihood(self, target: Value, bounds: Range) -> nn.Module:
+    def build_likelihood(self, target: Value, bounds: Range) -> "nn.Module":
         """The likelihood's module."""
         raise TypeError(f"{type(self).__name__} has no module")
 
@@ -85,7 +83,7 @@ class Penalty(Term):
     key: ClassVar[str] = ""
     views: ClassVar[int] = 1
 
-    def check(self, latent: Latent) -> str | None:
+    def check(self, latent: "Latent") -> str | None:
         """Why the penalty cannot act on this latent, if so."""
         return None
 
@@ -93,6 +91,6 @@ class Penalty(Term):
         """What `reduction: mean` divides by."""
         return prod(code.shape)
 
-    def build_penalty(self, code: Value) -> nn.Module:
+    def build_penalty(self, code: Value) -> "nn.Module":
         """The penalty's module."""
         raise TypeError(f"{type(self).__name__} has no module")

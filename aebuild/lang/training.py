@@ -1,7 +1,5 @@
 """The families of training: optimisers, schedules, players and phases."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence as Seq
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 

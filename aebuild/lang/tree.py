@@ -11,7 +11,7 @@ from aebuild.lang.scalars import Scalar
 Plain: TypeAlias = Union[bool, int, float, str, list["Plain"], dict[str, "Plain"], None]  # noqa: UP007
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tree:
     """One value of a spec and where it was written.
 

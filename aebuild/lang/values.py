@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import prod
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Vector:
     """A flat vector, tensor [N, size]."""
 
@@ -37,7 +37,7 @@ class Vector:
         return f"vector({self.size})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Grid:
     """A waveform, image or volume, tensor [N, channels, *size]; channels first."""
 
@@ -69,7 +69,7 @@ class Grid:
         return f"grid({self.channels}; {'×'.join(map(str, self.size))})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sequence:
     """A series of vectors, tensor [N, length, size]; features last."""
 
@@ -109,7 +109,7 @@ def elements(value: Value) -> int:
     return prod(value.shape)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Range:
     """The interval that data values lie in; None means unbounded on that side."""
 

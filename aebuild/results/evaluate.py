@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from aebuild.compile.plan import Plan
-    from aebuild.lang.dataset import Split, Splits
+    from aebuild.lang.splits import Split, Splits
     from aebuild.modules.autoencoder import Autoencoder
 
 

@@ -21,7 +21,8 @@ from aebuild.trainer.run import Run, data_record
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
     from aebuild.compile.spec import Spec
-    from aebuild.lang.dataset import Dataset, Splits
+    from aebuild.lang.dataset import Dataset
+    from aebuild.lang.splits import Splits
 
 
 @dataclass(frozen=True)

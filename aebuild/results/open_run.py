@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from aebuild.lang.diagnostics import CheckpointError, Diagnostic, SpecError
-from aebuild.lang.samples import DataInfo, Scaling
+from aebuild.lang.samples import DataInfo
+from aebuild.lang.splits import Scaling
 from aebuild.trainer.keeper import fill
 from aebuild.trainer.run import NOT_A_RUN, Run
 

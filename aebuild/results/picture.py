@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from aebuild.compile.plan import Plan
-    from aebuild.lang.dataset import Splits
+    from aebuild.lang.splits import Splits
     from aebuild.lang.values import Value
     from aebuild.modules.autoencoder import Autoencoder
 

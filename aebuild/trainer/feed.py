@@ -14,7 +14,7 @@ from aebuild.modules.randomness import derive
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from aebuild.lang.dataset import Split
+    from aebuild.lang.splits import Split
 
 SHARE = 0.5      # of the free GPU memory that the data may take
 

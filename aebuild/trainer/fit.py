@@ -24,7 +24,7 @@ from aebuild.trainer.phase import reseed_all
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
-    from aebuild.lang.dataset import Splits
+    from aebuild.lang.splits import Splits
     from aebuild.trainer.run import Run
 
 

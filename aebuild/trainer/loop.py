@@ -23,7 +23,7 @@ from aebuild.trainer.watch import Fault, Watch, diverged, finite_parameters
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
-    from aebuild.lang.dataset import Splits
+    from aebuild.lang.splits import Splits
     from aebuild.trainer.run import Run
 
 LOOK_EVERY = 0.25      # seconds between looks at the numbers: one wait for the device each

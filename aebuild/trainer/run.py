@@ -16,7 +16,7 @@ from aebuild.trainer.journal import Journal
 from aebuild.trainer.lock import Lock
 
 if TYPE_CHECKING:
-    from aebuild.lang.dataset import Splits
+    from aebuild.lang.splits import Splits
 
 RUN_EXISTS = Rule("AE501", "the run directory is already in use", """
 A new run wants a new or an empty directory, so that no earlier result is overwritten. Resume the run that is there, or

@@ -20,8 +20,9 @@ from views import View, same
 from aebuild.compile.canonical import text as canonical
 from aebuild.compile.front import load
 from aebuild.compile.spec import Spec, Train
-from aebuild.lang.dataset import Dataset, Known, Splits
+from aebuild.lang.dataset import Dataset, Known
 from aebuild.lang.part import Part
+from aebuild.lang.splits import Splits
 from aebuild.parts import discover
 from specs import specs
 

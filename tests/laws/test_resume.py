@@ -20,7 +20,7 @@ from views import same
 from aebuild.compile.canonical import text as canonical
 from aebuild.compile.front import Loaded
 from aebuild.lang.diagnostics import DivergedError
-from aebuild.lang.samples import Splits
+from aebuild.lang.splits import Splits
 from aebuild.modules.randomness import random_modules
 from aebuild.results.open_run import open_run
 from aebuild.trainer import loop as loop_module

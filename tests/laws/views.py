@@ -15,7 +15,8 @@ from torch import Tensor
 from aebuild.compile.build import build
 from aebuild.compile.front import Loaded
 from aebuild.lang.diagnostics import DataError
-from aebuild.lang.samples import Splits, Where
+from aebuild.lang.samples import Where
+from aebuild.lang.splits import Splits
 from aebuild.modules.autoencoder import Autoencoder, Batch
 from aebuild.modules.randomness import random_modules
 from aebuild.trainer.feed import Feed

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aebuild.lang.dataset import DataInfo, Dataset, Division, Holdout, Splits, Where
+from aebuild.lang.dataset import DataInfo, Dataset, Division, Holdout, Where
 from aebuild.lang.diagnostics import DataError, Diagnostic
+from aebuild.lang.splits import Splits
 from aebuild.parts import discover
 
 discover()

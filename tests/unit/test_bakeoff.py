@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from aebuild.compile.front import load
-from aebuild.lang.dataset import Split, Splits, Where
+from aebuild.lang.dataset import Where
+from aebuild.lang.splits import Split, Splits
 from aebuild.results.evaluate import evaluate
 from aebuild.trainer.fit import train
 from aebuild.trainer.run import Run

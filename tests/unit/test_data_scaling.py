@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from aebuild.data.scaling import fit_scaling
-from aebuild.lang.samples import Scaling
+from aebuild.lang.splits import Scaling
 from aebuild.lang.values import Grid, Range, Sequence, Value, Vector
 
 TYPES: list[tuple[Value, tuple[int, ...]]] = [(Vector(5), (0,)), (Sequence(7, 3), (0, 1)), (Grid(2, (4, 6)), (0, 2, 3)),

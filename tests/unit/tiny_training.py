@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from aebuild.compile.plan import DialPlan, PhasePlan, PlayerPlan
-from aebuild.lang.samples import DataInfo, Scaling, Split, Splits
+from aebuild.lang.samples import DataInfo
+from aebuild.lang.splits import Scaling, Split, Splits
 from aebuild.lang.terms import Term, TermPlan
 from aebuild.lang.values import Range, Vector
 from aebuild.modules.autoencoder import Autoencoder

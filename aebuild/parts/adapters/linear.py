@@ -6,7 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING, Literal
 
 from aebuild.lang.diagnostics import Diagnostic, Rule
-from aebuild.lang.families import Adapter, Layer
+from aebuild.lang.families import Adapter, Composite, Layer
 from aebuild.lang.node import Node, Refusal, Site
 from aebuild.lang.values import Grid, Sequence, Value, Vector
 
@@ -49,7 +49,7 @@ class Linear(Adapter):
         flat = Vector(total)
         linear = Node(f"{site.path}.linear", "linear", value, flat, self, {}, weights, macs=total * value.features,
                       init="linear", window=None)
-        return Node(site.path, "unfold", value, out, Layer(), sequential=True,
+        return Node(site.path, "unfold", value, out, Composite(), sequential=True,
                     children=(linear, Node(f"{site.path}.unflatten", "unflatten", flat, out, self, {"shape": out.shape})))
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:

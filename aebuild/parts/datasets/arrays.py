@@ -11,7 +11,7 @@ from pydantic import Field
 from aebuild.data.faults import blamed, shown
 from aebuild.data.layout import Layout, interpret, usual_kind
 from aebuild.data.outline import LEVELS, Outline, by_part, declared, describe
-from aebuild.lang.dataset import DataInfo, Divided, OnDisk, OwnLabels, Pictured, Sampled, Splits, Where
+from aebuild.lang.dataset import DataInfo, Divided, OnDisk, OwnLabels, Pictured, Sampled, Where
 from aebuild.lang.part import knob
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from aebuild.data.binary import Member
     from aebuild.data.lookup import Found
     from aebuild.data.stored import Samples
+    from aebuild.lang.splits import Splits
 
 
 class Arrays(Sampled, Divided, OwnLabels, Pictured, OnDisk):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from aebuild.data.outline import Outline, describe
-from aebuild.lang.dataset import DataInfo, Divided, Labelled, Sampled, Splits, Where
+from aebuild.lang.dataset import DataInfo, Divided, Labelled, Sampled, Where
 from aebuild.lang.values import Vector
+
+if TYPE_CHECKING:
+    from aebuild.lang.splits import Splits
 
 MEASURES = ("radius", "texture", "perimeter", "area", "smoothness", "compactness", "concavity", "concave points", "symmetry",
             "fractal dimension")

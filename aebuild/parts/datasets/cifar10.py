@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from aebuild.data.outline import Outline, describe
-from aebuild.lang.dataset import DataInfo, HeldOut, Known, Labelled, Pictured, Sampled, Splits, Where
+from aebuild.lang.dataset import DataInfo, HeldOut, Known, Labelled, Pictured, Sampled, Where
 from aebuild.lang.values import Grid
+
+if TYPE_CHECKING:
+    from aebuild.lang.splits import Splits
 
 OUTLINE = Outline(Grid(3, (32, 32)), {"train": 50_000, "test": 10_000},
                   "CIFAR-10: 50,000 training and 10,000 test colour images of 32×32, 10 classes", bounds=(0.0, 255.0), labelled=True,

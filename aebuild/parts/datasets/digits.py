@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from aebuild.data.outline import Outline, describe
-from aebuild.lang.dataset import DataInfo, Divided, Labelled, Pictured, Sampled, Splits, Where
+from aebuild.lang.dataset import DataInfo, Divided, Labelled, Pictured, Sampled, Where
 from aebuild.lang.values import Grid
+
+if TYPE_CHECKING:
+    from aebuild.lang.splits import Splits
 
 OUTLINE = Outline(Grid(1, (8, 8)), {"train": 1797},
                   "digits: 1,797 images of 8×8 grey pixels with values 0 to 16, 10 classes, no file needed",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from aebuild.data.outline import Outline, describe
 from aebuild.data.rules import DAMAGED
-from aebuild.lang.dataset import DataInfo, HeldOut, Known, Labelled, Sampled, Splits, Where
+from aebuild.lang.dataset import DataInfo, HeldOut, Known, Labelled, Sampled, Where
 from aebuild.lang.values import Sequence
+
+if TYPE_CHECKING:
+    from aebuild.lang.splits import Splits
 
 OUTLINE = Outline(Sequence(140, 1), {"train": 500, "test": 4500},
                   "ECG5000: 500 training and 4,500 test heartbeats of 140 steps, normal or abnormal", labelled=True,

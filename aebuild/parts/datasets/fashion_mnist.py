@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from aebuild.data.download import Remote
 from aebuild.data.outline import describe
 from aebuild.data.published import IdxSet
-from aebuild.lang.dataset import DataInfo, HeldOut, Known, Labelled, Pictured, Sampled, Splits, Where
+from aebuild.lang.dataset import DataInfo, HeldOut, Known, Labelled, Pictured, Sampled, Where
+
+if TYPE_CHECKING:
+    from aebuild.lang.splits import Splits
 
 SET = IdxSet("Fashion-MNIST", "fashion-mnist", (
     Remote("train-images-idx3-ubyte.gz", 26_421_880, "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",

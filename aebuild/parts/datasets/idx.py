@@ -11,11 +11,13 @@ from aebuild.data.idx import Header, find_idx, idx_header
 from aebuild.data.layout import Layout, interpret
 from aebuild.data.outline import LEVELS, Outline, by_part, declared, describe
 from aebuild.data.rules import BAD_LABELS, DISAGREE
-from aebuild.lang.dataset import DataInfo, Divided, OnDisk, OwnLabels, Pictured, Sampled, Splits, Where
+from aebuild.lang.dataset import DataInfo, Divided, OnDisk, OwnLabels, Pictured, Sampled, Where
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from aebuild.lang.splits import Splits
 
 Files = dict[str, dict[str, Path]]
 

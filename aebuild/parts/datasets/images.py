@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from aebuild.data.faults import blamed, shown
 from aebuild.data.folder import ImageFiles, Listing, Look, list_images, look
 from aebuild.data.outline import Outline, by_part, declared, describe, plural
-from aebuild.lang.dataset import DataInfo, Divided, OnDisk, OwnLabels, Pictured, Sampled, Splits, Where
+from aebuild.lang.dataset import DataInfo, Divided, OnDisk, OwnLabels, Pictured, Sampled, Where
 from aebuild.lang.part import knob
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from aebuild.data.stored import Samples
+    from aebuild.lang.splits import Splits
 
 
 class Images(Sampled, Divided, OwnLabels, Pictured, OnDisk):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from aebuild.data.download import Remote
 from aebuild.data.outline import describe
 from aebuild.data.published import IdxSet
-from aebuild.lang.dataset import DataInfo, HeldOut, Known, Labelled, Pictured, Sampled, Splits, Where
+from aebuild.lang.dataset import DataInfo, HeldOut, Known, Labelled, Pictured, Sampled, Where
+
+if TYPE_CHECKING:
+    from aebuild.lang.splits import Splits
 
 SET = IdxSet("MNIST", "mnist", (
     Remote("train-images-idx3-ubyte.gz", 9_912_422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",

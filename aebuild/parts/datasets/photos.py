@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Literal
 from aebuild.data.division import PARTS, divide, refuse_split
 from aebuild.data.outline import Outline, describe
 from aebuild.data.rules import TOO_FEW
-from aebuild.lang.dataset import DataInfo, Divided, Sampled, Splits, Where
+from aebuild.lang.dataset import DataInfo, Divided, Sampled, Where
 from aebuild.lang.part import knob
 from aebuild.lang.values import Grid
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from aebuild.lang.splits import Splits
 
 HEIGHT, WIDTH = 427, 640
 

@@ -9,12 +9,13 @@ from pydantic import Field
 from aebuild.data.faults import blamed, fault, shown
 from aebuild.data.outline import declared, describe
 from aebuild.data.rules import WINDOWS
-from aebuild.lang.dataset import Column, DataInfo, Divided, OnDisk, Sampled, Splits, Where, Window
+from aebuild.lang.dataset import Column, DataInfo, Divided, OnDisk, Sampled, Where, Window
 from aebuild.lang.part import knob
 from aebuild.lang.values import Sequence
 
 if TYPE_CHECKING:
     from aebuild.data.strips import Source
+    from aebuild.lang.splits import Splits
 
 Columns = Annotated[list[Column], Field(min_length=1)]
 

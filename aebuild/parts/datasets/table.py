@@ -9,13 +9,14 @@ from pydantic import Field
 
 from aebuild.data.faults import blamed, shown
 from aebuild.data.outline import Outline, declared, describe
-from aebuild.lang.dataset import Column, DataInfo, Divided, OnDisk, OwnLabels, Sampled, Splits, Where
+from aebuild.lang.dataset import Column, DataInfo, Divided, OnDisk, OwnLabels, Sampled, Where
 from aebuild.lang.part import knob
 from aebuild.lang.values import Vector
 
 if TYPE_CHECKING:
     from aebuild.data.sheets import Sheet
     from aebuild.data.stored import Samples
+    from aebuild.lang.splits import Splits
 
 Columns = Annotated[list[Column], Field(min_length=1)]
 

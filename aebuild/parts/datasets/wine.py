@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from aebuild.data.outline import Outline, describe
-from aebuild.lang.dataset import DataInfo, Divided, Labelled, Sampled, Splits, Where
+from aebuild.lang.dataset import DataInfo, Divided, Labelled, Sampled, Where
 from aebuild.lang.values import Vector
+
+if TYPE_CHECKING:
+    from aebuild.lang.splits import Splits
 
 OUTLINE = Outline(
     Vector(13), {"train": 178}, "wine: 178 rows of 13 measurements, 3 classes, no file needed", labelled=True,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from aebuild.lang.axes import largest_divisor
 from aebuild.lang.codebook_update import CodebookUpdate
 from aebuild.lang.diagnostics import Rule
 from aebuild.lang.families import Latent, LatentPlan
@@ -84,7 +85,7 @@ class Codebook(Latent):
     def plan_latent(self, value: Value, site: Site) -> LatentPlan:
         """Adapters, projection and codebooks."""
         if self.dim % self.groups:
-            best = max(g for g in range(1, self.groups) if self.dim % g == 0)
+            best = largest_divisor(self.dim, self.groups)
             site.refuse(self, GROUPS, f"{self.groups} groups do not divide the {self.dim} features of the code", "groups", "dim",
                         fix=f"groups: {best}")
         steps = to_code(self.but(per="sample") if isinstance(value, Vector) else self, value, site, self.dim)

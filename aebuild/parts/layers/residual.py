@@ -10,7 +10,7 @@ from pydantic import Field
 from aebuild.lang.convolution import Window, convolve
 from aebuild.lang.diagnostics import Rule
 from aebuild.lang.dressed import Dressed
-from aebuild.lang.families import Activation, Layer
+from aebuild.lang.families import Activation, Composite
 from aebuild.lang.nested import Nested
 from aebuild.lang.node import Node, Resize, Site
 from aebuild.lang.values import Grid, Value
@@ -67,7 +67,7 @@ class Residual(Nested):
             places = out.places[0] if out.places else 1
             leaves.append(Node(f"{path}.linear", "linear", value, out, self, {}, weights, init="linear",
                                macs=places * out.features * value.features))
-        return Node(path, "shortcut", leaves[0].input, out, Layer(), sequential=True, children=tuple(leaves)).marked_inserted()
+        return Node(path, "shortcut", leaves[0].input, out, Composite(), sequential=True, children=tuple(leaves)).marked_inserted()
 
     def resizes(self, rank: int) -> list[Resize]:
         """What the steps do; the solver chooses nothing inside a residual."""

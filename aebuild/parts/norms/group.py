@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from aebuild.lang.axes import largest_divisor
 from aebuild.lang.diagnostics import Rule
 from aebuild.lang.families import Norm
 from aebuild.lang.node import Node, Site
@@ -51,7 +52,7 @@ class Group(Norm):
         if isinstance(value, Sequence):
             site.refuse(self, SEQUENCES, f"group normalisation cannot be applied to {value}", fix="norm: layer")
         if value.features % self.groups:
-            best = max(g for g in range(1, self.groups + 1) if value.features % g == 0)
+            best = largest_divisor(value.features, self.groups)
             site.refuse(self, GROUPS, f"{self.groups} groups do not divide {value.features} channels", "groups", fix=f"groups: {best}")
         return Node(site.path, "group_norm", value, value, self, {"features": value.features, "groups": self.groups},
                     weights={"weight": (value.features,), "bias": (value.features,)})

@@ -1,0 +1,116 @@
+"""Data as they were read: divided samples and their scaling."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from aebuild.lang.samples import DataInfo
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+CHUNK = 1 << 22       # elements scaled at a time in double precision
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How raw values become the model's: (raw - offset) * factor, then clipped to [low, high] where these are given.
+
+    One offset and factor for all values, or one for each feature: on the last axis of sequences (`last`), on axis 1 of
+    vectors and grids. No factor is zero.
+    """
+
+    kind: str = "none"
+    offset: tuple[float, ...] = (0.0,)
+    factor: tuple[float, ...] = (1.0,)
+    last: bool = False
+    low: float | None = None
+    high: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as plain JSON types."""
+        return asdict(self) | {"offset": list(self.offset), "factor": list(self.factor)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Scaling:
+        """What `to_json` wrote."""
+        return cls(**(data | {"offset": tuple(data["offset"]), "factor": tuple(data["factor"])}))
+
+    def apply(self, raw: NDArray[Any]) -> NDArray[np.float32]:
+        """Raw values [N, ...] as the model's, float32; what float32 cannot hold becomes infinite."""
+        import numpy as np
+
+        if raw.dtype == np.uint8 and len(self.offset) == 1:
+            levels = Scaling(self.kind, self.offset, self.factor, low=self.low, high=self.high).apply(np.arange(256.0)[:, None])
+            return np.take(levels[:, 0], raw)
+        scaled = np.empty(raw.shape, np.float32)
+        for rows in self._chunks(raw.shape):
+            part = (raw[rows].astype(np.float64) - self._spread(self.offset, raw.ndim)) * self._spread(self.factor, raw.ndim)
+            with np.errstate(over="ignore"):
+                scaled[rows] = part if self.low is None else np.clip(part, self.low, self.high)
+        return scaled
+
+    def undo(self, scaled: NDArray[Any]) -> NDArray[np.float32]:
+        """The model's values [N, ...] as raw ones, float32."""
+        import numpy as np
+
+        raw = np.empty(scaled.shape, np.float32)
+        for rows in self._chunks(scaled.shape):
+            raw[rows] = scaled[rows].astype(np.float64) / self._spread(self.factor, raw.ndim) + self._spread(self.offset, raw.ndim)
+        return raw
+
+    def outside(self, raw: NDArray[Any]) -> int:
+        """How many raw values [N, ...] the clipping changes."""
+        import numpy as np
+
+        if self.low is None or self.high is None:
+            return 0
+        unclipped = Scaling(self.kind, self.offset, self.factor, self.last)
+        clipped = 0
+        for rows in self._chunks(raw.shape):
+            part = unclipped.apply(raw[rows])
+            clipped += int(np.count_nonzero((part < self.low) | (part > self.high)))
+        return clipped
+
+    def _spread(self, values: tuple[float, ...], ndim: int) -> NDArray[np.float64]:
+        import numpy as np
+
+        return np.asarray(values, np.float64).reshape(-1 if self.last or len(values) == 1 else (len(values), *(1,) * (ndim - 2)))
+
+    @staticmethod
+    def _chunks(shape: tuple[int, ...]) -> list[slice]:
+        rows = max(1, CHUNK // max(1, prod(shape[1:])))
+        return [slice(start, start + rows) for start in range(0, shape[0], rows)]
+
+
+@dataclass
+class Split:
+    """One of the three parts: samples [n, *shape] float32, labels int64 with -1 unknown, and targets if not the input."""
+
+    x: NDArray[np.float32]
+    labels: NDArray[np.int64] | None = None
+    target: NDArray[np.float32] | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+@dataclass
+class Splits:
+    """Divided and scaled samples; `notes` are sentences the user should read."""
+
+    train: Split
+    validation: Split
+    test: Split
+    scaling: Scaling
+    info: DataInfo
+    target_scaling: Scaling | None = None         # None: the target is the input
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes in the order of the labels; empty without labels."""
+        return self.info.class_names or ()
