@@ -2,8 +2,8 @@
 
 python benchmarks/front.py [--runs 15]
 
-The cold start is compared with importing the libraries that any such tool imports, pair by pair in one run. Planning is timed for block specs of
-10 to 10,000 layers: from the text to the plan.
+The cold start is compared with importing the libraries that any such tool imports, pair by pair in one run. Planning is timed for block
+specs of 10 to 10,000 layers: from the text to the plan.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ def seconds(command: list[str]) -> float:
 def cold(runs: int) -> None:
     validate = [sys.executable, "-m", "aebuild", "validate", str(SPEC)]
     imports = [sys.executable, "-c", "import pydantic, yaml, rich"]
-    probe = "import sys, aebuild.cli as c; sys.argv[1:] = ['validate', %r]\ntry: c.main()\nfinally: print('torch' in sys.modules)" % str(SPEC)
+    probe = ("import sys, aebuild.cli as c\n"
+             f"sys.argv[1:] = ['validate', {str(SPEC)!r}]\n"
+             "try: c.main()\n"
+             "finally: print('torch' in sys.modules)")
     torch = subprocess.run([sys.executable, "-c", probe], check=False, capture_output=True, text=True).stdout.split()[-1]
     seconds(validate), seconds(imports)
     pairs = [(seconds(validate), seconds(imports)) for _ in range(runs)]

@@ -27,7 +27,8 @@ encoder: [repeat: {{times: 10, steps: [linear: 64]}}]
 def check_extent(spec: Spec) -> list[Diagnostic]:
     """An error at the stage with the most layers if there are too many."""
     encoder = layers_in(spec.encoder)
-    stages: list[tuple[int, Span | None, str]] = [(encoder, spec.place("encoder"), "encoder"), (layers_in(spec.latent), spec.place("latent"), "latent")]
+    stages: list[tuple[int, Span | None, str]] = [(encoder, spec.place("encoder"), "encoder"),
+                                                  (layers_in(spec.latent), spec.place("latent"), "latent")]
     if isinstance(spec.decoder, Mirror):
         stages.append((encoder + spec.decoder.deepen, spec.decoder.place("deepen") or spec.place("encoder"), "decoder"))
     else:

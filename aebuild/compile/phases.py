@@ -52,8 +52,9 @@ train: {steps: 1000}
 """)
 
 UNTRAINED = Rule("AE213", "a term that no phase minimises", """\
-Greedy layer-wise training minimises the reconstruction of each pair of layers, and the latent's own terms with the innermost pair. Heads and
-penalties act only while the whole model trains: without a phase `main` their weights do nothing, and heads keep the weights they were drawn with.
+Greedy layer-wise training minimises the reconstruction of each pair of layers, and the latent's own terms with the innermost pair. Heads
+and penalties act only while the whole model trains: without a phase `main` their weights do nothing, and heads keep the weights
+they were drawn with.
 
 ```yaml
 losses: {sparsity: {type: l1, weight: 0.1}}

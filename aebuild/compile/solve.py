@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field
+from functools import partial
 from math import prod
 
 from aebuild.compile.spec import StageSpec
@@ -219,6 +220,10 @@ def _first(high: int, suits: Callable[[int], bool]) -> int:
     return low
 
 
+def _power_reaches(exponent: int, goal: int, base: int) -> bool:
+    return int(base ** exponent) >= goal
+
+
 def _choose_factors(resizes: Seq[Resize], seed: int, goal: int, axis: int) -> list[int]:
     """Open layers double where needed: spread evenly, later ones first; more than two only where too few layers are left."""
     open_at = [i for i, resize in enumerate(resizes) if resize.factor is None]
@@ -237,7 +242,7 @@ def _choose_factors(resizes: Seq[Resize], seed: int, goal: int, axis: int) -> li
         return factors
     for k, i in enumerate(open_at):
         left, ratio = layers - k, -(-inner // seed)
-        factor = _first(ratio, lambda f, n=left, r=ratio: f ** n >= r)       # the root, rounded up
+        factor = _first(ratio, partial(_power_reaches, left, ratio))
         factors[i] = factor
         inner = -(-inner // factor)
     factors_open = sorted(factors[i] for i in open_at)

@@ -24,7 +24,7 @@ class StageSpec(Part):
     """The hidden layers of a half or of a network, in order."""
 
     steps: list[Layer] = knob(..., "the layers, in order", affects="graph")
-    seed: list[Annotated[int, Field(ge=1)]] | None = knob(
+    seed: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=3)] | None = knob(
         None, "size of the grid (or length of the sequence) that a vector unfolds to", affects="graph")
     adapter: str | None = knob(None, "adapter to use where the compiler must insert one", affects="graph")
     skip: bool = knob(False, "add a skip from the encoder wherever a grid of equal size exists", affects="graph")

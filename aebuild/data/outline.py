@@ -131,17 +131,25 @@ def check_known(part: Labelled, train: int | None) -> None:
 
 def declared(part: OnDisk, target: Value | None = None, *, bounds: Bounds = None, labelled: bool = False) -> DataInfo:
     """What a spec with `shape` says of its data; nothing is read."""
-    value = value_of_shape(tuple(part.shape or ()))
+    value = declared_value(part)
     scale = scale_of(part, value)
     values = scaled_range(scale, bounds)
     return DataInfo(value, target or value, values, values, scale, {"train": None, "validation": None, "test": None},
                     f"{value} as declared by `shape`; nothing was read", labelled, declared_classes(part))
 
 
+def declared_value(part: OnDisk) -> Value:
+    """The type that `shape` means: two numbers are a sequence, or a waveform where `as: grid` says so."""
+    shape = tuple(part.shape or ())
+    if len(shape) == 2 and getattr(part, "kind", None) == "grid":
+        return Grid(shape[0], shape[1:])
+    return value_of_shape(shape)
+
+
 def _hold_to_declared(part: Dataset, found: DataInfo) -> None:
     """Refuses data that are not what the spec declares of them."""
-    if isinstance(part, OnDisk) and part.shape is not None and value_of_shape(tuple(part.shape)) != found.value:
-        raise fault(UNDECLARED, f"`shape` declares {value_of_shape(tuple(part.shape))}, but the data are {found.value}",
+    if isinstance(part, OnDisk) and part.shape is not None and declared_value(part) != found.value:
+        raise fault(UNDECLARED, f"`shape` declares {declared_value(part)}, but the data are {found.value}",
                     f"shape: {list(found.value.shape)}", part=part, at=("shape",))
     classes = declared_classes(part)
     if classes is not None and found.class_names is not None and len(found.class_names) != classes:

@@ -103,7 +103,7 @@ def test_names_of_arrays(tmp_path: Path) -> None:
     assert splits.train.target is not None
     assert (splits.train.target == 1).all()
     assert splits.target_scaling is not None
-    missing = probe_refusal("arrays", tmp_path, path="a.npz", array="noysi")
+    missing = probe_refusal("arrays", tmp_path, path="a.npz", array="nosiy")
     assert missing.code == "AE409"
     assert missing.fix == "array: noisy"
 
