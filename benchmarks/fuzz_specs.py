@@ -24,14 +24,13 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "laws")]
 
-from specs import seeded  # noqa: E402
-
 from aebuild.compile.front import load  # noqa: E402
 from aebuild.compile.plan import Plan  # noqa: E402
 from aebuild.compile.spec import Mirror  # noqa: E402
 from aebuild.lang.families import Layer  # noqa: E402
 from aebuild.lang.node import Node  # noqa: E402
 from aebuild.lang.values import Value  # noqa: E402
+from specs import seeded  # noqa: E402
 
 FAMILIES = {"linear": "feed-forward", "conv": "convolutional", "conv_transpose": "convolutional", "rnn": "recurrent", "lstm": "recurrent",
             "gru": "recurrent", "transformer": "transformer"}

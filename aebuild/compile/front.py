@@ -7,7 +7,6 @@ from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from aebuild.compile.batches import check_batches
 from aebuild.compile.bind import bind
 from aebuild.compile.lengthen import lengthen
 from aebuild.compile.lints import allowed, lint
@@ -15,6 +14,7 @@ from aebuild.compile.memory import check_size
 from aebuild.compile.merge import apply_set, merge
 from aebuild.compile.plan import Plan
 from aebuild.compile.planner import plan
+from aebuild.compile.single import check_single
 from aebuild.compile.spec import Spec
 from aebuild.lang.dataset import DataInfo, Where
 from aebuild.lang.diagnostics import DataError, Diagnostic, Rule, Span, SpecError, UsageError
@@ -203,5 +203,5 @@ def _plan(loaded: Loaded, base: Path) -> None:
     loaded.diagnostics += planned.diagnostics
     loaded.plan = planned.plan
     if planned.plan is not None:
-        loaded.diagnostics += check_size(planned.plan) + check_batches(planned.plan, loaded.info) + lint(planned.plan, loaded.info)
+        loaded.diagnostics += check_size(planned.plan) + check_single(planned.plan, loaded.info) + lint(planned.plan, loaded.info)
     loaded.diagnostics = allowed(spec, loaded.diagnostics)

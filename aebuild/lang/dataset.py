@@ -149,8 +149,8 @@ class OnDisk(Dataset):
 
     path: str = knob(..., "file or folder, relative to the spec", affects="data", min_length=1)
     shape: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=4)] | None = knob(
-        None, "what the encoder gets, so that checking a spec reads no data: [D] a vector, [T, D] a sequence ([C, L] a waveform with `as: grid`), [C, H, W] an image",
-        affects="data")
+        None, "what the encoder gets, so that checking a spec reads no data: [D] a vector, [T, D] a sequence "
+        "([C, L] a waveform with `as: grid`), [C, H, W] an image", affects="data")
 
 
 class Known(Dataset):

@@ -41,7 +41,8 @@ class Aim:
 def decoder(choose: Chooser, aim: Aim) -> Any:
     """A decoder in one of the forms of the language; None to leave it out."""
     forms = [linear_decoder, linear_decoder, mixed_decoder]
-    if mirrors(aim.encoder):
+    erased = aim.code.features == 1 and any(step["type"] == "norm" for step in aim.encoder)      # a norm of single values
+    if mirrors(aim.encoder) and not erased:
         forms += [mirror] * 3
     if aim.fits_grid:
         forms += [conv_decoder] * 4
