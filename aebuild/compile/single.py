@@ -10,9 +10,9 @@ from aebuild.lang.diagnostics import Diagnostic, Rule, Span
 from aebuild.lang.node import Node
 
 SINGLE = Rule("AE333", "normalisation of a single value", """\
-A normalisation takes mean and variance over several values: batch normalisation over the samples of a batch and the places of a grid or
-sequence, layer and group normalisation over the features of a sample. A single value minus its own mean is zero, whatever it was: everything
-in front of the norm is erased.
+A normalisation takes mean and variance over several values: batch normalisation over the samples of a batch and the places of a grid
+or sequence, layer and group normalisation over the features of a sample. A single value minus its own mean is zero, whatever it was:
+everything in front of the norm is erased.
 
 ```yaml
 encoder: {layer: linear, width: 64, norm: batch}

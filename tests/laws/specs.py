@@ -74,8 +74,8 @@ def data(choose: Chooser, value: Value) -> dict[str, Any]:
     """Data of this type that nothing is read of."""
     if isinstance(value, Grid) and len(value.size) == 2 and value.channels == 1 and choose.chance(60):
         found: dict[str, Any] = {"type": "digits", "size": list(value.size)}
-        if choose.chance(30):
-            found["scale"] = choose.pick(("integer", "signed", "standard"))
+        if choose.chance(40):
+            found["scale"] = choose.pick(("integer", "integer", "signed", "standard"))
         return found
     found = {"type": "arrays", "path": "x.npy", "shape": list(value.shape)}
     if isinstance(value, Grid) and len(value.size) == 1:
@@ -233,7 +233,7 @@ def training(choose: Chooser, spec: dict[str, Any]) -> dict[str, Any]:
         found["clip"] = 1.0
     if spec["latent"]["type"] == "adversarial" and choose.chance(60):
         found["players"] = {"discriminator": {"optimizer": {"type": "sgd", "lr": 0.01}, "steps": 2}}
-    if greedy_fits(spec) and choose.chance(60):
+    if greedy_fits(spec) and choose.chance(80):
         found["phases"] = choose.pick((["greedy"], [{"greedy": {"target": "code", "epochs": 1}}, "main"]))
     elif choose.chance(30):
         found["phases"] = ["main", {"main": {"steps": 5, "batch_size": 8}}]
@@ -242,5 +242,9 @@ def training(choose: Chooser, spec: dict[str, Any]) -> dict[str, Any]:
 
 def greedy_fits(spec: dict[str, Any]) -> bool:
     """Layer-wise training needs a mirror of layers that each undo one: plain linear ones do."""
-    block_form = isinstance(spec["encoder"], dict) and spec["encoder"].get("layer") == "linear"
-    return block_form and spec.get("decoder") in (None, "mirror") and spec["latent"]["type"] != "adversarial"
+    if isinstance(spec["encoder"], dict):
+        linear_only = spec["encoder"].get("layer") == "linear"
+    else:
+        linear_only = all(step == "linear" or isinstance(step, dict) and ("linear" in step or step.get("type") == "linear")
+                          for step in spec["encoder"])
+    return linear_only and spec.get("decoder") in (None, "mirror", {"type": "mirror"}) and spec["latent"]["type"] != "adversarial"

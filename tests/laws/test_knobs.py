@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contexts import contexts, make_files
+from contexts import KNOWN, contexts, make_files, plain
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from knobs import Knob, every_knob, first_values, others
@@ -179,6 +179,17 @@ def shared(knob: Knob) -> bool:
 @pytest.mark.parametrize("knob", [knob for knob in every_knob() if not shared(knob)], ids=str)
 def test_a_number_is_alive(knob: Knob, folder: Path) -> None:
     hold(knob, trials(folder))
+
+
+@cache
+def published(folder: Path) -> Trials:
+    return Trials(folder, [plain(data) for data in KNOWN])
+
+
+@pytest.mark.skipif(os.environ.get("HYPOTHESIS_PROFILE") != "long", reason="reads whole published sets; HYPOTHESIS_PROFILE=long does")
+@pytest.mark.parametrize("knob", [knob for knob in every_knob() if shared(knob)], ids=str)
+def test_a_number_of_a_published_set_is_alive(knob: Knob, folder: Path, real_data: Path) -> None:
+    hold(knob, published(folder))
 
 
 # ------------------------------------------------------------------------------------------------------ generated specs

@@ -49,7 +49,7 @@ def decoder(choose: Chooser, aim: Aim) -> Any:
     if aim.fits_sequence:
         forms += [sequence_decoder] * 2
     if isinstance(aim.target, Sequence) and isinstance(aim.code, Vector):
-        forms += [unrolled_decoder]
+        forms += [unrolled_decoder] * 3
     return choose.pick(forms)(choose, aim)
 
 
@@ -117,7 +117,7 @@ def conv_decoder(choose: Chooser, aim: Aim) -> Any:
     extra: dict[str, Any] = {}
     if isinstance(aim.code, Vector) and choose.chance(30):
         extra["seed"] = [choose.whole(1, min(4, goal)) for goal in aim.target.places]
-    if choose.chance(20):
+    if choose.chance(35):
         extra["skip"] = True
     if choose.chance(40):
         return {**block(choose, up_conv(choose, rank))[0], **extra}
@@ -127,7 +127,7 @@ def conv_decoder(choose: Chooser, aim: Aim) -> Any:
             step["stride"] = choose.whole(1, 3)
     else:
         steps += _followers(choose, rank)
-    if aim.taps and choose.chance(30):
+    if aim.taps and choose.chance(50):
         steps.insert(0, {"type": "skip", "from": f"encoder.{len(aim.encoder) - 1}", "combine": "concat"})
     if choose.chance(20):
         steps.append({"type": "output", "kernel": choose.pick((3, 1, 5))})
