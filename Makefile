@@ -21,7 +21,8 @@ format: $(VENV)/.ready
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/.ready
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/front.py
+	$(BIN)/python benchmarks/throughput.py
 
 docs: $(VENV)/.ready
 	$(BIN)/python docs/generate.py

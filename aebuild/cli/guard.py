@@ -27,10 +27,19 @@ def guarded(run: Callable[[], Any]) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _unread()
+    except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):      # rich leaves so when nobody reads any more
+            return _unread()
+        raise
     except Exception as error:
         return _known(error) or _bug(error)
+
+
+def _unread() -> int:
+    """The reader of stdout has gone, like `head`: that is no failure."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def _known(error: Exception) -> int | None:

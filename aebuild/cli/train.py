@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def command(spec: str | None, settings: tuple[str, ...], run: Path | None, outpu
                                else "--resume goes on with the spec of its run; leave the other spec out.")
     if run is not None and (settings or output):
         raise click.UsageError("--resume goes on with the run as it is: no --set and no --output. To change a spec, start a new run.")
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")      # before torch: threads that spin starve each other on a shared machine
     from aebuild.compile.front import load
 
     loaded = None

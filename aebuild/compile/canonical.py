@@ -22,6 +22,8 @@ def plain(part: Part) -> Any:
     if isinstance(part, StageSpec):
         return _stage(part)
     entries = _entries(part)
+    if isinstance(part, Spec):
+        entries.setdefault("data", plain(part.data))       # a run must name its data, default or not
     if isinstance(part, Losses):
         entries = {**{key: value for key, value in entries.items() if key != "terms"}, **entries.get("terms", {})}
     name = part.variant_name()

@@ -15,6 +15,7 @@ from aebuild.compile.merge import apply_set, merge
 from aebuild.compile.plan import Plan
 from aebuild.compile.planner import plan
 from aebuild.compile.single import check_single
+from aebuild.compile.skips import check_skips
 from aebuild.compile.spec import Spec
 from aebuild.lang.dataset import DataInfo, Where
 from aebuild.lang.diagnostics import DataError, Diagnostic, Rule, Span, SpecError, UsageError
@@ -203,5 +204,6 @@ def _plan(loaded: Loaded, base: Path) -> None:
     loaded.diagnostics += planned.diagnostics
     loaded.plan = planned.plan
     if planned.plan is not None:
-        loaded.diagnostics += check_size(planned.plan) + check_single(planned.plan, loaded.info) + lint(planned.plan, loaded.info)
+        loaded.diagnostics += check_size(planned.plan) + check_single(planned.plan, loaded.info)
+        loaded.diagnostics += check_skips(planned.plan) + lint(planned.plan, loaded.info)
     loaded.diagnostics = allowed(spec, loaded.diagnostics)

@@ -39,6 +39,8 @@ class _Lengthener:
         self.detect = detect
 
     def value(self, tree: Tree, shape: Shape) -> Tree:
+        if shape.optional and tree.value == "none":
+            return tree
         if shape.kind == "family":
             return self.variant(tree, shape)
         if shape.kind == "record":

@@ -65,7 +65,7 @@ def _put(tree: Tree, path: list[str], value: Tree) -> Tree:
     if isinstance(tree.value, tuple):
         if not head.isdecimal() or int(head) >= len(tree.value):
             raise _BadPath(f"{head!r} is not an entry of this list: it has {len(tree.value)}, counted from 0",
-                           f"use 0 to {len(tree.value) - 1}" if tree.value else None)
+                           (f"use 0 to {len(tree.value) - 1}" if len(tree.value) > 1 else "use 0") if tree.value else None)
         items = list(tree.value)
         index = int(head)
         if not rest and value.value is None:

@@ -24,7 +24,7 @@ def _opened(path: Path) -> Iterator[Any]:
         pyarrow: Any = importlib.import_module("pyarrow")
         parquet: Any = importlib.import_module("pyarrow.parquet")
     except ImportError as error:
-        raise fault(EXTRA, f"{shown(path)} needs the package pyarrow, which is not installed", "pip install 'aebuild[parquet]'") from error
+        raise fault(EXTRA, f"{shown(path)} needs the package pyarrow, which is not installed", "pip install pyarrow") from error
     with reading(path):
         try:
             with parquet.ParquetFile(path) as file:

@@ -182,7 +182,7 @@ Some kinds of data need a package that aebuild does not install by itself. The m
 data: {path: table.parquet}
 ```
 ```sh
-pip install 'aebuild[parquet]'
+pip install pyarrow
 ```
 """)
 

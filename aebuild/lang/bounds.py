@@ -58,7 +58,7 @@ encoder: [linear: 64, linear: 64, linear: 64]      # and 60,000 more
 ```
 
 ```yaml
-encoder: {layer: linear, depth: 60000, width: 64}
+encoder: {layer: linear, depth: 9000, width: 64}
 ```
 """)
 

@@ -46,7 +46,7 @@ def train(spec: str | Path | Loaded, settings: Sequence[str] = (), *, folder: Pa
     display = display or Quiet()
     base = Path(loaded.file).parent
     splits = plan.spec.data.load(Where(base, say=display.note))
-    display.note(splits.info.detected)
+    _tell(splits, display)
     settled = plan.spec.but(data=_absolute(plan.spec, base))
     with Run.create(plan.spec.name, spec=text(settled), plan=plan.to_json(), data=data_record(splits), folder=folder, parent=parent) as run:
         return _finish(plan, splits, run, display, resume=False)
@@ -58,7 +58,14 @@ def resume(folder: str | Path, display: Display | None = None) -> Outcome:
     with Run.open(Path(folder), write=True) as run:
         plan = plan_of(run, DataInfo.from_json(run.data["info"]))
         splits = plan.spec.data.load(Where(Path(folder), say=display.note))
+        _tell(splits, display)
         return _finish(plan, splits, run, display, resume=True)
+
+
+def _tell(splits: Splits, display: Display) -> None:
+    """What was found, and what happened to it on the way."""
+    for sentence in (splits.info.detected, *splits.notes):
+        display.note(sentence)
 
 
 def _finish(plan: Plan, splits: Splits, run: Run, display: Display, *, resume: bool) -> Outcome:

@@ -20,7 +20,9 @@ def summary(plan: Plan) -> Iterator[RenderableType]:
     """One table for each half, then the code, the halves side by side, the loss and the memory."""
     yield Text.assemble((plan.spec.name, "bold"), f"  {plan.input} → {plan.latent.code} → {plan.target}")
     for name, half in plan.halves():
+        yield ""
         yield half_table(name, half)
+    yield ""
     yield code_line(plan)
     yield asymmetry(plan)
     yield loss_table(plan)
@@ -28,12 +30,12 @@ def summary(plan: Plan) -> Iterator[RenderableType]:
 
 
 def half_table(name: str, half: Node) -> Table:
-    """The half's layers: node, kind, output type, parameters, multiply-accumulates, receptive field, written or inserted."""
+    """The half's layers: node, kind, output type, parameters, MACs, receptive field (places it sees), written or inserted."""
     table = Table(title=name, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
     for column in ("node", "kind", "output"):
-        table.add_column(column, overflow="fold")
-    for column in ("parameters", "MACs", "receptive field"):
-        table.add_column(column, justify="right")
+        table.add_column(column, no_wrap=True)
+    for column in ("parameters", "MACs", "sees"):
+        table.add_column(column, justify="right", no_wrap=True)
     table.add_column("")
     for node, seen in receptive_fields(half):
         table.add_row(node.path, node.kind, str(node.output), count(node.own_params), count(node.macs), seen,
@@ -76,9 +78,9 @@ def code_line(plan: Plan) -> Text:
     """How much smaller the code is than the data, in values and in bits."""
     values, latent = elements(plan.target), plan.latent
     depth = 8 if plan.bounds.low is not None else 32
-    return Text.assemble(("code ", "bold"), f"{latent.code}: {latent.values:,} of {values:,} values (1 : {values / latent.values:.1f}), "
-                         f"{latent.bits:,.0f} of {values * depth:,} bits (1 : {values * depth / latent.bits:.1f}, "
-                         f"{depth} bits a value of the data)")
+    continuous = f"{latent.values:,} of {values:,} values (1 : {values / latent.values:.1f}), " if latent.bits == 32 * latent.values else ""
+    return Text.assemble(("code ", "bold"), f"{latent.code}: {continuous}{latent.bits:,.0f} of {values * depth:,} bits "
+                         f"(1 : {values * depth / latent.bits:.1f}, {depth} bits a value of the data)")
 
 
 def asymmetry(plan: Plan) -> Table:

@@ -48,7 +48,10 @@ def choose_device(name: str) -> torch.device:
 
 def describe_device(device: torch.device) -> str:
     """The device in words."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    return f"CPU, {threads} thread{'s' if threads != 1 else ''}"
 
 
 def environment(device: torch.device, seed: int) -> dict[str, Any]:

@@ -23,7 +23,7 @@ A new run wants a new or an empty directory, so that no earlier result is overwr
 give another path; without a path aebuild makes `runs/NAME-DATE-TIME`.
 
 ```console
-$ aebuild train specs/vae.yaml --run runs/first         # holds an earlier run: refused
+$ aebuild train specs/vae.yaml -o runs/first         # holds an earlier run: refused
 $ aebuild train --resume runs/first                     # goes on with it
 $ aebuild train specs/vae.yaml                          # a new directory
 ```
@@ -149,10 +149,16 @@ def _given(folder: Path) -> Path:
     if folder.exists() and (not folder.is_dir() or any(entry.name != "lock" for entry in folder.iterdir())):
         what = "holds a run already" if (folder / "spec.yaml").exists() else "is not an empty folder"
         raise UsageError(Diagnostic(RUN_EXISTS, f"{folder} {what}",
-                                    fix=f"aebuild train --resume {shlex.quote(str(folder))}  # or give another path"))
+                                    fix=_way_on(folder)))
     with storing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def _way_on(folder: Path) -> str:
+    if (folder / "spec.yaml").is_file():
+        return f"aebuild train --resume {shlex.quote(str(folder))}, or give another path"
+    return "give a path that does not exist yet, or an empty folder"
 
 
 def _fresh(parent: Path, name: str) -> Path:

@@ -146,7 +146,7 @@ def test_parquet_without_pyarrow_says_what_to_install(tmp_path: Path, monkeypatc
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     found = probe_refusal("table", tmp_path, path="t.parquet")
     assert found.code == "AE415"
-    assert found.fix == "pip install 'aebuild[parquet]'"
+    assert found.fix == "pip install pyarrow"
 
 
 @settings(max_examples=150, deadline=None)

@@ -117,7 +117,7 @@ def conv_decoder(choose: Chooser, aim: Aim) -> Any:
     extra: dict[str, Any] = {}
     if isinstance(aim.code, Vector) and choose.chance(30):
         extra["seed"] = [choose.whole(1, min(4, goal)) for goal in aim.target.places]
-    if choose.chance(35):
+    if choose.chance(60 if any(step["type"] == "conv" for step in aim.encoder) else 5):
         extra["skip"] = True
     if choose.chance(40):
         return {**block(choose, up_conv(choose, rank))[0], **extra}
