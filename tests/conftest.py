@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
 
-settings.register_profile("default", max_examples=60, deadline=None, derandomize=True, database=None, suppress_health_check=SLOW)
+settings.register_profile("default", max_examples=100, deadline=None, derandomize=True, database=None, suppress_health_check=SLOW)
 settings.register_profile("long", max_examples=2000, deadline=None, print_blob=True, suppress_health_check=SLOW)
 
 

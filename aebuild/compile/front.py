@@ -12,6 +12,7 @@ from aebuild.compile.lengthen import lengthen
 from aebuild.compile.lints import allowed, lint
 from aebuild.compile.memory import check_size
 from aebuild.compile.merge import apply_set, merge
+from aebuild.compile.patience import collecting_later
 from aebuild.compile.plan import Plan
 from aebuild.compile.planner import plan
 from aebuild.compile.single import check_single
@@ -78,6 +79,7 @@ class Loaded:
         return self.plan
 
 
+@collecting_later()
 def load(path: str | Path, settings: Seq[str] = (), *, text: str | bytes | None = None) -> Loaded:
     """Reads, merges, binds and plans a spec; `text` stands for the file's contents where given."""
     discover()

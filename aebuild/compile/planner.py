@@ -12,6 +12,7 @@ from aebuild.compile.chain import UNKNOWN_ADAPTER, chain, site_for
 from aebuild.compile.extent import check_extent
 from aebuild.compile.mirror import check_departure, mirror
 from aebuild.compile.output import plan_output
+from aebuild.compile.patience import collecting_later
 from aebuild.compile.phases import plan_phases
 from aebuild.compile.plan import DialPlan, HeadPlan, Plan
 from aebuild.compile.skips import add_skips
@@ -63,6 +64,7 @@ class Planned:
     diagnostics: list[Diagnostic]
 
 
+@collecting_later()
 def plan(spec: Spec, info: DataInfo) -> Planned:
     """Plan a spec for data of this type; goes on after a refusal to report as much as possible."""
     found = check_extent(spec)

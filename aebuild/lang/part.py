@@ -124,7 +124,8 @@ class Part(BaseModel):
     @classmethod
     def named(cls, name: str, **values: Any) -> Self:
         """A new member of this family by its YAML name; lets parts use siblings without importing them."""
-        member = cls.variants[name](**values)
+        kind = cls.variants[name]
+        member = kind(**values) if values else kind.model_construct()      # defaults need no validator
         assert isinstance(member, cls)
         return member
 

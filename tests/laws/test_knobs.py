@@ -195,7 +195,8 @@ def test_a_number_of_a_published_set_is_alive(knob: Knob, folder: Path, real_dat
 # ------------------------------------------------------------------------------------------------------ generated specs
 
 
-SATURATES = {"Restart.below", "KlTerm.free_bits", "CommitmentTerm.weight"}        # thresholds that nothing may come near, terms that are 0
+# thresholds that nothing may come near, terms that may be 0, ramps that a few steps do not walk, dropout in front of a dead rectifier
+SATURATES = {"Restart.below", "KlTerm.free_bits", "CommitmentTerm.weight", "Ramp.start", "Ramp.to", "Ramp.over", "Train.clip", "Dropout.rate"}
 KNOBS = {(knob.part, knob.name): knob for knob in every_knob()}
 
 
@@ -209,14 +210,17 @@ def test_a_number_of_a_generated_spec_is_alive(text: str, choices: st.DataObject
     if not found or any(diagnostic.code == "AE213" for diagnostic in loaded.diagnostics):
         return
     place, part, knob = choices.draw(st.sampled_from(found))
-    before = Imagined(loaded, Path())
-    for new in others(getattr(part, knob.name)):
-        after = load("generated.yaml", text=canonical(changed(spec, place, knob.name, new)))
-        if after.plan is not None and not after.errors:
-            told = f"{knob} at {place}: {getattr(part, knob.name)} to {new}\n{text}"
-            assert acts(knob.affects, before, Imagined(after, Path())), f"dead: {told}"
-            assert not strays(knob.affects, before, Imagined(after, Path()), knob), f"strays: {told}"
+    before, tried = Imagined(loaded, Path()), []
+    for new in others(getattr(part, knob.name))[:3]:
+        changed_spec = load("generated.yaml", text=canonical(changed(spec, place, knob.name, new)))
+        if changed_spec.plan is None or changed_spec.errors:
+            continue
+        after = Imagined(changed_spec, Path())
+        tried.append(new)
+        if acts(knob.affects, before, after):
+            assert not strays(knob.affects, before, after, knob), f"{knob} at {place}: {getattr(part, knob.name)} to {new}\n{text}"
             return
+    assert not tried, f"{knob} at {place} is dead: {getattr(part, knob.name)} to {tried}\n{text}"
 
 
 class Imagined(View):

@@ -30,7 +30,7 @@ class Upsample(Layer):
         size = tuple(s * f for s, f in zip(value.size, factor, strict=True))
         if site.stage.up:
             size = site.next_resize()[1]
-        return Node(site.path, "upsample", value, Grid(value.channels, size), self, {"size": size},
+        return Node(site.path, "upsample", value, Grid(value.channels, size), self, {"size": size, "mode": self.mode},
                     window=tuple((1, 1 / f) for f in factor))
 
     def resizes(self, rank: int) -> list[Resize]:
@@ -46,4 +46,4 @@ class Upsample(Layer):
         """A resampling to the planned size."""
         from aebuild.modules.shapes import Resize as Resample
 
-        return Resample(node.args["size"], self.mode)
+        return Resample(node.args["size"], node.args["mode"])
