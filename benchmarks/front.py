@@ -30,10 +30,9 @@ def seconds(command: list[str]) -> float:
 def cold(runs: int) -> None:
     validate = [sys.executable, "-m", "aebuild", "validate", str(SPEC)]
     imports = [sys.executable, "-c", "import pydantic, yaml, rich"]
-    probe = ("import sys, aebuild.cli as c\n"
-             f"sys.argv[1:] = ['validate', {str(SPEC)!r}]\n"
-             "try: c.main()\n"
-             "finally: print('torch' in sys.modules)")
+    probe = ("import sys\nfrom aebuild.cli.guard import guarded\nfrom aebuild.cli.verbs import commands\n"
+             f"guarded(lambda: commands.main(['validate', {str(SPEC)!r}], standalone_mode=False))\n"
+             "print('torch' in sys.modules)")
     torch = subprocess.run([sys.executable, "-c", probe], check=False, capture_output=True, text=True).stdout.split()[-1]
     seconds(validate), seconds(imports)
     pairs = [(seconds(validate), seconds(imports)) for _ in range(runs)]

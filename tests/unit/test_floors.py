@@ -113,8 +113,8 @@ def test_modules_stand_alone() -> None:
 def test_checking_a_spec_never_loads_torch(command: str, tmp_path: Path) -> None:
     spec = tmp_path / "spec.yaml"
     spec.write_text("data: digits\nencoder: {layer: conv, width: 8, stride: 2}\nlatent: {type: codebook, codes: 8, dim: 4}\n")
-    program = ("import sys\nfrom aebuild.cli import main\nsys.argv = ['aebuild', *sys.argv[1:]]\n"
-               "try:\n    main()\nfinally:\n    print('torch' in sys.modules, file=sys.stderr)\n")
+    program = ("import sys\nfrom aebuild.cli.guard import guarded\nfrom aebuild.cli.verbs import commands\n"
+               "guarded(lambda: commands.main(sys.argv[1:], standalone_mode=False))\nprint('torch' in sys.modules, file=sys.stderr)\n")
     done = subprocess.run([sys.executable, "-c", program, command, str(spec)], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr.strip().splitlines()[-1] == "False", done.stderr
