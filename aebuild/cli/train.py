@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 import click
 
+from aebuild.cli.launcher import prepare_process
 from aebuild.cli.options import settings as with_settings
 from aebuild.cli.output import columns, report
 
@@ -18,8 +18,11 @@ from aebuild.cli.output import columns, report
 @click.option("--resume", "run", type=click.Path(path_type=Path), metavar="RUN", help="Go on with this run directory where it stopped.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FOLDER",
               help="The run directory to make; by default runs/NAME-DATE-TIME.")
+@click.option("--plan", "like", type=click.Path(path_type=Path), metavar="RUN",
+              help="Compute in the same way as this run did (train.speed).")
 @click.option("-q", "--quiet", is_flag=True, help="Show only the results.")
-def command(spec: str | None, settings: tuple[str, ...], run: Path | None, output: Path | None, quiet: bool) -> None:
+def command(spec: str | None, settings: tuple[str, ...], run: Path | None, output: Path | None, like: Path | None,
+            quiet: bool) -> None:
     """Train a spec and show what became of it.
 
     Ends with test scores beside two baselines, the run directory, and a picture of originals, reconstructions and samples.
@@ -28,9 +31,9 @@ def command(spec: str | None, settings: tuple[str, ...], run: Path | None, outpu
     if (spec is None) == (run is None):
         raise click.UsageError("Give a spec to train, or --resume RUN to go on with one." if spec is None
                                else "--resume goes on with the spec of its run; leave the other spec out.")
-    if run is not None and (settings or output):
-        raise click.UsageError("--resume goes on with the run as it is: no --set and no --output. To change a spec, start a new run.")
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")      # before torch: threads that spin starve each other on a shared machine
+    if run is not None and (settings or output or like):
+        raise click.UsageError("--resume goes on with the run as it is: no --set, --output or --plan. To change a spec, start a new run.")
+    prepare_process()
     from aebuild.compile.front import load
 
     loaded = None
@@ -45,7 +48,7 @@ def command(spec: str | None, settings: tuple[str, ...], run: Path | None, outpu
     from aebuild.trainer.display import choose_display
 
     display = choose_display(quiet=quiet)
-    outcome = train(loaded, folder=output, display=display) if loaded is not None else resume(run, display)  # type: ignore[arg-type]
+    outcome = train(loaded, folder=output, display=display, like=like) if loaded is not None else resume(run, display)  # type: ignore[arg-type]
     console = Console(file=sys.stdout, width=columns(), highlight=False)
     console.print(table(outcome.evaluation))
     for note in outcome.picture.notes:

@@ -82,6 +82,10 @@ class Train(Part):
     clip: float | None = knob(None, "largest gradient norm", affects="gradient", gt=0)
     keep: Literal["best", "last"] = knob("best", "which checkpoint is evaluated: best on validation, or last", affects="training")
     device: Literal["auto", "cpu", "cuda"] = knob("auto", "where to train; auto takes a GPU if there is one", affects="training")
+    speed: Literal["auto", "exact"] = knob(
+        "auto", "exact computes plainly in float32; auto measures and takes the fastest way that agrees with it", affects="training")
+    recompute: list[Literal["encoder", "decoder"]] = knob(
+        [], "halves whose inner outputs are computed again for the gradient instead of kept: less memory, more time", affects="training")
     players: dict[str, Player] = Field(default_factory=dict, description="options of single players")
     phases: list[PhasePart] = Field(
         default_factory=lambda: [PhasePart.named("main")], description="stretches of training, in order", min_length=1)

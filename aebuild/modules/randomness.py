@@ -35,6 +35,17 @@ class Random(nn.Module):
         if self._generator is not None:
             self._generator.manual_seed(seed)
 
+    def state(self) -> torch.Tensor | None:
+        """Where the random numbers stand; None before the first draw."""
+        return self._generator.get_state() if self._generator is not None else None
+
+    def put(self, state: torch.Tensor | None) -> None:
+        """Goes on from there."""
+        if state is None:
+            self.reseed(self._seed)
+        elif self._generator is not None:
+            self._generator.set_state(state)
+
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_generator": None}
 

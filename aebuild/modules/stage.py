@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from aebuild.modules.randomness import Random
 
 
 class Contextual(nn.Module):
@@ -20,7 +24,8 @@ class Contextual(nn.Module):
 class Stage(nn.Sequential):
     """Steps in order under their own names.
 
-    `taps` maps a step's name to the key under which its output is put into the context.
+    `taps` maps a step's name to the key under which its output is put into the context. How it is computed: with `cast` in
+    that precision, the result in float32; with `recompute` without keeping what is inside a step for the gradient.
     """
 
     def __init__(self, steps: Mapping[str, nn.Module], taps: Mapping[str, str] | None = None) -> None:
@@ -28,13 +33,22 @@ class Stage(nn.Sequential):
         for name, step in steps.items():
             self.add_module(name, step)
         self.taps = dict(taps or {})
+        self.cast: torch.dtype | None = None
+        self.recompute = False
 
     def forward(self, x: Tensor, context: dict[str, Any] | None = None) -> Tensor:
         """[N, ...] to [N, ...]; the context is filled and read in place."""
         context = {} if context is None else context
+        if self.cast is None:
+            return self._run(x, context)
+        with torch.autocast(x.device.type, self.cast):
+            return self._run(x, context).float()
+
+    def _run(self, x: Tensor, context: dict[str, Any]) -> Tensor:
+        again = self.recompute and torch.is_grad_enabled()
         for name, step in self._modules.items():
             assert step is not None
-            x = step(x, context) if isinstance(step, Contextual | Stage) else step(x)
+            x = recomputed(step, x, context) if again else taken(step, x, context)
             if name in self.taps:
                 context[self.taps[name]] = x
         return x
@@ -44,7 +58,52 @@ class Stage(nn.Sequential):
         found: dict[str, dict[str, nn.Module]] = {}
         for name, step in self.named_children():
             found.setdefault(name.split("_")[0], {})[name] = step
-        return [Stage(steps) for steps in found.values()]
+        return [self._part(steps) for steps in found.values()]
+
+    def _part(self, steps: Mapping[str, nn.Module]) -> Stage:
+        part = Stage(steps)
+        part.cast, part.recompute = self.cast, self.recompute
+        return part
+
+
+def taken(step: nn.Module, x: Tensor, context: dict[str, Any]) -> Tensor:
+    """A step's output."""
+    out: Tensor = step(x, context) if isinstance(step, Contextual | Stage) else step(x)
+    return out
+
+
+def recomputed(step: nn.Module, x: Tensor, context: dict[str, Any]) -> Tensor:
+    """A step's output; what is inside is computed again for the gradient (Chen et al., 2016)."""
+    def run(x: Tensor) -> Tensor:
+        return taken(step, x, context)
+
+    again = Again(step)
+    out: Tensor = checkpoint(run, x, use_reentrant=False, context_fn=lambda: (nullcontext(), again))
+    return out
+
+
+class Again:
+    """While entered, a step draws the same random numbers as at its start and learns no statistics a second time."""
+
+    def __init__(self, step: nn.Module) -> None:
+        self._randoms = [module for module in step.modules() if isinstance(module, Random)]
+        self._drawn = [module.state() for module in self._randoms]
+        self._buffers = list(step.buffers())
+        self._later: tuple[list[Any], list[Tensor]] = ([], [])
+
+    def __enter__(self) -> None:
+        self._later = [module.state() for module in self._randoms], [buffer.clone() for buffer in self._buffers]
+        self._put(self._drawn)
+
+    def __exit__(self, *_: object) -> None:
+        states, buffers = self._later
+        self._put(states)
+        for buffer, value in zip(self._buffers, buffers, strict=True):
+            buffer.copy_(value)
+
+    def _put(self, states: list[Any]) -> None:
+        for module, state in zip(self._randoms, states, strict=True):
+            module.put(state)
 
 
 class Skip(Contextual):

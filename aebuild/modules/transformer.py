@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 PLAIN_UP_TO = 256     # positions; measured, see attend
+Kernel = Literal["auto", "plain", "fused"]
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
+def attend(q: Tensor, k: Tensor, v: Tensor, causal: bool, kernel: Kernel = "auto") -> Tensor:
     """softmax(QKᵀ/√d)V for [N, heads, T, d]; `causal` hides later positions.
 
-    On a GPU fused. On a CPU plain products for short sequences: with matrix products at `medium` precision they train 12 times as
-    fast as fused attention at 49 positions, 3 times at 196 and equally fast at 256 (at full precision .6 to 1.1 times). Beyond,
-    fused wins at either precision, and never holds the scores [N, heads, T, T].
+    `plain` and `fused` name the kernel. By itself it is fused on a GPU, and on a CPU plain for short sequences: with matrix
+    products at `medium` precision plain ones train 12 times as fast as fused attention at 49 positions, 3 times at 196 and
+    equally fast at 256 (at full precision .6 to 1.1 times). Beyond, fused wins at either precision, and never holds the scores
+    [N, heads, T, T].
     """
     length = q.shape[2]
-    if q.device.type == "cuda" or length > PLAIN_UP_TO:
+    if kernel == "fused" or (kernel == "auto" and (q.device.type == "cuda" or length > PLAIN_UP_TO)):
         return F.scaled_dot_product_attention(q, k, v, is_causal=causal)
     scores = (q * q.shape[3] ** -0.5) @ k.transpose(2, 3)                                    # (N, heads, T, T)
     if causal:
@@ -39,11 +42,12 @@ class Attention(nn.Module):
         self.out = out
         self.heads = heads
         self.causal = causal
+        self.kernel: Kernel = "auto"
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, T, D] to the same."""
         q, k, v = self.qkv(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)       # (N, heads, T, d) each
-        result: Tensor = self.out(attend(q, k, v, self.causal).transpose(1, 2).flatten(2))
+        result: Tensor = self.out(attend(q, k, v, self.causal, self.kernel).transpose(1, 2).flatten(2))
         return result
 
     def extra_repr(self) -> str:

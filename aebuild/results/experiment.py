@@ -17,12 +17,14 @@ from aebuild.trainer.display import Display, Quiet
 from aebuild.trainer.fit import TrainResult
 from aebuild.trainer.fit import train as fit
 from aebuild.trainer.run import Run, data_record
+from aebuild.trainer.settle import stored
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
     from aebuild.compile.spec import Spec
     from aebuild.lang.dataset import Dataset
     from aebuild.lang.splits import Splits
+    from aebuild.trainer.execution import Execution
 
 
 @dataclass(frozen=True)
@@ -36,20 +38,22 @@ class Outcome:
 
 
 def train(spec: str | Path | Loaded, settings: Sequence[str] = (), *, folder: Path | None = None, parent: Path = Path("runs"),
-          display: Display | None = None) -> Outcome:
+          display: Display | None = None, like: Path | None = None) -> Outcome:
     """Trains a spec into a new run directory, evaluates it and draws its picture.
 
-    `settings` are `path=value` changes of the spec. Raises the AebuildError that tells what is wrong and how to mend it.
+    `settings` are `path=value` changes of the spec; `like` is a run whose way to compute is used again. Raises the AebuildError
+    that tells what is wrong and how to mend it.
     """
     loaded = spec if isinstance(spec, Loaded) else load(spec, settings)
     plan = loaded.require()
+    execution = stored(like) if like is not None else None
     display = display or Quiet()
     base = Path(loaded.file).parent
     splits = plan.spec.data.load(Where(base, say=display.note))
     _tell(splits, display)
     settled = plan.spec.but(data=_absolute(plan.spec, base))
     with Run.create(plan.spec.name, spec=text(settled), plan=plan.to_json(), data=data_record(splits), folder=folder, parent=parent) as run:
-        return _finish(plan, splits, run, display, resume=False)
+        return _finish(plan, splits, run, display, execution=execution)
 
 
 def resume(folder: str | Path, display: Display | None = None) -> Outcome:
@@ -68,8 +72,9 @@ def _tell(splits: Splits, display: Display) -> None:
         display.note(sentence)
 
 
-def _finish(plan: Plan, splits: Splits, run: Run, display: Display, *, resume: bool) -> Outcome:
-    result = fit(plan, splits, run, resume=resume, display=display)
+def _finish(plan: Plan, splits: Splits, run: Run, display: Display, *, resume: bool = False,
+            execution: Execution | None = None) -> Outcome:
+    result = fit(plan, splits, run, resume=resume, display=display, execution=execution)
     evaluation = evaluate(plan, result.model, splits)
     run.write("evaluation.json", evaluation.to_json())
     return Outcome(run.folder, result, evaluation, draw_picture(plan, result.model, splits, run.folder / "picture.png"))

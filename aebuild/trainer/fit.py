@@ -16,11 +16,13 @@ from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.randomness import derive, random_modules
 from aebuild.trainer.device import choose_device, describe_device, environment, memory_guard
 from aebuild.trainer.display import Display, Heading, Quiet
+from aebuild.trainer.execution import Execution
 from aebuild.trainer.feed import Feed, batch_bounds
 from aebuild.trainer.interrupt import Signals
 from aebuild.trainer.keeper import fill
 from aebuild.trainer.loop import Trainer
 from aebuild.trainer.phase import reseed_all
+from aebuild.trainer.settle import carry_out, settle
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
@@ -45,12 +47,12 @@ class TrainResult:
 
 
 def train(plan: Plan, splits: Splits, run: Run, *, resume: bool = False, display: Display | None = None,
-          model: Autoencoder | None = None) -> TrainResult:
+          model: Autoencoder | None = None, execution: Execution | None = None) -> TrainResult:
     """Trains what the plan says and leaves everything in the run directory.
 
-    `model` replaces the freshly built one. With `resume` the training goes on at the very step of the newest good
-    checkpoint; a training that was finished is loaded again. Raises ResourceError, DivergedError, CheckpointError, and
-    Interrupted after a signal, when everything is saved.
+    `model` replaces the freshly built one, `execution` the choice that `train.speed` asks for. With `resume` the training
+    goes on at the very step of the newest good checkpoint, computed as before; a training that was finished is loaded again.
+    Raises ResourceError, DivergedError, CheckpointError, and Interrupted after a signal, when everything is saved.
     """
     display = display or Quiet()
     device = choose_device(plan.spec.train.device)
@@ -61,11 +63,12 @@ def train(plan: Plan, splits: Splits, run: Run, *, resume: bool = False, display
     batch_size = max(phase.batch_size for phase in plan.phases)
     with _own_generators(device), Signals() as signals, _shown(plan, run, device, display), memory_guard(plan, batch_size):
         trainer = Trainer(plan, model or _built(plan), splits, run, display, device, signals)
+        settled = settle(trainer, resume=resume, given=execution)
         if resume:
             trainer.resume()
         else:
             trainer.start()
-        trainer.loop()
+        carry_out(trainer, settled)
         trainer.finish()
         kept = _keep(plan, trainer, display)
         if callable(getattr(trainer.model.latent, "fit", None)):

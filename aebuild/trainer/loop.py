@@ -62,7 +62,7 @@ class Trainer:
         """Takes up the newest good checkpoint; CheckpointError if there is none."""
         state, loaded = self.keeper.load(self.model)
         for reason in loaded.passed_over:
-            self._say(f"{reason}; going on from `{loaded.name}`")
+            self.say(f"{reason}; going on from `{loaded.name}`")
         self.run.journal.cut(state["journal"])
         self._restore(state)
 
@@ -170,7 +170,7 @@ class Trainer:
                                   self.run.resume_command)
 
     def _stop(self, active: ActivePhase, number: int) -> None:
-        self._say("stopping: saving the run; once more stops at once")
+        self.say("stopping: saving the run; once more stops at once")
         self._save(active)
         raise Interrupted(number, f"in {self._place(active)}", self.run.resume_command)
 
@@ -199,7 +199,7 @@ class Trainer:
 
     def _diverged(self, active: ActivePhase, judged: dict[str, float] | None = None) -> DivergedError:
         """Repeats the steps since the last checkpoint under watch and says what was not finite first."""
-        self._say("NaN or infinity: repeating the steps since the last checkpoint to find where it began")
+        self.say("NaN or infinity: repeating the steps since the last checkpoint to find where it began")
         noticed, place = self.progress.total, self._place(active)
         self.keeper.save_best()
         kept = f"the last good checkpoint is kept: {self.run.folder / 'checkpoints'}"
@@ -242,6 +242,7 @@ class Trainer:
         return Status(active.plan.name, progress.phase + 1, len(self.plan.phases), epoch, clock.epochs, progress.step, clock.total,
                       self._pace.speed, left, means, self.validation, progress.best.epoch if progress.best else None)
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """Tells the user, and the log."""
         self.run.log(text)
         self.display.note(text)

@@ -32,4 +32,5 @@ class Adam(Optimizer):
         """The torch.optim object, at the learning rate of step 0."""
         from torch.optim import Adam as TorchAdam
 
-        return TorchAdam(params, numbers(self.lr)[0], (self.betas[0], self.betas[1]), self.eps, self.weight_decay, self.amsgrad)
+        return TorchAdam(params, numbers(self.lr)[0], (self.betas[0], self.betas[1]), self.eps, self.weight_decay, self.amsgrad,
+                         fused=True)

@@ -32,4 +32,5 @@ class AdamW(Optimizer):
         """The torch.optim object, at the learning rate of step 0."""
         from torch.optim import AdamW as TorchAdamW
 
-        return TorchAdamW(params, numbers(self.lr)[0], (self.betas[0], self.betas[1]), self.eps, self.weight_decay, self.amsgrad)
+        return TorchAdamW(params, numbers(self.lr)[0], (self.betas[0], self.betas[1]), self.eps, self.weight_decay, self.amsgrad,
+                          fused=True)

@@ -38,4 +38,5 @@ class Sgd(Optimizer):
         """The torch.optim object, at the learning rate of step 0."""
         from torch.optim import SGD
 
-        return SGD(params, numbers(self.lr)[0], self.momentum, self.dampening, self.weight_decay, self.nesterov)
+        return SGD(params, numbers(self.lr)[0], self.momentum, self.dampening, self.weight_decay, self.nesterov,
+                   fused=True)

@@ -1,0 +1,193 @@
+"""`speed: auto`: measures ways to compute this training on the real model and batch, and takes the fastest that agrees."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import math
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from aebuild.trainer.execution import Execution, candidates, exact
+from aebuild.trainer.phase import ActivePhase, clock_of, reseed_all
+from aebuild.trainer.sums import Sums
+
+if TYPE_CHECKING:
+    from aebuild.compile.plan import PhasePlan, Plan
+    from aebuild.modules.autoencoder import Autoencoder
+    from aebuild.trainer.feed import Feed
+
+WORTH = 30.0              # seconds: a shorter training is not worth measuring for
+SHARE = 0.04              # of the expected training time may go into measuring,
+AT_MOST = 60.0            # but not more seconds than this
+BETTER = 1.03             # a plan must be this many times as fast to be taken
+ROUNDS = 9                # pairs of measurements at most
+TURN = 0.02               # seconds that one measurement lasts at least
+HOPELESS = 1.5            # a plan this many times slower in its first pairs is given up
+LOOSE = (1e-2, 1e-1)      # what bfloat16, tf32 and reduced products may change: relative loss, relative norm of the gradient
+TIGHT = (1e-4, 1e-2)      # what another order of float32 operations may
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A way that was tried: how many times as fast as exact, how far off, and what became of it."""
+
+    name: str
+    verdict: str
+    speedup: float | None = None
+    loss_error: float | None = None
+    gradient_error: float | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The plan that was taken, why, and what was tried."""
+
+    execution: Execution
+    reason: str
+    speedup: float = 1.0
+    milliseconds: float | None = None
+    trials: tuple[Trial, ...] = field(default=())
+
+    def to_json(self) -> dict[str, Any]:
+        """As execution.json has it."""
+        return {"execution": self.execution.to_json(), "reason": self.reason, "speedup": self.speedup,
+                "milliseconds": self.milliseconds, "trials": [vars(trial) for trial in self.trials]}
+
+    def __str__(self) -> str:
+        """One line for the user."""
+        if self.milliseconds is None:
+            return f"speed: {self.execution} ({self.reason})"
+        return f"speed: {self.execution}, {self.speedup:.2f} times exact, {self.milliseconds:.3g} ms a batch ({self.reason})"
+
+
+class Bench:
+    """A copy of the model, trained for a few batches in one way."""
+
+    def __init__(self, tuner: Tuner, model: Autoencoder, execution: Execution) -> None:
+        self.execution = execution
+        self.tuner = tuner
+        self.model = copy.deepcopy(model)
+        execution.prepare(self.model)
+        self.active = ActivePhase(tuner.plan, tuner.phase, self.model, tuner.trainable, tuner.feed.samples)
+        self.active.enter(0)
+        self._done = 0
+
+    def gradients(self) -> tuple[list[float], list[torch.Tensor]]:
+        """Loss of each player and all gradients of the first batch."""
+        losses, found = [], []
+        with self.execution.applied():
+            for player in self.active.players:
+                reseed_all(self.active.randoms, self.active.seed, 0)
+                player.take_turn()
+                done = player.forward(self.tuner.batch(0), 0)
+                player.optimizer.zero_grad(set_to_none=True)
+                done.loss.backward()  # type: ignore[no-untyped-call]
+                losses.append(float(done.loss.detach()))
+                found += [parameter.grad.detach().double().flatten() for parameter in player.params if parameter.grad is not None]
+        return losses, found
+
+    def seconds(self, steps: int) -> float:
+        """How long so many training steps take."""
+        sums = Sums()
+        with self.execution.applied():
+            began = time.perf_counter()
+            for _ in range(steps):
+                self.active.run(self.tuner.batch(self._done), 0, 0, sums)
+                self._done += 1
+            if self.tuner.feed.device.type == "cuda":
+                torch.cuda.synchronize()
+            return (time.perf_counter() - began) / steps
+
+
+class Tuner:
+    """Looks for the fastest way, one change at a time, on the phase with the most batches."""
+
+    def __init__(self, plan: Plan, model: Autoencoder, feed: Feed, trainable: frozenset[str], halted: Callable[[], bool]) -> None:
+        self.plan, self.model, self.feed, self.trainable, self.halted = plan, model, feed, trainable, halted
+        clocks = [(clock_of(phase, feed.samples).total, phase) for phase in plan.phases]
+        self.batches = sum(count for count, _ in clocks)
+        self.phase: PhasePlan = max(clocks, key=lambda each: each[0])[1]
+        self.trials: list[Trial] = []
+
+    def batch(self, number: int) -> Any:
+        """One of the first batches of the data, as they lie."""
+        size = min(self.phase.batch_size, self.feed.samples)
+        start = number % max(1, min(8, self.feed.samples // size)) * size
+        return self.feed.slice(start, start + size)
+
+    def choose(self) -> Choice:
+        """The plan to train with."""
+        base = exact(self.feed.device)
+        if self.batches < 2:
+            return Choice(base, "the training is too short to measure")
+        settled = Bench(self, self.model, base)          # its first step draws codebooks from data; all trials start behind that
+        first = settled.seconds(1)
+        if first * self.batches < WORTH / 2 or (once := settled.seconds(self._steps(first))) * self.batches < WORTH:
+            return Choice(base, "the training is too short to measure")
+        self.model = copy.deepcopy(settled.model)        # the same start for all that follow
+        expected = once * self.batches
+        self.left = min(AT_MOST, SHARE * expected)
+        best, total = settled, 1.0
+        self.losses, self.gradients = Bench(self, self.model, base).gradients()
+        for name, change in candidates(base, self.model, self.feed.device, SHARE * expected):
+            if self.left <= 0 or self.halted():
+                self.trials.append(Trial(name, "not tried: the time for measuring is used up"))
+                continue
+            began = time.perf_counter()
+            better, gain = self._try(name, best, best.execution.but(**change))
+            self.left -= time.perf_counter() - began
+            if better is not None:
+                best, total = better, total * gain
+            gc.collect()
+        taken = [trial.name for trial in self.trials if trial.verdict == "taken"]
+        reason = f"{len(self.trials)} ways measured" + (f", taken: {', '.join(taken)}" if taken else ", none is faster")
+        return Choice(best.execution, reason, round(total, 3), round(1000 * once / total, 3), tuple(self.trials))
+
+    def _try(self, name: str, best: Bench, execution: Execution) -> tuple[Bench | None, float]:
+        """The bench of a better plan and its gain over the best so far, or None; the verdict goes to `trials`."""
+        try:
+            bench = Bench(self, self.model, execution)
+            errors = self._errors(*bench.gradients())
+            allowed = TIGHT if (execution.precision, execution.matmul) == ("float32", "highest") else LOOSE
+            if not all(error <= limit for error, limit in zip(errors, allowed, strict=True)):
+                self.trials.append(Trial(name, f"refused: loss or gradient differ by more than {allowed[0]:g} or {allowed[1]:g}",
+                                         None, *errors))
+                return None, 1.0
+            gain = self._gain(best, bench)
+        except (RuntimeError, NotImplementedError, TypeError, AssertionError, OSError) as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            self.trials.append(Trial(name, f"failed: {type(error).__name__}: {reason[:200]}"))
+            return None, 1.0
+        verdict = "taken" if gain >= BETTER else "not faster"
+        self.trials.append(Trial(name, verdict, round(gain, 3), *errors))
+        return (bench, gain) if gain >= BETTER else (None, 1.0)
+
+    def _errors(self, losses: list[float], gradients: list[torch.Tensor]) -> tuple[float, float]:
+        """Relative differences from exact: the losses' largest, and of all gradients together."""
+        loss = max(abs(a - b) / max(abs(b), 1e-12) for a, b in zip(losses, self.losses, strict=True))
+        off = sum(float((a - b).square().sum()) for a, b in zip(gradients, self.gradients, strict=True))
+        size = sum(float(b.square().sum()) for b in self.gradients)
+        return (loss, math.sqrt(off / max(size, 1e-300))) if math.isfinite(loss) else (math.inf, math.inf)
+
+    def _gain(self, best: Bench, other: Bench) -> float:
+        """How many times as fast the other is: the median of pairs measured in turn."""
+        until = time.perf_counter() + self.left / 3
+        best.seconds(1)
+        other.seconds(2)
+        steps = self._steps(best.seconds(1))
+        ratios: list[float] = []
+        while len(ratios) < ROUNDS and (len(ratios) < 3 or time.perf_counter() < until) and not self.halted():
+            ratios.append(best.seconds(steps) / other.seconds(steps))
+            if len(ratios) >= 2 and max(ratios) * HOPELESS < 1:
+                break
+        return statistics.median(ratios) if ratios else 1.0
+
+    @staticmethod
+    def _steps(seconds: float) -> int:
+        return max(1, min(50, round(TURN / max(seconds, 1e-6))))

@@ -1,0 +1,143 @@
+"""How a training is computed: threads, precision, memory format, compiler. What is computed stays the same."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import torch
+
+from aebuild.modules.stage import Stage
+from aebuild.modules.transformer import Attention, Kernel
+
+if TYPE_CHECKING:
+    from aebuild.modules.autoencoder import Autoencoder
+
+Matmul = Literal["highest", "high", "medium"]
+FORMATS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One way to compute a training; the defaults are plain float32, eager.
+
+    `threads` of the CPU, 0 for torch's own choice · `matmul` torch's float32 matmul precision: `high` is tf32 on a GPU ·
+    `precision` of encoder and decoder; latent, losses and parameters stay float32 · `memory` format of image tensors ·
+    `attention` kernel · `compiler`: none, inductor, or inductor with CUDA graphs.
+    """
+
+    threads: int = 0
+    matmul: Matmul = "highest"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    memory: Literal["contiguous", "channels_last"] = "contiguous"
+    attention: Kernel = "auto"
+    compiler: Literal["none", "inductor", "graphs"] = "none"
+
+    def but(self, **changes: Any) -> Self:
+        """The same with these changes."""
+        return replace(self, **changes)
+
+    def to_json(self) -> dict[str, Any]:
+        """Every field."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, told: dict[str, Any]) -> Self:
+        """What `to_json` wrote; ValueError if it is not that."""
+        known = {field.name: type(field.default) for field in fields(cls)}
+        if not isinstance(told, dict) or any(type(value) is not known.get(name) for name, value in told.items()):
+            raise ValueError("not an execution plan")
+        return cls(**told)
+
+    def __str__(self) -> str:
+        """What differs from plain float32, in words."""
+        words = [f"{self.threads} thread{'s' if self.threads > 1 else ''}"] if self.threads else []
+        words += [f"matmul {self.matmul}"] if self.matmul != "highest" else []
+        words += [value for value in (self.precision, self.memory, self.compiler) if value not in ("float32", "contiguous", "none")]
+        words += [f"{self.attention} attention"] if self.attention != "auto" else []
+        return ", ".join(words) or "plain float32"
+
+    def prepare(self, model: Autoencoder) -> None:
+        """Makes the model compute this way; values and names of its parameters stay."""
+        with torch.no_grad():
+            for tensor in (*model.parameters(), *model.buffers()):
+                if tensor.ndim == 4:
+                    tensor.data = tensor.data.contiguous(memory_format=FORMATS[self.memory])
+        for module in model.modules():
+            if isinstance(module, Attention):
+                module.kernel = self.attention
+        for stage in halves(model):
+            stage.cast = torch.bfloat16 if self.precision == "bfloat16" else None
+            stage._compiled_call_impl = None
+            if self.compiler != "none":
+                stage.compile(mode="reduce-overhead" if self.compiler == "graphs" else None, dynamic=False)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Sets what torch keeps for the whole process, and puts it back."""
+        before = torch.get_num_threads(), torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+        try:
+            self._set(self.threads or before[0], self.matmul, self.matmul != "highest")
+            yield
+        finally:
+            self._set(*before)
+
+    @staticmethod
+    def _set(threads: int, matmul: str, tf32: bool) -> None:
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
+        torch.set_float32_matmul_precision(matmul)
+        torch.backends.cudnn.allow_tf32 = tf32
+
+
+def halves(model: Autoencoder) -> tuple[Stage, Stage]:
+    """Encoder and decoder, where nearly all of the work is."""
+    return model.encoder, model.decoder
+
+
+def exact(device: torch.device) -> Execution:
+    """Plain float32, eager, with torch's own number of threads."""
+    return Execution(threads=torch.get_num_threads() if device.type == "cpu" else 0)
+
+
+def candidates(base: Execution, model: Autoencoder, device: torch.device, patience: float) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Changes of a plan worth measuring on this device, cheap ones first; `patience` is how many seconds a compiler may take."""
+    modules = list(model.modules())
+    if device.type == "cpu":
+        for threads in sorted({1, base.threads // 2} - {0, base.threads}):
+            yield f"{threads} thread{'s' if threads > 1 else ''}", {"threads": threads}
+        yield "matmul medium", {"matmul": "medium"}
+    else:
+        yield "tf32", {"matmul": "high"}
+    if any(isinstance(module, torch.nn.Conv2d | torch.nn.ConvTranspose2d) for module in modules):
+        yield "channels_last", {"memory": "channels_last"}
+    if any(isinstance(module, Attention) for module in modules):
+        for kernel in ("plain", "fused"):
+            yield f"{kernel} attention", {"attention": kernel}
+    if device.type == "cuda" or _computes_bfloat16():
+        yield "bfloat16", {"precision": "bfloat16"}
+    if patience >= COMPILING:
+        yield "inductor", {"compiler": "inductor"}
+        if device.type == "cuda":
+            yield "graphs", {"compiler": "graphs"}
+
+
+COMPILING = 60.0          # seconds that the compiler may need for a small model
+
+
+def _computes_bfloat16() -> bool:
+    """True if this CPU multiplies bfloat16 in hardware; without it bfloat16 is emulated and slow."""
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as stream:
+            flags = next((line for line in stream if line.startswith(("flags", "Features"))), "")
+    except OSError:
+        return False
+    return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(flags.split()))
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
