@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from aebuild.compile.plan import Plan
 from aebuild.lang.diagnostics import Diagnostic, Rule
+from aebuild.lang.node import Node
 from aebuild.lang.values import elements
 
 FLOAT = 4
@@ -39,11 +40,22 @@ class Memory:
 
 
 def memory_of(plan: Plan) -> Memory:
-    """Memory at the spec's batch size; activations count each leaf's output once."""
+    """Memory at the spec's batch size.
+
+    Activations count each leaf's output once; of a half that is recomputed, each step's output and the inside of one step.
+    """
     parameters = plan.params * FLOAT
     batch = max(phase.batch_size for phase in plan.phases)
-    kept = sum(elements(node.output) for node in plan.nodes() if not node.children) + elements(plan.input) + elements(plan.target)
+    kept = sum(_kept(plan, name, half) for name, half in plan.halves()) + elements(plan.input) + elements(plan.target)
     return Memory(parameters, parameters, parameters * plan.phases[0].players[0].optimizer.slots, kept * batch * FLOAT)
+
+
+def _kept(plan: Plan, name: str, half: Node) -> int:
+    """Values of one sample that backward keeps of a half."""
+    inside = [sum(elements(node.output) for node in step.walk() if not node.children) for step in half.children or (half,)]
+    if name not in plan.spec.train.recompute:
+        return sum(inside)
+    return sum(elements(step.output) for step in half.children) + max(inside, default=0)
 
 
 def check_size(plan: Plan) -> list[Diagnostic]:

@@ -123,7 +123,7 @@ class Tuner:
 
     def choose(self) -> Choice:
         """The plan to train with."""
-        base = exact(self.feed.device)
+        base = exact(self.feed.device, self.plan.spec.train.recompute)
         if self.batches < 2:
             return Choice(base, "the training is too short to measure")
         settled = Bench(self, self.model, base)          # its first step draws codebooks from data; all trials start behind that

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import torch
 
-from aebuild.modules.stage import Stage
 from aebuild.modules.transformer import Attention, Kernel
 
 if TYPE_CHECKING:
@@ -26,7 +25,8 @@ class Execution:
 
     `threads` of the CPU, 0 for torch's own choice · `matmul` torch's float32 matmul precision: `high` is tf32 on a GPU ·
     `precision` of encoder and decoder; latent, losses and parameters stay float32 · `memory` format of image tensors ·
-    `attention` kernel · `compiler`: none, inductor, or inductor with CUDA graphs.
+    `attention` kernel · `compiler`: none, inductor, or inductor with CUDA graphs · `recompute`: halves whose inner outputs are
+    computed again for the gradient · `accumulate`: parts that a batch is computed in, one after the other.
     """
 
     threads: int = 0
@@ -35,6 +35,8 @@ class Execution:
     memory: Literal["contiguous", "channels_last"] = "contiguous"
     attention: Kernel = "auto"
     compiler: Literal["none", "inductor", "graphs"] = "none"
+    recompute: tuple[str, ...] = ()
+    accumulate: int = 1
 
     def but(self, **changes: Any) -> Self:
         """The same with these changes."""
@@ -48,9 +50,10 @@ class Execution:
     def from_json(cls, told: dict[str, Any]) -> Self:
         """What `to_json` wrote; ValueError if it is not that."""
         known = {field.name: type(field.default) for field in fields(cls)}
-        if not isinstance(told, dict) or any(type(value) is not known.get(name) for name, value in told.items()):
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
+        if any(type(value) is not known.get(name) for name, value in values.items()):
             raise ValueError("not an execution plan")
-        return cls(**told)
+        return cls(**values)
 
     def __str__(self) -> str:
         """What differs from plain float32, in words."""
@@ -58,6 +61,8 @@ class Execution:
         words += [f"matmul {self.matmul}"] if self.matmul != "highest" else []
         words += [value for value in (self.precision, self.memory, self.compiler) if value not in ("float32", "contiguous", "none")]
         words += [f"{self.attention} attention"] if self.attention != "auto" else []
+        words += [f"{' and '.join(self.recompute)} recomputed"] if self.recompute else []
+        words += [f"batches in {self.accumulate} parts"] if self.accumulate > 1 else []
         return ", ".join(words) or "plain float32"
 
     def prepare(self, model: Autoencoder) -> None:
@@ -69,11 +74,13 @@ class Execution:
         for module in model.modules():
             if isinstance(module, Attention):
                 module.kernel = self.attention
-        for stage in halves(model):
+        for name, stage in (("encoder", model.encoder), ("decoder", model.decoder)):
+            stage.recompute = name in self.recompute
             stage.cast = torch.bfloat16 if self.precision == "bfloat16" else None
             stage._compiled_call_impl = None
             if self.compiler != "none":
-                stage.compile(mode="reduce-overhead" if self.compiler == "graphs" else None, dynamic=False)
+                with warnings.catch_warnings(action="ignore"):       # torch's compiler uses what torch deprecates
+                    stage.compile(mode="reduce-overhead" if self.compiler == "graphs" else None, dynamic=False)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -93,14 +100,9 @@ class Execution:
         torch.backends.cudnn.allow_tf32 = tf32
 
 
-def halves(model: Autoencoder) -> tuple[Stage, Stage]:
-    """Encoder and decoder, where nearly all of the work is."""
-    return model.encoder, model.decoder
-
-
-def exact(device: torch.device) -> Execution:
+def exact(device: torch.device, recompute: Iterable[str] = ()) -> Execution:
     """Plain float32, eager, with torch's own number of threads."""
-    return Execution(threads=torch.get_num_threads() if device.type == "cpu" else 0)
+    return Execution(threads=torch.get_num_threads() if device.type == "cpu" else 0, recompute=tuple(recompute))
 
 
 def candidates(base: Execution, model: Autoencoder, device: torch.device, patience: float) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -136,8 +138,3 @@ def _computes_bfloat16() -> bool:
     except OSError:
         return False
     return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(flags.split()))
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

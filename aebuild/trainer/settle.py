@@ -33,7 +33,7 @@ def stored(folder: Path) -> Execution:
         return Execution.from_json(json.loads((folder / FILE).read_bytes())["execution"])
     except OSError as error:
         reason = error.strerror or type(error).__name__
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         reason = "it is not what aebuild writes"
     raise CheckpointError(Diagnostic(NO_EXECUTION, f"cannot take the execution plan of {folder / FILE}: {reason}",
                                      fix="name the directory of a run, or leave --plan out"))
@@ -50,7 +50,7 @@ def settle(trainer: Trainer, *, resume: bool, given: Execution | None) -> Execut
     elif resume and (run.folder / FILE).exists():
         return stored(run.folder)
     elif trainer.plan.spec.train.speed == "exact":
-        choice = Choice(exact(device), "as the spec wants")
+        choice = Choice(exact(device, trainer.plan.spec.train.recompute), "as the spec wants")
     else:
         tuner = Tuner(trainer.plan, trainer.model, trainer.feed, trainer.trainable, lambda: trainer.signals.caught is not None)
         choice = tuner.choose()

@@ -1,0 +1,268 @@
+"""Execution plans: the same numbers computed in other ways, measured, stored, and left behind when they fail."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from models import fine, imagined
+
+from aebuild.cli import launcher
+from aebuild.compile.build import build
+from aebuild.compile.front import Loaded
+from aebuild.compile.memory import memory_of
+from aebuild.lang.diagnostics import CheckpointError
+from aebuild.modules.autoencoder import Autoencoder, Batch
+from aebuild.modules.randomness import random_modules
+from aebuild.modules.stage import Stage
+from aebuild.trainer import choice as choice_module
+from aebuild.trainer.choice import Bench, Choice, Tuner
+from aebuild.trainer.display import Quiet
+from aebuild.trainer.execution import Execution, exact
+from aebuild.trainer.feed import Feed
+from aebuild.trainer.fit import TrainResult, train
+from aebuild.trainer.phase import reseed_all
+from aebuild.trainer.run import Run
+from aebuild.trainer.settle import FILE, stored
+
+CPU = torch.device("cpu")
+IMAGES = """
+data: digits
+encoder: [conv: {width: 8, stride: 2, norm: batch}, dropout: 0.3, residual: [conv: {width: 8, norm: batch}]]
+latent: {type: gaussian, dim: 4}
+decoder: [conv: {width: 8, norm: batch}, conv: {width: 8}]
+train: {epochs: 2, batch_size: 16}
+"""
+SERIES = """
+data: {type: arrays, path: none.npy, shape: [12, 3]}
+encoder: [transformer: {width: 16, heads: 2, dropout: 0.2}, transformer: {width: 16, heads: 2, dropout: 0.2}]
+latent: {type: continuous, dim: 4}
+decoder: [lstm: {width: 8}]
+train: {epochs: 2, batch_size: 16}
+"""
+
+
+class Heard(Quiet):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def trained(text: str, folder: Path, execution: Execution | None = None, *, resume: bool = False,
+            display: Quiet | None = None) -> TrainResult:
+    loaded = fine(text)
+    assert loaded.plan is not None and loaded.info is not None
+    splits = imagined(loaded.info, loaded.plan)
+    with Run.open(folder, write=True) if resume else Run.create("x", spec="", plan={}, data={}, folder=folder) as run:
+        return train(loaded.plan, splits, run, execution=execution, resume=resume, display=display)
+
+
+def one_step(model: Autoencoder, loaded: Loaded) -> tuple[float, dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Loss, gradients and buffers of one batch."""
+    assert loaded.plan is not None and loaded.info is not None
+    x = torch.from_numpy(imagined(loaded.info, loaded.plan).train.x)
+    reseed_all(random_modules(model.train()), 0, 0)
+    terms, _ = model.terms(Batch(x, x))
+    loss = sum((term.mean() for term in terms.values()), torch.zeros(()))
+    loss.backward()  # type: ignore[no-untyped-call]
+    return float(loss.detach()), {n: p.grad for n, p in model.named_parameters() if p.grad is not None}, dict(model.named_buffers())
+
+
+@pytest.mark.parametrize("text", [IMAGES, SERIES])
+def test_recomputing_changes_no_bit(text: str) -> None:
+    """Noise is drawn again as it was, and running statistics learn once."""
+    loaded = fine(text)
+    assert loaded.plan is not None
+    plain, again = build(loaded.plan), build(loaded.plan)
+    Execution(recompute=("encoder", "decoder")).prepare(again)
+    for _ in range(2):
+        a, b = one_step(plain, loaded), one_step(again, loaded)
+        assert a[0] == b[0]
+        for one, other in zip(a[1:], b[1:], strict=True):
+            assert one.keys() == other.keys()
+            assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_recomputing_keeps_less(tmp_path: Path) -> None:
+    """Fewer bytes are saved for backward, as the plan says; the spec's word reaches the modules."""
+    deep = IMAGES.replace("decoder: [", "decoder: [repeat: {times: 6, steps: [residual: [conv: {width: 8}, conv: {width: 8}]]}, ")
+    loaded, asked = fine(deep), fine(deep.replace("batch_size: 16", "batch_size: 16, recompute: [decoder]"))
+    assert loaded.plan is not None and asked.plan is not None
+    assert memory_of(asked.plan).activations < memory_of(loaded.plan).activations
+    saved = []
+    for plan in (loaded.plan, asked.plan):
+        model, sizes = build(plan), {}
+        exact(CPU, plan.spec.train.recompute).prepare(model)
+
+        def keep(tensor: torch.Tensor, sizes: dict[int, int] = sizes) -> torch.Tensor:
+            sizes[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            model.terms(Batch(torch.rand(16, 1, 8, 8), torch.rand(16, 1, 8, 8)))
+        saved.append(sum(sizes.values()))
+    assert saved[1] < 0.7 * saved[0]
+
+
+def test_an_execution_survives_json() -> None:
+    execution = Execution(threads=3, matmul="medium", memory="channels_last", recompute=("encoder",), accumulate=4)
+    assert Execution.from_json(json.loads(json.dumps(execution.to_json()))) == execution
+    for wrong in ({"threads": "3"}, {"thread": 3}, {"accumulate": True}):
+        with pytest.raises(ValueError, match="not an execution plan"):
+            Execution.from_json(wrong)
+    assert str(execution) == "3 threads, matmul medium, channels_last, encoder recomputed, batches in 4 parts"
+    assert str(Execution()) == "plain float32"
+
+
+def test_what_torch_keeps_for_the_process_is_put_back() -> None:
+    before = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    with Execution(threads=before[0] + 1, matmul="medium").applied():
+        assert (torch.get_num_threads(), torch.get_float32_matmul_precision()) == (before[0] + 1, "medium")
+    assert (torch.get_num_threads(), torch.get_float32_matmul_precision()) == before
+
+
+def test_bfloat16_stays_inside_the_halves() -> None:
+    loaded = fine(IMAGES)
+    assert loaded.plan is not None
+    plain, half = build(loaded.plan), build(loaded.plan)
+    Execution(precision="bfloat16").prepare(half)
+    a, b = one_step(plain, loaded), one_step(half, loaded)
+    assert a[0] != b[0]
+    assert a[0] == pytest.approx(b[0], rel=1e-2)
+    assert {gradient.dtype for gradient in b[1].values()} == {torch.float32}
+    assert half.encoder(torch.rand(2, 1, 8, 8)).dtype == torch.float32
+
+
+@pytest.mark.parametrize("execution", [Execution(threads=1, memory="channels_last"), Execution(threads=1, recompute=("decoder",))])
+def test_a_resumed_training_is_computed_as_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, execution: Execution) -> None:
+    """Momentum that was stored in rows must not meet weights that lie in channels."""
+    whole = trained(IMAGES, tmp_path / "whole", execution)
+    trained(IMAGES.replace("epochs: 2", "epochs: 1"), tmp_path / "cut", execution)
+    state = (tmp_path / "cut" / FILE).read_bytes()
+    again = trained(IMAGES, tmp_path / "whole", resume=True)
+    assert all(torch.equal(a, b) for a, b in zip(whole.model.state_dict().values(), again.model.state_dict().values(), strict=True))
+    assert stored(tmp_path / "whole") == execution
+    assert json.loads(state)["execution"] == json.loads((tmp_path / "whole" / FILE).read_bytes())["execution"]
+
+
+def test_exact_is_plain(tmp_path: Path) -> None:
+    trained(IMAGES.replace("batch_size: 16", "batch_size: 16, speed: exact"), tmp_path / "run")
+    assert stored(tmp_path / "run") == Execution(threads=torch.get_num_threads())
+
+
+def test_short_trainings_are_not_measured(tmp_path: Path) -> None:
+    heard = Heard()
+    trained(IMAGES, tmp_path / "run", display=heard)
+    told = json.loads((tmp_path / "run" / FILE).read_bytes())
+    assert (told["reason"], told["trials"]) == ("the training is too short to measure", [])
+    assert heard.notes == []
+
+
+def test_no_plan_to_take(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="No such file") as caught:
+        stored(tmp_path)
+    assert caught.value.exit_code == 5
+    for text in ("{}", "[1]", "{", '{"execution": {"threads": "x"}}', '{"execution": 3}'):
+        (tmp_path / FILE).write_text(text)
+        with pytest.raises(CheckpointError, match="not what aebuild writes"):
+            stored(tmp_path)
+
+
+WAYS: dict[str, tuple[dict[str, Any], float]] = {        # what changes, and how long a step then takes
+    "slower": ({"threads": 1}, 1.3), "wrong": ({"matmul": "high"}, 0.1), "broken": ({"compiler": "inductor"}, 0.1),
+    "faster": ({"memory": "channels_last"}, 0.8), "no gain": ({"attention": "fused"}, 0.79)}
+
+
+def test_the_fastest_way_that_agrees_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five ways with known times: a slower one, a wrong one, one that fails, a faster one, and one within the noise."""
+    loaded = fine(IMAGES.replace("epochs: 2", "epochs: 100"))
+    assert loaded.plan is not None and loaded.info is not None
+    plain_gradients = Bench.gradients
+    base = exact(CPU)
+
+    def seconds(bench: Bench, steps: int) -> float:
+        taken = 1.0
+        for change, factor in WAYS.values():
+            if all(getattr(bench.execution, name) == value != getattr(base, name) for name, value in change.items()):
+                taken = taken * factor if change != WAYS["no gain"][0] else taken * 0.79 / 0.8
+        return taken
+
+    def gradients(bench: Bench) -> Any:
+        if bench.execution.compiler != "none":
+            raise RuntimeError("no compiler here\nand more")
+        losses, found = plain_gradients(bench)
+        return (losses, [-tensor for tensor in found]) if bench.execution.matmul == "high" else (losses, found)
+
+    monkeypatch.setattr(choice_module, "candidates", lambda *_: iter([(name, change) for name, (change, _) in WAYS.items()]))
+    monkeypatch.setattr(Bench, "seconds", seconds)
+    monkeypatch.setattr(Bench, "gradients", gradients)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
+    base = exact(CPU)
+    model = build(loaded.plan)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    chosen = Tuner(loaded.plan, model, Feed(imagined(loaded.info, loaded.plan).train, CPU),
+                   frozenset(name for name, _ in model.named_parameters()), lambda: False).choose()
+    assert chosen.execution == base.but(memory="channels_last")
+    assert chosen.speedup == pytest.approx(1.25)
+    verdicts = {trial.name: trial.verdict for trial in chosen.trials}
+    assert verdicts["slower"] == verdicts["no gain"] == "not faster"
+    assert verdicts["wrong"].startswith("refused: loss or gradient differ by more than")
+    assert verdicts["broken"] == "failed: RuntimeError: no compiler here"
+    assert "taken: faster" in str(chosen)
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items()), "the model itself is left alone"
+
+
+def test_nothing_is_tried_when_the_time_is_used_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = fine(IMAGES.replace("epochs: 2", "epochs: 100"))
+    assert loaded.plan is not None and loaded.info is not None
+    monkeypatch.setattr(Bench, "seconds", lambda bench, steps: 1.0)
+    model = build(loaded.plan)
+    chosen = Tuner(loaded.plan, model, Feed(imagined(loaded.info, loaded.plan).train, CPU),
+                   frozenset(name for name, _ in model.named_parameters()), lambda: True).choose()
+    assert chosen.execution == exact(CPU)
+    assert {trial.verdict for trial in chosen.trials} == {"not tried: the time for measuring is used up"}
+
+
+def test_a_compiler_that_fails_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch._dynamo.exc import TorchDynamoException
+
+    def broken(*_: object, **__: object) -> None:
+        raise TorchDynamoException("no such instruction")
+
+    monkeypatch.setattr(Stage, "compile", lambda stage, **_: setattr(stage, "_compiled_call_impl", broken))
+    heard = Heard()
+    result = trained(IMAGES, tmp_path / "run", Execution(threads=1, compiler="inductor"), display=heard)
+    plain = trained(IMAGES, tmp_path / "plain", Execution(threads=1))
+    assert "the compiler failed (TorchDynamoException: no such instruction)" in heard.notes[-1]
+    assert stored(tmp_path / "run") == Execution(threads=1)
+    assert all(torch.equal(a, b) for a, b in zip(result.model.state_dict().values(), plain.model.state_dict().values(), strict=True))
+
+
+def test_a_choice_says_what_it_is() -> None:
+    assert str(Choice(Execution(threads=2), "as given")) == "speed: 2 threads (as given)"
+    assert str(Choice(Execution(threads=1), "1 way measured", 1.5, 12.34)) == "speed: 1 thread, 1.50 times exact, 12.3 ms a batch (1 way measured)"
+
+
+def test_glibc_takes_the_settings() -> None:
+    assert launcher.keep_memory()
+
+
+def test_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[bool] = []
+    monkeypatch.setattr(launcher, "keep_memory", lambda: called.append(True))
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "1")
+    launcher.prepare_process()
+    import os
+
+    assert os.environ["OMP_WAIT_POLICY"] == "active"
+    assert called == []
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_")
+    launcher.prepare_process()
+    assert called == [True]
