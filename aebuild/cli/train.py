@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from aebuild.cli.options import settings as with_settings
 from aebuild.cli.output import columns, report
+
+if TYPE_CHECKING:
+    from aebuild.results.experiment import Outcome
+    from aebuild.trainer.display import Display
 
 
 @click.command("train")
@@ -18,8 +23,11 @@ from aebuild.cli.output import columns, report
 @click.option("--resume", "run", type=click.Path(path_type=Path), metavar="RUN", help="Go on with this run directory where it stopped.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FOLDER",
               help="The run directory to make; by default runs/NAME-DATE-TIME.")
-@click.option("-q", "--quiet", is_flag=True, help="Show only the results.")
-def command(spec: str | None, settings: tuple[str, ...], run: Path | None, output: Path | None, quiet: bool) -> None:
+@click.option("--progress", type=click.Choice(["auto", "live", "plain", "json", "none"]), default="auto", show_default=True,
+              help="How to show the training: a live table, plain lines, JSON lines on stdout for programs, or nothing but the "
+                   "results; auto is live on a terminal and plain elsewhere.")
+@click.option("-q", "--quiet", is_flag=True, help="Short for --progress none.")
+def command(spec: str | None, settings: tuple[str, ...], run: Path | None, output: Path | None, progress: str, quiet: bool) -> None:
     """Train a spec and show what became of it.
 
     Ends with test scores beside two baselines, the run directory, and a picture of originals, reconstructions and samples.
@@ -30,7 +38,23 @@ def command(spec: str | None, settings: tuple[str, ...], run: Path | None, outpu
                                else "--resume goes on with the spec of its run; leave the other spec out.")
     if run is not None and (settings or output):
         raise click.UsageError("--resume goes on with the run as it is: no --set and no --output. To change a spec, start a new run.")
+    if quiet and progress not in ("auto", "none"):
+        raise click.UsageError(f"-q shows nothing and --progress {progress} something; leave one of them out.")
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")      # before torch: threads that spin starve each other on a shared machine
+    from aebuild.lang.diagnostics import AebuildError
+    from aebuild.trainer.display import choose_display
+
+    display = choose_display("none" if quiet else progress)  # type: ignore[arg-type]
+    try:
+        outcome = _outcome(spec, settings, run, output, display)
+    except AebuildError as error:
+        display.fail(error.diagnostics, error.exit_code)
+        raise
+    if progress != "json":
+        _print(outcome)
+
+
+def _outcome(spec: str | None, settings: tuple[str, ...], run: Path | None, output: Path | None, display: Display) -> Outcome:
     from aebuild.compile.front import load
 
     loaded = None
@@ -38,14 +62,16 @@ def command(spec: str | None, settings: tuple[str, ...], run: Path | None, outpu
         loaded = load(spec, settings)
         loaded.require()
         report(loaded.diagnostics)
+    from aebuild.results.experiment import resume, train
+
+    return train(loaded, folder=output, display=display) if loaded is not None else resume(run, display)  # type: ignore[arg-type]
+
+
+def _print(outcome: Outcome) -> None:
     from rich.console import Console
 
-    from aebuild.results.experiment import resume, train
     from aebuild.results.report import table
-    from aebuild.trainer.display import choose_display
 
-    display = choose_display(quiet=quiet)
-    outcome = train(loaded, folder=output, display=display) if loaded is not None else resume(run, display)  # type: ignore[arg-type]
     console = Console(file=sys.stdout, width=columns(), highlight=False)
     console.print(table(outcome.evaluation))
     for note in outcome.picture.notes:

@@ -14,13 +14,14 @@ from torch import Tensor
 from aebuild.lang.diagnostics import AebuildError
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.randomness import derive, random_modules
+from aebuild.trainer.account import Account
 from aebuild.trainer.device import choose_device, describe_device, environment, memory_guard
 from aebuild.trainer.display import Display, Heading, Quiet
 from aebuild.trainer.feed import Feed, batch_bounds
 from aebuild.trainer.interrupt import Signals
 from aebuild.trainer.keeper import fill
 from aebuild.trainer.loop import Trainer
-from aebuild.trainer.phase import reseed_all
+from aebuild.trainer.phase import clock_of, reseed_all
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
@@ -45,22 +46,24 @@ class TrainResult:
 
 
 def train(plan: Plan, splits: Splits, run: Run, *, resume: bool = False, display: Display | None = None,
-          model: Autoencoder | None = None) -> TrainResult:
+          model: Autoencoder | None = None, account: Account | None = None) -> TrainResult:
     """Trains what the plan says and leaves everything in the run directory.
 
-    `model` replaces the freshly built one. With `resume` the training goes on at the very step of the newest good
-    checkpoint; a training that was finished is loaded again. Raises ResourceError, DivergedError, CheckpointError, and
-    Interrupted after a signal, when everything is saved.
+    `model` replaces the freshly built one, `account` is charged with the time. With `resume` the training goes on at the very
+    step of the newest good checkpoint; a training that was finished is loaded again. Raises ResourceError, DivergedError,
+    CheckpointError, and Interrupted after a signal, when everything is saved.
     """
-    display = display or Quiet()
+    display, account = display or Quiet(), account or Account()
+    account.turn("starting")
     device = choose_device(plan.spec.train.device)
     now = environment(device, plan.spec.train.seed)
     if resume:
         _compare(run, now, display)
     run.write("environment.json", now)
     batch_size = max(phase.batch_size for phase in plan.phases)
-    with _own_generators(device), Signals() as signals, _shown(plan, run, device, display), memory_guard(plan, batch_size):
-        trainer = Trainer(plan, model or _built(plan), splits, run, display, device, signals)
+    with _own_generators(device), Signals() as signals, \
+            _shown(_heading(plan, splits, run, device), run, display, account), memory_guard(plan, batch_size):
+        trainer = Trainer(plan, model or _built(plan), splits, run, display, device, signals, account)
         if resume:
             trainer.resume()
         else:
@@ -99,11 +102,16 @@ def _own_generators(device: torch.device) -> Iterator[None]:
         yield
 
 
+def _heading(plan: Plan, splits: Splits, run: Run, device: torch.device) -> Heading:
+    steps = sum(clock_of(phase, len(splits.train.x)).total for phase in plan.phases)
+    return Heading(plan.spec.name, plan.spec.data.variant_name() or "data", describe_device(device), str(run.folder), plan.params,
+                   steps, tuple(term.name for term in plan.terms))
+
+
 @contextmanager
-def _shown(plan: Plan, run: Run, device: torch.device, display: Display) -> Iterator[None]:
-    kind = plan.spec.data.variant_name() or "data"
-    run.log(f"training {plan.spec.name} on {kind}, {describe_device(device)}")
-    display.start(Heading(plan.spec.name, kind, describe_device(device), str(run.folder)))
+def _shown(heading: Heading, run: Run, display: Display, account: Account) -> Iterator[None]:
+    run.log(f"training {heading.name} on {heading.data}, {heading.device}")
+    display.start(heading)
     try:
         yield
         run.log("finished")
@@ -111,6 +119,7 @@ def _shown(plan: Plan, run: Run, device: torch.device, display: Display) -> Iter
         display.stop()
         with suppress(AebuildError):           # a full disk must not hide the message that says so
             run.log(f"stopped: {error}")
+            run.log(str(account))
         raise
     finally:
         display.stop()
