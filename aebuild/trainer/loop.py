@@ -16,6 +16,7 @@ from aebuild.trainer.display import Display, EpochReport, Status
 from aebuild.trainer.feed import Feed
 from aebuild.trainer.interrupt import Interrupted, Signals
 from aebuild.trainer.keeper import Keeper
+from aebuild.trainer.meter import Meter
 from aebuild.trainer.pace import Pace
 from aebuild.trainer.phase import ActivePhase, clock_of, measure
 from aebuild.trainer.progress import Best, Progress
@@ -55,6 +56,7 @@ class Trainer:
         self._next_look = 0.0
         self.account = account
         self.totals = sum(clock_of(phase, self.feed.samples).total for phase in plan.phases)
+        self.meter = Meter(plan, device, run, account)
         self._pace = Pace(account)
 
     def start(self) -> None:
@@ -249,7 +251,8 @@ class Trainer:
         epoch = -(-progress.step // clock.per_epoch)
         return Status(active.plan.name, progress.phase + 1, len(self.plan.phases), epoch, clock.epochs, progress.step, clock.total,
                       progress.total, self.totals, self._pace.speed, left, means, self.validation,
-                      progress.best.epoch if progress.best else None)
+                      progress.best.epoch if progress.best else None, self.meter.memory,
+                      self.meter.utilisation(active.plan, self._pace.samples, self._pace.trained))
 
     def _say(self, text: str) -> None:
         self.run.log(text)
