@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from aebuild.trainer.display import Display
 
 
+STEPS = 20      # that --profile profiles
+
+
 @click.command("train")
 @click.argument("spec", required=False, type=click.Path(path_type=str))
 @with_settings
@@ -26,13 +29,18 @@ if TYPE_CHECKING:
 @click.option("--progress", type=click.Choice(["auto", "live", "plain", "json", "none"]), default="auto", show_default=True,
               help="How to show the training: a live table, plain lines, JSON lines on stdout for programs, or nothing but the "
                    "results; auto is live on a terminal and plain elsewhere.")
+@click.option("--profile", is_flag=False, flag_value=str(STEPS), metavar="[STEPS]",
+              help=f"Profile so many steps ({STEPS}) after a warm-up: a table of where a step's time goes, and a trace.")
 @click.option("-q", "--quiet", is_flag=True, help="Short for --progress none.")
-def command(spec: str | None, settings: tuple[str, ...], run: Path | None, output: Path | None, progress: str, quiet: bool) -> None:
+def command(spec: str | None, settings: tuple[str, ...], run: Path | None, output: Path | None, progress: str,
+            profile: str | None, quiet: bool) -> None:
     """Train a spec and show what became of it.
 
     Ends with test scores beside two baselines, the run directory, and a picture of originals, reconstructions and samples.
     Ctrl-C saves and says how to go on.
     """
+    if profile is not None and not profile.isdecimal() and spec is None:      # click gives `--profile` the word behind it
+        spec, profile = profile, str(STEPS)
     if (spec is None) == (run is None):
         raise click.UsageError("Give a spec to train, or --resume RUN to go on with one." if spec is None
                                else "--resume goes on with the spec of its run; leave the other spec out.")
@@ -40,13 +48,15 @@ def command(spec: str | None, settings: tuple[str, ...], run: Path | None, outpu
         raise click.UsageError("--resume goes on with the run as it is: no --set and no --output. To change a spec, start a new run.")
     if quiet and progress not in ("auto", "none"):
         raise click.UsageError(f"-q shows nothing and --progress {progress} something; leave one of them out.")
+    if profile is not None and not (profile.isdecimal() and int(profile)):
+        raise click.UsageError(f"--profile takes a number of steps, not {profile!r}.")
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")      # before torch: threads that spin starve each other on a shared machine
     from aebuild.lang.diagnostics import AebuildError
     from aebuild.trainer.display import choose_display
 
     display = choose_display("none" if quiet else progress)  # type: ignore[arg-type]
     try:
-        outcome = _outcome(spec, settings, run, output, display)
+        outcome = _outcome(spec, settings, run, output, display, int(profile or 0))
     except AebuildError as error:
         display.fail(error.diagnostics, error.exit_code)
         raise
@@ -54,7 +64,8 @@ def command(spec: str | None, settings: tuple[str, ...], run: Path | None, outpu
         _print(outcome)
 
 
-def _outcome(spec: str | None, settings: tuple[str, ...], run: Path | None, output: Path | None, display: Display) -> Outcome:
+def _outcome(spec: str | None, settings: tuple[str, ...], run: Path | None, output: Path | None, display: Display,
+             profile: int) -> Outcome:
     from aebuild.compile.front import load
 
     loaded = None
@@ -64,7 +75,10 @@ def _outcome(spec: str | None, settings: tuple[str, ...], run: Path | None, outp
         report(loaded.diagnostics)
     from aebuild.results.experiment import resume, train
 
-    return train(loaded, folder=output, display=display) if loaded is not None else resume(run, display)  # type: ignore[arg-type]
+    if loaded is not None:
+        return train(loaded, folder=output, display=display, profile=profile)
+    assert run is not None
+    return resume(run, display, profile=profile)
 
 
 def _print(outcome: Outcome) -> None:

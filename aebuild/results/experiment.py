@@ -37,10 +37,11 @@ class Outcome:
 
 
 def train(spec: str | Path | Loaded, settings: Sequence[str] = (), *, folder: Path | None = None, parent: Path = Path("runs"),
-          display: Display | None = None) -> Outcome:
+          display: Display | None = None, profile: int = 0) -> Outcome:
     """Trains a spec into a new run directory, evaluates it and draws its picture.
 
-    `settings` are `path=value` changes of the spec. Raises the AebuildError that tells what is wrong and how to mend it.
+    `settings` are `path=value` changes of the spec; `profile` is a number of steps to profile. Raises the AebuildError that
+    tells what is wrong and how to mend it.
     """
     loaded = spec if isinstance(spec, Loaded) else load(spec, settings)
     plan = loaded.require()
@@ -51,10 +52,10 @@ def train(spec: str | Path | Loaded, settings: Sequence[str] = (), *, folder: Pa
     _tell(splits, display)
     settled = plan.spec.but(data=_absolute(plan.spec, base))
     with Run.create(plan.spec.name, spec=text(settled), plan=plan.to_json(), data=data_record(splits), folder=folder, parent=parent) as run:
-        return _finish(plan, splits, run, display, account, resume=False)
+        return _finish(plan, splits, run, display, account, profile, resume=False)
 
 
-def resume(folder: str | Path, display: Display | None = None) -> Outcome:
+def resume(folder: str | Path, display: Display | None = None, *, profile: int = 0) -> Outcome:
     """Goes on with a run exactly where it stopped, from its directory alone and its data."""
     display, account = display or Quiet(), Account()
     with Run.open(Path(folder), write=True) as run:
@@ -62,7 +63,7 @@ def resume(folder: str | Path, display: Display | None = None) -> Outcome:
         with account.of("loading data"):
             splits = plan.spec.data.load(Where(Path(folder), say=display.note))
         _tell(splits, display)
-        return _finish(plan, splits, run, display, account, resume=True)
+        return _finish(plan, splits, run, display, account, profile, resume=True)
 
 
 def _tell(splits: Splits, display: Display) -> None:
@@ -71,8 +72,8 @@ def _tell(splits: Splits, display: Display) -> None:
         display.note(sentence)
 
 
-def _finish(plan: Plan, splits: Splits, run: Run, display: Display, account: Account, *, resume: bool) -> Outcome:
-    result = fit(plan, splits, run, resume=resume, display=display, account=account)
+def _finish(plan: Plan, splits: Splits, run: Run, display: Display, account: Account, profile: int, *, resume: bool) -> Outcome:
+    result = fit(plan, splits, run, resume=resume, display=display, account=account, profile=profile)
     with account.of("evaluation"):
         evaluation = evaluate(plan, result.model, splits)
         run.write("evaluation.json", evaluation.to_json())

@@ -22,6 +22,7 @@ from aebuild.trainer.interrupt import Signals
 from aebuild.trainer.keeper import fill
 from aebuild.trainer.loop import Trainer
 from aebuild.trainer.phase import clock_of, reseed_all
+from aebuild.trainer.profile import Profile
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
@@ -46,10 +47,11 @@ class TrainResult:
 
 
 def train(plan: Plan, splits: Splits, run: Run, *, resume: bool = False, display: Display | None = None,
-          model: Autoencoder | None = None, account: Account | None = None) -> TrainResult:
+          model: Autoencoder | None = None, account: Account | None = None, profile: int = 0) -> TrainResult:
     """Trains what the plan says and leaves everything in the run directory.
 
-    `model` replaces the freshly built one, `account` is charged with the time. With `resume` the training goes on at the very
+    `model` replaces the freshly built one, `account` is charged with the time, `profile` is a number of steps to
+    profile. With `resume` the training goes on at the very
     step of the newest good checkpoint; a training that was finished is loaded again. Raises ResourceError, DivergedError,
     CheckpointError, and Interrupted after a signal, when everything is saved.
     """
@@ -68,7 +70,8 @@ def train(plan: Plan, splits: Splits, run: Run, *, resume: bool = False, display
             trainer.resume()
         else:
             trainer.start()
-        trainer.loop()
+        with _profiled(trainer, profile):
+            trainer.loop()
         trainer.finish()
         kept = _keep(plan, trainer, display)
         if callable(getattr(trainer.model.latent, "fit", None)):
@@ -106,6 +109,15 @@ def _heading(plan: Plan, splits: Splits, run: Run, device: torch.device) -> Head
     steps = sum(clock_of(phase, len(splits.train.x)).total for phase in plan.phases)
     return Heading(plan.spec.name, plan.spec.data.variant_name() or "data", describe_device(device), str(run.folder), plan.params,
                    steps, tuple(term.name for term in plan.terms))
+
+
+@contextmanager
+def _profiled(trainer: Trainer, steps: int) -> Iterator[None]:
+    if not steps:
+        yield
+        return
+    with Profile(steps, trainer.run.folder / "profile", trainer.device, trainer.display.note, trainer.account) as trainer.profile:
+        yield
 
 
 @contextmanager

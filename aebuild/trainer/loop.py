@@ -26,6 +26,7 @@ from aebuild.trainer.watch import Fault, Watch, diverged, finite_parameters
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
     from aebuild.lang.splits import Splits
+    from aebuild.trainer.profile import Profile
     from aebuild.trainer.run import Run
 
 LOOK_EVERY = 0.25      # seconds between looks at the numbers: one wait for the device each
@@ -52,6 +53,7 @@ class Trainer:
         self.keeper = Keeper(run)
         self.active: ActivePhase | None = None
         self.watch: Watch | None = None
+        self.profile: Profile | None = None
         self.validation: dict[str, float] = {}
         self._next_look = 0.0
         self.account = account
@@ -100,7 +102,8 @@ class Trainer:
         order = feed.shuffled(active.seed, f"{progress.phase}.{active.plan.name}", epoch)
         run = active.run if self.watch is None else partial(self.watch.run, active)
         self._pace.go()
-        for start, stop in active.bounds[begun:clock.total - epoch * clock.per_epoch]:
+        bounds = active.bounds[begun:clock.total - epoch * clock.per_epoch]
+        for start, stop in bounds if self.profile is None else self.profile.over(bounds, active, feed, self.sums):
             progress.tick = run(feed.take(order[start:stop]), progress.step, progress.tick, self.sums)
             progress.step += 1
             progress.total += 1
