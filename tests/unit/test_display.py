@@ -12,8 +12,9 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from aebuild.trainer.account import Account
-from aebuild.trainer.display import Ending, EpochReport, Heading, Status
+from aebuild.trainer.display import Ending, EpochReport, Heading, Quiet, Status, choose_display
 from aebuild.trainer.figures import duration, memory, number, percents
+from aebuild.trainer.lines import JsonLines
 from aebuild.trainer.live import LiveDisplay, Screen
 from aebuild.trainer.plain import PlainDisplay
 
@@ -63,6 +64,11 @@ def test_nothing_jumps_as_numbers_grow(width: int) -> None:
     for mark in ("epoch", "samples/s", "700 MiB", "train", "validation", "112.00", "/2,350"):
         a, b = (next(line.find(mark) for line in lines if mark in line) for lines in (early, late))
         assert a == b, mark
+
+
+def test_the_form_is_chosen(capfd: pytest.CaptureFixture[str]) -> None:
+    kinds = {"auto": PlainDisplay, "plain": PlainDisplay, "live": LiveDisplay, "json": JsonLines, "none": Quiet}
+    assert all(type(choose_display(form)) is kind for form, kind in kinds.items())
 
 
 def test_plain_lines_are_throttled_but_the_last_epoch_is_told() -> None:
