@@ -22,7 +22,7 @@ format: $(VENV)/.ready
 
 bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/front.py
-	$(BIN)/python benchmarks/throughput.py
+	$(BIN)/python benchmarks/speed.py
 
 docs: $(VENV)/.ready
 	$(BIN)/python docs/generate.py

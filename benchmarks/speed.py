@@ -181,6 +181,7 @@ def by_aebuild(kind: str, name: str) -> Any:
     import tempfile
 
     from aebuild.compile.build import build
+    from aebuild.trainer.account import Account
     from aebuild.trainer.device import choose_device
     from aebuild.trainer.display import Quiet
     from aebuild.trainer.interrupt import Signals
@@ -191,7 +192,7 @@ def by_aebuild(kind: str, name: str) -> Any:
     plan, splits = loaded(name)
     plan.spec.__dict__["train"] = plan.spec.train.but(speed=kind)
     run = Run.create(name, spec="", plan={}, data={}, folder=Path(tempfile.mkdtemp()) / "run")
-    trainer = Trainer(plan, build(plan), splits, run, Quiet(), choose_device("cpu"), Signals())
+    trainer = Trainer(plan, build(plan), splits, run, Quiet(), choose_device("cpu"), Signals(), Account())
     execution = settle(trainer, resume=False, given=None)
     trainer.start()
     execution.prepare(trainer.model)

@@ -13,18 +13,18 @@ from aebuild.lang.dataset import DataInfo, Known, OnDisk, Where
 from aebuild.results.evaluate import Evaluation, evaluate
 from aebuild.results.open_run import plan_of
 from aebuild.results.picture import Picture, draw_picture
-from aebuild.trainer.display import Display, Quiet
+from aebuild.trainer.account import Account
+from aebuild.trainer.display import Display, Ending, Quiet
 from aebuild.trainer.fit import TrainResult
 from aebuild.trainer.fit import train as fit
+from aebuild.trainer.manner import PLAIN, Manner
 from aebuild.trainer.run import Run, data_record
-from aebuild.trainer.settle import stored
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
     from aebuild.compile.spec import Spec
     from aebuild.lang.dataset import Dataset
     from aebuild.lang.splits import Splits
-    from aebuild.trainer.execution import Execution
 
 
 @dataclass(frozen=True)
@@ -38,32 +38,32 @@ class Outcome:
 
 
 def train(spec: str | Path | Loaded, settings: Sequence[str] = (), *, folder: Path | None = None, parent: Path = Path("runs"),
-          display: Display | None = None, like: Path | None = None) -> Outcome:
+          display: Display | None = None, manner: Manner = PLAIN) -> Outcome:
     """Trains a spec into a new run directory, evaluates it and draws its picture.
 
-    `settings` are `path=value` changes of the spec; `like` is a run whose way to compute is used again. Raises the AebuildError
-    that tells what is wrong and how to mend it.
+    `settings` are `path=value` changes of the spec. Raises the AebuildError that tells what is wrong and how to mend it.
     """
     loaded = spec if isinstance(spec, Loaded) else load(spec, settings)
     plan = loaded.require()
-    execution = stored(like) if like is not None else None
     display = display or Quiet()
-    base = Path(loaded.file).parent
-    splits = plan.spec.data.load(Where(base, say=display.note))
+    base, account = Path(loaded.file).parent, Account()
+    with account.of("loading data"):
+        splits = plan.spec.data.load(Where(base, say=display.note))
     _tell(splits, display)
     settled = plan.spec.but(data=_absolute(plan.spec, base))
     with Run.create(plan.spec.name, spec=text(settled), plan=plan.to_json(), data=data_record(splits), folder=folder, parent=parent) as run:
-        return _finish(plan, splits, run, display, execution=execution)
+        return _finish(plan, splits, run, display, account, manner, resume=False)
 
 
-def resume(folder: str | Path, display: Display | None = None) -> Outcome:
+def resume(folder: str | Path, display: Display | None = None, *, manner: Manner = PLAIN) -> Outcome:
     """Goes on with a run exactly where it stopped, from its directory alone and its data."""
-    display = display or Quiet()
+    display, account = display or Quiet(), Account()
     with Run.open(Path(folder), write=True) as run:
         plan = plan_of(run, DataInfo.from_json(run.data["info"]))
-        splits = plan.spec.data.load(Where(Path(folder), say=display.note))
+        with account.of("loading data"):
+            splits = plan.spec.data.load(Where(Path(folder), say=display.note))
         _tell(splits, display)
-        return _finish(plan, splits, run, display, resume=True)
+        return _finish(plan, splits, run, display, account, manner, resume=True)
 
 
 def _tell(splits: Splits, display: Display) -> None:
@@ -72,12 +72,23 @@ def _tell(splits: Splits, display: Display) -> None:
         display.note(sentence)
 
 
-def _finish(plan: Plan, splits: Splits, run: Run, display: Display, *, resume: bool = False,
-            execution: Execution | None = None) -> Outcome:
-    result = fit(plan, splits, run, resume=resume, display=display, execution=execution)
-    evaluation = evaluate(plan, result.model, splits)
-    run.write("evaluation.json", evaluation.to_json())
-    return Outcome(run.folder, result, evaluation, draw_picture(plan, result.model, splits, run.folder / "picture.png"))
+def _finish(plan: Plan, splits: Splits, run: Run, display: Display, account: Account, manner: Manner, *, resume: bool) -> Outcome:
+    result = fit(plan, splits, run, resume=resume, display=display, account=account, manner=manner)
+    with account.of("evaluation"):
+        evaluation = evaluate(plan, result.model, splits)
+        run.write("evaluation.json", evaluation.to_json())
+    with account.of("picture"):
+        picture = draw_picture(plan, result.model, splits, run.folder / "picture.png")
+    outcome = Outcome(run.folder, result, evaluation, picture)
+    run.log(str(account))
+    display.end(_ending(outcome, account))
+    return outcome
+
+
+def _ending(outcome: Outcome, account: Account) -> Ending:
+    result = outcome.result
+    return Ending(result.kept, result.epoch, result.score, result.steps, outcome.evaluation.to_json(), str(outcome.run),
+                  str(outcome.picture.path), outcome.picture.notes, account.spent(), str(account))
 
 
 def _absolute(spec: Spec, base: Path) -> Dataset:

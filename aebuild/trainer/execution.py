@@ -50,7 +50,7 @@ class Execution:
     def from_json(cls, told: dict[str, Any]) -> Self:
         """What `to_json` wrote; ValueError if it is not that."""
         known = {field.name: type(field.default) for field in fields(cls)}
-        values = {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
+        values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
         if any(type(value) is not known.get(name) for name, value in values.items()):
             raise ValueError("not an execution plan")
         return cls(**values)

@@ -14,14 +14,16 @@ from torch import Tensor
 from aebuild.lang.diagnostics import AebuildError
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.randomness import derive, random_modules
+from aebuild.trainer.account import Account
 from aebuild.trainer.device import choose_device, describe_device, environment, memory_guard
 from aebuild.trainer.display import Display, Heading, Quiet
-from aebuild.trainer.execution import Execution
 from aebuild.trainer.feed import Feed, batch_bounds
 from aebuild.trainer.interrupt import Signals
 from aebuild.trainer.keeper import fill
 from aebuild.trainer.loop import Trainer
-from aebuild.trainer.phase import reseed_all
+from aebuild.trainer.manner import PLAIN, Manner
+from aebuild.trainer.phase import clock_of, reseed_all
+from aebuild.trainer.profile import Profile
 from aebuild.trainer.settle import carry_out, settle
 
 if TYPE_CHECKING:
@@ -47,28 +49,32 @@ class TrainResult:
 
 
 def train(plan: Plan, splits: Splits, run: Run, *, resume: bool = False, display: Display | None = None,
-          model: Autoencoder | None = None, execution: Execution | None = None) -> TrainResult:
+          model: Autoencoder | None = None, account: Account | None = None, manner: Manner = PLAIN) -> TrainResult:
     """Trains what the plan says and leaves everything in the run directory.
 
-    `model` replaces the freshly built one, `execution` the choice that `train.speed` asks for. With `resume` the training
-    goes on at the very step of the newest good checkpoint, computed as before; a training that was finished is loaded again.
-    Raises ResourceError, DivergedError, CheckpointError, and Interrupted after a signal, when everything is saved.
+    `model` replaces the freshly built one, `account` is charged with the time. With `resume` the training goes on at the very
+    step of the newest good checkpoint, computed as before; a training that was finished is loaded again. Raises ResourceError,
+    DivergedError, CheckpointError, and Interrupted after a signal, when everything is saved.
     """
-    display = display or Quiet()
+    display, account = display or Quiet(), account or Account()
+    account.turn("starting")
     device = choose_device(plan.spec.train.device)
     now = environment(device, plan.spec.train.seed)
     if resume:
         _compare(run, now, display)
     run.write("environment.json", now)
     batch_size = max(phase.batch_size for phase in plan.phases)
-    with _own_generators(device), Signals() as signals, _shown(plan, run, device, display), memory_guard(plan, batch_size):
-        trainer = Trainer(plan, model or _built(plan), splits, run, display, device, signals)
-        settled = settle(trainer, resume=resume, given=execution)
+    with _own_generators(device), Signals() as signals, \
+            _shown(_heading(plan, splits, run, device), run, display, account), memory_guard(plan, batch_size):
+        trainer = Trainer(plan, model or _built(plan), splits, run, display, device, signals, account)
+        with account.of("choosing how to compute"):
+            execution = settle(trainer, resume=resume, given=manner.execution)
         if resume:
             trainer.resume()
         else:
             trainer.start()
-        carry_out(trainer, settled)
+        with _profiled(trainer, manner.profile):
+            carry_out(trainer, execution)
         trainer.finish()
         kept = _keep(plan, trainer, display)
         if callable(getattr(trainer.model.latent, "fit", None)):
@@ -102,11 +108,25 @@ def _own_generators(device: torch.device) -> Iterator[None]:
         yield
 
 
+def _heading(plan: Plan, splits: Splits, run: Run, device: torch.device) -> Heading:
+    steps = sum(clock_of(phase, len(splits.train.x)).total for phase in plan.phases)
+    return Heading(plan.spec.name, plan.spec.data.variant_name() or "data", describe_device(device), str(run.folder), plan.params,
+                   steps, tuple(term.name for term in plan.terms))
+
+
 @contextmanager
-def _shown(plan: Plan, run: Run, device: torch.device, display: Display) -> Iterator[None]:
-    kind = plan.spec.data.variant_name() or "data"
-    run.log(f"training {plan.spec.name} on {kind}, {describe_device(device)}")
-    display.start(Heading(plan.spec.name, kind, describe_device(device), str(run.folder)))
+def _profiled(trainer: Trainer, steps: int) -> Iterator[None]:
+    if not steps:
+        yield
+        return
+    with Profile(steps, trainer.run.folder / "profile", trainer.device, trainer.display.note, trainer.account) as trainer.profile:
+        yield
+
+
+@contextmanager
+def _shown(heading: Heading, run: Run, display: Display, account: Account) -> Iterator[None]:
+    run.log(f"training {heading.name} on {heading.data}, {heading.device}")
+    display.start(heading)
     try:
         yield
         run.log("finished")
@@ -114,6 +134,7 @@ def _shown(plan: Plan, run: Run, device: torch.device, display: Display) -> Iter
         display.stop()
         with suppress(AebuildError):           # a full disk must not hide the message that says so
             run.log(f"stopped: {error}")
+            run.log(str(account))
         raise
     finally:
         display.stop()

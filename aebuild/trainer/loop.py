@@ -11,10 +11,12 @@ import torch
 
 from aebuild.lang.diagnostics import DivergedError
 from aebuild.modules.autoencoder import Autoencoder
+from aebuild.trainer.account import Account
 from aebuild.trainer.display import Display, EpochReport, Status
 from aebuild.trainer.feed import Feed
 from aebuild.trainer.interrupt import Interrupted, Signals
 from aebuild.trainer.keeper import Keeper
+from aebuild.trainer.meter import Meter
 from aebuild.trainer.pace import Pace
 from aebuild.trainer.phase import ActivePhase, clock_of, measure
 from aebuild.trainer.progress import Best, Progress
@@ -24,6 +26,7 @@ from aebuild.trainer.watch import Fault, Watch, diverged, finite_parameters
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
     from aebuild.lang.splits import Splits
+    from aebuild.trainer.profile import Profile
     from aebuild.trainer.run import Run
 
 LOOK_EVERY = 0.25      # seconds between looks at the numbers: one wait for the device each
@@ -38,7 +41,7 @@ class Trainer:
     """
 
     def __init__(self, plan: Plan, model: Autoencoder, splits: Splits, run: Run, display: Display, device: torch.device,
-                 signals: Signals) -> None:
+                 signals: Signals, account: Account) -> None:
         self.plan, self.run, self.display, self.device, self.signals = plan, run, display, device, signals
         self.model = model.to(device)
         self.feed = Feed(splits.train, device)
@@ -50,9 +53,13 @@ class Trainer:
         self.keeper = Keeper(run)
         self.active: ActivePhase | None = None
         self.watch: Watch | None = None
+        self.profile: Profile | None = None
         self.validation: dict[str, float] = {}
         self._next_look = 0.0
-        self._pace = Pace()
+        self.account = account
+        self.totals = sum(clock_of(phase, self.feed.samples).total for phase in plan.phases)
+        self.meter = Meter(plan, device, run, account)
+        self._pace = Pace(account)
 
     def start(self) -> None:
         """Saves the untrained model: the disk is proved, and there is something to go back to."""
@@ -95,7 +102,8 @@ class Trainer:
         order = feed.shuffled(active.seed, f"{progress.phase}.{active.plan.name}", epoch)
         run = active.run if self.watch is None else partial(self.watch.run, active)
         self._pace.go()
-        for start, stop in active.bounds[begun:clock.total - epoch * clock.per_epoch]:
+        bounds = active.bounds[begun:clock.total - epoch * clock.per_epoch]
+        for start, stop in bounds if self.profile is None else self.profile.over(bounds, active, feed, self.sums):
             progress.tick = run(feed.take(order[start:stop]), progress.step, progress.tick, self.sums)
             progress.step += 1
             progress.total += 1
@@ -107,7 +115,8 @@ class Trainer:
     def _look(self, active: ActivePhase) -> None:
         began = time.perf_counter()
         if self.watch is None:
-            means = self.sums.means()
+            means = self.sums.means()      # waits for the device, so that its work is charged to training
+            before = self.account.turn("display")
             if not finite(means):
                 raise self._diverged(active)
             if self.signals.caught is not None:
@@ -115,6 +124,7 @@ class Trainer:
             self.display.update(self._status(active, self._with_loss(active, means)))
             if self.keeper.due:
                 self._save(active)
+            self.account.turn(before)
         now = time.perf_counter()
         self._next_look = now + max(LOOK_EVERY, LOOK_SHARE * (now - began))
 
@@ -123,7 +133,8 @@ class Trainer:
         self._pace.rest()
         if self.watch is None and not (finite(means) and finite_parameters(self.model)):
             raise self._diverged(active)
-        judged = measure(self.plan, active.plan, self.model, self.judge) if self.judge is not None else {}
+        with self.account.of("validation"):
+            judged = measure(self.plan, active.plan, self.model, self.judge) if self.judge is not None else {}
         if self.watch is None and not finite(judged):
             raise self._diverged(active, judged)
         score = active.objective.score(judged or means)
@@ -153,7 +164,8 @@ class Trainer:
             progress.best = Best(score, epoch, progress.total)
             self.keeper.remember_best(self.model, progress.state())
         status = self._status(active, means)
-        self.display.epoch(EpochReport(status, better, last=progress.step == active.clock.total))
+        with self.account.of("display"):
+            self.display.epoch(EpochReport(status, better, last=progress.step == active.clock.total))
 
     def _finish_phase(self) -> None:
         """On to the next phase: it has its own optimisers, and its scores are not comparable."""
@@ -182,7 +194,9 @@ class Trainer:
     def save(self) -> None:
         """Writes `best` if it changed, and `last`."""
         self.progress.seconds += self._pace.lap()
-        self.keeper.save(self.model, self._state())
+        with self.account.of("saving"):
+            self.keeper.save(self.model, self._state())
+        self.display.checkpoint(self.progress.total)
 
     def _state(self) -> dict[str, Any]:
         return {"progress": self.progress.state(), "sums": self.sums.state(), "validation": self.validation,
@@ -236,11 +250,12 @@ class Trainer:
 
     def _status(self, active: ActivePhase, means: dict[str, float]) -> Status:
         progress, clock = self.progress, active.clock
-        rest = sum(clock_of(phase, self.feed.samples).total for phase in self.plan.phases[progress.phase + 1:])
-        left = self._pace.left(progress.total, clock.total - progress.step + rest)
+        left = self._pace.left(progress.total, self.totals - progress.total)
         epoch = -(-progress.step // clock.per_epoch)
         return Status(active.plan.name, progress.phase + 1, len(self.plan.phases), epoch, clock.epochs, progress.step, clock.total,
-                      self._pace.speed, left, means, self.validation, progress.best.epoch if progress.best else None)
+                      progress.total, self.totals, self._pace.speed, left, means, self.validation,
+                      progress.best.epoch if progress.best else None, self.meter.memory,
+                      self.meter.utilisation(active.plan, self._pace.samples, self._pace.trained))
 
     def say(self, text: str) -> None:
         """Tells the user, and the log."""

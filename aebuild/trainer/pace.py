@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import time
 
+from aebuild.trainer.account import OTHER, Account
+
 
 class Pace:
     """Speed and time left as this process sees them; the clock starts with the first epoch."""
 
-    def __init__(self) -> None:
+    def __init__(self, account: Account) -> None:
         self.samples = 0
-        self._trained = 0.0
-        self._going: float | None = None
+        self._account = account
         self._lap = time.perf_counter()
         self._first: tuple[float, int] | None = None
 
     def go(self) -> None:
         """Training goes on."""
-        self._going = time.perf_counter()
+        self._account.turn("training")
 
     def rest(self) -> None:
-        """Training pauses for validation or saving."""
-        if self._going is not None:
-            self._trained += time.perf_counter() - self._going
-            self._going = None
+        """Training pauses."""
+        self._account.turn(OTHER)
 
     def lap(self) -> float:
         """Seconds since the last lap, everything included."""
@@ -32,10 +31,14 @@ class Pace:
         return spent
 
     @property
+    def trained(self) -> float:
+        """Seconds of training, without those for validation, saving and looking."""
+        return self._account.seconds("training")
+
+    @property
     def speed(self) -> float:
-        """Training samples a second, without the time for validation and saving."""
-        running = time.perf_counter() - self._going if self._going is not None else 0.0
-        return self.samples / max(1e-9, self._trained + running)
+        """Samples a second of training."""
+        return self.samples / max(1e-9, self.trained)
 
     def left(self, done: int, missing: int) -> float | None:
         """Seconds until this many more batches are done, everything included; None while nothing is known."""

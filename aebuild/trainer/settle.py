@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import torch
+
 from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Rule
 from aebuild.trainer.choice import Choice, Tuner
 from aebuild.trainer.execution import Execution, exact
@@ -65,6 +67,7 @@ def settle(trainer: Trainer, *, resume: bool, given: Execution | None) -> Execut
 def carry_out(trainer: Trainer, execution: Execution) -> None:
     """Trains in this way; if its compiler fails, says so and goes on without from the last checkpoint."""
     execution.prepare(trainer.model)
+    trainer.meter.dtype = torch.bfloat16 if execution.precision == "bfloat16" else torch.float32
     try:
         with execution.applied():
             trainer.loop()

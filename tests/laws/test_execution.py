@@ -24,6 +24,7 @@ from aebuild.trainer.display import Quiet
 from aebuild.trainer.execution import Execution, exact
 from aebuild.trainer.feed import Feed
 from aebuild.trainer.fit import TrainResult, train
+from aebuild.trainer.manner import Manner
 from aebuild.trainer.phase import reseed_all
 from aebuild.trainer.run import Run
 from aebuild.trainer.settle import FILE, stored
@@ -59,7 +60,7 @@ def trained(text: str, folder: Path, execution: Execution | None = None, *, resu
     assert loaded.plan is not None and loaded.info is not None
     splits = imagined(loaded.info, loaded.plan)
     with Run.open(folder, write=True) if resume else Run.create("x", spec="", plan={}, data={}, folder=folder) as run:
-        return train(loaded.plan, splits, run, execution=execution, resume=resume, display=display)
+        return train(loaded.plan, splits, run, manner=Manner(execution), resume=resume, display=display)
 
 
 def one_step(model: Autoencoder, loaded: Loaded) -> tuple[float, dict[str, torch.Tensor], dict[str, torch.Tensor]]:

@@ -9,14 +9,11 @@ import subprocess
 import sys
 import threading
 import time
-from io import StringIO
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from aebuild.lang.diagnostics import BusyError, CheckpointError, ResourceError, UsageError
-from aebuild.trainer.display import EpochReport, Heading, LiveDisplay, PlainDisplay, Status, duration, number
 from aebuild.trainer.interrupt import Signals
 from aebuild.trainer.journal import Journal
 from aebuild.trainer.run import Run
@@ -132,46 +129,3 @@ def test_other_threads_leave_signals_alone() -> None:
     thread.start()
     thread.join()
     assert seen == [before]
-
-
-STATUS = Status("main", 1, 2, 3, 10, 812, 2350, 12345.6, 42.4, {"loss": 112.351, "reconstruction": 110.11, "kl": 2.2411},
-                {"loss": 114.2, "reconstruction": 112.0, "kl": 2.2, "perplexity": 301.9}, 2)
-
-
-def test_the_live_table_fits_80_columns_and_escapes_nothing_it_should_not() -> None:
-    console = Console(file=StringIO(), width=80, force_terminal=True, color_system=None)
-    display = LiveDisplay(console)
-    display.start(Heading("[/x] vqvae", "digits", "CPU, 2 threads", "runs/" + "long-" * 30))
-    display.note("[bold]a note[/bold]")
-    display.epoch(EpochReport(STATUS, True, last=True))
-    display.stop()
-    text = console.file.getvalue()  # type: ignore[attr-defined]
-    for part in ("[/x] vqvae on digits", "[bold]a note[/bold]", "epoch 3/10", "step 812/2,350", "12,346 samples/s", "0:42 left",
-                 "best: epoch 2", "reconstruction", "110.11", "112.00", "301.90"):
-        assert part in text
-    plain = Console(file=StringIO(), width=80)
-    plain.print(display._drawn(STATUS))
-    lines = plain.file.getvalue().splitlines()  # type: ignore[attr-defined]
-    assert max(map(len, lines)) <= 80
-
-
-def test_plain_lines_are_throttled_but_the_last_epoch_is_told() -> None:
-    console = Console(file=StringIO(), soft_wrap=True, highlight=False, width=80)
-    display = PlainDisplay(console, every=60)
-    display.start(Heading("vqvae", "digits", "CPU", "runs/x"))
-    for last in (False, False, True):
-        display.epoch(EpochReport(STATUS, False, last=last))
-    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
-    assert lines[1:] == [lines[1]] * 2
-    assert lines[1] == ("main (1/2)  epoch 3/10  loss 112.35  reconstruction 110.11  kl 2.241  | validation loss 114.20  "
-                        "reconstruction 112.00  kl 2.200  perplexity 301.90  | 12,346 samples/s  0:42 left")
-
-
-@pytest.mark.parametrize(("value", "text"), [(0.0, "0.0000"), (0.5, "0.5000"), (1.5, "1.500"), (123.456, "123.46"), (1234.5, "1,234.5"),
-                                             (1e-5, "1e-05"), (-2e7, "-2e+07")])
-def test_numbers_read_well(value: float, text: str) -> None:
-    assert number(value) == text
-
-
-def test_durations_read_well() -> None:
-    assert [duration(s) for s in (0, 59.6, 3600, 3725)] == ["0:00", "1:00", "1:00:00", "1:02:05"]

@@ -144,7 +144,7 @@ def tiny_plan(*phases: PhasePlan, weight: Any = 1.0, keep: str = "best", dials: 
     def nodes() -> Iterator[Any]:
         return iter([SimpleNamespace(path="encoder.0", output=Vector(8))])
 
-    return SimpleNamespace(spec=spec, phases=phases or (phase(),), terms=terms, dials=dials, nodes=nodes, bounds=Range(),
+    return SimpleNamespace(spec=spec, phases=phases or (phase(),), terms=terms, params=0, dials=dials, nodes=nodes, bounds=Range(),
                            input=Vector(WIDTH), target=Vector(WIDTH), latent=SimpleNamespace(values=3, bits=96.0), refusals={},
                            term=lambda name: next(term for term in terms if term.name == name))
 
