@@ -14,6 +14,8 @@ from aebuild.lang.diagnostics import DataError, Diagnostic, Rule
 from aebuild.lang.part import Part
 from aebuild.lang.suggest import closest
 
+CONTAINER = Path("/sys/fs/cgroup/memory.max")       # of cgroup v2: a number of bytes, or the word max
+
 
 def shown(name: object) -> str:
     """A name as it may be printed: control and other unprintable characters escaped, long ones shortened."""
@@ -97,17 +99,22 @@ def absent(path: Path) -> DataError:
 
 
 def memory() -> int:
-    """Bytes that samples may take: three quarters of this machine's memory."""
+    """Bytes that samples may take: three quarters of the memory of this machine, or of the container it shows us."""
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 3 // 4
+        whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
-        return 12 << 30
+        whole = 16 << 30
+    try:
+        whole = min(whole, int(CONTAINER.read_text()))
+    except (OSError, ValueError):
+        pass
+    return whole * 3 // 4
 
 
-def must_fit(size: int, what: str) -> None:
+def must_fit(size: int, what: str, fix: str | None = None) -> None:
     """Refuses, before allocating, what takes more bytes than `memory` allows."""
     if size > (allowed := memory()):
-        raise fault(TOO_LARGE, f"{what} would take {gigabytes(size)}; data may take {gigabytes(allowed)} on this machine")
+        raise fault(TOO_LARGE, f"{what} would take {gigabytes(size)}; data may take {gigabytes(allowed)} on this machine", fix)
 
 
 def gigabytes(size: int) -> str:
