@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -104,10 +104,8 @@ def memory() -> int:
         whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         whole = 16 << 30
-    try:
+    with suppress(OSError, ValueError):
         whole = min(whole, int(CONTAINER.read_text()))
-    except (OSError, ValueError):
-        pass
     return whole * 3 // 4
 
 

@@ -118,4 +118,4 @@ class Pass:
 def sentence(part: Streamable, size: int) -> str:
     """What the user is told about data that stay on disk."""
     why = "as `stream` says" if part.stream else f"they would take {gigabytes(size)} of the {gigabytes(memory())} that data may take"
-    return f"read from disk batch by batch, {why}"
+    return f"read from disk batch by batch, {why}; the mean and PCA, to compare with, will know a part of the training samples only"

@@ -148,7 +148,7 @@ def training_codes(plan: Plan, model: Autoencoder, feed: Feed) -> Tensor:
     """The codes of a whole split, [N, ...], in evaluation mode."""
     model.eval()
     randoms, found = random_modules(model), []
-    for number, (start, stop) in enumerate(batch_bounds(feed.samples, plan.phases[-1].batch_size)):
+    for number, batch in enumerate(feed.passing(batch_bounds(feed.samples, plan.phases[-1].batch_size))):
         reseed_all(randoms, derive(plan.spec.train.seed, "codes"), number)
-        found.append(model.encode(feed.slice(start, stop).x).value)
+        found.append(model.encode(batch.x).value)
     return torch.cat(found)
