@@ -29,20 +29,24 @@ MOST_THREADS = 8
 AT_ONCE = 256                 # images handed to the threads together
 Colours = Literal["gray", "rgb", "rgba"]
 CHANNELS: dict[str, int] = {"gray": 1, "rgb": 3, "rgba": 4}
-Opening = Callable[[], AbstractContextManager[IO[bytes]]]
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An encoded image: what a message calls it, and how to open it."""
+    """An encoded image: how to open it, and what a message calls it, which is looked up only then."""
 
-    name: str
-    open: Opening
+    call: Callable[[], str]
+    open: Callable[[], AbstractContextManager[IO[bytes]]]
+
+    @property
+    def name(self) -> str:
+        """What a message calls it."""
+        return self.call()
 
 
 def picture_file(path: Path) -> Picture:
     """The image in a file."""
-    return Picture(shown(path), lambda: _ordinary(path))
+    return Picture(lambda: shown(path), lambda: _ordinary(path))
 
 
 @contextmanager
@@ -66,21 +70,21 @@ def opened(picture: Picture) -> Iterator[Image]:
     """An image with its header read; damaged and gigantic ones become one message."""
     from PIL import Image, UnidentifiedImageError
 
-    name = picture.name
     _hush()
     with picture.open() as file:
         try:
             with Image.open(file) as image:
                 if image.width * image.height > MOST_PIXELS:
-                    raise fault(TOO_LARGE, f"{name} is {image.width:,} by {image.height:,} pixels; at most {MOST_PIXELS:,} are decoded")
+                    raise fault(TOO_LARGE, f"{picture.name} is {image.width:,} by {image.height:,} pixels; "
+                                f"at most {MOST_PIXELS:,} are decoded")
                 yield image
         except Image.DecompressionBombError as error:
-            raise fault(TOO_LARGE, f"{name} has more pixels than are ever decoded ({MOST_PIXELS:,})") from error
+            raise fault(TOO_LARGE, f"{picture.name} has more pixels than are ever decoded ({MOST_PIXELS:,})") from error
         except UnidentifiedImageError as error:
-            raise fault(DAMAGED, f"{name} is no image that can be read") from error
+            raise fault(DAMAGED, f"{picture.name} is no image that can be read") from error
         except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, AttributeError, OverflowError,
                 ZeroDivisionError, MemoryError) as error:
-            raise fault(DAMAGED, f"{name} is a damaged image: {reason_of(error)}") from error
+            raise fault(DAMAGED, f"{picture.name} is a damaged image: {reason_of(error)}") from error
 
 
 @dataclass(frozen=True)
@@ -159,15 +163,15 @@ class Decoder:
         """One image [C, H, W]; DataError if it is not like the others."""
         from PIL import ImageOps
 
-        first, name = self.look.first, picture.name
+        first = self.look.first
         with opened(picture) as image:
             if self.chosen is None and self.look.colours == "gray" and _colours(image) != "gray":
-                raise fault(MIXED, f"{name} has colour, but the first images ({first}) are grey", "channels: gray (or rgb)")
+                raise fault(MIXED, f"{picture.name} has colour, but the first images ({first}) are grey", "channels: gray (or rgb)")
             if _deep(image) != self.look.deep:
-                raise fault(MIXED, f"{name} has {'16' if _deep(image) else '8'} bits a pixel, and {first} has not",
+                raise fault(MIXED, f"{picture.name} has {'16' if _deep(image) else '8'} bits a pixel, and {first} has not",
                             "convert the images to 8 bits a channel")
             if not self.resize and _size(image) != self.look.size:
-                raise _mixed_size(first, self.look.size, name, _size(image))
+                raise _mixed_size(first, self.look.size, picture.name, _size(image))
             return _pixels(ImageOps.exif_transpose(image), self.look, self.resize)
 
 

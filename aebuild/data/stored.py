@@ -62,7 +62,10 @@ class Stored:
 
     def take(self, index: NDArray[np.int64]) -> NDArray[Any]:
         """Samples [n, *value.shape]."""
-        return self.layout.arrange(self.array[index])
+        import numpy as np
+
+        chosen = np.asarray(self.array[index])
+        return self.layout.arrange(chosen.astype(chosen.dtype.newbyteorder("="), copy=False))
 
     def blocks(self) -> NDArray[np.int64]:
         """Records that follow each other."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aebuild.lang.stores import Held, Store
+from aebuild.lang.stores import WINDOW, Held, Store
 from aebuild.modules.autoencoder import Batch
 from aebuild.trainer.levels import Levels
 from aebuild.trainer.order import batch_bounds, order_of, windowed_order
@@ -85,7 +85,7 @@ class Feed:
     def shuffled(self, seed: int, phase: str, epoch: int) -> Tensor:
         """The order of one pass, where the data are."""
         if self.borders is not None:
-            return windowed_order(self.borders, seed, phase, epoch)
+            return windowed_order(self.borders, seed, phase, epoch, WINDOW)
         order = order_of(self.samples, seed, phase, epoch)
         return order.to(self.device) if self.resident else order
 
@@ -122,7 +122,7 @@ class Feed:
     def _steady(self) -> Tensor:
         """Samples on disk in one mixed order, so that a batch is no stretch of one class."""
         assert self.borders is not None
-        return windowed_order(self.borders, 0, "steady", 0)
+        return windowed_order(self.borders, 0, "steady", 0, WINDOW)
 
     def _kept(self, index: Tensor) -> Kept:
         kept = Kept(self.x.take(index), None if self.target is None else self.target.take(index),

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aebuild.lang.stores import WINDOW
 from aebuild.modules.randomness import derive
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ def order_of(samples: int, seed: int, phase: str, epoch: int) -> Tensor:
     return _permutation(samples, seed, phase, epoch)
 
 
-def windowed_order(borders: NDArray[np.int64], seed: int, phase: str, epoch: int, window: int = WINDOW) -> Tensor:
+def windowed_order(borders: NDArray[np.int64], seed: int, phase: str, epoch: int, window: int) -> Tensor:
     """The order of streamed samples, [samples] int64, the same on every machine.
 
     The blocks between the borders come in a permuted order; samples are permuted among consecutive blocks, as few as
