@@ -16,7 +16,7 @@ from aebuild.data.stored import Raw, Rows, Samples, Sharded
 from aebuild.data.streamed import streamed_parts
 from aebuild.lang.dataset import Dataset, Labelled, Sampled, Streamable
 from aebuild.lang.diagnostics import DataError, Diagnostic
-from aebuild.lang.samples import DataInfo
+from aebuild.lang.samples import DataInfo, silent
 from aebuild.lang.splits import Scaling, Split, Splits
 from aebuild.lang.stores import Held, Store
 from aebuild.lang.values import Value, elements
@@ -26,11 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def _silent(message: str) -> None:
-    """Say nothing."""
-
-
-def assemble(part: Dataset, raw: Raw, say: Callable[[str], None] = _silent) -> Splits:
+def assemble(part: Dataset, raw: Raw, say: Callable[[str], None] = silent) -> Splits:
     """The divided and scaled samples that the spec asks for; `say` is told in a sentence what takes long."""
     _check_numbers(raw)
     info = describe(part, raw.outline)

@@ -79,15 +79,17 @@ def members(path: Path) -> Iterator[TarMember | None]:
 
 
 def _checked(path: Path, info: tarfile.TarInfo, size: int) -> TarMember | None:
-    where = f"{shown(path)}, member {shown(info.name)}"
     if not info.isreg():
         return None
+    bad = None
     if info.issparse():
-        raise fault(DAMAGED, f"{where} is sparse, which is not read")
-    if info.name.startswith("/") or ".." in info.name.split("/"):
-        raise fault(DAMAGED, f"{where} has a name that leads out of the archive; such archives are not trusted")
-    if not 0 <= info.size <= size - info.offset_data:
-        raise fault(DAMAGED, f"{where} claims {info.size:,} bytes, more than there are")
+        bad = "is sparse, which is not read"
+    elif info.name.startswith("/") or ".." in info.name.split("/"):
+        bad = "has a name that leads out of the archive; such archives are not trusted"
+    elif not 0 <= info.size <= size - info.offset_data:
+        bad = f"claims {info.size:,} bytes, more than there are"
+    if bad:
+        raise fault(DAMAGED, f"{shown(path)}, member {shown(info.name)} {bad}")
     return TarMember(info.name, info.offset, info.offset_data, info.size)
 
 
