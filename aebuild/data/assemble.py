@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from aebuild.data.division import PARTS, divide, division_of
 from aebuild.data.faults import fault, listed, must_fit, shown, similar
 from aebuild.data.outline import Bounds, describe, plural
-from aebuild.data.pictures import fit_pad, fit_size
-from aebuild.data.rules import BAD_LABELS, DISAGREE, NOT_FINITE, TOO_FEW
-from aebuild.data.scaling import check_whole, fit_scaling
-from aebuild.data.stored import Raw, Samples
-from aebuild.lang.dataset import Dataset, Labelled, Pictured, Sampled
+from aebuild.data.prepared import as_bytes, named, scaled, taken
+from aebuild.data.rules import BAD_LABELS, DISAGREE, TOO_FEW
+from aebuild.data.scaling import fit_scaling
+from aebuild.data.stored import Raw, Rows, Samples, Sharded
+from aebuild.data.streamed import streamed_parts
+from aebuild.lang.dataset import Dataset, Labelled, Sampled, Streamable
 from aebuild.lang.diagnostics import DataError, Diagnostic
-from aebuild.lang.samples import DataInfo
+from aebuild.lang.samples import DataInfo, silent
 from aebuild.lang.splits import Scaling, Split, Splits
+from aebuild.lang.stores import Held, Store
 from aebuild.lang.values import Value, elements
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Rows = dict[str, tuple[str, "NDArray[np.int64]"]]     # part -> (the raw part it comes from, rows there)
 
-
-def assemble(part: Dataset, raw: Raw) -> Splits:
-    """The divided and scaled samples that the spec asks for."""
+def assemble(part: Dataset, raw: Raw, say: Callable[[str], None] = silent) -> Splits:
+    """The divided and scaled samples that the spec asks for; `say` is told in a sentence what takes long."""
     _check_numbers(raw)
     info = describe(part, raw.outline)
     rows = _excluded(part, raw, _divided(part, raw))
@@ -36,14 +35,32 @@ def assemble(part: Dataset, raw: Raw) -> Splits:
         rows["train"] = (rows["train"][0], rows["train"][1][:part.limit])
     _check_left(part, rows)
     count = sum(len(index) for _, index in rows.values())
-    must_fit(count * (elements(info.value) + (elements(info.target) if raw.target else 0)) * 4, plural(count, "sample"))
     info = _counted(info, rows)
-    x, scaling, notes = _scaled(part, raw.x, rows, info, info.value, raw.outline.bounds)
-    target, target_scaling, more = (_scaled(part, raw.target, rows, info, info.target, raw.outline.target_bounds)
-                                    if raw.target else ({}, None, ()))
     labels = _labels(part, raw, rows)
+    if raw.streamed:
+        rows, labels = _as_in_files(rows, labels)
+    else:
+        must_fit(count * _bytes_each(info, raw), plural(count, "sample"), "stream: true" if isinstance(part, Streamable) else None)
+    x, scaling, notes = _scaled(part, raw, raw.x, rows, info, info.value, raw.outline.bounds, say)
+    target, target_scaling, more = (_scaled(part, raw, raw.target, rows, info, info.target, raw.outline.target_bounds, say)
+                                    if raw.target else ({}, None, ()))
     parts = {name: Split(x[name], labels.get(name), target.get(name)) for name in PARTS}
     return Splits(**parts, scaling=scaling, info=info, target_scaling=target_scaling, notes=(*raw.outline.notes, *notes, *more))
+
+
+def _bytes_each(info: DataInfo, raw: Raw) -> int:
+    """Bytes that a sample takes in memory, bytes staying bytes."""
+    small = raw.outline.bounds is not None and raw.outline.bounds[1] <= 255 and info.scale != "standard"
+    return elements(info.value) * (1 if small else 4) + (elements(info.target) * 4 if raw.target else 0)
+
+
+def _as_in_files(rows: Rows, labels: dict[str, NDArray[np.int64]]) -> tuple[Rows, dict[str, NDArray[np.int64]]]:
+    """The rows of each part and their labels in the order of the files, in which they are read fastest."""
+    import numpy as np
+
+    orders = {name: np.argsort(index, kind="stable") for name, (_, index) in rows.items()}
+    return ({name: (origin, index[orders[name]]) for name, (origin, index) in rows.items()},
+            {name: held[orders[name]] for name, held in labels.items()})
 
 
 def _divided(part: Dataset, raw: Raw) -> Rows:
@@ -128,46 +145,21 @@ def _labels(part: Dataset, raw: Raw, rows: Rows) -> dict[str, NDArray[np.int64]]
     return labels
 
 
-def _scaled(part: Dataset, samples: Mapping[str, Samples], rows: Rows, info: DataInfo, value: Value,
-            bounds: Bounds) -> tuple[dict[str, NDArray[np.float32]], Scaling, tuple[str, ...]]:
-    """Each part fitted and scaled; the scaling comes from the training part alone."""
-    fitted = {name: _taken(part, samples[origin], index) for name, (origin, index) in rows.items()}
+def _scaled(part: Dataset, raw: Raw, samples: Mapping[str, Samples], rows: Rows, info: DataInfo, value: Value, bounds: Bounds,
+            say: Callable[[str], None]) -> tuple[dict[str, Store], Scaling, tuple[str, ...]]:
+    """Each part fitted and scaled, or to be; the scaling comes from the training part alone."""
+    if raw.streamed:
+        return (*streamed_parts(part, cast("Mapping[str, Sharded]", samples), rows, info.scale, value, bounds, say), ())
+    fitted = {name: taken(part, samples[origin], index) for name, (origin, index) in rows.items()}
     scaling = fit_scaling(fitted["train"], info.scale, bounds, value)
-    scaled, outside = {}, 0
+    stores: dict[str, Store] = {}
+    outside = 0
     for name in PARTS:
         values, (origin, index) = fitted.pop(name), rows[name]
-        if info.scale == "integer":
-            check_whole(values, partial(_name, samples[origin], index))
         if name != "train":
             outside += scaling.outside(values)
-        scaled[name] = scaling.apply(values)
-        _check_finite(scaled[name], samples[origin], index, "is too large for a 32-bit number")
+        kept = as_bytes(values) if scaling.levels is not None else None
+        stores[name] = Held(scaled(values, scaling, named(samples[origin], index))) if kept is None else Held(kept, scaling.levels)
     note = (f"{plural(outside, 'value')} of validation and test lay outside the training samples' range and were clipped to "
             f"[{scaling.low:g}, {scaling.high:g}]",) if outside else ()
-    return scaled, scaling, note
-
-
-def _name(samples: Samples, index: NDArray[np.int64], row: int) -> str:
-    return samples.name(int(index[row]))
-
-
-def _taken(part: Dataset, samples: Samples, index: NDArray[np.int64]) -> NDArray[Any]:
-    values = samples.take(index)
-    _check_finite(values, samples, index, "holds a value that is not a finite number (NaN or infinity)")
-    if isinstance(part, Pictured):
-        values = fit_size(values, part.wanted_size) if values.ndim == 4 else values
-        values = fit_pad(values, part.pad) if values.ndim == 4 else values
-    return values
-
-
-def _check_finite(values: NDArray[Any], samples: Samples, index: NDArray[np.int64], what: str) -> None:
-    import numpy as np
-
-    if values.dtype.kind != "f":
-        return
-    with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(values.sum(dtype=np.float64)):
-            return
-    for row, sample in enumerate(values):
-        if not np.isfinite(sample).all():
-            raise fault(NOT_FINITE, f"{samples.name(int(index[row]))} {what}")
+    return stores, scaling, note

@@ -68,7 +68,7 @@ def headers(path: Path) -> dict[str, Member]:
         start = file.read(len(NPY))
         if start == NPY:
             file.seek(0)
-            return {"": _checked(path, _header(file, "", path), size)}
+            return {"": _checked(_header(file, "", shown(path)), shown(path), size)}
         if not start.startswith(b"PK"):
             raise fault(DAMAGED,
                         f"{shown(path)} is neither an .npz nor an .npy file; it starts with the bytes {start[:4].hex(' ') or '(none)'}")
@@ -83,20 +83,19 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> tupl
         raise fault(DAMAGED, f"{shown(path)}: {shown(info.filename)} is encrypted")
     name = info.filename.removesuffix(".npy")
     with archive.open(info) as stream:
-        member = _header(stream, name, path)
+        member = _header(stream, name, f"{shown(path)}, array {shown(name)}")
     if info.file_size > DEFLATE_RATIO * info.compress_size + 65536 and info.compress_type == zipfile.ZIP_DEFLATED:
         raise fault(TOO_LARGE, f"{member.label(path)} claims {info.file_size:,} bytes out of {info.compress_size:,} compressed ones, "
                     "more than compression can do")
-    return name, _checked(path, member, info.file_size)
+    return name, _checked(member, member.label(path), info.file_size)
 
 
-def _header(stream: IO[bytes], name: str, path: Path) -> Member:
+def _header(stream: IO[bytes], name: str, where: str) -> Member:
     """Reads the header at the start of a stream."""
     import warnings
 
     from numpy.lib import format as npy
 
-    where = f"{shown(path)}, array {shown(name)}" if name else shown(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -115,16 +114,27 @@ def _header(stream: IO[bytes], name: str, path: Path) -> Member:
     return Member(name, tuple(shape), dtype, fortran, start)
 
 
-def _checked(path: Path, member: Member, size: int) -> Member:
+def _checked(member: Member, where: str, size: int) -> Member:
     """Checks the header against the bytes that are there."""
     if any(extent < 0 for extent in member.shape):
-        raise fault(DAMAGED, f"{member.label(path)}: the header has a negative extent: {list(member.shape)}")
+        raise fault(DAMAGED, f"{where}: the header has a negative extent: {list(member.shape)}")
     if member.dtype.kind not in "biufUS" or member.dtype.names or member.dtype.subdtype:
-        raise fault(DAMAGED, f"{member.label(path)} has type {shown(member.dtype)}; numbers (or words, for labels) are wanted")
+        raise fault(DAMAGED, f"{where} has type {shown(member.dtype)}; numbers (or words, for labels) are wanted")
     if member.start + member.nbytes != size:
-        raise fault(DAMAGED, f"{member.label(path)}: the header promises {member.nbytes:,} bytes of data (shape {list(member.shape)}, "
+        raise fault(DAMAGED, f"{where}: the header promises {member.nbytes:,} bytes of data (shape {list(member.shape)}, "
                     f"{member.dtype}), but {size - member.start:,} are there")
     return member
+
+
+def array_of(data: bytes, where: str) -> NDArray[Any]:
+    """The array in the bytes of an .npy, exactly as many as its header promises; `where` is what a message calls it."""
+    import numpy as np
+
+    if not data.startswith(NPY):
+        raise fault(DAMAGED, f"{where} is no .npy; it starts with the bytes {data[:4].hex(' ') or '(none)'}")
+    member = _checked(_header(io.BytesIO(data), "", where), where, len(data))
+    array = np.frombuffer(data, member.dtype, offset=member.start).reshape(member.shape, order="F" if member.fortran else "C")
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def read_array(path: Path, member: Member) -> NDArray[Any]:
@@ -144,6 +154,15 @@ def read_array(path: Path, member: Member) -> NDArray[Any]:
     flat = np.frombuffer(data, member.dtype)
     array = flat.reshape(member.shape, order="F" if member.fortran else "C")
     return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def map_array(path: Path, member: Member) -> NDArray[Any]:
+    """The array of an .npy that stays on disk: rows are read when they are taken."""
+    import numpy as np
+
+    with reading(path):
+        mapped: NDArray[Any] = np.memmap(path, member.dtype, "r", member.start, member.shape, "F" if member.fortran else "C")
+    return mapped
 
 
 def _exactly(stream: IO[bytes], member: Member) -> bytes:

@@ -10,7 +10,8 @@ from aebuild.data.faults import absent, fault, reading, regular_file, shown
 from aebuild.data.idx import looks_idx
 from aebuild.data.rules import UNKNOWN_KIND
 
-ACCEPTED = "a folder of images (or of one folder a class), .npz, .npy, IDX files or a folder of them, .csv, .tsv, .parquet"
+ACCEPTED = ("a folder of images (or of one folder a class), .npz, .npy, IDX files or a folder of them, .csv, .tsv, .parquet or a folder of "
+            "them, .tar or a folder of them")
 ARRAYS = (".npz", ".npy")
 TABLES = (".csv", ".tsv", ".parquet")
 PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".joblib", ".dill", ".sav")
@@ -32,11 +33,11 @@ def detect(path: str, base: Path, keys: Collection[str] = ()) -> str:
         if not place.exists():
             raise absent(place)
         if place.is_dir():
-            return _folder(place)
+            return _folder(place, "window" in keys)
     return _file(place, "window" in keys)
 
 
-def _folder(folder: Path) -> str:
+def _folder(folder: Path, windowed: bool) -> str:
     from aebuild.data.folder import is_image
 
     with reading(folder):
@@ -48,7 +49,11 @@ def _folder(folder: Path) -> str:
         if any(map(is_image, [*names, *deeper])) or any(is_image(name) for place in inner[:100] for sub in _names(place)
                                                         if (place / sub).is_dir() for name in _names(place / sub)):
             return "images"
-    raise fault(UNKNOWN_KIND, f"{shown(folder)} is {'an empty folder' if not names else 'a folder without images or IDX files'}; "
+        if any(name.lower().endswith(".tar") for name in names):
+            return "webdataset"
+        if any(name.lower().endswith(".parquet") for name in names):
+            return "series" if windowed else "table"
+    raise fault(UNKNOWN_KIND, f"{shown(folder)} is {'an empty folder' if not names else 'a folder without images, shards or IDX files'}; "
                 f"accepted are {ACCEPTED}")
 
 
@@ -71,6 +76,8 @@ def _file(path: Path, windowed: bool) -> str:
         start = file.read(6)
     if ending in ARRAYS or start == b"\x93NUMPY" or (start[:4] == b"PK\3\4" and ending not in TABLES and _holds_arrays(path)):
         return "series" if windowed else "arrays"
+    if ending == ".tar":
+        return "webdataset"
     if ending in TABLES:
         return "series" if windowed else "table"
     if looks_idx(path.name) or (start[:2] == b"\0\0" and len(start) > 3 and start[2] in (8, 9, 11, 12, 13, 14)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from aebuild.data.rules import MISSING, TOO_LARGE
 from aebuild.lang.diagnostics import DataError, Diagnostic, Rule
 from aebuild.lang.part import Part
 from aebuild.lang.suggest import closest
+
+CONTAINER = Path("/sys/fs/cgroup/memory.max")       # of cgroup v2: a number of bytes, or the word max
 
 
 def shown(name: object) -> str:
@@ -97,17 +99,20 @@ def absent(path: Path) -> DataError:
 
 
 def memory() -> int:
-    """Bytes that samples may take: three quarters of this machine's memory."""
+    """Bytes that samples may take: three quarters of the memory of this machine, or of the container it shows us."""
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 3 // 4
+        whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
-        return 12 << 30
+        whole = 16 << 30
+    with suppress(OSError, ValueError):
+        whole = min(whole, int(CONTAINER.read_text()))
+    return whole * 3 // 4
 
 
-def must_fit(size: int, what: str) -> None:
+def must_fit(size: int, what: str, fix: str | None = None) -> None:
     """Refuses, before allocating, what takes more bytes than `memory` allows."""
     if size > (allowed := memory()):
-        raise fault(TOO_LARGE, f"{what} would take {gigabytes(size)}; data may take {gigabytes(allowed)} on this machine")
+        raise fault(TOO_LARGE, f"{what} would take {gigabytes(size)}; data may take {gigabytes(allowed)} on this machine", fix)
 
 
 def gigabytes(size: int) -> str:

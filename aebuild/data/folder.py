@@ -1,31 +1,24 @@
-"""Folders of images: what is in them, and decoding without surprises."""
+"""Folders of images: what is in them."""
 
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from aebuild.data.faults import fault, must_fit, reading, reason_of, shown
-from aebuild.data.pictures import channels_first, resized
-from aebuild.data.rules import DAMAGED, MIXED, TOO_FEW, TOO_LARGE, UNKNOWN_KIND
-from aebuild.lang.values import Grid
+from aebuild.data.decoding import Decoder, picture_file
+from aebuild.data.faults import fault, reading, shown
+from aebuild.data.rules import TOO_FEW, UNKNOWN_KIND
+from aebuild.data.stored import even_blocks
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from PIL.Image import Image
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm")
-MOST_PIXELS = 1 << 26         # 8192 x 8192; larger ones are taken for bombs
-PROBED = 16                   # images whose headers decide size and channels
 PART_NAMES = {"train": "train", "training": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
-Colours = Literal["gray", "rgb", "rgba"]
-CHANNELS: dict[str, int] = {"gray": 1, "rgb": 3, "rgba": 4}
 
 
 @dataclass
@@ -103,89 +96,12 @@ def _list_part(folder: Path, part: str, listing: Listing) -> None:
         listing.classes[part] = [inner.name for inner, found in classes for _ in found]
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[Image]:
-    """An image with its header read; damaged and gigantic ones become one message."""
-    from PIL import Image, UnidentifiedImageError
-
-    with reading(path), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        if not path.is_file():
-            raise fault(DAMAGED, f"{shown(path)} is not an ordinary file")
-        with path.open("rb") as file:
-            try:
-                with Image.open(file) as image:
-                    if image.width * image.height > MOST_PIXELS:
-                        raise fault(TOO_LARGE,
-                                    f"{shown(path)} is {image.width:,} by {image.height:,} pixels; at most {MOST_PIXELS:,} are decoded")
-                    yield image
-            except Image.DecompressionBombError as error:
-                raise fault(TOO_LARGE, f"{shown(path)} has more pixels than are ever decoded ({MOST_PIXELS:,})") from error
-            except UnidentifiedImageError as error:
-                raise fault(DAMAGED, f"{shown(path)} is no image that can be read") from error
-            except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, AttributeError, OverflowError,
-                    ZeroDivisionError, MemoryError) as error:
-                raise fault(DAMAGED, f"{shown(path)} is a damaged image: {reason_of(error)}") from error
-
-
-@dataclass(frozen=True)
-class Look:
-    """What all images of a folder have: channels, bits and size."""
-
-    colours: Colours
-    deep: bool                    # 16 bits a pixel
-    size: tuple[int, int]         # height, width
-    first: Path
-
-    @property
-    def value(self) -> Grid:
-        """The type of one image."""
-        return Grid(CHANNELS[self.colours], self.size)
-
-
-def _colours(image: Image) -> Colours:
-    return "gray" if image.mode in ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F") else "rgb"
-
-
-def _deep(image: Image) -> bool:
-    return image.mode.startswith("I")
-
-
-def _size(image: Image) -> tuple[int, int]:
-    """Height and width as the camera meant it: EXIF orientations 5 to 8 lie on their side."""
-    turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-    return (image.width, image.height) if turned else (image.height, image.width)
-
-
-def look(files: Mapping[str, Sequence[Path]], colours: Colours | None, size: tuple[int, int] | None) -> Look:
-    """Channels and size by the headers of the first images; colour if any of these has colour."""
-    seen: list[tuple[Path, Colours, bool, tuple[int, int]]] = []
-    for path in files["train"][:PROBED]:
-        with opened(path) as image:
-            seen.append((path, _colours(image), _deep(image), _size(image)))
-    first = seen[0]
-    for path, _, _, other in seen:
-        if size is None and other != first[3]:
-            raise mixed_size(first[0], first[3], path, other)
-    kind = colours or ("gray" if all(colour == "gray" for _, colour, _, _ in seen) else "rgb")
-    return Look(kind, first[2] and kind == "gray", size or first[3], first[0])
-
-
-def mixed_size(first: Path, size: tuple[int, int], other: Path, found: tuple[int, int]) -> Exception:
-    """The error about two images of unequal size."""
-    return fault(MIXED,
-                 f"{shown(first)} is {size[0]} by {size[1]} pixels (height by width), but {shown(other)} is {found[0]} by {found[1]}",
-                 f"size: [{min(size[0], found[0])}, {min(size[1], found[1])}]")
-
-
 @dataclass
 class ImageFiles:
     """Images decoded when they are taken."""
 
     files: Sequence[Path]
-    look: Look
-    chosen: Colours | None = None             # what the spec says of channels
-    resize: bool = False
+    decoder: Decoder
 
     def __len__(self) -> int:
         return len(self.files)
@@ -196,43 +112,8 @@ class ImageFiles:
 
     def take(self, index: NDArray[np.int64]) -> NDArray[Any]:
         """Images [n, C, H, W], uint8 or for 16-bit grey ones uint16."""
-        import numpy as np
+        return self.decoder.all(index.tolist(), lambda row: picture_file(self.files[row]))
 
-        dtype = np.dtype(np.uint16 if self.look.deep else np.uint8)
-        shape = (len(index), *self.look.value.shape)
-        must_fit(int(np.prod(shape, dtype=object)) * dtype.itemsize, f"{len(index):,} images of {self.look.value}")
-        images = np.empty(shape, dtype)
-        for place, row in enumerate(index):
-            images[place] = self._decoded(self.files[row])
-        return images
-
-    def _decoded(self, path: Path) -> NDArray[Any]:
-        from PIL import ImageOps
-
-        with opened(path) as image:
-            if self.chosen is None and self.look.colours == "gray" and _colours(image) != "gray":
-                raise fault(MIXED, f"{shown(path)} has colour, but the first images ({shown(self.look.first)}) are grey",
-                            "channels: gray (or rgb)")
-            if _deep(image) != self.look.deep:
-                raise fault(MIXED, f"{shown(path)} has {'16' if _deep(image) else '8'} bits a pixel, and {shown(self.look.first)} has not",
-                            "convert the images to 8 bits a channel")
-            if not self.resize and _size(image) != self.look.size:
-                raise mixed_size(self.look.first, self.look.size, path, _size(image))
-            return _pixels(ImageOps.exif_transpose(image), self.look, self.resize)
-
-
-def _pixels(image: Image, look: Look, resize: bool) -> NDArray[Any]:
-    """The pixels [C, H, W]; transparency is laid on white unless `rgba` keeps it."""
-    import numpy as np
-    from PIL import Image as Pillow
-
-    if look.deep:
-        plane = Pillow.fromarray(np.asarray(image, np.float32))
-        values = np.asarray(resized(plane, look.size) if resize else plane)
-        levels: NDArray[Any] = np.rint(np.clip(values, 0, 65535)).astype(np.uint16)[None]
-        return levels
-    if look.colours != "rgba" and (image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info):
-        opaque = image.convert("RGBA")
-        image = Pillow.alpha_composite(Pillow.new("RGBA", opaque.size, "white"), opaque)
-    image = image.convert({"gray": "L", "rgb": "RGB", "rgba": "RGBA"}[look.colours])
-    return channels_first(np.asarray(resized(image, look.size) if resize else image, np.uint8))
+    def blocks(self) -> NDArray[np.int64]:
+        """Files that follow each other by name."""
+        return even_blocks([0, len(self.files)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from aebuild.data.division import divide
 from aebuild.data.faults import fault
@@ -36,6 +36,10 @@ class Outline:
     target_columns: tuple[str, ...] | None = None
     divided: bool = False
     notes: tuple[str, ...] = field(default=())
+
+    def told(self, note: str) -> Outline:
+        """The same with a further sentence for the user."""
+        return replace(self, notes=(*self.notes, note))
 
 
 def plural(count: int, word: str) -> str:

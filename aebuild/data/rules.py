@@ -18,7 +18,8 @@ data: {path: ../photos/}
 
 UNKNOWN_KIND = Rule("AE402", "data of no known kind", """\
 The kind of data is told from the path: a folder of images (or of one folder a class), a `.npz` or `.npy` array, an IDX file or a
-folder of them, a `.csv`, `.tsv` or `.parquet` table, and the same table as a series where `window` is given. Pickles (`.pkl`,
+folder of them, a `.csv`, `.tsv` or `.parquet` table or a folder of `.parquet` files, the same as a series where `window` is given, and
+`.tar` archives in WebDataset's layout. Pickles (`.pkl`,
 `.pt`, `.joblib`) are never opened: reading one can run any program. Save their arrays with `numpy.savez` instead.
 
 ```yaml
@@ -44,13 +45,14 @@ data: {path: digits.npz}     # copied again
 
 TOO_LARGE = Rule("AE404", "data larger than the memory", """\
 The header promises more than this machine can hold, or more than the compressed bytes can contain. The check comes before anything
-is unpacked, so that a compression bomb costs nothing. Use fewer columns, a smaller `size`, or cut the file into smaller ones.
+is unpacked, so that a compression bomb costs nothing. Use fewer columns, a smaller `size`, or leave the data on disk: folders of
+images, .parquet, .tar archives and .npy can be read batch by batch.
 
 ```yaml
-data: {path: photos/}                       # a million large images
+data: {path: photos/, stream: false}        # a million large images
 ```
 ```yaml
-data: {path: photos/, size: [64, 64]}
+data: {path: photos/, stream: true}
 ```
 """)
 
@@ -152,7 +154,8 @@ data: {path: photos/, size: 64, shape: [3, 64, 64]}
 
 UNFIT = Rule("AE413", "an option that does not fit the data", """\
 The option means nothing for data of this type: `size` and `pad` are for images, `exclude` and `labels` for data with labels, and a
-test or validation part that the data bring along is kept as it is, so `split` cannot ask for another.
+test or validation part that the data bring along is kept as it is, so `split` cannot ask for another. Text tables and packed
+arrays cannot be read from the middle, so not with `stream: true`.
 
 ```yaml
 data: {path: table.npz, size: [32, 32]}

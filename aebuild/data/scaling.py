@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aebuild.data.faults import fault
 from aebuild.data.outline import Bounds
@@ -17,8 +18,43 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+class Figures(Protocol):
+    """What a scaling is fitted from: figures of the raw training samples over some of their axes [N, ...]."""
+
+    def extent(self, axes: tuple[int, ...] | None) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Least and greatest values."""
+
+    def moments(self, axes: tuple[int, ...]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and deviation; an exactly constant feature has deviation 0."""
+
+
+@dataclass
+class InMemory:
+    """Figures of an array [N, ...]."""
+
+    values: NDArray[Any]
+
+    def extent(self, axes: tuple[int, ...] | None) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Least and greatest values over the axes."""
+        return self.values.min(axis=axes), self.values.max(axis=axes)
+
+    def moments(self, axes: tuple[int, ...]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and deviation over the axes in two passes, in double precision."""
+        return _moments(self.values, axes)
+
+
 def fit_scaling(train: NDArray[Any], scale: str, bounds: Bounds, value: Value) -> Scaling:
-    """The scaling of raw training values [N, ...].
+    """The scaling of raw training values [N, ...]."""
+    return fitting(InMemory(train), scale, bounds, value)
+
+
+def needs_samples(scale: str, value: Value, bounds: Bounds) -> bool:
+    """True if the scaling depends on the samples, and not on how they are stored alone."""
+    return scale == "standard" or (scale in ("unit", "signed") and not (isinstance(value, Grid) and bounds is not None))
+
+
+def fitting(train: Figures, scale: str, bounds: Bounds, value: Value) -> Scaling:
+    """The scaling of raw training values with these figures.
 
     Vectors and sequences are fitted per feature. Grids keep the proportions of their channels under unit and signed
     (their storage's bounds, else the least and greatest training value), and are standardised per channel. A constant
@@ -30,7 +66,7 @@ def fit_scaling(train: NDArray[Any], scale: str, bounds: Bounds, value: Value) -
         return Scaling(scale)
     last = isinstance(value, Sequence)
     if scale == "standard":
-        mean, deviation = _moments(train, _other_axes(value))
+        mean, deviation = train.moments(_other_axes(value))
         return _scaling(scale, mean, deviation, last)
     limits = (-1.0, 1.0) if scale == "signed" else (0.0, 1.0)
     fixed = isinstance(value, Grid) and bounds is not None
@@ -38,7 +74,7 @@ def fit_scaling(train: NDArray[Any], scale: str, bounds: Bounds, value: Value) -
         low, high = np.asarray([bounds[0]]), np.asarray([bounds[1]])
     else:
         axes = None if isinstance(value, Grid) else _other_axes(value)
-        low, high = (np.atleast_1d(np.asarray(least, np.float64)) for least in (train.min(axis=axes), train.max(axis=axes)))
+        low, high = (np.atleast_1d(np.asarray(least, np.float64)) for least in train.extent(axes))
     span = high / (limits[1] - limits[0]) - low / (limits[1] - limits[0])
     offset = low if scale == "unit" else low / 2 + high / 2
     return _scaling(scale, offset, span, last, None if fixed else limits)

@@ -57,9 +57,10 @@ class Sheet:
 
 def open_sheet(path: Path) -> Sheet:
     """The head of a table; of a .csv the first rows are read, of a .parquet its metadata."""
-    if path.suffix.lower() == ".parquet":
+    if path.suffix.lower() == parquet.ENDING or path.is_dir():
         columns, rows = parquet.head(path)
-        return Sheet(path, tuple(columns), tuple(columns.values()), rows, "parquet")
+        style = parquet.ENDING[1:] if not path.is_dir() else f"in {len(rows):,} {parquet.ENDING} file{'s' if len(rows) != 1 else ''}"
+        return Sheet(path, tuple(columns), tuple(columns.values()), sum(rows), style)
     head = commas.head(path)
     separator = {"\t": "tabs", ",": "commas", ";": "semicolons"}[head.separator]
     return Sheet(path, head.names, head.numeric, None, f"separated by {separator}" + ("" if head.titled else ", without a line of names"),

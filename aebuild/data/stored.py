@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
 from aebuild.data.layout import Layout
@@ -11,6 +13,10 @@ from aebuild.data.outline import Outline
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+Rows = dict[str, tuple[str, "NDArray[np.int64]"]]     # part -> (the raw part it comes from, rows there)
+BLOCK = 1 << 10       # rows of a block where the format has none
 
 
 class Samples(Protocol):
@@ -24,6 +30,21 @@ class Samples(Protocol):
 
     def name(self, row: int) -> str:
         """What a message calls this sample."""
+
+
+class Sharded(Samples, Protocol):
+    """Samples that stay on disk."""
+
+    def blocks(self) -> NDArray[np.int64]:
+        """The first rows of the blocks that are read together, and the number of rows."""
+
+
+def even_blocks(borders: Sequence[int]) -> NDArray[np.int64]:
+    """Borders between stretches of rows, with more of them where a stretch is longer than a block."""
+    import numpy as np
+
+    pieces = [np.arange(start, stop, BLOCK, dtype=np.int64) for start, stop in pairwise(borders)]
+    return np.concatenate([*pieces, np.asarray(borders[-1:], np.int64)])
 
 
 @dataclass
@@ -41,7 +62,14 @@ class Stored:
 
     def take(self, index: NDArray[np.int64]) -> NDArray[Any]:
         """Samples [n, *value.shape]."""
-        return self.layout.arrange(self.array[index])
+        import numpy as np
+
+        chosen = np.asarray(self.array[index])
+        return self.layout.arrange(chosen.astype(chosen.dtype.newbyteorder("="), copy=False))
+
+    def blocks(self) -> NDArray[np.int64]:
+        """Records that follow each other."""
+        return even_blocks([0, len(self)])
 
     def name(self, row: int) -> str:
         """File and record."""
@@ -81,10 +109,11 @@ class Cut:
 class Raw:
     """All samples by part: train, and others the data bring along.
 
-    Labels are class numbers, -1 unknown.
+    Labels are class numbers, -1 unknown. Where they are `streamed`, all samples are Sharded.
     """
 
     outline: Outline
-    x: dict[str, Samples]
+    x: Mapping[str, Samples]
     labels: dict[str, NDArray[np.int64]] = field(default_factory=dict)
-    target: dict[str, Samples] = field(default_factory=dict)
+    target: Mapping[str, Samples] = field(default_factory=dict)
+    streamed: bool = False

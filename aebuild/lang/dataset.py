@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from aebuild.lang.splits import Splits
 
 __all__ = ["Column", "DataInfo", "Dataset", "Division", "Exclude", "Holdout", "Known", "Labelled", "OnDisk", "OwnLabels", "Pictured",
-           "Portion", "Sampled", "Scale", "Where", "Window"]
+           "Portion", "Sampled", "Scale", "Streamable", "Where", "Window"]
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -151,6 +151,14 @@ class OnDisk(Dataset):
     shape: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=4)] | None = knob(
         None, "what the encoder gets, so that checking a spec reads no data: [D] a vector, [T, D] a sequence "
         "([C, L] a waveform with `as: grid`), [C, H, W] an image", affects="data")
+
+
+class Streamable(Dataset):
+    """Data that can be read from disk batch by batch."""
+
+    stream: bool | None = knob(
+        None, "whether samples stay on disk and are read batch by batch, in an order that mixes neighbouring blocks of the files "
+        "(default: if they would take more than half of the memory that data may take)", affects="data")
 
 
 class Known(Dataset):

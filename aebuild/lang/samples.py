@@ -10,7 +10,7 @@ from typing import Any
 from aebuild.lang.values import Grid, Range, Sequence, Value, Vector
 
 
-def _silent(message: str) -> None:
+def silent(message: str) -> None:
     """Say nothing."""
 
 
@@ -24,7 +24,7 @@ class Where:
 
     base: Path
     root: Path | None = None
-    say: Callable[[str], None] = _silent
+    say: Callable[[str], None] = silent
 
 
 def value_json(value: Value) -> dict[str, Any]:

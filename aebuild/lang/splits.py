@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from aebuild.lang.samples import DataInfo
+from aebuild.lang.stores import Held, Store
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,15 +45,23 @@ class Scaling:
         """Raw values [N, ...] as the model's, float32; what float32 cannot hold becomes infinite."""
         import numpy as np
 
-        if raw.dtype == np.uint8 and len(self.offset) == 1:
-            levels = Scaling(self.kind, self.offset, self.factor, low=self.low, high=self.high).apply(np.arange(256.0)[:, None])
-            return np.take(levels[:, 0], raw)
+        if raw.dtype == np.uint8 and (levels := self.levels) is not None:
+            return np.take(levels, raw)
         scaled = np.empty(raw.shape, np.float32)
         for rows in self._chunks(raw.shape):
             part = (raw[rows].astype(np.float64) - self._spread(self.offset, raw.ndim)) * self._spread(self.factor, raw.ndim)
             with np.errstate(over="ignore"):
                 scaled[rows] = part if self.low is None else np.clip(part, self.low, self.high)
         return scaled
+
+    @property
+    def levels(self) -> NDArray[np.float32] | None:
+        """What each of the 256 bytes becomes, [256]; None where features are scaled differently."""
+        import numpy as np
+
+        if len(self.offset) > 1:
+            return None
+        return Scaling(self.kind, self.offset, self.factor, low=self.low, high=self.high).apply(np.arange(256.0)[:, None])[:, 0]
 
     def undo(self, scaled: NDArray[Any]) -> NDArray[np.float32]:
         """The model's values [N, ...] as raw ones, float32."""
@@ -86,16 +96,46 @@ class Scaling:
         return [slice(start, start + rows) for start in range(0, shape[0], rows)]
 
 
-@dataclass
 class Split:
-    """One of the three parts: samples [n, *shape] float32, labels int64 with -1 unknown, and targets if not the input."""
+    """One of the three parts: samples, labels int64 [n] with -1 unknown, and targets if these are not the input.
 
-    x: NDArray[np.float32]
-    labels: NDArray[np.int64] | None = None
-    target: NDArray[np.float32] | None = None
+    Samples and targets are a Store, or an array [n, *shape] of scaled numbers, float32.
+    """
+
+    def __init__(self, x: NDArray[np.float32] | Store, labels: NDArray[np.int64] | None = None,
+                 target: NDArray[np.float32] | Store | None = None) -> None:
+        self.inputs = x if isinstance(x, Store) else Held(x)
+        self.labels = labels
+        self.targets = target if target is None or isinstance(target, Store) else Held(target)
 
     def __len__(self) -> int:
-        return len(self.x)
+        return len(self.inputs)
+
+    @property
+    def streamed(self) -> bool:
+        """True where the samples are read from disk whenever they are taken."""
+        return self.inputs.blocks() is not None
+
+    @property
+    def aims(self) -> Store:
+        """What is to be reconstructed."""
+        return self.inputs if self.targets is None else self.targets
+
+    @cached_property
+    def x(self) -> NDArray[np.float32]:
+        """All samples scaled, [n, *shape]; bytes are turned into numbers once, and streamed samples are all read."""
+        return _whole(self.inputs)
+
+    @cached_property
+    def target(self) -> NDArray[np.float32] | None:
+        """All targets scaled, None if they are the input."""
+        return None if self.targets is None else _whole(self.targets)
+
+
+def _whole(store: Store) -> NDArray[np.float32]:
+    import numpy as np
+
+    return store.scaled(store.values if isinstance(store, Held) else store.take(np.arange(len(store))))
 
 
 @dataclass
@@ -109,6 +149,11 @@ class Splits:
     info: DataInfo
     target_scaling: Scaling | None = None         # None: the target is the input
     notes: tuple[str, ...] = field(default=())
+
+    @property
+    def streamed(self) -> bool:
+        """True where the samples stay on disk."""
+        return self.train.streamed
 
     @property
     def class_names(self) -> tuple[str, ...]:

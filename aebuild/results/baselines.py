@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from math import ceil
+from collections.abc import Callable, Iterator
+from math import ceil, prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,9 +13,13 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from aebuild.lang.splits import Split
     from aebuild.lang.values import Range
 
+Reconstruction = Callable[["NDArray[np.float32]"], "NDArray[np.float32]"]
+
 MOST_ROWS = 20_000      # PCA is fitted on this many training samples, evenly spaced
+MOST_VALUES = 1 << 25   # of data on disk this many numbers are held together, 128 MiB
 HALF_LEVEL = 1 / 512    # half a grey level: how near a linear baseline's probability may come to 0 and 1
 
 
@@ -29,20 +34,46 @@ def fitted_rows(data: NDArray[Any]) -> NDArray[np.float32]:
     return data[chosen].reshape(len(chosen), -1).astype(np.float32)
 
 
-def pca_reconstruction(training: NDArray[Any], test: NDArray[Any], components: int) -> NDArray[np.float32]:
-    """The test samples through `components` principal components of the training samples, in the shape of `test`."""
+def known_targets(split: Split) -> NDArray[np.float32]:
+    """The targets that the baselines are fitted on: all in memory, or of those on disk some evenly spaced blocks."""
+    store = split.targets or split.inputs
+    borders = store.blocks()
+    if borders is None:
+        return split.x if split.target is None else split.target
+    most = max(1, min(len(store), MOST_ROWS, MOST_VALUES // prod(store.shape[1:])))
+    blocks = np.unique(np.linspace(0, len(borders) - 2, ceil(most * (len(borders) - 1) / len(store))).round().astype(np.int64))
+    some = np.concatenate([np.arange(borders[block], borders[block + 1]) for block in blocks])
+    return store.scaled(store.take(some[:most]))
+
+
+def judged_targets(split: Split) -> Iterator[NDArray[np.float32]]:
+    """The targets to reconstruct: in one piece from memory, in many from disk."""
+    store = split.targets or split.inputs
+    if store.blocks() is None:
+        yield split.x if split.target is None else split.target
+        return
+    rows = max(1, MOST_VALUES // prod(store.shape[1:]))
+    for start in range(0, len(store), rows):
+        yield store.scaled(store.take(np.arange(start, min(start + rows, len(store)))))
+
+
+def pca_reconstruction(training: NDArray[Any], components: int) -> Reconstruction:
+    """Test samples through `components` principal components of the training samples, in their shape."""
     from sklearn.decomposition import PCA
 
     model = PCA(components, random_state=0).fit(fitted_rows(training))
-    flat = test.reshape(len(test), -1)
-    back: NDArray[np.float32] = model.inverse_transform(model.transform(flat)).astype(np.float32)
-    return back.reshape(test.shape)
+
+    def reconstruct(test: NDArray[np.float32]) -> NDArray[np.float32]:
+        back: NDArray[np.float32] = model.inverse_transform(model.transform(test.reshape(len(test), -1))).astype(np.float32)
+        return back.reshape(test.shape)
+
+    return reconstruct
 
 
-def mean_reconstruction(training: NDArray[Any], test: NDArray[Any]) -> NDArray[np.float32]:
+def mean_reconstruction(training: NDArray[Any]) -> Reconstruction:
     """The training mean in place of every test sample."""
     mean = training.mean(0, dtype=np.float64).astype(np.float32)
-    return np.broadcast_to(mean, test.shape).copy()
+    return lambda test: np.broadcast_to(mean, test.shape).copy()
 
 
 def clipped(values: NDArray[np.float32], bounds: Range) -> NDArray[np.float32]:

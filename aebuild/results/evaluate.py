@@ -11,14 +11,21 @@ import torch
 
 from aebuild.lang.values import elements
 from aebuild.modules.randomness import derive, random_modules
-from aebuild.results.baselines import clipped, components_of, judge, mean_reconstruction, pca_reconstruction
+from aebuild.results.baselines import (
+    Reconstruction,
+    clipped,
+    components_of,
+    judge,
+    judged_targets,
+    known_targets,
+    mean_reconstruction,
+    pca_reconstruction,
+)
 from aebuild.results.usage import Usage
 from aebuild.trainer.feed import Feed, batch_bounds
 from aebuild.trainer.phase import measure, reseed_all
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from aebuild.compile.plan import Plan
     from aebuild.lang.splits import Split, Splits
     from aebuild.modules.autoencoder import Autoencoder
@@ -76,17 +83,17 @@ def evaluate(plan: Plan, model: Autoencoder, splits: Splits) -> Evaluation:
     mse, usage = _errors_and_usage(plan, model, feed)
     own = Scores({term: value for term, value in means.items() if term in names}, mse, _psnr(plan, mse),
                  {metric: value for metric, value in means.items() if metric not in names} | usage)
-    training, test = _targets(splits.train), _targets(split)
+    training = known_targets(splits.train)
     components = components_of(plan.latent.bits, len(training), elements(plan.target))
-    return Evaluation(plan.spec.name, name, len(test), plan.latent.values, plan.latent.bits, components, own,
-                      _score_baseline(plan, model, pca_reconstruction(training, test, components), test),
-                      _score_baseline(plan, model, mean_reconstruction(training, test), test))
+    return Evaluation(plan.spec.name, name, len(split), plan.latent.values, plan.latent.bits, components, own,
+                      _score_baseline(plan, model, pca_reconstruction(training, components), split),
+                      _score_baseline(plan, model, mean_reconstruction(training), split))
 
 
 def judged_split(splits: Splits) -> tuple[str, Split]:
     """The test split, or the next best one that has samples, and its name."""
     for name, split in (("test", splits.test), ("validation", splits.validation)):
-        if split is not None and len(split.x):
+        if split is not None and len(split):
             return name, split
     return "training", splits.train
 
@@ -95,8 +102,7 @@ def judged_split(splits: Splits) -> tuple[str, Split]:
 def _errors_and_usage(plan: Plan, model: Autoencoder, feed: Feed) -> tuple[float, dict[str, float]]:
     model.eval()
     randoms, usage, total = random_modules(model), Usage(model), 0.0
-    for number, (start, stop) in enumerate(batch_bounds(feed.samples, plan.phases[-1].batch_size)):
-        batch = feed.slice(start, stop)
+    for number, batch in enumerate(feed.passing(batch_bounds(feed.samples, plan.phases[-1].batch_size))):
         reseed_all(randoms, derive(plan.spec.train.seed, "measure", "autoencoder"), number)
         total += float((model.reconstruct(batch.x) - batch.target).square().sum(dtype=torch.float64))
         usage.add(batch.x)
@@ -104,19 +110,22 @@ def _errors_and_usage(plan: Plan, model: Autoencoder, feed: Feed) -> tuple[float
 
 
 @torch.no_grad()
-def _score_baseline(plan: Plan, model: Autoencoder, values: NDArray[np.float32], test: NDArray[np.float32]) -> Scores:
+def _score_baseline(plan: Plan, model: Autoencoder, reconstruct: Reconstruction, split: Split) -> Scores:
     device = next(model.parameters()).device
-    values = clipped(values, plan.bounds)
-    mse = float(np.square(values.astype(np.float64) - test).mean())
-    term, config, count = 0.0, plan.term("reconstruction"), 0
-    for start, stop in batch_bounds(len(test), 4096):
-        parts = [torch.from_numpy(np.ascontiguousarray(part[start:stop])).to(device) for part in (values, test)]
-        raw = judge(model.likelihood, *parts)
-        if raw is None:
-            return Scores({}, mse, _psnr(plan, mse))
-        term += float(config.config.reduce(raw, config.elements)) * (stop - start)
-        count += stop - start
-    return Scores({"reconstruction": term / count}, mse, _psnr(plan, mse))
+    mse, term, count, config = 0.0, 0.0, 0, plan.term("reconstruction")
+    fits = True
+    for test in judged_targets(split):
+        values = clipped(reconstruct(test), plan.bounds)
+        mse += float(np.square(values.astype(np.float64) - test).mean()) * (len(test) / len(split))
+        for start, stop in batch_bounds(len(test) if fits else 0, 4096):
+            parts = [torch.from_numpy(np.ascontiguousarray(part[start:stop])).to(device) for part in (values, test)]
+            raw = judge(model.likelihood, *parts)
+            if raw is None:
+                fits = False
+                break
+            term += float(config.config.reduce(raw, config.elements)) * (stop - start)
+            count += stop - start
+    return Scores({"reconstruction": term / count} if fits else {}, mse, _psnr(plan, mse))
 
 
 def _psnr(plan: Plan, mse: float) -> float | None:
@@ -124,7 +133,3 @@ def _psnr(plan: Plan, mse: float) -> float | None:
     if low is None or high is None or mse <= 0:
         return None
     return 10 * math.log10((high - low) ** 2 / mse)
-
-
-def _targets(split: Split) -> NDArray[np.float32]:
-    return split.x if split.target is None else split.target

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from aebuild.compile.canonical import text
 from aebuild.compile.front import Loaded, load
-from aebuild.lang.dataset import DataInfo, Known, OnDisk, Where
+from aebuild.lang.dataset import DataInfo, Known, OnDisk, Streamable, Where
 from aebuild.results.evaluate import Evaluation, evaluate
 from aebuild.results.open_run import plan_of
 from aebuild.results.picture import Picture, draw_picture
@@ -50,7 +50,7 @@ def train(spec: str | Path | Loaded, settings: Sequence[str] = (), *, folder: Pa
     with account.of("loading data"):
         splits = plan.spec.data.load(Where(base, say=display.note))
     _tell(splits, display)
-    settled = plan.spec.but(data=_absolute(plan.spec, base))
+    settled = plan.spec.but(data=_settled(plan.spec, base, splits))
     with Run.create(plan.spec.name, spec=text(settled), plan=plan.to_json(), data=data_record(splits), folder=folder, parent=parent) as run:
         return _finish(plan, splits, run, display, account, manner, resume=False)
 
@@ -91,9 +91,11 @@ def _ending(outcome: Outcome, account: Account) -> Ending:
                   str(outcome.picture.path), outcome.picture.notes, account.spent(), str(account))
 
 
-def _absolute(spec: Spec, base: Path) -> Dataset:
-    """The data with absolute paths, so that a run can be taken up from anywhere."""
+def _settled(spec: Spec, base: Path, splits: Splits) -> Dataset:
+    """The data with absolute paths, so that a run can be taken up from anywhere, and with or without memory for all of them."""
     data = spec.data
+    if isinstance(data, Streamable):
+        data = data.but(stream=splits.streamed)
     if isinstance(data, OnDisk):
         return data.but(path=str((base / data.path).absolute()))
     if isinstance(data, Known) and data.root is not None:

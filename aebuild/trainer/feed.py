@@ -1,79 +1,142 @@
-"""Batches: a split as tensors on the device, in an order that is a pure function."""
+"""Batches: the samples of a split as tensors on the device, from memory or ahead of time from disk."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Generator, Iterable, Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from aebuild.lang.stores import WINDOW, Held, Store
 from aebuild.modules.autoencoder import Batch
-from aebuild.modules.randomness import derive
+from aebuild.trainer.levels import Levels
+from aebuild.trainer.order import batch_bounds, order_of, windowed_order
+from aebuild.trainer.prefetch import ahead
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from aebuild.lang.splits import Split
 
+__all__ = ["Feed", "batch_bounds", "order_of"]
 SHARE = 0.5      # of the free GPU memory that the data may take
 
 
-def batch_bounds(samples: int, size: int) -> list[tuple[int, int]]:
-    """Where each batch of a pass begins and ends.
+class Kept(NamedTuple):
+    """A batch as it is kept: bytes or numbers, in main memory or on the device."""
 
-    The last batch may be smaller, but never a single sample of many: that one joins the batch before it, because batch
-    statistics of one sample do not exist.
-    """
-    starts = list(range(0, samples, size))
-    if size > 1 and len(starts) > 1 and samples - starts[-1] == 1:
-        starts.pop()
-    return list(zip(starts, [*starts[1:], samples], strict=True))
+    x: Tensor
+    target: Tensor | None
+    labels: Tensor | None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all three."""
+        return sum(part.nbytes for part in self if part is not None)
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> Kept:
+        """The same with each tensor changed."""
+        return Kept(change(self.x), *(None if part is None else change(part) for part in self[1:]))
 
 
-def order_of(samples: int, seed: int, phase: str, epoch: int) -> Tensor:
-    """The order of the samples in one pass, [samples] int64, from (seed, phase, epoch) alone, the same on every device."""
-    generator = torch.Generator().manual_seed(derive(seed, "order", phase, epoch))
-    return torch.randperm(samples, generator=generator)
+class Column:
+    """The inputs or the targets of a split: a tensor, or a reader where they stay on disk."""
+
+    def __init__(self, store: Store, device: torch.device, home: torch.device) -> None:
+        self.store = store
+        self.levels = None if store.levels is None else Levels(store.levels, device)
+        self.values = _tensor(store.values).to(home) if isinstance(store, Held) else None
+
+    def take(self, index: Tensor) -> Tensor:
+        """Samples as they are kept."""
+        return torch.from_numpy(self.store.take(index.numpy())) if self.values is None else self.values.index_select(0, index)
+
+    def numbers(self, kept: Tensor) -> Tensor:
+        """The numbers that they mean, float32."""
+        return kept if self.levels is None else self.levels(kept)
 
 
 class Feed:
-    """One split as tensors, on the device where it fits, else in main memory and moved batch by batch."""
+    """One split, on the device where it fits, else in main memory or on disk and moved batch by batch.
+
+    Bytes stay bytes and become numbers on the device. Samples on disk are read by a thread that is a few batches ahead;
+    samples in memory need none.
+    """
 
     def __init__(self, split: Split, device: torch.device) -> None:
-        arrays = [split.x, split.target, split.labels]
-        self.samples = int(split.x.shape[0])
+        self.samples = len(split)
         self.device = device
-        self.resident = device.type == "cpu" or _fits(sum(array.nbytes for array in arrays if array is not None), device)
+        self.borders = split.inputs.blocks()
+        size = split.inputs.nbytes + (0 if split.targets is None else split.targets.nbytes)
+        self.resident = not split.streamed and (device.type == "cpu" or _fits(size, device))
         home = device if self.resident else torch.device("cpu")
-        self.x, self.target, self.labels = (None if array is None else _tensor(array).to(home) for array in arrays)
+        self.x = Column(split.inputs, device, home)
+        self.target = None if split.targets is None else Column(split.targets, device, home)
+        self.labels = None if split.labels is None else _tensor(split.labels).to(home)
+
+    @property
+    def streamed(self) -> bool:
+        """True where the samples stay on disk."""
+        return self.borders is not None
 
     def shuffled(self, seed: int, phase: str, epoch: int) -> Tensor:
         """The order of one pass, where the data are."""
+        if self.borders is not None:
+            return windowed_order(self.borders, seed, phase, epoch, WINDOW)
         order = order_of(self.samples, seed, phase, epoch)
         return order.to(self.device) if self.resident else order
 
+    def batches(self, indices: Iterable[Tensor]) -> Generator[Batch]:
+        """The batches of these indices, one after the other; close it where it is not used up."""
+        if not self.streamed:
+            for index in indices:
+                yield self.take(index)
+            return
+        with ahead(self._kept, indices) as ready:
+            for kept in ready:
+                yield self._delivered(kept)
+
+    def passing(self, bounds: Iterable[tuple[int, int]]) -> Iterator[Batch]:
+        """The batches of a pass in an order that is always the same."""
+        if self.streamed:
+            yield from self.batches(self._steady[start:stop] for start, stop in bounds)
+        else:
+            for start, stop in bounds:
+                yield self.slice(start, stop)
+
     def take(self, index: Tensor) -> Batch:
         """The samples of these indices as a batch on the device."""
-        assert self.x is not None
-        x = self.x.index_select(0, index)
-        target = x if self.target is None else self.target.index_select(0, index)
-        labels = None if self.labels is None else self.labels.index_select(0, index)
-        return Batch(x, target, labels) if self.resident else self._moved(Batch(x, target, labels))
+        return self._delivered(self._kept(index))
 
     def slice(self, start: int, stop: int) -> Batch:
-        """Consecutive samples as a batch on the device, without a copy where the data are there already."""
-        assert self.x is not None
-        x = self.x[start:stop]
-        target = x if self.target is None else self.target[start:stop]
-        batch = Batch(x, target, None if self.labels is None else self.labels[start:stop])
-        return batch if self.resident else self._moved(batch)
+        """Consecutive samples of the pass that is always the same; numbers on the device are not copied."""
+        if self.x.values is None:
+            return self.take(self._steady[start:stop])
+        target = None if self.target is None or self.target.values is None else self.target.values[start:stop]
+        return self._delivered(Kept(self.x.values[start:stop], target, None if self.labels is None else self.labels[start:stop]))
 
-    def _moved(self, batch: Batch) -> Batch:
-        x = batch.x.pin_memory().to(self.device, non_blocking=True)
-        target = x if batch.target is batch.x else batch.target.pin_memory().to(self.device, non_blocking=True)
-        labels = None if batch.labels is None else batch.labels.to(self.device)
-        return Batch(x, target, labels)
+    @cached_property
+    def _steady(self) -> Tensor:
+        """Samples on disk in one mixed order, so that a batch is no stretch of one class."""
+        assert self.borders is not None
+        return windowed_order(self.borders, 0, "steady", 0, WINDOW)
+
+    def _kept(self, index: Tensor) -> Kept:
+        kept = Kept(self.x.take(index), None if self.target is None else self.target.take(index),
+                    None if self.labels is None else self.labels.index_select(0, index))
+        if self.resident or self.device.type == "cpu":
+            return kept
+        with torch.cuda.device(self.device):          # this may be another thread, and so another device
+            return kept.each(Tensor.pin_memory)
+
+    def _delivered(self, kept: Kept) -> Batch:
+        if not self.resident:
+            kept = kept.each(lambda part: part.to(self.device, non_blocking=True))
+        x = self.x.numbers(kept.x)
+        return Batch(x, x if self.target is None or kept.target is None else self.target.numbers(kept.target), kept.labels)
 
 
 def _fits(size: int, device: torch.device) -> bool:

@@ -109,7 +109,7 @@ def _own_generators(device: torch.device) -> Iterator[None]:
 
 
 def _heading(plan: Plan, splits: Splits, run: Run, device: torch.device) -> Heading:
-    steps = sum(clock_of(phase, len(splits.train.x)).total for phase in plan.phases)
+    steps = sum(clock_of(phase, len(splits.train)).total for phase in plan.phases)
     return Heading(plan.spec.name, plan.spec.data.variant_name() or "data", describe_device(device), str(run.folder), plan.params,
                    steps, tuple(term.name for term in plan.terms))
 
@@ -172,7 +172,7 @@ def training_codes(plan: Plan, model: Autoencoder, feed: Feed) -> Tensor:
     """The codes of a whole split, [N, ...], in evaluation mode."""
     model.eval()
     randoms, found = random_modules(model), []
-    for number, (start, stop) in enumerate(batch_bounds(feed.samples, plan.phases[-1].batch_size)):
+    for number, batch in enumerate(feed.passing(batch_bounds(feed.samples, plan.phases[-1].batch_size))):
         reseed_all(randoms, derive(plan.spec.train.seed, "codes"), number)
-        found.append(model.encode(feed.slice(start, stop).x).value)
+        found.append(model.encode(batch.x).value)
     return torch.cat(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,7 @@ class Trainer:
         self.model = model.to(device)
         self.feed = Feed(splits.train, device)
         validation = splits.validation
-        self.judge = Feed(validation, device) if validation is not None and len(validation.x) else None
+        self.judge = Feed(validation, device) if validation is not None and len(validation) else None
         self.trainable = frozenset(name for name, parameter in model.named_parameters() if parameter.requires_grad)
         self.progress = Progress()
         self.sums = Sums()
@@ -103,13 +104,15 @@ class Trainer:
         run = active.run if self.watch is None else partial(self.watch.run, active)
         self._pace.go()
         bounds = active.bounds[begun:clock.total - epoch * clock.per_epoch]
-        for start, stop in bounds if self.profile is None else self.profile.over(bounds, active, feed, self.sums):
-            progress.tick = run(feed.take(order[start:stop]), progress.step, progress.tick, self.sums)
-            progress.step += 1
-            progress.total += 1
-            self._pace.samples += stop - start
-            if self.signals.caught is not None or time.perf_counter() >= self._next_look:
-                self._look(active)
+        marked = bounds if self.profile is None else self.profile.over(bounds, active, feed, self.sums)
+        with closing(feed.batches(order[start:stop] for start, stop in bounds)) as batches:
+            for (start, stop), batch in zip(marked, batches, strict=True):
+                progress.tick = run(batch, progress.step, progress.tick, self.sums)
+                progress.step += 1
+                progress.total += 1
+                self._pace.samples += stop - start
+                if self.signals.caught is not None or time.perf_counter() >= self._next_look:
+                    self._look(active)
         self._finish_epoch(active)
 
     def _look(self, active: ActivePhase) -> None:

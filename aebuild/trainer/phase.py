@@ -138,11 +138,10 @@ def measure(plan: Plan, phase: PhasePlan, model: Autoencoder, feed: Feed) -> dic
     pair = Pair(*phase.pair) if phase.pair is not None else None
     unused = Clock(1, 1)
     objectives = [(player.name, Objective(terms_of(plan, player.terms), unused)) for player in phase.players]
-    for number, (start, stop) in enumerate(batch_bounds(feed.samples, phase.batch_size)):
-        batch = feed.slice(start, stop)
+    for number, batch in enumerate(feed.passing(batch_bounds(feed.samples, phase.batch_size))):
         for name, objective in objectives:
             reseed_all(randoms, derive(plan.spec.train.seed, "measure", name), number)
             raw, metrics = model.terms(batch, name, pair)
             reduced = objective.reduced(raw)
-            sums.add((*reduced, *metrics), [*reduced.values(), *metrics.values()], stop - start)
+            sums.add((*reduced, *metrics), [*reduced.values(), *metrics.values()], batch.x.shape[0])
     return sums.means()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import io
 import struct
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -138,6 +140,8 @@ DATA = (
     "{type: idx, path: train-images-idx3-ubyte.gz, shape: [1, 6, 5]}",
     "{type: images, path: pictures, limit: 8, size: 5, pad: 1, labels: 6, classes: 2}",
     "{type: images, path: pictures, shape: [3, 6, 7]}",
+    "{type: webdataset, path: tars, limit: 20, size: 9, pad: 1, labels: 12, classes: 3, split: {validation: 6, test: 0.2, seed: 1}}",
+    "{type: webdataset, path: tars, stream: true, shape: [1, 6, 5], exclude: {label: 1}}",
     "{type: table, path: rows.csv, columns: [0, 1, 2], label: 4, target: [1, 3], limit: 30, labels: 20, classes: 3}",
     "{type: table, path: rows.csv, columns: [a, b], shape: [2]}",
     "{type: series, path: wave.csv, window: {length: 6, stride: 3}, shape: [6, 3], columns: [0, 1, 2]}",
@@ -185,7 +189,21 @@ def make_files(folder: Path) -> None:
                         ("train-labels-idx1-ubyte", (np.arange(50) % 3).astype(np.uint8))):
         head = struct.pack(">BBBB", 0, 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape)
         (folder / f"{name}.gz").write_bytes(gzip.compress(head + array.tobytes()))
+    write_tar(folder / "tars" / "a.tar", draw.integers(0, 255, (50, 6, 5), dtype=np.uint8))
     for kind in ("cat", "dog"):
         (folder / "pictures" / kind).mkdir(parents=True)
         for i in range(10):
             Image.fromarray(draw.integers(0, 255, (6, 7, 3), dtype=np.uint8)).save(folder / "pictures" / kind / f"{i}.png")
+
+
+def write_tar(path: Path, images: np.ndarray) -> None:
+    """Images as arrays in an archive, with a class each."""
+    path.parent.mkdir()
+    with tarfile.open(path, "w") as archive:
+        for row, image in enumerate(images):
+            stored = io.BytesIO()
+            np.save(stored, image)
+            for name, data in ((f"{row}.npy", stored.getvalue()), (f"{row}.cls", str(row % 3).encode())):
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                archive.addfile(info, io.BytesIO(data))

@@ -207,4 +207,4 @@ def test_every_variant_has_a_path_or_is_known_and_probes_without_numpy() -> None
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "[]\n"
     assert set(Dataset.variants) == {"digits", "wine", "breast_cancer", "photos", "mnist", "fashion_mnist", "cifar10", "ecg5000", "arrays",
                                      "images",
-                                     "idx", "table", "series"}
+                                     "idx", "table", "series", "webdataset"}

@@ -100,8 +100,8 @@ def test_pca_and_mean_equal_plain_formulas() -> None:
     basis = np.linalg.svd(centred, full_matrices=False)[2][:2]
     flat = test.reshape(7, 6) - training.reshape(80, 6).mean(0)
     expected = flat @ basis.T @ basis + training.reshape(80, 6).mean(0)
-    assert pca_reconstruction(training, test, 2).reshape(7, 6) == pytest.approx(expected, abs=1e-4)
-    assert mean_reconstruction(training, test)[3] == pytest.approx(training.mean(0), abs=1e-6)
+    assert pca_reconstruction(training, 2)(test).reshape(7, 6) == pytest.approx(expected, abs=1e-4)
+    assert mean_reconstruction(training)(test)[3] == pytest.approx(training.mean(0), abs=1e-6)
     assert clipped(test, Range(0.0, 0.5)).min() == 0.0
     assert clipped(test, Range()) is test
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from aebuild.data.faults import blamed, shown
+from aebuild.data.faults import blamed, fault, shown
 from aebuild.data.layout import Layout, interpret, usual_kind
 from aebuild.data.outline import LEVELS, Outline, by_part, declared, describe
-from aebuild.lang.dataset import DataInfo, Divided, OnDisk, OwnLabels, Pictured, Sampled, Where
+from aebuild.data.rules import UNFIT
+from aebuild.lang.dataset import DataInfo, Divided, OnDisk, OwnLabels, Pictured, Sampled, Streamable, Where
 from aebuild.lang.part import knob
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from aebuild.lang.splits import Splits
 
 
-class Arrays(Sampled, Divided, OwnLabels, Pictured, OnDisk):
+class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
     """Samples in an .npz or .npy file: x or x_train, x_val, x_test, with labels y likewise; never a pickle.
 
     [N, D] are vectors, [N, T, D] sequences (images where the values are bytes), more axes are images and volumes.
@@ -57,15 +58,20 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, OnDisk):
         """The arrays, divided and scaled."""
         from aebuild.data.assemble import assemble
         from aebuild.data.stored import Raw
+        from aebuild.data.streamed import sentence
 
         with blamed(self, "path"):
             path, found = self._find(where)
             outline = self._outline(path, found)
             labels, names = self._labels(path, found)
+            size = sum(2 * member.nbytes for member in (*found.x.values(), *found.target.values()))
+            streamed = _may_stream(self, path, found, size)
+            if streamed:
+                outline = outline.told(sentence(self, size))
             layout = self._layout(found.x["train"], path)
             target = self._layout(found.target["train"], path) if found.target else layout
-            return assemble(self, Raw(replace(outline, class_names=names), _stored(path, found.x, layout), labels,
-                                      _stored(path, found.target, target)))
+            return assemble(self, Raw(replace(outline, class_names=names), _stored(path, found.x, layout, streamed), labels,
+                                      _stored(path, found.target, target, streamed), streamed), where.say)
 
     def count_classes(self, where: Where) -> int | None:
         """Reads the labels, and nothing else."""
@@ -107,8 +113,21 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, OnDisk):
         return classify(words, shown(path))
 
 
-def _stored(path: Path, members: dict[str, Member], layout: Layout) -> dict[str, Samples]:
-    from aebuild.data.binary import read_array
+def _may_stream(part: Arrays, path: Path, found: Found, size: int) -> bool:
+    """Whether the array stays on disk; refuses that of an .npz, whose arrays are packed."""
+    from aebuild.data.streamed import streams
+
+    if set(found.x) == {"train"} and not found.x["train"].name:
+        return streams(part, size)
+    if part.stream:
+        raise fault(UNFIT, f"{shown(path)} is an .npz, whose arrays are packed and cannot be read from the middle",
+                    "save its samples with numpy.save as one .npy", part=part, at=("stream",))
+    return False
+
+
+def _stored(path: Path, members: dict[str, Member], layout: Layout, mapped: bool) -> dict[str, Samples]:
+    from aebuild.data.binary import map_array, read_array
     from aebuild.data.stored import Stored
 
-    return {part: Stored(read_array(path, member), layout, member.label(path)) for part, member in members.items()}
+    read = map_array if mapped else read_array
+    return {part: Stored(read(path, member), layout, member.label(path)) for part, member in members.items()}

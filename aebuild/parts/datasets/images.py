@@ -5,21 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from aebuild.data.decoding import Decoder, Look, look, picture_file
 from aebuild.data.faults import blamed, shown
-from aebuild.data.folder import ImageFiles, Listing, Look, list_images, look
+from aebuild.data.folder import ImageFiles, Listing, list_images
 from aebuild.data.outline import Outline, by_part, declared, describe, plural
-from aebuild.lang.dataset import DataInfo, Divided, OnDisk, OwnLabels, Pictured, Sampled, Where
+from aebuild.lang.dataset import DataInfo, Divided, OnDisk, OwnLabels, Pictured, Sampled, Streamable, Where
 from aebuild.lang.part import knob
+from aebuild.lang.values import elements
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from aebuild.data.stored import Samples
     from aebuild.lang.splits import Splits
 
 
-class Images(Sampled, Divided, OwnLabels, Pictured, OnDisk):
+class Images(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
     """A folder of images, or of one folder a class; either may stand under train and test."""
 
     type: Literal["images"] = "images"
@@ -40,17 +41,22 @@ class Images(Sampled, Divided, OwnLabels, Pictured, OnDisk):
         """Images [n, C, H, W]; only those that are used are decoded."""
         from aebuild.data.assemble import assemble
         from aebuild.data.stored import Raw
+        from aebuild.data.streamed import sentence, streams
 
         with blamed(self, "path"):
             listing, seen = self._look(where)
             outline = self._outline(where.base / self.path, listing, seen)
-            x: dict[str, Samples] = {part: ImageFiles(files, seen, self.channels, self.wanted_size is not None)
-                                     for part, files in listing.files.items()}
-            return assemble(self, Raw(outline, x, _labels(listing)))
+            size = sum(map(len, listing.files.values())) * elements(describe(self, outline).value) * (4 if seen.deep else 1)
+            streamed = streams(self, size)
+            if streamed:
+                outline = outline.told(sentence(self, size))
+            decoder = Decoder(seen, self.channels, self.wanted_size is not None)
+            x = {part: ImageFiles(files, decoder) for part, files in listing.files.items()}
+            return assemble(self, Raw(outline, x, _labels(listing), streamed=streamed), where.say)
 
     def _look(self, where: Where) -> tuple[Listing, Look]:
         listing = list_images(where.base / self.path)
-        return listing, look(listing.files, self.channels, self.wanted_size)
+        return listing, look(map(picture_file, listing.files["train"]), self.channels, self.wanted_size)
 
     def _outline(self, path: Path, listing: Listing, seen: Look) -> Outline:
         counts: dict[str, int | None] = {part: len(files) for part, files in listing.files.items()}

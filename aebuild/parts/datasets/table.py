@@ -7,29 +7,34 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from aebuild.data.faults import blamed, shown
+from aebuild.data.faults import blamed, fault, shown
 from aebuild.data.outline import Outline, declared, describe
-from aebuild.lang.dataset import Column, DataInfo, Divided, OnDisk, OwnLabels, Sampled, Where
+from aebuild.data.rules import UNFIT
+from aebuild.lang.dataset import Column, DataInfo, Divided, OnDisk, OwnLabels, Sampled, Streamable, Where
 from aebuild.lang.part import knob
 from aebuild.lang.values import Vector
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from aebuild.data.sheets import Sheet
-    from aebuild.data.stored import Samples
+    from aebuild.data.stored import Raw, Samples
     from aebuild.lang.splits import Splits
 
-Columns = Annotated[list[Column], Field(min_length=1)]
+Chosen = Annotated[list[Column], Field(min_length=1)]
+BYTES = 12            # of a number while a table is loaded: as it is read, and as it is kept
 
 
-class Table(Sampled, Divided, OwnLabels, OnDisk):
-    """Rows of a .csv, .tsv or .parquet table: each row is a vector."""
+class Table(Sampled, Divided, OwnLabels, Streamable, OnDisk):
+    """Rows of a .csv, .tsv or .parquet table, or of a folder of .parquet files: each row is a vector."""
 
     type: Literal["table"] = "table"
     also = ("csv", "tsv", "parquet", "tabular", "dataframe")
-    columns: Columns | None = knob(
+    columns: Chosen | None = knob(
         None, "the columns that are the input, by name or counted from 0 (default: all but label and target)", affects="data")
     label: Column | None = knob(None, "the column that holds the class; an empty cell is an unknown label", affects="data")
-    target: Column | Columns | None = knob(None, "column or columns to reconstruct instead of the input", affects="data")
+    target: Column | Chosen | None = knob(None, "column or columns to reconstruct instead of the input", affects="data")
 
     @property
     def targets(self) -> list[Column]:
@@ -49,15 +54,20 @@ class Table(Sampled, Divided, OwnLabels, OnDisk):
         from aebuild.data.labels import classify
         from aebuild.data.layout import Layout
         from aebuild.data.stored import Raw, Stored
+        from aebuild.data.streamed import sentence
 
         with blamed(self, "path"):
             sheet, inputs, targets, label = self._open(where)
             outline = self._outline(sheet, inputs, targets, label)
-            numbers, words = sheet.read([*inputs, *targets], [] if label is None else [label])
+            size = BYTES * (sheet.rows or 0) * (len(inputs) + len(targets))
+            streamed = self._streamed(sheet, size)
+            numbers, words = sheet.read([] if streamed else [*inputs, *targets], [] if label is None else [label])
             labels, names = ({}, None) if label is None else classify({"train": words[0]},
                                                                       f"{shown(sheet.path)}, column {shown(sheet.names[label])}")
             counts: dict[str, int | None] = {"train": len(numbers)}
             outline = replace(outline, counts=counts, class_names=names)
+            if streamed:
+                return assemble(self, _on_disk(sheet, inputs, targets, outline.told(sentence(self, size)), labels), where.say)
             rows: Samples = Stored(numbers[:, :len(inputs)], Layout(Vector(len(inputs))), shown(sheet.path), word="row")
             aims: Samples = Stored(numbers[:, len(inputs):], Layout(Vector(len(targets))), shown(sheet.path), word="row")
             return assemble(self, Raw(outline, {"train": rows}, labels, {"train": aims} if targets else {}))
@@ -71,6 +81,17 @@ class Table(Sampled, Divided, OwnLabels, OnDisk):
         with blamed(self, "path"):
             sheet, _, _, label = self._open(where)
             return None if label is None else len(classify({"train": sheet.read([], [label])[1][0]}, shown(sheet.path))[1])
+
+    def _streamed(self, sheet: Sheet, size: int) -> bool:
+        """Whether the rows stay on disk; refuses that of text, which has no row groups."""
+        from aebuild.data.streamed import streams
+
+        if sheet.commas is None:
+            return streams(self, size)
+        if self.stream:
+            raise fault(UNFIT, f"{shown(sheet.path)} is text, which cannot be read from the middle", "save it as .parquet", part=self,
+                        at=("stream",))
+        return False
 
     def _open(self, where: Where) -> tuple[Sheet, list[int], list[int], int | None]:
         from aebuild.data.sheets import inputs, numbers_only, open_sheet
@@ -87,3 +108,13 @@ class Table(Sampled, Divided, OwnLabels, OnDisk):
         return Outline(Vector(len(inputs)), {"train": sheet.rows}, sentence, target=Vector(len(targets)) if targets else None,
                        labelled=label is not None, columns=tuple(sheet.names[place] for place in inputs),
                        target_columns=tuple(sheet.names[place] for place in targets) if targets else None)
+
+
+def _on_disk(sheet: Sheet, inputs: list[int], targets: list[int], outline: Outline, labels: dict[str, NDArray[np.int64]]) -> Raw:
+    """Rows that are read when they are taken; only the labels are in memory."""
+    from aebuild.data.parquet import Columns, RowGroups
+    from aebuild.data.stored import Raw
+
+    table = RowGroups(sheet.path, [sheet.names[place] for place in [*inputs, *targets]])
+    aims = {"train": Columns(table, slice(len(inputs), None))} if targets else {}
+    return Raw(outline, {"train": Columns(table, slice(0, len(inputs)))}, labels, aims, streamed=True)

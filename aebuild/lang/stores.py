@@ -1,0 +1,65 @@
+"""How the samples of a split are kept: scaled numbers, or bytes with the number that each level means."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+WINDOW = 1 << 14       # streamed samples are shuffled among at least this many
+
+
+class Store(ABC):
+    """The samples [n, ...] of a split as they are kept.
+
+    `levels` holds the number that each of the 256 bytes means, float32 [256]; None where the scaled numbers themselves
+    are kept, float32.
+    """
+
+    shape: tuple[int, ...]
+    levels: NDArray[np.float32] | None
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @abstractmethod
+    def take(self, index: NDArray[np.int64]) -> NDArray[Any]:
+        """Samples in the order of the index: uint8 where there are `levels`, else float32."""
+
+    @abstractmethod
+    def blocks(self) -> NDArray[np.int64] | None:
+        """Where the blocks of samples that are read together begin, and the end; None where all are in memory."""
+
+    def scaled(self, kept: NDArray[Any]) -> NDArray[np.float32]:
+        """The numbers that kept samples mean."""
+        import numpy as np
+
+        return kept if self.levels is None else np.take(self.levels, kept)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all samples as they are kept."""
+        return prod(self.shape) * (4 if self.levels is None else 1)
+
+
+@dataclass
+class Held(Store):
+    """Samples in memory."""
+
+    values: NDArray[Any]
+    levels: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        self.shape = self.values.shape
+
+    def take(self, index: NDArray[np.int64]) -> NDArray[Any]:
+        """A copy of these rows."""
+        return self.values[index]
+
+    def blocks(self) -> None:
+        """None: all are in memory."""
