@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -45,10 +45,11 @@ class TrainResult:
 
 
 def train(plan: Plan, splits: Splits, run: Run, *, resume: bool = False, display: Display | None = None,
-          model: Autoencoder | None = None) -> TrainResult:
+          model: Autoencoder | None = None, save_every: int | None = None) -> TrainResult:
     """Trains what the plan says and leaves everything in the run directory.
 
-    `model` replaces the freshly built one. With `resume` the training goes on at the very step of the newest good
+    `model` replaces the freshly built one; `save_every` is the number of batches between checkpoints, which are otherwise
+    counted in seconds. With `resume` the training goes on at the very step of the newest good
     checkpoint; a training that was finished is loaded again. Raises ResourceError, DivergedError, CheckpointError, and
     Interrupted after a signal, when everything is saved.
     """
@@ -60,16 +61,17 @@ def train(plan: Plan, splits: Splits, run: Run, *, resume: bool = False, display
     run.write("environment.json", now)
     batch_size = max(phase.batch_size for phase in plan.phases)
     with _own_generators(device), Signals() as signals, _shown(plan, run, device, display), memory_guard(plan, batch_size):
-        trainer = Trainer(plan, model or _built(plan), splits, run, display, device, signals)
-        if resume:
-            trainer.resume()
-        else:
-            trainer.start()
-        trainer.loop()
-        trainer.finish()
-        kept = _keep(plan, trainer, display)
-        if callable(getattr(trainer.model.latent, "fit", None)):
-            _fit_latent(plan, trainer, kept, display)
+        trainer = Trainer(plan, model or _built(plan), splits, run, display, device, signals, save_every)
+        with closing(trainer.keeper):
+            if resume:
+                trainer.resume()
+            else:
+                trainer.start()
+            trainer.loop()
+            trainer.finish()
+            kept = _keep(plan, trainer, display)
+            if callable(getattr(trainer.model.latent, "fit", None)):
+                _fit_latent(plan, trainer, kept, display)
     best = trainer.progress.best
     return TrainResult(trainer.model, kept, best.epoch if best else None, best.score if best else None, trainer.progress.total,
                        trainer.progress.seconds, device)
@@ -119,15 +121,16 @@ def _shown(plan: Plan, run: Run, device: torch.device, display: Display) -> Iter
 def _keep(plan: Plan, trainer: Trainer, display: Display) -> str:
     """Puts the kept weights into the model and says which ones they are."""
     if plan.spec.train.keep == "last":
-        return "last"
-    if trainer.judge is None:
+        return f"step-{trainer.progress.total}"
+    best = trainer.progress.best
+    if trainer.judge is None or best is None:
         display.note("there is no validation split, so the last weights are kept instead of the best")
-        return "last"
-    loaded = trainer.run.checkpoints.load("best", "last")
+        return f"step-{trainer.progress.total}"
+    loaded = trainer.run.checkpoints.load("best", "step", upto=best.step)
     for reason in loaded.passed_over:
         display.note(f"{reason}; using `{loaded.name}`")
     fill(trainer.model, loaded)
-    return loaded.name.removesuffix("-before")
+    return loaded.name
 
 
 def _fit_latent(plan: Plan, trainer: Trainer, kept: str, display: Display) -> None:
@@ -136,10 +139,11 @@ def _fit_latent(plan: Plan, trainer: Trainer, kept: str, display: Display) -> No
     with torch.no_grad():
         trainer.model.latent.fit(codes)
     display.note(f"fitted a prior to the codes of {len(codes):,} training samples, for `sample`")
-    if kept == "best":
-        trainer.keeper.remember_best(trainer.model, trainer.progress.state())
+    kind, step = kept.split("-")
+    if kind == "best":
+        trainer.keeper.remember_best(trainer.model, trainer.progress.state(), int(step))
         trainer.keeper.save_best()
-    else:
+    elif int(step) == trainer.progress.total:      # an older one stands in for a damaged best: the newest stays as it is
         trainer.save()
 
 

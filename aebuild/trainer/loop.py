@@ -38,7 +38,7 @@ class Trainer:
     """
 
     def __init__(self, plan: Plan, model: Autoencoder, splits: Splits, run: Run, display: Display, device: torch.device,
-                 signals: Signals) -> None:
+                 signals: Signals, save_every: int | None = None) -> None:
         self.plan, self.run, self.display, self.device, self.signals = plan, run, display, device, signals
         self.model = model.to(device)
         self.feed = Feed(splits.train, device)
@@ -47,7 +47,7 @@ class Trainer:
         self.trainable = frozenset(name for name, parameter in model.named_parameters() if parameter.requires_grad)
         self.progress = Progress()
         self.sums = Sums()
-        self.keeper = Keeper(run)
+        self.keeper = Keeper(run, save_every)
         self.active: ActivePhase | None = None
         self.watch: Watch | None = None
         self.validation: dict[str, float] = {}
@@ -65,19 +65,22 @@ class Trainer:
             self._say(f"{reason}; going on from `{loaded.name}`")
         self.run.journal.cut(state["journal"])
         self._restore(state)
+        self.run.checkpoints.forget_after(self.progress.total)
 
     def loop(self, until: float = math.inf) -> None:
         """Trains what is left, or up to a batch of the run; DivergedError, Interrupted, ResourceError if it cannot end."""
         progress = self.progress
         while progress.phase < len(self.plan.phases) and progress.total < until:
             active = self.active = self.active or self._activate()
+            if progress.step >= active.clock.total and not self.sums and progress.phase + 1 == len(self.plan.phases):
+                return                   # it was finished before
             active.enter(progress.step)
             if self.sums and active.clock.last_of_epoch(progress.step):
                 self._finish_epoch(active)
             while progress.step < active.clock.total and progress.total < until:
                 self._run_epoch(active)
-            if progress.step >= active.clock.total:
-                self._finish_phase()
+            if progress.step < active.clock.total or not self._next_phase():
+                return
 
     def finish(self) -> None:
         """Leaves the model in evaluation mode, its parameters trainable again."""
@@ -100,7 +103,7 @@ class Trainer:
             progress.step += 1
             progress.total += 1
             self._pace.samples += stop - start
-            if self.signals.caught is not None or time.perf_counter() >= self._next_look:
+            if self.signals.caught is not None or time.perf_counter() >= self._next_look or self.keeper.counts(progress.total):
                 self._look(active)
         self._finish_epoch(active)
 
@@ -113,7 +116,7 @@ class Trainer:
             if self.signals.caught is not None:
                 self._stop(active, self.signals.caught)
             self.display.update(self._status(active, self._with_loss(active, means)))
-            if self.keeper.due:
+            if self.keeper.due(self.progress.total):
                 self._save(active)
         now = time.perf_counter()
         self._next_look = now + max(LOOK_EVERY, LOOK_SHARE * (now - began))
@@ -133,7 +136,7 @@ class Trainer:
             self._record(active, means, judged, score)
         self.sums.clear()
         active.enter(self.progress.step)
-        if self.watch is None and self.keeper.due and self.progress.step < active.clock.total:
+        if self.watch is None and self.keeper.due(self.progress.total) and self.progress.step < active.clock.total:
             self._save(active)
 
     def _record(self, active: ActivePhase, means: dict[str, float], judged: dict[str, float], score: float) -> None:
@@ -151,38 +154,41 @@ class Trainer:
             self.run.journal.append({**head, "split": "validation", **told, "score": score, "best": better})
         if better:
             progress.best = Best(score, epoch, progress.total)
-            self.keeper.remember_best(self.model, progress.state())
+            self.keeper.remember_best(self.model, progress.state(), progress.total)
         status = self._status(active, means)
         self.display.epoch(EpochReport(status, better, last=progress.step == active.clock.total))
 
-    def _finish_phase(self) -> None:
-        """On to the next phase: it has its own optimisers, and its scores are not comparable."""
-        progress = self.progress
-        self.active, self.validation = None, {}
-        progress.phase += 1
-        progress.step = 0
-        if progress.phase < len(self.plan.phases):
-            progress.best = None
+    def _next_phase(self) -> bool:
+        """On to the next phase, with its own optimisers and scores; False after the last, which stays as it ended.
+
+        So the last checkpoint of a finished training still holds all that longer training would need.
+        """
+        progress, name = self.progress, self.plan.phases[self.progress.phase].name
+        last = progress.phase + 1 == len(self.plan.phases)
+        if not last:
+            self.active, self.validation, progress.best = None, {}, None
+            progress.phase += 1
+            progress.step = 0
         if self.watch is None:
             self.save()
             if self.signals.caught is not None:
-                raise Interrupted(self.signals.caught, f"at the end of phase {self.plan.phases[progress.phase - 1].name}",
-                                  self.run.resume_command)
+                raise Interrupted(self.signals.caught, f"at the end of phase {name}", self.run.resume_command)
+        return not last
 
     def _stop(self, active: ActivePhase, number: int) -> None:
         self._say("stopping: saving the run; once more stops at once")
-        self._save(active)
+        self._save(active, wait=True)
         raise Interrupted(number, f"in {self._place(active)}", self.run.resume_command)
 
-    def _save(self, active: ActivePhase) -> None:
+    def _save(self, active: ActivePhase, *, wait: bool = False) -> None:
         if not finite_parameters(self.model):
             raise self._diverged(active)
-        self.save()
+        self.save(wait=wait)
 
-    def save(self) -> None:
-        """Writes `best` if it changed, and `last`."""
+    def save(self, *, wait: bool = True) -> None:
+        """Has the best model written if it changed, and the whole state; `wait` until the disk has it."""
         self.progress.seconds += self._pace.lap()
-        self.keeper.save(self.model, self._state())
+        self.keeper.save(self.model, self._state(), wait=wait)
 
     def _state(self) -> dict[str, Any]:
         return {"progress": self.progress.state(), "sums": self.sums.state(), "validation": self.validation,

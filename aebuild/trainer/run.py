@@ -6,11 +6,12 @@ import json
 import shlex
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from aebuild.lang.diagnostics import CheckpointError, Diagnostic, ResourceError, Rule, UsageError
-from aebuild.trainer.checkpoint import Checkpoints
+from aebuild.trainer.checkpoints import Checkpoints
 from aebuild.trainer.durable import replace_file, replace_json, storing
 from aebuild.trainer.journal import Journal
 from aebuild.trainer.lock import Lock
@@ -44,8 +45,8 @@ class Run:
     """A run directory.
 
     `spec.yaml` canonical spec · `plan.json` typed table · `data.json` the data and their scaling · `environment.json`
-    versions, seed, device · `metrics.jsonl` one line per epoch and split · `checkpoints/best`, `checkpoints/last` ·
-    `log.txt` what was said.
+    versions, seed, device · `metrics.jsonl` one line per epoch and split · `checkpoints/step-N`, `checkpoints/best-N`
+    after N batches of the whole run · `log.txt` what was said.
     """
 
     folder: Path
@@ -97,9 +98,9 @@ class Run:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    @property
+    @cached_property
     def checkpoints(self) -> Checkpoints:
-        """The checkpoints `best` and `last`."""
+        """The checkpoints, and which of them this process has verified."""
         return Checkpoints(self.folder / "checkpoints")
 
     @property
