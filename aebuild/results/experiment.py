@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +13,11 @@ from aebuild.lang.dataset import DataInfo, Known, OnDisk, Where
 from aebuild.results.evaluate import Evaluation, evaluate
 from aebuild.results.open_run import plan_of
 from aebuild.results.picture import Picture, draw_picture
+from aebuild.results.revision import Request, accept, sentences, write
 from aebuild.trainer.display import Display, Quiet
 from aebuild.trainer.fit import TrainResult
 from aebuild.trainer.fit import train as fit
+from aebuild.trainer.interrupt import Signals
 from aebuild.trainer.run import Run, data_record
 
 if TYPE_CHECKING:
@@ -36,30 +38,57 @@ class Outcome:
 
 
 def train(spec: str | Path | Loaded, settings: Sequence[str] = (), *, folder: Path | None = None, parent: Path = Path("runs"),
-          display: Display | None = None) -> Outcome:
+          display: Display | None = None, save_every: int | None = None) -> Outcome:
     """Trains a spec into a new run directory, evaluates it and draws its picture.
 
-    `settings` are `path=value` changes of the spec. Raises the AebuildError that tells what is wrong and how to mend it.
+    `settings` are `path=value` changes of the spec, `save_every` the batches between checkpoints. Raises the AebuildError that tells what is wrong and how to mend it.
     """
     loaded = spec if isinstance(spec, Loaded) else load(spec, settings)
     plan = loaded.require()
     display = display or Quiet()
     base = Path(loaded.file).parent
-    splits = plan.spec.data.load(Where(base, say=display.note))
-    _tell(splits, display)
-    settled = plan.spec.but(data=_absolute(plan.spec, base))
-    with Run.create(plan.spec.name, spec=text(settled), plan=plan.to_json(), data=data_record(splits), folder=folder, parent=parent) as run:
-        return _finish(plan, splits, run, display, resume=False)
-
-
-def resume(folder: str | Path, display: Display | None = None) -> Outcome:
-    """Goes on with a run exactly where it stopped, from its directory alone and its data."""
-    display = display or Quiet()
-    with Run.open(Path(folder), write=True) as run:
-        plan = plan_of(run, DataInfo.from_json(run.data["info"]))
-        splits = plan.spec.data.load(Where(Path(folder), say=display.note))
+    with Signals("while the data were read") as signals:
+        splits = plan.spec.data.load(Where(base, say=display.note))
         _tell(splits, display)
-        return _finish(plan, splits, run, display, resume=True)
+        settled = plan.spec.but(data=_absolute(plan.spec, base))
+        with Run.create(plan.spec.name, spec=text(settled), plan=plan.to_json(), data=data_record(splits), folder=folder,
+                        parent=parent) as run:
+            return _finish(plan, splits, run, display, signals, resume=False, save_every=save_every)
+
+
+def resume(folder: str | Path, display: Display | None = None, *, change: Request | None = None, save_every: int | None = None) -> Outcome:
+    """Goes on with a run exactly where it stopped, from its directory alone and its data, or with a changed spec.
+
+    SpecError if a change does not fit the run's weights, or is not allowed. A run that died before its first checkpoint
+    begins anew.
+    """
+    display = display or Quiet()
+    with Run.open(Path(folder), write=True) as run, Signals("before training went on", run.resume_command) as signals:
+        plan = plan_of(run, DataInfo.from_json(run.data["info"]))
+        if change is None:
+            splits = plan.spec.data.load(Where(Path(folder), say=display.note))
+        else:
+            plan, splits = _changed(run, plan, change, display)
+        _tell(splits, display)
+        return _finish(plan, splits, run, display, signals, resume=_begun(run, display), save_every=save_every)
+
+
+def _changed(run: Run, old: Plan, change: Request, display: Display) -> tuple[Plan, Splits]:
+    """The plan and data of the changed spec, written into the run; SpecError if they cannot be taken."""
+    new, base = change.spec.require(), Path(change.spec.file).parent
+    settled = new.spec.but(data=_absolute(new.spec, base))
+    changes = accept(old, replace(new, spec=settled), allow=change.allow, again="the same command with --allow")
+    for sentence in sentences(changes):
+        display.note(sentence)
+    splits = new.spec.data.load(Where(base, say=display.note))
+    return write(run, new, settled, splits, changes), splits
+
+
+def _begun(run: Run, display: Display) -> bool:
+    if run.checkpoints.begun() or run.journal.length():
+        return True
+    display.note("this run ended before its first checkpoint: it begins anew")
+    return False
 
 
 def _tell(splits: Splits, display: Display) -> None:
@@ -68,8 +97,9 @@ def _tell(splits: Splits, display: Display) -> None:
         display.note(sentence)
 
 
-def _finish(plan: Plan, splits: Splits, run: Run, display: Display, *, resume: bool) -> Outcome:
-    result = fit(plan, splits, run, resume=resume, display=display)
+def _finish(plan: Plan, splits: Splits, run: Run, display: Display, signals: Signals, *, resume: bool, save_every: int | None) -> Outcome:
+    result = fit(plan, splits, run, resume=resume, display=display, save_every=save_every, signals=signals)
+    signals.where = "in the evaluation"
     evaluation = evaluate(plan, result.model, splits)
     run.write("evaluation.json", evaluation.to_json())
     return Outcome(run.folder, result, evaluation, draw_picture(plan, result.model, splits, run.folder / "picture.png"))

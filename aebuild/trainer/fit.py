@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -45,11 +45,11 @@ class TrainResult:
 
 
 def train(plan: Plan, splits: Splits, run: Run, *, resume: bool = False, display: Display | None = None,
-          model: Autoencoder | None = None, save_every: int | None = None) -> TrainResult:
+          model: Autoencoder | None = None, save_every: int | None = None, signals: Signals | None = None) -> TrainResult:
     """Trains what the plan says and leaves everything in the run directory.
 
     `model` replaces the freshly built one; `save_every` is the number of batches between checkpoints, which are otherwise
-    counted in seconds. With `resume` the training goes on at the very step of the newest good
+    counted in seconds; `signals` are those that the caller has entered already. With `resume` the training goes on at the very step of the newest good
     checkpoint; a training that was finished is loaded again. Raises ResourceError, DivergedError, CheckpointError, and
     Interrupted after a signal, when everything is saved.
     """
@@ -60,14 +60,17 @@ def train(plan: Plan, splits: Splits, run: Run, *, resume: bool = False, display
         _compare(run, now, display)
     run.write("environment.json", now)
     batch_size = max(phase.batch_size for phase in plan.phases)
-    with _own_generators(device), Signals() as signals, _shown(plan, run, device, display), memory_guard(plan, batch_size):
+    entered = nullcontext(signals) if signals is not None else Signals()
+    with _own_generators(device), entered as signals, _shown(plan, run, device, display), memory_guard(plan, batch_size):
+        signals.where, signals.resume = "after the training", run.resume_command
         trainer = Trainer(plan, model or _built(plan), splits, run, display, device, signals, save_every)
         with closing(trainer.keeper):
-            if resume:
-                trainer.resume()
-            else:
-                trainer.start()
-            trainer.loop()
+            with signals.holding():
+                if resume:
+                    trainer.resume()
+                else:
+                    trainer.start()
+                trainer.loop()
             trainer.finish()
             kept = _keep(plan, trainer, display)
             if callable(getattr(trainer.model.latent, "fit", None)):
@@ -123,8 +126,9 @@ def _keep(plan: Plan, trainer: Trainer, display: Display) -> str:
     if plan.spec.train.keep == "last":
         return f"step-{trainer.progress.total}"
     best = trainer.progress.best
-    if trainer.judge is None or best is None:
-        display.note("there is no validation split, so the last weights are kept instead of the best")
+    if best is None:
+        why = "there is no validation split" if trainer.judge is None else "nothing was trained since the objective changed"
+        display.note(f"{why}, so the last weights are kept instead of the best")
         return f"step-{trainer.progress.total}"
     loaded = trainer.run.checkpoints.load("best", "step", upto=best.step)
     for reason in loaded.passed_over:

@@ -113,11 +113,12 @@ class Trainer:
             means = self.sums.means()
             if not finite(means):
                 raise self._diverged(active)
-            if self.signals.caught is not None:
-                self._stop(active, self.signals.caught)
+            self._heed(active)
             self.display.update(self._status(active, self._with_loss(active, means)))
             if self.keeper.due(self.progress.total):
                 self._save(active)
+        else:
+            self._heed(active)
         now = time.perf_counter()
         self._next_look = now + max(LOOK_EVERY, LOOK_SHARE * (now - began))
 
@@ -126,7 +127,7 @@ class Trainer:
         self._pace.rest()
         if self.watch is None and not (finite(means) and finite_parameters(self.model)):
             raise self._diverged(active)
-        judged = measure(self.plan, active.plan, self.model, self.judge) if self.judge is not None else {}
+        judged = measure(self.plan, active.plan, self.model, self.judge, partial(self._heed, active)) if self.judge is not None else {}
         if self.watch is None and not finite(judged):
             raise self._diverged(active, judged)
         score = active.objective.score(judged or means)
@@ -175,10 +176,13 @@ class Trainer:
                 raise Interrupted(self.signals.caught, f"at the end of phase {name}", self.run.resume_command)
         return not last
 
-    def _stop(self, active: ActivePhase, number: int) -> None:
-        self._say("stopping: saving the run; once more stops at once")
-        self._save(active, wait=True)
-        raise Interrupted(number, f"in {self._place(active)}", self.run.resume_command)
+    def _heed(self, active: ActivePhase) -> None:
+        """Saves and stops if a signal came; where steps are only repeated to find NaN there is nothing to save."""
+        if self.signals.caught is not None:
+            if self.watch is None:
+                self._say("stopping: saving the run; once more stops at once")
+                self._save(active, wait=True)
+            raise Interrupted(self.signals.caught, f"in {self._place(active)}", self.run.resume_command)
 
     def _save(self, active: ActivePhase, *, wait: bool = False) -> None:
         if not finite_parameters(self.model):
@@ -192,7 +196,13 @@ class Trainer:
 
     def _state(self) -> dict[str, Any]:
         return {"progress": self.progress.state(), "sums": self.sums.state(), "validation": self.validation,
-                "active": self.active.state() if self.active is not None else None}
+                "active": self.active.state() if self.active is not None else None, "maths": self.plan.maths,
+                "clock": self._clock()}
+
+    def _clock(self) -> list[int]:
+        """Samples, batch size and batches of an epoch: what a place in an epoch means."""
+        phase = self.plan.phases[self.progress.phase]
+        return [self.feed.samples, phase.batch_size, clock_of(phase, self.feed.samples).per_epoch]
 
     def _restore(self, state: dict[str, Any]) -> None:
         self.progress = Progress.load(state["progress"])
@@ -201,7 +211,22 @@ class Trainer:
         self.active = None
         if state["active"] is not None:
             self.active = self._activate()
-            self.active.load(state["active"])
+            self.active.load(state["active"], revised=state["maths"] != self.plan.maths)
+        if state["maths"]["objective"] != self.plan.maths["objective"]:
+            self.progress.best = None              # scores of two objectives cannot be compared
+        if state["clock"] != self._clock():
+            self._rewind(state["clock"])
+
+    def _rewind(self, clock: list[int]) -> None:
+        """To the beginning of the epoch reached: its batches are others now."""
+        progress, (samples, size, per_epoch) = self.progress, clock
+        epoch, begun = divmod(progress.step, per_epoch)
+        now = self._clock()
+        progress.step = epoch * now[2]
+        if begun:
+            self.sums.clear()
+        self._say(f"an epoch was {samples:,} samples in batches of {size} and is now {now[0]:,} in batches of {now[1]}: "
+                  f"going on at the beginning of epoch {epoch + 1}")
 
     def _diverged(self, active: ActivePhase, judged: dict[str, float] | None = None) -> DivergedError:
         """Repeats the steps since the last checkpoint under watch and says what was not finite first."""

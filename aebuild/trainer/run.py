@@ -132,6 +132,17 @@ class Run:
         replace_json(self.folder / name, value)
         return self.folder / name
 
+    def revise(self, spec: str, plan: dict[str, Any], data: dict[str, Any]) -> str:
+        """Replaces the spec and what follows from it, each file in one instant; returns the name the old spec is kept under."""
+        number = 1
+        while (self.folder / f"spec-{number}.yaml").exists():
+            number += 1
+        replace_file(self.folder / f"spec-{number}.yaml", self.spec.encode())
+        replace_json(self.folder / "data.json", data)
+        replace_file(self.folder / "spec.yaml", spec.encode())
+        replace_json(self.folder / "plan.json", plan)
+        return f"spec-{number}.yaml"
+
     def log(self, text: str) -> None:
         """Adds a line with the time to log.txt."""
         path = self.folder / "log.txt"
