@@ -41,7 +41,8 @@ def train(spec: str | Path | Loaded, settings: Sequence[str] = (), *, folder: Pa
           display: Display | None = None, save_every: int | None = None) -> Outcome:
     """Trains a spec into a new run directory, evaluates it and draws its picture.
 
-    `settings` are `path=value` changes of the spec, `save_every` the batches between checkpoints. Raises the AebuildError that tells what is wrong and how to mend it.
+    `settings` are `path=value` changes of the spec, `save_every` the batches between checkpoints.
+    Raises the AebuildError that tells what is wrong and how to mend it.
     """
     loaded = spec if isinstance(spec, Loaded) else load(spec, settings)
     plan = loaded.require()

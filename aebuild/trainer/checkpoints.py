@@ -146,7 +146,9 @@ class Checkpoints:
         passed_over: list[str] = []
         for entry in self.entries(*kinds):
             folder = self.folder / entry.folder
-            if (upto is not None and entry.kind == "best" and entry.step > upto) or (entry.stage == ".new-" and not (folder / "manifest.json").exists()):
+            if upto is not None and entry.kind == "best" and entry.step > upto:
+                continue
+            if entry.stage == ".new-" and not (folder / "manifest.json").exists():
                 continue
             try:
                 loaded = Loaded(read_folder(folder), entry.name, tuple(passed_over))

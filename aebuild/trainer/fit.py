@@ -49,9 +49,9 @@ def train(plan: Plan, splits: Splits, run: Run, *, resume: bool = False, display
     """Trains what the plan says and leaves everything in the run directory.
 
     `model` replaces the freshly built one; `save_every` is the number of batches between checkpoints, which are otherwise
-    counted in seconds; `signals` are those that the caller has entered already. With `resume` the training goes on at the very step of the newest good
-    checkpoint; a training that was finished is loaded again. Raises ResourceError, DivergedError, CheckpointError, and
-    Interrupted after a signal, when everything is saved.
+    counted in seconds; `signals` are those that the caller has entered already. With `resume` the training goes on at the
+    very step of the newest good checkpoint; a training that was finished is loaded again. Raises ResourceError,
+    DivergedError, CheckpointError, and Interrupted after a signal, when everything is saved.
     """
     display = display or Quiet()
     device = choose_device(plan.spec.train.device)

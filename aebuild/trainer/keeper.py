@@ -84,10 +84,7 @@ class Keeper:
 
     def remember_best(self, model: nn.Module, progress: dict[str, Any], step: int) -> None:
         """Holds a copy of the model as it is, the best one of this step."""
-        if self._best is not None:
-            buffers = self._best[2]
-        else:
-            buffers = self._spare.pop() if self._spare else Buffers()
+        buffers = self._best[2] if self._best is not None else self._spare.pop() if self._spare else Buffers()
         copy = Checkpoint(buffers.fill(model.state_dict()), {"progress": progress})
         self._best = (f"best-{step}", copy, buffers)
 

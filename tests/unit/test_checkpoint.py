@@ -7,7 +7,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -194,13 +194,11 @@ def test_a_good_checkpoint_remains_wherever_a_save_breaks_off(tmp_path: Path, fa
         kept = Checkpoints(folder)
         for number in (10, 20):
             kept.save(f"step-{number}", made(number))
-        finished = True
-        with breaking_off(point, failure):
-            try:
-                kept.save(f"step-{again}", made(again + 0.5))
-                kept.prune()
-            except (Died if failure == "crash" else ResourceError):
-                finished = False
+        finished = False
+        with breaking_off(point, failure), suppress(Died if failure == "crash" else ResourceError):
+            kept.save(f"step-{again}", made(again + 0.5))
+            kept.prune()
+            finished = True
         kept = Checkpoints(folder)
         step = kept.load("step").checkpoint.state["step"]
         assert step == again + 0.5 if finished else step in (20, again + 0.5)
@@ -233,13 +231,11 @@ def test_a_replacement_that_broke_off_twice_still_holds_a_good_one(tmp_path: Pat
         damage(folder / ".old-step-5")
         kept = Checkpoints(folder)
         assert kept.load("step").checkpoint.state["step"] == 2
-        finished = True
-        with breaking_off(point, "crash"):
-            try:
-                kept.save("step-5", made(3))
-                kept.prune()
-            except Died:
-                finished = False
+        finished = False
+        with breaking_off(point, "crash"), suppress(Died):
+            kept.save("step-5", made(3))
+            kept.prune()
+            finished = True
         assert Checkpoints(folder).load("step").checkpoint.state["step"] in ((3,) if finished else (2, 3))
         if finished:
             return

@@ -71,9 +71,10 @@ def test_the_public_names() -> None:
 
 
 @pytest.mark.parametrize(("words", "code", "part"), [
-    (["train"], 2, "Give a spec"), (["train", "a.yaml", "--resume", "b"], 2, "leave the other spec out"),
+    (["train"], 2, "Give a spec"), (["train", "a.yaml", "--allow"], 2, "--allow belongs to"),
     (["train", "--resume", "nowhere"], 5, "is not a run directory"), (["train", "nowhere.yaml"], 2, "nowhere.yaml"),
-    (["train", "--resume", "nowhere", "--set", "a=1"], 2, "start a new run")])
+    (["train", "--resume", "nowhere", "--set", "a=1"], 5, "is not a run directory"),
+    (["train", "--resume", "nowhere", "-o", "x"], 2, "no --output")])
 def test_a_command_that_cannot_be_followed(words: list[str], code: int, part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                            capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
