@@ -99,12 +99,6 @@ class Job:
             os.write(2, f"{self.name}: {type(error).__name__}: {error}\n".encode())
             os._exit(1)
 
-    def load_modules(self, told: Path) -> None:
-        """Imports what the first child has imported, so that no other has to."""
-        for name in told.read_text().splitlines():
-            with suppress(ImportError):
-                importlib.import_module(name)
-
     def _train(self, folder: Path) -> None:
         shared = self.shared
         if (folder / "data.json").exists() and (folder / "plan.json").exists():
@@ -142,6 +136,13 @@ class Job:
         ActivePhase.run, Keeper.save, Checkpoints.save = counted, begun, watched  # type: ignore[method-assign]
         for owner, name in WRITERS:
             setattr(owner, name, _deadly(getattr(owner, name), shared, kill))
+
+
+def load_modules(told: Path) -> None:
+    """Imports what a first child has imported, so that no other has to."""
+    for name in told.read_text().splitlines():
+        with suppress(ImportError):
+            importlib.import_module(name)
 
 
 def _deadly(plain: Callable[..., Any], shared: Shared, kill: tuple[int, bool] | None) -> Callable[..., Any]:
@@ -197,7 +198,7 @@ class Sweep:
         self.job, self.chance, self.folder, self.tally = job, chance, folder, Tally()
         _ended(job.fork(folder / "whole", None))
         shutil.rmtree(folder / "whole", ignore_errors=True)
-        job.load_modules(folder / "modules")
+        load_modules(folder / "modules")
         began = time.monotonic()
         _ended(job.fork(folder / "whole", None))
         self.seconds, self.calls = time.monotonic() - began, job.shared["calls"]

@@ -126,7 +126,7 @@ class Checkpoints:
         """Every folder of these kinds, or of both, the newest first; of one step in the order in which they are trusted."""
         try:
             names = [path.name for path in self.folder.iterdir()]
-        except OSError:
+        except FileNotFoundError:
             return []
         found = [Entry(name, match[1] or "", match[2], int(match[3])) for name in names if (match := _NAME.fullmatch(name))]
         wanted = kinds or ("step", "best")
