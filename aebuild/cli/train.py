@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +14,7 @@ from aebuild.cli.options import settings as with_settings
 from aebuild.cli.output import columns, report
 
 if TYPE_CHECKING:
+    from aebuild.compile.front import Loaded
     from aebuild.results.experiment import Outcome
     from aebuild.trainer.display import Display
 
@@ -20,70 +22,116 @@ if TYPE_CHECKING:
 STEPS = 20      # that --profile profiles
 
 
+@dataclass(frozen=True)
+class Asked:
+    """The command line of `aebuild train`."""
+
+    spec: str | None
+    settings: tuple[str, ...]
+    run: Path | None
+    allow: bool
+    output: Path | None
+    like: Path | None
+    save_every: int | None
+    retries: int | None
+    progress: str
+    profile: str | None
+    quiet: bool
+
+
 @click.command("train")
 @click.argument("spec", required=False, type=click.Path(path_type=str))
 @with_settings
-@click.option("--resume", "run", type=click.Path(path_type=Path), metavar="RUN", help="Go on with this run directory where it stopped.")
+@click.option("--resume", "run", type=click.Path(path_type=Path), metavar="RUN",
+              help="Go on with this run directory where it stopped; with SPEC or --set, with a changed spec.")
+@click.option("--allow", is_flag=True, help="With --resume: take changes of the spec that change the training.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FOLDER",
               help="The run directory to make; by default runs/NAME-DATE-TIME.")
 @click.option("--plan", "like", type=click.Path(path_type=Path), metavar="RUN",
               help="Compute in the same way as this run did (train.speed).")
+@click.option("--save-every", type=click.IntRange(1), metavar="STEPS",
+              help="Batches between checkpoints; by default they are counted in seconds.")
+@click.option("--retries", type=click.IntRange(1), metavar="N",
+              help="Train in a process of its own, and if it dies resume from the last checkpoint, at most N times.")
 @click.option("--progress", type=click.Choice(["auto", "live", "plain", "json", "none"]), default="auto", show_default=True,
               help="How to show the training: a live table, plain lines, JSON lines on stdout for programs, or nothing but the "
                    "results; auto is live on a terminal and plain elsewhere.")
 @click.option("--profile", is_flag=False, flag_value=str(STEPS), metavar="[STEPS]",
               help=f"Profile so many steps ({STEPS}) after a warm-up: a table of where a step's time goes, and a trace.")
 @click.option("-q", "--quiet", is_flag=True, help="Short for --progress none.")
-def command(spec: str | None, settings: tuple[str, ...], run: Path | None, output: Path | None, like: Path | None,
-            progress: str, profile: str | None, quiet: bool) -> None:
+@click.pass_context
+def command(ctx: click.Context, /, **given: Any) -> None:
     """Train a spec and show what became of it.
 
     Ends with test scores beside two baselines, the run directory, and a picture of originals, reconstructions and samples.
     Ctrl-C saves and says how to go on.
     """
-    if profile is not None and not profile.isdecimal() and spec is None:      # click gives `--profile` the word behind it
-        spec, profile = profile, str(STEPS)
-    if (spec is None) == (run is None):
-        raise click.UsageError("Give a spec to train, or --resume RUN to go on with one." if spec is None
-                               else "--resume goes on with the spec of its run; leave the other spec out.")
-    if run is not None and (settings or output or like):
-        raise click.UsageError("--resume goes on with the run as it is: no --set, --output or --plan. To change a spec, start a new run.")
-    if quiet and progress not in ("auto", "none"):
-        raise click.UsageError(f"-q shows nothing and --progress {progress} something; leave one of them out.")
-    if profile is not None and not (profile.isdecimal() and int(profile)):
-        raise click.UsageError(f"--profile takes a number of steps, not {profile!r}.")
+    if given["spec"] is None and not (given["profile"] or "0").isdecimal():      # click gives `--profile` the word behind it
+        given["spec"], given["profile"] = given["profile"], str(STEPS)
+    asked = Asked(**given)
+    _check(asked)
     prepare_process()
+    loaded = _loaded(asked)
+    if asked.retries is not None:
+        from aebuild.cli.retries import supervised
+
+        ctx.exit(supervised(ctx, asked.retries, loaded.require().spec.name if loaded is not None else "", asked.run))
     from aebuild.lang.diagnostics import AebuildError
     from aebuild.trainer.display import choose_display
 
-    display = choose_display("none" if quiet else progress)  # type: ignore[arg-type]
+    display = choose_display("none" if asked.quiet else asked.progress)  # type: ignore[arg-type]
     try:
-        outcome = _outcome(spec, settings, run, output, like, display, int(profile or 0))
+        outcome = _outcome(asked, loaded, display)
     except AebuildError as error:
         display.fail(error.diagnostics, error.exit_code)
         raise
-    if progress != "json":
+    if asked.progress != "json":
         _print(outcome)
 
 
-def _outcome(spec: str | None, settings: tuple[str, ...], run: Path | None, output: Path | None, like: Path | None, display: Display,
-             profile: int) -> Outcome:
+def _check(asked: Asked) -> None:
+    """Refuses what cannot be meant together."""
+    if asked.spec is None and asked.run is None:
+        raise click.UsageError("Give a spec to train, or --resume RUN to go on with one.")
+    if asked.run is not None and (asked.output is not None or asked.like is not None):
+        raise click.UsageError("--resume goes on in the directory of its run, computed as before: no --output and no --plan.")
+    if asked.run is None and asked.allow:
+        raise click.UsageError("--allow belongs to --resume with a changed spec.")
+    if asked.quiet and asked.progress not in ("auto", "none"):
+        raise click.UsageError(f"-q shows nothing and --progress {asked.progress} something; leave one of them out.")
+    if asked.profile is not None and not (asked.profile.isdecimal() and int(asked.profile)):
+        raise click.UsageError(f"--profile takes a number of steps, not {asked.profile!r}.")
+
+
+def _loaded(asked: Asked) -> Loaded | None:
+    """The spec to train, or the changed one of a run; None where a run goes on as it is."""
+    spec = asked.spec
+    if spec is None and not asked.settings:
+        return None
     from aebuild.compile.front import load
 
-    loaded = None
-    if spec is not None:
-        loaded = load(spec, settings)
+    if spec is None:
+        assert asked.run is not None
+        if not (asked.run / "spec.yaml").is_file():
+            return None                          # not a run, which opening it will tell
+        spec = str(asked.run / "spec.yaml")
+    return load(spec, asked.settings)
+
+
+def _outcome(asked: Asked, loaded: Loaded | None, display: Display) -> Outcome:
+    if loaded is not None:
         loaded.require()
         report(loaded.diagnostics)
     from aebuild.results.experiment import resume, train
+    from aebuild.results.revision import Request
     from aebuild.trainer.manner import Manner
     from aebuild.trainer.settle import stored
 
-    manner = Manner(stored(like) if like is not None else None, profile)
-    if loaded is not None:
-        return train(loaded, folder=output, display=display, manner=manner)
-    assert run is not None
-    return resume(run, display, manner=manner)
+    manner = Manner(stored(asked.like) if asked.like is not None else None, int(asked.profile or 0), asked.save_every)
+    if asked.run is not None:
+        return resume(asked.run, display, change=Request(loaded, asked.allow) if loaded is not None else None, manner=manner)
+    assert loaded is not None
+    return train(loaded, folder=asked.output, display=display, manner=manner)
 
 
 def _print(outcome: Outcome) -> None:

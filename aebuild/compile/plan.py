@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from aebuild.compile.spec import Spec
@@ -107,6 +108,13 @@ class Plan:
     def _idle_macs(self) -> int:
         """What stands below the latent but does not run in a reconstruction."""
         return self.latent.discriminator.all_macs if self.latent.discriminator else 0
+
+    @cached_property
+    def maths(self) -> dict[str, str]:
+        """What the weights depend on, in short: two digests that a checkpoint remembers."""
+        from aebuild.compile.difference import fingerprints
+
+        return fingerprints(self.spec)
 
     def term(self, name: str) -> TermPlan:
         """The term of that name."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +13,12 @@ from aebuild.lang.dataset import DataInfo, Known, OnDisk, Streamable, Where
 from aebuild.results.evaluate import Evaluation, evaluate
 from aebuild.results.open_run import plan_of
 from aebuild.results.picture import Picture, draw_picture
+from aebuild.results.revision import Request, accept, sentences, write
 from aebuild.trainer.account import Account
 from aebuild.trainer.display import Display, Ending, Quiet
 from aebuild.trainer.fit import TrainResult
 from aebuild.trainer.fit import train as fit
+from aebuild.trainer.interrupt import Signals
 from aebuild.trainer.manner import PLAIN, Manner
 from aebuild.trainer.run import Run, data_record
 
@@ -47,23 +49,50 @@ def train(spec: str | Path | Loaded, settings: Sequence[str] = (), *, folder: Pa
     plan = loaded.require()
     display = display or Quiet()
     base, account = Path(loaded.file).parent, Account()
-    with account.of("loading data"):
-        splits = plan.spec.data.load(Where(base, say=display.note))
-    _tell(splits, display)
-    settled = plan.spec.but(data=_settled(plan.spec, base, splits))
-    with Run.create(plan.spec.name, spec=text(settled), plan=plan.to_json(), data=data_record(splits), folder=folder, parent=parent) as run:
-        return _finish(plan, splits, run, display, account, manner, resume=False)
+    with Signals("while the data were read") as signals:
+        with account.of("loading data"):
+            splits = plan.spec.data.load(Where(base, say=display.note))
+        _tell(splits, display)
+        settled = plan.spec.but(data=_settled(plan.spec, base, splits))
+        with Run.create(plan.spec.name, spec=text(settled), plan=plan.to_json(), data=data_record(splits), folder=folder,
+                        parent=parent) as run:
+            return _finish(Job(plan, splits, run, display, account, manner, signals), resume=False)
 
 
-def resume(folder: str | Path, display: Display | None = None, *, manner: Manner = PLAIN) -> Outcome:
-    """Goes on with a run exactly where it stopped, from its directory alone and its data."""
+def resume(folder: str | Path, display: Display | None = None, *, change: Request | None = None, manner: Manner = PLAIN) -> Outcome:
+    """Goes on with a run exactly where it stopped, from its directory alone and its data, or with a changed spec.
+
+    SpecError if a change does not fit the run's weights, or is not allowed. A run that died before its first checkpoint
+    begins anew.
+    """
     display, account = display or Quiet(), Account()
-    with Run.open(Path(folder), write=True) as run:
+    with Run.open(Path(folder), write=True) as run, Signals("before training went on", run.resume_command) as signals:
         plan = plan_of(run, DataInfo.from_json(run.data["info"]))
         with account.of("loading data"):
-            splits = plan.spec.data.load(Where(Path(folder), say=display.note))
+            if change is None:
+                splits = plan.spec.data.load(Where(Path(folder), say=display.note))
+            else:
+                plan, splits = _changed(run, plan, change, display)
         _tell(splits, display)
-        return _finish(plan, splits, run, display, account, manner, resume=True)
+        return _finish(Job(plan, splits, run, display, account, manner, signals), resume=_begun(run, display))
+
+
+def _changed(run: Run, old: Plan, change: Request, display: Display) -> tuple[Plan, Splits]:
+    """The plan and data of the changed spec, written into the run; SpecError if they cannot be taken."""
+    new, base = change.spec.require(), Path(change.spec.file).parent
+    splits = new.spec.data.load(Where(base, say=display.note))
+    settled = new.spec.but(data=_settled(new.spec, base, splits))
+    changes = accept(old, replace(new, spec=settled), allow=change.allow, again="the same command with --allow")
+    for sentence in sentences(changes):
+        display.note(sentence)
+    return write(run, new, settled, splits, changes), splits
+
+
+def _begun(run: Run, display: Display) -> bool:
+    if run.checkpoints.begun() or run.journal.length():
+        return True
+    display.note("this run ended before its first checkpoint: it begins anew")
+    return False
 
 
 def _tell(splits: Splits, display: Display) -> None:
@@ -72,8 +101,23 @@ def _tell(splits: Splits, display: Display) -> None:
         display.note(sentence)
 
 
-def _finish(plan: Plan, splits: Splits, run: Run, display: Display, account: Account, manner: Manner, *, resume: bool) -> Outcome:
-    result = fit(plan, splits, run, resume=resume, display=display, account=account, manner=manner)
+@dataclass(frozen=True)
+class Job:
+    """All that one training works with."""
+
+    plan: Plan
+    splits: Splits
+    run: Run
+    display: Display
+    account: Account
+    manner: Manner
+    signals: Signals
+
+
+def _finish(job: Job, *, resume: bool) -> Outcome:
+    plan, splits, run, account = job.plan, job.splits, job.run, job.account
+    result = fit(plan, splits, run, resume=resume, display=job.display, account=account, manner=job.manner, signals=job.signals)
+    job.signals.where = "in the evaluation"
     with account.of("evaluation"):
         evaluation = evaluate(plan, result.model, splits)
         run.write("evaluation.json", evaluation.to_json())
@@ -81,7 +125,7 @@ def _finish(plan: Plan, splits: Splits, run: Run, display: Display, account: Acc
         picture = draw_picture(plan, result.model, splits, run.folder / "picture.png")
     outcome = Outcome(run.folder, result, evaluation, picture)
     run.log(str(account))
-    display.end(_ending(outcome, account))
+    job.display.end(_ending(outcome, account))
     return outcome
 
 

@@ -51,7 +51,7 @@ def open_run(folder: str | Path, device: str | torch.device = "cpu") -> OpenRun:
         raise CheckpointError(Diagnostic(NOT_A_RUN, f"{run.folder / 'data.json'} does not describe data: {error!r}")) from error
     plan = plan_of(run, info)
     model = _model(plan)
-    loaded = run.checkpoints.load(*(("best", "last") if plan.spec.train.keep == "best" else ("last", "best")))
+    loaded = run.checkpoints.load(*(("best", "step") if plan.spec.train.keep == "best" else ("step", "best")))
     fill(model, loaded)
     return OpenRun(run, plan, model.to(device).eval(), info, scaling, target_scaling, loaded.name, loaded.passed_over)
 

@@ -1,10 +1,11 @@
-"""Checkpoints: verified folders of safetensors and JSON, replaced without ever being absent."""
+"""A checkpoint: a folder of safetensors and JSON whose every byte is verified."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shutil
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,21 +15,9 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
-from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Rule
-from aebuild.trainer.durable import storing, sync_folder, write_synced
+from aebuild.trainer.durable import sync_folder, write_synced
 
 FORMAT = 1
-NO_CHECKPOINT = Rule("AE503", "no checkpoint can be trusted", """
-Every checkpoint carries the size and the SHA-256 of its files. A file that is missing, cut short or changed in a single
-bit makes the whole checkpoint unusable, because a flipped bit in a weight is silent. Of every checkpoint the one before
-it is kept; here neither passed. If the run was copied, copy it again from its source; otherwise train anew.
-
-```console
-$ aebuild train --resume runs/vae-20260102-030405     # every checkpoint is damaged: refused
-$ aebuild train specs/vae.yaml                        # a new run
-```
-""")
-
 
 class Damaged(Exception):
     """A checkpoint folder that is incomplete or was changed; the message says how."""
@@ -43,24 +32,15 @@ class Checkpoint:
     trainer: dict[str, Tensor] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """A verified checkpoint, its folder's name, and why better ones were passed over."""
-
-    checkpoint: Checkpoint
-    name: str
-    passed_over: tuple[str, ...] = ()
-
-
 def write_folder(folder: Path, checkpoint: Checkpoint) -> None:
     """Writes the files, then the manifest, and waits for the disk; OSError if it cannot."""
-    files = {"model.safetensors": _serialise(checkpoint.model), "state.json": _json(checkpoint.state)}
-    if checkpoint.trainer:
-        files["trainer.safetensors"] = _serialise(checkpoint.trainer)
     folder.mkdir(parents=True)
-    for name, data in files.items():
-        write_synced(folder / name, data)
-    seals = {name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in sorted(files.items())}
+    seals = {"model.safetensors": _write_tensors(folder / "model.safetensors", checkpoint.model)}
+    if checkpoint.trainer:
+        seals["trainer.safetensors"] = _write_tensors(folder / "trainer.safetensors", checkpoint.trainer)
+    state = _json(checkpoint.state)
+    write_synced(folder / "state.json", state)
+    seals["state.json"] = {"bytes": len(state), "sha256": hashlib.sha256(state).hexdigest()}
     write_synced(folder / "manifest.json", _json({"format": FORMAT, "files": seals}))
     sync_folder(folder)
 
@@ -109,8 +89,23 @@ def _seals(folder: Path) -> dict[str, dict[str, Any]]:
         raise Damaged("manifest.json is not a manifest") from error
 
 
-def _serialise(tensors: Mapping[str, Tensor]) -> bytes:
-    """Bytes in the safetensors format; tensors that share memory are written each in full."""
+def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Streams tensors to a file, waits for the disk and returns the file's seal; OSError if the disk refuses."""
+    try:
+        safetensors.torch.save_file(_apart(tensors), path, {"format": "pt"})
+    except safetensors.SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        os.fsync(stream.fileno())
+        return {"bytes": stream.tell(), "sha256": digest}
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors in main memory; those that share memory are each in full."""
     seen: set[int] = set()
     plain = {}
     for name, tensor in tensors.items():
@@ -118,57 +113,8 @@ def _serialise(tensors: Mapping[str, Tensor]) -> bytes:
         memory = own.untyped_storage().data_ptr()
         plain[name] = own.clone() if memory in seen else own
         seen.add(memory)
-    return safetensors.torch.save(plain, {"format": "pt"})
+    return plain
 
 
 def _json(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
-
-
-class Checkpoints:
-    """The checkpoints of a run: `best` and `last`, and of each the one before it.
-
-    A new one is written beside the old one as .new-NAME, then names are changed: NAME becomes NAME-before, the new one
-    becomes NAME. Whenever the process dies, at least one verified folder of a name that was ever saved is left.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def save(self, name: str, checkpoint: Checkpoint) -> None:
-        """Makes this the checkpoint of that name; ResourceError if the disk refuses, the old one stays whole then."""
-        fresh, old, before = (self.folder / word for word in (f".new-{name}", name, f"{name}-before"))
-        with storing(old):
-            try:
-                shutil.rmtree(fresh, ignore_errors=True)
-                write_folder(fresh, checkpoint)
-            except OSError:
-                shutil.rmtree(fresh, ignore_errors=True)
-                raise
-            if old.exists():
-                if before.exists():
-                    shutil.rmtree(before)
-                old.rename(before)
-            fresh.rename(old)
-            sync_folder(self.folder)
-
-    def has(self, name: str) -> bool:
-        """True if a checkpoint of that name was ever completed."""
-        return any((self.folder / word).is_dir() for word in (name, f"{name}-before"))
-
-    def load(self, *names: str) -> Loaded:
-        """The first of these that passes verification, each followed by its neighbours: the one before, one not yet named.
-
-        CheckpointError if none does; the damaged ones are named in either case.
-        """
-        passed_over: list[str] = []
-        for name in (word for wanted in names for word in (wanted, f"{wanted}-before", f".new-{wanted}")):
-            folder = self.folder / name
-            if not folder.is_dir():
-                continue
-            try:
-                return Loaded(read_folder(folder), name, tuple(passed_over))
-            except Damaged as damage:
-                passed_over.append(f"{folder} is damaged: {damage}")
-        message = "; ".join(passed_over) or f"{self.folder} holds no checkpoint"
-        raise CheckpointError(Diagnostic(NO_CHECKPOINT, message, fix="copy the run again from its source, or train anew"))

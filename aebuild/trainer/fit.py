@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -49,11 +49,13 @@ class TrainResult:
 
 
 def train(plan: Plan, splits: Splits, run: Run, *, resume: bool = False, display: Display | None = None,
-          model: Autoencoder | None = None, account: Account | None = None, manner: Manner = PLAIN) -> TrainResult:
+          model: Autoencoder | None = None, account: Account | None = None, manner: Manner = PLAIN,
+          signals: Signals | None = None) -> TrainResult:
     """Trains what the plan says and leaves everything in the run directory.
 
-    `model` replaces the freshly built one, `account` is charged with the time. With `resume` the training goes on at the very
-    step of the newest good checkpoint, computed as before; a training that was finished is loaded again. Raises ResourceError,
+    `model` replaces the freshly built one, `account` is charged with the time, `signals` are those that the caller has entered
+    already. With `resume` the training goes on at the very step of the newest good checkpoint, computed as before; a training
+    that was finished is loaded again. Raises ResourceError,
     DivergedError, CheckpointError, and Interrupted after a signal, when everything is saved.
     """
     display, account = display or Quiet(), account or Account()
@@ -64,21 +66,25 @@ def train(plan: Plan, splits: Splits, run: Run, *, resume: bool = False, display
         _compare(run, now, display)
     run.write("environment.json", now)
     batch_size = max(phase.batch_size for phase in plan.phases)
-    with _own_generators(device), Signals() as signals, \
+    entered = nullcontext(signals) if signals is not None else Signals()
+    with _own_generators(device), entered as signals, \
             _shown(_heading(plan, splits, run, device), run, display, account), memory_guard(plan, batch_size):
-        trainer = Trainer(plan, model or _built(plan), splits, run, display, device, signals, account)
-        with account.of("choosing how to compute"):
-            execution = settle(trainer, resume=resume, given=manner.execution)
-        if resume:
-            trainer.resume()
-        else:
-            trainer.start()
-        with _profiled(trainer, manner.profile):
-            carry_out(trainer, execution)
-        trainer.finish()
-        kept = _keep(plan, trainer, display)
-        if callable(getattr(trainer.model.latent, "fit", None)):
-            _fit_latent(plan, trainer, kept, display)
+        signals.where, signals.resume = "after the training", run.resume_command
+        trainer = Trainer(plan, model or _built(plan), splits, run, display, device, signals, account, manner)
+        with closing(trainer.keeper):
+            with signals.holding():
+                if resume:
+                    trainer.resume()
+                else:
+                    trainer.start()
+                with account.of("choosing how to compute"):
+                    execution = settle(trainer, resume=resume, given=manner.execution)
+                with _profiled(trainer, manner.profile):
+                    carry_out(trainer, execution)
+            trainer.finish()
+            kept = _keep(plan, trainer, display)
+            if callable(getattr(trainer.model.latent, "fit", None)):
+                _fit_latent(plan, trainer, kept, display)
     best = trainer.progress.best
     return TrainResult(trainer.model, kept, best.epoch if best else None, best.score if best else None, trainer.progress.total,
                        trainer.progress.seconds, device)
@@ -143,15 +149,17 @@ def _shown(heading: Heading, run: Run, display: Display, account: Account) -> It
 def _keep(plan: Plan, trainer: Trainer, display: Display) -> str:
     """Puts the kept weights into the model and says which ones they are."""
     if plan.spec.train.keep == "last":
-        return "last"
-    if trainer.judge is None:
-        display.note("there is no validation split, so the last weights are kept instead of the best")
-        return "last"
-    loaded = trainer.run.checkpoints.load("best", "last")
+        return f"step-{trainer.progress.total}"
+    best = trainer.progress.best
+    if best is None:
+        why = "there is no validation split" if trainer.judge is None else "nothing was trained since the objective changed"
+        display.note(f"{why}, so the last weights are kept instead of the best")
+        return f"step-{trainer.progress.total}"
+    loaded = trainer.run.checkpoints.load("best", "step", upto=best.step)
     for reason in loaded.passed_over:
         display.note(f"{reason}; using `{loaded.name}`")
     fill(trainer.model, loaded)
-    return loaded.name.removesuffix("-before")
+    return loaded.name
 
 
 def _fit_latent(plan: Plan, trainer: Trainer, kept: str, display: Display) -> None:
@@ -160,10 +168,11 @@ def _fit_latent(plan: Plan, trainer: Trainer, kept: str, display: Display) -> No
     with torch.no_grad():
         trainer.model.latent.fit(codes)
     display.note(f"fitted a prior to the codes of {len(codes):,} training samples, for `sample`")
-    if kept == "best":
-        trainer.keeper.remember_best(trainer.model, trainer.progress.state())
+    kind, step = kept.split("-")
+    if kind == "best":
+        trainer.keeper.remember_best(trainer.model, trainer.progress.state(), int(step))
         trainer.keeper.save_best()
-    else:
+    elif int(step) == trainer.progress.total:      # an older one stands in for a damaged best: the newest stays as it is
         trainer.save()
 
 

@@ -21,13 +21,15 @@ class Journal:
         with storing(self.path), self.path.open("ab") as stream:
             stream.write((json.dumps(record, ensure_ascii=False) + "\n").encode())
 
-    def sync(self) -> int:
-        """Waits for the disk and returns the length in bytes, which a checkpoint remembers."""
-        if not self.path.exists():
-            return 0
-        with storing(self.path), self.path.open("ab") as stream:
-            os.fsync(stream.fileno())
-            return stream.tell()
+    def length(self) -> int:
+        """Its length in bytes, which a checkpoint remembers."""
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def sync(self) -> None:
+        """Waits until the disk has every line."""
+        if self.path.exists():
+            with storing(self.path), self.path.open("ab") as stream:
+                os.fsync(stream.fileno())
 
     def cut(self, length: int) -> None:
         """Forgets what was written after the checkpoint that remembers this length."""

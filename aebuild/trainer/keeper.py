@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
 from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Rule
-from aebuild.trainer.checkpoint import Checkpoint, Loaded
+from aebuild.trainer.buffers import Buffers
+from aebuild.trainer.checkpoint import Checkpoint
+from aebuild.trainer.checkpoints import Loaded
 from aebuild.trainer.pack import pack, unpack
 
 if TYPE_CHECKING:
@@ -29,47 +32,114 @@ $ aebuild train specs/vae.yaml        # a new run
 
 
 class Keeper:
-    """Saves `last` now and then, and before it `best` if there is a better one.
+    """Saves `step-N` now and then, and before it `best-N` if there is a better one.
 
-    A better model is first held in memory only: if the process dies, the resumed training finds it again.
+    The training thread only copies tensors; a second thread writes, hashes, waits for the disk, renames and prunes. One
+    write is in flight at a time, and its error is raised at the next look or save. A better model is first held in memory
+    only: if the process dies, the resumed training finds it again. `every` is the number of batches between checkpoints;
+    without it they are counted in seconds.
     """
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self._best: Checkpoint | None = None
-        self._due = time.perf_counter() + SAVE_EVERY
+    def __init__(self, run: Run, every: int | None = None) -> None:
+        self.run, self.every = run, every
+        self._writer = ThreadPoolExecutor(1, "checkpoint")
+        self._flight: Future[float] | None = None
+        self._next = time.perf_counter() + SAVE_EVERY
+        self._saved = -1
+        self._state = Buffers()
+        self._spare: list[Buffers] = []
+        self._lent: Buffers | None = None        # what the flight is reading
+        self._best: tuple[str, Checkpoint, Buffers] | None = None
 
-    @property
-    def due(self) -> bool:
-        """True if the last save was long enough ago."""
-        return time.perf_counter() >= self._due
+    def close(self) -> None:
+        """Lets the writer finish and ends it, without raising its error."""
+        self._writer.shutdown()
 
-    def remember_best(self, model: nn.Module, progress: dict[str, Any]) -> None:
-        """Holds a copy of the model as it is."""
-        self._best = Checkpoint({name: tensor.detach().to("cpu", copy=True) for name, tensor in model.state_dict().items()},
-                                {"progress": progress})
+    def counts(self, total: int) -> bool:
+        """True at the very batches at which a save is due by their count."""
+        return self.every is not None and total % self.every == 0
+
+    def due(self, total: int) -> bool:
+        """True if the last save was long enough ago and is written; raises what went wrong in it."""
+        landed = self._landed()
+        if self.every is not None:
+            return self.counts(total) and total != self._saved
+        return landed and time.perf_counter() >= self._next
+
+    def _landed(self) -> bool:
+        if self._flight is not None and self._flight.done():
+            flight, self._flight = self._flight, None
+            if self._lent is not None:
+                self._spare.append(self._lent)
+                self._lent = None
+            took = flight.result()
+            self._next = time.perf_counter() + max(SAVE_EVERY, SAVE_SHARE * took)
+        return self._flight is None
+
+    def wait(self) -> None:
+        """Returns when the last save is on the disk; raises what went wrong in it."""
+        if self._flight is not None:
+            self._flight.exception()
+        self._landed()
+
+    def remember_best(self, model: nn.Module, progress: dict[str, Any], step: int) -> None:
+        """Holds a copy of the model as it is, the best one of this step."""
+        buffers = self._best[2] if self._best is not None else self._spare.pop() if self._spare else Buffers()
+        copy = Checkpoint(buffers.fill(model.state_dict()), {"progress": progress})
+        self._best = (f"best-{step}", copy, buffers)
 
     def save_best(self) -> None:
-        """Writes the held model, if there is one that is not written yet."""
+        """Writes the held model, if there is one that is not written yet, and waits for the disk."""
+        self.wait()
         if self._best is not None:
-            self.run.checkpoints.save("best", self._best)
-            self._best = None
+            self._flight = self._writer.submit(self._write, self._take_best(), None)
+            self.wait()
 
-    def save(self, model: nn.Module, state: dict[str, Any]) -> None:
-        """Writes `best` if it changed, then `last`; ResourceError if the disk refuses."""
-        began = time.perf_counter()
-        self.save_best()
+    def save(self, model: nn.Module, state: dict[str, Any], *, wait: bool = True) -> None:
+        """Copies the whole state and has it written as `step-N`, `best-N` before; ResourceError if the disk refuses.
+
+        Without `wait` it returns after the copy, unless the last save is still being written.
+        """
+        self.wait()
         tensors: dict[str, Tensor] = {}
-        packed = pack({**state, "journal": self.run.journal.sync()}, tensors)
-        self.run.checkpoints.save("last", Checkpoint(model.state_dict(), packed, tensors))
-        now = time.perf_counter()
-        self._due = now + max(SAVE_EVERY, SAVE_SHARE * (now - began))
+        packed = pack({**state, "journal": self.run.journal.length()}, tensors)
+        own = self._state.fill({**{f"model/{name}": tensor for name, tensor in model.state_dict().items()},
+                                **{f"trainer/{name}": tensor for name, tensor in tensors.items()}})
+        copy = Checkpoint(_under("model/", own), packed, _under("trainer/", own))
+        self._saved = state["progress"]["total"]
+        self._flight = self._writer.submit(self._write, self._take_best(), (f"step-{self._saved}", copy))
+        if wait:
+            self.wait()
+
+    def _take_best(self) -> tuple[str, Checkpoint] | None:
+        if self._best is None:
+            return None
+        name, copy, buffers = self._best
+        self._best, self._lent = None, buffers
+        return name, copy
+
+    def _write(self, *checkpoints: tuple[str, Checkpoint] | None) -> float:
+        """In the writer's thread: seconds it took."""
+        began = time.perf_counter()
+        self.run.journal.sync()
+        for found in checkpoints:
+            if found is not None:
+                self.run.checkpoints.save(*found)
+        self.run.checkpoints.prune()
+        return time.perf_counter() - began
 
     def load(self, model: nn.Module) -> tuple[dict[str, Any], Loaded]:
-        """Puts the newest good `last` into the model and returns the trainer's state and what was loaded."""
-        loaded = self.run.checkpoints.load("last")
+        """Puts the newest good `step-N` into the model and returns the trainer's state and what was loaded."""
+        self.wait()
+        loaded = self.run.checkpoints.load("step")
         fill(model, loaded)
-        return unpack(loaded.checkpoint.state, loaded.checkpoint.trainer), loaded
+        state = unpack(loaded.checkpoint.state, loaded.checkpoint.trainer)
+        self._saved = state["progress"]["total"]
+        return state, loaded
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def fill(model: nn.Module, loaded: Loaded) -> None:

@@ -17,6 +17,7 @@ from aebuild.trainer.display import Display, EpochReport, Status
 from aebuild.trainer.feed import Feed
 from aebuild.trainer.interrupt import Interrupted, Signals
 from aebuild.trainer.keeper import Keeper
+from aebuild.trainer.manner import PLAIN, Manner
 from aebuild.trainer.meter import Meter
 from aebuild.trainer.pace import Pace
 from aebuild.trainer.phase import ActivePhase, clock_of, measure
@@ -42,7 +43,7 @@ class Trainer:
     """
 
     def __init__(self, plan: Plan, model: Autoencoder, splits: Splits, run: Run, display: Display, device: torch.device,
-                 signals: Signals, account: Account) -> None:
+                 signals: Signals, account: Account, manner: Manner = PLAIN) -> None:
         self.plan, self.run, self.display, self.device, self.signals = plan, run, display, device, signals
         self.model = model.to(device)
         self.feed = Feed(splits.train, device)
@@ -51,7 +52,7 @@ class Trainer:
         self.trainable = frozenset(name for name, parameter in model.named_parameters() if parameter.requires_grad)
         self.progress = Progress()
         self.sums = Sums()
-        self.keeper = Keeper(run)
+        self.keeper = Keeper(run, manner.save_every)
         self.active: ActivePhase | None = None
         self.watch: Watch | None = None
         self.profile: Profile | None = None
@@ -73,19 +74,22 @@ class Trainer:
             self.say(f"{reason}; going on from `{loaded.name}`")
         self.run.journal.cut(state["journal"])
         self._restore(state)
+        self.run.checkpoints.forget_after(self.progress.total)
 
     def loop(self, until: float = math.inf) -> None:
         """Trains what is left, or up to a batch of the run; DivergedError, Interrupted, ResourceError if it cannot end."""
         progress = self.progress
         while progress.phase < len(self.plan.phases) and progress.total < until:
             active = self.active = self.active or self._activate()
+            if progress.step >= active.clock.total and not self.sums and progress.phase + 1 == len(self.plan.phases):
+                return                   # it was finished before
             active.enter(progress.step)
             if self.sums and active.clock.last_of_epoch(progress.step):
                 self._finish_epoch(active)
             while progress.step < active.clock.total and progress.total < until:
                 self._run_epoch(active)
-            if progress.step >= active.clock.total:
-                self._finish_phase()
+            if progress.step < active.clock.total or not self._next_phase():
+                return
 
     def finish(self) -> None:
         """Leaves the model in evaluation mode, its parameters trainable again."""
@@ -111,7 +115,7 @@ class Trainer:
                 progress.step += 1
                 progress.total += 1
                 self._pace.samples += stop - start
-                if self.signals.caught is not None or time.perf_counter() >= self._next_look:
+                if self.signals.caught is not None or time.perf_counter() >= self._next_look or self.keeper.counts(progress.total):
                     self._look(active)
         self._finish_epoch(active)
 
@@ -122,12 +126,13 @@ class Trainer:
             before = self.account.turn("display")
             if not finite(means):
                 raise self._diverged(active)
-            if self.signals.caught is not None:
-                self._stop(active, self.signals.caught)
+            self._heed(active)
             self.display.update(self._status(active, self._with_loss(active, means)))
-            if self.keeper.due:
+            if self.keeper.due(self.progress.total):
                 self._save(active)
             self.account.turn(before)
+        else:
+            self._heed(active)
         now = time.perf_counter()
         self._next_look = now + max(LOOK_EVERY, LOOK_SHARE * (now - began))
 
@@ -137,7 +142,7 @@ class Trainer:
         if self.watch is None and not (finite(means) and finite_parameters(self.model)):
             raise self._diverged(active)
         with self.account.of("validation"):
-            judged = measure(self.plan, active.plan, self.model, self.judge) if self.judge is not None else {}
+            judged = measure(self.plan, active.plan, self.model, self.judge, partial(self._heed, active)) if self.judge is not None else {}
         if self.watch is None and not finite(judged):
             raise self._diverged(active, judged)
         score = active.objective.score(judged or means)
@@ -147,7 +152,7 @@ class Trainer:
             self._record(active, means, judged, score)
         self.sums.clear()
         active.enter(self.progress.step)
-        if self.watch is None and self.keeper.due and self.progress.step < active.clock.total:
+        if self.watch is None and self.keeper.due(self.progress.total) and self.progress.step < active.clock.total:
             self._save(active)
 
     def _record(self, active: ActivePhase, means: dict[str, float], judged: dict[str, float], score: float) -> None:
@@ -165,45 +170,57 @@ class Trainer:
             self.run.journal.append({**head, "split": "validation", **told, "score": score, "best": better})
         if better:
             progress.best = Best(score, epoch, progress.total)
-            self.keeper.remember_best(self.model, progress.state())
+            self.keeper.remember_best(self.model, progress.state(), progress.total)
         status = self._status(active, means)
         with self.account.of("display"):
             self.display.epoch(EpochReport(status, better, last=progress.step == active.clock.total))
 
-    def _finish_phase(self) -> None:
-        """On to the next phase: it has its own optimisers, and its scores are not comparable."""
-        progress = self.progress
-        self.active, self.validation = None, {}
-        progress.phase += 1
-        progress.step = 0
-        if progress.phase < len(self.plan.phases):
-            progress.best = None
+    def _next_phase(self) -> bool:
+        """On to the next phase, with its own optimisers and scores; False after the last, which stays as it ended.
+
+        So the last checkpoint of a finished training still holds all that longer training would need.
+        """
+        progress, name = self.progress, self.plan.phases[self.progress.phase].name
+        last = progress.phase + 1 == len(self.plan.phases)
+        if not last:
+            self.active, self.validation, progress.best = None, {}, None
+            progress.phase += 1
+            progress.step = 0
         if self.watch is None:
             self.save()
             if self.signals.caught is not None:
-                raise Interrupted(self.signals.caught, f"at the end of phase {self.plan.phases[progress.phase - 1].name}",
-                                  self.run.resume_command)
+                raise Interrupted(self.signals.caught, f"at the end of phase {name}", self.run.resume_command)
+        return not last
 
-    def _stop(self, active: ActivePhase, number: int) -> None:
-        self.say("stopping: saving the run; once more stops at once")
-        self._save(active)
-        raise Interrupted(number, f"in {self._place(active)}", self.run.resume_command)
+    def _heed(self, active: ActivePhase) -> None:
+        """Saves and stops if a signal came; where steps are only repeated to find NaN there is nothing to save."""
+        if self.signals.caught is not None:
+            if self.watch is None:
+                self.say("stopping: saving the run; once more stops at once")
+                self._save(active, wait=True)
+            raise Interrupted(self.signals.caught, f"in {self._place(active)}", self.run.resume_command)
 
-    def _save(self, active: ActivePhase) -> None:
+    def _save(self, active: ActivePhase, *, wait: bool = False) -> None:
         if not finite_parameters(self.model):
             raise self._diverged(active)
-        self.save()
+        self.save(wait=wait)
 
-    def save(self) -> None:
-        """Writes `best` if it changed, and `last`."""
+    def save(self, *, wait: bool = True) -> None:
+        """Has the best model written if it changed, and the whole state; `wait` until the disk has it."""
         self.progress.seconds += self._pace.lap()
         with self.account.of("saving"):
-            self.keeper.save(self.model, self._state())
+            self.keeper.save(self.model, self._state(), wait=wait)
         self.display.checkpoint(self.progress.total)
 
     def _state(self) -> dict[str, Any]:
         return {"progress": self.progress.state(), "sums": self.sums.state(), "validation": self.validation,
-                "active": self.active.state() if self.active is not None else None}
+                "active": self.active.state() if self.active is not None else None, "maths": self.plan.maths,
+                "clock": self._clock()}
+
+    def _clock(self) -> list[int]:
+        """Samples, batch size and batches of an epoch: what a place in an epoch means."""
+        phase = self.plan.phases[self.progress.phase]
+        return [self.feed.samples, phase.batch_size, clock_of(phase, self.feed.samples).per_epoch]
 
     def _restore(self, state: dict[str, Any]) -> None:
         self.progress = Progress.load(state["progress"])
@@ -212,7 +229,22 @@ class Trainer:
         self.active = None
         if state["active"] is not None:
             self.active = self._activate()
-            self.active.load(state["active"])
+            self.active.load(state["active"], revised=state["maths"] != self.plan.maths)
+        if state["maths"]["objective"] != self.plan.maths["objective"]:
+            self.progress.best = None              # scores of two objectives cannot be compared
+        if state["clock"] != self._clock():
+            self._rewind(state["clock"])
+
+    def _rewind(self, clock: list[int]) -> None:
+        """To the beginning of the epoch reached: its batches are others now."""
+        progress, (samples, size, per_epoch) = self.progress, clock
+        epoch, begun = divmod(progress.step, per_epoch)
+        now = self._clock()
+        progress.step = epoch * now[2]
+        if begun:
+            self.sums.clear()
+        self.say(f"an epoch was {samples:,} samples in batches of {size} and is now {now[0]:,} in batches of {now[1]}: "
+                  f"going on at the beginning of epoch {epoch + 1}")
 
     def _diverged(self, active: ActivePhase, judged: dict[str, float] | None = None) -> DivergedError:
         """Repeats the steps since the last checkpoint under watch and says what was not finite first."""

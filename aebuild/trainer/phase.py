@@ -16,7 +16,7 @@ from aebuild.trainer.rate import Clock
 from aebuild.trainer.sums import Sums
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from aebuild.compile.plan import PhasePlan, Plan
     from aebuild.lang.terms import TermPlan
@@ -115,10 +115,10 @@ class ActivePhase:
         """For a checkpoint: every player's optimiser and rate."""
         return {player.plan.name: player.state() for player in self.players}
 
-    def load(self, state: dict[str, Any]) -> None:
-        """The state of a checkpoint."""
+    def load(self, state: dict[str, Any], *, revised: bool = False) -> None:
+        """The state of a checkpoint; `revised` if the spec has changed since."""
         for player in self.players:
-            player.load(state[player.plan.name])
+            player.load(state[player.plan.name], revised=revised)
 
 
 def terms_of(plan: Plan, names: Iterable[str]) -> list[TermPlan]:
@@ -127,11 +127,11 @@ def terms_of(plan: Plan, names: Iterable[str]) -> list[TermPlan]:
 
 
 @torch.no_grad()
-def measure(plan: Plan, phase: PhasePlan, model: Autoencoder, feed: Feed) -> dict[str, float]:
+def measure(plan: Plan, phase: PhasePlan, model: Autoencoder, feed: Feed, between: Callable[[], object] = tuple) -> dict[str, float]:
     """Mean terms and metrics of every player over a split, in evaluation mode, unweighted.
 
     Noise is drawn from (seed, batch), the same at every call, so that two measurements differ by the weights only. The
-    model is left in evaluation mode.
+    model is left in evaluation mode. `between` is called after each batch and may raise.
     """
     model.eval()
     sums, randoms = Sums(), random_modules(model)
@@ -144,4 +144,5 @@ def measure(plan: Plan, phase: PhasePlan, model: Autoencoder, feed: Feed) -> dic
             raw, metrics = model.terms(batch, name, pair)
             reduced = objective.reduced(raw)
             sums.add((*reduced, *metrics), [*reduced.values(), *metrics.values()], batch.x.shape[0])
+        between()
     return sums.means()

@@ -121,7 +121,14 @@ class ActivePlayer:
         """For a checkpoint: the optimiser and its rate."""
         return {"optimizer": self.optimizer.state_dict(), "rate": self.rate.state()}
 
-    def load(self, state: dict[str, Any]) -> None:
-        """The state of a checkpoint."""
-        self.rate.load(state["rate"])
+    def load(self, state: dict[str, Any], *, revised: bool = False) -> None:
+        """The state of a checkpoint; where the spec was `revised`, its options and schedule stand, not the checkpoint's."""
+        if not revised:
+            self.rate.load(state["rate"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            return
+        options = [{name: value for name, value in group.items() if name != "params"} for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state["optimizer"])
+        for group, own in zip(self.optimizer.param_groups, options, strict=True):
+            group.update(own)
+        self.rate.catch_up(state["rate"])

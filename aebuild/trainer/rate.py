@@ -94,6 +94,20 @@ class Rate:
         """For a checkpoint."""
         return {"factor": self._factor, "schedule": self.schedule.state_dict() if self.schedule is not None else None}
 
+    def catch_up(self, state: dict[str, Any]) -> None:
+        """Where the spec has changed: this schedule at the place that the checkpoint's had reached."""
+        from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+        if self.schedule is None or state["schedule"] is None:
+            return
+        self._optimizer._opt_called = True  # type: ignore[attr-defined]
+        if isinstance(self.schedule, ReduceLROnPlateau):
+            self.load(state)
+            return
+        longest = self._clock.epochs if self._each == "epoch" else self._clock.total
+        for _ in range(min(state["schedule"]["last_epoch"], longest)):
+            self._advance()
+
     def load(self, state: dict[str, Any]) -> None:
         """The state of a checkpoint."""
         self._factor = state["factor"]

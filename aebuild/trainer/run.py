@@ -6,28 +6,20 @@ import json
 import shlex
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from aebuild.lang.diagnostics import CheckpointError, Diagnostic, ResourceError, Rule, UsageError
-from aebuild.trainer.checkpoint import Checkpoints
+from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Rule
+from aebuild.trainer.checkpoints import Checkpoints
 from aebuild.trainer.durable import replace_file, replace_json, storing
 from aebuild.trainer.journal import Journal
 from aebuild.trainer.lock import Lock
+from aebuild.trainer.reserve import reserved
 
 if TYPE_CHECKING:
     from aebuild.lang.splits import Splits
 
-RUN_EXISTS = Rule("AE501", "the run directory is already in use", """
-A new run wants a new or an empty directory, so that no earlier result is overwritten. Resume the run that is there, or
-give another path; without a path aebuild makes `runs/NAME-DATE-TIME`.
-
-```console
-$ aebuild train specs/vae.yaml -o runs/first         # holds an earlier run: refused
-$ aebuild train --resume runs/first                     # goes on with it
-$ aebuild train specs/vae.yaml                          # a new directory
-```
-""")
 NOT_A_RUN = Rule("AE502", "this is not a run directory", """
 A run directory holds `spec.yaml`, `plan.json`, `data.json`, `environment.json` and `checkpoints`. Everything after
 training reads only these files. Here one of them is missing or is not what it should be.
@@ -44,8 +36,8 @@ class Run:
     """A run directory.
 
     `spec.yaml` canonical spec · `plan.json` typed table · `data.json` the data and their scaling · `environment.json`
-    versions, seed, device · `metrics.jsonl` one line per epoch and split · `checkpoints/best`, `checkpoints/last` ·
-    `log.txt` what was said.
+    versions, seed, device · `metrics.jsonl` one line per epoch and split · `checkpoints/step-N`, `checkpoints/best-N`
+    after N batches of the whole run · `log.txt` what was said.
     """
 
     folder: Path
@@ -58,7 +50,7 @@ class Run:
 
         UsageError if `folder` holds anything, BusyError if it is being written, ResourceError if the disk refuses.
         """
-        run = cls(_fresh(parent, name) if folder is None else _given(folder))
+        run = cls(reserved(name, folder, parent))
         run.claim()
         replace_file(run.folder / "spec.yaml", spec.encode())
         replace_json(run.folder / "plan.json", plan)
@@ -97,9 +89,9 @@ class Run:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    @property
+    @cached_property
     def checkpoints(self) -> Checkpoints:
-        """The checkpoints `best` and `last`."""
+        """The checkpoints, and which of them this process has verified."""
         return Checkpoints(self.folder / "checkpoints")
 
     @property
@@ -131,6 +123,17 @@ class Run:
         replace_json(self.folder / name, value)
         return self.folder / name
 
+    def revise(self, spec: str, plan: dict[str, Any], data: dict[str, Any]) -> str:
+        """Replaces the spec and what follows from it, each file in one instant; returns the name the old spec is kept under."""
+        number = 1
+        while (self.folder / f"spec-{number}.yaml").exists():
+            number += 1
+        replace_file(self.folder / f"spec-{number}.yaml", self.spec.encode())
+        replace_json(self.folder / "data.json", data)
+        replace_file(self.folder / "spec.yaml", spec.encode())
+        replace_json(self.folder / "plan.json", plan)
+        return f"spec-{number}.yaml"
+
     def log(self, text: str) -> None:
         """Adds a line with the time to log.txt."""
         path = self.folder / "log.txt"
@@ -142,40 +145,6 @@ class Run:
             return (self.folder / name).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise CheckpointError(Diagnostic(NOT_A_RUN, f"cannot read {self.folder / name}: {error}")) from error
-
-
-def _given(folder: Path) -> Path:
-    """The folder, made if need be; UsageError if something is in it already."""
-    if folder.exists() and (not folder.is_dir() or any(entry.name != "lock" for entry in folder.iterdir())):
-        what = "holds a run already" if (folder / "spec.yaml").exists() else "is not an empty folder"
-        raise UsageError(Diagnostic(RUN_EXISTS, f"{folder} {what}",
-                                    fix=_way_on(folder)))
-    with storing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def _way_on(folder: Path) -> str:
-    if (folder / "spec.yaml").is_file():
-        return f"aebuild train --resume {shlex.quote(str(folder))}, or give another path"
-    return "give a path that does not exist yet, or an empty folder"
-
-
-def _fresh(parent: Path, name: str) -> Path:
-    """A new folder NAME-YYYYmmdd-HHMMSS[-n]; making it is what reserves the name."""
-    stem = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    with storing(parent):
-        parent.mkdir(parents=True, exist_ok=True)
-    for number in range(1, 10_000):
-        folder = parent / (stem if number == 1 else f"{stem}-{number}")
-        try:
-            with storing(folder):
-                folder.mkdir()
-            return folder
-        except ResourceError as error:
-            if not isinstance(error.__cause__, FileExistsError):
-                raise
-    raise UsageError(Diagnostic(RUN_EXISTS, f"{parent} holds ten thousand runs of this second", fix="give a path"))
 
 
 def data_record(splits: Splits) -> dict[str, Any]:

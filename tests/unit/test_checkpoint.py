@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,8 @@ from hypothesis import strategies as st
 
 from aebuild.lang.diagnostics import CheckpointError, ResourceError
 from aebuild.trainer import checkpoint as module
-from aebuild.trainer.checkpoint import Checkpoint, Checkpoints, Damaged, read_folder, write_folder
+from aebuild.trainer.checkpoint import Checkpoint, Damaged, read_folder, write_folder
+from aebuild.trainer.checkpoints import Checkpoints
 from aebuild.trainer.pack import pack, unpack
 
 
@@ -70,72 +74,183 @@ def test_manifest_names_stay_in_the_folder(tmp_path: Path) -> None:
         read_folder(tmp_path / "c")
 
 
-def test_the_one_before_is_kept_and_used(tmp_path: Path) -> None:
+def held(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def damage(folder: Path) -> None:
+    (folder / "state.json").write_text("{}")
+
+
+def test_two_of_a_kind_are_kept_and_the_older_one_used(tmp_path: Path) -> None:
     kept = Checkpoints(tmp_path)
-    for number in (1.0, 2.0, 3.0):
-        kept.save("last", made(number))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["last", "last-before"]
-    assert kept.load("last").checkpoint.state == {"step": 3.0}
-    (tmp_path / "last" / "state.json").write_text("{}")
-    loaded = kept.load("last")
-    assert (loaded.checkpoint.state, loaded.name) == ({"step": 2.0}, "last-before")
-    assert "last is damaged: state.json has 2 bytes instead of 12" in loaded.passed_over[0]
-    (tmp_path / "last-before" / "manifest.json").unlink()
-    with pytest.raises(CheckpointError, match="last-before is damaged") as caught:
-        kept.load("last")
+    for number in (0, 7, 30, 200):
+        kept.save(f"step-{number}", made(number))
+        kept.save(f"best-{number + 1}", made(-number))
+        kept.prune()
+    assert held(tmp_path) == ["best-201", "best-31", "step-200", "step-30"]
+    assert kept.load("step").checkpoint.state == {"step": 200}
+    damage(tmp_path / "step-200")
+    loaded = kept.load("step", "best")
+    assert (loaded.checkpoint.state, loaded.name) == ({"step": 30}, "step-30")
+    assert "step-200 is damaged: state.json has 2 bytes instead of" in loaded.passed_over[0]
+    assert kept.load("best", "step", upto=200).name == "best-31"
+    (tmp_path / "step-30" / "manifest.json").unlink()
+    with pytest.raises(CheckpointError, match="step-30 is damaged") as caught:
+        kept.load("step")
     assert caught.value.exit_code == 5
+
+
+def test_a_damaged_one_goes_only_when_two_good_ones_exist(tmp_path: Path) -> None:
+    for number in (10, 20):
+        Checkpoints(tmp_path).save(f"step-{number}", made(number))
+    damage(tmp_path / "step-20")
+    kept = Checkpoints(tmp_path)                     # a new process, which trusts what it has read
+    assert kept.load("step").name == "step-10"
+    kept.prune()
+    assert held(tmp_path) == ["step-10", "step-20"]
+    kept.save("step-20", made(20.5))
+    assert held(tmp_path) == [".old-step-20", "step-10", "step-20"]
+    kept.prune()
+    assert held(tmp_path) == ["step-10", "step-20"]
+    assert kept.load("step").checkpoint.state == {"step": 20.5}
+
+
+def test_what_no_process_verified_is_not_counted(tmp_path: Path) -> None:
+    for number in (10, 20, 30):
+        Checkpoints(tmp_path).save(f"step-{number}", made(number))
+    kept = Checkpoints(tmp_path)
+    kept.load("step")
+    kept.prune()
+    assert held(tmp_path) == ["step-10", "step-20", "step-30"]
+    kept.save("step-40", made(40))
+    kept.prune()
+    assert held(tmp_path) == ["step-30", "step-40"]
+
+
+def test_best_ones_of_a_lost_timeline_go_after_the_first_good_save(tmp_path: Path) -> None:
+    before = Checkpoints(tmp_path)
+    for name in ("step-10", "best-8", "best-18", "best-28"):
+        before.save(name, made(1))
+    kept = Checkpoints(tmp_path)
+    kept.load("step")
+    kept.forget_after(10)
+    assert len(held(tmp_path)) == 4
+    kept.save("best-18", made(2))                    # found again: this one is of the new timeline
+    kept.save("step-20", made(2))
+    kept.prune()
+    assert held(tmp_path) == ["best-18", "best-8", "step-10", "step-20"]
+    assert kept.load("best").checkpoint.state == {"step": 2}
+
+
+def test_an_unfinished_fresh_one_is_no_damage(tmp_path: Path) -> None:
+    kept = Checkpoints(tmp_path)
+    assert not kept.begun()
+    (tmp_path / ".new-step-5").mkdir()
+    assert not kept.begun()
+    with pytest.raises(CheckpointError, match="holds no checkpoint"):
+        kept.load("step")
+    kept.save("step-3", made(3))
+    assert kept.begun()
+    loaded = kept.load("step")
+    assert (loaded.name, loaded.passed_over) == ("step-3", ())
 
 
 def test_nothing_saved_is_said(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="holds no checkpoint"):
-        Checkpoints(tmp_path).load("best", "last")
+        Checkpoints(tmp_path / "none").load("best", "step")
 
 
 class Died(BaseException):
     """The process is gone."""
 
 
+@contextmanager
+def breaking_off(point: int, failure: Any) -> Iterator[None]:
+    """From this call on, no fsync, open, rename, folder, removal or file of tensors succeeds; a full disk fails once."""
+    left = [point]
+
+    def break_off() -> None:
+        left[0] -= 1
+        if left[0] < 0 and failure == "crash":
+            raise Died
+        if left[0] == -1:
+            raise OSError(failure, os.strerror(failure))
+
+    with pytest.MonkeyPatch.context() as patch:
+        for owner, name in ((os, "fsync"), (Path, "open"), (Path, "rename"), (Path, "mkdir"), (shutil, "rmtree"),
+                            (module.safetensors.torch, "save_file")):
+            plain = getattr(owner, name)
+            patch.setattr(owner, name, lambda *a, plain=plain, **k: (break_off(), plain(*a, **k))[1])
+        yield
+
+
 @pytest.mark.parametrize("failure", ["crash", errno.ENOSPC, errno.EIO])
-def test_a_good_checkpoint_remains_wherever_a_save_breaks_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Any) -> None:
-    """Every fsync, open and rename of a save in turn does not happen; something verified is loaded each time."""
-    for point in range(40):
+@pytest.mark.parametrize("again", [30, 20], ids=["the next step", "the same step"])
+def test_a_good_checkpoint_remains_wherever_a_save_breaks_off(tmp_path: Path, failure: Any, again: int) -> None:
+    """Every call of a save in turn does not happen; something verified is loaded each time, and saving goes on."""
+    for point in range(60):
         folder = tmp_path / f"{failure}-{point}"
         kept = Checkpoints(folder)
-        for number in (1.0, 2.0):
-            kept.save("last", made(number))
-        left = [point]
-
-        def break_off(left: list[int] = left) -> None:
-            left[0] -= 1
-            if left[0] < 0:
-                raise Died if failure == "crash" else OSError(failure, os.strerror(failure))
-
-        with monkeypatch.context() as patch:
-            for owner, name in ((os, "fsync"), (Path, "open"), (Path, "rename"), (module.shutil, "rmtree")):
-                plain = getattr(owner, name)
-                patch.setattr(owner, name, lambda *a, plain=plain, **k: (break_off(), plain(*a, **k))[1])
-            expected = Died if failure == "crash" else ResourceError
+        for number in (10, 20):
+            kept.save(f"step-{number}", made(number))
+        finished = False
+        with breaking_off(point, failure), suppress(Died if failure == "crash" else ResourceError):
+            kept.save(f"step-{again}", made(again + 0.5))
+            kept.prune()
             finished = True
-            try:
-                kept.save("last", made(3.0))
-            except expected:
-                finished = False
-        step = kept.load("last").checkpoint.state["step"]
-        assert step == 3.0 if finished else step in (2.0, 3.0)
-        kept.save("last", made(4.0))
-        assert kept.load("last").checkpoint.state["step"] == 4.0
+        kept = Checkpoints(folder)
+        step = kept.load("step").checkpoint.state["step"]
+        assert step == again + 0.5 if finished else step in (20, again + 0.5)
+        _goes_on(folder, kept)
         if finished:
             return
-    pytest.fail("the save has more than forty points")
+    pytest.fail("the save has more than sixty points")
 
 
-def test_a_full_disk_is_named_with_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _goes_on(folder: Path, kept: Checkpoints) -> None:
+    """The same step again, wherever the last save broke off, then two more: two whole ones are left and nothing else."""
+    again = kept.entries()[0].step
+    kept.save(f"step-{again}", made(again + 0.75))
+    kept.prune()
+    assert Checkpoints(folder).load("step").checkpoint.state["step"] == again + 0.75
+    for number in (40, 50):
+        kept.save(f"step-{number}", made(number))
+        kept.prune()
+    assert held(folder) == ["step-40", "step-50"]
+
+
+def test_a_replacement_that_broke_off_twice_still_holds_a_good_one(tmp_path: Path) -> None:
+    """Saved, replaced, crashed between the two renames, loaded, replaced again, crashed anywhere."""
+    for point in range(60):
+        folder = tmp_path / str(point)
+        kept = Checkpoints(folder)
+        kept.save("step-5", made(1))
+        kept.save("step-5", made(2))
+        (folder / "step-5").rename(folder / ".new-step-5")
+        damage(folder / ".old-step-5")
+        kept = Checkpoints(folder)
+        assert kept.load("step").checkpoint.state["step"] == 2
+        finished = False
+        with breaking_off(point, "crash"), suppress(Died):
+            kept.save("step-5", made(3))
+            kept.prune()
+            finished = True
+        assert Checkpoints(folder).load("step").checkpoint.state["step"] in ((3,) if finished else (2, 3))
+        if finished:
+            return
+    pytest.fail("the save has more than sixty points")
+
+
+@pytest.mark.parametrize("call", ["fsync", "save_file"])
+def test_a_full_disk_is_named_with_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device") if call == "fsync" else module.safetensors.SafetensorError(
+            "Error while serializing: I/O error: No space left on device (os error 28)")
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os if call == "fsync" else module.safetensors.torch, call, full)
     with pytest.raises(ResourceError, match="No space left on device") as caught:
-        Checkpoints(tmp_path).save("last", made(1.0))
+        Checkpoints(tmp_path).save("step-1", made(1.0))
     assert "free some space" in str(caught.value.diagnostics[0].fix)
     assert list(tmp_path.iterdir()) == []
 

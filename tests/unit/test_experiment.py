@@ -71,9 +71,10 @@ def test_the_public_names() -> None:
 
 
 @pytest.mark.parametrize(("words", "code", "part"), [
-    (["train"], 2, "Give a spec"), (["train", "a.yaml", "--resume", "b"], 2, "leave the other spec out"),
+    (["train"], 2, "Give a spec"), (["train", "a.yaml", "--allow"], 2, "--allow belongs to"),
     (["train", "--resume", "nowhere"], 5, "is not a run directory"), (["train", "nowhere.yaml"], 2, "nowhere.yaml"),
-    (["train", "--resume", "nowhere", "--set", "a=1"], 2, "start a new run")])
+    (["train", "--resume", "nowhere", "--set", "a=1"], 5, "is not a run directory"),
+    (["train", "--resume", "nowhere", "-o", "x"], 2, "no --output")])
 def test_a_command_that_cannot_be_followed(words: list[str], code: int, part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                            capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
@@ -108,3 +109,53 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path) -> None:
     ours, theirs = finished.result.model.state_dict(), whole.result.model.state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
+
+
+SLOW = """
+import sys, time
+from aebuild.modules.autoencoder import Autoencoder
+from aebuild.results import experiment
+place, mark = sys.argv.pop(1), sys.argv.pop(1)
+
+def wait(*given, **named):
+    open(mark, "w").close()
+    time.sleep(60)
+
+plain = Autoencoder.terms
+def terms(self, *given):
+    if not self.training:
+        open(mark, "w").close()
+        time.sleep(0.2)
+    return plain(self, *given)
+
+if place == "validation":
+    Autoencoder.terms = terms
+elif place == "data":
+    experiment._tell = wait
+else:
+    setattr(experiment, {"evaluation": "evaluate", "picture": "draw_picture"}[place], wait)
+from aebuild.cli import main
+main()
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.parametrize(("place", "said"), [("data", "stopped by SIGTERM while the data were read; nothing was to be saved"),
+                                             ("validation", "stopped by SIGTERM in phase main, epoch 1, step"),
+                                             ("evaluation", "stopped by SIGTERM in the evaluation; everything is saved"),
+                                             ("picture", "stopped by SIGTERM in the evaluation; everything is saved")])
+def test_a_signal_is_heeded_wherever_it_comes(tmp_path: Path, place: str, said: str) -> None:
+    """Within five seconds, where nothing else would end for a minute; with the command to go on where there is something."""
+    mark = tmp_path / "there"
+    command = [sys.executable, "-c", SLOW, place, str(mark), "train", str(SPECS / "vqvae.yaml"), "-o", str(tmp_path / "run"),
+               "--set", "train.epochs=1", "--set", "data.limit=200", "--set", "train.device=cpu"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(SPECS.parent)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        began = time.monotonic()
+        while not mark.exists() and process.poll() is None and time.monotonic() - began < 200:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        _, told = process.communicate(timeout=30)      # generous: the machine may be busy
+    assert process.returncode == 143, told
+    assert said in " ".join(told.split())
+    assert ("aebuild train --resume" in told) == (place != "data")

@@ -36,14 +36,17 @@ def test_open_run_gives_the_kept_model_from_the_directory_alone(tmp_path: Path) 
     assert [line["phase"] for line in run.journal.read()[::2]] == ["greedy.0", "greedy.1", "greedy.2", "main", "main"]
     found = open_run(run.folder)
     assert found.plan.to_json() == plan.to_json()
-    assert (found.info, found.scaling, found.kept, found.notes) == (splits.info, splits.scaling, "best", ())
+    assert (found.info, found.scaling, found.kept, found.notes) == (splits.info, splits.scaling, result.kept, ())
     state = result.model.state_dict()
     assert all(torch.equal(tensor, state[name]) for name, tensor in found.model.state_dict().items())
     x = torch.from_numpy(splits.test.x[:5])
     assert torch.equal(found.model.reconstruct(x), result.model.reconstruct(x))
     assert draw_picture(found.plan, found.model, splits, tmp_path / "a.png").path.stat().st_size > 1000
-    (run.folder / "checkpoints" / "best" / "model.safetensors").write_bytes(b"")
-    assert open_run(run.folder).kept == "last" or open_run(run.folder).kept == "best-before"
+    assert result.kept.startswith("best-")
+    (run.folder / "checkpoints" / result.kept / "model.safetensors").write_bytes(b"")
+    again = open_run(run.folder)
+    assert again.kept != result.kept
+    assert f"{result.kept} is damaged" in again.notes[0]
     (run.folder / "data.json").write_text("{}")
     with pytest.raises(CheckpointError, match="does not describe data"):
         open_run(run.folder)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from aebuild.lang.diagnostics import BusyError, CheckpointError, ResourceError, UsageError
-from aebuild.trainer.interrupt import Signals
+from aebuild.trainer.interrupt import Interrupted, Signals
 from aebuild.trainer.journal import Journal
 from aebuild.trainer.run import Run
 
@@ -90,9 +90,10 @@ def test_a_folder_that_cannot_be_written_is_a_resource_error(tmp_path: Path) -> 
 
 def test_the_journal_is_cut_back_and_survives_a_torn_line(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "metrics.jsonl")
-    assert (journal.read(), journal.sync()) == ([], 0)
+    assert (journal.read(), journal.length()) == ([], 0)
     journal.append({"epoch": 1})
-    length = journal.sync()
+    journal.sync()
+    length = journal.length()
     journal.append({"epoch": 2})
     with journal.path.open("ab") as stream:
         stream.write(b'{"epoch": 3, "lo')
@@ -104,15 +105,40 @@ def test_the_journal_is_cut_back_and_survives_a_torn_line(tmp_path: Path) -> Non
 
 def test_the_first_signal_is_remembered_and_the_handlers_come_back() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with Signals() as signals:
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert signals.caught == signal.SIGTERM
+    seen = []
+
+    def hold(signals: Signals) -> None:
+        with signals.holding():
+            os.kill(os.getpid(), signal.SIGTERM)
+            seen.append(signals.caught)
+
+    with Signals("while trying") as signals, pytest.raises(Interrupted, match="stopped by SIGTERM while trying"):
+        hold(signals)
+    assert seen == [signal.SIGTERM]
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_signal_that_finds_nothing_to_save_raises() -> None:
+    with pytest.raises(Interrupted) as caught, Signals("while loading", "aebuild train --resume x"):
+        os.kill(os.getpid(), signal.SIGINT)
+    assert caught.value.exit_code == 130
+    assert caught.value.diagnostics[0].fix == "aebuild train --resume x"
+
+
+def test_a_computation_that_never_lets_python_run_is_left() -> None:
+    """A signal during one call into C without an end: some seconds later the process is gone all the same."""
+    code = ("import ctypes, os, threading, signal, time\nfrom aebuild.trainer import interrupt\ninterrupt.PATIENCE = 0.2\n"
+            "threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()\n"
+            "with interrupt.Signals('in a loop'):\n mutex = ctypes.create_string_buffer(64)\n lock = ctypes.CDLL(None).pthread_mutex_lock\n"
+            " lock(mutex); lock(mutex)")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
+    assert (done.returncode, done.stderr) == (143, "aebuild: stopped by SIGTERM in a loop; nothing was to be saved\n")
 
 
 def test_the_second_signal_ends_the_process_at_once() -> None:
     code = ("import os, signal; from aebuild.trainer.interrupt import Signals\n"
-            "with Signals():\n os.kill(os.getpid(), signal.SIGTERM); os.kill(os.getpid(), signal.SIGINT); print('alive')")
+            "with Signals() as signals, signals.holding():\n os.kill(os.getpid(), signal.SIGTERM); os.kill(os.getpid(), signal.SIGINT); print('alive')")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
                           check=False)
     assert (done.returncode, done.stdout) == (130, b"")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,21 @@ from tiny_training import Adam, StepSchedule, adversaries, phase, player, tiny_m
 from torch import Tensor, nn
 
 from aebuild.compile.plan import DialPlan
-from aebuild.lang.diagnostics import DivergedError, ResourceError
+from aebuild.lang.diagnostics import Diagnostic, DivergedError, ResourceError
 from aebuild.lang.schedule import Ramp
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.randomness import random_modules
+from aebuild.trainer import keeper as keeper_module
 from aebuild.trainer import loop as loop_module
+from aebuild.trainer.checkpoint import read_folder
+from aebuild.trainer.checkpoints import Checkpoints
 from aebuild.trainer.device import choose_device, memory_guard
 from aebuild.trainer.display import EpochReport, Quiet, Status
+from aebuild.trainer.durable import CANNOT_WRITE
 from aebuild.trainer.feed import batch_bounds, order_of
 from aebuild.trainer.fit import train
 from aebuild.trainer.interrupt import Interrupted
+from aebuild.trainer.manner import Manner
 from aebuild.trainer.phase import ActivePhase, reseed_all
 from aebuild.trainer.run import Run
 from aebuild.trainer.sums import Sums
@@ -240,7 +246,7 @@ def test_resume_is_bit_equal_at_every_step(tmp_path: Path, looks: int) -> None:
     clock = {"seconds", "samples_per_second"}
     told, wanted = ([{k: v for k, v in line.items() if k not in clock} for line in r.journal.read()] for r in (run, whole))
     assert told == wanted
-    last, end = (r.checkpoints.load("last").checkpoint for r in (run, whole))
+    last, end = (r.checkpoints.load("step").checkpoint for r in (run, whole))
     assert same(last.model, end.model)
     assert same(last.trainer, end.trainer)
 
@@ -278,10 +284,10 @@ def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_used(tmp_path: 
     with tiny_run(tmp_path / "run") as run:
         expected = train(plan, splits, run, model=tiny_model())
         kept = weights(expected.model)
-        path = run.folder / "checkpoints" / "last" / "model.safetensors"
+        path = run.folder / "checkpoints" / "step-12" / "model.safetensors"
         path.write_bytes(path.read_bytes()[:-1] + b"!")
         result = train(plan, splits, run, resume=True, model=tiny_model(seed=5), display=display)
-    assert "checkpoints/last is damaged: model.safetensors does not have the SHA-256" in display.notes[0]
+    assert "checkpoints/step-12 is damaged: model.safetensors does not have the SHA-256" in display.notes[0]
     assert same(weights(result.model), kept)
 
 
@@ -314,7 +320,7 @@ def test_nan_names_step_module_and_term(tmp_path: Path, backward: bool) -> None:
     assert ("the gradient of `decoder.0.0.bias`" if backward else "the output of `decoder.0.1`") in message
     assert "in the term `reconstruction`" in message
     assert "clip: 1.0" in str(caught.value.diagnostics[0].fix)
-    assert run.checkpoints.load("last").checkpoint.state["progress"]["total"] == 0
+    assert run.checkpoints.load("step").checkpoint.state["progress"]["total"] == 0
 
 
 def test_an_absurd_rate_is_a_parameter_that_overflows(tmp_path: Path) -> None:
@@ -353,3 +359,73 @@ def test_sigterm_saves_and_exits_143(tmp_path: Path) -> None:
     with tiny_run(tmp_path / "run") as run, pytest.raises(Interrupted, match=expected) as stopped:
         train(tiny_plan(), tiny_splits(), run, model=tiny_model(), display=StopAt(1, signal.SIGTERM))
     assert stopped.value.exit_code == 143
+
+
+def test_checkpoints_by_count_are_written_at_those_very_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved = []
+    plain = Checkpoints.save
+
+    def spied(self: Checkpoints, name: str, checkpoint: Any) -> None:
+        saved.append(name)
+        plain(self, name, checkpoint)
+
+    monkeypatch.setattr(Checkpoints, "save", spied)
+    with tiny_run(tmp_path / "run") as run:
+        result = train(tiny_plan(phase(epochs=3)), tiny_splits(), run, model=tiny_model(), manner=Manner(save_every=5))
+    assert [name for name in saved if name.startswith("step")] == ["step-0", "step-5", "step-10", "step-12"]
+    assert result.kept in saved
+    assert len(saved) == len(set(saved))
+
+
+class Slow:
+    """A disk on which a checkpoint takes until it is let go."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.gate, self.error = threading.Event(), None
+        self.written: list[str] = []
+        plain = Checkpoints.save
+
+        def save(checkpoints: Checkpoints, name: str, checkpoint: Any) -> None:
+            assert name == "step-0" or self.gate.wait(20)
+            if self.error is not None and name != "step-0":
+                raise self.error
+            self.written.append(name)
+            plain(checkpoints, name, checkpoint)
+
+        monkeypatch.setattr(Checkpoints, "save", save)
+
+
+def test_training_goes_on_while_a_checkpoint_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state is that of the step at which it was copied, whatever training does meanwhile."""
+    disk, seen = Slow(monkeypatch), []
+    plain = ActivePhase.run
+
+    def spied(self: ActivePhase, batch: Any, step: int, *rest: Any) -> int:
+        seen.append((step, list(disk.written)))
+        if step == 7:
+            disk.gate.set()
+        return plain(self, batch, step, *rest)
+
+    monkeypatch.setattr(ActivePhase, "run", spied)
+    plan = tiny_plan(phase(epochs=2), keep="last")
+    with tiny_run(tmp_path / "run") as run:
+        train(plan, tiny_splits(), run, model=tiny_model(), manner=Manner(save_every=6))
+    assert seen[7] == (7, ["step-0"])
+    with tiny_run(tmp_path / "short") as short:
+        train(tiny_plan(phase(epochs=None, steps=6), keep="last"), tiny_splits(), short, model=tiny_model())
+    copied, expected = (read_folder(r.folder / "checkpoints" / "step-6") for r in (run, short))
+    assert same(copied.model, expected.model)
+    assert all(torch.equal(copied.trainer[name], tensor) for name, tensor in expected.trainer.items())
+
+
+@pytest.mark.parametrize("every", [None, 2])
+def test_what_the_writer_meets_stops_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: int | None) -> None:
+    monkeypatch.setattr(keeper_module, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(loop_module, "LOOK_EVERY", 0.0)
+    disk = Slow(monkeypatch)
+    disk.error = ResourceError(Diagnostic(CANNOT_WRITE, "cannot write step-2: No space left on device"))
+    disk.gate.set()
+    with tiny_run(tmp_path / "run") as run, pytest.raises(ResourceError, match="No space left"):
+        train(tiny_plan(), tiny_splits(), run, model=tiny_model(), manner=Manner(save_every=every))
+    assert run.checkpoints.load("step").name == "step-0"
+    assert every is None or len(run.journal.read()) < 6

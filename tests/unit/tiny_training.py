@@ -145,7 +145,8 @@ def tiny_plan(*phases: PhasePlan, weight: Any = 1.0, keep: str = "best", dials: 
         return iter([SimpleNamespace(path="encoder.0", output=Vector(8))])
 
     return SimpleNamespace(spec=spec, phases=phases or (phase(),), terms=terms, params=0, dials=dials, nodes=nodes, bounds=Range(),
-                           input=Vector(WIDTH), target=Vector(WIDTH), latent=SimpleNamespace(values=3, bits=96.0), refusals={},
+                           input=Vector(WIDTH), target=Vector(WIDTH), maths={"objective": "o", "training": "t"},
+                           latent=SimpleNamespace(values=3, bits=96.0), refusals={},
                            term=lambda name: next(term for term in terms if term.name == name))
 
 

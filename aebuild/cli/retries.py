@@ -1,0 +1,64 @@
+"""`aebuild train --retries N`: the same command in a process of its own, resumed when it dies."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import click
+from click.core import ParameterSource
+
+
+def supervised(ctx: click.Context, retries: int, name: str, run: Path | None) -> int:
+    """Trains in a child process until it ends, its exit code; `name` is that of a new run's spec."""
+    from aebuild.trainer.supervise import Worker, supervise
+
+    if run is not None:
+        command = Worker(words(ctx, without=("retries",)))
+        return supervise([command], lambda: [command], retries, _say)
+    from aebuild.trainer.reserve import reserved
+
+    folder = reserved(name, ctx.params["output"], Path("runs"))
+    new = Worker([*words(ctx, without=("retries", "output")), "--output", str(folder)])
+    on = Worker([*words(ctx, without=("retries", "output", "spec", "settings")), "--resume", str(folder)])
+
+    def again() -> Sequence[Worker]:
+        if (folder / "plan.json").is_file() and (folder / "data.json").is_file():
+            return [on]
+        _empty(folder)
+        return [new]
+
+    return supervise([new], again, retries, _say)
+
+
+def words(ctx: click.Context, *, without: Collection[str]) -> list[str]:
+    """The command line that gives these parameters again, but for some."""
+    found = [sys.executable, "-m", "aebuild", str(ctx.command.name)]
+    for parameter in ctx.command.params:
+        key = str(parameter.name)
+        if key in without or ctx.get_parameter_source(key) is not ParameterSource.COMMANDLINE:
+            continue
+        value = ctx.params[key]
+        values = value if isinstance(value, tuple) else (value,)
+        if isinstance(parameter, click.Option) and parameter.is_flag:
+            found += [parameter.opts[0]]
+        elif isinstance(parameter, click.Option):
+            found += [word for item in values for word in (max(parameter.opts, key=len), str(item))]
+        else:
+            found += [str(item) for item in values]
+    return found
+
+
+def _empty(folder: Path) -> None:
+    """Clears a run that died while its directory was being made: this command reserved it, and it holds nothing trained."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != "lock":
+            path.unlink()
+
+
+def _say(text: str) -> None:
+    print(f"aebuild: {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,63 @@
+"""Which folder a new run is made in."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from pathlib import Path
+
+from aebuild.lang.diagnostics import Diagnostic, ResourceError, Rule, UsageError
+from aebuild.trainer.durable import storing
+
+RUN_EXISTS = Rule("AE501", "the run directory is already in use", """
+A new run wants a new or an empty directory, so that no earlier result is overwritten. Resume the run that is there, or
+give another path; without a path aebuild makes `runs/NAME-DATE-TIME`.
+
+```console
+$ aebuild train specs/vae.yaml -o runs/first         # holds an earlier run: refused
+$ aebuild train --resume runs/first                     # goes on with it
+$ aebuild train specs/vae.yaml                          # a new directory
+```
+""")
+
+
+def reserved(name: str, folder: Path | None, parent: Path) -> Path:
+    """The folder, made: the one given, or `parent`/NAME-YYYYmmdd-HHMMSS.
+
+    UsageError if `folder` holds anything, ResourceError if the disk refuses.
+    """
+    return _fresh(parent, name) if folder is None else _given(folder)
+
+
+def _given(folder: Path) -> Path:
+    """The folder, made if need be; UsageError if something is in it already."""
+    if folder.exists() and (not folder.is_dir() or any(entry.name != "lock" for entry in folder.iterdir())):
+        what = "holds a run already" if (folder / "spec.yaml").exists() else "is not an empty folder"
+        raise UsageError(Diagnostic(RUN_EXISTS, f"{folder} {what}",
+                                    fix=_way_on(folder)))
+    with storing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _way_on(folder: Path) -> str:
+    if (folder / "spec.yaml").is_file():
+        return f"aebuild train --resume {shlex.quote(str(folder))}, or give another path"
+    return "give a path that does not exist yet, or an empty folder"
+
+
+def _fresh(parent: Path, name: str) -> Path:
+    """A new folder NAME-YYYYmmdd-HHMMSS[-n]; making it is what reserves the name."""
+    stem = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    with storing(parent):
+        parent.mkdir(parents=True, exist_ok=True)
+    for number in range(1, 10_000):
+        folder = parent / (stem if number == 1 else f"{stem}-{number}")
+        try:
+            with storing(folder):
+                folder.mkdir()
+            return folder
+        except ResourceError as error:
+            if not isinstance(error.__cause__, FileExistsError):
+                raise
+    raise UsageError(Diagnostic(RUN_EXISTS, f"{parent} holds ten thousand runs of this second", fix="give a path"))
