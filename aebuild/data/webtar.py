@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
@@ -106,14 +107,24 @@ def _label(path: Path, member: TarMember | None) -> str:
 
 @dataclass(frozen=True)
 class ArrayForm:
-    """What all arrays are: shape, type, and what their axes mean."""
+    """What all arrays are: shape, type, and what their axes mean.
+
+    `header` is that of the first array, which the others mostly have to the letter and then need not be read; None where its numbers
+    do not stand as they do in memory.
+    """
 
     shape: tuple[int, ...]
     dtype: str
     layout: Layout
+    header: bytes | None
+    size: int
 
     def read(self, data: bytes, name: Callable[[], str]) -> NDArray[Any]:
         """The array in an .npy, [1, ...]; its name is looked up where a message needs it."""
+        import numpy as np
+
+        if self.header is not None and len(data) == self.size and data.startswith(self.header):
+            return np.frombuffer(data, self.dtype, offset=len(self.header)).reshape(1, *self.shape)
         try:
             array = array_of(data, "")
         except DataError:
@@ -213,11 +224,19 @@ def start(files: Sequence[Path], ending: str | None, colours: Colours | None, si
     ending = ending or ending_of(first, head)
     found = [sample.member for sample in islice(samples_in(first, ending, False), PROBED)]
     if ending == ARRAY:
-        sample = array_of(read_member(first, found[0].data, found[0].size), member_name(first, found[0].header))
+        data = read_member(first, found[0].data, found[0].size)
+        sample = array_of(data, member_name(first, found[0].header))
         layout = interpret((1, *sample.shape), sample.dtype.name, member_name(first, found[0].header))
-        return Start(ending, LABEL in head, ArrayForm(sample.shape, sample.dtype.name, layout))
+        header = _plain(data[:len(data) - sample.nbytes])
+        return Start(ending, LABEL in head, ArrayForm(sample.shape, sample.dtype.name, layout, header, len(data)))
     seen = look((_picture(first, member) for member in found), colours, size)
     return Start(ending, LABEL in head, Decoder(seen, colours, size is not None))
+
+
+def _plain(header: bytes) -> bytes | None:
+    """The header of numbers in the order and the byte order of this machine's arrays, else None."""
+    foreign = b">" if sys.byteorder == "little" else b"<"
+    return header if b"'fortran_order': False" in header and foreign not in header else None
 
 
 def _picture(path: Path, member: TarMember) -> Picture:

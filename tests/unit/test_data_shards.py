@@ -132,6 +132,15 @@ def test_parts_are_told_by_the_names_of_archives(tmp_path: Path) -> None:
         assert sorted(splits.test.x[:, 0]) == [0, 1, 2, 3]
 
 
+def test_arrays_of_any_byte_order_and_axis_order_are_read(tmp_path: Path) -> None:
+    values = RANDOM.normal(size=(20, 3, 4)).astype(np.float32)
+    for change in (lambda a: a, lambda a: a.astype(">f4"), np.asfortranarray):
+        write_tar(tmp_path / "a.tar", {f"{row}.npy": npy(change(values[row]) if row != 7 else values[row]) for row in range(20)})
+        splits = load("webdataset", tmp_path, path="a.tar", scale="none")
+        order = np.random.RandomState(42).permutation(20)
+        assert (splits.train.x == values[order[:16]]).all()
+
+
 def test_shards_are_detected(tmp_path: Path) -> None:
     write_picture_tars(tmp_path / "tars", make_pictures(9))
     write_parquets(tmp_path / "rows", {"a": np.arange(30.0)})
