@@ -16,7 +16,9 @@ from aebuild.results.picture import Picture, draw_picture
 from aebuild.trainer.display import Display, Quiet
 from aebuild.trainer.fit import TrainResult
 from aebuild.trainer.fit import train as fit
-from aebuild.trainer.run import Run, data_record
+from aebuild.trainer.group import Group
+from aebuild.trainer.join import join
+from aebuild.trainer.run import Onlooker, Run, data_record
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
@@ -36,30 +38,36 @@ class Outcome:
 
 
 def train(spec: str | Path | Loaded, settings: Sequence[str] = (), *, folder: Path | None = None, parent: Path = Path("runs"),
-          display: Display | None = None) -> Outcome:
+          display: Display | None = None, devices: int | None = None) -> Outcome:
     """Trains a spec into a new run directory, evaluates it and draws its picture.
 
-    `settings` are `path=value` changes of the spec. Raises the AebuildError that tells what is wrong and how to mend it.
+    `settings` are `path=value` changes of the spec. In a group of processes that a launcher started, which must be `devices`
+    where that is given, the first one returns and the others end in Silent. Raises the AebuildError that tells what is wrong and how to mend it.
     """
     loaded = spec if isinstance(spec, Loaded) else load(spec, settings)
     plan = loaded.require()
     display = display or Quiet()
     base = Path(loaded.file).parent
-    splits = plan.spec.data.load(Where(base, say=display.note))
-    _tell(splits, display)
-    settled = plan.spec.but(data=_absolute(plan.spec, base))
-    with Run.create(plan.spec.name, spec=text(settled), plan=plan.to_json(), data=data_record(splits), folder=folder, parent=parent) as run:
-        return _finish(plan, splits, run, display, resume=False)
+    group = join(plan.spec.train.device, devices)
+    with group.guard():
+        splits = group.in_turn(lambda: plan.spec.data.load(Where(base, say=display.note)))
+        _tell(splits, display)
+        settled = plan.spec.but(data=_absolute(plan.spec, base))
+        with Run.create(plan.spec.name, spec=text(settled), plan=plan.to_json(), data=data_record(splits), folder=folder,
+                        parent=parent) if group.first else Onlooker(folder or parent) as run:
+            return _finish(plan, splits, run, display, group, resume=False)
 
 
-def resume(folder: str | Path, display: Display | None = None) -> Outcome:
+def resume(folder: str | Path, display: Display | None = None, *, devices: int | None = None) -> Outcome:
     """Goes on with a run exactly where it stopped, from its directory alone and its data."""
     display = display or Quiet()
-    with Run.open(Path(folder), write=True) as run:
-        plan = plan_of(run, DataInfo.from_json(run.data["info"]))
-        splits = plan.spec.data.load(Where(Path(folder), say=display.note))
+    known = Run.open(Path(folder))
+    plan = plan_of(known, DataInfo.from_json(known.data["info"]))
+    group = join(plan.spec.train.device, devices)
+    with group.guard(), Run.open(Path(folder), write=True) if group.first else Onlooker(Path(folder)) as run:
+        splits = group.in_turn(lambda: plan.spec.data.load(Where(Path(folder), say=display.note)))
         _tell(splits, display)
-        return _finish(plan, splits, run, display, resume=True)
+        return _finish(plan, splits, run, display, group, resume=True)
 
 
 def _tell(splits: Splits, display: Display) -> None:
@@ -68,8 +76,9 @@ def _tell(splits: Splits, display: Display) -> None:
         display.note(sentence)
 
 
-def _finish(plan: Plan, splits: Splits, run: Run, display: Display, *, resume: bool) -> Outcome:
-    result = fit(plan, splits, run, resume=resume, display=display)
+def _finish(plan: Plan, splits: Splits, run: Run, display: Display, group: Group, *, resume: bool) -> Outcome:
+    group.tell_resume(run.resume_command)
+    result = fit(plan, splits, run, resume=resume, display=display, group=group)
     evaluation = evaluate(plan, result.model, splits)
     run.write("evaluation.json", evaluation.to_json())
     return Outcome(run.folder, result, evaluation, draw_picture(plan, result.model, splits, run.folder / "picture.png"))

@@ -17,6 +17,7 @@ from aebuild.modules.randomness import derive, random_modules
 from aebuild.trainer.device import choose_device, describe_device, environment, memory_guard
 from aebuild.trainer.display import Display, Heading, Quiet
 from aebuild.trainer.feed import Feed, batch_bounds
+from aebuild.trainer.group import ALONE, Group
 from aebuild.trainer.interrupt import Signals
 from aebuild.trainer.keeper import fill
 from aebuild.trainer.loop import Trainer
@@ -45,28 +46,30 @@ class TrainResult:
 
 
 def train(plan: Plan, splits: Splits, run: Run, *, resume: bool = False, display: Display | None = None,
-          model: Autoencoder | None = None) -> TrainResult:
+          model: Autoencoder | None = None, group: Group = ALONE) -> TrainResult:
     """Trains what the plan says and leaves everything in the run directory.
 
-    `model` replaces the freshly built one. With `resume` the training goes on at the very step of the newest good
+    `model` replaces the freshly built one; `group` are the processes to train with, all but the first of which end here
+    (Silent). With `resume` the training goes on at the very step of the newest good
     checkpoint; a training that was finished is loaded again. Raises ResourceError, DivergedError, CheckpointError, and
     Interrupted after a signal, when everything is saved.
     """
     display = display or Quiet()
     device = choose_device(plan.spec.train.device)
-    now = environment(device, plan.spec.train.seed)
-    if resume:
+    now = {**environment(device, plan.spec.train.seed), "processes": group.size}
+    if resume and group.first:
         _compare(run, now, display)
     run.write("environment.json", now)
     batch_size = max(phase.batch_size for phase in plan.phases)
-    with _own_generators(device), Signals() as signals, _shown(plan, run, device, display), memory_guard(plan, batch_size):
-        trainer = Trainer(plan, model or _built(plan), splits, run, display, device, signals)
+    with _own_generators(device), Signals() as signals, _shown(plan, run, device, display, group), memory_guard(plan, batch_size):
+        trainer = Trainer(plan, model or _built(plan), splits, run, display, device, signals, group)
         if resume:
             trainer.resume()
         else:
             trainer.start()
         trainer.loop()
         trainer.finish()
+        group.finish()
         kept = _keep(plan, trainer, display)
         if callable(getattr(trainer.model.latent, "fit", None)):
             _fit_latent(plan, trainer, kept, display)
@@ -81,8 +84,8 @@ def _compare(run: Run, now: dict[str, Any], display: Display) -> None:
         before = json.loads((run.folder / "environment.json").read_bytes())
     except (OSError, ValueError):
         return
-    for name in ("torch", "device_name", "threads", "python", "platform"):
-        if before.get(name) != now[name]:
+    for name in ("torch", "device_name", "threads", "python", "platform", "processes"):
+        if before.get(name, 1 if name == "processes" else None) != now[name]:
             display.note(f"{name} was {before.get(name)!r} and is now {now[name]!r}: the last bits may differ from an unbroken run")
 
 
@@ -100,10 +103,11 @@ def _own_generators(device: torch.device) -> Iterator[None]:
 
 
 @contextmanager
-def _shown(plan: Plan, run: Run, device: torch.device, display: Display) -> Iterator[None]:
+def _shown(plan: Plan, run: Run, device: torch.device, display: Display, group: Group) -> Iterator[None]:
     kind = plan.spec.data.variant_name() or "data"
-    run.log(f"training {plan.spec.name} on {kind}, {describe_device(device)}")
-    display.start(Heading(plan.spec.name, kind, describe_device(device), str(run.folder)))
+    place = f"{describe_device(device)}, {group.words}" if group.words else describe_device(device)
+    run.log(f"training {plan.spec.name} on {kind}, {place}")
+    display.start(Heading(plan.spec.name, kind, place, str(run.folder)))
     try:
         yield
         run.log("finished")

@@ -11,10 +11,13 @@ import torch
 
 from aebuild.lang.diagnostics import DivergedError
 from aebuild.modules.autoencoder import Autoencoder
+from aebuild.modules.shared_norm import share_norms
 from aebuild.trainer.display import Display, EpochReport, Status
 from aebuild.trainer.feed import Feed
+from aebuild.trainer.group import ALONE, Group
 from aebuild.trainer.interrupt import Interrupted, Signals
 from aebuild.trainer.keeper import Keeper
+from aebuild.trainer.looks import Looks
 from aebuild.trainer.pace import Pace
 from aebuild.trainer.phase import ActivePhase, clock_of, measure
 from aebuild.trainer.progress import Best, Progress
@@ -26,9 +29,6 @@ if TYPE_CHECKING:
     from aebuild.lang.splits import Splits
     from aebuild.trainer.run import Run
 
-LOOK_EVERY = 0.25      # seconds between looks at the numbers: one wait for the device each
-LOOK_SHARE = 200       # or this many times as long as a look takes, so that looking costs half a percent at most
-
 
 class Trainer:
     """Trains a model by its plan, from the beginning or from a checkpoint.
@@ -38,20 +38,23 @@ class Trainer:
     """
 
     def __init__(self, plan: Plan, model: Autoencoder, splits: Splits, run: Run, display: Display, device: torch.device,
-                 signals: Signals) -> None:
+                 signals: Signals, group: Group = ALONE) -> None:
         self.plan, self.run, self.display, self.device, self.signals = plan, run, display, device, signals
+        self.group = group
         self.model = model.to(device)
+        if group.size > 1:
+            share_norms(self.model)
         self.feed = Feed(splits.train, device)
         validation = splits.validation
         self.judge = Feed(validation, device) if validation is not None and len(validation.x) else None
         self.trainable = frozenset(name for name, parameter in model.named_parameters() if parameter.requires_grad)
         self.progress = Progress()
-        self.sums = Sums()
+        self.sums = Sums(group)
         self.keeper = Keeper(run)
         self.active: ActivePhase | None = None
         self.watch: Watch | None = None
         self.validation: dict[str, float] = {}
-        self._next_look = 0.0
+        self._looks = Looks(group)
         self._pace = Pace()
 
     def start(self) -> None:
@@ -60,11 +63,21 @@ class Trainer:
 
     def resume(self) -> None:
         """Takes up the newest good checkpoint; CheckpointError if there is none."""
-        state, loaded = self.keeper.load(self.model)
-        for reason in loaded.passed_over:
-            self._say(f"{reason}; going on from `{loaded.name}`")
-        self.run.journal.cut(state["journal"])
-        self._restore(state)
+        state = None
+        if self.group.first:
+            state, loaded = self.keeper.load(self.model)
+            for reason in loaded.passed_over:
+                self._say(f"{reason}; going on from `{loaded.name}`")
+            self.run.journal.cut(state["journal"])
+        self._restore(self._spread(state))
+
+    def _spread(self, state: dict[str, Any] | None) -> dict[str, Any]:
+        """What the first process read, model included, in all of them."""
+        if self.group.size > 1:
+            state, model = self.group.spread((state, self.model.state_dict() if self.group.first else None), self.device)
+            self.model.load_state_dict(model)
+        assert state is not None
+        return state
 
     def loop(self, until: float = math.inf) -> None:
         """Trains what is left, or up to a batch of the run; DivergedError, Interrupted, ResourceError if it cannot end."""
@@ -87,7 +100,7 @@ class Trainer:
 
     def _activate(self) -> ActivePhase:
         phase = self.plan.phases[self.progress.phase]
-        return ActivePhase(self.plan, phase, self.model, self.trainable, self.feed.samples)
+        return ActivePhase(self.plan, phase, self.model, self.trainable, self.feed.samples, self.group)
 
     def _run_epoch(self, active: ActivePhase) -> None:
         progress, feed, clock = self.progress, self.feed, active.clock
@@ -96,11 +109,12 @@ class Trainer:
         run = active.run if self.watch is None else partial(self.watch.run, active)
         self._pace.go()
         for start, stop in active.bounds[begun:clock.total - epoch * clock.per_epoch]:
-            progress.tick = run(feed.take(order[start:stop]), progress.step, progress.tick, self.sums)
+            with self.group.part(start, stop) as (first, last):
+                progress.tick = run(feed.take(order[first:last]), progress.step, progress.tick, self.sums)
             progress.step += 1
             progress.total += 1
             self._pace.samples += stop - start
-            if self.signals.caught is not None or time.perf_counter() >= self._next_look:
+            if self._looks.due(progress.total, self.signals.caught):
                 self._look(active)
         self._finish_epoch(active)
 
@@ -110,20 +124,20 @@ class Trainer:
             means = self.sums.means()
             if not finite(means):
                 raise self._diverged(active)
-            if self.signals.caught is not None:
-                self._stop(active, self.signals.caught)
+            self._looks.done(self.progress.total, began)
+            caught, due = self.group.agree(self.signals.caught or 0, int(self.keeper.due))
+            if caught:
+                self._stop(active, caught)
             self.display.update(self._status(active, self._with_loss(active, means)))
-            if self.keeper.due:
+            if due:
                 self._save(active)
-        now = time.perf_counter()
-        self._next_look = now + max(LOOK_EVERY, LOOK_SHARE * (now - began))
 
     def _finish_epoch(self, active: ActivePhase) -> None:
         means = self.sums.means()
         self._pace.rest()
-        if self.watch is None and not (finite(means) and finite_parameters(self.model)):
+        if self.watch is None and not (finite(means) and self._finite_parameters()):
             raise self._diverged(active)
-        judged = measure(self.plan, active.plan, self.model, self.judge) if self.judge is not None else {}
+        judged = measure(self.plan, active.plan, self.model, self.judge, self.group) if self.judge is not None else {}
         if self.watch is None and not finite(judged):
             raise self._diverged(active, judged)
         score = active.objective.score(judged or means)
@@ -133,7 +147,7 @@ class Trainer:
             self._record(active, means, judged, score)
         self.sums.clear()
         active.enter(self.progress.step)
-        if self.watch is None and self.keeper.due and self.progress.step < active.clock.total:
+        if self.watch is None and self.progress.step < active.clock.total and self.group.agree(0, int(self.keeper.due))[1]:
             self._save(active)
 
     def _record(self, active: ActivePhase, means: dict[str, float], judged: dict[str, float], score: float) -> None:
@@ -143,17 +157,23 @@ class Trainer:
         means, self.validation = self._with_loss(active, means), self._with_loss(active, judged)
         progress.seconds += self._pace.lap()
         better = self.judge is not None and (progress.best is None or score < progress.best.score)
-        head = {"phase": active.plan.name, "epoch": epoch, "step": progress.total}
+        if better:
+            progress.best = Best(score, epoch, progress.total)
+        if self.group.first:
+            self._write(active, means, judged, score, better)
+        status = self._status(active, means)
+        self.display.epoch(EpochReport(status, better, last=progress.step == active.clock.total))
+
+    def _write(self, active: ActivePhase, means: dict[str, float], judged: dict[str, float], score: float, better: bool) -> None:
+        progress = self.progress
+        head = {"phase": active.plan.name, "epoch": -(-progress.step // active.clock.per_epoch), "step": progress.total}
         self.run.journal.append({**head, "split": "train", **self._told(means), "lr": active.rates(),
                                  "seconds": round(progress.seconds, 3), "samples_per_second": round(self._pace.speed, 1)})
         if judged:
             told = self._told(self.validation)
             self.run.journal.append({**head, "split": "validation", **told, "score": score, "best": better})
         if better:
-            progress.best = Best(score, epoch, progress.total)
             self.keeper.remember_best(self.model, progress.state())
-        status = self._status(active, means)
-        self.display.epoch(EpochReport(status, better, last=progress.step == active.clock.total))
 
     def _finish_phase(self) -> None:
         """On to the next phase: it has its own optimisers, and its scores are not comparable."""
@@ -165,8 +185,9 @@ class Trainer:
             progress.best = None
         if self.watch is None:
             self.save()
-            if self.signals.caught is not None:
-                raise Interrupted(self.signals.caught, f"at the end of phase {self.plan.phases[progress.phase - 1].name}",
+            caught, = self.group.agree(self.signals.caught or 0)
+            if caught:
+                raise Interrupted(caught, f"at the end of phase {self.plan.phases[progress.phase - 1].name}",
                                   self.run.resume_command)
 
     def _stop(self, active: ActivePhase, number: int) -> None:
@@ -175,14 +196,19 @@ class Trainer:
         raise Interrupted(number, f"in {self._place(active)}", self.run.resume_command)
 
     def _save(self, active: ActivePhase) -> None:
-        if not finite_parameters(self.model):
+        if not self._finite_parameters():
             raise self._diverged(active)
         self.save()
+
+    def _finite_parameters(self) -> bool:
+        return not self.group.agree(int(not finite_parameters(self.model)))[0]
 
     def save(self) -> None:
         """Writes `best` if it changed, and `last`."""
         self.progress.seconds += self._pace.lap()
-        self.keeper.save(self.model, self._state())
+        state = self._state()
+        if self.group.first:
+            self.keeper.save(self.model, state)
 
     def _state(self) -> dict[str, Any]:
         return {"progress": self.progress.state(), "sums": self.sums.state(), "validation": self.validation,
@@ -201,7 +227,8 @@ class Trainer:
         """Repeats the steps since the last checkpoint under watch and says what was not finite first."""
         self._say("NaN or infinity: repeating the steps since the last checkpoint to find where it began")
         noticed, place = self.progress.total, self._place(active)
-        self.keeper.save_best()
+        if self.group.first:
+            self.keeper.save_best()
         kept = f"the last good checkpoint is kept: {self.run.folder / 'checkpoints'}"
         if judged is not None:
             bad = next(name for name, value in judged.items() if not finite({name: value}))
@@ -211,8 +238,8 @@ class Trainer:
 
     def _replay(self, until: int) -> Fault | None:
         """The first fault on the way from the last checkpoint to this batch, if it comes again."""
-        state, _ = self.keeper.load(self.model)
-        self._restore(state)
+        state = self.keeper.load(self.model)[0] if self.group.first else None
+        self._restore(self._spread(state))
         with Watch(self.model) as self.watch:
             try:
                 self.loop(until)

@@ -144,6 +144,17 @@ class Run:
             raise CheckpointError(Diagnostic(NOT_A_RUN, f"cannot read {self.folder / name}: {error}")) from error
 
 
+class Onlooker(Run):
+    """A run that another process writes; this one leaves it alone."""
+
+    def write(self, name: str, value: Any) -> Path:
+        """Nothing."""
+        return self.folder / name
+
+    def log(self, text: str) -> None:
+        """Nothing."""
+
+
 def _given(folder: Path) -> Path:
     """The folder, made if need be; UsageError if something is in it already."""
     if folder.exists() and (not folder.is_dir() or any(entry.name != "lock" for entry in folder.iterdir())):

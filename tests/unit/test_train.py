@@ -18,7 +18,7 @@ from aebuild.lang.diagnostics import DivergedError, ResourceError
 from aebuild.lang.schedule import Ramp
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.randomness import random_modules
-from aebuild.trainer import loop as loop_module
+from aebuild.trainer import looks as looks_module
 from aebuild.trainer.device import choose_device, memory_guard
 from aebuild.trainer.display import EpochReport, Quiet, Status
 from aebuild.trainer.feed import batch_bounds, order_of
@@ -58,8 +58,8 @@ class StopAt(Quiet):
 @pytest.fixture
 def every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """The trainer looks after every batch, so that a test can stop it anywhere."""
-    monkeypatch.setattr(loop_module, "LOOK_EVERY", 0.0)
-    monkeypatch.setattr(loop_module, "LOOK_SHARE", 0.0)
+    monkeypatch.setattr(looks_module, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(looks_module, "LOOK_SHARE", 0.0)
 
 
 @pytest.mark.parametrize(("samples", "size", "expected"), [
