@@ -38,7 +38,7 @@ class SharedBatchNorm(_BatchNorm):
     def _together(self, x: Tensor) -> Tensor:
         axes = [axis for axis in range(x.ndim) if axis != 1]
         count = x.numel() // x.shape[1]
-        wide = x.float()
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
         centre = wide.sum(axes) / max(1, count)
         spread = (wide - _along(centre, x)).square().sum(axes)
         every = stacked(torch.cat([centre, spread, centre.new_full((1,), float(count))]))       # (W, 2C + 1)

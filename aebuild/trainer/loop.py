@@ -59,6 +59,7 @@ class Trainer:
 
     def start(self) -> None:
         """Saves the untrained model: the disk is proved, and there is something to go back to."""
+        self._spread({})
         self.save()
 
     def resume(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -103,8 +104,10 @@ class ActivePlayer:
         """Lets torch average the gradients over the processes, while they come; call it with only own parameters trainable."""
         if isinstance(group, Several):
             self._turn.processes = group.size
-            # a greedy phase may leave parameters unused; buffers are kept equal by the modules themselves
-            self._together = DistributedDataParallel(self._turn, broadcast_buffers=False, find_unused_parameters=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)       # the option has another name from torch 2.13 on
+                # a greedy phase may leave parameters unused; buffers are kept equal by the modules themselves
+                self._together = DistributedDataParallel(self._turn, broadcast_buffers=False, find_unused_parameters=True)
 
     def update(self, batch: Batch, step: int) -> Forward:
         """One update of the player's parameters from one batch."""
