@@ -42,7 +42,8 @@ def train(spec: str | Path | Loaded, settings: Sequence[str] = (), *, folder: Pa
     """Trains a spec into a new run directory, evaluates it and draws its picture.
 
     `settings` are `path=value` changes of the spec. In a group of processes that a launcher started, which must be `devices`
-    where that is given, the first one returns and the others end in Silent. Raises the AebuildError that tells what is wrong and how to mend it.
+    where that is given, the first one returns and the others end in Silent. Raises the AebuildError that tells what is wrong
+    and how to mend it.
     """
     loaded = spec if isinstance(spec, Loaded) else load(spec, settings)
     plan = loaded.require()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 POLL = 0.05          # seconds between looks at the workers
-PATIENCE = 3.0       # seconds for the others to end by themselves when one died, then as many after SIGTERM
+PATIENCE = 2.0       # seconds for the others to end by themselves when one died, then as many after SIGTERM
 
 
 @dataclass(frozen=True)

@@ -113,12 +113,11 @@ class Lifeline:
 
     def _wait(self) -> None:
         with selectors.DefaultSelector() as selector:
-            for peer in self._peers:
-                selector.register(peer, selectors.EVENT_READ)
+            for known in self._peers:
+                selector.register(known, selectors.EVENT_READ, known)
             while selector.get_map():
                 for key, _ in selector.select():
-                    peer = key.fileobj
-                    assert isinstance(peer, socket.socket)
+                    peer: socket.socket = key.data
                     news = self._hear(peer)
                     if news.code == 0:                          # done like all others
                         selector.unregister(peer)

@@ -56,7 +56,8 @@ class Sums:
 
     def state(self) -> list[dict[str, Any]]:
         """For a checkpoint."""
-        return [{"names": list(names), "sums": self._company.total(sums), "samples": count[0]} for names, (sums, count) in self._groups.items()]
+        return [{"names": list(names), "sums": self._company.total(sums), "samples": count[0]}
+                for names, (sums, count) in self._groups.items()]
 
     def load(self, state: list[dict[str, Any]], device: torch.device) -> None:
         """The sums of a checkpoint; the first process holds them for all."""

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from models import fine
+from safetensors.torch import load_file
 from together_worker import BATCH, small
 
 from aebuild.compile.front import load
@@ -90,7 +90,7 @@ train: {{batch_size: {BATCH}, optimizer: {{type: adam, lr: 1e-3}}, phases: [gree
     "batches that leave a process without a sample": """
 data: digits
 encoder: [conv: {width: 8, stride: 2, norm: batch}]
-latent: {type: codebook, codes: 16, dim: 6, groups: 3, update: ema, init: normal, restart: {below: 0.01}}
+latent: {type: codebook, codes: 16, dim: 6, groups: 3, update: ema, init: normal}
 heads: {digit: {from: latent, predicts: label}}
 losses: {reconstruction: {type: gaussian, variance: predicted}}
 train: {steps: 4, batch_size: 1, optimizer: {type: sgd, lr: 1e-3}}""",
