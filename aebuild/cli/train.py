@@ -20,8 +20,9 @@ from aebuild.cli.output import columns, report
               help="The run directory to make; by default runs/NAME-DATE-TIME.")
 @click.option("--devices", type=click.IntRange(1), metavar="N",
               help="Train on N processes of this machine, each with a GPU or a share of the cores.")
+@click.option("--shard", is_flag=True, help="Divide weights and optimiser states among the processes, for models too big for one.")
 @click.option("-q", "--quiet", is_flag=True, help="Show only the results.")
-def command(spec: str | None, settings: tuple[str, ...], run: Path | None, output: Path | None, devices: int | None,
+def command(spec: str | None, settings: tuple[str, ...], run: Path | None, output: Path | None, devices: int | None, shard: bool,
             quiet: bool) -> int | None:
     """Train a spec and show what became of it.
 
@@ -56,8 +57,8 @@ def command(spec: str | None, settings: tuple[str, ...], run: Path | None, outpu
     from aebuild.trainer.display import choose_display
 
     display = choose_display(quiet=quiet or not first)
-    outcome = (train(loaded, folder=output, display=display, devices=devices) if loaded is not None
-               else resume(run, display, devices=devices))  # type: ignore[arg-type]
+    outcome = (train(loaded, folder=output, display=display, devices=devices, shard=shard) if loaded is not None
+               else resume(run, display, devices=devices, shard=shard))  # type: ignore[arg-type]
     console = Console(file=sys.stdout, width=columns(), highlight=False)
     console.print(table(outcome.evaluation))
     for note in outcome.picture.notes:

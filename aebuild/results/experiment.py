@@ -38,18 +38,18 @@ class Outcome:
 
 
 def train(spec: str | Path | Loaded, settings: Sequence[str] = (), *, folder: Path | None = None, parent: Path = Path("runs"),
-          display: Display | None = None, devices: int | None = None) -> Outcome:
+          display: Display | None = None, devices: int | None = None, shard: bool = False) -> Outcome:
     """Trains a spec into a new run directory, evaluates it and draws its picture.
 
     `settings` are `path=value` changes of the spec. In a group of processes that a launcher started, which must be `devices`
-    where that is given, the first one returns and the others end in Silent. Raises the AebuildError that tells what is wrong
-    and how to mend it.
+    where that is given, the first one returns and the others end in Silent; `shard` divides the weights among them. Raises the
+    AebuildError that tells what is wrong and how to mend it.
     """
     loaded = spec if isinstance(spec, Loaded) else load(spec, settings)
     plan = loaded.require()
     display = display or Quiet()
     base = Path(loaded.file).parent
-    group = join(plan.spec.train.device, devices)
+    group = join(plan.spec.train.device, devices, sharded=shard)
     with group.guard():
         splits = group.in_turn(lambda: plan.spec.data.load(Where(base, say=display.note)))
         _tell(splits, display)
@@ -59,12 +59,12 @@ def train(spec: str | Path | Loaded, settings: Sequence[str] = (), *, folder: Pa
             return _finish(plan, splits, run, display, group, resume=False)
 
 
-def resume(folder: str | Path, display: Display | None = None, *, devices: int | None = None) -> Outcome:
+def resume(folder: str | Path, display: Display | None = None, *, devices: int | None = None, shard: bool = False) -> Outcome:
     """Goes on with a run exactly where it stopped, from its directory alone and its data."""
     display = display or Quiet()
     known = Run.open(Path(folder))
     plan = plan_of(known, DataInfo.from_json(known.data["info"]))
-    group = join(plan.spec.train.device, devices)
+    group = join(plan.spec.train.device, devices, sharded=shard)
     with group.guard(), Run.open(Path(folder), write=True) if group.first else Onlooker(Path(folder)) as run:
         splits = group.in_turn(lambda: plan.spec.data.load(Where(Path(folder), say=display.note)))
         _tell(splits, display)

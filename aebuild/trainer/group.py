@@ -28,6 +28,7 @@ class Group:
 
     rank = 0
     size = 1
+    sharded = False      # each holds a part of the weights, rather than all of them
 
     @property
     def first(self) -> bool:
@@ -82,14 +83,14 @@ ALONE = Group()
 class Several(Group):
     """Processes over torch's default group, with tensors on the CPU and on the device."""
 
-    def __init__(self, rank: int, size: int, local_rank: int, backend: str, lifeline: Lifeline) -> None:
-        self.rank, self.size = rank, size
+    def __init__(self, rank: int, size: int, local_rank: int, backend: str, lifeline: Lifeline, *, sharded: bool = False) -> None:
+        self.rank, self.size, self.sharded = rank, size, sharded
         self.local_rank, self.backend, self.lifeline = local_rank, backend, lifeline
 
     @property
     def words(self) -> str:
         """Such as "2 processes: gloo"."""
-        return f"{self.size} processes: {self.backend}"
+        return f"{self.size} processes: {self.backend}{', sharded' if self.sharded else ''}"
 
     @contextmanager
     def part(self, start: int, stop: int) -> Iterator[tuple[int, int]]:

@@ -72,7 +72,7 @@ def timeout_of(environment: Mapping[str, str] = os.environ) -> float:
     return seconds
 
 
-def join(device: str, wanted: int | None = None) -> Group:
+def join(device: str, wanted: int | None = None, *, sharded: bool = False) -> Group:
     """Meets the other processes of a launcher's group; ALONE where there is none.
 
     `device` is that of the spec. UsageError if the group is not of the wanted size, ResourceError if a process has no GPU
@@ -80,6 +80,8 @@ def join(device: str, wanted: int | None = None) -> Group:
     """
     world = world_of(wanted)
     if world == 1:
+        if sharded:
+            raise UsageError(Diagnostic(WORLD, "there is nothing to shard a model over: this is one process", fix="--devices N --shard"))
         return ALONE
     rank, local_rank, timeout = int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"]), timeout_of()
     backend = _backend(device, local_rank)
@@ -93,7 +95,8 @@ def join(device: str, wanted: int | None = None) -> Group:
         raise WorkerLostError(Diagnostic(LOST, told, fix="see that all of them were started")) from error
     if int(count) != world or distributed.get_world_size() != world:
         raise UsageError(Diagnostic(WORLD, f"{world} processes are wanted, but {int(count)} came", fix="start them with torchrun"))
-    return Several(rank, world, local_rank, backend, Lifeline(rank, world, timeout, _of_first, os.environ["MASTER_ADDR"]))
+    return Several(rank, world, local_rank, backend, Lifeline(rank, world, timeout, _of_first, os.environ["MASTER_ADDR"]),
+                   sharded=sharded)
 
 
 def _of_first(number: int) -> int:

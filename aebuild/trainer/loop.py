@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from aebuild.compile.build import build
 from aebuild.lang.diagnostics import DivergedError
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.shared_norm import share_norms
@@ -21,6 +22,7 @@ from aebuild.trainer.looks import Looks
 from aebuild.trainer.pace import Pace
 from aebuild.trainer.phase import ActivePhase, clock_of, measure
 from aebuild.trainer.progress import Best, Progress
+from aebuild.trainer.shard import Snapshot, put, shard, whole
 from aebuild.trainer.sums import Sums, finite
 from aebuild.trainer.watch import Fault, Watch, diverged, finite_parameters
 
@@ -44,6 +46,8 @@ class Trainer:
         self.model = model.to(device)
         if group.size > 1:
             share_norms(self.model)
+        if group.sharded:
+            shard(self.model, group.size, device)
         self.feed = Feed(splits.train, device)
         validation = splits.validation
         self.judge = Feed(validation, device) if validation is not None and len(validation.x) else None
@@ -59,24 +63,28 @@ class Trainer:
 
     def start(self) -> None:
         """Saves the untrained model: the disk is proved, and there is something to go back to."""
-        self._spread({})
+        self._spread({}, self._vessel(whole(self.model.state_dict()) if self.group.sharded else {}))
         self.save()
 
     def resume(self) -> None:
         """Takes up the newest good checkpoint; CheckpointError if there is none."""
-        state = None
+        state, model = None, self._vessel({})
         if self.group.first:
-            state, loaded = self.keeper.load(self.model)
+            state, loaded = self.keeper.load(model)
             for reason in loaded.passed_over:
                 self._say(f"{reason}; going on from `{loaded.name}`")
             self.run.journal.cut(state["journal"])
-        self._restore(self._spread(state))
+        self._restore(self._spread(state, model))
 
-    def _spread(self, state: dict[str, Any] | None) -> dict[str, Any]:
+    def _vessel(self, tensors: dict[str, Any]) -> Any:
+        """What checkpoints are saved from and loaded into: the model, or in place of a sharded one these weights."""
+        return Snapshot(tensors) if self.group.sharded else self.model
+
+    def _spread(self, state: dict[str, Any] | None, model: Any) -> dict[str, Any]:
         """What the first process read, model included, in all of them."""
         if self.group.size > 1:
-            state, model = self.group.spread((state, self.model.state_dict() if self.group.first else None), self.device)
-            self.model.load_state_dict(model)
+            state, tensors = self.group.spread((state, model.state_dict() if self.group.first else None), self.device)
+            put(self.model, tensors)
         assert state is not None
         return state
 
@@ -94,7 +102,11 @@ class Trainer:
                 self._finish_phase()
 
     def finish(self) -> None:
-        """Leaves the model in evaluation mode, its parameters trainable again."""
+        """Leaves the model in evaluation mode, its parameters trainable again; a sharded one is put together first."""
+        if self.group.sharded:
+            tensors = whole(self.model.state_dict())
+            self.model = build(self.plan).to(self.device)
+            self.model.load_state_dict(tensors)
         self.model.eval()
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(name in self.trainable)
@@ -160,8 +172,11 @@ class Trainer:
         better = self.judge is not None and (progress.best is None or score < progress.best.score)
         if better:
             progress.best = Best(score, epoch, progress.total)
+        model = self._whole_model() if better else self.model
         if self.group.first:
             self._write(active, means, judged, score, better)
+            if better:
+                self.keeper.remember_best(model, progress.state())
         status = self._status(active, means)
         self.display.epoch(EpochReport(status, better, last=progress.step == active.clock.total))
 
@@ -173,8 +188,6 @@ class Trainer:
         if judged:
             told = self._told(self.validation)
             self.run.journal.append({**head, "split": "validation", **told, "score": score, "best": better})
-        if better:
-            self.keeper.remember_best(self.model, progress.state())
 
     def _finish_phase(self) -> None:
         """On to the next phase: it has its own optimisers, and its scores are not comparable."""
@@ -207,13 +220,20 @@ class Trainer:
     def save(self) -> None:
         """Writes `best` if it changed, and `last`."""
         self.progress.seconds += self._pace.lap()
-        state = self._state()
+        state, model = self._state(), self._whole_model()
         if self.group.first:
-            self.keeper.save(self.model, state)
+            self.keeper.save(model, state)
+
+    def _whole_model(self) -> Any:
+        return self._vessel(whole(self.model.state_dict())) if self.group.sharded else self.model
 
     def _state(self) -> dict[str, Any]:
         return {"progress": self.progress.state(), "sums": self.sums.state(), "validation": self.validation,
-                "active": self.active.state() if self.active is not None else None}
+                "active": self._active_state()}
+
+    def _active_state(self) -> dict[str, Any] | None:
+        state = self.active.state() if self.active is not None else None
+        return whole(state) if self.group.sharded else state
 
     def _restore(self, state: dict[str, Any]) -> None:
         self.progress = Progress.load(state["progress"])
@@ -239,8 +259,9 @@ class Trainer:
 
     def _replay(self, until: int) -> Fault | None:
         """The first fault on the way from the last checkpoint to this batch, if it comes again."""
-        state = self.keeper.load(self.model)[0] if self.group.first else None
-        self._restore(self._spread(state))
+        model = self._vessel({})
+        state = self.keeper.load(model)[0] if self.group.first else None
+        self._restore(self._spread(state, model))
         with Watch(self.model) as self.watch:
             try:
                 self.loop(until)

@@ -15,6 +15,7 @@ from aebuild.modules.autoencoder import Autoencoder, Batch, Pair
 from aebuild.modules.together import portion, shared, whole
 from aebuild.trainer.group import Group, Several
 from aebuild.trainer.rate import Clock, Rate
+from aebuild.trainer.shard import divided, local
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -104,6 +105,9 @@ class ActivePlayer:
         """Lets torch average the gradients over the processes, while they come; call it with only own parameters trainable."""
         if isinstance(group, Several):
             self._turn.processes = group.size
+            if group.sharded:                      # then the model's own hooks do it, and divide by the processes too
+                self._together = self._turn
+                return
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FutureWarning)       # the option has another name from torch 2.13 on
                 # a greedy phase may leave parameters unused; buffers are kept equal by the modules themselves
@@ -157,7 +161,14 @@ class ActivePlayer:
     def load(self, state: dict[str, Any]) -> None:
         """The state of a checkpoint."""
         self.rate.load(state["rate"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load_state_dict({**state["optimizer"], "state": self._divided(state["optimizer"]["state"])})
+
+    def _divided(self, slots: dict[int, dict[str, Any]]) -> dict[int, dict[str, Any]]:
+        """The optimiser's tensors, whole in a checkpoint, as its parameters are."""
+        if not any(parameter is not local(parameter) for parameter in self.params):
+            return slots
+        return {index: {name: divided(value.to(self.params[index].device), self.params[index]) if isinstance(value, Tensor) else value
+                        for name, value in slot.items()} for index, slot in slots.items()}
 
 
 class Turn(nn.Module):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from aebuild.lang.diagnostics import Diagnostic, DivergedError, Rule
 from aebuild.modules.together import anywhere, whole
 from aebuild.trainer.phase import reseed_all
+from aebuild.trainer.shard import local
 
 if TYPE_CHECKING:
     from aebuild.modules.autoencoder import Autoencoder, Batch
@@ -127,7 +128,7 @@ class Watch:
 
 def finite_parameters(model: nn.Module) -> bool:
     """True if every parameter is finite; waits for the device once."""
-    checks = [parameter.detach().isfinite().all() for parameter in model.parameters()]
+    checks = [local(parameter.detach()).isfinite().all() for parameter in model.parameters()]
     return not checks or bool(torch.stack(checks).all())
 
 
@@ -158,7 +159,7 @@ def _raise(group: Group, fault: Fault | None) -> None:
 
 
 def _finite(tensor: Tensor) -> bool:
-    return not tensor.is_floating_point() or bool(tensor.detach().isfinite().all())
+    return not tensor.is_floating_point() or bool(local(tensor.detach()).isfinite().all())
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

@@ -20,7 +20,7 @@ from specs import seeded
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-GENERATED = range(12)
+GENERATED = range(8)
 HEAD = f"train: {{epochs: 2, batch_size: {BATCH}, optimizer: {{type: sgd, lr: 1e-2}}"
 WRITTEN = {
     "groups of codes, restarted": f"""
@@ -113,10 +113,10 @@ def _whole(path: Path) -> str:
     return text(spec)
 
 
-def start(rank: int, size: int, folder: Path) -> subprocess.Popen[str]:
+def start(rank: int, size: int, folder: Path, way: str) -> subprocess.Popen[str]:
     """A worker."""
     env = {**os.environ, "PYTHONPATH": f"{ROOT}:{HERE}", "OMP_NUM_THREADS": "1", "TORCH_CPP_LOG_LEVEL": "FATAL"}
-    return subprocess.Popen([sys.executable, str(HERE / "together_worker.py"), str(rank), str(size), str(folder)], env=env,
+    return subprocess.Popen([sys.executable, str(HERE / "together_worker.py"), str(rank), str(size), str(folder), way], env=env,
                             stderr=subprocess.PIPE, text=True)
 
 
@@ -124,20 +124,24 @@ def test_one_process_and_two_agree(tmp_path: Path) -> None:
     texts = cases()
     assert all(map(fine, texts.values()))
     (tmp_path / "cases.json").write_text(json.dumps(list(texts.values())))
-    workers = [start(rank, size, tmp_path) for size in (1, 2) for rank in range(size)]
+    workers = [start(rank, size, tmp_path, way) for size, way in ((1, "whole"), (2, "whole"), (2, "sharded")) for rank in range(size)]
     told = [worker.communicate(timeout=500)[1] for worker in workers]
     assert not any(told) and not any(worker.returncode for worker in workers), "\n".join(told)
-    wrong = [f"{name}: {difference}" for number, name in enumerate(texts) for difference in differences(tmp_path, number)]
+    wrong = [f"{name}: {difference}" for number, name in enumerate(texts) for way in ("whole", "sharded")
+             for difference in differences(tmp_path, number, way)]
     assert not wrong, "\n".join(wrong)
 
 
-def differences(folder: Path, number: int) -> list[str]:
+def differences(folder: Path, number: int, way: str) -> list[str]:
     """Where two processes ended elsewhere than one, or than each other."""
-    one, two, other = (load_file(folder / f"{name}-{number}.safetensors") for name in ("1-0", "2-0", "2-1"))
-    found = [f"{name} differs between ranks" for name in two if not torch.equal(two[name], other[name])]
-    found += [f"{name} differs by {float((one[name] - two[name]).abs().max()):.3g}" for name in one
+    if way == "sharded" and not (folder / f"2-sharded-0-{number}.json").exists():
+        return [] if (folder / f"2-whole-0-{number}.json").exists() else ["missing"]
+    names = ("1-whole-0", f"2-{way}-0", f"2-{way}-1")
+    one, two, other = (load_file(folder / f"{name}-{number}.safetensors") for name in names)
+    found = [f"{way} {name} differs between ranks" for name in two if not torch.equal(two[name], other[name])]
+    found += [f"{way} {name} differs by {float((one[name] - two[name]).abs().max()):.3g}" for name in one
               if not torch.allclose(one[name].double(), two[name].double(), rtol=1e-6, atol=1e-8)]
-    rows = [json.loads((folder / f"{size}-0-{number}.json").read_text()) for size in (1, 2)]
+    rows = [json.loads((folder / f"{name}-{number}.json").read_text()) for name in names[:2]]
     return found + ([] if rows[0] and close(*rows) else [f"journal {rows[0]} {rows[1]}"])
 
 

@@ -1,6 +1,6 @@
 """One process of a group: trains every case a few steps in double precision and writes down what came of it.
 
-Run as a script: rank, number of processes, folder. The folder holds `cases.json`, a list of texts of specs.
+Run as a script: rank, number of processes, folder, `whole` or `sharded`. The folder holds `cases.json`, a list of texts of specs.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from torch import Tensor, distributed, nn
 from aebuild.compile.build import build
 from aebuild.compile.canonical import text as canonical
 from aebuild.compile.front import Loaded
+from aebuild.lang.diagnostics import UsageError
 from aebuild.lang.splits import Scaling, Split, Splits
 from aebuild.parts import discover
 from aebuild.trainer.display import Quiet
@@ -85,21 +86,24 @@ def outcome(trainer: Trainer) -> tuple[list[dict[str, Any]], dict[str, Tensor]]:
     return told, {name: tensor.contiguous() for name, tensor in cast(nn.Module, trainer.model).state_dict().items()}
 
 
-def main(rank: int, size: int, folder: Path) -> None:
+def main(rank: int, size: int, folder: Path, way: str) -> None:
     discover()
     warnings.simplefilter("error")
     torch.set_default_dtype(torch.float64)
     torch.set_num_threads(1)
     group: Group = ALONE
     if size > 1:
-        store = distributed.FileStore(str(folder / f"store{size}"), size)
+        store = distributed.FileStore(str(folder / f"store-{way}"), size)
         distributed.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=timedelta(seconds=120))
-        group = Several(rank, size, rank, "gloo", cast(Any, None))
+        group = Several(rank, size, rank, "gloo", cast(Any, None), sharded=way == "sharded")
     for number, text in enumerate(json.loads((folder / "cases.json").read_text())):
-        journal, weights = outcome(trained(fine(text), folder / f"run-{size}-{number}", group))
-        (folder / f"{size}-{rank}-{number}.json").write_text(json.dumps(journal))
-        save_file(weights, folder / f"{size}-{rank}-{number}.safetensors")
+        try:
+            journal, weights = outcome(trained(fine(text), folder / f"run-{size}-{way}-{number}", group))
+        except UsageError:
+            continue
+        (folder / f"{size}-{way}-{rank}-{number}.json").write_text(json.dumps(journal))
+        save_file(weights, folder / f"{size}-{way}-{rank}-{number}.safetensors")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
+    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), sys.argv[4])
