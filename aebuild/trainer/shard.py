@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from aebuild.lang.diagnostics import Diagnostic, Rule, UsageError
 from aebuild.modules.codebook import CodebookLatent
 
-BLOCK = 64      # weights from which a layer is a unit of its own, gathered when it runs and let go after it
+BLOCK = 1 << 16      # weights from which a layer is a unit of its own, gathered when it runs and let go after it
 UNSHARDABLE = Rule("AE613", "this model cannot be sharded", """
 `--shard` divides weights among the processes. Codebooks that are learned by gradient are also changed directly, by k-means and
 restarts, which divided weights do not allow, and a single number, such as one learned variance for all values, cannot be divided.

@@ -24,6 +24,7 @@ from aebuild.compile.front import Loaded
 from aebuild.lang.diagnostics import UsageError
 from aebuild.lang.splits import Scaling, Split, Splits
 from aebuild.parts import discover
+from aebuild.trainer import shard as shard_module
 from aebuild.trainer.display import Quiet
 from aebuild.trainer.feed import Feed
 from aebuild.trainer.group import ALONE, Group, Several
@@ -91,6 +92,7 @@ def main(rank: int, size: int, folder: Path, way: str) -> None:
     warnings.simplefilter("error")
     torch.set_default_dtype(torch.float64)
     torch.set_num_threads(1)
+    shard_module.BLOCK = 64              # so that small models have several units too
     group: Group = ALONE
     if size > 1:
         store = distributed.FileStore(str(folder / f"store-{way}"), size)

@@ -13,11 +13,15 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from aebuild.lang.diagnostics import UsageError
+from aebuild.modules.codebook import CodebookLatent
+from aebuild.modules.likelihoods import LearnedGaussian
 from aebuild.trainer.group import ALONE
 from aebuild.trainer.join import join, rank_of, timeout_of, world_of
 from aebuild.trainer.launch import Worker, launch, workers
+from aebuild.trainer.shard import shard
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEC = "data: digits\nencoder: [linear: 8]\nlatent: {type: gaussian, dim: 2}\ntrain: {epochs: EPOCHS, batch_size: 500}\n"
@@ -145,6 +149,15 @@ def test_more_processes_than_gpus_are_refused(tmp_path: Path) -> None:
     assert done.returncode == 6, done.stderr
     assert "AE611" in done.stderr
     assert "2 processes on a machine with 0 GPUs" in done.stderr
+
+
+def test_what_cannot_be_sharded_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for model in (CodebookLatent({}, (4,), 1, codes=3), LearnedGaussian(())):
+        with pytest.raises(UsageError, match="AE613"):
+            shard(model, 2, torch.device("cpu"))
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with pytest.raises(UsageError, match="nothing to shard"):
+        join("cpu", sharded=True)
 
 
 def test_a_launcher_ends_the_others_and_tells_the_first_code() -> None:
