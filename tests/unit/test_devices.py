@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from aebuild.trainer.join import join, rank_of, timeout_of, world_of
 from aebuild.trainer.launch import Worker, launch, workers
 from aebuild.trainer.shard import shard
 
+STARTED: list[subprocess.Popen[str]] = []
 ROOT = Path(__file__).resolve().parents[2]
 SPEC = "data: digits\nencoder: [linear: 8]\nlatent: {type: gaussian, dim: 2}\ntrain: {epochs: EPOCHS, batch_size: 500}\n"
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("WORLD", "RANK", "SLURM", "MASTER", "LOCAL_"))}
@@ -36,7 +38,20 @@ def begin(folder: Path, *arguments: str, epochs: int = 2, **more: str) -> subpro
     spec = folder / "spec.yaml"
     spec.write_text(SPEC.replace("EPOCHS", str(epochs)))
     command = [sys.executable, "-m", "aebuild", "train", *(arguments if "--resume" in arguments else (str(spec), *arguments))]
-    return subprocess.Popen(command, cwd=folder, env=environment(**more), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, cwd=folder, env=environment(**more), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    STARTED.append(process)
+    return process
+
+
+@pytest.fixture(autouse=True)
+def _nothing_goes_on() -> Iterator[None]:
+    """Whatever a failed test left running is stopped."""
+    yield
+    while STARTED:
+        process = STARTED.pop()
+        if process.poll() is None:
+            process.terminate()
+        process.communicate()
 
 
 def journal(run: Path) -> list[dict[str, object]]:
@@ -58,7 +73,7 @@ def rank_processes(launcher: int) -> dict[int, int]:
 
 
 def under_way(run: Path) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while not (run / "metrics.jsonl").exists():
         assert time.monotonic() < until, "it never began"
         time.sleep(0.05)
@@ -77,7 +92,7 @@ def test_two_processes_are_one_training(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("number", "wanted", "code"), [(signal.SIGKILL, 1, 9), (signal.SIGKILL, 0, 9), (signal.SIGSTOP, 1, 9),
                                                         (signal.SIGTERM, 1, 143)])
 def test_a_lost_process_ends_all_and_a_resume_goes_on(number: signal.Signals, wanted: int, code: int, tmp_path: Path) -> None:
-    process = begin(tmp_path, "-o", "run", "--devices", "2", epochs=100_000, AEBUILD_TIMEOUT="5")
+    process = begin(tmp_path, "-o", "run", "--devices", "2", epochs=100_000, AEBUILD_TIMEOUT="15")
     under_way(tmp_path / "run")
     os.kill(rank_processes(process.pid)[wanted], number)
     _, errors = process.communicate(timeout=60)
