@@ -33,7 +33,8 @@ def guarded(run: Callable[[], Any]) -> int:
             return _unread()
         raise
     except Exception as error:
-        return _known(error) or _bug(error)
+        code = _known(error)
+        return _bug(error) if code is None else code
 
 
 def _unread() -> int:

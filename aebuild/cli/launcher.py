@@ -15,6 +15,7 @@ def prepare_process() -> None:
     """Sets threads and memory as docs/training.md tells; the environment's own settings win."""
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")               # threads that spin starve each other on a shared machine
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")       # without it cuBLAS is not deterministic
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")             # what its processes say of each other is said by aebuild
     if sys.platform == "linux" and not any(name.startswith("MALLOC_") for name in os.environ):
         keep_memory()
 

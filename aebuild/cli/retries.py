@@ -1,4 +1,4 @@
-"""`aebuild train --retries N`: the same command in a process of its own, resumed when it dies."""
+"""`aebuild train --retries N` and `--devices N`: the same command in processes of their own, resumed when one dies."""
 
 from __future__ import annotations
 
@@ -11,26 +11,29 @@ import click
 from click.core import ParameterSource
 
 
-def supervised(ctx: click.Context, retries: int, name: str, run: Path | None) -> int:
-    """Trains in a child process until it ends, its exit code; `name` is that of a new run's spec."""
-    from aebuild.trainer.supervise import Worker, supervise
+def supervised(ctx: click.Context, retries: int, devices: int, name: str, run: Path | None) -> int:
+    """Trains in child processes until they end, their exit code; `name` is that of a new run's spec."""
+    from aebuild.trainer.supervise import Worker, supervise, together
 
-    if run is not None:
-        command = Worker(words(ctx, without=("retries",)))
-        return supervise([command], lambda: [command], retries, _say)
+    def group(argv: list[str]) -> list[Worker]:
+        return [Worker(argv)] if devices == 1 else together(argv, devices)
+
+    if run is not None or not retries:
+        command = words(ctx, without=("retries",))
+        return supervise(group(command), lambda: group(command), retries, _say)
     from aebuild.trainer.reserve import reserved
 
     folder = reserved(name, ctx.params["output"], Path("runs"))
-    new = Worker([*words(ctx, without=("retries", "output")), "--output", str(folder)])
-    on = Worker([*words(ctx, without=("retries", "output", "spec", "settings")), "--resume", str(folder)])
+    new = [*words(ctx, without=("retries", "output")), "--output", str(folder)]
+    on = [*words(ctx, without=("retries", "output", "like", "spec", "settings")), "--resume", str(folder)]
 
     def again() -> Sequence[Worker]:
         if (folder / "plan.json").is_file() and (folder / "data.json").is_file():
-            return [on]
+            return group(on)
         _empty(folder)
-        return [new]
+        return group(new)
 
-    return supervise([new], again, retries, _say)
+    return supervise(group(new), again, retries, _say)
 
 
 def words(ctx: click.Context, *, without: Collection[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,8 @@ class Asked:
     like: Path | None
     save_every: int | None
     retries: int | None
+    devices: int | None
+    shard: bool
     progress: str
     profile: str | None
     quiet: bool
@@ -53,6 +56,9 @@ class Asked:
               help="Batches between checkpoints; by default they are counted in seconds.")
 @click.option("--retries", type=click.IntRange(1), metavar="N",
               help="Train in a process of its own, and if it dies resume from the last checkpoint, at most N times.")
+@click.option("--devices", type=click.IntRange(1), metavar="N",
+              help="Train on N processes of this machine, each with a GPU or a share of the cores.")
+@click.option("--shard", is_flag=True, help="Divide weights and optimiser states among the processes, for models too big for one.")
 @click.option("--progress", type=click.Choice(["auto", "live", "plain", "json", "none"]), default="auto", show_default=True,
               help="How to show the training: a live table, plain lines, JSON lines on stdout for programs, or nothing but the "
                    "results; auto is live on a terminal and plain elsewhere.")
@@ -72,14 +78,17 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     _check(asked)
     prepare_process()
     loaded = _loaded(asked)
-    if asked.retries is not None:
+    alone = "WORLD_SIZE" not in os.environ
+    if alone and (asked.retries is not None or (asked.devices or 1) > 1):
         from aebuild.cli.retries import supervised
 
-        ctx.exit(supervised(ctx, asked.retries, loaded.require().spec.name if loaded is not None else "", asked.run))
+        name = loaded.require().spec.name if loaded is not None else ""
+        ctx.exit(supervised(ctx, asked.retries or 0, asked.devices or 1, name, asked.run))
     from aebuild.lang.diagnostics import AebuildError
     from aebuild.trainer.display import choose_display
 
-    display = choose_display("none" if asked.quiet else asked.progress)  # type: ignore[arg-type]
+    first = os.environ.get("RANK", "0") == "0"
+    display = choose_display("none" if asked.quiet or not first else asked.progress)  # type: ignore[arg-type]
     try:
         outcome = _outcome(asked, loaded, display)
     except AebuildError as error:
@@ -121,13 +130,15 @@ def _loaded(asked: Asked) -> Loaded | None:
 def _outcome(asked: Asked, loaded: Loaded | None, display: Display) -> Outcome:
     if loaded is not None:
         loaded.require()
-        report(loaded.diagnostics)
+        if os.environ.get("RANK", "0") == "0":
+            report(loaded.diagnostics)
     from aebuild.results.experiment import resume, train
     from aebuild.results.revision import Request
     from aebuild.trainer.manner import Manner
     from aebuild.trainer.settle import stored
 
-    manner = Manner(stored(asked.like) if asked.like is not None else None, int(asked.profile or 0), asked.save_every)
+    manner = Manner(stored(asked.like) if asked.like is not None else None, int(asked.profile or 0), asked.save_every,
+                    asked.devices, asked.shard)
     if asked.run is not None:
         return resume(asked.run, display, change=Request(loaded, asked.allow) if loaded is not None else None, manner=manner)
     assert loaded is not None
@@ -144,3 +155,4 @@ def _print(outcome: Outcome) -> None:
     for note in outcome.picture.notes:
         console.print(note, markup=False)
     console.print(f"\nrun      {outcome.run}\npicture  {outcome.picture.path}", soft_wrap=True, markup=False)
+    return

@@ -126,3 +126,17 @@ class BusyError(AebuildError):
     """A run directory that another process is writing."""
 
     exit_code = 8
+
+
+class WorkerLostError(AebuildError):
+    """A process of a training on several died or does not answer."""
+
+    exit_code = 9
+
+
+class Silent(AebuildError):
+    """The end of a process for a reason that another one tells; its code, and not a word."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__()
+        self.exit_code = code

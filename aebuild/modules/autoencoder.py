@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from aebuild.modules.code import Code
 from aebuild.modules.stage import Stage
+from aebuild.modules.together import mean, total, whole
 
 
 @dataclass
@@ -50,7 +51,7 @@ class Head(nn.Module):
         """Cross-entropy of each labelled sample, [N], zero where the label is unknown, scaled to the known ones' mean."""
         known = labels >= 0
         raw = nn.functional.cross_entropy(logits, labels.clamp(min=0), reduction="none") * known
-        return raw * (labels.shape[0] / known.sum().clamp(min=1))
+        return raw * (whole(labels.shape[0]) / total(known.sum()).clamp(min=1))
 
 
 class Autoencoder(nn.Module):
@@ -163,8 +164,8 @@ class Autoencoder(nn.Module):
             if batch.labels is None:
                 continue
             terms[name] = head.loss(logits, batch.labels)
-            metrics[f"{name}_accuracy"] = (logits.argmax(1) == batch.labels).float().mean().detach()
-            metrics[f"{name}_accuracy per"] = (batch.labels >= 0).float().mean()
+            metrics[f"{name}_accuracy"] = mean((logits.argmax(1) == batch.labels).float()).detach()
+            metrics[f"{name}_accuracy per"] = mean((batch.labels >= 0).float())
 
     def _add_penalties(self, code: Code, batch: Batch, terms: dict[str, Tensor]) -> None:
         for name, penalty in self.penalties.items():

@@ -14,6 +14,7 @@ from aebuild.modules.code import Code
 from aebuild.modules.codebook_updates import Ema, Restart, kmeans, tally
 from aebuild.modules.latent import Latent
 from aebuild.modules.nearest import nearest
+from aebuild.modules.together import gathered, of_first, shared, total
 
 
 class CodebookLatent(Latent):
@@ -36,6 +37,7 @@ class CodebookLatent(Latent):
         self.books = 1 if shared else groups
         self.features = self.shape[axis - 1 if axis > 0 else axis] // groups
         self.places = prod(self.shape) // self.features // groups
+        self.each = self.places * groups // self.books                               # vectors of a book in one sample
         book = torch.empty(codes, self.features) if self.books == 1 else torch.empty(groups, codes, self.features)
         if ema is None:
             self.codebook = nn.Parameter(book)
@@ -74,7 +76,7 @@ class CodebookLatent(Latent):
         terms = {"commitment": _distance(z, entries.detach())}
         if self.update is None:
             terms["codebook"] = _distance(entries, z.detach())
-        counts = tally(found, self.codes)                                            # (B, K)
+        counts = total(tally(found, self.codes))                                     # (B, K)
         if self.training:
             self._learn(x, found, counts)
         # adding an exact zero keeps the value an entry to the last bit, where the customary z + (q − z) rounds
@@ -85,7 +87,7 @@ class CodebookLatent(Latent):
         if self.books > 1:
             indices = indices.view(-1, self.places, self.groups) + self.codes * torch.arange(self.groups, device=indices.device)
         entries = F.embedding(indices.flatten(1), self.codebook.view(-1, self.features))       # (N, P·G, d)
-        places_last = entries.reshape(len(indices), self.places, -1)                           # (N, P, D)
+        places_last = entries.reshape(len(indices), self.places, self.groups * self.features)                           # (N, P, D)
         if self.axis == 1:
             places_last = places_last.transpose(1, 2).contiguous()
         return places_last.view(-1, *self.shape)
@@ -109,7 +111,8 @@ class CodebookLatent(Latent):
         return parts.transpose(0, 1).contiguous() if self.books > 1 else parts.view(1, -1, self.features)
 
     def _per_sample(self, found: Tensor, n: int) -> Tensor:
-        return found.t().reshape(n, -1) if self.books > 1 else found.view(n, -1)
+        width = self.places * self.groups
+        return found.t().reshape(n, width) if self.books > 1 else found.view(n, width)
 
     def _is_fresh(self, x: Tensor) -> bool:
         if self._unknown:                            # once after loading: asking the device every step would stall a GPU
@@ -118,7 +121,8 @@ class CodebookLatent(Latent):
 
     @torch.no_grad()
     def _initialise(self, x: Tensor) -> None:
-        self._entries().copy_(kmeans(x, self.codes, self.rng(x.device)))
+        every = gathered(x.transpose(0, 1), self.each).transpose(0, 1) if shared() else x
+        self._entries().copy_(of_first(kmeans(every, self.codes, self.rng(x.device))))
         self.initialised.fill_(True)
         self._fresh = False
 
@@ -128,7 +132,7 @@ class CodebookLatent(Latent):
         if self.update is not None:
             self.update(entries, x, found, counts)
         if self.restart is not None:
-            dead = self.restart(entries, x, counts)
+            dead = self.restart(entries, x, counts, self.each)
             if self.update is not None:
                 self.update.forget(dead)
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from aebuild.modules.nearest import nearest
 from aebuild.modules.randomness import Random
+from aebuild.modules.together import chosen, total, whole
 
 LLOYD_STEPS = 10
 SPREAD = 0.01           # spare entries of k-means stand this many standard deviations beside a vector
@@ -52,9 +53,9 @@ class Ema(nn.Module):
         """Moves `entries` [B, K, d] in place towards the vectors x [B, M, d] that found them."""
         codes = entries.shape[1]
         self.counts.lerp_(counts, 1 - self.decay)
-        self.sums.lerp_(sums_of(x.to(self.sums.dtype), found, codes), 1 - self.decay)
-        total = self.counts.sum(1, keepdim=True)
-        smooth = (self.counts + self.epsilon) * (total / (total + codes * self.epsilon))
+        self.sums.lerp_(total(sums_of(x.to(self.sums.dtype), found, codes)), 1 - self.decay)
+        mass = self.counts.sum(1, keepdim=True)
+        smooth = (self.counts + self.epsilon) * (mass / (mass + codes * self.epsilon))
         used = (self.counts > 0).unsqueeze(2)
         entries.copy_(torch.where(used, self.sums / smooth.unsqueeze(2), entries))
 
@@ -85,15 +86,15 @@ class Restart(Random):
         self.usage.zero_()
         self.steps.zero_()
 
-    def forward(self, entries: Tensor, x: Tensor, counts: Tensor) -> Tensor:
-        """Replaces dead entries [B, K, d] in place by vectors of x [B, M, d]; returns which ones, [B, K]."""
-        (books, codes, features), vectors = entries.shape, x.shape[1]
+    def forward(self, entries: Tensor, x: Tensor, counts: Tensor, each: int = 1) -> Tensor:
+        """Replaces dead entries [B, K, d] in place by vectors of x [B, M, d], `each` a sample; returns which ones, [B, K]."""
+        (books, codes, _), vectors = entries.shape, each * whole(x.shape[1] // each)
         self.usage.lerp_(counts, 1 - self.decay)
         self.steps.add_(1)
         known = 1 - self.decay ** self.steps
         dead = self.usage < self.below * known
         drawn = torch.randint(vectors, (books, codes), generator=self.rng(x.device), device=x.device)
-        fresh = x.gather(1, drawn.unsqueeze(2).expand(-1, -1, features)).to(entries.dtype)
+        fresh = chosen(x, drawn, each).to(entries.dtype)
         entries.copy_(torch.where(dead.unsqueeze(2), fresh, entries))
         self.usage.copy_(torch.where(dead, known * max(self.below, vectors / codes), self.usage))
         return dead

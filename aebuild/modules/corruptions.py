@@ -17,7 +17,7 @@ class GaussianNoise(Random):
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, ...] to the same."""
-        noise = torch.randn(x.shape, generator=self.rng(x.device), device=x.device, dtype=x.dtype)
+        noise = self.drawn(torch.randn, x.shape, x.device, dtype=x.dtype)
         noisy = noise.mul_(self.std).add_(x)
         return noisy if self.clip is None else noisy.clamp_(*self.clip)
 
@@ -31,5 +31,5 @@ class Mask(Random):
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, ...] to the same."""
-        chance = torch.rand(x.shape, generator=self.rng(x.device), device=x.device)
+        chance = self.drawn(torch.rand, x.shape, x.device)
         return x.masked_fill(chance < self.ratio, self.value)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from aebuild.modules.randomness import Random
+from aebuild.modules.together import own, whole
 
 
 class Dropout(Random):
@@ -19,9 +20,14 @@ class Dropout(Random):
         """Any shape to the same."""
         if not self.training or self.rate == 0:
             return x
-        keep = torch.empty_like(x).bernoulli_(1 - self.rate, generator=self.rng(x.device))
+        keep = own(_blank(x).bernoulli_(1 - self.rate, generator=self.rng(x.device)))
         return x * keep / (1 - self.rate)
 
     def extra_repr(self) -> str:
         """The rate."""
         return f"{self.rate}"
+
+
+def _blank(x: Tensor) -> Tensor:
+    """An empty tensor for the whole batch, laid out in memory like this part of it."""
+    return torch.empty_like(x[:1].expand(whole(x.shape[0]), *x.shape[1:]) if whole(x.shape[0]) != x.shape[0] else x)

@@ -11,6 +11,7 @@ from aebuild.modules.bounds import bounded_log_variance
 from aebuild.modules.code import Code
 from aebuild.modules.divergences import gaussian_kl
 from aebuild.modules.latent import Latent
+from aebuild.modules.together import variance
 
 ACTIVE = 0.01        # variance of the posterior mean over the data above which a unit is active (Burda et al., 2015)
 
@@ -35,10 +36,10 @@ class GaussianLatent(Latent):
     def forward(self, h: Tensor) -> Code:
         """A draw from the posterior, its `kl` to N(0, I) per value, and the number of active units in the batch."""
         mean, log_variance = self.posterior(h)
-        noise = torch.randn(mean.shape, generator=self.rng(mean.device), device=mean.device, dtype=mean.dtype)
+        noise = self.drawn(torch.randn, mean.shape, mean.device, dtype=mean.dtype)
         value = torch.addcmul(mean, (0.5 * log_variance).exp(), noise)
         with torch.no_grad():
-            active = (mean.var(0, correction=0) > ACTIVE).sum().to(mean.dtype)
+            active = (variance(mean) > ACTIVE).sum().to(mean.dtype)
         return Code(value, {"kl": gaussian_kl(mean, log_variance)}, {"active_units": active})
 
     def draw(self, n: int) -> Tensor:

@@ -69,7 +69,7 @@ class FixedGaussian(nn.Module):
     def forward(self, params: Tensor, target: Tensor) -> Tensor:
         """[N]."""
         distance = per_sample(F.mse_loss(params, target, reduction="none"))
-        constant = 0.5 * target[0].numel() * (LOG_2_PI + math.log(self.variance))
+        constant = 0.5 * target.shape[1:].numel() * (LOG_2_PI + math.log(self.variance))
         return distance.mul(0.5 / self.variance).add(constant)
 
     def mean(self, params: Tensor) -> Tensor:
@@ -149,5 +149,5 @@ def _second(axis: int) -> int:
 
 def _gaussian(mean: Tensor, log_variance: Tensor, target: Tensor) -> Tensor:
     scaled = F.mse_loss(mean, target, reduction="none") * (-log_variance).exp()
-    constant = 0.5 * LOG_2_PI * target[0].numel()
+    constant = 0.5 * LOG_2_PI * target.shape[1:].numel()
     return per_sample(0.5 * (scaled + log_variance)) + constant

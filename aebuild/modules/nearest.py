@@ -44,7 +44,7 @@ def _search(x: Tensor, codes: Tensor, offset: Tensor) -> Tensor:
 
 
 def _argmax_in_runs(scores: Tensor) -> Tensor:
-    runs = scores.view(len(scores), -1, RUN)                                         # (M, K / RUN, RUN)
+    runs = scores.view(len(scores), scores.shape[1] // RUN, RUN)                                         # (M, K / RUN, RUN)
     run = runs.amax(2).argmax(1)
     winners = runs[torch.arange(len(scores), device=scores.device), run]             # (M, RUN)
     return run * RUN + winners.argmax(1)

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from aebuild.modules.bounds import bounded
 from aebuild.modules.divergences import bernoulli_kl
+from aebuild.modules.together import gathered, mean, own
 
 EDGE = 1e-6          # a rate closer than this to 0 or 1 counts as this close
 
@@ -26,7 +27,7 @@ class SparsityKl(nn.Module):
 
     def forward(self, code: Tensor) -> Tensor:
         """[N, ...] to a scalar."""
-        return bernoulli_kl(self.target, bounded(code.mean(0), EDGE, 1 - EDGE)).sum()
+        return bernoulli_kl(self.target, bounded(mean(code), EDGE, 1 - EDGE)).sum()
 
 
 class SparsityL1(nn.Module):
@@ -53,10 +54,11 @@ class NtXent(nn.Module):
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         """[N, ...] twice to [N], the mean over a sample's two views."""
-        n = len(first)
-        codes = F.normalize(torch.cat([first, second]).flatten(1), dim=1)                # (2N, D)
-        similarity = codes @ codes.T / self.temperature
-        itself = torch.eye(2 * n, dtype=torch.bool, device=codes.device)
-        partner = torch.arange(2 * n, device=codes.device).roll(n)
-        loss = F.cross_entropy(similarity.masked_fill(itself, -torch.inf), partner, reduction="none")
-        return loss.view(2, n).mean(0)
+        views = [F.normalize(view.flatten(1), dim=1) for view in (first, second)]        # (N, D) each
+        every = torch.cat([gathered(view) for view in views])                            # (2M, D), M rows in the whole batch
+        similarity = torch.cat(views) @ every.T / self.temperature                       # (2N, 2M)
+        place = torch.arange(len(every), device=every.device)
+        itself = torch.cat([own(half) for half in place.chunk(2)])                       # (2N,)
+        partner = (itself + len(every) // 2) % len(every)
+        loss = F.cross_entropy(similarity.masked_fill(itself.unsqueeze(1) == place, -torch.inf), partner, reduction="none")
+        return loss.view(2, len(first)).mean(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -23,15 +24,15 @@ class Prior(Random):
 
     def uniform(self, n: int, columns: int, device: torch.device) -> Tensor:
         """Numbers in [0, 1), [n, columns]."""
-        return torch.rand(n, columns, generator=self.rng(device), device=device)
+        return self.drawn(torch.rand, (n, columns), device)
 
     def normal(self, n: int, columns: int, device: torch.device) -> Tensor:
         """Standard normal numbers, [n, columns]."""
-        return torch.randn(n, columns, generator=self.rng(device), device=device)
+        return self.drawn(torch.randn, (n, columns), device)
 
     def choice(self, n: int, options: int, device: torch.device) -> Tensor:
         """Whole numbers below `options`, [n]."""
-        return torch.randint(options, (n,), generator=self.rng(device), device=device)
+        return self.drawn(partial(torch.randint, options), (n,), device)
 
 
 class GaussianPrior(Prior):

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from aebuild.modules.together import own, whole
 
 
 def derive(*words: object) -> int:
@@ -28,6 +32,13 @@ class Random(nn.Module):
         if self._generator is None or self._generator.device.type != device.type:
             self._generator = torch.Generator(device).manual_seed(self._seed)
         return self._generator
+
+    def drawn(self, kind: Callable[..., Tensor], shape: Sequence[int], device: torch.device, **options: Any) -> Tensor:
+        """Numbers of `kind` (torch.rand, torch.randn, ...) for rows [N, ...] of a batch, of a shared one its own rows.
+
+        They are drawn for the whole batch, so that they do not depend on how many processes share it.
+        """
+        return own(kind((whole(shape[0]), *shape[1:]), generator=self.rng(device), device=device, **options))
 
     def reseed(self, seed: int) -> None:
         """Start again from this seed."""

@@ -32,7 +32,8 @@ def advance(mode: str, x: Tensor, state: State, weights: Sequence[Tensor]) -> St
 
 def split_state(flat: Tensor, mode: str, directions: int) -> State:
     """[N, states·directions·H] to as many [directions, N, H] as the mode carries on."""
-    states = flat.view(flat.shape[0], states_of(mode), directions, -1).permute(1, 2, 0, 3)     # (states, directions, N, H)
+    width = flat.shape[1] // states_of(mode) // directions
+    states = flat.view(flat.shape[0], states_of(mode), directions, width).permute(1, 2, 0, 3)     # (states, directions, N, H)
     return tuple(states.contiguous())
 
 
@@ -234,7 +235,7 @@ class Unroll(Contextual, Random):
         """What is fed in: the model's own value [N, C], or the true one where the coin says so."""
         if truth is None:
             return guess
-        coins = torch.rand(guess.shape[0], 1, generator=self.rng(guess.device), device=guess.device)
+        coins = self.drawn(torch.rand, (guess.shape[0], 1), guess.device)
         return torch.where(coins < self.teacher_forcing, truth, guess)
 
     def extra_repr(self) -> str:

@@ -18,9 +18,11 @@ from aebuild.trainer.account import Account
 from aebuild.trainer.display import Display, Ending, Quiet
 from aebuild.trainer.fit import TrainResult
 from aebuild.trainer.fit import train as fit
+from aebuild.trainer.group import Group
 from aebuild.trainer.interrupt import Signals
+from aebuild.trainer.join import join
 from aebuild.trainer.manner import PLAIN, Manner
-from aebuild.trainer.run import Run, data_record
+from aebuild.trainer.run import Onlooker, Run, data_record
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
@@ -43,20 +45,23 @@ def train(spec: str | Path | Loaded, settings: Sequence[str] = (), *, folder: Pa
           display: Display | None = None, manner: Manner = PLAIN) -> Outcome:
     """Trains a spec into a new run directory, evaluates it and draws its picture.
 
-    `settings` are `path=value` changes of the spec. Raises the AebuildError that tells what is wrong and how to mend it.
+    `settings` are `path=value` changes of the spec. In a group of processes that a launcher started, which must be `devices`
+    where that is given, the first one returns and the others end in Silent; `shard` divides the weights among them. Raises the
+    AebuildError that tells what is wrong and how to mend it.
     """
     loaded = spec if isinstance(spec, Loaded) else load(spec, settings)
     plan = loaded.require()
     display = display or Quiet()
     base, account = Path(loaded.file).parent, Account()
-    with Signals("while the data were read") as signals:
+    group = join(plan.spec.train.device, manner.devices, sharded=manner.shard)
+    with group.guard(), Signals("while the data were read") as signals:
         with account.of("loading data"):
-            splits = plan.spec.data.load(Where(base, say=display.note))
+            splits = group.in_turn(lambda: plan.spec.data.load(Where(base, say=display.note)))
         _tell(splits, display)
         settled = plan.spec.but(data=_settled(plan.spec, base, splits))
         with Run.create(plan.spec.name, spec=text(settled), plan=plan.to_json(), data=data_record(splits), folder=folder,
-                        parent=parent) as run:
-            return _finish(Job(plan, splits, run, display, account, manner, signals), resume=False)
+                        parent=parent) if group.first else Onlooker(folder or parent) as run:
+            return _finish(Job(plan, splits, run, display, account, manner, signals, group), resume=False)
 
 
 def resume(folder: str | Path, display: Display | None = None, *, change: Request | None = None, manner: Manner = PLAIN) -> Outcome:
@@ -65,34 +70,42 @@ def resume(folder: str | Path, display: Display | None = None, *, change: Reques
     SpecError if a change does not fit the run's weights, or is not allowed. A run that died before its first checkpoint
     begins anew.
     """
-    display, account = display or Quiet(), Account()
-    with Run.open(Path(folder), write=True) as run, Signals("before training went on", run.resume_command) as signals:
-        plan = plan_of(run, DataInfo.from_json(run.data["info"]))
+    display, account, folder = display or Quiet(), Account(), Path(folder)
+    device = change.spec.require().spec.train.device if change is not None else _plan_in(folder).spec.train.device
+    group = join(device, manner.devices, sharded=manner.shard)
+    with group.guard(), Run.open(folder, write=True) if group.first else Onlooker(folder) as run, \
+            Signals("before training went on", run.resume_command) as signals:
         with account.of("loading data"):
-            if change is None:
-                splits = plan.spec.data.load(Where(Path(folder), say=display.note))
-            else:
-                plan, splits = _changed(run, plan, change, display)
+            if change is not None and group.first:
+                _change(run, change, display)
+            group.agree(0)                    # from here on the run's spec is the changed one, for all processes
+            plan = _plan_in(folder)
+            splits = group.in_turn(lambda: plan.spec.data.load(Where(folder, say=display.note)))
         _tell(splits, display)
-        return _finish(Job(plan, splits, run, display, account, manner, signals), resume=_begun(run, display))
+        return _finish(Job(plan, splits, run, display, account, manner, signals, group), resume=_begun(run, group, display))
 
 
-def _changed(run: Run, old: Plan, change: Request, display: Display) -> tuple[Plan, Splits]:
-    """The plan and data of the changed spec, written into the run; SpecError if they cannot be taken."""
+def _plan_in(folder: Path) -> Plan:
+    run = Run.open(folder)
+    return plan_of(run, DataInfo.from_json(run.data["info"]))
+
+
+def _change(run: Run, change: Request, display: Display) -> None:
+    """Writes the changed spec and its data into the run; SpecError if they cannot be taken."""
     new, base = change.spec.require(), Path(change.spec.file).parent
     splits = new.spec.data.load(Where(base, say=display.note))
     settled = new.spec.but(data=_settled(new.spec, base, splits))
-    changes = accept(old, replace(new, spec=settled), allow=change.allow, again="the same command with --allow")
+    changes = accept(_plan_in(run.folder), replace(new, spec=settled), allow=change.allow, again="the same command with --allow")
     for sentence in sentences(changes):
         display.note(sentence)
-    return write(run, new, settled, splits, changes), splits
+    write(run, new, settled, splits, changes)
 
 
-def _begun(run: Run, display: Display) -> bool:
-    if run.checkpoints.begun() or run.journal.length():
-        return True
-    display.note("this run ended before its first checkpoint: it begins anew")
-    return False
+def _begun(run: Run, group: Group, display: Display) -> bool:
+    begun = bool(group.agree(0, int(group.first and (run.checkpoints.begun() or run.journal.length() > 0)))[1])
+    if not begun:
+        display.note("this run ended before its first checkpoint: it begins anew")
+    return begun
 
 
 def _tell(splits: Splits, display: Display) -> None:
@@ -112,11 +125,14 @@ class Job:
     account: Account
     manner: Manner
     signals: Signals
+    group: Group
 
 
 def _finish(job: Job, *, resume: bool) -> Outcome:
     plan, splits, run, account = job.plan, job.splits, job.run, job.account
-    result = fit(plan, splits, run, resume=resume, display=job.display, account=account, manner=job.manner, signals=job.signals)
+    job.group.tell_resume(run.resume_command)
+    result = fit(plan, splits, run, resume=resume, display=job.display, account=account, manner=job.manner, signals=job.signals,
+                 group=job.group)
     job.signals.where = "in the evaluation"
     with account.of("evaluation"):
         evaluation = evaluate(plan, result.model, splits)

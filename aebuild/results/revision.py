@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aebuild.compile.canonical import text
@@ -71,10 +71,9 @@ def sentences(changes: Sequence[Change]) -> list[str]:
     return [f"{told[kind]}: {'; '.join(lines)}" for kind, lines in groups.items() if lines]
 
 
-def write(run: Run, plan: Plan, settled: Spec, splits: Splits, changes: Sequence[Change]) -> Plan:
-    """Makes this the run's spec, keeps the old one, and logs the change; returns the plan of the settled spec."""
+def write(run: Run, plan: Plan, settled: Spec, splits: Splits, changes: Sequence[Change]) -> None:
+    """Makes this the run's spec, keeps the old one, and logs the change."""
     if text(settled) != run.spec:
         kept = run.revise(text(settled), plan.to_json(), data_record(splits))
         for sentence in sentences(changes):
             run.log(f"{sentence} (before: {kept})")
-    return replace(plan, spec=settled)

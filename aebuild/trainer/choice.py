@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from aebuild.trainer.execution import Execution, candidates, exact
+from aebuild.trainer.group import ALONE, Group
 from aebuild.trainer.phase import ActivePhase, clock_of, reseed_all
 from aebuild.trainer.sums import Sums
 
@@ -108,7 +109,9 @@ class Bench:
 class Tuner:
     """Looks for the fastest way, one change at a time, on the phase with the most batches."""
 
-    def __init__(self, plan: Plan, model: Autoencoder, feed: Feed, trainable: frozenset[str], halted: Callable[[], bool]) -> None:
+    def __init__(self, plan: Plan, model: Autoencoder, feed: Feed, trainable: frozenset[str], halted: Callable[[], bool],
+                 group: Group = ALONE) -> None:
+        self.group = group
         self.plan, self.model, self.feed, self.trainable, self.halted = plan, model, feed, trainable, halted
         clocks = [(clock_of(phase, feed.samples).total, phase) for phase in plan.phases]
         self.batches = sum(count for count, _ in clocks)
@@ -117,7 +120,8 @@ class Tuner:
 
     def batch(self, number: int) -> Any:
         """One of the first batches of the data, as they lie."""
-        size = min(self.phase.batch_size, self.feed.samples)
+        first, last = self.group.own(0, min(self.phase.batch_size, self.feed.samples))
+        size = max(1, last - first)
         start = number % max(1, min(8, self.feed.samples // size)) * size
         return self.feed.slice(start, start + size)
 
@@ -135,7 +139,8 @@ class Tuner:
         self.left = min(AT_MOST, SHARE * expected)
         best, total = settled, 1.0
         self.losses, self.gradients = Bench(self, self.model, base).gradients()
-        for name, change in candidates(base, self.model, self.feed.device, SHARE * expected):
+        patience = SHARE * expected if self.group.size == 1 else 0.0          # the compiler and torch's averaging of gradients are untried
+        for name, change in candidates(base, self.model, self.feed.device, patience):
             if self.left <= 0 or self.halted():
                 self.trials.append(Trial(name, "not tried: the time for measuring is used up"))
                 continue

@@ -18,6 +18,7 @@ from aebuild.trainer.account import Account
 from aebuild.trainer.device import choose_device, describe_device, environment, memory_guard
 from aebuild.trainer.display import Display, Heading, Quiet
 from aebuild.trainer.feed import Feed, batch_bounds
+from aebuild.trainer.group import ALONE, Group
 from aebuild.trainer.interrupt import Signals
 from aebuild.trainer.keeper import fill
 from aebuild.trainer.loop import Trainer
@@ -50,27 +51,27 @@ class TrainResult:
 
 def train(plan: Plan, splits: Splits, run: Run, *, resume: bool = False, display: Display | None = None,
           model: Autoencoder | None = None, account: Account | None = None, manner: Manner = PLAIN,
-          signals: Signals | None = None) -> TrainResult:
+          signals: Signals | None = None, group: Group = ALONE) -> TrainResult:
     """Trains what the plan says and leaves everything in the run directory.
 
     `model` replaces the freshly built one, `account` is charged with the time, `signals` are those that the caller has entered
-    already. With `resume` the training goes on at the very step of the newest good checkpoint, computed as before; a training
-    that was finished is loaded again. Raises ResourceError,
-    DivergedError, CheckpointError, and Interrupted after a signal, when everything is saved.
+    already, `group` are the processes to train with, all but the first of which end here (Silent). With `resume` the training
+    goes on at the very step of the newest good checkpoint, computed as before; a training that was finished is loaded again.
+    Raises ResourceError, DivergedError, CheckpointError, and Interrupted after a signal, when everything is saved.
     """
     display, account = display or Quiet(), account or Account()
     account.turn("starting")
     device = choose_device(plan.spec.train.device)
-    now = environment(device, plan.spec.train.seed)
-    if resume:
+    now = {**environment(device, plan.spec.train.seed), "processes": group.size}
+    if resume and group.first:
         _compare(run, now, display)
     run.write("environment.json", now)
     batch_size = max(phase.batch_size for phase in plan.phases)
     entered = nullcontext(signals) if signals is not None else Signals()
     with _own_generators(device), entered as signals, \
-            _shown(_heading(plan, splits, run, device), run, display, account), memory_guard(plan, batch_size):
+            _shown(_heading(plan, splits, run, device, group), run, display, account), memory_guard(plan, batch_size):
         signals.where, signals.resume = "after the training", run.resume_command
-        trainer = Trainer(plan, model or _built(plan), splits, run, display, device, signals, account, manner)
+        trainer = Trainer(plan, model or _built(plan), splits, run, display, device, signals, account, manner, group)
         with closing(trainer.keeper):
             with signals.holding():
                 if resume:
@@ -79,9 +80,10 @@ def train(plan: Plan, splits: Splits, run: Run, *, resume: bool = False, display
                     trainer.start()
                 with account.of("choosing how to compute"):
                     execution = settle(trainer, resume=resume, given=manner.execution)
-                with _profiled(trainer, manner.profile):
+                with _profiled(trainer, manner.profile if group.first else 0):
                     carry_out(trainer, execution)
             trainer.finish()
+            group.finish()
             kept = _keep(plan, trainer, display)
             if callable(getattr(trainer.model.latent, "fit", None)):
                 _fit_latent(plan, trainer, kept, display)
@@ -96,8 +98,8 @@ def _compare(run: Run, now: dict[str, Any], display: Display) -> None:
         before = json.loads((run.folder / "environment.json").read_bytes())
     except (OSError, ValueError):
         return
-    for name in ("torch", "device_name", "threads", "python", "platform"):
-        if before.get(name) != now[name]:
+    for name in ("torch", "device_name", "threads", "python", "platform", "processes"):
+        if before.get(name, 1 if name == "processes" else None) != now[name]:
             display.note(f"{name} was {before.get(name)!r} and is now {now[name]!r}: the last bits may differ from an unbroken run")
 
 
@@ -114,10 +116,11 @@ def _own_generators(device: torch.device) -> Iterator[None]:
         yield
 
 
-def _heading(plan: Plan, splits: Splits, run: Run, device: torch.device) -> Heading:
+def _heading(plan: Plan, splits: Splits, run: Run, device: torch.device, group: Group) -> Heading:
+    place = f"{describe_device(device)}, {group.words}" if group.words else describe_device(device)
     steps = sum(clock_of(phase, len(splits.train)).total for phase in plan.phases)
-    return Heading(plan.spec.name, plan.spec.data.variant_name() or "data", describe_device(device), str(run.folder), plan.params,
-                   steps, tuple(term.name for term in plan.terms))
+    return Heading(plan.spec.name, plan.spec.data.variant_name() or "data", place, str(run.folder), plan.params,
+                   steps, tuple(term.name for term in plan.terms), group.size)
 
 
 @contextmanager

@@ -10,18 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from aebuild.compile.build import build
 from aebuild.lang.diagnostics import DivergedError
 from aebuild.modules.autoencoder import Autoencoder
+from aebuild.modules.shared_norm import share_norms
 from aebuild.trainer.account import Account
 from aebuild.trainer.display import Display, EpochReport, Status
 from aebuild.trainer.feed import Feed
+from aebuild.trainer.group import ALONE, Group
 from aebuild.trainer.interrupt import Interrupted, Signals
 from aebuild.trainer.keeper import Keeper
+from aebuild.trainer.looks import Looks
 from aebuild.trainer.manner import PLAIN, Manner
 from aebuild.trainer.meter import Meter
 from aebuild.trainer.pace import Pace
 from aebuild.trainer.phase import ActivePhase, clock_of, measure
 from aebuild.trainer.progress import Best, Progress
+from aebuild.trainer.shard import Snapshot, put, shard, whole
 from aebuild.trainer.sums import Sums, finite
 from aebuild.trainer.watch import Fault, Watch, diverged, finite_parameters
 
@@ -30,9 +35,6 @@ if TYPE_CHECKING:
     from aebuild.lang.splits import Splits
     from aebuild.trainer.profile import Profile
     from aebuild.trainer.run import Run
-
-LOOK_EVERY = 0.25      # seconds between looks at the numbers: one wait for the device each
-LOOK_SHARE = 200       # or this many times as long as a look takes, so that looking costs half a percent at most
 
 
 class Trainer:
@@ -43,38 +45,59 @@ class Trainer:
     """
 
     def __init__(self, plan: Plan, model: Autoencoder, splits: Splits, run: Run, display: Display, device: torch.device,
-                 signals: Signals, account: Account, manner: Manner = PLAIN) -> None:
+                 signals: Signals, account: Account, manner: Manner = PLAIN, group: Group = ALONE) -> None:
         self.plan, self.run, self.display, self.device, self.signals = plan, run, display, device, signals
+        self.group = group
         self.model = model.to(device)
+        if group.size > 1:
+            share_norms(self.model)
+        if group.sharded:
+            shard(self.model, group.size, device)
         self.feed = Feed(splits.train, device)
         validation = splits.validation
         self.judge = Feed(validation, device) if validation is not None and len(validation) else None
         self.trainable = frozenset(name for name, parameter in model.named_parameters() if parameter.requires_grad)
         self.progress = Progress()
-        self.sums = Sums()
+        self.sums = Sums(group)
         self.keeper = Keeper(run, manner.save_every)
         self.active: ActivePhase | None = None
         self.watch: Watch | None = None
         self.profile: Profile | None = None
         self.validation: dict[str, float] = {}
-        self._next_look = 0.0
         self.account = account
         self.totals = sum(clock_of(phase, self.feed.samples).total for phase in plan.phases)
         self.meter = Meter(plan, device, run, account)
+        self._looks = Looks(group)
         self._pace = Pace(account)
 
     def start(self) -> None:
         """Saves the untrained model: the disk is proved, and there is something to go back to."""
+        self._spread({}, self._vessel(whole(self.model.state_dict()) if self.group.sharded else {}))
         self.save()
 
     def resume(self) -> None:
         """Takes up the newest good checkpoint; CheckpointError if there is none."""
-        state, loaded = self.keeper.load(self.model)
-        for reason in loaded.passed_over:
-            self.say(f"{reason}; going on from `{loaded.name}`")
-        self.run.journal.cut(state["journal"])
-        self._restore(state)
-        self.run.checkpoints.forget_after(self.progress.total)
+        state, model = None, self._vessel({})
+        if self.group.first:
+            state, loaded = self.keeper.load(model)
+            for reason in loaded.passed_over:
+                self.say(f"{reason}; going on from `{loaded.name}`")
+            self.run.journal.cut(state["journal"])
+        self._restore(self._spread(state, model))
+        if self.group.first:
+            self.run.checkpoints.forget_after(self.progress.total)
+
+    def _vessel(self, tensors: dict[str, Any]) -> Any:
+        """What checkpoints are saved from and loaded into: the model, or in place of a sharded one these weights."""
+        return Snapshot(tensors) if self.group.sharded else self.model
+
+    def _spread(self, state: dict[str, Any] | None, model: Any) -> dict[str, Any]:
+        """What the first process read, model included, in all of them."""
+        if self.group.size > 1:
+            state, tensors = self.group.spread((state, model.state_dict() if self.group.first else None), self.device)
+            put(self.model, tensors)
+        assert state is not None
+        return state
 
     def loop(self, until: float = math.inf) -> None:
         """Trains what is left, or up to a batch of the run; DivergedError, Interrupted, ResourceError if it cannot end."""
@@ -92,14 +115,18 @@ class Trainer:
                 return
 
     def finish(self) -> None:
-        """Leaves the model in evaluation mode, its parameters trainable again."""
+        """Leaves the model in evaluation mode, its parameters trainable again; a sharded one is put together first."""
+        if self.group.sharded:
+            tensors = whole(self.model.state_dict())
+            self.model = build(self.plan).to(self.device)
+            self.model.load_state_dict(tensors)
         self.model.eval()
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(name in self.trainable)
 
     def _activate(self) -> ActivePhase:
         phase = self.plan.phases[self.progress.phase]
-        return ActivePhase(self.plan, phase, self.model, self.trainable, self.feed.samples)
+        return ActivePhase(self.plan, phase, self.model, self.trainable, self.feed.samples, self.group)
 
     def _run_epoch(self, active: ActivePhase) -> None:
         progress, feed, clock = self.progress, self.feed, active.clock
@@ -109,13 +136,15 @@ class Trainer:
         self._pace.go()
         bounds = active.bounds[begun:clock.total - epoch * clock.per_epoch]
         marked = bounds if self.profile is None else self.profile.over(bounds, active, feed, self.sums)
-        with closing(feed.batches(order[start:stop] for start, stop in bounds)) as batches:
+        shares = (order[first:last] for first, last in (self.group.own(start, stop) for start, stop in bounds))
+        with closing(feed.batches(shares)) as batches:
             for (start, stop), batch in zip(marked, batches, strict=True):
-                progress.tick = run(batch, progress.step, progress.tick, self.sums)
+                with self.group.part(stop - start):
+                    progress.tick = run(batch, progress.step, progress.tick, self.sums)
                 progress.step += 1
                 progress.total += 1
                 self._pace.samples += stop - start
-                if self.signals.caught is not None or time.perf_counter() >= self._next_look or self.keeper.counts(progress.total):
+                if self._looks.due(progress.total, self.signals.caught) or self.keeper.counts(progress.total):
                     self._look(active)
         self._finish_epoch(active)
 
@@ -126,23 +155,27 @@ class Trainer:
             before = self.account.turn("display")
             if not finite(means):
                 raise self._diverged(active)
+            self._looks.done(self.progress.total, began)
             self._heed(active)
             self.display.update(self._status(active, self._with_loss(active, means)))
-            if self.keeper.due(self.progress.total):
+            if self._save_due():
                 self._save(active)
             self.account.turn(before)
         else:
+            self._looks.done(self.progress.total, began)
             self._heed(active)
-        now = time.perf_counter()
-        self._next_look = now + max(LOOK_EVERY, LOOK_SHARE * (now - began))
+
+    def _save_due(self) -> bool:
+        return bool(self.group.agree(0, int(self.group.first and self.keeper.due(self.progress.total)))[1])
 
     def _finish_epoch(self, active: ActivePhase) -> None:
         means = self.sums.means()
         self._pace.rest()
-        if self.watch is None and not (finite(means) and finite_parameters(self.model)):
+        if self.watch is None and not (finite(means) and self._finite_parameters()):
             raise self._diverged(active)
         with self.account.of("validation"):
-            judged = measure(self.plan, active.plan, self.model, self.judge, partial(self._heed, active)) if self.judge is not None else {}
+            judged = {} if self.judge is None else measure(self.plan, active.plan, self.model, self.judge, self.group,
+                                                           partial(self._heed, active))
         if self.watch is None and not finite(judged):
             raise self._diverged(active, judged)
         score = active.objective.score(judged or means)
@@ -152,7 +185,7 @@ class Trainer:
             self._record(active, means, judged, score)
         self.sums.clear()
         active.enter(self.progress.step)
-        if self.watch is None and self.keeper.due(self.progress.total) and self.progress.step < active.clock.total:
+        if self.watch is None and self.progress.step < active.clock.total and self._save_due():
             self._save(active)
 
     def _record(self, active: ActivePhase, means: dict[str, float], judged: dict[str, float], score: float) -> None:
@@ -162,18 +195,25 @@ class Trainer:
         means, self.validation = self._with_loss(active, means), self._with_loss(active, judged)
         progress.seconds += self._pace.lap()
         better = self.judge is not None and (progress.best is None or score < progress.best.score)
-        head = {"phase": active.plan.name, "epoch": epoch, "step": progress.total}
+        if better:
+            progress.best = Best(score, epoch, progress.total)
+        model = self._whole_model() if better else self.model
+        if self.group.first:
+            self._write(active, means, judged, score, better)
+            if better:
+                self.keeper.remember_best(model, progress.state(), progress.total)
+        status = self._status(active, means)
+        with self.account.of("display"):
+            self.display.epoch(EpochReport(status, better, last=progress.step == active.clock.total))
+
+    def _write(self, active: ActivePhase, means: dict[str, float], judged: dict[str, float], score: float, better: bool) -> None:
+        progress = self.progress
+        head = {"phase": active.plan.name, "epoch": -(-progress.step // active.clock.per_epoch), "step": progress.total}
         self.run.journal.append({**head, "split": "train", **self._told(means), "lr": active.rates(),
                                  "seconds": round(progress.seconds, 3), "samples_per_second": round(self._pace.speed, 1)})
         if judged:
             told = self._told(self.validation)
             self.run.journal.append({**head, "split": "validation", **told, "score": score, "best": better})
-        if better:
-            progress.best = Best(score, epoch, progress.total)
-            self.keeper.remember_best(self.model, progress.state(), progress.total)
-        status = self._status(active, means)
-        with self.account.of("display"):
-            self.display.epoch(EpochReport(status, better, last=progress.step == active.clock.total))
 
     def _next_phase(self) -> bool:
         """On to the next phase, with its own optimisers and scores; False after the last, which stays as it ended.
@@ -188,34 +228,47 @@ class Trainer:
             progress.step = 0
         if self.watch is None:
             self.save()
-            if self.signals.caught is not None:
-                raise Interrupted(self.signals.caught, f"at the end of phase {name}", self.run.resume_command)
+            caught, = self.group.agree(self.signals.caught or 0)
+            if caught:
+                raise Interrupted(caught, f"at the end of phase {name}", self.run.resume_command)
         return not last
 
     def _heed(self, active: ActivePhase) -> None:
         """Saves and stops if a signal came; where steps are only repeated to find NaN there is nothing to save."""
-        if self.signals.caught is not None:
+        caught, = self.group.agree(self.signals.caught or 0)
+        if caught:
             if self.watch is None:
                 self.say("stopping: saving the run; once more stops at once")
                 self._save(active, wait=True)
-            raise Interrupted(self.signals.caught, f"in {self._place(active)}", self.run.resume_command)
+            raise Interrupted(caught, f"in {self._place(active)}", self.run.resume_command)
 
     def _save(self, active: ActivePhase, *, wait: bool = False) -> None:
-        if not finite_parameters(self.model):
+        if not self._finite_parameters():
             raise self._diverged(active)
         self.save(wait=wait)
+
+    def _finite_parameters(self) -> bool:
+        return not self.group.agree(int(not finite_parameters(self.model)))[0]
 
     def save(self, *, wait: bool = True) -> None:
         """Has the best model written if it changed, and the whole state; `wait` until the disk has it."""
         self.progress.seconds += self._pace.lap()
         with self.account.of("saving"):
-            self.keeper.save(self.model, self._state(), wait=wait)
+            state, model = self._state(), self._whole_model()
+            if self.group.first:
+                self.keeper.save(model, state, wait=wait)
         self.display.checkpoint(self.progress.total)
+
+    def _whole_model(self) -> Any:
+        return self._vessel(whole(self.model.state_dict())) if self.group.sharded else self.model
 
     def _state(self) -> dict[str, Any]:
         return {"progress": self.progress.state(), "sums": self.sums.state(), "validation": self.validation,
-                "active": self.active.state() if self.active is not None else None, "maths": self.plan.maths,
-                "clock": self._clock()}
+                "active": self._active_state(), "maths": self.plan.maths, "clock": self._clock()}
+
+    def _active_state(self) -> dict[str, Any] | None:
+        state = self.active.state() if self.active is not None else None
+        return whole(state) if self.group.sharded else state
 
     def _clock(self) -> list[int]:
         """Samples, batch size and batches of an epoch: what a place in an epoch means."""
@@ -250,7 +303,8 @@ class Trainer:
         """Repeats the steps since the last checkpoint under watch and says what was not finite first."""
         self.say("NaN or infinity: repeating the steps since the last checkpoint to find where it began")
         noticed, place = self.progress.total, self._place(active)
-        self.keeper.save_best()
+        if self.group.first:
+            self.keeper.save_best()
         kept = f"the last good checkpoint is kept: {self.run.folder / 'checkpoints'}"
         if judged is not None:
             bad = next(name for name, value in judged.items() if not finite({name: value}))
@@ -260,8 +314,9 @@ class Trainer:
 
     def _replay(self, until: int) -> Fault | None:
         """The first fault on the way from the last checkpoint to this batch, if it comes again."""
-        state, _ = self.keeper.load(self.model)
-        self._restore(state)
+        model = self._vessel({})
+        state = self.keeper.load(model)[0] if self.group.first else None
+        self._restore(self._spread(state, model))
         with Watch(self.model) as self.watch:
             try:
                 self.loop(until)

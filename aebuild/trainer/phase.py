@@ -10,7 +10,9 @@ from torch import nn
 from aebuild.lang.schedule import Ramp
 from aebuild.modules.autoencoder import Autoencoder, Batch, Pair
 from aebuild.modules.randomness import derive, random_modules, reseed
+from aebuild.modules.together import portion, whole
 from aebuild.trainer.feed import Feed, batch_bounds
+from aebuild.trainer.group import ALONE, Group
 from aebuild.trainer.players import ActivePlayer, Objective, under
 from aebuild.trainer.rate import Clock
 from aebuild.trainer.sums import Sums
@@ -44,7 +46,8 @@ class ActivePhase:
     layer keeps its running statistics too; corruptions and penalties, which hold no state, always train.
     """
 
-    def __init__(self, plan: Plan, phase: PhasePlan, model: Autoencoder, trainable: frozenset[str], samples: int) -> None:
+    def __init__(self, plan: Plan, phase: PhasePlan, model: Autoencoder, trainable: frozenset[str], samples: int,
+                 group: Group = ALONE) -> None:
         self.plan = phase
         self.model = model
         self.seed = plan.spec.train.seed
@@ -58,6 +61,17 @@ class ActivePhase:
         self._dials = [(model.get_submodule(dial.path), dial.attribute, dial.dial) for dial in plan.dials]
         self._moving = [dial for dial in self._dials if isinstance(dial[2], Ramp | list)]
         self._set_rivals()
+        self.group = group
+        if group.size > 1:
+            self._join()
+
+    def _join(self) -> None:
+        for player in self.players:
+            for parameter in self.model.parameters():
+                parameter.requires_grad_(False)
+            for parameter in player.params:
+                parameter.requires_grad_(True)
+            player.join(self.group)
 
     @property
     def objective(self) -> Objective:
@@ -96,7 +110,7 @@ class ActivePhase:
 
     def run(self, batch: Batch, step: int, tick: int, sums: Sums) -> int:
         """All updates of all players from one batch; returns the tick after them."""
-        samples = batch.x.shape[0]
+        samples = whole(batch.x.shape[0])
         self.begin(step)
         for player in self.players:
             for _ in range(player.plan.steps):
@@ -127,22 +141,26 @@ def terms_of(plan: Plan, names: Iterable[str]) -> list[TermPlan]:
 
 
 @torch.no_grad()
-def measure(plan: Plan, phase: PhasePlan, model: Autoencoder, feed: Feed, between: Callable[[], object] = tuple) -> dict[str, float]:
+def measure(plan: Plan, phase: PhasePlan, model: Autoencoder, feed: Feed, group: Group = ALONE,
+            between: Callable[[], object] = tuple) -> dict[str, float]:
     """Mean terms and metrics of every player over a split, in evaluation mode, unweighted.
 
     Noise is drawn from (seed, batch), the same at every call, so that two measurements differ by the weights only. The
     model is left in evaluation mode. `between` is called after each batch and may raise.
     """
     model.eval()
-    sums, randoms = Sums(), random_modules(model)
+    sums, randoms = Sums(group), random_modules(model)
     pair = Pair(*phase.pair) if phase.pair is not None else None
     unused = Clock(1, 1)
     objectives = [(player.name, Objective(terms_of(plan, player.terms), unused)) for player in phase.players]
-    for number, batch in enumerate(feed.passing(batch_bounds(feed.samples, phase.batch_size))):
-        for name, objective in objectives:
-            reseed_all(randoms, derive(plan.spec.train.seed, "measure", name), number)
-            raw, metrics = model.terms(batch, name, pair)
-            reduced = objective.reduced(raw)
-            sums.add((*reduced, *metrics), [*reduced.values(), *metrics.values()], batch.x.shape[0])
+    bounds = batch_bounds(feed.samples, phase.batch_size)
+    batches = feed.passing([group.own(start, stop) for start, stop in bounds])
+    for number, ((start, stop), batch) in enumerate(zip(bounds, batches, strict=True)):
+        with group.part(stop - start):
+            for name, objective in objectives:
+                reseed_all(randoms, derive(plan.spec.train.seed, "measure", name), number)
+                raw, metrics = model.terms(batch, name, pair)
+                reduced = objective.reduced(raw)
+                sums.add((*reduced, *metrics), [*reduced.values(), *map(portion, metrics.values())], stop - start)
         between()
     return sums.means()

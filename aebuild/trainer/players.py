@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from aebuild.lang.schedule import Ramp
 from aebuild.modules.autoencoder import Autoencoder, Batch, Pair
+from aebuild.modules.together import portion, shared, whole
+from aebuild.trainer.group import Group, Several
 from aebuild.trainer.rate import Clock, Rate
+from aebuild.trainer.shard import divided, local
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,8 +47,9 @@ class Objective:
         self._clock = clock
 
     def reduced(self, raw: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The scalar of each of the player's terms that this batch has, unweighted."""
-        return {name: config.reduce(raw[name], elements) for name, config, elements, _ in self._terms if name in raw}
+        """The scalar of each of the player's terms that this batch has, unweighted; of a shared batch this part's portion."""
+        return {name: _of_batch(raw[name], config.reduce(raw[name], elements)) for name, config, elements, _ in self._terms
+                if name in raw}
 
     def loss(self, reduced: dict[str, Tensor], step: int) -> Tensor:
         """What the player minimises at this batch of the phase."""
@@ -66,6 +72,14 @@ class Objective:
         return sum(self._clock.dial(config.weight, step) * means[name] for name, config, _, _ in self._terms if name in means)
 
 
+def _of_batch(raw: Tensor, reduced: Tensor) -> Tensor:
+    """A term's portion of the whole batch's mean; a scalar is the same for all parts already."""
+    if not shared():
+        return reduced
+    rows = raw.shape[0] if raw.ndim else 0
+    return portion(reduced) if raw.ndim == 0 else reduced * (rows / whole(rows)) if rows else raw.sum()
+
+
 def _constant(dial: Any) -> float | None:
     return None if isinstance(dial, Ramp | list) else float(dial)
 
@@ -84,12 +98,26 @@ class ActivePlayer:
         self.rate = Rate(plan.optimizer, self.optimizer, clock)
         self.objective = Objective(terms, clock)
         self.rivals: list[nn.Parameter] = []       # parameters of the other players, frozen while it is this one's turn
+        self._together: nn.Module | None = None
+        self._turn = Turn(self)
+
+    def join(self, group: Group) -> None:
+        """Lets torch average the gradients over the processes, while they come; call it with only own parameters trainable."""
+        if isinstance(group, Several):
+            self._turn.processes = group.size
+            if group.sharded:                      # then the model's own hooks do it, and divide by the processes too
+                self._together = self._turn
+                return
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)       # the option has another name from torch 2.13 on
+                # a greedy phase may leave parameters unused; buffers are kept equal by the modules themselves
+                self._together = DistributedDataParallel(self._turn, broadcast_buffers=False, find_unused_parameters=True)
 
     def update(self, batch: Batch, step: int) -> Forward:
         """One update of the player's parameters from one batch."""
         if self.rivals:
             self.take_turn()
-        done = self.forward(batch, step)
+        done = self.ahead(batch, step)
         self.optimizer.zero_grad(set_to_none=True)
         done.loss.backward()  # type: ignore[no-untyped-call]
         self.apply(step)
@@ -102,13 +130,22 @@ class ActivePlayer:
         for parameter in self.params:
             parameter.requires_grad_(True)
 
+    def ahead(self, batch: Batch, step: int) -> Forward:
+        """A forward pass whose loss gives the gradient of the whole batch when it is sent back."""
+        if self._together is None:
+            return self.forward(batch, step)
+        loss = self._together(batch, step)
+        done, self._turn.done = self._turn.done, None
+        assert done is not None
+        return replace(done, loss=loss)
+
     def forward(self, batch: Batch, step: int) -> Forward:
-        """The loss and everything to log, without touching a gradient."""
+        """The loss and everything to log, without touching a gradient; of a shared batch this part's portions."""
         raw, metrics = self.model.terms(batch, self.plan.name, self.pair)
         reduced = self.objective.reduced(raw)
         loss = self.objective.loss(reduced, step)
         values = [value.detach() for value in reduced.values()]
-        return Forward(loss, (*reduced, *metrics), values + list(metrics.values()), raw)
+        return Forward(loss, (*reduced, *metrics), values + list(map(portion, metrics.values())), raw)
 
     def apply(self, step: int) -> None:
         """Clips the gradients and lets the optimiser move the parameters."""
@@ -123,12 +160,45 @@ class ActivePlayer:
 
     def load(self, state: dict[str, Any], *, revised: bool = False) -> None:
         """The state of a checkpoint; where the spec was `revised`, its options and schedule stand, not the checkpoint's."""
+        kept = {**state["optimizer"], "state": self._fitting(state["optimizer"]["state"])}
         if not revised:
             self.rate.load(state["rate"])
-            self.optimizer.load_state_dict(state["optimizer"])
+            self.optimizer.load_state_dict(kept)
             return
         options = [{name: value for name, value in group.items() if name != "params"} for group in self.optimizer.param_groups]
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load_state_dict(kept)
         for group, own in zip(self.optimizer.param_groups, options, strict=True):
             group.update(own)
         self.rate.catch_up(state["rate"])
+
+    def _fitting(self, slots: dict[int, dict[str, Any]]) -> dict[int, dict[str, Any]]:
+        """The optimiser's tensors as its parameters are: on their device, in their memory format, divided like them.
+
+        Fused optimisers walk through memory, so that momentum in another format would meet the wrong weights.
+        """
+        return {index: {name: _like(value, self.params[index]) if isinstance(value, Tensor) and value.ndim else value
+                        for name, value in slot.items()} for index, slot in slots.items()}
+
+
+def _like(value: Tensor, parameter: Tensor) -> Tensor:
+    if value.shape != parameter.shape:
+        return value
+    if parameter is not local(parameter):
+        return divided(value.to(parameter.device), parameter)
+    return torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
+
+
+class Turn(nn.Module):
+    """A player's loss as a module's output, as DistributedDataParallel wants it; the rest of the pass is in `done`."""
+
+    def __init__(self, player: ActivePlayer) -> None:
+        super().__init__()
+        self.model = player.model
+        self.processes = 1
+        self.done: Forward | None = None
+        self._forward = player.forward
+
+    def forward(self, batch: Batch, step: int) -> Tensor:
+        """The portion of the loss, times the processes by whose number the gradient will be divided."""
+        self.done = self._forward(batch, step)
+        return self.done.loss * self.processes

@@ -147,6 +147,17 @@ class Run:
             raise CheckpointError(Diagnostic(NOT_A_RUN, f"cannot read {self.folder / name}: {error}")) from error
 
 
+class Onlooker(Run):
+    """A run that another process writes; this one leaves it alone."""
+
+    def write(self, name: str, value: Any) -> Path:
+        """Nothing."""
+        return self.folder / name
+
+    def log(self, text: str) -> None:
+        """Nothing."""
+
+
 def data_record(splits: Splits) -> dict[str, Any]:
     """What `data.json` holds: the data as they were, and how to scale more of them alike."""
     return {"info": splits.info.to_json(), "scaling": splits.scaling.to_json(),

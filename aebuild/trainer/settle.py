@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -44,18 +44,25 @@ def stored(folder: Path) -> Execution:
 def settle(trainer: Trainer, *, resume: bool, given: Execution | None) -> Execution:
     """The way to compute: the one given, that of the resumed run, exact, or the fastest of those measured.
 
-    It is stored in the run and said.
+    It is stored in the run and said. Of several processes the first one decides.
     """
-    run, device = trainer.run, trainer.device
+    told: dict[str, Any] | None = None
+    if trainer.group.first:
+        told = _settled(trainer, resume=resume, given=given).to_json()
+    return Execution.from_json(trainer.group.spread(told, trainer.device))
+
+
+def _settled(trainer: Trainer, *, resume: bool, given: Execution | None) -> Execution:
+    run, device, asked = trainer.run, trainer.device, trainer.plan.spec.train
     if given is not None:
         choice = Choice(given, "as given")
     elif resume and (run.folder / FILE).exists():
         return stored(run.folder)
-    elif trainer.plan.spec.train.speed == "exact":
-        choice = Choice(exact(device, trainer.plan.spec.train.recompute), "as the spec wants")
+    elif asked.speed == "exact" or trainer.group.sharded:
+        choice = Choice(exact(device, asked.recompute), "as the spec wants" if asked.speed == "exact" else "a sharded model is not copied")
     else:
-        tuner = Tuner(trainer.plan, trainer.model, trainer.feed, trainer.trainable, lambda: trainer.signals.caught is not None)
-        choice = tuner.choose()
+        choice = Tuner(trainer.plan, trainer.model, trainer.feed, trainer.trainable, lambda: trainer.signals.caught is not None,
+                       trainer.group).choose()
     run.write(FILE, choice.to_json())
     for trial in choice.trials:
         run.log(f"speed: {trial}")

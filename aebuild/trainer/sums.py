@@ -8,20 +8,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from aebuild.trainer.group import ALONE, Group
+
 PER = " per"      # `accuracy per` is the share of samples that `accuracy` is about
 
 
 class Sums:
     """Sample-weighted sums of named scalars in float64; adding never waits for the device.
 
-    Values that are logged together share one group: their names, one tensor of sums, and how many samples it holds.
+    Values that are logged together share one group: their names, one tensor of sums, and how many samples it holds. On
+    several processes values are portions, which add up to the value of the whole batch; samples are those of the whole batch.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, company: Group = ALONE) -> None:
+        self._company = company
         self._groups: dict[tuple[str, ...], tuple[Tensor, list[int]]] = {}
 
     def add(self, names: tuple[str, ...], values: list[Tensor], samples: int) -> None:
-        """Adds detached scalars that hold for this many samples."""
+        """Adds detached scalars that hold for this many samples of all processes."""
         if not names:
             return
         row = torch.stack(values)
@@ -38,7 +42,7 @@ class Sums:
         """The mean of each name so far; waits for the device once a group."""
         totals: dict[str, list[float]] = {}
         for names, (sums, count) in self._groups.items():
-            for name, value in zip(names, sums.tolist(), strict=True):
+            for name, value in zip(names, self._company.total(sums).tolist(), strict=True):
                 total = totals.setdefault(name, [0.0, 0])
                 total[0] += value
                 total[1] += count[0]
@@ -52,11 +56,13 @@ class Sums:
 
     def state(self) -> list[dict[str, Any]]:
         """For a checkpoint."""
-        return [{"names": list(names), "sums": sums, "samples": count[0]} for names, (sums, count) in self._groups.items()]
+        return [{"names": list(names), "sums": self._company.total(sums), "samples": count[0]}
+                for names, (sums, count) in self._groups.items()]
 
     def load(self, state: list[dict[str, Any]], device: torch.device) -> None:
-        """The sums of a checkpoint."""
-        self._groups = {tuple(group["names"]): (group["sums"].to(device), [group["samples"]]) for group in state}
+        """The sums of a checkpoint; the first process holds them for all."""
+        share = 1.0 if self._company.first else 0.0
+        self._groups = {tuple(group["names"]): (group["sums"].to(device) * share, [group["samples"]]) for group in state}
 
 
 def finite(values: dict[str, float]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,10 +12,11 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-from aebuild.lang.diagnostics import AebuildError, Diagnostic, Rule
+from aebuild.lang.diagnostics import Diagnostic, Rule, WorkerLostError
 
 LOST = 9           # the exit code of a process that lost another
-GRACE = 10.0       # seconds between SIGTERM and SIGKILL for the others of a group
+PATIENCE = 2.0     # seconds for the others of a group to notice that one is lost, and to say so
+GRACE = 10.0       # seconds between SIGTERM and SIGKILL for them
 POLL = 0.1
 DIED = Rule("AE513", "the training died", """
 The process that trains was killed from outside or crashed inside a library: most often the system's memory was full. The
@@ -35,48 +37,62 @@ class Worker:
     env: Mapping[str, str] = field(default_factory=dict)
 
 
-class WorkerLost(AebuildError):
-    """A training whose process died, more often than it may be resumed."""
-
-    exit_code = LOST
-
-
 @dataclass(frozen=True)
 class Ending:
-    """How a group of processes ended: the code of the first that failed, below zero for a signal; which it was."""
+    """How the processes of a group ended; codes below zero are signals."""
 
-    code: int
-    worker: int = 0
+    codes: tuple[int, ...]
 
     @property
     def died(self) -> bool:
-        """True if the group may be resumed: a process was killed, or lost another."""
-        return self.code < 0 or self.code == LOST
+        """True if the group may be resumed: a process was killed, or lost another, and none explained why."""
+        return self.code == LOST
+
+    @property
+    def code(self) -> int:
+        """The exit code of the group: that of the first process that told one itself."""
+        told = [code for code in self.codes if code > 0 and code != LOST]
+        killed = any(code < 0 for code in self.codes)
+        if told and not (killed and set(told) == {128 + signal.SIGTERM}):
+            return told[0]
+        return LOST if killed or LOST in self.codes else 0
 
     def __str__(self) -> str:
-        if self.code >= 0:
+        killed = sorted((-code for code in self.codes if code < 0), key=lambda number: number in (signal.SIGTERM, signal.SIGKILL))
+        if not killed:
             return "a worker was lost"
-        name = signal.Signals(-self.code).name
-        return f"the training process was ended by {name}" + (", perhaps for want of memory" if -self.code == signal.SIGKILL else "")
+        name = signal.Signals(killed[0]).name
+        return f"the training process was ended by {name}" + (", perhaps for want of memory" if killed[0] == signal.SIGKILL else "")
 
 
 def supervise(commands: Sequence[Worker], again: Callable[[], Sequence[Worker]], retries: int, say: Callable[[str], None]) -> int:
     """Runs the workers together until they end, and resumes them together when one dies; returns their exit code.
 
     `again` gives the commands that resume. Ctrl-C and SIGTERM are passed on, and what ends then is not resumed. Exit codes
-    other than 9 are those of the training and passed on. Raises WorkerLost after the last retry.
+    other than 9 are those of the training and passed on. Raises WorkerLostError after the last retry; without retries the
+    processes of a group have told themselves what was lost.
     """
     with _Forwarding() as forwarding:
         for attempt in range(retries + 1):
             ending = _run(commands if attempt == 0 else again(), forwarding)
             if forwarding.told is not None and ending.died:
                 return 128 + forwarding.told
-            if not ending.died:
+            if not ending.died or not retries:
                 return ending.code
             if attempt < retries:
                 say(f"{ending}; resuming from the last checkpoint ({attempt + 1} of {retries})")
-        often = f"after {retries} retr{'y' if retries == 1 else 'ies'}" if retries else "and there were no retries"
-        raise WorkerLost(Diagnostic(DIED, f"{ending}, {often}", fix=f"--retries {2 * retries + 1}, or find out what ends it"))
+        often = f"after {retries} retr{'y' if retries == 1 else 'ies'}"
+        raise WorkerLostError(Diagnostic(DIED, f"{ending}, {often}", fix=f"--retries {2 * retries + 1}, or find out what ends it"))
+
+
+def together(argv: Sequence[str], count: int) -> list[Worker]:
+    """`count` processes of one command that will find each other on this machine; cores are divided among them."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    shared = {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    if "OMP_NUM_THREADS" not in os.environ:
+        shared["OMP_NUM_THREADS"] = str(max(1, len(os.sched_getaffinity(0)) // count))
+    return [Worker(argv, {**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}) for rank in range(count)]
 
 
 class _Forwarding:
@@ -109,33 +125,14 @@ def _run(commands: Sequence[Worker], forwarding: _Forwarding) -> Ending:
             workers.append(subprocess.Popen(list(command.argv), env={**os.environ, **command.env}, start_new_session=True))
     if forwarding.told is not None:
         _send(workers, forwarding.told)      # it came while they were being started
-    while True:
-        codes = [worker.poll() for worker in workers]
-        failed = next((Ending(code, index) for index, code in enumerate(codes) if code), None)
-        if failed is not None:
-            _end(workers)
-            return _first_cause(workers, failed)
-        if all(code == 0 for code in codes):
-            return Ending(0)
+    while all(not worker.poll() for worker in workers) and any(worker.poll() is None for worker in workers):
         time.sleep(POLL)
-
-
-def _first_cause(workers: Sequence[subprocess.Popen[bytes]], failed: Ending) -> Ending:
-    """The worker that was killed by neither us nor the loss of another, if there is one."""
-    told = [Ending(worker.returncode, index) for index, worker in enumerate(workers)]
-    ours = (0, LOST, -signal.SIGTERM, -signal.SIGKILL, 128 + signal.SIGTERM)
-    return failed if failed.code != LOST else next((ending for ending in told if ending.code not in ours), failed)
-
-
-def _end(workers: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Asks those that still run to save and stop, and after the grace period makes them."""
-    _send(workers, signal.SIGTERM)
-    until = time.monotonic() + GRACE
-    while any(worker.poll() is None for worker in workers) and time.monotonic() < until:
-        time.sleep(POLL)
-    _send(workers, signal.SIGKILL)
-    for worker in workers:
-        worker.wait()
+    for number, patience in ((signal.SIGTERM, PATIENCE), (signal.SIGKILL, GRACE)):
+        until = time.monotonic() + patience
+        while any(worker.poll() is None for worker in workers) and time.monotonic() < until:
+            time.sleep(POLL)
+        _send(workers, number)
+    return Ending(tuple(worker.wait() for worker in workers))
 
 
 def _send(workers: Sequence[subprocess.Popen[bytes]], number: int) -> None:

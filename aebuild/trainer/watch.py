@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -10,10 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from aebuild.lang.diagnostics import Diagnostic, DivergedError, Rule
+from aebuild.modules.together import anywhere, whole
 from aebuild.trainer.phase import reseed_all
+from aebuild.trainer.shard import local
 
 if TYPE_CHECKING:
     from aebuild.modules.autoencoder import Autoencoder, Batch
+    from aebuild.trainer.group import Group
     from aebuild.trainer.phase import ActivePhase
     from aebuild.trainer.players import ActivePlayer, Forward
     from aebuild.trainer.sums import Sums
@@ -85,45 +89,46 @@ class Watch:
     def run(self, active: ActivePhase, batch: Batch, step: int, tick: int, sums: Sums) -> int:
         """All updates of all players from one batch; returns the tick after them."""
         active.begin(step)
-        if not (_finite(batch.x) and _finite(batch.target)):
-            raise Fault("autoencoder", "the data", None, None)
+        fine = _finite(batch.x) and _finite(batch.target)
+        _raise(active.group, None if fine else Fault("autoencoder", "the data", None, None))
         for player in active.players:
             for _ in range(player.plan.steps):
                 reseed_all(active.randoms, active.seed, tick)
                 done = self._update(active, player, batch, step, tick)
                 tick += 1
-            sums.add(done.names, done.values, batch.x.shape[0])
+            sums.add(done.names, done.values, whole(batch.x.shape[0]))
             player.rate.batch_done()
         return tick
 
     def _update(self, active: ActivePhase, player: ActivePlayer, batch: Batch, step: int, tick: int) -> Forward:
         player.take_turn()
-        done = self.look(player, batch, step)
+        done = self.look(active, player, batch, step)
         player.optimizer.zero_grad(set_to_none=True)
         done.loss.backward()  # type: ignore[no-untyped-call]
         bad = _last_bad(player, gradients=True)
-        if bad is not None:
+        if anywhere(bad is not None):
             reseed_all(active.randoms, active.seed, tick)
-            raise Fault(player.plan.name, "the gradient", bad, _term_of_gradient(player, batch, step))
+            _raise(active.group, Fault(player.plan.name, "the gradient", bad, _term_of_gradient(player, batch, step)))
         player.apply(step)
         bad = _last_bad(player, gradients=False)
-        if bad is not None:
-            raise Fault(player.plan.name, "the updated parameter", bad, None)
+        _raise(active.group, None if bad is None else Fault(player.plan.name, "the updated parameter", bad, None))
         return done
 
-    def look(self, player: ActivePlayer, batch: Batch, step: int) -> Forward:
+    def look(self, active: ActivePhase, player: ActivePlayer, batch: Batch, step: int) -> Forward:
         """A forward pass; Fault if anything in it is not finite."""
         self._first = None
-        done = player.forward(batch, step)
+        done = player.ahead(batch, step)
         terms = [name for name, value in zip(done.names, done.values, strict=True) if not _finite(value)]
+        fault = None
         if terms or not _finite(done.loss):
-            raise Fault(player.plan.name, "the output" if self._first else "the loss", self._first, terms[0] if terms else None)
+            fault = Fault(player.plan.name, "the output" if self._first else "the loss", self._first, terms[0] if terms else None)
+        _raise(active.group, fault)
         return done
 
 
 def finite_parameters(model: nn.Module) -> bool:
     """True if every parameter is finite; waits for the device once."""
-    checks = [parameter.detach().isfinite().all() for parameter in model.parameters()]
+    checks = [local(parameter.detach()).isfinite().all() for parameter in model.parameters()]
     return not checks or bool(torch.stack(checks).all())
 
 
@@ -141,13 +146,20 @@ def _term_of_gradient(player: ActivePlayer, batch: Batch, step: int) -> str | No
     for name, value in player.objective.reduced(player.forward(batch, step).terms).items():
         if value.requires_grad:
             found = torch.autograd.grad(value, player.params, retain_graph=True, allow_unused=True)
-            if not all(_finite(gradient) for gradient in found if gradient is not None):
+            if anywhere(not all(_finite(gradient) for gradient in found if gradient is not None)):
                 return name
     return None
 
 
+def _raise(group: Group, fault: Fault | None) -> None:
+    """Raises the fault that any process found, in all of them."""
+    told = group.word(None if fault is None else json.dumps([fault.player, fault.what, fault.module, fault.term]))
+    if told is not None:
+        raise Fault(*json.loads(told))
+
+
 def _finite(tensor: Tensor) -> bool:
-    return not tensor.is_floating_point() or bool(tensor.detach().isfinite().all())
+    return not tensor.is_floating_point() or bool(local(tensor.detach()).isfinite().all())
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

@@ -27,7 +27,11 @@ ELSEWHERE = {
     "AE506": "test_train.py::test_sigterm_saves_and_exits_143", "AE507": "test_chain.py::test_a_checkpoint_of_another_model_is_refused",
     "AE601": "test_train.py::test_out_of_memory_is_a_resource_error",
     "AE602": "test_run.py::test_a_folder_that_cannot_be_written_is_a_resource_error",
-    "AE603": "test_train.py::test_cuda_without_a_gpu_is_refused", "AE701": "test_train.py::test_nan_names_step_module_and_term",
+    "AE603": "test_train.py::test_cuda_without_a_gpu_is_refused",
+    "AE610": "test_devices.py::test_a_lost_process_ends_all_and_a_resume_goes_on",
+    "AE611": "test_devices.py::test_more_processes_than_gpus_are_refused",
+    "AE612": "test_devices.py::test_a_world_of_another_size_is_refused",
+    "AE613": "test_devices.py::test_what_cannot_be_sharded_is_refused", "AE701": "test_train.py::test_nan_names_step_module_and_term",
 }
 
 

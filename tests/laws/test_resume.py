@@ -23,7 +23,7 @@ from aebuild.lang.diagnostics import DivergedError
 from aebuild.lang.splits import Splits
 from aebuild.modules.randomness import random_modules
 from aebuild.results.open_run import open_run
-from aebuild.trainer import loop as loop_module
+from aebuild.trainer import looks as looks_module
 from aebuild.trainer.display import Quiet, Status
 from aebuild.trainer.fit import TrainResult, train
 from aebuild.trainer.interrupt import Interrupted
@@ -47,8 +47,8 @@ class StopAt(Quiet):
 @contextmanager
 def looking_at_every_step() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop_module, "LOOK_EVERY", 0.0)
-        patch.setattr(loop_module, "LOOK_SHARE", 0)
+        patch.setattr(looks_module, "LOOK_EVERY", 0.0)
+        patch.setattr(looks_module, "LOOK_SHARE", 0)
         patch.setattr(os, "fsync", lambda descriptor: None)
         yield
 

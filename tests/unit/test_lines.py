@@ -19,7 +19,7 @@ from tiny_training import adversaries, phase, tiny_model, tiny_plan, tiny_run, t
 from aebuild.cli.guard import guarded
 from aebuild.cli.verbs import commands
 from aebuild.lang.diagnostics import SpecError
-from aebuild.trainer import loop as loop_module
+from aebuild.trainer import looks as looks_module
 from aebuild.trainer.display import Ending, EpochReport
 from aebuild.trainer.fit import train
 from aebuild.trainer.lines import MOST, JsonLines
@@ -83,7 +83,7 @@ def command(*words: str) -> int:
 
 def test_every_line_of_a_training_is_as_documented(tmp_path: Path, capfd: pytest.CaptureFixture[str],
                                                    monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop_module, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(looks_module, "LOOK_EVERY", 0.0)
     assert command(str(SPECS / "vqvae.yaml"), "--set", "train.epochs=2", "--set", "data.limit=300", "--progress", "json",
                    "-o", str(tmp_path / "run")) == 0
     events = checked(capfd.readouterr().out)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from tiny_training import phase, tiny_model, tiny_plan, tiny_run, tiny_splits
 
-from aebuild.trainer import loop as loop_module
+from aebuild.trainer import looks as looks_module
 from aebuild.trainer import meter as meter_module
 from aebuild.trainer.account import Account
 from aebuild.trainer.display import EpochReport, Quiet, Status
@@ -57,7 +57,7 @@ def test_measuring_changes_no_bit_and_every_status_tells_memory(tmp_path: Path, 
 
     with tiny_run(tmp_path / "plain") as run:
         plain = train(tiny_plan(), tiny_splits(), run, model=tiny_model())
-    monkeypatch.setattr(loop_module, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(looks_module, "LOOK_EVERY", 0.0)
     monkeypatch.setattr(meter_module, "MEASURE_AFTER", 0.0)
     monkeypatch.setattr(meter_module, "MEASURE_FOR", 0.0)
     monkeypatch.setattr(meter_module, "step_flops", lambda plan, phase: 1000)

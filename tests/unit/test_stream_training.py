@@ -28,7 +28,7 @@ from aebuild.lang.stores import Held
 from aebuild.results.evaluate import evaluate
 from aebuild.results.experiment import resume, train
 from aebuild.results.picture import draw_picture
-from aebuild.trainer import loop as loop_module
+from aebuild.trainer import looks as looks_module
 from aebuild.trainer.display import Quiet, Status
 from aebuild.trainer.feed import Feed, Kept
 from aebuild.trainer.fit import train as fit
@@ -126,8 +126,8 @@ class StopAt(Quiet):
 @pytest.mark.parametrize("kind", ["webdataset", "table"])
 @pytest.mark.parametrize("looks", [1, 7, 11])
 def test_a_resume_in_the_middle_of_a_pass_is_an_unbroken_run(kind: str, looks: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop_module, "LOOK_EVERY", 0.0)
-    monkeypatch.setattr(loop_module, "LOOK_SHARE", 0)
+    monkeypatch.setattr(looks_module, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(looks_module, "LOOK_SHARE", 0)
     loaded = shards(kind, tmp_path)
     whole = train(loaded, folder=tmp_path / "whole")
     with pytest.raises(Interrupted):

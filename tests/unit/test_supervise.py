@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from aebuild.lang.diagnostics import WorkerLostError
 from aebuild.results.experiment import resume, train
 from aebuild.trainer import supervise as module
 from aebuild.trainer.run import Run
-from aebuild.trainer.supervise import Worker, WorkerLost, supervise
+from aebuild.trainer.supervise import Ending, Worker, supervise, together
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEC = """
@@ -54,7 +55,7 @@ def test_the_killed_and_the_lost_are_resumed() -> None:
 
 
 def test_there_is_an_end_to_retries() -> None:
-    with pytest.raises(WorkerLost, match="ended by SIGKILL, perhaps for want of memory, after 2 retries") as caught:
+    with pytest.raises(WorkerLostError, match="ended by SIGKILL, perhaps for want of memory, after 2 retries") as caught:
         ran([KILLED], [KILLED], 2)
     assert caught.value.exit_code == 9
 
@@ -62,6 +63,7 @@ def test_there_is_an_end_to_retries() -> None:
 def test_a_group_ends_together_and_is_resumed_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One dies; one listens to SIGTERM, one does not and is killed after the grace period; the first cause is told."""
     monkeypatch.setattr(module, "GRACE", 1.0)
+    monkeypatch.setattr(module, "PATIENCE", 0.5)
     deaf = python("signal.signal(signal.SIGTERM, signal.SIG_IGN); open(os.environ['MARK'], 'w').close(); time.sleep(60)",
                   MARK=str(tmp_path / "deaf"))
     polite = python("time.sleep(60)")
@@ -72,6 +74,18 @@ def test_a_group_ends_together_and_is_resumed_together(tmp_path: Path, monkeypat
     assert code == 0
     assert "SIGSEGV" in said[0]
     assert {path.name for path in tmp_path.iterdir()} == {"deaf", "0", "1", "2"}
+
+
+@pytest.mark.parametrize(("codes", "code"), [
+    ((0, 0), 0), ((-15, 7), 7), ((-9, 9), 9), ((9, -15), 9), ((6, 6), 6), ((143, 143), 143), ((-9, 143), 9), ((9, 1), 1), ((-11,), 9)])
+def test_the_code_of_a_group_is_the_first_that_a_process_told(codes: tuple[int, ...], code: int) -> None:
+    assert Ending(codes).code == code
+
+
+def test_processes_of_a_group_know_their_numbers() -> None:
+    workers = together(["true"], 3)
+    assert [worker.env["RANK"] for worker in workers] == ["0", "1", "2"]
+    assert {worker.env["WORLD_SIZE"] for worker in workers} == {"3"}
 
 
 def test_a_signal_is_passed_on_and_not_taken_for_a_death() -> None:

@@ -20,7 +20,7 @@ from aebuild.lang.schedule import Ramp
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.randomness import random_modules
 from aebuild.trainer import keeper as keeper_module
-from aebuild.trainer import loop as loop_module
+from aebuild.trainer import looks as looks_module
 from aebuild.trainer.checkpoint import read_folder
 from aebuild.trainer.checkpoints import Checkpoints
 from aebuild.trainer.device import choose_device, memory_guard
@@ -64,8 +64,8 @@ class StopAt(Quiet):
 @pytest.fixture
 def every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """The trainer looks after every batch, so that a test can stop it anywhere."""
-    monkeypatch.setattr(loop_module, "LOOK_EVERY", 0.0)
-    monkeypatch.setattr(loop_module, "LOOK_SHARE", 0.0)
+    monkeypatch.setattr(looks_module, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(looks_module, "LOOK_SHARE", 0.0)
 
 
 @pytest.mark.parametrize(("samples", "size", "expected"), [
@@ -421,7 +421,7 @@ def test_training_goes_on_while_a_checkpoint_is_written(tmp_path: Path, monkeypa
 @pytest.mark.parametrize("every", [None, 2])
 def test_what_the_writer_meets_stops_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: int | None) -> None:
     monkeypatch.setattr(keeper_module, "SAVE_EVERY", 0.0)
-    monkeypatch.setattr(loop_module, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(looks_module, "LOOK_EVERY", 0.0)
     disk = Slow(monkeypatch)
     disk.error = ResourceError(Diagnostic(CANNOT_WRITE, "cannot write step-2: No space left on device"))
     disk.gate.set()

@@ -1,0 +1,97 @@
+"""Fully sharded training: each process holds its part of weights, gradients and optimiser states."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from aebuild.lang.diagnostics import Diagnostic, Rule, UsageError
+from aebuild.modules.codebook import CodebookLatent
+
+BLOCK = 1 << 16      # weights from which a layer is a unit of its own, gathered when it runs and let go after it
+UNSHARDABLE = Rule("AE613", "this model cannot be sharded", """
+`--shard` divides weights among the processes. Codebooks that are learned by gradient are also changed directly, by k-means and
+restarts, which divided weights do not allow, and a single number, such as one learned variance for all values, cannot be divided.
+Use a codebook of running averages, a variance that is given, or train without `--shard`.
+
+```yaml
+latent: {type: codebook, codes: 8192, dim: 64, update: gradient}     # cannot be divided
+latent: {type: codebook, codes: 8192, dim: 64, update: ema}          # the codebook is held by all
+```
+""")
+
+
+def shard(model: nn.Module, size: int, device: torch.device) -> None:
+    """Divides the weights of a model among the processes of torch's default group; UsageError if it cannot be."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
+
+    if any(isinstance(module, CodebookLatent) and module.update is None for module in model.modules()):
+        raise UsageError(Diagnostic(UNSHARDABLE, "a codebook that is learned by gradient cannot be sharded", fix="update: ema"))
+    # terms may be views, which nobody changes in place
+    warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view tensor", UserWarning)
+    if any(parameter.ndim == 0 for parameter in model.parameters()):
+        raise UsageError(Diagnostic(UNSHARDABLE, "one learned variance for all values cannot be sharded", fix="train without --shard"))
+    mesh = init_device_mesh(device.type, (size,))
+    for module in model.modules():
+        if isinstance(module, nn.Linear | nn.modules.conv._ConvNd) and sum(p.numel() for p in module.parameters()) >= BLOCK:
+            fully_shard(module, mesh=mesh)
+    fully_shard(model, mesh=mesh)
+    register_fsdp_forward_method(model, "terms")
+    assert isinstance(model, FSDPModule)
+    model.unshard()          # decides what gets gradients: everything; players are told apart by their optimisers
+    model.reshard()
+
+
+def whole(value: Any) -> Any:
+    """A nested state with all divided tensors put together; all processes call it at once."""
+    from torch.distributed.tensor import DTensor
+
+    if isinstance(value, DTensor):
+        return value.detach().full_tensor()  # type: ignore[attr-defined]
+    if isinstance(value, dict):
+        return type(value)((key, whole(item)) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return type(value)(whole(item) for item in value)
+    return value
+
+
+def divided(tensor: Tensor, like: Tensor) -> Tensor:
+    """A tensor that every process has whole, divided like another one of its shape, if that is divided."""
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
+    if not isinstance(like, DTensor) or tensor.shape != like.shape:
+        return tensor
+    return distribute_tensor(tensor, like.device_mesh, like.placements, src_data_rank=None)
+
+
+@torch.no_grad()
+def put(model: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Whole tensors into a divided model."""
+    for name, target in model.state_dict().items():
+        target.copy_(divided(tensors[name].to(target.device), target))
+
+
+def local(tensor: Tensor) -> Tensor:
+    """What this process has of a tensor."""
+    from torch.distributed.tensor import DTensor
+
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
+class Snapshot:
+    """Whole weights in place of a model, to be saved or loaded."""
+
+    def __init__(self, tensors: dict[str, Tensor]) -> None:
+        self.tensors = tensors
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The weights."""
+        return self.tensors
+
+    def load_state_dict(self, tensors: dict[str, Tensor]) -> None:
+        """Takes others."""
+        self.tensors = dict(tensors)

@@ -1,0 +1,156 @@
+"""Any number of processes train the same model from the same global batches, and evaluate it alike."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from models import fine
+from safetensors.torch import load_file
+from together_worker import BATCH, small
+
+from aebuild.compile.front import load
+from specs import seeded
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+GENERATED = range(8)
+HEAD = f"train: {{epochs: 2, batch_size: {BATCH}, optimizer: {{type: sgd, lr: 1e-2}}"
+WRITTEN = {
+    "groups of codes, restarted": f"""
+data: digits
+encoder: [conv: {{width: 8, stride: 2}}]
+latent: {{type: codebook, codes: 16, dim: 6, groups: 3, update: {{type: ema, decay: 0.5}}, restart: {{below: 2.0, decay: 0.5}}}}
+{HEAD}}}""",
+    "one book for groups, by gradient, drawn at random": f"""
+data: digits
+encoder: [linear: 16]
+latent: {{type: codebook, codes: 5, dim: 6, groups: 3, shared: true, init: normal, restart: {{below: 1.0, decay: 0.5}}}}
+{HEAD}}}""",
+    "scalars": f"""
+data: digits
+encoder: [linear: 16]
+latent: {{type: codebook, codes: 7, dim: 4, groups: 4, update: ema}}
+{HEAD}}}""",
+    "players, dropout, mixture": f"""
+data: digits
+encoder: [linear: 16, dropout: 0.3]
+latent: {{type: adversarial, dim: 2, prior: mixture, discriminator: [linear: 8, dropout: 0.2]}}
+{HEAD}, players: {{discriminator: {{steps: 2}}}}}}""",
+    "one-hot codes": f"""
+data: digits
+encoder: [linear: 16]
+latent: {{type: adversarial, dim: 4, prior: categorical, discriminator: [linear: 8]}}
+{HEAD}}}""",
+    "spiral": f"""
+data: digits
+encoder: [linear: 16]
+latent: {{type: adversarial, dim: 2, prior: swiss_roll, discriminator: [linear: 8]}}
+{HEAD}}}""",
+    "noise, sparsity, clipped": f"""
+data: digits
+corrupt: [gaussian: 0.2, mask: 0.3]
+encoder: [linear: 16]
+latent: {{type: continuous, dim: 8, activation: sigmoid}}
+losses: {{sparsity: {{type: kl, target: 0.1, weight: 2}}}}
+{HEAD}, clip: 0.5}}""",
+    "two views": f"""
+data: digits
+corrupt: [mask: 0.3]
+encoder: [linear: 16]
+latent: {{type: gaussian, dim: 8}}
+losses: {{contrastive: {{type: ntxent, weight: 0.5}}}}
+{HEAD}}}""",
+    "norms over grids, labels, predicted variances": f"""
+data: digits
+encoder: [conv: {{width: 8, stride: 2, norm: batch}}, conv: {{width: 8, stride: 2, norm: batch}}]
+latent: {{type: gaussian, dim: 4}}
+heads: {{digit: {{from: latent, predicts: label, network: [linear: {{width: 8, norm: batch}}]}}}}
+losses: {{reconstruction: {{type: gaussian, variance: predicted}}, kl: {{weight: {{from: 0, to: 1, over: 2 epochs}}}}}}
+{HEAD}}}""",
+    "norms over sequences, some truth fed in, learned variance": f"""
+data: {{type: arrays, path: none.npz, shape: [12, 3], as: sequence}}
+encoder: [conv: {{width: 8, norm: batch}}, lstm: 8]
+latent: {{type: continuous, dim: 4}}
+decoder: [lstm: {{width: 8, feed: previous, teacher_forcing: 0.5}}]
+losses: {{reconstruction: {{type: gaussian, variance: learned}}}}
+{HEAD}}}""",
+    "greedy on codes": f"""
+data: digits
+corrupt: [mask: 0.3]
+encoder: [linear: {{width: 16, norm: batch}}, linear: 8]
+latent: {{type: gaussian, dim: 4}}
+train: {{batch_size: {BATCH}, optimizer: {{type: adam, lr: 1e-3}}, phases: [greedy: {{target: code, epochs: 1}}, main: {{epochs: 1}}]}}""",
+    "batches that leave a process without a sample": """
+data: digits
+encoder: [conv: {width: 8, stride: 2, norm: batch}]
+latent: {type: codebook, codes: 16, dim: 6, groups: 3, update: ema, init: normal}
+heads: {digit: {from: latent, predicts: label}}
+losses: {reconstruction: {type: gaussian, variance: predicted}}
+train: {steps: 4, batch_size: 1, optimizer: {type: sgd, lr: 1e-3}}""",
+}
+
+
+def cases() -> dict[str, str]:
+    """Every shipped spec, made small; what they lack; and some generated ones."""
+    shipped = {path.name: small(load(str(path)).require() and _whole(path)) for path in sorted(ROOT.glob("specs/**/*.yaml"))}
+    made = {f"generated {seed}": seeded(seed) for seed in GENERATED}
+    return shipped | WRITTEN | made
+
+
+def _whole(path: Path) -> str:
+    """The text with what it extends."""
+    from aebuild.compile.canonical import text
+
+    spec = load(str(path)).spec
+    assert spec is not None
+    return text(spec)
+
+
+def start(rank: int, size: int, folder: Path, way: str) -> subprocess.Popen[str]:
+    """A worker."""
+    env = {**os.environ, "PYTHONPATH": f"{ROOT}:{HERE}", "OMP_NUM_THREADS": "1", "TORCH_CPP_LOG_LEVEL": "FATAL"}
+    return subprocess.Popen([sys.executable, str(HERE / "together_worker.py"), str(rank), str(size), str(folder), way], env=env,
+                            stderr=subprocess.PIPE, text=True)
+
+
+def test_one_process_and_two_agree(tmp_path: Path) -> None:
+    texts = cases()
+    assert all(map(fine, texts.values()))
+    (tmp_path / "cases.json").write_text(json.dumps(list(texts.values())))
+    workers = [start(rank, size, tmp_path, way) for size, way in ((1, "whole"), (2, "whole"), (2, "sharded")) for rank in range(size)]
+    told = [worker.communicate(timeout=500)[1] for worker in workers]
+    assert not any(told) and not any(worker.returncode for worker in workers), "\n".join(told)
+    wrong = [f"{name}: {difference}" for number, name in enumerate(texts) for way in ("whole", "sharded")
+             for difference in differences(tmp_path, number, way)]
+    assert not wrong, "\n".join(wrong)
+
+
+def differences(folder: Path, number: int, way: str) -> list[str]:
+    """Where two processes ended elsewhere than one, or than each other."""
+    if way == "sharded" and not (folder / f"2-sharded-0-{number}.json").exists():
+        return [] if (folder / f"2-whole-0-{number}.json").exists() else ["missing"]
+    names = ("1-whole-0", f"2-{way}-0", f"2-{way}-1")
+    one, two, other = (load_file(folder / f"{name}-{number}.safetensors") for name in names)
+    found = [f"{way} {name} differs between ranks" for name in two if not torch.equal(two[name], other[name])]
+    found += [f"{way} {name} differs by {float((one[name] - two[name]).abs().max()):.3g}" for name in one
+              if not torch.allclose(one[name].double(), two[name].double(), rtol=1e-6, atol=1e-8)]
+    rows = [json.loads((folder / f"{name}-{number}.json").read_text()) for name in names[:2]]
+    return found + ([] if rows[0] and close(*rows) else [f"journal {rows[0]} {rows[1]}"])
+
+
+def close(a: Any, b: Any) -> bool:
+    """Equal, numbers nearly."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(close(a[key], b[key]) for key in a)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(close, a, b))
+    if isinstance(a, float) and isinstance(b, float):
+        return math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-8)
+    return bool(a == b)

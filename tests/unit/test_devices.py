@@ -1,0 +1,174 @@
+"""Several processes: started, checked, killed, stopped, resumed; by aebuild itself and by torchrun."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from aebuild.lang.diagnostics import UsageError
+from aebuild.modules.codebook import CodebookLatent
+from aebuild.modules.likelihoods import LearnedGaussian
+from aebuild.trainer.group import ALONE
+from aebuild.trainer.join import join, rank_of, timeout_of, world_of
+from aebuild.trainer.shard import shard
+
+STARTED: list[subprocess.Popen[str]] = []
+ROOT = Path(__file__).resolve().parents[2]
+SPEC = "data: digits\nencoder: [linear: 8]\nlatent: {type: gaussian, dim: 2}\ntrain: {epochs: EPOCHS, batch_size: 500}\n"
+CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("WORLD", "RANK", "SLURM", "MASTER", "LOCAL_"))}
+
+
+def environment(**more: str) -> dict[str, str]:
+    return {**CLEAN, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **more}
+
+
+def begin(folder: Path, *arguments: str, epochs: int = 2, **more: str) -> subprocess.Popen[str]:
+    spec = folder / "spec.yaml"
+    spec.write_text(SPEC.replace("EPOCHS", str(epochs)))
+    command = [sys.executable, "-m", "aebuild", "train", *(arguments if "--resume" in arguments else (str(spec), *arguments))]
+    process = subprocess.Popen(command, cwd=folder, env=environment(**more), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    STARTED.append(process)
+    return process
+
+
+@pytest.fixture(autouse=True)
+def _nothing_goes_on() -> Iterator[None]:
+    """Whatever a failed test left running is stopped."""
+    yield
+    while STARTED:
+        process = STARTED.pop()
+        if process.poll() is None:
+            process.terminate()
+        process.communicate()
+
+
+def journal(run: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def losses(run: Path) -> list[float]:
+    return [float(str(row["loss"])) for row in journal(run)]
+
+
+def rank_processes(launcher: int) -> dict[int, int]:
+    """The workers of a launcher by their rank."""
+    found = {}
+    for child in Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split():
+        rank = re.search(rb"\0RANK=(\d+)\0", Path(f"/proc/{child}/environ").read_bytes())
+        if rank is not None:
+            found[int(rank[1])] = int(child)
+    return found
+
+
+def under_way(run: Path) -> None:
+    until = time.monotonic() + 120
+    while not (run / "metrics.jsonl").exists():
+        assert time.monotonic() < until, "it never began"
+        time.sleep(0.05)
+
+
+def test_two_processes_are_one_training(tmp_path: Path) -> None:
+    told = [process.communicate(timeout=120) for process in (begin(tmp_path, "-o", "one"), begin(tmp_path, "-o", "two", "--devices", "2"))]
+    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-4)
+    evaluations = [json.loads((tmp_path / name / "evaluation.json").read_text())["model"]["mse"] for name in ("one", "two")]
+    assert evaluations[0] == pytest.approx(evaluations[1], rel=1e-4)
+    assert "2 processes: gloo" in told[1][1]
+    assert told[0][0].replace("one", "two") == told[1][0], "only the first process talks"
+    assert json.loads((tmp_path / "two" / "environment.json").read_text())["processes"] == 2
+
+
+@pytest.mark.parametrize(("number", "wanted", "code"), [(signal.SIGKILL, 1, 9), (signal.SIGKILL, 0, 9), (signal.SIGSTOP, 1, 9),
+                                                        (signal.SIGTERM, 1, 143)])
+def test_a_lost_process_ends_all_and_a_resume_goes_on(number: signal.Signals, wanted: int, code: int, tmp_path: Path) -> None:
+    process = begin(tmp_path, "-o", "run", "--devices", "2", epochs=100_000, AEBUILD_TIMEOUT="15")
+    under_way(tmp_path / "run")
+    os.kill(rank_processes(process.pid)[wanted], number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == code, errors
+    assert "Traceback" not in errors
+    assert "gloo/" not in errors
+    assert "aebuild train --resume run" in errors
+    assert errors.count("AE610" if code == 9 else "AE506") == 2, errors          # the message, and how to have it explained
+    if number != signal.SIGKILL:
+        return
+    again = begin(tmp_path, "--resume", "run", "--devices", "2" if wanted else "1")
+    assert again.stderr is not None
+    heard = iter(again.stderr.readline, "")
+    said = [next(line for line in heard if "epoch" in line)]
+    again.send_signal(signal.SIGTERM)
+    again.communicate(timeout=60)
+    assert again.returncode == 143, said
+
+
+def test_two_agents_of_torchrun_meet(tmp_path: Path) -> None:
+    """As `srun torchrun` starts them on two machines."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    (tmp_path / "spec.yaml").write_text(SPEC.replace("EPOCHS", "2"))
+    command = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1", "--rdzv-backend", "c10d",
+               "--rdzv-endpoint", f"localhost:{port}", "--rdzv-id", "7", "--local-addr", "localhost", "-m", "aebuild", "train",
+               "spec.yaml", "-o", "run", "--devices", "2"]
+    agents = [subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               env=environment(SLURM_PROCID=str(node), SLURM_NTASKS="2", SLURM_STEP_NUM_TASKS="2")) for node in range(2)]
+    told = [agent.communicate(timeout=150) for agent in agents]
+    assert [agent.returncode for agent in agents] == [0, 0], told
+    assert sum("2 processes: gloo" in errors for _, errors in told) == 1
+    assert len(journal(tmp_path / "run")) == 4
+
+
+def test_a_world_of_another_size_is_refused() -> None:
+    assert world_of(None, {}) == 1
+    assert world_of(1, {"WORLD_SIZE": "1"}) == 1
+    whole = {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}
+    assert world_of(2, whole) == 2
+    for wanted, told, message in ((4, whole, "4 processes are wanted, but the launcher started 2"), (2, {}, "but this is one process"),
+                                  (None, {"WORLD_SIZE": "2"}, "WORLD_SIZE is 2, but RANK"),
+                                  (None, {"SLURM_STEP_NUM_TASKS": "3"}, "srun started 3 processes that do not know of each other"),
+                                  (None, {"OMPI_COMM_WORLD_SIZE": "3"}, "mpirun started 3 processes")):
+        with pytest.raises(UsageError, match=message):
+            world_of(wanted, told)
+
+
+def test_alone_nothing_is_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    assert join("cpu") is ALONE
+    assert rank_of({}) == 0
+    assert rank_of({"RANK": "3"}) == 3
+
+
+def test_the_timeout_is_a_number_of_seconds() -> None:
+    assert timeout_of({}) == 600
+    assert timeout_of({"AEBUILD_TIMEOUT": "2.5"}) == 2.5
+    for wrong in ("soon", "0", "-1"):
+        with pytest.raises(UsageError, match="AEBUILD_TIMEOUT is"):
+            timeout_of({"AEBUILD_TIMEOUT": wrong})
+
+
+def test_more_processes_than_gpus_are_refused(tmp_path: Path) -> None:
+    spec = "data: digits\nencoder: [linear: 8]\nlatent: {type: gaussian, dim: 2}\ntrain: {device: cuda}\n"
+    (tmp_path / "cuda.yaml").write_text(spec)
+    command = [sys.executable, "-m", "aebuild", "train", "cuda.yaml", "--devices", "2"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(CUDA_VISIBLE_DEVICES=""), capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 6, done.stderr
+    assert "AE611" in done.stderr
+    assert "2 processes on a machine with 0 GPUs" in done.stderr
+
+
+def test_what_cannot_be_sharded_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for model in (CodebookLatent({}, (4,), 1, codes=3), LearnedGaussian(())):
+        with pytest.raises(UsageError, match="AE613"):
+            shard(model, 2, torch.device("cpu"))
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with pytest.raises(UsageError, match="nothing to shard"):
+        join("cpu", sharded=True)
