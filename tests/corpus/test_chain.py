@@ -9,7 +9,8 @@ from aebuild.compile.chain import adapt, site_for
 from aebuild.lang.diagnostics import CheckpointError
 from aebuild.lang.node import Refusal, Stage
 from aebuild.lang.values import Sequence
-from aebuild.trainer.checkpoint import Checkpoint, Loaded
+from aebuild.trainer.checkpoint import Checkpoint
+from aebuild.trainer.checkpoints import Loaded
 from aebuild.trainer.keeper import fill
 
 
