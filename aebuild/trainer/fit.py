@@ -72,7 +72,7 @@ def train(plan: Plan, splits: Splits, run: Run, *, resume: bool = False, display
             _shown(_heading(plan, splits, run, device, group), run, display, account), memory_guard(plan, batch_size):
         signals.where, signals.resume = "after the training", run.resume_command
         trainer = Trainer(plan, model or _built(plan), splits, run, display, device, signals, account, manner, group)
-        with closing(trainer.keeper):
+        with closing(trainer.vault.keeper):
             with signals.holding():
                 if resume:
                     trainer.resume()
@@ -173,8 +173,8 @@ def _fit_latent(plan: Plan, trainer: Trainer, kept: str, display: Display) -> No
     display.note(f"fitted a prior to the codes of {len(codes):,} training samples, for `sample`")
     kind, step = kept.split("-")
     if kind == "best":
-        trainer.keeper.remember_best(trainer.model, trainer.progress.state(), int(step))
-        trainer.keeper.save_best()
+        trainer.vault.keeper.remember_best(trainer.model, trainer.progress.state(), int(step))
+        trainer.vault.keeper.save_best()
     elif int(step) == trainer.progress.total:      # an older one stands in for a damaged best: the newest stays as it is
         trainer.save()
 

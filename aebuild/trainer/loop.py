@@ -10,25 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from aebuild.compile.build import build
-from aebuild.lang.diagnostics import DivergedError
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.shared_norm import share_norms
 from aebuild.trainer.account import Account
+from aebuild.trainer.diagnosis import diagnosed
 from aebuild.trainer.display import Display, EpochReport, Status
 from aebuild.trainer.feed import Feed
 from aebuild.trainer.group import ALONE, Group
 from aebuild.trainer.interrupt import Interrupted, Signals
-from aebuild.trainer.keeper import Keeper
 from aebuild.trainer.looks import Looks
 from aebuild.trainer.manner import PLAIN, Manner
 from aebuild.trainer.meter import Meter
 from aebuild.trainer.pace import Pace
 from aebuild.trainer.phase import ActivePhase, clock_of, measure
 from aebuild.trainer.progress import Best, Progress
-from aebuild.trainer.shard import Snapshot, put, shard, whole
+from aebuild.trainer.shard import shard
 from aebuild.trainer.sums import Sums, finite
-from aebuild.trainer.watch import Fault, Watch, diverged, finite_parameters
+from aebuild.trainer.vault import Vault
+from aebuild.trainer.watch import Watch, finite_parameters
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
@@ -59,7 +58,6 @@ class Trainer:
         self.trainable = frozenset(name for name, parameter in model.named_parameters() if parameter.requires_grad)
         self.progress = Progress()
         self.sums = Sums(group)
-        self.keeper = Keeper(run, manner.save_every)
         self.active: ActivePhase | None = None
         self.watch: Watch | None = None
         self.profile: Profile | None = None
@@ -67,43 +65,28 @@ class Trainer:
         self.account = account
         self.totals = sum(clock_of(phase, self.feed.samples).total for phase in plan.phases)
         self.meter = Meter(plan, device, run, account)
+        self.vault = Vault(self, manner.save_every)
         self._looks = Looks(group)
         self._pace = Pace(account)
 
     def start(self) -> None:
         """Saves the untrained model: the disk is proved, and there is something to go back to."""
-        self._spread({}, self._vessel(whole(self.model.state_dict()) if self.group.sharded else {}))
+        self.vault.begin()
         self.save()
 
     def resume(self) -> None:
         """Takes up the newest good checkpoint; CheckpointError if there is none."""
-        state, model = None, self._vessel({})
-        if self.group.first:
-            state, loaded = self.keeper.load(model)
-            for reason in loaded.passed_over:
-                self.say(f"{reason}; going on from `{loaded.name}`")
-            self.run.journal.cut(state["journal"])
-        self._restore(self._spread(state, model))
+        name, damaged = self.vault.take_up()
+        for reason in damaged:
+            self.say(f"{reason}; going on from `{name}`")
         if self.group.first:
             self.run.checkpoints.forget_after(self.progress.total)
-
-    def _vessel(self, tensors: dict[str, Any]) -> Any:
-        """What checkpoints are saved from and loaded into: the model, or in place of a sharded one these weights."""
-        return Snapshot(tensors) if self.group.sharded else self.model
-
-    def _spread(self, state: dict[str, Any] | None, model: Any) -> dict[str, Any]:
-        """What the first process read, model included, in all of them."""
-        if self.group.size > 1:
-            state, tensors = self.group.spread((state, model.state_dict() if self.group.first else None), self.device)
-            put(self.model, tensors)
-        assert state is not None
-        return state
 
     def loop(self, until: float = math.inf) -> None:
         """Trains what is left, or up to a batch of the run; DivergedError, Interrupted, ResourceError if it cannot end."""
         progress = self.progress
         while progress.phase < len(self.plan.phases) and progress.total < until:
-            active = self.active = self.active or self._activate()
+            active = self.active = self.active or self.activate()
             if progress.step >= active.clock.total and not self.sums and progress.phase + 1 == len(self.plan.phases):
                 return                   # it was finished before
             active.enter(progress.step)
@@ -116,15 +99,13 @@ class Trainer:
 
     def finish(self) -> None:
         """Leaves the model in evaluation mode, its parameters trainable again; a sharded one is put together first."""
-        if self.group.sharded:
-            tensors = whole(self.model.state_dict())
-            self.model = build(self.plan).to(self.device)
-            self.model.load_state_dict(tensors)
+        self.vault.put_together()
         self.model.eval()
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(name in self.trainable)
 
-    def _activate(self) -> ActivePhase:
+    def activate(self) -> ActivePhase:
+        """The phase that is to run, with fresh optimisers."""
         phase = self.plan.phases[self.progress.phase]
         return ActivePhase(self.plan, phase, self.model, self.trainable, self.feed.samples, self.group)
 
@@ -144,7 +125,7 @@ class Trainer:
                 progress.step += 1
                 progress.total += 1
                 self._pace.samples += stop - start
-                if self._looks.due(progress.total, self.signals.caught) or self.keeper.counts(progress.total):
+                if self._looks.due(progress.total, self.signals.caught) or self.vault.keeper.counts(progress.total):
                     self._look(active)
         self._finish_epoch(active)
 
@@ -154,30 +135,27 @@ class Trainer:
             means = self.sums.means()      # waits for the device, so that its work is charged to training
             before = self.account.turn("display")
             if not finite(means):
-                raise self._diverged(active)
+                raise diagnosed(self, active)
             self._looks.done(self.progress.total, began)
             self._heed(active)
             self.display.update(self._status(active, self._with_loss(active, means)))
-            if self._save_due():
+            if self.vault.due():
                 self._save(active)
             self.account.turn(before)
         else:
             self._looks.done(self.progress.total, began)
             self._heed(active)
 
-    def _save_due(self) -> bool:
-        return bool(self.group.agree(0, int(self.group.first and self.keeper.due(self.progress.total)))[1])
-
     def _finish_epoch(self, active: ActivePhase) -> None:
         means = self.sums.means()
         self._pace.rest()
         if self.watch is None and not (finite(means) and self._finite_parameters()):
-            raise self._diverged(active)
+            raise diagnosed(self, active)
         with self.account.of("validation"):
             judged = {} if self.judge is None else measure(self.plan, active.plan, self.model, self.judge, self.group,
                                                            partial(self._heed, active))
         if self.watch is None and not finite(judged):
-            raise self._diverged(active, judged)
+            raise diagnosed(self, active, judged)
         score = active.objective.score(judged or means)
         for player in active.players:
             player.rate.epoch_done(score)
@@ -185,7 +163,7 @@ class Trainer:
             self._record(active, means, judged, score)
         self.sums.clear()
         active.enter(self.progress.step)
-        if self.watch is None and self.progress.step < active.clock.total and self._save_due():
+        if self.watch is None and self.progress.step < active.clock.total and self.vault.due():
             self._save(active)
 
     def _record(self, active: ActivePhase, means: dict[str, float], judged: dict[str, float], score: float) -> None:
@@ -197,11 +175,9 @@ class Trainer:
         better = self.judge is not None and (progress.best is None or score < progress.best.score)
         if better:
             progress.best = Best(score, epoch, progress.total)
-        model = self._whole_model() if better else self.model
+            self.vault.remember_best()
         if self.group.first:
             self._write(active, means, judged, score, better)
-            if better:
-                self.keeper.remember_best(model, progress.state(), progress.total)
         status = self._status(active, means)
         with self.account.of("display"):
             self.display.epoch(EpochReport(status, better, last=progress.step == active.clock.total))
@@ -240,11 +216,11 @@ class Trainer:
             if self.watch is None:
                 self.say("stopping: saving the run; once more stops at once")
                 self._save(active, wait=True)
-            raise Interrupted(caught, f"in {self._place(active)}", self.run.resume_command)
+            raise Interrupted(caught, f"in {self.place(active)}", self.run.resume_command)
 
     def _save(self, active: ActivePhase, *, wait: bool = False) -> None:
         if not self._finite_parameters():
-            raise self._diverged(active)
+            raise diagnosed(self, active)
         self.save(wait=wait)
 
     def _finite_parameters(self) -> bool:
@@ -254,75 +230,8 @@ class Trainer:
         """Has the best model written if it changed, and the whole state; `wait` until the disk has it."""
         self.progress.seconds += self._pace.lap()
         with self.account.of("saving"):
-            state, model = self._state(), self._whole_model()
-            if self.group.first:
-                self.keeper.save(model, state, wait=wait)
+            self.vault.save(wait=wait)
         self.display.checkpoint(self.progress.total)
-
-    def _whole_model(self) -> Any:
-        return self._vessel(whole(self.model.state_dict())) if self.group.sharded else self.model
-
-    def _state(self) -> dict[str, Any]:
-        return {"progress": self.progress.state(), "sums": self.sums.state(), "validation": self.validation,
-                "active": self._active_state(), "maths": self.plan.maths, "clock": self._clock()}
-
-    def _active_state(self) -> dict[str, Any] | None:
-        state = self.active.state() if self.active is not None else None
-        return whole(state) if self.group.sharded else state
-
-    def _clock(self) -> list[int]:
-        """Samples, batch size and batches of an epoch: what a place in an epoch means."""
-        phase = self.plan.phases[self.progress.phase]
-        return [self.feed.samples, phase.batch_size, clock_of(phase, self.feed.samples).per_epoch]
-
-    def _restore(self, state: dict[str, Any]) -> None:
-        self.progress = Progress.load(state["progress"])
-        self.sums.load(state["sums"], self.device)
-        self.validation = state["validation"]
-        self.active = None
-        if state["active"] is not None:
-            self.active = self._activate()
-            self.active.load(state["active"], revised=state["maths"] != self.plan.maths)
-        if state["maths"]["objective"] != self.plan.maths["objective"]:
-            self.progress.best = None              # scores of two objectives cannot be compared
-        if state["clock"] != self._clock():
-            self._rewind(state["clock"])
-
-    def _rewind(self, clock: list[int]) -> None:
-        """To the beginning of the epoch reached: its batches are others now."""
-        progress, (samples, size, per_epoch) = self.progress, clock
-        epoch, begun = divmod(progress.step, per_epoch)
-        now = self._clock()
-        progress.step = epoch * now[2]
-        if begun:
-            self.sums.clear()
-        self.say(f"an epoch was {samples:,} samples in batches of {size} and is now {now[0]:,} in batches of {now[1]}: "
-                  f"going on at the beginning of epoch {epoch + 1}")
-
-    def _diverged(self, active: ActivePhase, judged: dict[str, float] | None = None) -> DivergedError:
-        """Repeats the steps since the last checkpoint under watch and says what was not finite first."""
-        self.say("NaN or infinity: repeating the steps since the last checkpoint to find where it began")
-        noticed, place = self.progress.total, self._place(active)
-        if self.group.first:
-            self.keeper.save_best()
-        kept = f"the last good checkpoint is kept: {self.run.folder / 'checkpoints'}"
-        if judged is not None:
-            bad = next(name for name, value in judged.items() if not finite({name: value}))
-            return diverged(f"on the validation split after {place}", Fault("autoencoder", "a mean", None, bad), active, kept)
-        fault = self._replay(noticed)
-        return diverged(f"in {self._place(self.active or active)}" if fault else f"in or before {place}", fault, active, kept)
-
-    def _replay(self, until: int) -> Fault | None:
-        """The first fault on the way from the last checkpoint to this batch, if it comes again."""
-        model = self._vessel({})
-        state = self.keeper.load(model)[0] if self.group.first else None
-        self._restore(self._spread(state, model))
-        with Watch(self.model) as self.watch:
-            try:
-                self.loop(until)
-            except Fault as fault:
-                return fault
-        return None
 
     def _with_loss(self, active: ActivePhase, means: dict[str, float]) -> dict[str, float]:
         return {"loss": active.objective.now(means, max(0, self.progress.step - 1)), **means} if means else {}
@@ -333,7 +242,8 @@ class Trainer:
         return {"loss": means["loss"], "terms": {name: value for name, value in means.items() if name in names},
                 "metrics": {name: value for name, value in means.items() if name not in names and name != "loss"}}
 
-    def _place(self, active: ActivePhase) -> str:
+    def place(self, active: ActivePhase) -> str:
+        """Phase, epoch and step in words."""
         step = self.progress.step
         epoch = min(step // active.clock.per_epoch + 1, active.clock.epochs)
         return f"phase {active.plan.name}, epoch {epoch}, step {step:,}"
@@ -345,7 +255,7 @@ class Trainer:
         return Status(active.plan.name, progress.phase + 1, len(self.plan.phases), epoch, clock.epochs, progress.step, clock.total,
                       progress.total, self.totals, self._pace.speed, left, means, self.validation,
                       progress.best.epoch if progress.best else None, self.meter.memory,
-                      self.meter.utilisation(active.plan, self._pace.samples, self._pace.trained))
+                      self.meter.utilisation(active.plan, self._pace.samples // self.group.size, self._pace.trained))
 
     def say(self, text: str) -> None:
         """Tells the user, and the log."""

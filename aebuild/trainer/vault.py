@@ -1,0 +1,115 @@
+"""The whole state of a training: saved, taken up again, and the same in all processes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aebuild.compile.build import build
+from aebuild.trainer.keeper import Keeper
+from aebuild.trainer.phase import clock_of
+from aebuild.trainer.progress import Progress
+from aebuild.trainer.shard import Snapshot, put, whole
+
+if TYPE_CHECKING:
+    from aebuild.trainer.loop import Trainer
+
+
+class Vault:
+    """Puts a trainer's state into checkpoints and back.
+
+    The first process reads and writes; the others get everything from it. A sharded model is put together to be saved.
+    """
+
+    def __init__(self, trainer: Trainer, save_every: int | None) -> None:
+        self.trainer, self.group = trainer, trainer.group
+        self.keeper = Keeper(trainer.run, save_every)
+
+    def begin(self) -> None:
+        """The same untrained weights in all processes."""
+        self._spread({}, self._vessel(whole(self.trainer.model.state_dict()) if self.group.sharded else {}))
+
+    def due(self) -> bool:
+        """True if it is time for a checkpoint; the first process decides."""
+        return bool(self.group.agree(0, int(self.group.first and self.keeper.due(self.trainer.progress.total)))[1])
+
+    def save(self, *, wait: bool) -> None:
+        """Has the best model written if it changed, and the whole state; `wait` until the disk has it."""
+        state, model = self._state(), self._whole_model()
+        if self.group.first:
+            self.keeper.save(model, state, wait=wait)
+
+    def remember_best(self) -> None:
+        """Holds the model as it is, the best one so far."""
+        model, progress = self._whole_model(), self.trainer.progress
+        if self.group.first:
+            self.keeper.remember_best(model, progress.state(), progress.total)
+
+    def take_up(self) -> tuple[str, tuple[str, ...]]:
+        """Loads the newest good checkpoint: its name, and why better ones were passed over; CheckpointError if none is good."""
+        state, model, name = None, self._vessel({}), ""
+        damaged: tuple[str, ...] = ()
+        if self.group.first:
+            state, loaded = self.keeper.load(model)
+            name, damaged = loaded.name, loaded.passed_over
+        self._restore(self._spread(state, model))
+        return name, damaged
+
+    def put_together(self) -> None:
+        """Gives the trainer a whole model in place of a sharded one."""
+        if self.group.sharded:
+            tensors = whole(self.trainer.model.state_dict())
+            self.trainer.model = build(self.trainer.plan).to(self.trainer.device)
+            self.trainer.model.load_state_dict(tensors)
+
+    def _vessel(self, tensors: dict[str, Any]) -> Any:
+        """What checkpoints are saved from and loaded into: the model, or in place of a sharded one these weights."""
+        return Snapshot(tensors) if self.group.sharded else self.trainer.model
+
+    def _whole_model(self) -> Any:
+        return self._vessel(whole(self.trainer.model.state_dict())) if self.group.sharded else self.trainer.model
+
+    def _spread(self, state: dict[str, Any] | None, model: Any) -> dict[str, Any]:
+        """What the first process read, model included, in all of them."""
+        if self.group.size > 1:
+            state, tensors = self.group.spread((state, model.state_dict() if self.group.first else None), self.trainer.device)
+            put(self.trainer.model, tensors)
+        assert state is not None
+        return state
+
+    def _state(self) -> dict[str, Any]:
+        trainer = self.trainer
+        active = trainer.active.state() if trainer.active is not None else None
+        return {"progress": trainer.progress.state(), "sums": trainer.sums.state(), "validation": trainer.validation,
+                "active": whole(active) if self.group.sharded else active, "maths": trainer.plan.maths, "clock": self._clock()}
+
+    def _clock(self) -> list[int]:
+        """Samples, batch size and batches of an epoch: what a place in an epoch means."""
+        phase, samples = self.trainer.plan.phases[self.trainer.progress.phase], self.trainer.feed.samples
+        return [samples, phase.batch_size, clock_of(phase, samples).per_epoch]
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        trainer, maths = self.trainer, self.trainer.plan.maths
+        if self.group.first:
+            trainer.run.journal.cut(state["journal"])
+        trainer.progress = Progress.load(state["progress"])
+        trainer.sums.load(state["sums"], trainer.device)
+        trainer.validation = state["validation"]
+        trainer.active = None
+        if state["active"] is not None:
+            trainer.active = trainer.activate()
+            trainer.active.load(state["active"], revised=state["maths"] != maths)
+        if state["maths"]["objective"] != maths["objective"]:
+            trainer.progress.best = None              # scores of two objectives cannot be compared
+        if state["clock"] != self._clock():
+            self._rewind(state["clock"])
+
+    def _rewind(self, clock: list[int]) -> None:
+        """To the beginning of the epoch reached: its batches are others now."""
+        trainer, (samples, size, per_epoch) = self.trainer, clock
+        epoch, begun = divmod(trainer.progress.step, per_epoch)
+        now = self._clock()
+        trainer.progress.step = epoch * now[2]
+        if begun:
+            trainer.sums.clear()
+        trainer.say(f"an epoch was {samples:,} samples in batches of {size} and is now {now[0]:,} in batches of {now[1]}: "
+                    f"going on at the beginning of epoch {epoch + 1}")
