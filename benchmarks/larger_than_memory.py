@@ -25,8 +25,9 @@ import numpy as np
 
 SPEC = """
 data: {{type: webdataset, path: {folder}, stream: true, split: {{validation: 256, test: 256}}}}
-encoder: [conv: {{width: 8, kernel: 8, stride: 8}}, conv: {{width: 8, stride: 2}}]
+encoder: [conv: {{width: 8, kernel: 16, stride: 16}}]
 latent: {{type: continuous, dim: 32}}
+decoder: [linear: 512, unflatten: [8, 8], output: {{kernel: 16, stride: 16}}]
 train: {{{length}, batch_size: 128, device: {device}}}
 """
 EACH = 4096           # images of a shard
