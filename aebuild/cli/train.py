@@ -137,7 +137,7 @@ def _outcome(asked: Asked, loaded: Loaded | None, display: Display) -> Outcome:
     from aebuild.trainer.manner import Manner
     from aebuild.trainer.settle import stored
 
-    manner = Manner(stored(asked.like) if asked.like is not None else None, int(asked.profile or 0), asked.save_every,
+    manner = Manner(stored(asked.like).execution if asked.like is not None else None, int(asked.profile or 0), asked.save_every,
                     asked.devices, asked.shard)
     if asked.run is not None:
         return resume(asked.run, display, change=Request(loaded, asked.allow) if loaded is not None else None, manner=manner)

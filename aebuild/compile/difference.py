@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
 
 Kind = Literal["structure", "maths", "harmless"]
-HARMLESS = ("name", "description", "allow", "train.device", "train.keep")
+HARMLESS = ("name", "description", "allow", "train.device", "train.keep", "train.speed", "train.recompute")
 SHAPING = ("layer", "activation", "norm", "adapter", "latent", "decoder", "codebook_update", "optimizer", "phase")
 """Families of which another member means other weights, or another state of training."""
 FREE = ("lr", "weight_decay", "schedule", "eps")      # an optimiser's options that need no state of their own
@@ -60,7 +60,7 @@ def structure(plan: Plan) -> Any:
 def fingerprints(spec: Spec) -> dict[str, str]:
     """SHA-256 of what the weights depend on: the `objective` with its data, and the `training`."""
     bare = spec.but(name="model", description="", allow={}, evaluate=Evaluate(), train=Train())
-    train = spec.train.but(**{name: getattr(Train(), name) for name in ("device", "keep")})
+    train = spec.train.but(**{name: getattr(Train(), name) for name in ("device", "keep", "speed", "recompute")})
     parts = {"objective": text(bare), "training": json.dumps(plain(train), sort_keys=True)}
     return {name: hashlib.sha256(part.encode()).hexdigest() for name, part in parts.items()}
 

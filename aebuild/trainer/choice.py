@@ -47,17 +47,18 @@ class Trial:
 
 @dataclass(frozen=True)
 class Choice:
-    """The plan that was taken, why, and what was tried."""
+    """The plan that was taken, why, and what was tried; `asked` is what the spec wanted then."""
 
     execution: Execution
     reason: str
+    asked: str
     speedup: float = 1.0
     milliseconds: float | None = None
     trials: tuple[Trial, ...] = field(default=())
 
     def to_json(self) -> dict[str, Any]:
         """As execution.json has it."""
-        return {"execution": self.execution.to_json(), "reason": self.reason, "speedup": self.speedup,
+        return {"asked": self.asked, "execution": self.execution.to_json(), "reason": self.reason, "speedup": self.speedup,
                 "milliseconds": self.milliseconds, "trials": [vars(trial) for trial in self.trials]}
 
     def __str__(self) -> str:
@@ -65,6 +66,12 @@ class Choice:
         if self.milliseconds is None:
             return f"speed: {self.execution} ({self.reason})"
         return f"speed: {self.execution}, {self.speedup:.2f} times exact, {self.milliseconds:.3g} ms a batch ({self.reason})"
+
+
+def asked(plan: Plan) -> str:
+    """What a spec wants of the way to compute; where this changes on a resume, the choice is made again."""
+    train = plan.spec.train
+    return " ".join((train.device, train.speed, *train.recompute))
 
 
 class Bench:
@@ -117,6 +124,7 @@ class Tuner:
         self.batches = sum(count for count, _ in clocks)
         self.phase: PhasePlan = max(clocks, key=lambda each: each[0])[1]
         self.trials: list[Trial] = []
+        self.asked = asked(plan)
 
     def batch(self, number: int) -> Any:
         """One of the first batches of the data, as they lie."""
@@ -129,11 +137,11 @@ class Tuner:
         """The plan to train with."""
         base = exact(self.feed.device, self.plan.spec.train.recompute)
         if self.batches < 2:
-            return Choice(base, "the training is too short to measure")
+            return Choice(base, "the training is too short to measure", self.asked)
         settled = Bench(self, self.model, base)          # its first step draws codebooks from data; all trials start behind that
         first = settled.seconds(1)
         if first * self.batches < WORTH / 2 or (once := settled.seconds(self._steps(first))) * self.batches < WORTH:
-            return Choice(base, "the training is too short to measure")
+            return Choice(base, "the training is too short to measure", self.asked)
         self.model = copy.deepcopy(settled.model)        # the same start for all that follow
         expected = once * self.batches
         self.left = min(AT_MOST, SHARE * expected)
@@ -152,7 +160,7 @@ class Tuner:
             gc.collect()
         taken = [trial.name for trial in self.trials if trial.verdict == "taken"]
         reason = f"{len(self.trials)} ways measured" + (f", taken: {', '.join(taken)}" if taken else ", none is faster")
-        return Choice(best.execution, reason, round(total, 3), round(1000 * once / total, 3), tuple(self.trials))
+        return Choice(best.execution, reason, self.asked, round(total, 3), round(1000 * once / total, 3), tuple(self.trials))
 
     def _try(self, name: str, best: Bench, execution: Execution) -> tuple[Bench | None, float]:
         """The bench of a better plan and its gain over the best so far, or None; the verdict goes to `trials`."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Rule
-from aebuild.trainer.choice import Choice, Tuner
+from aebuild.trainer.choice import Choice, Tuner, asked
 from aebuild.trainer.execution import Execution, exact
 
 if TYPE_CHECKING:
@@ -29,10 +29,11 @@ $ aebuild train specs/vae.yaml --plan runs/vae-20260102-030405     # computed li
 """)
 
 
-def stored(folder: Path) -> Execution:
-    """The execution plan of a run; CheckpointError if it has none."""
+def stored(folder: Path) -> Choice:
+    """The choice of a run; CheckpointError if it has none."""
     try:
-        return Execution.from_json(json.loads((folder / FILE).read_bytes())["execution"])
+        told = json.loads((folder / FILE).read_bytes())
+        return Choice(Execution.from_json(told["execution"]), "as before", str(told["asked"]))
     except OSError as error:
         reason = error.strerror or type(error).__name__
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -53,13 +54,15 @@ def settle(trainer: Trainer, *, resume: bool, given: Execution | None) -> Execut
 
 
 def _settled(trainer: Trainer, *, resume: bool, given: Execution | None) -> Execution:
-    run, device, asked = trainer.run, trainer.device, trainer.plan.spec.train
+    run, device, spec = trainer.run, trainer.device, trainer.plan.spec.train
+    wanted = asked(trainer.plan)
     if given is not None:
-        choice = Choice(given, "as given")
-    elif resume and (run.folder / FILE).exists():
-        return stored(run.folder)
-    elif asked.speed == "exact" or trainer.group.sharded:
-        choice = Choice(exact(device, asked.recompute), "as the spec wants" if asked.speed == "exact" else "a sharded model is not copied")
+        choice = Choice(given, "as given", wanted)
+    elif resume and (run.folder / FILE).exists() and (before := stored(run.folder)).asked == wanted:
+        return before.execution
+    elif spec.speed == "exact" or trainer.group.sharded:
+        reason = "as the spec wants" if spec.speed == "exact" else "a sharded model is not copied"
+        choice = Choice(exact(device, spec.recompute), reason, wanted)
     else:
         choice = Tuner(trainer.plan, trainer.model, trainer.feed, trainer.trainable, lambda: trainer.signals.caught is not None,
                        trainer.group).choose()
@@ -84,7 +87,7 @@ def carry_out(trainer: Trainer, execution: Execution) -> None:
         plain = execution.but(compiler="none")
         reason = (str(error).strip().splitlines() or [""])[0]
         trainer.say(f"speed: the compiler failed ({type(error).__name__}: {reason}); going on without it from the last checkpoint")
-        trainer.run.write(FILE, Choice(plain, "the compiler failed").to_json())
+        trainer.run.write(FILE, Choice(plain, "the compiler failed", asked(trainer.plan)).to_json())
         trainer.resume()
         carry_out(trainer, plain)
     finally:

@@ -147,13 +147,13 @@ def test_a_resumed_training_is_computed_as_before(tmp_path: Path, monkeypatch: p
     state = (tmp_path / "cut" / FILE).read_bytes()
     again = trained(IMAGES, tmp_path / "whole", resume=True)
     assert all(torch.equal(a, b) for a, b in zip(whole.model.state_dict().values(), again.model.state_dict().values(), strict=True))
-    assert stored(tmp_path / "whole") == execution
+    assert stored(tmp_path / "whole").execution == execution
     assert json.loads(state)["execution"] == json.loads((tmp_path / "whole" / FILE).read_bytes())["execution"]
 
 
 def test_exact_is_plain(tmp_path: Path) -> None:
     trained(IMAGES.replace("batch_size: 16", "batch_size: 16, speed: exact"), tmp_path / "run")
-    assert stored(tmp_path / "run") == Execution(threads=torch.get_num_threads())
+    assert stored(tmp_path / "run").execution == Execution(threads=torch.get_num_threads())
 
 
 def test_short_trainings_are_not_measured(tmp_path: Path) -> None:
@@ -241,13 +241,13 @@ def test_a_compiler_that_fails_is_left_behind(tmp_path: Path, monkeypatch: pytes
     result = trained(IMAGES, tmp_path / "run", Execution(threads=1, compiler="inductor"), display=heard)
     plain = trained(IMAGES, tmp_path / "plain", Execution(threads=1))
     assert "the compiler failed (TorchDynamoException: no such instruction)" in heard.notes[-1]
-    assert stored(tmp_path / "run") == Execution(threads=1)
+    assert stored(tmp_path / "run").execution == Execution(threads=1)
     assert all(torch.equal(a, b) for a, b in zip(result.model.state_dict().values(), plain.model.state_dict().values(), strict=True))
 
 
 def test_a_choice_says_what_it_is() -> None:
-    assert str(Choice(Execution(threads=2), "as given")) == "speed: 2 threads (as given)"
-    assert str(Choice(Execution(threads=1), "1 way measured", 1.5, 12.34)) == "speed: 1 thread, 1.50 times exact, 12.3 ms a batch (1 way measured)"
+    assert str(Choice(Execution(threads=2), "as given", "")) == "speed: 2 threads (as given)"
+    assert str(Choice(Execution(threads=1), "1 way measured", "", 1.5, 12.34)) == "speed: 1 thread, 1.50 times exact, 12.3 ms a batch (1 way measured)"
 
 
 def test_glibc_takes_the_settings() -> None:

@@ -107,8 +107,8 @@ def test_steps_that_are_not_profiled_know_nothing_of_it(tmp_path: Path, monkeypa
         seen.append((self.progress.total, marked))
         plain(self, active)
 
-    monkeypatch.setattr("aebuild.trainer.loop.LOOK_EVERY", 0.0)
-    monkeypatch.setattr("aebuild.trainer.loop.LOOK_SHARE", 0.0)
+    monkeypatch.setattr("aebuild.trainer.looks.LOOK_EVERY", 0.0)
+    monkeypatch.setattr("aebuild.trainer.looks.LOOK_SHARE", 0.0)
     monkeypatch.setattr(Trainer, "_look", spied)
     trained(tmp_path / "run", two_phases(), 4)
     assert [step for step, marked in seen if marked] == [WARM_UP + i for i in range(1, 5)]
@@ -118,7 +118,7 @@ def test_steps_that_are_not_profiled_know_nothing_of_it(tmp_path: Path, monkeypa
 @pytest.mark.parametrize("words", [["--profile", "SPEC"], ["SPEC", "--profile"], ["--profile", "3", "SPEC"]])
 def test_the_number_of_steps_may_be_left_out(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[int] = []
-    monkeypatch.setattr("aebuild.cli.train._outcome", lambda *words: given.append(words[-1]))
+    monkeypatch.setattr("aebuild.cli.train._outcome", lambda asked, *_: given.append(int(asked.profile)))
     monkeypatch.setattr("aebuild.cli.train._print", lambda outcome: None)
     words = [str(SPECS / "vqvae.yaml") if word == "SPEC" else word for word in words]
     assert guarded(lambda: commands.main(["train", *words], standalone_mode=False)) == 0
