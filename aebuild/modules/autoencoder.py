@@ -22,6 +22,11 @@ class Batch:
     target: Tensor
     labels: Tensor | None = None
 
+    def rows(self, start: int, stop: int) -> Batch:
+        """Some of its samples."""
+        x = self.x[start:stop]
+        return Batch(x, x if self.target is self.x else self.target[start:stop], None if self.labels is None else self.labels[start:stop])
+
 
 @dataclass(frozen=True)
 class Pair:

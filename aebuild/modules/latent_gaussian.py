@@ -39,7 +39,7 @@ class GaussianLatent(Latent):
         noise = self.drawn(torch.randn, mean.shape, mean.device, dtype=mean.dtype)
         value = torch.addcmul(mean, (0.5 * log_variance).exp(), noise)
         with torch.no_grad():
-            active = (variance(mean) > ACTIVE).sum().to(mean.dtype)
+            active = (variance(mean.detach()) > ACTIVE).sum().to(mean.dtype)
         return Code(value, {"kl": gaussian_kl(mean, log_variance)}, {"active_units": active})
 
     def draw(self, n: int) -> Tensor:

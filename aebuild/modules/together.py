@@ -22,13 +22,29 @@ class Part:
     rank: int
     size: int
     rows: int
+    one_by_one: bool = False      # the parts are computed by this process one after the other: nothing can be summed over them
 
     def bounds(self, rank: int) -> tuple[int, int]:
         """The first row of a process and the one behind its last; shares differ by a row at most and may be empty."""
         return self.rows * rank // self.size, self.rows * (rank + 1) // self.size
 
 
+class Mixed(RuntimeError):
+    """Something wants all samples of a batch at once, of which only a part is there."""
+
+
 _part: Part | None = None
+
+
+def _elsewhere() -> Part | None:
+    """The part that is shared with other processes, if it is."""
+    if _part is not None and _part.one_by_one:
+        raise Mixed("the samples of a batch meet in this model")
+    return _part
+
+
+def _known(x: Tensor) -> Part | None:
+    return None if _part is not None and _part.one_by_one and not x.requires_grad else _elsewhere()
 
 
 @contextmanager
@@ -71,7 +87,7 @@ def portion(x: Tensor) -> Tensor:
 
 def total(x: Tensor) -> Tensor:
     """The sum over the processes, the same on each, with its gradient."""
-    if _part is None:
+    if _elsewhere() is None:
         return x
     result: Tensor = _Total.apply(x)  # type: ignore[no-untyped-call]
     return result
@@ -79,17 +95,17 @@ def total(x: Tensor) -> Tensor:
 
 def stacked(x: Tensor) -> Tensor:
     """The tensors of all processes, which are alike in shape, as [processes, ...], with their gradients."""
-    if _part is None:
+    if (part := _elsewhere()) is None:
         return x.unsqueeze(0)
-    result: Tensor = _Stacked.apply(x, _part.rank, _part.size)  # type: ignore[no-untyped-call]
+    result: Tensor = _Stacked.apply(x, part.rank, part.size)  # type: ignore[no-untyped-call]
     return result
 
 
 def gathered(x: Tensor, each: int = 1) -> Tensor:
     """The rows of all processes in their order, with their gradients; `each` rows stand for a sample."""
-    if _part is None:
+    if (part := _elsewhere()) is None:
         return x
-    counts = [each * (last - first) for first, last in map(_part.bounds, range(_part.size))]
+    counts = [each * (last - first) for first, last in map(part.bounds, range(part.size))]
     padding = max(counts) - x.shape[0]
     every = stacked(F.pad(x, (0, 0) * (x.ndim - 1) + (0, padding)) if padding else x)
     return torch.cat([every[rank, :count] for rank, count in enumerate(counts)])
@@ -97,27 +113,29 @@ def gathered(x: Tensor, each: int = 1) -> Tensor:
 
 def chosen(x: Tensor, rows: Tensor, each: int = 1) -> Tensor:
     """Rows of [B, M, d] for [B, K] numbers of rows in what all processes have: [B, K, d]; no gradient."""
-    if _part is None:
+    if (part := _elsewhere()) is None:
         return x.gather(1, rows.unsqueeze(2).expand(-1, -1, x.shape[2]))
-    first, last = (each * row for row in _part.bounds(_part.rank))
+    first, last = (each * row for row in part.bounds(part.rank))
     here = ((rows >= first) & (rows < last)).unsqueeze(2)
     found = F.pad(x, (0, 0, 0, 1)).gather(1, (rows - first).clamp(0, last - first).unsqueeze(2).expand(-1, -1, x.shape[2]))
     return total(torch.where(here, found, torch.zeros((), dtype=x.dtype, device=x.device)))
 
 
 def mean(x: Tensor) -> Tensor:
-    """The mean over the rows of the whole batch."""
-    return x.mean(0) if _part is None else total(x.sum(0)) / _part.rows
+    """The mean over the rows of the whole batch; of a measure without a gradient that of the rows that are there."""
+    part = _known(x)
+    return x.mean(0) if part is None else total(x.sum(0)) / part.rows
 
 
 def variance(x: Tensor) -> Tensor:
-    """The variance over the rows of the whole batch, divided by their number."""
-    return x.var(0, correction=0) if _part is None else total((x - mean(x)).square().sum(0)) / _part.rows
+    """The variance over the rows of the whole batch, divided by their number; without a gradient as in `mean`."""
+    part = _known(x)
+    return x.var(0, correction=0) if part is None else total((x - mean(x)).square().sum(0)) / part.rows
 
 
 def anywhere(flag: bool) -> bool:
     """True if the flag is true on any process."""
-    if _part is None:
+    if _elsewhere() is None:
         return flag
     from torch import distributed
 
@@ -128,7 +146,7 @@ def anywhere(flag: bool) -> bool:
 
 def of_first(x: Tensor) -> Tensor:
     """The first process's tensor, where arithmetic on different machines could differ in the last bit."""
-    if _part is not None:
+    if _elsewhere() is not None:
         from torch import distributed
 
         distributed.broadcast(x, 0)

@@ -63,14 +63,18 @@ def environment(device: torch.device, seed: int) -> dict[str, Any]:
             "threads": torch.get_num_threads(), "cuda": torch.version.cuda, "seed": seed, "command": sys.argv}
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """True if an allocation failed."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(sign in str(error) for sign in _SIGNS)
+
+
 @contextmanager
 def memory_guard(plan: Plan, batch_size: int) -> Iterator[None]:
     """Turns a failed allocation into a ResourceError that names the biggest node and what to change."""
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and not isinstance(error, torch.OutOfMemoryError) \
-                and not any(sign in str(error) for sign in _SIGNS):
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
             raise
         biggest = max(plan.nodes(), key=lambda node: elements(node.output), default=None)
         where = f"; the biggest output is that of `{biggest.path}`, {biggest.output}" if biggest is not None else ""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from aebuild.modules.autoencoder import Autoencoder
 
 Matmul = Literal["highest", "high", "medium"]
+HALVES = ("encoder", "decoder")
 FORMATS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
 
 
@@ -74,7 +75,7 @@ class Execution:
         for module in model.modules():
             if isinstance(module, Attention):
                 module.kernel = self.attention
-        for name, stage in (("encoder", model.encoder), ("decoder", model.decoder)):
+        for name, stage in zip(HALVES, (model.encoder, model.decoder), strict=True):
             stage.recompute = name in self.recompute
             stage.cast = torch.bfloat16 if self.precision == "bfloat16" else None
             stage._compiled_call_impl = None

@@ -61,6 +61,7 @@ class Trainer:
         self.active: ActivePhase | None = None
         self.watch: Watch | None = None
         self.profile: Profile | None = None
+        self.parts = 1                 # that a batch is computed in, where memory is too small for all of it
         self.validation: dict[str, float] = {}
         self.account = account
         self.totals = sum(clock_of(phase, self.feed.samples).total for phase in plan.phases)
@@ -87,6 +88,7 @@ class Trainer:
         progress = self.progress
         while progress.phase < len(self.plan.phases) and progress.total < until:
             active = self.active = self.active or self.activate()
+            active.parts = self.parts
             if progress.step >= active.clock.total and not self.sums and progress.phase + 1 == len(self.plan.phases):
                 return                   # it was finished before
             active.enter(progress.step)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -62,6 +63,7 @@ class ActivePhase:
         self._moving = [dial for dial in self._dials if isinstance(dial[2], Ramp | list)]
         self._set_rivals()
         self.group = group
+        self.parts = 1                 # that a batch is computed in, one after the other
         if group.size > 1:
             self._join()
 
@@ -114,9 +116,8 @@ class ActivePhase:
         self.begin(step)
         for player in self.players:
             for _ in range(player.plan.steps):
-                reseed_all(self.randoms, self.seed, tick)
+                done = player.update(batch, step, partial(reseed_all, self.randoms, self.seed, tick), self.parts)
                 tick += 1
-                done = player.update(batch, step)
             sums.add(done.names, done.values, samples)
             player.rate.batch_done()
         return tick

@@ -12,13 +12,13 @@ from torch.nn.parallel import DistributedDataParallel
 
 from aebuild.lang.schedule import Ramp
 from aebuild.modules.autoencoder import Autoencoder, Batch, Pair
-from aebuild.modules.together import portion, shared, whole
+from aebuild.modules.together import Part, portion, shared, sharing, whole
 from aebuild.trainer.group import Group, Several
 from aebuild.trainer.rate import Clock, Rate
 from aebuild.trainer.shard import divided, local
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from aebuild.compile.plan import PlayerPlan
     from aebuild.lang.terms import TermPlan
@@ -113,15 +113,37 @@ class ActivePlayer:
                 # a greedy phase may leave parameters unused; buffers are kept equal by the modules themselves
                 self._together = DistributedDataParallel(self._turn, broadcast_buffers=False, find_unused_parameters=True)
 
-    def update(self, batch: Batch, step: int) -> Forward:
-        """One update of the player's parameters from one batch."""
+    def update(self, batch: Batch, step: int, reseed: Callable[[], None], parts: int = 1) -> Forward:
+        """One update of the player's parameters from one batch, computed in so many parts one after the other.
+
+        `reseed` puts the random numbers to the beginning of this update.
+        """
         if self.rivals:
             self.take_turn()
-        done = self.ahead(batch, step)
-        self.optimizer.zero_grad(set_to_none=True)
-        done.loss.backward()  # type: ignore[no-untyped-call]
+        reseed()
+        if parts > 1:
+            done = self._in_parts(batch, step, reseed, parts)
+        else:
+            done = self.ahead(batch, step)
+            self.optimizer.zero_grad(set_to_none=True)
+            done.loss.backward()  # type: ignore[no-untyped-call]
         self.apply(step)
         return done
+
+    def _in_parts(self, batch: Batch, step: int, reseed: Callable[[], None], parts: int) -> Forward:
+        """The gradient and the values of the whole batch, added up; every part draws the whole batch's noise and takes its rows."""
+        self.optimizer.zero_grad(set_to_none=True)
+        rows = batch.x.shape[0]
+        found: list[Forward] = []
+        for number in range(min(parts, rows)):
+            part = Part(number, min(parts, rows), rows, one_by_one=True)
+            reseed()
+            with sharing(part):
+                done = self.forward(batch.rows(*part.bounds(number)), step)
+                done.loss.backward()  # type: ignore[no-untyped-call]
+            found.append(replace(done, loss=done.loss.detach(), terms={}))
+        values = [torch.stack(every).sum(0) for every in zip(*(done.values for done in found), strict=True)]
+        return replace(found[0], loss=torch.stack([done.loss for done in found]).sum(), values=values)
 
     def take_turn(self) -> None:
         """Lets gradients reach this player's parameters and no other's."""

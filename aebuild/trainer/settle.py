@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Rule
+from aebuild.modules.together import Mixed
 from aebuild.trainer.choice import Choice, Tuner, asked
-from aebuild.trainer.execution import Execution, exact
+from aebuild.trainer.device import out_of_memory
+from aebuild.trainer.execution import HALVES, Execution, exact
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,8 +68,13 @@ def _settled(trainer: Trainer, *, resume: bool, given: Execution | None) -> Exec
         reason = "as the spec wants" if spec.speed == "exact" else "a sharded model is not copied"
         choice = Choice(exact(device, spec.recompute), reason, wanted)
     else:
-        choice = Tuner(trainer.plan, trainer.model, trainer.feed, trainer.trainable, lambda: trainer.signals.caught is not None,
-                       trainer.group).choose()
+        try:
+            choice = Tuner(trainer.plan, trainer.model, trainer.feed, trainer.trainable, lambda: trainer.signals.caught is not None,
+                           trainer.group).choose()
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            choice = Choice(exact(device, spec.recompute), "there is no memory for a copy to measure", wanted)
     run.write(FILE, choice.to_json())
     for trial in choice.trials:
         run.log(f"speed: {trial}")
@@ -75,20 +84,49 @@ def _settled(trainer: Trainer, *, resume: bool, given: Execution | None) -> Exec
 
 
 def carry_out(trainer: Trainer, execution: Execution) -> None:
-    """Trains in this way; if its compiler fails, says so and goes on without from the last checkpoint."""
-    execution.prepare(trainer.model)
+    """Trains in this way; what fails of it is left behind, said and stored, and training goes on from the last checkpoint."""
     trainer.meter.dtype = torch.bfloat16 if execution.precision == "bfloat16" else torch.float32
     try:
-        with execution.applied():
-            trainer.loop()
-    except RuntimeError as error:
-        if execution.compiler == "none" or not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
-            raise
-        plain = execution.but(compiler="none")
-        reason = (str(error).strip().splitlines() or [""])[0]
-        trainer.say(f"speed: the compiler failed ({type(error).__name__}: {reason}); going on without it from the last checkpoint")
-        trainer.run.write(FILE, Choice(plain, "the compiler failed", asked(trainer.plan)).to_json())
-        trainer.resume()
-        carry_out(trainer, plain)
+        following, why = _tried(trainer, execution)
+        while following is not None:
+            trainer.say(f"{why}: going on from the last checkpoint with {following}")
+            trainer.run.write(FILE, Choice(following, why, asked(trainer.plan)).to_json())
+            trainer.resume()
+            following, why = _tried(trainer, following)
     finally:
         exact(trainer.device).prepare(trainer.model)
+
+
+def _tried(trainer: Trainer, execution: Execution) -> tuple[Execution | None, str]:
+    """Trains to the end, or says what to try instead and why; what cannot be helped is raised."""
+    execution.prepare(trainer.model)
+    trainer.parts = execution.accumulate
+    try:
+        with execution.applied():
+            if execution.accumulate > 1 and any(isinstance(module, _BatchNorm) for module in trainer.model.modules()):
+                raise Mixed("batch normalisation needs the whole batch")
+            trainer.loop()
+            return None, ""
+    except (MemoryError, RuntimeError) as error:
+        following, why = _instead(trainer, execution, error)
+        if following is None:
+            raise
+        error.__traceback__ = None          # it holds the tensors of the failed step
+    gc.collect()
+    if trainer.device.type == "cuda":
+        torch.cuda.empty_cache()
+    return following, why
+
+
+def _instead(trainer: Trainer, execution: Execution, error: Exception) -> tuple[Execution | None, str]:
+    if execution.compiler != "none" and type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+        reason = (str(error).strip().splitlines() or [""])[0]
+        return execution.but(compiler="none"), f"the compiler failed ({type(error).__name__}: {reason})"
+    if trainer.group.size > 1 or not (out_of_memory(error) or isinstance(error, Mixed)):
+        return None, ""
+    why = "memory is too small for the batch"
+    if isinstance(error, Mixed):
+        return execution.but(accumulate=1, recompute=HALVES), f"{why}, and its samples meet in this model"
+    if 2 * execution.accumulate <= max(phase.batch_size for phase in trainer.plan.phases) and execution.recompute != HALVES:
+        return execution.but(accumulate=2 * execution.accumulate), why
+    return None, ""

@@ -14,7 +14,7 @@ from aebuild.cli import launcher
 from aebuild.compile.build import build
 from aebuild.compile.front import Loaded
 from aebuild.compile.memory import memory_of
-from aebuild.lang.diagnostics import CheckpointError
+from aebuild.lang.diagnostics import CheckpointError, ResourceError
 from aebuild.modules.autoencoder import Autoencoder, Batch
 from aebuild.modules.randomness import random_modules
 from aebuild.modules.stage import Stage
@@ -243,6 +243,54 @@ def test_a_compiler_that_fails_is_left_behind(tmp_path: Path, monkeypatch: pytes
     assert "the compiler failed (TorchDynamoException: no such instruction)" in heard.notes[-1]
     assert stored(tmp_path / "run").execution == Execution(threads=1)
     assert all(torch.equal(a, b) for a, b in zip(result.model.state_dict().values(), plain.model.state_dict().values(), strict=True))
+
+
+def small_memory(model_rows: int, monkeypatch: pytest.MonkeyPatch, *, until: str = "") -> None:
+    """Batches of more rows than that cannot be trained with; or none can, until this half is recomputed."""
+    plain = Autoencoder.terms
+
+    def terms(model: Autoencoder, batch: Batch, *more: Any) -> Any:
+        if torch.is_grad_enabled() and len(batch.x) > model_rows and not (until and model.get_submodule(until).recompute):
+            raise torch.OutOfMemoryError("out of memory")
+        return plain(model, batch, *more)
+
+    monkeypatch.setattr(Autoencoder, "terms", terms)
+
+
+def test_a_batch_too_big_for_memory_is_computed_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Noise, corruption and dropout included: the same batch, gradient and metrics as at once, within rounding."""
+    text = IMAGES.replace(", norm: batch", "") + "corrupt: [gaussian: {std: 0.3}]\n"
+    whole = trained(text, tmp_path / "whole", Execution(threads=1))
+    heard = Heard()
+    small_memory(4, monkeypatch)
+    parts = trained(text, tmp_path / "parts", Execution(threads=1), display=heard)
+    assert heard.notes[-1] == "memory is too small for the batch: going on from the last checkpoint with 1 thread, batches in 4 parts"
+    assert stored(tmp_path / "parts").execution.accumulate == 4
+    for name, tensor in whole.model.state_dict().items():
+        torch.testing.assert_close(parts.model.state_dict()[name], tensor, rtol=1e-3, atol=1e-4)
+    first, second = (Run.open(tmp_path / name).journal.read() for name in ("whole", "parts"))
+    for one, other in zip(first, second, strict=True):
+        assert other["loss"] == pytest.approx(one["loss"], rel=1e-3)
+        assert other["terms"] == pytest.approx(one["terms"], rel=1e-3)
+
+
+@pytest.mark.parametrize("text", [IMAGES, IMAGES.replace(", norm: batch", "").replace(
+    "{type: gaussian, dim: 4}", "{type: codebook, codes: 8, dim: 4, update: ema}")])
+def test_where_samples_meet_a_half_is_recomputed_instead(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = trained(text, tmp_path / "whole", Execution(threads=1))
+    heard = Heard()
+    small_memory(4, monkeypatch, until="decoder")
+    again = trained(text, tmp_path / "again", Execution(threads=1), display=heard)
+    assert "its samples meet in this model" in heard.notes[-1]
+    assert stored(tmp_path / "again").execution == Execution(threads=1, recompute=("encoder", "decoder"))
+    assert all(torch.equal(a, b) for a, b in zip(whole.model.state_dict().values(), again.model.state_dict().values(), strict=True))
+
+
+def test_what_fits_in_no_way_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small_memory(0, monkeypatch)
+    for number, text in enumerate((IMAGES, IMAGES.replace(", norm: batch", ""))):
+        with pytest.raises(ResourceError, match="out of memory with batches of 16"):
+            trained(text, tmp_path / str(number), Execution(threads=1))
 
 
 def test_a_choice_says_what_it_is() -> None:

@@ -99,7 +99,7 @@ class View:
                 for player in active.players:
                     player.optimizer = Handed(player.params)
                     reseed_all(random_modules(model), 0, step)
-                    done = player.update(batch, step)
+                    done = player.update(batch, step, lambda: None)
                     gradients = {name: parameter.grad for name, parameter in player.named}
                     yield [done.loss.detach(), *done.values], {name: None if g is None else g.clone() for name, g in gradients.items()}
 
