@@ -30,8 +30,9 @@ from kill_sweep import load_modules
 from safetensors.numpy import load_file
 
 from aebuild.cli import main as aebuild
-from aebuild.trainer.checkpoint import Damaged, read_folder
+from aebuild.trainer.checkpoint import read_folder
 from aebuild.trainer.keeper import Keeper
+from aebuild.trainer.stored import Damaged
 
 CALLS = ("openat", "write", "fsync", "rename", "renameat", "mkdir", "unlinkat", "rmdir")
 SPEC = """

@@ -16,11 +16,7 @@ import safetensors.torch
 from torch import Tensor
 
 from aebuild.trainer.durable import sync_folder, write_synced
-
-FORMAT = 1
-
-class Damaged(Exception):
-    """A checkpoint folder that is incomplete or was changed; the message says how."""
+from aebuild.trainer.stored import WHOLE, Damaged, Stored
 
 
 @dataclass(frozen=True)
@@ -35,21 +31,30 @@ class Checkpoint:
 def write_folder(folder: Path, checkpoint: Checkpoint) -> None:
     """Writes the files, then the manifest, and waits for the disk; OSError if it cannot."""
     folder.mkdir(parents=True)
-    seals = {"model.safetensors": _write_tensors(folder / "model.safetensors", checkpoint.model)}
+    seals = {"model.safetensors": write_tensors(folder / "model.safetensors", checkpoint.model)}
     if checkpoint.trainer:
-        seals["trainer.safetensors"] = _write_tensors(folder / "trainer.safetensors", checkpoint.trainer)
-    state = _json(checkpoint.state)
-    write_synced(folder / "state.json", state)
-    seals["state.json"] = {"bytes": len(state), "sha256": hashlib.sha256(state).hexdigest()}
-    write_synced(folder / "manifest.json", _json({"format": FORMAT, "files": seals}))
+        seals["trainer.safetensors"] = write_tensors(folder / "trainer.safetensors", checkpoint.trainer)
+    seal_folder(folder, {"state.json": checkpoint.state}, seals, WHOLE)
+
+
+def seal_folder(folder: Path, documents: Mapping[str, Any], seals: Mapping[str, Any], number: int) -> None:
+    """Writes JSON documents beside files that are sealed, then the manifest of this format, and waits for the disk."""
+    seals = dict(seals)
+    for name, value in documents.items():
+        data = _json(value)
+        write_synced(folder / name, data)
+        seals[name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    write_synced(folder / "manifest.json", _json({"format": number, "files": seals}))
     sync_folder(folder)
 
 
 def read_folder(folder: Path) -> Checkpoint:
-    """Reads a checkpoint folder and verifies every byte; Damaged if anything differs."""
-    files = _verified(folder)
-    if not {"model.safetensors", "state.json"} <= files.keys():
-        raise Damaged("its manifest lacks the model or the state")
+    """Reads a checkpoint folder, whole or in pieces, and verifies every byte; Damaged if anything differs."""
+    stored = Stored(folder)
+    if stored.in_pieces:
+        stored.verify()
+        return Checkpoint(stored.tensors("model"), stored.document("state.json"), stored.tensors("trainer"))
+    files = {name: stored.read(name) for name in stored.names}
     try:
         trainer = files.get("trainer.safetensors")
         return Checkpoint(safetensors.torch.load(files["model.safetensors"]), json.loads(files["state.json"]),
@@ -58,38 +63,7 @@ def read_folder(folder: Path) -> Checkpoint:
         raise Damaged(f"it cannot be decoded: {error}") from error
 
 
-def _verified(folder: Path) -> dict[str, bytes]:
-    seals = _seals(folder)
-    files = {}
-    for name, seal in seals.items():
-        try:
-            data = (folder / name).read_bytes()
-        except OSError as error:
-            raise Damaged(f"{name}: {error.strerror}") from error
-        if len(data) != seal.get("bytes"):
-            raise Damaged(f"{name} has {len(data):,} bytes instead of {seal.get('bytes'):,}")
-        if hashlib.sha256(data).hexdigest() != seal.get("sha256"):
-            raise Damaged(f"{name} does not have the SHA-256 of its manifest")
-        files[name] = data
-    return files
-
-
-def _seals(folder: Path) -> dict[str, dict[str, Any]]:
-    try:
-        manifest = json.loads((folder / "manifest.json").read_bytes())
-        if manifest["format"] != FORMAT:
-            raise Damaged(f"its format is {manifest['format']!r}, this version reads {FORMAT}")
-        seals: dict[str, dict[str, Any]] = manifest["files"]
-        if any(Path(name).name != name or type(seal["bytes"]) is not int for name, seal in seals.items()):
-            raise ValueError("file names or sizes")
-        return seals
-    except OSError as error:
-        raise Damaged(f"manifest.json: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Damaged("manifest.json is not a manifest") from error
-
-
-def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     """Streams tensors to a file, waits for the disk and returns the file's seal; OSError if the disk refuses."""
     try:
         safetensors.torch.save_file(_apart(tensors), path, {"format": "pt"})

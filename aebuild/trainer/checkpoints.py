@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Rule
-from aebuild.trainer.checkpoint import Checkpoint, Damaged, read_folder, write_folder
+from aebuild.trainer.checkpoint import Checkpoint, read_folder, write_folder
 from aebuild.trainer.durable import storing, sync_folder
+from aebuild.trainer.stored import Damaged
 
 KEPT = 2      # verified checkpoints of each kind
 NO_CHECKPOINT = Rule("AE503", "no checkpoint can be trusted", """
@@ -63,13 +66,16 @@ class Checkpoints:
         self._good: set[str] = set()
         self._lost: set[str] = set()
 
-    def save(self, name: str, checkpoint: Checkpoint) -> None:
-        """Makes this the checkpoint of that name; ResourceError if the disk refuses, the old ones stay whole then."""
+    def save(self, name: str, checkpoint: Checkpoint, write: Callable[[Path, Any], None] = write_folder) -> None:
+        """Makes this the checkpoint of that name; ResourceError if the disk refuses, the old ones stay whole then.
+
+        `write` makes the folder and returns when all of it is on the disk; OSError if it cannot.
+        """
         fresh, plain = self.folder / f".new-{name}", self.folder / name
         with storing(plain):
             self._clear(fresh, name)
             try:
-                write_folder(fresh, checkpoint)
+                write(fresh, checkpoint)
             except OSError:
                 shutil.rmtree(fresh, ignore_errors=True)
                 raise
@@ -137,11 +143,11 @@ class Checkpoints:
         """False only where no checkpoint was ever completed."""
         return any((self.folder / entry.folder / "manifest.json").exists() or not entry.stage for entry in self.entries())
 
-    def load(self, *kinds: str, upto: int | None = None) -> Loaded:
+    def load(self, *kinds: str, upto: int | None = None, read: Callable[[Path], Checkpoint] = read_folder) -> Loaded:
         """The newest of the first kind that passes verification, else of the second; `upto` leaves out later best ones.
 
         CheckpointError if none does; the damaged ones are named in either case. A fresh one without its manifest was
-        never completed, so it is no damage.
+        never completed, so it is no damage. `read` verifies what it returns, or raises Damaged.
         """
         passed_over: list[str] = []
         for entry in self.entries(*kinds):
@@ -151,7 +157,7 @@ class Checkpoints:
             if entry.stage == ".new-" and not (folder / "manifest.json").exists():
                 continue
             try:
-                loaded = Loaded(read_folder(folder), entry.name, tuple(passed_over))
+                loaded = Loaded(read(folder), entry.name, tuple(passed_over))
             except Damaged as damage:
                 passed_over.append(f"{folder} is damaged: {damage}")
                 continue

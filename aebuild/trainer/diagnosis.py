@@ -17,8 +17,7 @@ def diagnosed(trainer: Trainer, active: ActivePhase, judged: dict[str, float] | 
     """The error that ends a training whose numbers, or those of its validation, are not finite."""
     trainer.say("NaN or infinity: repeating the steps since the last checkpoint to find where it began")
     noticed, place = trainer.progress.total, trainer.place(active)
-    if trainer.group.first:
-        trainer.vault.keeper.save_best()
+    trainer.vault.save_best()
     kept = f"the last good checkpoint is kept: {trainer.run.folder / 'checkpoints'}"
     if judged is not None:
         bad = next(name for name, value in judged.items() if not finite({name: value}))

@@ -72,7 +72,7 @@ def train(plan: Plan, splits: Splits, run: Run, *, resume: bool = False, display
             _shown(_heading(plan, splits, run, device, group), run, display, account), memory_guard(plan, batch_size):
         signals.where, signals.resume = "after the training", run.resume_command
         trainer = Trainer(plan, model or _built(plan), splits, run, display, device, signals, account, manner, group)
-        with closing(trainer.vault.keeper):
+        with closing(trainer.vault):
             with signals.holding():
                 if resume:
                     trainer.resume()

@@ -61,6 +61,10 @@ class Group:
         """What the first process with something to say says."""
         return text
 
+    def everyone(self, text: str) -> list[str]:
+        """What each process says, in their order."""
+        return [text]
+
     def spread(self, state: Any, device: torch.device) -> Any:
         """The nested state that the first process has, in every process."""
         return state
@@ -126,6 +130,10 @@ class Several(Group):
             return None
         return self._bytes((text or "").encode(), speaker).decode()
 
+    def everyone(self, text: str) -> list[str]:
+        """Waits for all."""
+        return [self._bytes(text.encode(), speaker).decode() for speaker in range(self.size)]
+
     def spread(self, state: Any, device: torch.device) -> Any:
         """As JSON and tensors, one after the other; they arrive on the device."""
         tensors: dict[str, Tensor] = {}
@@ -171,7 +179,8 @@ class Several(Group):
         """What was agreed on (a signal, NaN) the first process tells, the others keep quiet."""
         try:
             yield
-        except Silent:
+        except Silent as error:
+            self.lifeline.leave(error.exit_code)
             raise
         except AebuildError as error:
             self.lifeline.leave(error.exit_code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
@@ -127,6 +128,13 @@ class Keeper:
                 self.run.checkpoints.save(*found)
         self.run.checkpoints.prune()
         return time.perf_counter() - began
+
+    def rewrite(self, model: nn.Module) -> None:
+        """Puts other weights into the newest good `step-N`, whose other state stays; waits for the disk."""
+        self.wait()
+        loaded = self.run.checkpoints.load("step")
+        self.run.checkpoints.save(loaded.name, replace(loaded.checkpoint, model=model.state_dict()))
+        self.run.checkpoints.prune()
 
     def load(self, model: nn.Module) -> tuple[dict[str, Any], Loaded]:
         """Puts the newest good `step-N` into the model and returns the trainer's state and what was loaded."""

@@ -60,10 +60,10 @@ def whole(value: Any) -> Any:
 
 
 def divided(tensor: Tensor, like: Tensor) -> Tensor:
-    """A tensor that every process has whole, divided like another one of its shape, if that is divided."""
+    """A tensor that every process has whole, divided like another of its shape, if that is and this is not."""
     from torch.distributed.tensor import DTensor, distribute_tensor
 
-    if not isinstance(like, DTensor) or tensor.shape != like.shape:
+    if isinstance(tensor, DTensor) or not isinstance(like, DTensor) or tensor.shape != like.shape:
         return tensor
     return distribute_tensor(tensor, like.device_mesh, like.placements, src_data_rank=None)
 
@@ -82,16 +82,23 @@ def local(tensor: Tensor) -> Tensor:
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
-class Snapshot:
-    """Whole weights in place of a model, to be saved or loaded."""
+def by_rows(tensor: Tensor) -> bool:
+    """True if each process has some rows of it, which is how weights are divided here."""
+    from torch.distributed.tensor import DTensor, Shard
 
-    def __init__(self, tensors: dict[str, Tensor]) -> None:
-        self.tensors = tensors
+    return isinstance(tensor, DTensor) and tensor.placements == (Shard(0),)
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """The weights."""
-        return self.tensors
 
-    def load_state_dict(self, tensors: dict[str, Tensor]) -> None:
-        """Takes others."""
-        self.tensors = dict(tensors)
+def rows_of(rows: int, number: int, size: int) -> tuple[int, int]:
+    """The bounds of the rows that a process has, cut as by torch.chunk, which is what torch promises for `Shard`."""
+    each = -(-rows // size)
+    return min(rows, number * each), min(rows, (number + 1) * each)
+
+
+def from_rows(own: Tensor, shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """A tensor of this full shape, divided over the processes of another one, from the rows that each of them has."""
+    from torch.distributed.tensor import DTensor, Shard
+
+    assert isinstance(like, DTensor)
+    stride = torch.empty(shape, device="meta").stride()
+    return DTensor.from_local(own.to(like.device), like.device_mesh, (Shard(0),), run_check=False, shape=torch.Size(shape), stride=stride)

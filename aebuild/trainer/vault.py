@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from aebuild.compile.build import build
 from aebuild.trainer.keeper import Keeper
 from aebuild.trainer.phase import clock_of
+from aebuild.trainer.pieces import PieceKeeper
 from aebuild.trainer.progress import Progress
-from aebuild.trainer.shard import Snapshot, put, whole
+from aebuild.trainer.shard import put, whole
 
 if TYPE_CHECKING:
     from aebuild.trainer.loop import Trainer
@@ -17,16 +18,23 @@ if TYPE_CHECKING:
 class Vault:
     """Puts a trainer's state into checkpoints and back.
 
-    The first process reads and writes; the others get everything from it. A sharded model is put together to be saved.
+    The first process reads and writes, and the others get everything from it. Where the model is sharded, each process writes
+    and reads its own piece.
     """
 
     def __init__(self, trainer: Trainer, save_every: int | None) -> None:
         self.trainer, self.group = trainer, trainer.group
-        self.keeper = Keeper(trainer.run, save_every)
+        self._in_pieces = self.group.sharded
+        self.keeper = PieceKeeper(trainer.run, save_every, self.group) if self._in_pieces else Keeper(trainer.run, save_every)
+
+    def close(self) -> None:
+        """Lets what is being written be finished, without raising its error."""
+        self.keeper.close()
 
     def begin(self) -> None:
         """The same untrained weights in all processes."""
-        self._spread({}, self._vessel(whole(self.trainer.model.state_dict()) if self.group.sharded else {}))
+        if self.group.size > 1:
+            put(self.trainer.model, self.group.spread(whole(self.trainer.model.state_dict()), self.trainer.device))
 
     def due(self) -> bool:
         """True if it is time for a checkpoint; the first process decides."""
@@ -34,53 +42,56 @@ class Vault:
 
     def save(self, *, wait: bool) -> None:
         """Has the best model written if it changed, and the whole state; `wait` until the disk has it."""
-        state, model = self._state(), self._whole_model()
-        if self.group.first:
-            self.keeper.save(model, state, wait=wait)
+        if self.group.sharded and not self._in_pieces:
+            self.keeper.rewrite(self.trainer.model)
+            return
+        state = self._state()
+        if self._takes_part:
+            self.keeper.save(self.trainer.model, state, wait=wait)
+
+    def save_best(self) -> None:
+        """Writes the best model if it changed, and waits for the disk."""
+        if self._takes_part:
+            self.keeper.save_best()
 
     def remember_best(self) -> None:
         """Holds the model as it is, the best one so far."""
-        model, progress = self._whole_model(), self.trainer.progress
-        if self.group.first:
-            self.keeper.remember_best(model, progress.state(), progress.total)
+        progress = self.trainer.progress
+        if self._takes_part:
+            self.keeper.remember_best(self.trainer.model, progress.state(), progress.total)
 
     def take_up(self) -> tuple[str, tuple[str, ...]]:
         """Loads the newest good checkpoint: its name, and why better ones were passed over; CheckpointError if none is good."""
-        state, model, name = None, self._vessel({}), ""
+        state, name, model = None, "", self.trainer.model
         damaged: tuple[str, ...] = ()
-        if self.group.first:
+        if self._takes_part:
             state, loaded = self.keeper.load(model)
             name, damaged = loaded.name, loaded.passed_over
-        self._restore(self._spread(state, model))
+        if not self._in_pieces and self.group.size > 1:
+            state, tensors = self.group.spread((state, model.state_dict() if self.group.first else None), self.trainer.device)
+            put(model, tensors)
+        assert state is not None
+        self._restore(state)
         return name, damaged
 
     def put_together(self) -> None:
-        """Gives the trainer a whole model in place of a sharded one."""
-        if self.group.sharded:
+        """Gives the trainer a whole model in place of a sharded one; from now on the first process writes alone."""
+        if self._in_pieces:
             tensors = whole(self.trainer.model.state_dict())
             self.trainer.model = build(self.trainer.plan).to(self.trainer.device)
             self.trainer.model.load_state_dict(tensors)
+            self.keeper.close()
+            self.keeper, self._in_pieces = Keeper(self.trainer.run), False
 
-    def _vessel(self, tensors: dict[str, Any]) -> Any:
-        """What checkpoints are saved from and loaded into: the model, or in place of a sharded one these weights."""
-        return Snapshot(tensors) if self.group.sharded else self.trainer.model
-
-    def _whole_model(self) -> Any:
-        return self._vessel(whole(self.trainer.model.state_dict())) if self.group.sharded else self.trainer.model
-
-    def _spread(self, state: dict[str, Any] | None, model: Any) -> dict[str, Any]:
-        """What the first process read, model included, in all of them."""
-        if self.group.size > 1:
-            state, tensors = self.group.spread((state, model.state_dict() if self.group.first else None), self.trainer.device)
-            put(self.trainer.model, tensors)
-        assert state is not None
-        return state
+    @property
+    def _takes_part(self) -> bool:
+        return self._in_pieces or self.group.first
 
     def _state(self) -> dict[str, Any]:
         trainer = self.trainer
         active = trainer.active.state() if trainer.active is not None else None
         return {"progress": trainer.progress.state(), "sums": trainer.sums.state(), "validation": trainer.validation,
-                "active": whole(active) if self.group.sharded else active, "maths": trainer.plan.maths, "clock": self._clock()}
+                "active": active, "maths": trainer.plan.maths, "clock": self._clock()}
 
     def _clock(self) -> list[int]:
         """Samples, batch size and batches of an epoch: what a place in an epoch means."""

@@ -67,14 +67,15 @@ def trained(loaded: Loaded, folder: Path, group: Group) -> Trainer:
         run = Run.create("law", spec=canonical(loaded.spec), plan=loaded.plan.to_json(), data=data_record(splits), folder=folder)
     trainer = Trainer(loaded.plan, build(loaded.plan).double(), splits, run, Quiet(), torch.device("cpu"), Signals(), group)
     for feed in (trainer.feed, trainer.judge):
-        _widen(feed)
+        widen(feed)
     trainer.start()
     trainer.loop()
     trainer.finish()
     return trainer
 
 
-def _widen(feed: Feed | None) -> None:
+def widen(feed: Feed | None) -> None:
+    """Data in double precision too."""
     assert feed is not None and feed.x is not None
     feed.x = feed.x.double()
     feed.target = None if feed.target is None else feed.target.double()

@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 
 from aebuild.lang.diagnostics import CheckpointError, ResourceError
 from aebuild.trainer import checkpoint as module
-from aebuild.trainer.checkpoint import Checkpoint, Damaged, read_folder, write_folder
+from aebuild.trainer.checkpoint import Checkpoint, read_folder, write_folder
 from aebuild.trainer.checkpoints import Checkpoints
 from aebuild.trainer.pack import pack, unpack
+from aebuild.trainer.stored import Damaged
 
 
 def made(number: float) -> Checkpoint:
