@@ -133,11 +133,12 @@ def loaded(name: str) -> Any:
     from dataclasses import replace
 
     from aebuild.lang.dataset import Where
+    from aebuild.lang.splits import Split
 
     splits = plan.spec.data.load(Where(HERE / "models"))
     size = plan.phases[0].batch_size
     whole = len(splits.train.x) // size * size           # every batch is full, for every contender
-    return plan, replace(splits, train=replace(splits.train, x=splits.train.x[:whole]), validation=replace(splits.validation, x=splits.validation.x[:0]))
+    return plan, replace(splits, train=Split(splits.train.x[:whole]), validation=Split(splits.validation.x[:0]))
 
 
 def loss_of(plan: Any, terms: Any) -> Any:
