@@ -40,6 +40,7 @@ from aebuild.compile.front import load
 from aebuild.compile.spec import Train
 from aebuild.lang.dataset import Where
 from aebuild.lang.diagnostics import AebuildError
+from aebuild.lang.splits import Split
 from aebuild.trainer.checkpoints import Checkpoints
 from aebuild.trainer.fit import train
 from aebuild.trainer.keeper import Keeper
@@ -174,9 +175,8 @@ def small(file: Path) -> Job | None:
         return None
     if splits.validation is not None:
         part = splits.validation
-        arrays = [None if array is None else array[:20] for array in (part.x, part.target, part.labels)]
-        splits = replace(splits, validation=replace(part, **dict(zip(("x", "target", "labels"), arrays, strict=True))))
-    size = max(2, -(-len(splits.train.x) // 5))
+        splits = replace(splits, validation=Split(*(None if array is None else array[:20] for array in (part.x, part.labels, part.target))))
+    size = max(2, -(-len(splits.train) // 5))
     epochs = 3 if len(plan.phases) == 1 else 1
     phases = tuple(replace(phase, epochs=epochs, steps=None, batch_size=size) for phase in plan.phases)
     return Job(str(file.relative_to(ROOT) if file.is_relative_to(ROOT) else file.name), replace(plan, phases=phases), splits)

@@ -113,16 +113,16 @@ def work(kind: str, name: str) -> None:
 
     train, size, note = {"hand": by_hand, "exact": by_aebuild, "auto": by_aebuild, "lightning": by_lightning, "pythae": by_pythae}[kind](kind, name)
     began = time.perf_counter()
-    train(1)
-    once = time.perf_counter() - began
+    once = train(1)
+    once = (time.perf_counter() - began) / once
     print(json.dumps({"note": note}), flush=True)
     for line in sys.stdin:
         batches = max(1, round(float(line) / once))
         began, cpu = time.perf_counter(), time.process_time()
-        taken = train(batches)
-        wall = taken or time.perf_counter() - began
-        once = wall / batches
-        print(json.dumps({"samples": batches * size, "wall": wall, "cpu": time.process_time() - cpu,
+        done = train(batches)          # whole epochs, where the trainer stops at nothing else
+        wall = getattr(train, "seconds", time.perf_counter() - began)
+        once = wall / done
+        print(json.dumps({"samples": done * size, "wall": wall, "cpu": time.process_time() - cpu,
                           "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}), flush=True)
 
 
@@ -133,11 +133,12 @@ def loaded(name: str) -> Any:
     from dataclasses import replace
 
     from aebuild.lang.dataset import Where
+    from aebuild.lang.splits import Split
 
     splits = plan.spec.data.load(Where(HERE / "models"))
     size = plan.phases[0].batch_size
     whole = len(splits.train.x) // size * size           # every batch is full, for every contender
-    return plan, replace(splits, train=replace(splits.train, x=splits.train.x[:whole]), validation=replace(splits.validation, x=splits.validation.x[:0]))
+    return plan, replace(splits, train=Split(splits.train.x[:whole]), validation=Split(splits.validation.x[:0]))
 
 
 def loss_of(plan: Any, terms: Any) -> Any:
@@ -160,7 +161,7 @@ def by_hand(kind: str, name: str) -> Any:
         model.parameters(), lr=plan.spec.train.optimizer.lr)
     place = {"order": torch.randperm(len(data)), "at": 0}
 
-    def train(batches: int) -> None:
+    def train(batches: int) -> int:
         for _ in range(batches):
             if place["at"] >= len(data):
                 place.update(order=torch.randperm(len(data)), at=0)
@@ -172,6 +173,7 @@ def by_hand(kind: str, name: str) -> Any:
             if plan.spec.train.clip is not None:
                 torch.nn.utils.clip_grad_norm_(model.parameters(), plan.spec.train.clip)
             optimizer.step()
+        return batches
 
     return train, size, ""
 
@@ -182,7 +184,7 @@ def by_aebuild(kind: str, name: str) -> Any:
 
     from aebuild.compile.build import build
     from aebuild.trainer.account import Account
-    from aebuild.trainer.device import choose_device
+    from aebuild.trainer.device import choose_device, environment
     from aebuild.trainer.display import Quiet
     from aebuild.trainer.interrupt import Signals
     from aebuild.trainer.loop import Trainer
@@ -192,16 +194,24 @@ def by_aebuild(kind: str, name: str) -> Any:
     plan, splits = loaded(name)
     plan.spec.__dict__["train"] = plan.spec.train.but(speed=kind)
     run = Run.create(name, spec="", plan={}, data={}, folder=Path(tempfile.mkdtemp()) / "run")
-    trainer = Trainer(plan, build(plan), splits, run, Quiet(), choose_device("cpu"), Signals(), Account())
+    device = choose_device("cpu")
+    run.write("environment.json", environment(device, 0))
+    trainer = Trainer(plan, build(plan), splits, run, Quiet(), device, Signals(), Account())
     execution = settle(trainer, resume=False, given=None)
     trainer.start()
     execution.prepare(trainer.model)
     execution.applied().__enter__()
-    return lambda batches: trainer.loop(trainer.progress.total + batches), plan.phases[0].batch_size, str(execution)
+
+    def train(batches: int) -> int:
+        before = trainer.progress.total
+        trainer.loop(before + batches)
+        return trainer.progress.total - before
+
+    return train, plan.phases[0].batch_size, str(execution)
 
 
 def by_lightning(kind: str, name: str) -> Any:
-    """A LightningModule around the same module; the time is that of its training loop alone."""
+    """A LightningModule around the same module, in whole epochs; the time is that of its training loop alone."""
     import logging
     import warnings
 
@@ -229,22 +239,22 @@ def by_lightning(kind: str, name: str) -> Any:
                 self.parameters(), lr=plan.spec.train.optimizer.lr)
 
     class Clock(lightning.Callback):
-        taken = 0.0
-
         def on_train_start(self, *_: Any) -> None:
             self.began = time.perf_counter()
 
         def on_train_end(self, *_: Any) -> None:
-            self.taken = time.perf_counter() - self.began
+            train.seconds = time.perf_counter() - self.began  # type: ignore[attr-defined]
 
     wrapped = Wrapped()
     loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.from_numpy(splits.train.x)), size, shuffle=True)
 
-    def train(batches: int) -> float:
-        clock = Clock()
-        lightning.Trainer(accelerator="cpu", max_steps=batches, logger=False, enable_checkpointing=False, enable_progress_bar=False,
-                          enable_model_summary=False, callbacks=[clock], gradient_clip_val=plan.spec.train.clip).fit(wrapped, loader)
-        return clock.taken
+    each = len(splits.train) // size
+
+    def train(batches: int) -> int:
+        epochs = max(1, round(batches / each))
+        lightning.Trainer(accelerator="cpu", max_epochs=epochs, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+                          enable_model_summary=False, callbacks=[Clock()], gradient_clip_val=plan.spec.train.clip).fit(wrapped, loader)
+        return epochs * each
 
     return train, size, ""
 
@@ -307,16 +317,12 @@ def by_pythae(kind: str, name: str) -> Any:
         output_dir=tempfile.mkdtemp(), num_epochs=1, per_device_train_batch_size=size, learning_rate=1e-3, no_cuda=True))
     trainer.prepare_training()
     each = len(x) // size
-    loader = trainer.train_loader
 
-    def train(batches: int) -> float:
-        began, left = time.perf_counter(), batches
-        while left > 0:
-            trainer.train_loader = loader if left >= each else torch.utils.data.DataLoader(
-                torch.utils.data.Subset(loader.dataset, range(left * size)), size, shuffle=True)
-            trainer.train_step(1)
-            left -= each
-        return time.perf_counter() - began
+    def train(batches: int) -> int:
+        epochs = max(1, round(batches / each))
+        for epoch in range(epochs):
+            trainer.train_step(epoch)
+        return epochs * each
 
     return train, size, ""
 

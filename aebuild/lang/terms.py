@@ -82,6 +82,7 @@ class Penalty(Term):
     family = "penalty"
     key: ClassVar[str] = ""
     views: ClassVar[int] = 1
+    across: ClassVar[bool] = False       # its value depends on which samples are in a batch together
 
     def check(self, latent: "Latent") -> str | None:
         """Why the penalty cannot act on this latent, if so."""

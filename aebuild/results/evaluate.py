@@ -23,7 +23,7 @@ from aebuild.results.baselines import (
 )
 from aebuild.results.usage import Usage
 from aebuild.trainer.feed import Feed, batch_bounds
-from aebuild.trainer.phase import measure, reseed_all
+from aebuild.trainer.phase import measure, passes, reseed_all
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
@@ -102,7 +102,7 @@ def judged_split(splits: Splits) -> tuple[str, Split]:
 def _errors_and_usage(plan: Plan, model: Autoencoder, feed: Feed) -> tuple[float, dict[str, float]]:
     model.eval()
     randoms, usage, total = random_modules(model), Usage(model), 0.0
-    for number, batch in enumerate(feed.passing(batch_bounds(feed.samples, plan.phases[-1].batch_size))):
+    for number, batch in enumerate(feed.passing(passes(plan, plan.phases[-1], feed.samples))):
         reseed_all(randoms, derive(plan.spec.train.seed, "measure", "autoencoder"), number)
         total += float((model.reconstruct(batch.x) - batch.target).square().sum(dtype=torch.float64))
         usage.add(batch.x)

@@ -58,8 +58,8 @@ def train(spec: str | Path | Loaded, settings: Sequence[str] = (), *, folder: Pa
         with account.of("loading data"):
             splits = group.in_turn(lambda: plan.spec.data.load(Where(base, say=display.note)))
         _tell(splits, display)
-        settled = plan.spec.but(data=_settled(plan.spec, base, splits))
-        with Run.create(plan.spec.name, spec=text(settled), plan=plan.to_json(), data=data_record(splits), folder=folder,
+        plan = replace(plan, spec=plan.spec.but(data=_settled(plan.spec, base, splits)))       # as a resume will find it
+        with Run.create(plan.spec.name, spec=text(plan.spec), plan=plan.to_json(), data=data_record(splits), folder=folder,
                         parent=parent) if group.first else Onlooker(folder or parent) as run:
             return _finish(Job(plan, splits, run, display, account, manner, signals, group), resume=False)
 

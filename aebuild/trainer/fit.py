@@ -17,13 +17,13 @@ from aebuild.modules.randomness import derive, random_modules
 from aebuild.trainer.account import Account
 from aebuild.trainer.device import choose_device, describe_device, environment, memory_guard
 from aebuild.trainer.display import Display, Heading, Quiet
-from aebuild.trainer.feed import Feed, batch_bounds
+from aebuild.trainer.feed import Feed
 from aebuild.trainer.group import ALONE, Group
 from aebuild.trainer.interrupt import Signals
 from aebuild.trainer.keeper import fill
 from aebuild.trainer.loop import Trainer
 from aebuild.trainer.manner import PLAIN, Manner
-from aebuild.trainer.phase import clock_of, reseed_all
+from aebuild.trainer.phase import clock_of, passes, reseed_all
 from aebuild.trainer.profile import Profile
 from aebuild.trainer.settle import carry_out, settle
 
@@ -184,7 +184,7 @@ def training_codes(plan: Plan, model: Autoencoder, feed: Feed) -> Tensor:
     """The codes of a whole split, [N, ...], in evaluation mode."""
     model.eval()
     randoms, found = random_modules(model), []
-    for number, batch in enumerate(feed.passing(batch_bounds(feed.samples, plan.phases[-1].batch_size))):
+    for number, batch in enumerate(feed.passing(passes(plan, plan.phases[-1], feed.samples))):
         reseed_all(randoms, derive(plan.spec.train.seed, "codes"), number)
         found.append(model.encode(batch.x).value)
     return torch.cat(found)

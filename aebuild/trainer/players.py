@@ -95,6 +95,9 @@ class ActivePlayer:
         self.named = [(name, p) for name, p in model.named_parameters() if name in trainable and under(name, plan.modules)]
         self.params = [parameter for _, parameter in self.named]
         self.optimizer = plan.optimizer.build_optimizer(self.params)
+        if any(parameter is not local(parameter) for parameter in self.params):
+            for group in self.optimizer.param_groups:
+                group["fused"] = None               # torch has no fused steps for divided weights
         self.rate = Rate(plan.optimizer, self.optimizer, clock)
         self.objective = Objective(terms, clock)
         self.rivals: list[nn.Parameter] = []       # parameters of the other players, frozen while it is this one's turn

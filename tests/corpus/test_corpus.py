@@ -24,7 +24,7 @@ ELSEWHERE = {
     "AE415": "test_data_tables.py", "AE417": "test_data_scaling.py",
     "AE501": "test_run.py::test_a_used_directory_is_refused", "AE502": "test_run.py::test_what_is_not_a_run_is_named",
     "AE503": "test_checkpoint.py::test_nothing_saved_is_said", "AE505": "test_run.py::test_a_second_lock_in_one_process_is_busy_too",
-    "AE506": "test_train.py::test_sigterm_saves_and_exits_143", "AE507": "test_chain.py::test_a_checkpoint_of_another_model_is_refused",
+    "AE506": "test_train.py::test_sigterm_saves_and_exits_143", "AE508": "test_execution.py::test_no_plan_to_take", "AE507": "test_chain.py::test_a_checkpoint_of_another_model_is_refused",
     "AE511": "test_revision.py::test_a_refusal_names_the_paths_and_changes_nothing",
     "AE512": "test_revision.py::test_a_refusal_names_the_paths_and_changes_nothing",
     "AE513": "test_supervise.py::test_there_is_an_end_to_retries",

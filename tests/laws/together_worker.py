@@ -25,6 +25,7 @@ from aebuild.lang.diagnostics import UsageError
 from aebuild.lang.splits import Scaling, Split, Splits
 from aebuild.parts import discover
 from aebuild.trainer import shard as shard_module
+from aebuild.trainer.account import Account
 from aebuild.trainer.display import Quiet
 from aebuild.trainer.feed import Feed
 from aebuild.trainer.group import ALONE, Group, Several
@@ -65,7 +66,7 @@ def trained(loaded: Loaded, folder: Path, group: Group) -> Trainer:
     splits = imagined(loaded)
     if group.first:
         run = Run.create("law", spec=canonical(loaded.spec), plan=loaded.plan.to_json(), data=data_record(splits), folder=folder)
-    trainer = Trainer(loaded.plan, build(loaded.plan).double(), splits, run, Quiet(), torch.device("cpu"), Signals(), group)
+    trainer = Trainer(loaded.plan, build(loaded.plan).double(), splits, run, Quiet(), torch.device("cpu"), Signals(), Account(), group=group)
     for feed in (trainer.feed, trainer.judge):
         widen(feed)
     trainer.start()
@@ -76,9 +77,11 @@ def trained(loaded: Loaded, folder: Path, group: Group) -> Trainer:
 
 def widen(feed: Feed | None) -> None:
     """Data in double precision too."""
-    assert feed is not None and feed.x is not None
-    feed.x = feed.x.double()
-    feed.target = None if feed.target is None else feed.target.double()
+    assert feed is not None
+    for column in (feed.x, feed.target):
+        if column is not None:
+            assert column.values is not None
+            column.values, column.levels = column.numbers(column.values).double(), None
 
 
 def outcome(trainer: Trainer) -> tuple[list[dict[str, Any]], dict[str, Tensor]]:

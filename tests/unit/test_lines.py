@@ -152,7 +152,7 @@ def test_a_reader_that_leaves_does_not_stop_the_training(pipe: tuple[int, int], 
     with tiny_run(tmp_path / "left") as run:
         found = train(plan, tiny_splits(), run, model=tiny_model(), display=Leaving(pipe[1], pipe[0]))
     assert all(torch.equal(a, b) for a, b in zip(found.model.state_dict().values(), expected.model.state_dict().values(), strict=True))
-    assert run.checkpoints.load("last").checkpoint.state["progress"]["total"] == expected.steps
+    assert run.checkpoints.load("step").checkpoint.state["progress"]["total"] == expected.steps
     told = capfd.readouterr().err.splitlines()
     assert told == ["aebuild: progress cannot be written any more (Broken pipe); the training goes on"]
     os.write(pipe[1], b"what is written later goes nowhere")

@@ -275,12 +275,9 @@ HOSTILE: dict[str, str | bytes] = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_texts_end_quickly(name: str) -> None:
-    for _ in range(3):                       # 0.6 s at most when alone; a busy machine gets two more tries
-        begin = time.process_time()
-        read(HOSTILE[name], "x")
-        if time.process_time() - begin < 1:
-            return
-    raise AssertionError(f"{name} took over a second")
+    begin = time.process_time()                # 0.6 s at most on an idle machine; without the caps these take 20 to 90 s
+    read(HOSTILE[name], "x")
+    assert time.process_time() - begin < 8
 
 
 PIECES = [

@@ -17,6 +17,7 @@ class Kl(Penalty):
     """KL of a target rate to the mean activation of each unit of the code over the batch (Ng, 2011)."""
 
     type: Literal["kl"] = "kl"
+    across = True
     key = "sparsity"
     target: float = knob(0.05, "mean activation that each unit shall have", affects="loss", gt=0, lt=1)
 

@@ -16,6 +16,7 @@ class NtXent(Penalty):
     """Codes of two corrupted views of a sample attract, those of other samples repel (SimCLR, Chen et al., 2020)."""
 
     type: Literal["ntxent"] = "ntxent"
+    across = True
     also = ("nt_xent", "simclr", "infonce", "info_nce")
     key = "contrastive"
     views = 2
