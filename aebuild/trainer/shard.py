@@ -68,11 +68,9 @@ def divided(tensor: Tensor, like: Tensor) -> Tensor:
     return distribute_tensor(tensor, like.device_mesh, like.placements, src_data_rank=None)
 
 
-@torch.no_grad()
 def put(model: nn.Module, tensors: dict[str, Tensor]) -> None:
-    """Whole tensors into a divided model."""
-    for name, target in model.state_dict().items():
-        target.copy_(divided(tensors[name].to(target.device), target))
+    """Whole tensors into a model that may be divided; its modules are told as by any other loading."""
+    model.load_state_dict({name: divided(tensors[name].to(target.device), target) for name, target in model.state_dict().items()})
 
 
 def local(tensor: Tensor) -> Tensor:

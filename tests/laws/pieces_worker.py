@@ -60,7 +60,7 @@ def begun(loaded: Loaded, folder: Path, group: Group, stop: int = 1000, every: i
     assert loaded.plan is not None and loaded.spec is not None
     splits = imagined(loaded)
     run: Any = Onlooker(folder)
-    old = (folder / "spec.yaml").exists()
+    old = bool(group.agree(int((folder / "spec.yaml").exists()))[0])
     if group.first:
         run = Run.open(folder) if old else Run.create("law", spec=canonical(loaded.spec), plan=loaded.plan.to_json(),
                                                       data=data_record(splits), folder=folder)
