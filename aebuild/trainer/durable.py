@@ -28,6 +28,7 @@ _ADVICE = {
     errno.EDQUOT: "your quota on this disk is used up: free some space, then resume the run",
     errno.EACCES: "choose a folder that you may write to",
     errno.EPERM: "choose a folder that you may write to",
+    errno.ENOENT: "keep the run directory in its place, on a disk that every machine of the training sees",
     errno.EROFS: "choose a folder on a disk that can be written",
 }
 
