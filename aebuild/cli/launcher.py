@@ -9,11 +9,13 @@ import sys
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4      # malloc.h
 KEEP = 2**31 - 1                                          # bytes; the largest number that mallopt takes
 PAD = 64 * 2**20
+SPINS = "10000"      # some 50 µs: enough for the gaps between layers; threads that wait for milliseconds starve others on shared cores
 
 
 def prepare_process() -> None:
     """Sets threads and memory as docs/training.md tells; the environment's own settings win."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")               # threads that spin starve each other on a shared machine
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")       # without it cuBLAS is not deterministic
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")             # what its processes say of each other is said by aebuild
     if sys.platform == "linux" and not any(name.startswith("MALLOC_") for name in os.environ):

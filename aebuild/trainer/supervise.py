@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +20,7 @@ LOST = 9           # the exit code of a process that lost another
 PATIENCE = 2.0     # seconds for the others of a group to notice that one is lost, and to say so
 GRACE = 10.0       # seconds between SIGTERM and SIGKILL for them
 POLL = 0.1
+PR_SET_PDEATHSIG = 1      # linux/prctl.h
 DIED = Rule("AE513", "the training died", """
 The process that trains was killed from outside or crashed inside a library: most often the system's memory was full. The
 last checkpoint is whole, and `--retries N` takes the training up again from it, at most N times. Here it died once more.
@@ -122,7 +125,8 @@ def _run(commands: Sequence[Worker], forwarding: _Forwarding) -> Ending:
     workers = forwarding.running = []
     for command in commands:
         if forwarding.told is None:
-            workers.append(subprocess.Popen(list(command.argv), env={**os.environ, **command.env}, start_new_session=True))
+            workers.append(subprocess.Popen(list(command.argv), env={**os.environ, **command.env}, start_new_session=True,
+                                            preexec_fn=_end_with_parent))
     if forwarding.told is not None:
         _send(workers, forwarding.told)      # it came while they were being started
     while all(not worker.poll() for worker in workers) and any(worker.poll() is None for worker in workers):
@@ -133,6 +137,12 @@ def _run(commands: Sequence[Worker], forwarding: _Forwarding) -> Ending:
             time.sleep(POLL)
         _send(workers, number)
     return Ending(tuple(worker.wait() for worker in workers))
+
+
+def _end_with_parent() -> None:
+    """In a worker before it begins: where this process is killed, the worker saves and stops too."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _send(workers: Sequence[subprocess.Popen[bytes]], number: int) -> None:

@@ -306,11 +306,13 @@ def test_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     called: list[bool] = []
     monkeypatch.setattr(launcher, "keep_memory", lambda: called.append(True))
     monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
     monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "1")
     launcher.prepare_process()
     import os
 
     assert os.environ["OMP_WAIT_POLICY"] == "active"
+    assert "GOMP_SPINCOUNT" not in os.environ
     assert called == []
     monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_")
     launcher.prepare_process()
