@@ -164,6 +164,19 @@ def test_short_trainings_are_not_measured(tmp_path: Path) -> None:
     assert heard.notes == []
 
 
+def test_a_plan_taken_from_another_run_gives_the_same_bits(tmp_path: Path) -> None:
+    first = trained(IMAGES, tmp_path / "first", Execution(threads=1, memory="channels_last"))
+    again = trained(IMAGES, tmp_path / "again", stored(tmp_path / "first").execution)
+    assert all(torch.equal(a, b) for a, b in zip(first.model.state_dict().values(), again.model.state_dict().values(), strict=True))
+    assert stored(tmp_path / "again").execution == stored(tmp_path / "first").execution
+
+
+def test_a_speed_that_changes_is_chosen_anew(tmp_path: Path) -> None:
+    trained(IMAGES, tmp_path / "run", Execution(threads=1, memory="channels_last"))
+    trained(IMAGES.replace("batch_size: 16", "batch_size: 16, speed: exact"), tmp_path / "run", resume=True)
+    assert stored(tmp_path / "run").execution == Execution(threads=torch.get_num_threads())
+
+
 def test_no_plan_to_take(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="No such file") as caught:
         stored(tmp_path)

@@ -43,6 +43,21 @@ def test_the_main_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     assert scores["model"]["terms"]["reconstruction"] < scores["mean"]["terms"]["reconstruction"]
 
 
+def test_the_plan_of_a_run_is_taken_and_that_of_none_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                             capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    spec = [str(SPECS / "vqvae.yaml"), *(word for setting in QUICK for word in ("--set", setting))]
+    assert run("train", *spec, "-o", "one", "-q") == 0
+    assert run("train", *spec, "-o", "two", "-q", "--plan", "one") == 0
+    told = [json.loads((tmp_path / name / "execution.json").read_text()) for name in ("one", "two")]
+    assert told[0]["execution"] == told[1]["execution"]
+    assert told[1]["reason"] == "as given"
+    capsys.readouterr()
+    assert run("train", *spec, "-o", "three", "--plan", str(tmp_path)) == 5
+    assert "AE508" in capsys.readouterr().err
+    assert not (tmp_path / "three").exists()
+
+
 def test_a_run_is_opened_from_its_directory_alone(tmp_path: Path) -> None:
     outcome = train(SPECS / "vqvae.yaml", QUICK, folder=tmp_path / "run")
     opened = open_run(tmp_path / "run")
