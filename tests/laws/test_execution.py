@@ -19,7 +19,7 @@ from aebuild.modules.autoencoder import Autoencoder, Batch
 from aebuild.modules.randomness import random_modules
 from aebuild.modules.stage import Stage
 from aebuild.trainer import choice as choice_module
-from aebuild.trainer.choice import Bench, Choice, Tuner
+from aebuild.trainer.choice import Bench, Choice, Trial, Tuner
 from aebuild.trainer.display import Quiet
 from aebuild.trainer.execution import Execution, exact
 from aebuild.trainer.feed import Feed
@@ -309,6 +309,11 @@ def test_what_fits_in_no_way_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_choice_says_what_it_is() -> None:
     assert str(Choice(Execution(threads=2), "as given", "")) == "speed: 2 threads (as given)"
     assert str(Choice(Execution(threads=1), "1 way measured", "", 1.5, 12.34)) == "speed: 1 thread, 1.50 times exact, 12.3 ms a batch (1 way measured)"
+
+
+def test_a_trial_says_what_became_of_it() -> None:
+    assert str(Trial("inductor", "failed: RuntimeError: no")) == "inductor: failed: RuntimeError: no"
+    assert str(Trial("1 thread", "taken", 1.286, 0.0, 5.7e-8)) == "1 thread: taken, 1.29 times as fast; loss off by 0.0e+00, gradient by 5.7e-08"
 
 
 def test_glibc_takes_the_settings() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from models import fine, imagined
+from stopping import StopAt
 from views import same
 
 from aebuild.compile.canonical import text as canonical
@@ -24,24 +24,11 @@ from aebuild.lang.splits import Splits
 from aebuild.modules.randomness import random_modules
 from aebuild.results.open_run import open_run
 from aebuild.trainer import looks as looks_module
-from aebuild.trainer.display import Quiet, Status
 from aebuild.trainer.fit import TrainResult, train
 from aebuild.trainer.interrupt import Interrupted
 from aebuild.trainer.phase import reseed_all
 from aebuild.trainer.run import Run, data_record
 from specs import specs
-
-
-class StopAt(Quiet):
-    """Asks this process to stop when the trainer has looked so many times."""
-
-    def __init__(self, looks: int) -> None:
-        self.looks = looks
-
-    def update(self, status: Status) -> None:
-        self.looks -= 1
-        if self.looks == 0:
-            os.kill(os.getpid(), signal.SIGINT)
 
 
 @contextmanager

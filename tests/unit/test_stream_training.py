@@ -14,6 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from shard_making import in_memory, make_pictures, write_parquets, write_picture_tars
+from stopping import StopAt
 from torch import Tensor
 
 import aebuild.data.stored
@@ -29,7 +30,6 @@ from aebuild.results.evaluate import evaluate
 from aebuild.results.experiment import resume, train
 from aebuild.results.picture import draw_picture
 from aebuild.trainer import looks as looks_module
-from aebuild.trainer.display import Quiet, Status
 from aebuild.trainer.feed import Feed, Kept
 from aebuild.trainer.fit import train as fit
 from aebuild.trainer.interrupt import Interrupted
@@ -105,22 +105,6 @@ def test_weights_from_disk_are_the_weights_from_memory(kind: str, tmp_path: Path
     from_memory = fitted(loaded, held, tmp_path / "memory")
     assert from_disk.keys() == from_memory.keys()
     assert all(torch.equal(from_disk[name], from_memory[name]) for name in from_disk)
-
-
-class StopAt(Quiet):
-    """Asks the trainer to stop when it has looked so many times."""
-
-    def __init__(self, looks: int) -> None:
-        self.looks = looks
-
-    def update(self, status: Status) -> None:
-        """Counts down."""
-        import os
-        import signal
-
-        self.looks -= 1
-        if self.looks == 0:
-            os.kill(os.getpid(), signal.SIGINT)
 
 
 @pytest.mark.parametrize("kind", ["webdataset", "table"])

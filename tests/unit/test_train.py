@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from stopping import StopAt
 from tiny_training import Adam, StepSchedule, adversaries, phase, player, tiny_model, tiny_plan, tiny_run, tiny_splits
 from torch import Tensor, nn
 
@@ -24,7 +24,7 @@ from aebuild.trainer import looks as looks_module
 from aebuild.trainer.checkpoint import read_folder
 from aebuild.trainer.checkpoints import Checkpoints
 from aebuild.trainer.device import choose_device, memory_guard
-from aebuild.trainer.display import EpochReport, Quiet, Status
+from aebuild.trainer.display import EpochReport, Quiet
 from aebuild.trainer.durable import CANNOT_WRITE
 from aebuild.trainer.feed import batch_bounds, order_of
 from aebuild.trainer.fit import train
@@ -43,22 +43,6 @@ def weights(model: nn.Module) -> dict[str, Tensor]:
 
 def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
-
-
-class StopAt(Quiet):
-    """Sends a signal to this process when so many looks or epochs have passed."""
-
-    def __init__(self, looks: int, number: int = signal.SIGINT) -> None:
-        self.looks, self.number = looks, number
-        self.notes: list[str] = []
-
-    def update(self, status: Status) -> None:
-        self.looks -= 1
-        if self.looks == 0:
-            os.kill(os.getpid(), self.number)
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
 
 
 @pytest.fixture
