@@ -15,7 +15,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
-from aebuild.trainer.durable import sync_folder, write_synced
+from aebuild.trainer.durable import replace_synced, sync_folder, write_synced
 from aebuild.trainer.stored import WHOLE, Damaged, Stored
 
 
@@ -38,14 +38,14 @@ def write_folder(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def seal_folder(folder: Path, documents: Mapping[str, Any], seals: Mapping[str, Any], number: int) -> None:
-    """Writes JSON documents beside files that are sealed, then the manifest of this format, and waits for the disk."""
+    """Writes JSON documents beside files that are sealed and waits for the disk; then the manifest appears, whole at once."""
     seals = dict(seals)
     for name, value in documents.items():
         data = _json(value)
         write_synced(folder / name, data)
         seals[name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    write_synced(folder / "manifest.json", _json({"format": number, "files": seals}))
     sync_folder(folder)
+    replace_synced(folder / "manifest.json", _json({"format": number, "files": seals}))
 
 
 def read_folder(folder: Path) -> Checkpoint:

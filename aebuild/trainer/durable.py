@@ -61,13 +61,18 @@ def sync_folder(path: Path) -> None:
         os.close(handle)
 
 
+def replace_synced(path: Path, data: bytes) -> None:
+    """Puts these bytes at `path` in one instant, so that readers see none of them or all; OSError if it cannot."""
+    fresh = path.with_name(f".new-{path.name}")
+    write_synced(fresh, data)
+    fresh.replace(path)
+    sync_folder(path.parent)
+
+
 def replace_file(path: Path, data: bytes) -> None:
-    """Puts these bytes at `path` in one instant: readers see the old file or the new one."""
+    """`replace_synced` for a file of the run: ResourceError if the disk refuses."""
     with storing(path):
-        fresh = path.with_name(f".new-{path.name}")
-        write_synced(fresh, data)
-        fresh.replace(path)
-        sync_folder(path.parent)
+        replace_synced(path, data)
 
 
 def replace_json(path: Path, value: Any) -> None:

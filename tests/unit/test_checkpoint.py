@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from aebuild.lang.diagnostics import CheckpointError, ResourceError
 from aebuild.trainer import checkpoint as module
+from aebuild.trainer import durable
 from aebuild.trainer.checkpoint import Checkpoint, read_folder, write_folder
 from aebuild.trainer.checkpoints import Checkpoints
 from aebuild.trainer.pack import pack, unpack
@@ -168,7 +169,10 @@ class Died(BaseException):
 
 @contextmanager
 def breaking_off(point: int, failure: Any) -> Iterator[None]:
-    """From this call on, no fsync, open, rename, folder, removal or file of tensors succeeds; a full disk fails once."""
+    """From this call on, no fsync, open, rename, folder, removal or file of tensors succeeds; a full disk fails once.
+
+    Of a small file that is being written then, half is there.
+    """
     left = [point]
 
     def break_off() -> None:
@@ -179,10 +183,24 @@ def breaking_off(point: int, failure: Any) -> Iterator[None]:
             raise OSError(failure, os.strerror(failure))
 
     with pytest.MonkeyPatch.context() as patch:
-        for owner, name in ((os, "fsync"), (Path, "open"), (Path, "rename"), (Path, "mkdir"), (shutil, "rmtree"),
+        for owner, name in ((os, "fsync"), (Path, "open"), (Path, "rename"), (Path, "replace"), (Path, "mkdir"), (shutil, "rmtree"),
                             (module.safetensors.torch, "save_file")):
             plain = getattr(owner, name)
             patch.setattr(owner, name, lambda *a, plain=plain, **k: (break_off(), plain(*a, **k))[1])
+        whole = durable.write_synced
+
+        def torn(path: Path, data: bytes) -> None:
+            try:
+                break_off()
+            except BaseException:
+                opened = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+                os.write(opened, data[:len(data) // 2])
+                os.close(opened)
+                raise
+            whole(path, data)
+
+        for owner in (durable, module):
+            patch.setattr(owner, "write_synced", torn)
         yield
 
 
@@ -205,6 +223,26 @@ def test_a_good_checkpoint_remains_wherever_a_save_breaks_off(tmp_path: Path, fa
         assert step == again + 0.5 if finished else step in (20, again + 0.5)
         _goes_on(folder, kept)
         if finished:
+            return
+    pytest.fail("the save has more than sixty points")
+
+
+def test_a_first_save_that_broke_off_is_no_checkpoint(tmp_path: Path) -> None:
+    """Until the first checkpoint is complete nothing is begun; from then on it is loaded."""
+    begun = []
+    for point in range(60):
+        folder = tmp_path / str(point)
+        finished = False
+        with breaking_off(point, "crash"), suppress(Died):
+            Checkpoints(folder).save("step-0", made(0.5))
+            finished = True
+        kept = Checkpoints(folder)
+        begun.append(kept.begun())
+        if begun[-1]:
+            assert kept.load("step").checkpoint.state["step"] == 0.5
+        if finished:
+            assert begun == sorted(begun)
+            assert True in begun[:-1]
             return
     pytest.fail("the save has more than sixty points")
 
