@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 def convolution(rank: int, inputs: int, outputs: int, *, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int],
@@ -15,5 +17,44 @@ def convolution(rank: int, inputs: int, outputs: int, *, kernel: Sequence[int], 
                                "dilation": tuple(dilation), "groups": groups, "bias": bias}
     if output_padding is not None:
         options["output_padding"] = tuple(output_padding)
-        return (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)[rank - 1](inputs, outputs, **options)
+        return (nn.ConvTranspose1d, ConvTranspose2d, nn.ConvTranspose3d)[rank - 1](inputs, outputs, **options)
     return (nn.Conv1d, nn.Conv2d, nn.Conv3d)[rank - 1](inputs, outputs, **options)
+
+
+class ConvTranspose2d(nn.ConvTranspose2d):
+    """torch's transposed convolution of images; with `adjoint` its gradients are those of the convolution that it transposes.
+
+    They are the same sums. With channels last, oneDNN's kernel for the gradient of a transposed convolution's weights took up
+    to twice as long on a CPU as that of the convolution.
+    """
+
+    adjoint = False
+
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """[N, C, H, W] to [N, C', H', W']."""
+        if not self.adjoint or output_size is not None:
+            return super().forward(input, output_size)
+        result: Tensor = _Transposed.apply(  # type: ignore[no-untyped-call]
+            input, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation)
+        return result
+
+
+class _Transposed(torch.autograd.Function):
+    """y = Cᵀx for the convolution C with these weights: the gradient of x is C applied to that of y."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, more: Any, groups: int,
+                dilation: Any) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.how = (stride, padding, dilation, groups)
+        return F.conv_transpose2d(x, weight, bias, stride, padding, more, groups, dilation)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        stride, padding, dilation, groups = ctx.how
+        needs = ctx.needs_input_grad
+        for_x = F.conv2d(grad, weight, None, stride, padding, dilation, groups) if needs[0] else None
+        for_weight = torch.ops.aten.convolution_backward(x, grad, weight, None, stride, padding, dilation, False, (0, 0), groups,
+                                                         [False, True, False])[1] if needs[1] else None
+        return for_x, for_weight, grad.sum((0, 2, 3)) if needs[2] else None, None, None, None, None, None

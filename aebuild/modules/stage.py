@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from aebuild.modules.randomness import Random
+from aebuild.modules.together import present, sharing
 
 
 class Contextual(nn.Module):
@@ -73,11 +74,13 @@ def taken(step: nn.Module, x: Tensor, context: dict[str, Any]) -> Tensor:
 
 
 def recomputed(step: nn.Module, x: Tensor, context: dict[str, Any]) -> Tensor:
-    """A step's output; what is inside is computed again for the gradient (Chen et al., 2016)."""
-    def run(x: Tensor) -> Tensor:
-        return taken(step, x, context)
+    """A step's output; what is inside is computed again for the gradient (Chen et al., 2016), which may be in another thread."""
+    part, again = present(), Again(step)
 
-    again = Again(step)
+    def run(x: Tensor) -> Tensor:
+        with sharing(part):
+            return taken(step, x, context)
+
     out: Tensor = checkpoint(run, x, use_reentrant=False, context_fn=lambda: (nullcontext(), again))
     return out
 

@@ -7,7 +7,8 @@ import gc
 import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -90,19 +91,28 @@ class Bench:
         self.model = copy.deepcopy(model)
         execution.prepare(self.model)
         self.active = ActivePhase(tuner.plan, tuner.phase, self.model, tuner.trainable, tuner.feed.samples)
-        self.active.enter(0)
         self._done = 0
+        with self._ready():
+            self.active.enter(0)
+
+    @contextmanager
+    def _ready(self) -> Iterator[None]:
+        with self.execution.applied():
+            self.active.engage(1, self.execution.workers)
+            yield
 
     def gradients(self) -> tuple[list[float], list[torch.Tensor]]:
         """Loss of each player and all gradients of the first batch."""
         losses, found = [], []
-        with self.execution.applied():
-            for player in self.active.players:
+        with self._ready():
+            for number, player in enumerate(self.active.players):
                 reseed_all(self.active.randoms, self.active.seed, 0)
                 player.take_turn()
-                done = player.forward(self.tuner.batch(0), 0)
-                player.optimizer.zero_grad(set_to_none=True)
-                done.loss.backward()  # type: ignore[no-untyped-call]
+                if self.active.crew is not None:
+                    done = self.active.crew.gradient(number, self.tuner.batch(0), 0, 0)
+                else:
+                    done = player.forward(self.tuner.batch(0), 0)
+                    player.send_back(done)
                 losses.append(float(done.loss.detach()))
                 found += [parameter.grad.detach().double().flatten() for parameter in player.params if parameter.grad is not None]
         return losses, found
@@ -110,7 +120,7 @@ class Bench:
     def seconds(self, steps: int) -> float:
         """How long so many training steps take."""
         sums = Sums()
-        with self.execution.applied():
+        with self._ready():
             began = time.perf_counter()
             for _ in range(steps):
                 self.active.run(self.tuner.batch(self._done), 0, 0, sums)
@@ -155,7 +165,8 @@ class Tuner:
         best, total = settled, 1.0
         self.losses, self.gradients = Bench(self, self.model, base).gradients()
         patience = SHARE * expected if self.group.size == 1 else 0.0          # the compiler and torch's averaging of gradients are untried
-        for name, change in candidates(base, self.model, self.feed.device, patience):
+        most = min(self.phase.batch_size, self.feed.samples) if self.group.size == 1 else 1
+        for name, change in candidates(base, self.model, self.feed.device, patience, most):
             if self.left <= 0 or self.halted():
                 self.trials.append(Trial(name, "not tried: the time for measuring is used up"))
                 continue

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import torch
 
+from aebuild.modules.convolution import ConvTranspose2d
 from aebuild.modules.transformer import Attention, Kernel
 
 if TYPE_CHECKING:
@@ -24,13 +25,15 @@ FORMATS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_
 class Execution:
     """One way to compute a training; the defaults are plain float32, eager.
 
-    `threads` of the CPU, 0 for torch's own choice · `matmul` torch's float32 matmul precision: `high` is tf32 on a GPU ·
-    `precision` of encoder and decoder; latent, losses and parameters stay float32 · `memory` format of image tensors ·
-    `attention` kernel · `compiler`: none, inductor, or inductor with CUDA graphs · `recompute`: halves whose inner outputs are
-    computed again for the gradient · `accumulate`: parts that a batch is computed in, one after the other.
+    `threads` of the CPU, 0 for torch's own choice · `workers`: parts of a batch computed side by side, each with so many threads ·
+    `matmul` torch's float32 matmul precision: `high` is tf32 on a GPU · `precision` of encoder and decoder; latent, losses and
+    parameters stay float32 · `memory` format of image tensors · `attention` kernel · `compiler`: none, inductor, or inductor with
+    CUDA graphs · `recompute`: halves whose inner outputs are computed again for the gradient · `accumulate`: parts that a batch
+    is computed in, one after the other.
     """
 
     threads: int = 0
+    workers: int = 1
     matmul: Matmul = "highest"
     precision: Literal["float32", "bfloat16"] = "float32"
     memory: Literal["contiguous", "channels_last"] = "contiguous"
@@ -59,6 +62,7 @@ class Execution:
     def __str__(self) -> str:
         """What differs from plain float32, in words."""
         words = [f"{self.threads} thread{'s' if self.threads > 1 else ''}"] if self.threads else []
+        words = [f"{self.workers} workers of {words[0] if words else 'all threads'}"] if self.workers > 1 else words
         words += [f"matmul {self.matmul}"] if self.matmul != "highest" else []
         words += [value for value in (self.precision, self.memory, self.compiler) if value not in ("float32", "contiguous", "none")]
         words += [f"{self.attention} attention"] if self.attention != "auto" else []
@@ -75,6 +79,8 @@ class Execution:
         for module in model.modules():
             if isinstance(module, Attention):
                 module.kernel = self.attention
+            if isinstance(module, ConvTranspose2d):
+                module.adjoint = self.memory == "channels_last" and module.weight.device.type == "cpu"
         for name, stage in zip(HALVES, (model.encoder, model.decoder), strict=True):
             stage.recompute = name in self.recompute
             stage.cast = torch.bfloat16 if self.precision == "bfloat16" else None
@@ -106,12 +112,18 @@ def exact(device: torch.device, recompute: Iterable[str] = ()) -> Execution:
     return Execution(threads=torch.get_num_threads() if device.type == "cpu" else 0, recompute=tuple(recompute))
 
 
-def candidates(base: Execution, model: Autoencoder, device: torch.device, patience: float) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Changes of a plan worth measuring on this device, cheap ones first; `patience` is how many seconds a compiler may take."""
+def candidates(base: Execution, model: Autoencoder, device: torch.device, patience: float,
+               most: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Changes of a plan worth measuring on this device, cheap ones first.
+
+    `patience` is how many seconds a compiler may take, `most` how many parts a batch can have.
+    """
     modules = list(model.modules())
     if device.type == "cpu":
         for threads in sorted({1, base.threads // 2} - {0, base.threads}):
             yield f"{threads} thread{'s' if threads > 1 else ''}", {"threads": threads}
+        for workers in (number for number in range(2, min(base.threads, most) + 1) if base.threads % number == 0):
+            yield f"{workers} workers", {"workers": workers, "threads": base.threads // workers}
         yield "matmul medium", {"matmul": "medium"}
     else:
         yield "tf32", {"matmul": "high"}
@@ -123,7 +135,7 @@ def candidates(base: Execution, model: Autoencoder, device: torch.device, patien
     if device.type == "cuda" or _computes_bfloat16():
         yield "bfloat16", {"precision": "bfloat16"}
     if patience >= COMPILING:
-        yield "inductor", {"compiler": "inductor"}
+        yield "inductor", {"compiler": "inductor", "workers": 1, "threads": base.threads}
         if device.type == "cuda":
             yield "graphs", {"compiler": "graphs"}
 

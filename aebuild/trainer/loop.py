@@ -61,7 +61,7 @@ class Trainer:
         self.active: ActivePhase | None = None
         self.watch: Watch | None = None
         self.profile: Profile | None = None
-        self.parts = 1                 # that a batch is computed in, where memory is too small for all of it
+        self.parts = self.workers = 1  # that a batch is computed in: one after the other, or side by side
         self.validation: dict[str, float] = {}
         self.account = account
         self.totals = sum(clock_of(phase, self.feed.samples).total for phase in plan.phases)
@@ -88,7 +88,7 @@ class Trainer:
         progress = self.progress
         while progress.phase < len(self.plan.phases) and progress.total < until:
             active = self.active = self.active or self.activate()
-            active.parts = self.parts
+            active.engage(self.parts, self.workers)
             if progress.step >= active.clock.total and not self.sums and progress.phase + 1 == len(self.plan.phases):
                 return                   # it was finished before
             active.enter(progress.step)
@@ -153,7 +153,7 @@ class Trainer:
         self._pace.rest()
         if self.watch is None and not (finite(means) and self._finite_parameters()):
             raise diagnosed(self, active)
-        with self.account.of("validation"):
+        with self.account.of("validation"), active.resting():
             judged = {} if self.judge is None else measure(self.plan, active.plan, self.model, self.judge, self.group,
                                                            partial(self._heed, active))
         if self.watch is None and not finite(judged):

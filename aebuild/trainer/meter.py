@@ -32,6 +32,7 @@ class Meter:
 
     def __init__(self, plan: Plan, device: torch.device, run: Run, account: Account) -> None:
         self.dtype = torch.float32                              # of the run's matrix products
+        self.workers = 1                                        # that each have as many threads as torch is set to
         self.peak: float | None = None                          # operations a second
         self._plan, self._device, self._run, self._account = plan, device, run, account
         self._samples: dict[PhasePlan, int] = {}
@@ -61,7 +62,14 @@ class Meter:
         return done / seconds / self.peak if self.peak else None
 
     def _measure(self) -> None:
-        self.peak = matmul_speed(self._device, self.dtype)
+        threads = torch.get_num_threads()
+        try:
+            if self.workers > 1:
+                torch.set_num_threads(self.workers * threads)
+            self.peak = matmul_speed(self._device, self.dtype)
+        finally:
+            if self.workers > 1:
+                torch.set_num_threads(threads)
         path = self._run.folder / "environment.json"
         measured = {"matmul_flops_per_second": round(self.peak), "matmul_dtype": str(self.dtype).removeprefix("torch.")}
         self._run.write(path.name, {**json.loads(path.read_bytes()), **measured})

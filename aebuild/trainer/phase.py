@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from aebuild.lang.terms import Penalty
 from aebuild.modules.autoencoder import Autoencoder, Batch, Pair
 from aebuild.modules.randomness import derive, random_modules, reseed
 from aebuild.modules.together import portion, whole
+from aebuild.trainer.crew import Crew, twin
 from aebuild.trainer.feed import Feed, batch_bounds
 from aebuild.trainer.group import ALONE, Group
 from aebuild.trainer.players import ActivePlayer, Objective, under
@@ -21,6 +23,7 @@ from aebuild.trainer.sums import Sums
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
 
     from aebuild.compile.plan import PhasePlan, Plan
     from aebuild.lang.terms import TermPlan
@@ -73,6 +76,8 @@ class ActivePhase:
         self._set_rivals()
         self.group = group
         self.parts = 1                 # that a batch is computed in, one after the other
+        self.crew: Crew | None = None  # which computes parts side by side instead
+        self._twin = partial(ActivePhase, plan, phase, trainable=trainable, samples=samples)
         if group.size > 1:
             self._join()
 
@@ -83,6 +88,20 @@ class ActivePhase:
             for parameter in player.params:
                 parameter.requires_grad_(True)
             player.join(self.group)
+
+    def engage(self, parts: int, workers: int) -> None:
+        """From now on a batch is computed in so many parts one after the other, or in as many as there are workers side by side."""
+        self.parts, before = parts, 1 if self.crew is None else len(self.crew.phases)
+        if workers != before:
+            self.crew = Crew([self, *(self._twin(model=twin(self.model)) for _ in range(1, workers))]) if workers > 1 else None
+
+    def resting(self) -> AbstractContextManager[None]:
+        """While entered, nothing of a batch is computed beside this thread, which then has all cores."""
+        return nullcontext() if self.crew is None else self.crew.resting()
+
+    @property
+    def _all(self) -> list[ActivePhase]:
+        return [self] if self.crew is None else self.crew.phases
 
     @property
     def objective(self) -> Objective:
@@ -97,6 +116,10 @@ class ActivePhase:
 
     def enter(self, step: int) -> None:
         """Freezes what is not trained, sets the modes, and sets every dial to its value at this batch."""
+        for phase in self._all:
+            phase._enter(step)
+
+    def _enter(self, step: int) -> None:
         for parameter in self.model.parameters():
             parameter.requires_grad_(False)
         for player in self.players:
@@ -116,16 +139,18 @@ class ActivePhase:
 
     def begin(self, step: int) -> None:
         """Sets the dials that move to their values at this batch of the phase."""
-        if self._moving:
-            self._turn(self._moving, step)
+        for phase in self._all:
+            if phase._moving:
+                phase._turn(phase._moving, step)
 
     def run(self, batch: Batch, step: int, tick: int, sums: Sums) -> int:
         """All updates of all players from one batch; returns the tick after them."""
         samples = whole(batch.x.shape[0])
         self.begin(step)
-        for player in self.players:
+        for number, player in enumerate(self.players):
             for _ in range(player.plan.steps):
-                done = player.update(batch, step, partial(reseed_all, self.randoms, self.seed, tick), self.parts)
+                beside = None if self.crew is None else partial(self.crew.gradient, number, batch, step, tick)
+                done = player.update(batch, step, partial(reseed_all, self.randoms, self.seed, tick), self.parts, beside)
                 tick += 1
             sums.add(done.names, done.values, samples)
             player.rate.batch_done()

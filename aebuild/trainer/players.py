@@ -18,7 +18,7 @@ from aebuild.trainer.rate import Clock, Rate
 from aebuild.trainer.shard import divided, local
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from aebuild.compile.plan import PlayerPlan
     from aebuild.lang.terms import TermPlan
@@ -37,6 +37,12 @@ class Forward:
     names: tuple[str, ...]
     values: list[Tensor]
     terms: dict[str, Tensor]
+
+
+def joined(found: Sequence[Forward]) -> Forward:
+    """What the parts of a batch amount to: portions add up."""
+    values = [torch.stack(every).sum(0) for every in zip(*(done.values for done in found), strict=True)]
+    return replace(found[0], loss=torch.stack([done.loss.detach() for done in found]).sum(), values=values, terms={})
 
 
 class Objective:
@@ -116,20 +122,22 @@ class ActivePlayer:
                 # a greedy phase may leave parameters unused; buffers are kept equal by the modules themselves
                 self._together = DistributedDataParallel(self._turn, broadcast_buffers=False, find_unused_parameters=True)
 
-    def update(self, batch: Batch, step: int, reseed: Callable[[], None], parts: int = 1) -> Forward:
+    def update(self, batch: Batch, step: int, reseed: Callable[[], None], parts: int = 1,
+               beside: Callable[[], Forward] | None = None) -> Forward:
         """One update of the player's parameters from one batch, computed in so many parts one after the other.
 
-        `reseed` puts the random numbers to the beginning of this update.
+        `reseed` puts the random numbers to the beginning of this update; `beside` computes the gradient in its own way.
         """
         if self.rivals:
             self.take_turn()
         reseed()
-        if parts > 1:
+        if beside is not None:
+            done = beside()
+        elif parts > 1:
             done = self._in_parts(batch, step, reseed, parts)
         else:
             done = self.ahead(batch, step)
-            self.optimizer.zero_grad(set_to_none=True)
-            done.loss.backward()  # type: ignore[no-untyped-call]
+            self.send_back(done)
         self.apply(step)
         return done
 
@@ -139,14 +147,18 @@ class ActivePlayer:
         rows = batch.x.shape[0]
         found: list[Forward] = []
         for number in range(min(parts, rows)):
-            part = Part(number, min(parts, rows), rows, one_by_one=True)
+            part = Part(number, min(parts, rows), rows, talk=None)
             reseed()
             with sharing(part):
                 done = self.forward(batch.rows(*part.bounds(number)), step)
                 done.loss.backward()  # type: ignore[no-untyped-call]
             found.append(replace(done, loss=done.loss.detach(), terms={}))
-        values = [torch.stack(every).sum(0) for every in zip(*(done.values for done in found), strict=True)]
-        return replace(found[0], loss=torch.stack([done.loss for done in found]).sum(), values=values)
+        return joined(found)
+
+    def send_back(self, done: Forward) -> None:
+        """Puts this pass's gradient into the parameters."""
+        self.optimizer.zero_grad(set_to_none=True)
+        done.loss.backward()  # type: ignore[no-untyped-call]
 
     def take_turn(self) -> None:
         """Lets gradients reach this player's parameters and no other's."""

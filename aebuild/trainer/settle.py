@@ -85,6 +85,9 @@ def _settled(trainer: Trainer, *, resume: bool, given: Execution | None) -> Exec
 
 def carry_out(trainer: Trainer, execution: Execution) -> None:
     """Trains in this way; what fails of it is left behind, said and stored, and training goes on from the last checkpoint."""
+    if execution.workers > 1 and (trainer.group.size > 1 or trainer.device.type != "cpu"):
+        execution = execution.but(workers=1, threads=execution.threads * execution.workers)
+        trainer.say(f"workers share the cores of one process: training with {execution} instead")
     trainer.meter.dtype = torch.bfloat16 if execution.precision == "bfloat16" else torch.float32
     try:
         following, why = _tried(trainer, execution)
@@ -100,7 +103,8 @@ def carry_out(trainer: Trainer, execution: Execution) -> None:
 def _tried(trainer: Trainer, execution: Execution) -> tuple[Execution | None, str]:
     """Trains to the end, or says what to try instead and why; what cannot be helped is raised."""
     execution.prepare(trainer.model)
-    trainer.parts = execution.accumulate
+    trainer.parts, trainer.workers = execution.accumulate, execution.workers
+    trainer.meter.workers = execution.workers
     try:
         with execution.applied():
             if execution.accumulate > 1 and any(isinstance(module, _BatchNorm) for module in trainer.model.modules()):
@@ -124,6 +128,9 @@ def _instead(trainer: Trainer, execution: Execution, error: Exception) -> tuple[
         return execution.but(compiler="none"), f"the compiler failed ({type(error).__name__}: {reason})"
     if trainer.group.size > 1 or not (out_of_memory(error) or isinstance(error, Mixed)):
         return None, ""
+    if execution.workers > 1:
+        why = f"workers cannot share the batch ({error})" if isinstance(error, Mixed) else "memory is too small for workers"
+        return execution.but(workers=1, threads=execution.threads * execution.workers), why
     why = "memory is too small for the batch"
     if isinstance(error, Mixed):
         return execution.but(accumulate=1, recompute=HALVES), f"{why}, and its samples meet in this model"

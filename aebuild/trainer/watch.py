@@ -103,8 +103,7 @@ class Watch:
     def _update(self, active: ActivePhase, player: ActivePlayer, batch: Batch, step: int, tick: int) -> Forward:
         player.take_turn()
         done = self.look(active, player, batch, step)
-        player.optimizer.zero_grad(set_to_none=True)
-        done.loss.backward()  # type: ignore[no-untyped-call]
+        player.send_back(done)
         bad = _last_bad(player, gradients=True)
         if anywhere(bad is not None):
             reseed_all(active.randoms, active.seed, tick)

@@ -1,4 +1,4 @@
-"""Any number of processes train the same model from the same global batches, and evaluate it alike."""
+"""Any number of processes or threads train the same model from the same global batches, and evaluate it alike."""
 
 from __future__ import annotations
 
@@ -120,23 +120,23 @@ def start(rank: int, size: int, folder: Path, way: str) -> subprocess.Popen[str]
                             stderr=subprocess.PIPE, text=True)
 
 
-def test_one_process_and_two_agree(tmp_path: Path) -> None:
+def test_one_process_and_two_and_three_threads_agree(tmp_path: Path) -> None:
     texts = cases()
     assert all(map(fine, texts.values()))
     (tmp_path / "cases.json").write_text(json.dumps(list(texts.values())))
-    workers = [start(rank, size, tmp_path, way) for size, way in ((1, "whole"), (2, "whole"), (2, "sharded")) for rank in range(size)]
+    workers = [start(rank, size, tmp_path, way) for size, way in ((1, "whole"), (1, "threads"), (2, "whole"), (2, "sharded")) for rank in range(size)]
     told = [worker.communicate(timeout=500)[1] for worker in workers]
     assert not any(told) and not any(worker.returncode for worker in workers), "\n".join(told)
-    wrong = [f"{name}: {difference}" for number, name in enumerate(texts) for way in ("whole", "sharded")
+    wrong = [f"{name}: {difference}" for number, name in enumerate(texts) for way in ("whole", "sharded", "threads")
              for difference in differences(tmp_path, number, way)]
     assert not wrong, "\n".join(wrong)
 
 
 def differences(folder: Path, number: int, way: str) -> list[str]:
-    """Where two processes ended elsewhere than one, or than each other."""
+    """Where two processes, or one with threads, ended elsewhere than one, or than each other."""
     if way == "sharded" and not (folder / f"2-sharded-0-{number}.json").exists():
         return [] if (folder / f"2-whole-0-{number}.json").exists() else ["missing"]
-    names = ("1-whole-0", f"2-{way}-0", f"2-{way}-1")
+    names = ("1-whole-0", f"2-{way}-0", f"2-{way}-1") if way != "threads" else ("1-whole-0", "1-threads-0", "1-threads-0")
     one, two, other = (load_file(folder / f"{name}-{number}.safetensors") for name in names)
     found = [f"{way} {name} differs between ranks" for name in two if not torch.equal(two[name], other[name])]
     found += [f"{way} {name} differs by {float((one[name] - two[name]).abs().max()):.3g}" for name in one

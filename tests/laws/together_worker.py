@@ -1,6 +1,6 @@
 """One process of a group: trains every case a few steps in double precision and writes down what came of it.
 
-Run as a script: rank, number of processes, folder, `whole` or `sharded`. The folder holds `cases.json`, a list of texts of specs.
+Run as a script: rank, number of processes, folder, `whole` or `sharded` or `threads`. The folder holds `cases.json`, a list of texts of specs.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def imagined(loaded: Loaded) -> Splits:
     return Splits(*parts, scaling=Scaling(), info=loaded.info)
 
 
-def trained(loaded: Loaded, folder: Path, group: Group) -> Trainer:
+def trained(loaded: Loaded, folder: Path, group: Group, workers: int) -> Trainer:
     """The case after all its steps."""
     assert loaded.plan is not None and loaded.spec is not None
     run: Any = Onlooker(folder)
@@ -69,8 +69,11 @@ def trained(loaded: Loaded, folder: Path, group: Group) -> Trainer:
     trainer = Trainer(loaded.plan, build(loaded.plan).double(), splits, run, Quiet(), torch.device("cpu"), Signals(), Account(), group=group)
     for feed in (trainer.feed, trainer.judge):
         widen(feed)
+    trainer.workers = workers
     trainer.start()
     trainer.loop()
+    assert trainer.active is not None
+    assert (trainer.active.crew is not None) == (workers > 1)
     trainer.finish()
     return trainer
 
@@ -104,7 +107,7 @@ def main(rank: int, size: int, folder: Path, way: str) -> None:
         group = Several(rank, size, rank, "gloo", cast(Any, None), sharded=way == "sharded")
     for number, text in enumerate(json.loads((folder / "cases.json").read_text())):
         try:
-            journal, weights = outcome(trained(fine(text), folder / f"run-{size}-{way}-{number}", group))
+            journal, weights = outcome(trained(fine(text), folder / f"run-{size}-{way}-{number}", group, 3 if way == "threads" else 1))
         except UsageError:
             continue
         (folder / f"{size}-{way}-{rank}-{number}.json").write_text(json.dumps(journal))
