@@ -32,7 +32,8 @@ class ConvTranspose2d(nn.ConvTranspose2d):
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """[N, C, H, W] to [N, C', H', W']."""
-        if not self.adjoint or output_size is not None:
+        whole = all(more < step for more, step in zip(self.output_padding, self.stride, strict=True))       # C maps back to H, W
+        if not self.adjoint or not whole or output_size is not None:
             return super().forward(input, output_size)
         result: Tensor = _Transposed.apply(  # type: ignore[no-untyped-call]
             input, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation)

@@ -28,8 +28,9 @@ WORTH = 30.0              # seconds: a shorter training is not worth measuring f
 SHARE = 0.04              # of the expected training time may go into measuring,
 AT_MOST = 60.0            # but not more seconds than this
 BETTER = 1.03             # a plan must be this many times as fast to be taken
-ROUNDS = 9                # pairs of measurements at most
-TURN = 0.02               # seconds that one measurement lasts at least
+ROUNDS = 15               # pairs of measurements at most
+TURN = (0.02, 0.15)       # seconds that one measurement lasts at least: in a short training, in a long one
+TURNS = 300               # measurements that the time is shared out to, between these bounds
 HOPELESS = 1.5            # a plan this many times slower in its first pairs is given up
 LOOSE = (1e-2, 1e-1)      # what bfloat16, tf32 and reduced products may change: relative loss, relative norm of the gradient
 TIGHT = (1e-4, 1e-2)      # what another order of float32 operations may
@@ -142,6 +143,8 @@ class Tuner:
         self.phase: PhasePlan = max(clocks, key=lambda each: each[0])[1]
         self.trials: list[Trial] = []
         self.asked = asked(plan)
+        self.left = 0.0              # seconds for measuring
+        self.turn = TURN[0]          # seconds of one measurement
 
     def batch(self, number: int) -> Any:
         """One of the first batches of the data, as they lie."""
@@ -162,6 +165,7 @@ class Tuner:
         self.model = copy.deepcopy(settled.model)        # the same start for all that follow
         expected = once * self.batches
         self.left = min(AT_MOST, SHARE * expected)
+        self.turn = max(TURN[0], min(TURN[1], self.left / TURNS))
         best, total = settled, 1.0
         self.losses, self.gradients = Bench(self, self.model, base).gradients()
         patience = SHARE * expected if self.group.size == 1 else 0.0          # the compiler and torch's averaging of gradients are untried
@@ -219,6 +223,5 @@ class Tuner:
                 break
         return statistics.median(ratios) if ratios else 1.0
 
-    @staticmethod
-    def _steps(seconds: float) -> int:
-        return max(1, min(50, round(TURN / max(seconds, 1e-6))))
+    def _steps(self, seconds: float) -> int:
+        return max(1, min(50, round(self.turn / max(seconds, 1e-6))))

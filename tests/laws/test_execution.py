@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from models import fine, imagined
 
 from aebuild.cli import launcher
@@ -16,12 +18,14 @@ from aebuild.compile.front import Loaded
 from aebuild.compile.memory import memory_of
 from aebuild.lang.diagnostics import CheckpointError, ResourceError
 from aebuild.modules.autoencoder import Autoencoder, Batch
+from aebuild.modules.convolution import ConvTranspose2d
 from aebuild.modules.randomness import random_modules
 from aebuild.modules.stage import Stage
+from aebuild.modules.together import present
 from aebuild.trainer import choice as choice_module
 from aebuild.trainer.choice import Bench, Choice, Trial, Tuner
 from aebuild.trainer.display import Quiet
-from aebuild.trainer.execution import Execution, exact
+from aebuild.trainer.execution import Execution, candidates, exact
 from aebuild.trainer.feed import Feed
 from aebuild.trainer.fit import TrainResult, train
 from aebuild.trainer.manner import Manner
@@ -111,6 +115,7 @@ def test_recomputing_keeps_less(tmp_path: Path) -> None:
 
 
 def test_an_execution_survives_json() -> None:
+    assert str(Execution(threads=1, workers=2)) == "2 workers of 1 thread"
     execution = Execution(threads=3, matmul="medium", memory="channels_last", recompute=("encoder",), accumulate=4)
     assert Execution.from_json(json.loads(json.dumps(execution.to_json()))) == execution
     for wrong in ({"threads": "3"}, {"thread": 3}, {"accumulate": True}):
@@ -139,7 +144,8 @@ def test_bfloat16_stays_inside_the_halves() -> None:
     assert half.encoder(torch.rand(2, 1, 8, 8)).dtype == torch.float32
 
 
-@pytest.mark.parametrize("execution", [Execution(threads=1, memory="channels_last"), Execution(threads=1, recompute=("decoder",))])
+@pytest.mark.parametrize("execution", [Execution(threads=1, memory="channels_last"), Execution(threads=1, recompute=("decoder",)),
+                                       Execution(threads=1, workers=3, recompute=("encoder",))])
 def test_a_resumed_training_is_computed_as_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, execution: Execution) -> None:
     """Momentum that was stored in rows must not meet weights that lie in channels."""
     whole = trained(IMAGES, tmp_path / "whole", execution)
@@ -297,6 +303,116 @@ def test_where_samples_meet_a_half_is_recomputed_instead(text: str, tmp_path: Pa
     assert "its samples meet in this model" in heard.notes[-1]
     assert stored(tmp_path / "again").execution == Execution(threads=1, recompute=("encoder", "decoder"))
     assert all(torch.equal(a, b) for a, b in zip(whole.model.state_dict().values(), again.model.state_dict().values(), strict=True))
+
+
+CODEBOOK = IMAGES.replace("{type: gaussian, dim: 4}", "{type: codebook, codes: 8, dim: 4, update: ema}")
+
+
+@pytest.mark.parametrize("text", [IMAGES.replace(", norm: batch", ""), SERIES])
+def test_parts_side_by_side_are_parts_one_after_the_other(text: str, tmp_path: Path) -> None:
+    """The same bits: where samples do not meet, workers only change when a part is computed."""
+    beside = trained(text, tmp_path / "beside", Execution(threads=1, workers=3))
+    after = trained(text, tmp_path / "after", Execution(threads=1, accumulate=3))
+    assert all(torch.equal(a, b) for a, b in zip(beside.model.state_dict().values(), after.model.state_dict().values(), strict=True))
+    rows = [[row["loss"] for row in Run.open(tmp_path / name).journal.read()] for name in ("beside", "after")]
+    assert rows[0] == pytest.approx(rows[1], rel=1e-6)
+
+
+@pytest.mark.parametrize("text", [IMAGES, CODEBOOK])
+def test_workers_give_the_same_bits_again(text: str, tmp_path: Path) -> None:
+    """However the threads are scheduled, with batch statistics and codebooks that all of them share."""
+    one, two = (trained(text, tmp_path / name, Execution(threads=1, workers=2)).model.state_dict().values() for name in ("one", "two"))
+    assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+
+
+@pytest.mark.parametrize("failing", [0, 2])
+def test_a_worker_that_fails_ends_the_step(failing: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others, who wait for what it says of its samples, do not wait for ever; its error is the one that is raised."""
+    plain = Autoencoder.terms
+
+    def terms(model: Autoencoder, batch: Batch, *more: Any) -> Any:
+        if torch.is_grad_enabled() and (part := present()) is not None and part.rank == failing:
+            raise ValueError("this one failed")
+        return plain(model, batch, *more)
+
+    monkeypatch.setattr(Autoencoder, "terms", terms)
+    with pytest.raises(ValueError, match="this one failed"):
+        trained(CODEBOOK, tmp_path / "run", Execution(threads=1, workers=3))
+
+
+def test_workers_too_big_for_memory_are_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = Autoencoder.terms
+
+    def terms(model: Autoencoder, batch: Batch, *more: Any) -> Any:
+        if present() is not None:
+            raise torch.OutOfMemoryError("out of memory")
+        return plain(model, batch, *more)
+
+    monkeypatch.setattr(Autoencoder, "terms", terms)
+    heard = Heard()
+    trained(IMAGES, tmp_path / "run", Execution(threads=1, workers=2), display=heard)
+    assert heard.notes[-1] == "memory is too small for workers: going on from the last checkpoint with 2 threads"
+    assert stored(tmp_path / "run").execution == Execution(threads=2)
+
+
+def test_workers_do_not_share_torchs_own_random_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = Stage.forward
+
+    def forward(stage: Stage, *given: Any) -> Any:
+        return torch.nn.functional.dropout(plain(stage, *given), 0.1, stage.training)
+
+    monkeypatch.setattr(Stage, "forward", forward)
+    heard = Heard()
+    trained(IMAGES, tmp_path / "run", Execution(threads=1, workers=2), display=heard)
+    assert heard.notes[-1] == ("workers cannot share the batch (a layer draws from torch's own random numbers): "
+                               "going on from the last checkpoint with 2 threads")
+
+
+def test_workers_are_measured_where_there_are_cores() -> None:
+    loaded = fine(IMAGES)
+    assert loaded.plan is not None
+    model = build(loaded.plan)
+
+    def found(threads: int, most: int) -> dict[str, dict[str, Any]]:
+        tried = candidates(Execution(threads=threads), model, CPU, 0.0, most)
+        return {name: change for name, change in tried if "worker" in name}
+
+    assert found(6, 100) == {"2 workers": {"workers": 2, "threads": 3}, "3 workers": {"workers": 3, "threads": 2},
+                             "6 workers": {"workers": 6, "threads": 1}}
+    assert list(found(6, 2)) == ["2 workers"]
+    assert found(1, 100) == found(6, 1) == {}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.tuples(st.integers(1, 3), st.integers(1, 2), st.integers(0, 2), st.integers(1, 2), st.integers(1, 2), st.booleans()))
+def test_the_adjoint_of_a_convolution(way: tuple[int, int, int, int, int, bool]) -> None:
+    """Of a transposed convolution, with and without: the same output and gradients, as torch computes them."""
+    stride, dilation, padding, groups, more, bias = way            # output padding up to the stride, or beyond it
+    options = {"kernel_size": 4, "stride": stride, "dilation": dilation, "padding": padding, "groups": groups, "bias": bias,
+               "output_padding": min(more, max(stride, dilation) - 1)}
+    torch.manual_seed(0)
+    own, plain = ConvTranspose2d(4, 6, **options).double(), torch.nn.ConvTranspose2d(4, 6, **options).double()
+    plain.load_state_dict(own.state_dict())
+    own.adjoint = True
+    found = []
+    for module in (own, plain):
+        x = torch.arange(2 * 4 * 5 * 6).double().reshape(2, 4, 5, 6).sin().requires_grad_()
+        y = module(x)
+        (y * torch.arange(y.numel()).double().cos().view_as(y)).sum().backward()
+        found.append([y.detach(), x.grad, *(p.grad for p in module.parameters())])
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_channels_last_takes_the_adjoint() -> None:
+    loaded = fine(IMAGES)
+    assert loaded.plan is not None
+    model = build(loaded.plan)
+    transposed = [module for module in model.modules() if isinstance(module, ConvTranspose2d)]
+    assert transposed
+    for memory in ("channels_last", "contiguous"):
+        Execution(memory=memory).prepare(model)  # type: ignore[arg-type]
+        assert all(module.adjoint == (memory == "channels_last") for module in transposed)
 
 
 def test_what_fits_in_no_way_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
