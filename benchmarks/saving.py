@@ -1,9 +1,11 @@
 """What checkpoints cost: training with one every 100 steps beside training with none, interleaved.
 
-python benchmarks/saving.py [--every 100] [--rounds 5] [--steps 300] [spec ...]
+python benchmarks/saving.py [--every 100] [--rounds 15] [--seconds 2] [spec ...]
 
-Each round trains every spec for so many steps, in whole epochs, once without checkpoints between and once with; the share is the median of the pairs'
-extra time. Specs whose data are absent are left out. The steps of a shipped spec take what they take at its own batch size.
+Each round trains every spec for about so many seconds, once without checkpoints and once with, in whole epochs and intervals; the median of the
+pairs' extra time is printed with its range. Beside it what a checkpoint takes for certain: how long the training thread waits (copies,
+and waiting for the one before), and the writer's own processor time, both as shares of the time that the interval takes to train. Specs whose data are absent
+are left out. The steps of a shipped spec take what they take at its own batch size.
 """
 
 from __future__ import annotations
@@ -45,42 +47,69 @@ class Contender:
         run.write("environment.json", environment(device, 0))
         self.trainer = Trainer(plan, build(plan), splits, run, Quiet(), device, Signals(), Account(), Manner(save_every=every))
         self.trainer.start()
+        self.busy = 0.0            # seconds of processor time in the writer
+        write = self.trainer.vault.keeper._write
+
+        def timed(*given: object) -> float:
+            began = time.thread_time()
+            took = write(*given)
+            self.busy += time.thread_time() - began
+            return took
+
+        self.trainer.vault.keeper._write = timed
+
+    def steps(self, seconds: float) -> int:
+        """Batches in about so many seconds."""
+        self.seconds(1)
+        return max(1, round(seconds / self.seconds(1)))
 
     def seconds(self, steps: int) -> float:
-        """Seconds a step, over at least so many."""
+        """Seconds a step, over at least so many; a write that is still going on then ends before the other one trains."""
         before, began = self.trainer.progress.total, time.perf_counter()
         self.trainer.loop(before + steps)
+        took = time.perf_counter() - began
         self.trainer.vault.keeper.wait()
-        return (time.perf_counter() - began) / (self.trainer.progress.total - before)
+        return took / (self.trainer.progress.total - before)
+
+    def waited(self) -> float:
+        """Seconds that training waited for checkpoints, since the beginning."""
+        return self.trainer.account.spent().get("saving", 0.0)
 
 
-def measure(file: Path, every: int, rounds: int, steps: int) -> None:
+def measure(file: Path, every: int, rounds: int, seconds: float) -> None:
     try:
         plan = load(file, ["train.device=cpu"]).require()
         splits = plan.spec.data.load(Where(file.parent))
     except AebuildError as error:
-        print(f"| {file.stem} | left out: {error} | | |")
+        print(f"| {file.stem} | left out: {error} | | | | |")
         return
     plan = replace(plan, phases=tuple(replace(phase, epochs=100_000, steps=None) for phase in plan.phases[:1]))
-    splits = replace(splits, validation=Split(splits.train.x[:0]))
+    interval = every * plan.phases[0].batch_size            # samples; an epoch has no more, so that rounds can be short
+    train = Split(*(None if part is None else part[:interval] for part in (splits.train.x, splits.train.labels, splits.train.target)))
+    splits = replace(splits, train=train, validation=Split(splits.train.x[:0]))
     without, saving = Contender(plan, splits, 10**9), Contender(plan, splits, every)
-    pairs = [(without.seconds(steps), saving.seconds(steps)) for _ in range(rounds + 1)][1:]
+    steps = max(every, without.steps(seconds))
+    saving.seconds(steps)
+    before = saving.trainer.progress.total, saving.waited(), saving.busy
+    pairs = [(without.seconds(steps), saving.seconds(steps)) for _ in range(rounds)]
     shares = [b / a - 1 for a, b in pairs]
-    print(f"| {file.stem} | {1000 * statistics.median(a for a, _ in pairs):.2f} | {100 * statistics.median(shares):+.2f} % | "
-          f"{100 * min(shares):+.1f} … {100 * max(shares):+.1f} % |", flush=True)
+    step = statistics.median(a for a, _ in pairs)
+    trained = step * (saving.trainer.progress.total - before[0])
+    print(f"| {file.stem} | {1000 * step:.2f} | {100 * statistics.median(shares):+.2f} % | {100 * min(shares):+.1f} … {100 * max(shares):+.1f} % | "
+          f"{100 * (saving.waited() - before[1]) / trained:.2f} % | {100 * (saving.busy - before[2]) / trained:.2f} % |", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--every", type=int, default=100)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("specs", nargs="*", type=Path, default=sorted(SPECS.glob("*.yaml")))
     options = parser.parse_args()
-    print(f"checkpoints every {options.every} steps, {options.rounds} rounds of {options.steps} steps or an epoch\n")
-    print("| spec | ms a step | checkpoints cost (median) | range |\n| --- | --: | --: | --- |")
+    print(f"checkpoints every {options.every} steps, {options.rounds} rounds of {options.seconds:g} s\n")
+    print("| spec | ms a step | checkpoints cost (median) | range | waiting | writer's processor time |\n| --- | --: | --: | --- | --: | --: |")
     for file in options.specs:
-        measure(file, options.every, options.rounds, options.steps)
+        measure(file, options.every, options.rounds, options.seconds)
 
 
 if __name__ == "__main__":

@@ -47,11 +47,11 @@ class Trainer:
                  signals: Signals, account: Account, manner: Manner = PLAIN, group: Group = ALONE) -> None:
         self.plan, self.run, self.display, self.device, self.signals = plan, run, display, device, signals
         self.group = group
-        self.model = model.to(device)
         if group.size > 1:
-            share_norms(self.model)
+            share_norms(model)
         if group.sharded:
-            shard(self.model, group.size, device)
+            shard(model, group.size, device)       # takes layer by layer to the device, which never holds the whole model
+        self.model = model.to(device)
         self.feed = Feed(splits.train, device)
         validation = splits.validation
         self.judge = Feed(validation, device) if validation is not None and len(validation) else None
