@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from aebuild.modules.randomness import Random
-from aebuild.modules.together import own, whole
 
 
 class Dropout(Random):
@@ -20,7 +21,7 @@ class Dropout(Random):
         """Any shape to the same."""
         if not self.training or self.rate == 0:
             return x
-        keep = own(_blank(x).bernoulli_(1 - self.rate, generator=self.rng(x.device)))
+        keep = self.drawn(_coins, x.shape, x.device, dtype=x.dtype, share=1 - self.rate)
         return x * keep / (1 - self.rate)
 
     def extra_repr(self) -> str:
@@ -28,6 +29,6 @@ class Dropout(Random):
         return f"{self.rate}"
 
 
-def _blank(x: Tensor) -> Tensor:
-    """An empty tensor for the whole batch, laid out in memory like this part of it."""
-    return torch.empty_like(x[:1].expand(whole(x.shape[0]), *x.shape[1:]) if whole(x.shape[0]) != x.shape[0] else x)
+def _coins(shape: Sequence[int], *, generator: torch.Generator, device: torch.device, dtype: torch.dtype, share: float) -> Tensor:
+    """1 with the chance `share`, else 0; drawn in the order of the axes, in whatever format the values lie in memory."""
+    return torch.empty(shape, device=device, dtype=dtype).bernoulli_(share, generator=generator)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, Self
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import torch
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from aebuild.modules.convolution import ConvTranspose2d
 from aebuild.modules.transformer import Attention, Kernel
@@ -17,8 +19,9 @@ if TYPE_CHECKING:
     from aebuild.modules.autoencoder import Autoencoder
 
 Matmul = Literal["highest", "high", "medium"]
-HALVES = ("encoder", "decoder")
-FORMATS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
+Half = Literal["encoder", "decoder"]
+Count = Annotated[int, Field(ge=1)]
+HALVES: tuple[Half, ...] = ("encoder", "decoder")
 
 
 @dataclass(frozen=True)
@@ -32,15 +35,17 @@ class Execution:
     is computed in, one after the other.
     """
 
-    threads: int = 0
-    workers: int = 1
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid", strict=True)
+
+    threads: Annotated[int, Field(ge=0)] = 0
+    workers: Count = 1
     matmul: Matmul = "highest"
     precision: Literal["float32", "bfloat16"] = "float32"
     memory: Literal["contiguous", "channels_last"] = "contiguous"
     attention: Kernel = "auto"
     compiler: Literal["none", "inductor", "graphs"] = "none"
-    recompute: tuple[str, ...] = ()
-    accumulate: int = 1
+    recompute: tuple[Half, ...] = ()
+    accumulate: Count = 1
 
     def but(self, **changes: Any) -> Self:
         """The same with these changes."""
@@ -53,11 +58,7 @@ class Execution:
     @classmethod
     def from_json(cls, told: dict[str, Any]) -> Self:
         """What `to_json` wrote; ValueError if it is not that."""
-        known = {field.name: type(field.default) for field in fields(cls)}
-        values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
-        if any(type(value) is not known.get(name) for name, value in values.items()):
-            raise ValueError("not an execution plan")
-        return cls(**values)
+        return TypeAdapter(cls).validate_json(json.dumps(told))
 
     def __str__(self) -> str:
         """What differs from plain float32, in words."""
@@ -75,7 +76,7 @@ class Execution:
         with torch.no_grad():
             for tensor in (*model.parameters(), *model.buffers()):
                 if tensor.ndim == 4:
-                    tensor.data = tensor.data.contiguous(memory_format=FORMATS[self.memory])
+                    tensor.data = _laid_out(tensor.data, self.memory)
         for module in model.modules():
             if isinstance(module, Attention):
                 module.kernel = self.attention
@@ -107,7 +108,18 @@ class Execution:
         torch.backends.cudnn.allow_tf32 = tf32
 
 
-def exact(device: torch.device, recompute: Iterable[str] = ()) -> Execution:
+def _laid_out(tensor: torch.Tensor, memory: str) -> torch.Tensor:
+    """The tensor with the strides of this format, also where it has one channel and torch would call either format the other.
+
+    From a weight's strides torch decides in which format the convolution runs; the first one often has one channel.
+    """
+    c, h, w = tensor.shape[1:]
+    strides = (c * h * w, 1, w * c, c) if memory == "channels_last" else (c * h * w, h * w, w, 1)
+    return tensor if tensor.stride() == strides else torch.empty_strided(
+        tensor.shape, strides, dtype=tensor.dtype, device=tensor.device).copy_(tensor)
+
+
+def exact(device: torch.device, recompute: Iterable[Half] = ()) -> Execution:
     """Plain float32, eager, with torch's own number of threads."""
     return Execution(threads=torch.get_num_threads() if device.type == "cpu" else 0, recompute=tuple(recompute))
 

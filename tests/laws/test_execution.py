@@ -19,6 +19,7 @@ from aebuild.compile.memory import memory_of
 from aebuild.lang.diagnostics import CheckpointError, ResourceError
 from aebuild.modules.autoencoder import Autoencoder, Batch
 from aebuild.modules.convolution import ConvTranspose2d
+from aebuild.modules.dropout import Dropout
 from aebuild.modules.randomness import random_modules
 from aebuild.modules.stage import Stage
 from aebuild.modules.together import present
@@ -118,8 +119,8 @@ def test_an_execution_survives_json() -> None:
     assert str(Execution(threads=1, workers=2)) == "2 workers of 1 thread"
     execution = Execution(threads=3, matmul="medium", memory="channels_last", recompute=("encoder",), accumulate=4)
     assert Execution.from_json(json.loads(json.dumps(execution.to_json()))) == execution
-    for wrong in ({"threads": "3"}, {"thread": 3}, {"accumulate": True}):
-        with pytest.raises(ValueError, match="not an execution plan"):
+    for wrong in ({"threads": "3"}, {"thread": 3}, {"accumulate": True}, {"threads": -1}, {"workers": 0}, {"memory": "rows"}, {"recompute": [3]}):
+        with pytest.raises(ValueError, match="1 validation error for Execution"):
             Execution.from_json(wrong)
     assert str(execution) == "3 threads, matmul medium, channels_last, encoder recomputed, batches in 4 parts"
     assert str(Execution()) == "plain float32"
@@ -413,6 +414,28 @@ def test_channels_last_takes_the_adjoint() -> None:
     for memory in ("channels_last", "contiguous"):
         Execution(memory=memory).prepare(model)  # type: ignore[arg-type]
         assert all(module.adjoint == (memory == "channels_last") for module in transposed)
+
+
+def test_a_single_channel_has_a_format_too() -> None:
+    """The first convolution's weights are [8, 1, k, k]; torch takes the format of what it returns from their strides."""
+    loaded = fine(IMAGES)
+    assert loaded.plan is not None
+    model, x = build(loaded.plan), torch.rand(2, 1, 8, 8)
+    first = next(module for module in model.modules() if isinstance(module, torch.nn.Conv2d))
+    values = first(x)
+    for execution, layout in ((Execution(memory="channels_last"), torch.channels_last), (Execution(), torch.contiguous_format)):
+        execution.prepare(model)
+        assert first(x).is_contiguous(memory_format=layout)
+        torch.testing.assert_close(first(x), values)
+
+
+def test_dropout_does_not_depend_on_the_format() -> None:
+    drop, x = Dropout(0.4), torch.rand(3, 4, 5, 6)
+    drop.reseed(1)
+    plain = drop(x)
+    drop.reseed(1)
+    assert torch.equal(drop(x.contiguous(memory_format=torch.channels_last)), plain)
+    assert 0 < float((plain == 0).float().mean()) < 1
 
 
 def test_what_fits_in_no_way_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
