@@ -189,7 +189,7 @@ def by_aebuild(kind: str, name: str) -> Any:
     from aebuild.trainer.interrupt import Signals
     from aebuild.trainer.loop import Trainer
     from aebuild.trainer.run import Run
-    from aebuild.trainer.settle import settle
+    from aebuild.trainer.settle import engaged, settle
 
     plan, splits = loaded(name)
     plan.spec.__dict__["train"] = plan.spec.train.but(speed=kind)
@@ -199,12 +199,11 @@ def by_aebuild(kind: str, name: str) -> Any:
     trainer = Trainer(plan, build(plan), splits, run, Quiet(), device, Signals(), Account())
     execution = settle(trainer, resume=False, given=None)
     trainer.start()
-    execution.prepare(trainer.model)
-    execution.applied().__enter__()
 
     def train(batches: int) -> int:
         before = trainer.progress.total
-        trainer.loop(before + batches)
+        with engaged(trainer, execution):
+            trainer.loop(before + batches)
         return trainer.progress.total - before
 
     return train, plan.phases[0].batch_size, str(execution)

@@ -9,7 +9,7 @@ import sys
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4      # malloc.h
 KEEP = 2**31 - 1                                          # bytes; the largest number that mallopt takes
 PAD = 64 * 2**20
-SPINS = "10000"      # some 50 µs: enough for the gaps between layers; threads that wait for milliseconds starve others on shared cores
+SPINS = "50000"      # some 250 µs: enough for the gaps between layers; threads that wait for milliseconds starve others on shared cores
 
 
 def prepare_process() -> None:

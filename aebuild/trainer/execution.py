@@ -134,13 +134,14 @@ def candidates(base: Execution, model: Autoencoder, device: torch.device, patien
     if device.type == "cpu":
         for threads in sorted({1, base.threads // 2} - {0, base.threads}):
             yield f"{threads} thread{'s' if threads > 1 else ''}", {"threads": threads}
-        for workers in (number for number in range(2, min(base.threads, most) + 1) if base.threads % number == 0):
-            yield f"{workers} workers", {"workers": workers, "threads": base.threads // workers}
-        yield "matmul medium", {"matmul": "medium"}
     else:
         yield "tf32", {"matmul": "high"}
     if any(isinstance(module, torch.nn.Conv2d | torch.nn.ConvTranspose2d) for module in modules):
         yield "channels_last", {"memory": "channels_last"}
+    if device.type == "cpu":
+        for workers in (number for number in range(2, min(base.threads, most) + 1) if base.threads % number == 0):
+            yield f"{workers} workers", {"workers": workers, "threads": base.threads // workers}
+        yield "matmul medium", {"matmul": "medium"}
     if any(isinstance(module, Attention) for module in modules):
         for kernel in ("plain", "fused"):
             yield f"{kernel} attention", {"attention": kernel}

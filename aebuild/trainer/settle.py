@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -100,13 +102,20 @@ def carry_out(trainer: Trainer, execution: Execution) -> None:
         exact(trainer.device).prepare(trainer.model)
 
 
-def _tried(trainer: Trainer, execution: Execution) -> tuple[Execution | None, str]:
-    """Trains to the end, or says what to try instead and why; what cannot be helped is raised."""
+@contextmanager
+def engaged(trainer: Trainer, execution: Execution) -> Iterator[None]:
+    """While entered, the trainer computes in this way."""
     execution.prepare(trainer.model)
     trainer.parts, trainer.workers = execution.accumulate, execution.workers
     trainer.meter.workers = execution.workers
+    with execution.applied():
+        yield
+
+
+def _tried(trainer: Trainer, execution: Execution) -> tuple[Execution | None, str]:
+    """Trains to the end, or says what to try instead and why; what cannot be helped is raised."""
     try:
-        with execution.applied():
+        with engaged(trainer, execution):
             if execution.accumulate > 1 and any(isinstance(module, _BatchNorm) for module in trainer.model.modules()):
                 raise Mixed("batch normalisation needs the whole batch")
             trainer.loop()
