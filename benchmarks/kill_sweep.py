@@ -43,6 +43,7 @@ from aebuild.lang.diagnostics import AebuildError
 from aebuild.lang.splits import Split
 from aebuild.trainer.checkpoints import Checkpoints
 from aebuild.trainer.fit import train
+from aebuild.trainer.job import Job
 from aebuild.trainer.keeper import Keeper
 from aebuild.trainer.manner import Manner
 from aebuild.trainer.phase import ActivePhase
@@ -76,7 +77,7 @@ class Shared:
 
 
 @dataclass
-class Job:
+class Victim:
     """A spec made small, with its data: trained in a forked child, from the beginning or from where it was killed."""
 
     name: str
@@ -111,7 +112,7 @@ class Job:
         begun = run.checkpoints.begun()
         if begun:
             shared["resumed"] = shared["at"] = shared["begun"] = shared["done"] = run.checkpoints.load("step").checkpoint.state["progress"]["total"]
-        result = train(self.plan, self.splits, run, resume=begun, manner=Manner(save_every=EVERY))
+        result = train(Job(self.plan, self.splits, run, manner=Manner(save_every=EVERY)), resume=begun)
         seal = hashlib.sha256()
         for name, tensor in sorted(result.model.state_dict().items()):
             seal.update(name.encode() + tensor.contiguous().numpy().tobytes())
@@ -161,7 +162,7 @@ def _deadly(plain: Callable[..., Any], shared: Shared, kill: tuple[int, bool] | 
     return call
 
 
-def small(file: Path) -> Job | None:
+def small(file: Path) -> Victim | None:
     """The spec with few samples, small batches and short phases; None if its data are not here."""
     settings = ["train.device=cpu", "data.limit=60", *(["train.speed=exact"] if "speed" in Train.model_fields else [])]
     loaded = load(file, settings)
@@ -179,7 +180,7 @@ def small(file: Path) -> Job | None:
     size = max(2, -(-len(splits.train) // 5))
     epochs = 3 if len(plan.phases) == 1 else 1
     phases = tuple(replace(phase, epochs=epochs, steps=None, batch_size=size) for phase in plan.phases)
-    return Job(str(file.relative_to(ROOT) if file.is_relative_to(ROOT) else file.name), replace(plan, phases=phases), splits)
+    return Victim(str(file.relative_to(ROOT) if file.is_relative_to(ROOT) else file.name), replace(plan, phases=phases), splits)
 
 
 @dataclass
@@ -195,7 +196,7 @@ class Tally:
 class Sweep:
     """The points of one spec."""
 
-    def __init__(self, job: Job, chance: random.Random, folder: Path) -> None:
+    def __init__(self, job: Victim, chance: random.Random, folder: Path) -> None:
         self.job, self.chance, self.folder, self.tally = job, chance, folder, Tally()
         _ended(job.fork(folder / "whole", None))
         shutil.rmtree(folder / "whole", ignore_errors=True)

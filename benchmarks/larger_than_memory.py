@@ -79,6 +79,7 @@ def train(folder: Path, device: str, prefetch: bool, steps: int | None) -> dict[
     from aebuild.lang.dataset import Where
     from aebuild.trainer import feed
     from aebuild.trainer.fit import train as fit
+    from aebuild.trainer.job import Job
     from aebuild.trainer.run import Run, data_record
 
     if not prefetch:
@@ -89,7 +90,7 @@ def train(folder: Path, device: str, prefetch: bool, steps: int | None) -> dict[
     scanned = time.perf_counter() - began
     run_folder = folder / f"run-{time.time_ns()}"
     with Run.create("larger", spec="name: larger\n", plan=plan.to_json(), data=data_record(splits), folder=run_folder) as run:
-        result = fit(plan, splits, run)
+        result = fit(Job(plan, splits, run))
         line = next(line for line in run.journal.read() if line["split"] == "train")
     return {"prefetch": prefetch, "samples": result.steps * 128, "CPU seconds": round(time.process_time(), 1), "scan seconds": round(scanned, 1), "seconds": round(result.seconds, 1),
             "samples/s": line["samples_per_second"], "peak RSS MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10}

@@ -27,10 +27,8 @@ from aebuild.compile.plan import Plan  # noqa: E402
 from aebuild.lang.dataset import Where  # noqa: E402
 from aebuild.lang.diagnostics import AebuildError  # noqa: E402
 from aebuild.lang.splits import Split, Splits  # noqa: E402
-from aebuild.trainer.account import Account  # noqa: E402
 from aebuild.trainer.device import choose_device, environment  # noqa: E402
-from aebuild.trainer.display import Quiet  # noqa: E402
-from aebuild.trainer.interrupt import Signals  # noqa: E402
+from aebuild.trainer.job import Job  # noqa: E402
 from aebuild.trainer.loop import Trainer  # noqa: E402
 from aebuild.trainer.manner import Manner  # noqa: E402
 from aebuild.trainer.run import Run  # noqa: E402
@@ -45,7 +43,7 @@ class Contender:
         run = Run.create("saving", spec="", plan={}, data={}, folder=Path(tempfile.mkdtemp()) / "run")
         device = choose_device("cpu")
         run.write("environment.json", environment(device, 0))
-        self.trainer = Trainer(plan, build(plan), splits, run, Quiet(), device, Signals(), Account(), Manner(save_every=every))
+        self.trainer = Trainer(Job(plan, splits, run, manner=Manner(save_every=every)), build(plan), device)
         self.trainer.start()
         self.busy = 0.0            # seconds of processor time in the writer
         write = self.trainer.vault.keeper._write

@@ -183,10 +183,8 @@ def by_aebuild(kind: str, name: str) -> Any:
     import tempfile
 
     from aebuild.compile.build import build
-    from aebuild.trainer.account import Account
     from aebuild.trainer.device import choose_device, environment
-    from aebuild.trainer.display import Quiet
-    from aebuild.trainer.interrupt import Signals
+    from aebuild.trainer.job import Job
     from aebuild.trainer.loop import Trainer
     from aebuild.trainer.run import Run
     from aebuild.trainer.settle import engaged, settle
@@ -196,7 +194,7 @@ def by_aebuild(kind: str, name: str) -> Any:
     run = Run.create(name, spec="", plan={}, data={}, folder=Path(tempfile.mkdtemp()) / "run")
     device = choose_device("cpu")
     run.write("environment.json", environment(device, 0))
-    trainer = Trainer(plan, build(plan), splits, run, Quiet(), device, Signals(), Account())
+    trainer = Trainer(Job(plan, splits, run), build(plan), device)
     execution = settle(trainer, resume=False, given=None)
     trainer.start()
 

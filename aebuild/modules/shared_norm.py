@@ -22,8 +22,10 @@ class SharedBatchNorm(_BatchNorm):
         new = cls(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats, device="meta")
         new._parameters, new._buffers = norm._parameters, norm._buffers
         new.training, new.sequence = norm.training, isinstance(norm, SequenceBatchNorm)
+        new.__dict__["plain"] = norm                   # past nn.Module, which would count it among the parts of the model
         return new
 
+    plain: _BatchNorm
     sequence = False
 
     def _check_input_dim(self, input: Tensor) -> None:
@@ -70,6 +72,15 @@ def share_norms(model: nn.Module) -> None:
         for name, child in parent.named_children():
             if isinstance(child, _BatchNorm) and not isinstance(child, SharedBatchNorm):
                 parent._modules[name] = SharedBatchNorm.of(child)
+
+
+def part_norms(model: nn.Module) -> None:
+    """Undoes `share_norms`: torch's own norms stand in their places again, with the tensors as they are now."""
+    for parent in list(model.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, SharedBatchNorm):
+                child.plain.train(child.training)
+                parent._modules[name] = child.plain
 
 
 def _along(channel: Tensor, x: Tensor) -> Tensor:

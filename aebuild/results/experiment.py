@@ -20,6 +20,7 @@ from aebuild.trainer.fit import TrainResult
 from aebuild.trainer.fit import train as fit
 from aebuild.trainer.group import Group
 from aebuild.trainer.interrupt import Signals
+from aebuild.trainer.job import Job
 from aebuild.trainer.join import join
 from aebuild.trainer.manner import PLAIN, Manner
 from aebuild.trainer.run import Onlooker, Run, data_record
@@ -114,25 +115,10 @@ def _tell(splits: Splits, display: Display) -> None:
         display.note(sentence)
 
 
-@dataclass(frozen=True)
-class Job:
-    """All that one training works with."""
-
-    plan: Plan
-    splits: Splits
-    run: Run
-    display: Display
-    account: Account
-    manner: Manner
-    signals: Signals
-    group: Group
-
-
 def _finish(job: Job, *, resume: bool) -> Outcome:
     plan, splits, run, account = job.plan, job.splits, job.run, job.account
     job.group.tell_resume(run.resume_command)
-    result = fit(plan, splits, run, resume=resume, display=job.display, account=account, manner=job.manner, signals=job.signals,
-                 group=job.group)
+    result = fit(job, resume=resume)
     job.signals.where = "in the evaluation"
     with account.of("evaluation"):
         evaluation = evaluate(plan, result.model, splits)

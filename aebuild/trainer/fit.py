@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,22 +14,20 @@ from torch import Tensor
 from aebuild.lang.diagnostics import AebuildError
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.randomness import derive, random_modules
-from aebuild.trainer.account import Account
 from aebuild.trainer.device import choose_device, describe_device, environment, memory_guard
-from aebuild.trainer.display import Display, Heading, Quiet
+from aebuild.trainer.display import Heading
 from aebuild.trainer.feed import Feed
-from aebuild.trainer.group import ALONE, Group
-from aebuild.trainer.interrupt import Signals
 from aebuild.trainer.keeper import fill
 from aebuild.trainer.loop import Trainer
-from aebuild.trainer.manner import PLAIN, Manner
 from aebuild.trainer.phase import clock_of, passes, reseed_all
 from aebuild.trainer.profile import Profile
 from aebuild.trainer.settle import carry_out, settle
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
-    from aebuild.lang.splits import Splits
+    from aebuild.trainer.account import Account
+    from aebuild.trainer.display import Display
+    from aebuild.trainer.job import Job
     from aebuild.trainer.run import Run
 
 
@@ -49,17 +47,14 @@ class TrainResult:
     device: torch.device
 
 
-def train(plan: Plan, splits: Splits, run: Run, *, resume: bool = False, display: Display | None = None,
-          model: Autoencoder | None = None, account: Account | None = None, manner: Manner = PLAIN,
-          signals: Signals | None = None, group: Group = ALONE) -> TrainResult:
-    """Trains what the plan says and leaves everything in the run directory.
+def train(job: Job, *, resume: bool = False, model: Autoencoder | None = None) -> TrainResult:
+    """Trains what the job's plan says and leaves everything in its run directory.
 
-    `model` replaces the freshly built one, `account` is charged with the time, `signals` are those that the caller has entered
-    already, `group` are the processes to train with, all but the first of which end here (Silent). With `resume` the training
-    goes on at the very step of the newest good checkpoint, computed as before; a training that was finished is loaded again.
+    `model` replaces the freshly built one. Of a group of processes all but the first end here (Silent). With `resume` the
+    training goes on at the very step of the newest good checkpoint, computed as before; a training that was finished is loaded again.
     Raises ResourceError, DivergedError, CheckpointError, and Interrupted after a signal, when everything is saved.
     """
-    display, account = display or Quiet(), account or Account()
+    plan, run, display, account, manner, group = job.plan, job.run, job.display, job.account, job.manner, job.group
     account.turn("starting")
     device = choose_device(plan.spec.train.device)
     now = {**environment(device, plan.spec.train.seed), "processes": group.size}
@@ -67,11 +62,10 @@ def train(plan: Plan, splits: Splits, run: Run, *, resume: bool = False, display
         _compare(run, now, display)
     run.write("environment.json", now)
     batch_size = max(phase.batch_size for phase in plan.phases)
-    entered = nullcontext(signals) if signals is not None else Signals()
-    with _own_generators(device), entered as signals, \
-            _shown(_heading(plan, splits, run, device, group), run, display, account), memory_guard(plan, batch_size):
+    with _own_generators(device), job.signals as signals, _shown(_heading(job, device), run, display, account), \
+            memory_guard(plan, batch_size):
         signals.where, signals.resume = "after the training", run.resume_command
-        trainer = Trainer(plan, model or _built(plan), splits, run, display, device, signals, account, manner, group)
+        trainer = Trainer(job, model or _built(plan), device)
         with closing(trainer.vault):
             with signals.holding():
                 if resume:
@@ -116,11 +110,12 @@ def _own_generators(device: torch.device) -> Iterator[None]:
         yield
 
 
-def _heading(plan: Plan, splits: Splits, run: Run, device: torch.device, group: Group) -> Heading:
-    place = f"{describe_device(device)}, {group.words}" if group.words else describe_device(device)
-    steps = sum(clock_of(phase, len(splits.train)).total for phase in plan.phases)
-    return Heading(plan.spec.name, plan.spec.data.variant_name() or "data", place, str(run.folder), plan.params,
-                   steps, tuple(term.name for term in plan.terms), group.size)
+def _heading(job: Job, device: torch.device) -> Heading:
+    plan, words = job.plan, job.group.words
+    place = f"{describe_device(device)}, {words}" if words else describe_device(device)
+    steps = sum(clock_of(phase, len(job.splits.train)).total for phase in plan.phases)
+    return Heading(plan.spec.name, plan.spec.data.variant_name() or "data", place, str(job.run.folder), plan.params,
+                   steps, tuple(term.name for term in plan.terms), job.group.size)
 
 
 @contextmanager

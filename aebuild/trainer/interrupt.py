@@ -42,19 +42,21 @@ class Signals:
     Inside `holding` the first is remembered in `caught`, for the trainer to save and stop. Elsewhere there is nothing to
     save: it raises Interrupted, which tells `where` and `resume`. A thread of its own sees to the second signal, and to the
     first one where nothing is to be saved, even if a long computation keeps Python from running. Outside the main thread
-    Python cannot handle signals, so nothing is changed there.
+    Python cannot handle signals, so nothing is changed there. Entered once more, it stays as it is.
     """
 
     def __init__(self, where: str = "before it began", resume: str | None = None) -> None:
         self.caught: int | None = None
         self.where, self.resume = where, resume
         self._held = False
+        self._depth = 0
         self._before: dict[int, Any] = {}
         self._ends: tuple[socket.socket, socket.socket] | None = None
         self._wakeup = -1
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
+        self._depth += 1
+        if self._depth == 1 and threading.current_thread() is threading.main_thread():
             self._ends = socket.socketpair()
             self._ends[1].setblocking(False)
             self._wakeup = signal.set_wakeup_fd(self._ends[1].fileno(), warn_on_full_buffer=False)
@@ -64,6 +66,9 @@ class Signals:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._depth -= 1
+        if self._depth:
+            return
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before.clear()

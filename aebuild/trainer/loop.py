@@ -11,15 +11,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from aebuild.modules.autoencoder import Autoencoder
-from aebuild.modules.shared_norm import share_norms
-from aebuild.trainer.account import Account
+from aebuild.modules.shared_norm import part_norms, share_norms
 from aebuild.trainer.diagnosis import diagnosed
-from aebuild.trainer.display import Display, EpochReport, Status
+from aebuild.trainer.display import EpochReport, Status
 from aebuild.trainer.feed import Feed
-from aebuild.trainer.group import ALONE, Group
-from aebuild.trainer.interrupt import Interrupted, Signals
+from aebuild.trainer.interrupt import Interrupted
 from aebuild.trainer.looks import Looks
-from aebuild.trainer.manner import PLAIN, Manner
 from aebuild.trainer.meter import Meter
 from aebuild.trainer.pace import Pace
 from aebuild.trainer.phase import ActivePhase, clock_of, measure
@@ -30,10 +27,8 @@ from aebuild.trainer.vault import Vault
 from aebuild.trainer.watch import Watch, finite_parameters
 
 if TYPE_CHECKING:
-    from aebuild.compile.plan import Plan
-    from aebuild.lang.splits import Splits
+    from aebuild.trainer.job import Job
     from aebuild.trainer.profile import Profile
-    from aebuild.trainer.run import Run
 
 
 class Trainer:
@@ -43,32 +38,30 @@ class Trainer:
     come, is a checkpoint due, what should the display say.
     """
 
-    def __init__(self, plan: Plan, model: Autoencoder, splits: Splits, run: Run, display: Display, device: torch.device,
-                 signals: Signals, account: Account, manner: Manner = PLAIN, group: Group = ALONE) -> None:
-        self.plan, self.run, self.display, self.device, self.signals = plan, run, display, device, signals
-        self.group = group
-        if group.size > 1:
+    def __init__(self, job: Job, model: Autoencoder, device: torch.device) -> None:
+        self.plan, self.run, self.display, self.device, self.signals = job.plan, job.run, job.display, device, job.signals
+        self.account, self.group = job.account, job.group
+        if self.group.size > 1:
             share_norms(model)
-        if group.sharded:
-            shard(model, group.size, device)       # takes layer by layer to the device, which never holds the whole model
+        if self.group.sharded:
+            shard(model, self.group.size, device)  # takes layer by layer to the device, which never holds the whole model
         self.model = model.to(device)
-        self.feed = Feed(splits.train, device)
-        validation = splits.validation
+        self.feed = Feed(job.splits.train, device)
+        validation = job.splits.validation
         self.judge = Feed(validation, device) if validation is not None and len(validation) else None
         self.trainable = frozenset(name for name, parameter in model.named_parameters() if parameter.requires_grad)
         self.progress = Progress()
-        self.sums = Sums(group)
+        self.sums = Sums(self.group)
         self.active: ActivePhase | None = None
         self.watch: Watch | None = None
         self.profile: Profile | None = None
         self.parts = self.workers = 1  # that a batch is computed in: one after the other, or side by side
         self.validation: dict[str, float] = {}
-        self.account = account
-        self.totals = sum(clock_of(phase, self.feed.samples).total for phase in plan.phases)
-        self.meter = Meter(plan, device, run, account)
-        self.vault = Vault(self, manner.save_every)
-        self._looks = Looks(group)
-        self._pace = Pace(account)
+        self.totals = sum(clock_of(phase, self.feed.samples).total for phase in self.plan.phases)
+        self.meter = Meter(self.plan, device, self.run, self.account)
+        self.vault = Vault(self, job.manner.save_every)
+        self._looks = Looks(self.group)
+        self._pace = Pace(self.account)
 
     def start(self) -> None:
         """Saves the untrained model: the disk is proved, and there is something to go back to."""
@@ -100,8 +93,9 @@ class Trainer:
                 return
 
     def finish(self) -> None:
-        """Leaves the model in evaluation mode, its parameters trainable again; a sharded one is put together first."""
+        """Leaves the model as it was built, in evaluation mode, its parameters trainable; a sharded one is put together first."""
         self.vault.put_together()
+        part_norms(self.model)
         self.model.eval()
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(name in self.trainable)
@@ -257,7 +251,8 @@ class Trainer:
         return Status(active.plan.name, progress.phase + 1, len(self.plan.phases), epoch, clock.epochs, progress.step, clock.total,
                       progress.total, self.totals, self._pace.speed, left, means, self.validation,
                       progress.best.epoch if progress.best else None, self.meter.memory,
-                      self.meter.utilisation(active.plan, self._pace.samples // self.group.size, self._pace.trained))
+                      self.meter.utilisation(active.plan, self._pace.samples // self.group.size, self._pace.trained,
+                                             active.resting()))
 
     def say(self, text: str) -> None:
         """Tells the user, and the log."""

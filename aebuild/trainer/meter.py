@@ -6,6 +6,7 @@ import json
 import resource
 import sys
 import time
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 import torch
@@ -32,7 +33,6 @@ class Meter:
 
     def __init__(self, plan: Plan, device: torch.device, run: Run, account: Account) -> None:
         self.dtype = torch.float32                              # of the run's matrix products
-        self.workers = 1                                        # that each have as many threads as torch is set to
         self.peak: float | None = None                          # operations a second
         self._plan, self._device, self._run, self._account = plan, device, run, account
         self._samples: dict[PhasePlan, int] = {}
@@ -45,16 +45,18 @@ class Meter:
             return torch.cuda.max_memory_allocated(self._device)
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
-    def utilisation(self, phase: PhasePlan, samples: int, seconds: float) -> float | None:
+    def utilisation(self, phase: PhasePlan, samples: int, seconds: float,
+                    resting: AbstractContextManager[None] | None = None) -> float | None:
         """The share that this process made use of so far; None in the first seconds.
 
-        `samples` were trained with in `seconds`, over all phases; those of no phase before belong to this one.
+        `samples` were trained with in `seconds`, over all phases; those of no phase before belong to this one. While
+        `resting` is entered, all cores are there to be measured.
         """
         self._samples[phase] = samples - sum(count for known, count in self._samples.items() if known is not phase)
         if seconds < MEASURE_AFTER:
             return None
         if self.peak is None:
-            with self._account.of("measuring"):
+            with self._account.of("measuring"), resting or nullcontext():
                 self._measure()
         if phase not in self._costs:
             self._costs = {known: step_flops(self._plan, known) for known in self._samples}
@@ -62,14 +64,7 @@ class Meter:
         return done / seconds / self.peak if self.peak else None
 
     def _measure(self) -> None:
-        threads = torch.get_num_threads()
-        try:
-            if self.workers > 1:
-                torch.set_num_threads(self.workers * threads)
-            self.peak = matmul_speed(self._device, self.dtype)
-        finally:
-            if self.workers > 1:
-                torch.set_num_threads(threads)
+        self.peak = matmul_speed(self._device, self.dtype)
         path = self._run.folder / "environment.json"
         measured = {"matmul_flops_per_second": round(self.peak), "matmul_dtype": str(self.dtype).removeprefix("torch.")}
         self._run.write(path.name, {**json.loads(path.read_bytes()), **measured})

@@ -107,7 +107,6 @@ def engaged(trainer: Trainer, execution: Execution) -> Iterator[None]:
     """While entered, the trainer computes in this way."""
     execution.prepare(trainer.model)
     trainer.parts, trainer.workers = execution.accumulate, execution.workers
-    trainer.meter.workers = execution.workers
     with execution.applied():
         yield
 

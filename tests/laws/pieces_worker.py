@@ -30,11 +30,10 @@ from aebuild.lang.diagnostics import AebuildError
 from aebuild.parts import discover
 from aebuild.trainer import pieces
 from aebuild.trainer import shard as shard_module
-from aebuild.trainer.account import Account
 from aebuild.trainer.display import Quiet
 from aebuild.trainer.fit import train
 from aebuild.trainer.group import ALONE, Group, Several
-from aebuild.trainer.interrupt import Signals
+from aebuild.trainer.job import Job
 from aebuild.trainer.loop import Trainer
 from aebuild.trainer.manner import Manner
 from aebuild.trainer.run import Onlooker, Run, data_record
@@ -66,8 +65,7 @@ def begun(loaded: Loaded, folder: Path, group: Group, stop: int = 1000, every: i
                                                       data=data_record(splits), folder=folder)
     group.agree(0)
     model = build(loaded.plan).double()
-    trainer = Trainer(loaded.plan, model, splits, run, Until(stop), torch.device("cpu"), Signals(), Account(),
-                      Manner(save_every=every or stop), group)
+    trainer = Trainer(Job(loaded.plan, splits, run, Until(stop), manner=Manner(save_every=every or stop), group=group), model, torch.device("cpu"))
     for feed in (trainer.feed, trainer.judge):
         widen(feed)
     trainer.resume() if old else trainer.start()
@@ -172,7 +170,7 @@ def main(rank: int, folder: Path) -> None:
     run: Any = Onlooker(folder / "ended")
     if both.first:
         run = Run.create("law", spec=canonical(last.spec), plan=last.plan.to_json(), data=data_record(splits), folder=folder / "ended")
-    result = train(last.plan, splits, run, group=both)          # all but the first end here
+    result = train(Job(last.plan, splits, run, group=both))          # all but the first end here
     save_file({name: tensor.contiguous() for name, tensor in result.model.state_dict().items()}, folder / "ended.safetensors")
 
 

@@ -29,6 +29,7 @@ from aebuild.trainer.display import Quiet
 from aebuild.trainer.execution import Execution, candidates, exact
 from aebuild.trainer.feed import Feed
 from aebuild.trainer.fit import TrainResult, train
+from aebuild.trainer.job import Job
 from aebuild.trainer.manner import Manner
 from aebuild.trainer.phase import reseed_all
 from aebuild.trainer.run import Run
@@ -65,7 +66,7 @@ def trained(text: str, folder: Path, execution: Execution | None = None, *, resu
     assert loaded.plan is not None and loaded.info is not None
     splits = imagined(loaded.info, loaded.plan)
     with Run.open(folder, write=True) if resume else Run.create("x", spec="", plan={}, data={}, folder=folder) as run:
-        return train(loaded.plan, splits, run, manner=Manner(execution), resume=resume, display=display)
+        return train(Job(loaded.plan, splits, run, manner=Manner(execution), display=display or Quiet()), resume=resume)
 
 
 def one_step(model: Autoencoder, loaded: Loaded) -> tuple[float, dict[str, torch.Tensor], dict[str, torch.Tensor]]:

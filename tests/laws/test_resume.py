@@ -24,8 +24,10 @@ from aebuild.lang.splits import Splits
 from aebuild.modules.randomness import random_modules
 from aebuild.results.open_run import open_run
 from aebuild.trainer import looks as looks_module
+from aebuild.trainer.display import Quiet
 from aebuild.trainer.fit import TrainResult, train
 from aebuild.trainer.interrupt import Interrupted
+from aebuild.trainer.job import Job
 from aebuild.trainer.phase import reseed_all
 from aebuild.trainer.run import Run, data_record
 from specs import specs
@@ -69,11 +71,11 @@ def _trained(loaded: Loaded, splits: Splits, folder: Path, looks: int | None) ->
     assert loaded.plan is not None
     with fresh(loaded, splits, folder) as run:
         try:
-            return train(loaded.plan, splits, run, display=None if looks is None else StopAt(looks))
+            return train(Job(loaded.plan, splits, run, display=Quiet() if looks is None else StopAt(looks)))
         except Interrupted:
             pass
     with Run.open(folder, write=True) as run:
-        return train(loaded.plan, splits, run, resume=True)
+        return train(Job(loaded.plan, splits, run), resume=True)
 
 
 def _told(folder: Path) -> Any:

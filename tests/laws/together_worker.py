@@ -23,13 +23,12 @@ from aebuild.compile.canonical import text as canonical
 from aebuild.compile.front import Loaded
 from aebuild.lang.diagnostics import UsageError
 from aebuild.lang.splits import Scaling, Split, Splits
+from aebuild.modules.shared_norm import SharedBatchNorm
 from aebuild.parts import discover
 from aebuild.trainer import shard as shard_module
-from aebuild.trainer.account import Account
-from aebuild.trainer.display import Quiet
 from aebuild.trainer.feed import Feed
 from aebuild.trainer.group import ALONE, Group, Several
-from aebuild.trainer.interrupt import Signals
+from aebuild.trainer.job import Job
 from aebuild.trainer.loop import Trainer
 from aebuild.trainer.run import Onlooker, Run, data_record
 
@@ -66,7 +65,7 @@ def trained(loaded: Loaded, folder: Path, group: Group, workers: int) -> Trainer
     splits = imagined(loaded)
     if group.first:
         run = Run.create("law", spec=canonical(loaded.spec), plan=loaded.plan.to_json(), data=data_record(splits), folder=folder)
-    trainer = Trainer(loaded.plan, build(loaded.plan).double(), splits, run, Quiet(), torch.device("cpu"), Signals(), Account(), group=group)
+    trainer = Trainer(Job(loaded.plan, splits, run, group=group), build(loaded.plan).double(), torch.device("cpu"))
     for feed in (trainer.feed, trainer.judge):
         widen(feed)
     trainer.workers = workers
@@ -75,6 +74,7 @@ def trained(loaded: Loaded, folder: Path, group: Group, workers: int) -> Trainer
     assert trainer.active is not None
     assert (trainer.active.crew is not None) == (workers > 1)
     trainer.finish()
+    assert not any(isinstance(module, SharedBatchNorm) for module in trainer.model.modules())      # it is handed out as it was built
     return trainer
 
 

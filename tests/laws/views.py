@@ -21,6 +21,7 @@ from aebuild.modules.autoencoder import Autoencoder, Batch
 from aebuild.modules.randomness import random_modules
 from aebuild.trainer.feed import Feed
 from aebuild.trainer.fit import TrainResult, train
+from aebuild.trainer.job import Job
 from aebuild.trainer.phase import ActivePhase, reseed_all
 from aebuild.trainer.run import Run
 
@@ -119,7 +120,7 @@ class View:
 
     def _train(self, folder: Path) -> tuple[TrainResult, list[dict[str, Any]]]:
         with Run.create("knob", spec="name: knob\n", plan={}, data={}, folder=folder / "run") as run:
-            return train(self.plan, self.splits, run), run.journal.read()
+            return train(Job(self.plan, self.splits, run)), run.journal.read()
 
     @cached_property
     def picture(self) -> bytes:

@@ -13,6 +13,7 @@ from aebuild.lang.dataset import Where
 from aebuild.lang.splits import Split, Splits
 from aebuild.results.evaluate import evaluate
 from aebuild.trainer.fit import train
+from aebuild.trainer.job import Job
 from aebuild.trainer.run import Run
 
 SPECS = Path(__file__).parents[2] / "specs" / "bakeoff"
@@ -49,7 +50,7 @@ def test_a_short_form_learns(name: str, splits: Splits, tmp_path: Path) -> None:
         settings.append("train.phases=[{greedy: {target: input, epochs: 2}}]")
     plan = load(SPECS / f"{name}.yaml", settings).require()
     with Run.create(name, spec="", plan={}, data={}, folder=tmp_path / "run") as run:
-        model = train(plan, splits, run).model
+        model = train(Job(plan, splits, run)).model
     scores = evaluate(plan, model, splits)
     assert scores.model.mse < 0.8 * scores.mean.mse
     assert scores.model.terms["reconstruction"] < 0.85 * scores.mean.terms["reconstruction"]

@@ -22,6 +22,7 @@ from aebuild.lang.diagnostics import SpecError
 from aebuild.trainer import looks as looks_module
 from aebuild.trainer.display import Ending, EpochReport
 from aebuild.trainer.fit import train
+from aebuild.trainer.job import Job
 from aebuild.trainer.lines import MOST, JsonLines
 
 SPECS = Path(__file__).parents[2] / "specs"
@@ -148,9 +149,9 @@ class Leaving(JsonLines):
 def test_a_reader_that_leaves_does_not_stop_the_training(pipe: tuple[int, int], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     plan = tiny_plan(phase(*adversaries(), epochs=4))
     with tiny_run(tmp_path / "read") as run:
-        expected = train(plan, tiny_splits(), run, model=tiny_model())
+        expected = train(Job(plan, tiny_splits(), run), model=tiny_model())
     with tiny_run(tmp_path / "left") as run:
-        found = train(plan, tiny_splits(), run, model=tiny_model(), display=Leaving(pipe[1], pipe[0]))
+        found = train(Job(plan, tiny_splits(), run, display=Leaving(pipe[1], pipe[0])), model=tiny_model())
     assert all(torch.equal(a, b) for a, b in zip(found.model.state_dict().values(), expected.model.state_dict().values(), strict=True))
     assert run.checkpoints.load("step").checkpoint.state["progress"]["total"] == expected.steps
     told = capfd.readouterr().err.splitlines()

@@ -15,6 +15,7 @@ from aebuild.trainer import meter as meter_module
 from aebuild.trainer.account import Account
 from aebuild.trainer.display import EpochReport, Quiet, Status
 from aebuild.trainer.fit import train
+from aebuild.trainer.job import Job
 from aebuild.trainer.meter import Meter, matmul_speed
 
 CPU = torch.device("cpu")
@@ -56,13 +57,13 @@ def test_measuring_changes_no_bit_and_every_status_tells_memory(tmp_path: Path, 
             self.seen.append(report.status)
 
     with tiny_run(tmp_path / "plain") as run:
-        plain = train(tiny_plan(), tiny_splits(), run, model=tiny_model())
+        plain = train(Job(tiny_plan(), tiny_splits(), run), model=tiny_model())
     monkeypatch.setattr(looks_module, "LOOK_EVERY", 0.0)
     monkeypatch.setattr(meter_module, "MEASURE_AFTER", 0.0)
     monkeypatch.setattr(meter_module, "MEASURE_FOR", 0.0)
     monkeypatch.setattr(meter_module, "step_flops", lambda plan, phase: 1000)
     display = Seen()
     with tiny_run(tmp_path / "measured") as run:
-        measured = train(tiny_plan(), tiny_splits(), run, model=tiny_model(), display=display)
+        measured = train(Job(tiny_plan(), tiny_splits(), run, display=display), model=tiny_model())
     assert all(torch.equal(a, b) for a, b in zip(plain.model.state_dict().values(), measured.model.state_dict().values(), strict=True))
     assert all(status.memory and status.memory > 1 << 24 and status.utilisation and status.utilisation > 0 for status in display.seen)

@@ -14,6 +14,7 @@ from aebuild.lang.diagnostics import CheckpointError
 from aebuild.results.open_run import open_run
 from aebuild.results.picture import draw_picture
 from aebuild.trainer.fit import train
+from aebuild.trainer.job import Job
 from aebuild.trainer.run import Run, data_record
 
 SPEC = """
@@ -32,7 +33,7 @@ def test_open_run_gives_the_kept_model_from_the_directory_alone(tmp_path: Path) 
     plan = load(tmp_path / "little.yaml", text=SPEC).require()
     splits = plan.spec.data.load(Where(tmp_path))
     with Run.create("little", spec=text(plan.spec), plan=plan.to_json(), data=data_record(splits), parent=tmp_path) as run:
-        result = train(plan, splits, run)
+        result = train(Job(plan, splits, run))
     assert [line["phase"] for line in run.journal.read()[::2]] == ["greedy.0", "greedy.1", "greedy.2", "main", "main"]
     found = open_run(run.folder)
     assert found.plan.to_json() == plan.to_json()

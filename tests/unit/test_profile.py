@@ -18,6 +18,7 @@ from aebuild.cli.verbs import commands
 from aebuild.lang.diagnostics import DivergedError
 from aebuild.trainer.display import Quiet
 from aebuild.trainer.fit import train
+from aebuild.trainer.job import Job
 from aebuild.trainer.loop import Trainer
 from aebuild.trainer.manner import Manner
 from aebuild.trainer.profile import WARM_UP
@@ -42,7 +43,7 @@ def two_phases() -> Any:
 
 def trained(folder: Path, plan: Any, profile: int, display: Quiet | None = None) -> tuple[nn.Module, Run]:
     with tiny_run(folder) as run:
-        return train(plan, tiny_splits(), run, model=tiny_model(), manner=Manner(profile=profile), display=display).model, run
+        return train(Job(plan, tiny_splits(), run, manner=Manner(profile=profile), display=display or Quiet()), model=tiny_model()).model, run
 
 
 @pytest.mark.parametrize("steps", [1, 6, 100])
@@ -94,7 +95,7 @@ def test_a_training_that_fails_leaves_no_hooks_and_its_error(tmp_path: Path) -> 
     model = tiny_model()
     model.decoder.add_module("0", Exploding(3, 8))
     with tiny_run(tmp_path / "run") as run, pytest.raises(DivergedError, match=r"decoder\.0"):
-        train(tiny_plan(), tiny_splits(), run, model=model, manner=Manner(profile=50))
+        train(Job(tiny_plan(), tiny_splits(), run, manner=Manner(profile=50)), model=model)
     assert not any(module._forward_pre_hooks for module in model.modules())
 
 

@@ -36,6 +36,7 @@ from aebuild.results.picture import draw_picture
 from aebuild.results.report import code_size, table
 from aebuild.results.usage import Usage
 from aebuild.trainer.fit import train
+from aebuild.trainer.job import Job
 
 
 class Projection(nn.Module):
@@ -200,7 +201,7 @@ def test_a_prior_is_fitted_after_training_and_stored(tmp_path: Path, keep: str) 
     model, splits = tiny_model(), tiny_splits()
     model.latent = FittedLatent()
     with tiny_run(tmp_path / "run") as run:
-        result = train(tiny_plan(phase(), keep=keep), splits, run, model=model)
+        result = train(Job(tiny_plan(phase(), keep=keep), splits, run), model=model)
         stored = run.checkpoints.load("best" if keep == "best" else "step").checkpoint.model
     assert result.kept.startswith("best-" if keep == "best" else "step-")
     assert result.model.latent.prior_mean.abs().sum() > 0

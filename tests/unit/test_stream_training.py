@@ -33,6 +33,7 @@ from aebuild.trainer import looks as looks_module
 from aebuild.trainer.feed import Feed, Kept
 from aebuild.trainer.fit import train as fit
 from aebuild.trainer.interrupt import Interrupted
+from aebuild.trainer.job import Job
 from aebuild.trainer.levels import Levels
 from aebuild.trainer.order import windowed_order
 from aebuild.trainer.prefetch import ahead
@@ -82,7 +83,7 @@ def fitted(loaded: Loaded, splits: Splits, folder: Path) -> dict[str, Tensor]:
     """The weights after training."""
     assert loaded.spec is not None and loaded.plan is not None
     with Run.create("law", spec=canonical(loaded.spec), plan=loaded.plan.to_json(), data=data_record(splits), folder=folder) as run:
-        return fit(loaded.plan, splits, run).model.state_dict()
+        return fit(Job(loaded.plan, splits, run)).model.state_dict()
 
 
 @pytest.mark.parametrize("kind", ["webdataset", "images", "table"])
@@ -140,7 +141,7 @@ def test_evaluation_of_what_is_on_disk_holds_few_samples_at_once(tmp_path: Path,
     streamed = plan.spec.data.load(Where(tmp_path))
     held = in_memory(streamed)
     with Run.create("law", spec="name: x\n", plan={}, data={}, folder=tmp_path / "run") as run:
-        model = fit(plan, streamed, run).model
+        model = fit(Job(plan, streamed, run)).model
     wanted = evaluate(plan, model, held)
     found = evaluate(plan, model, streamed)
     assert found.pca.mse == pytest.approx(wanted.pca.mse, rel=1e-5)

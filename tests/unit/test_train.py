@@ -29,6 +29,7 @@ from aebuild.trainer.durable import CANNOT_WRITE
 from aebuild.trainer.feed import batch_bounds, order_of
 from aebuild.trainer.fit import train
 from aebuild.trainer.interrupt import Interrupted
+from aebuild.trainer.job import Job
 from aebuild.trainer.manner import Manner
 from aebuild.trainer.phase import ActivePhase, reseed_all
 from aebuild.trainer.run import Run
@@ -82,7 +83,7 @@ def test_the_loop_equals_a_plain_loop(tmp_path: Path) -> None:
     plan = tiny_plan(phase(player(clip=0.5)), weight=RAMP, keep="last")
     splits, mine, plain = tiny_splits(), tiny_model(), tiny_model()
     with tiny_run(tmp_path / "run") as run:
-        train(plan, splits, run, model=mine)
+        train(Job(plan, splits, run), model=mine)
     x, optimizer, tick = torch.from_numpy(splits.train.x), torch.optim.Adam(plain.parameters(), 1e-2), 0
     plain.train()
     for epoch in range(3):
@@ -108,7 +109,7 @@ def test_the_loop_equals_a_plain_loop(tmp_path: Path) -> None:
 def test_training_learns_and_tells(tmp_path: Path) -> None:
     plan = tiny_plan(phase(epochs=30), weight=0.01)
     with tiny_run(tmp_path / "run") as run:
-        result = train(plan, tiny_splits(), run, model=tiny_model())
+        result = train(Job(plan, tiny_splits(), run), model=tiny_model())
     lines = run.journal.read()
     assert len(lines) == 60
     first, last = lines[0], lines[-2]
@@ -128,14 +129,14 @@ def test_best_is_judged_by_the_final_weights(tmp_path: Path) -> None:
     """A ramp from 0 makes early totals small; the score uses the weight that the phase ends with."""
     plan = tiny_plan(phase(epochs=4), weight=Ramp.model_validate({"from": 0.0, "to": 50.0}))
     with tiny_run(tmp_path / "run") as run:
-        train(plan, tiny_splits(), run, model=tiny_model())
+        train(Job(plan, tiny_splits(), run), model=tiny_model())
     for line in run.journal.read()[1::2]:
         assert line["score"] == pytest.approx(line["terms"]["reconstruction"] + 50 * line["terms"]["kl"])
 
 
 def test_best_weights_are_the_ones_returned_and_stored(tmp_path: Path) -> None:
     with tiny_run(tmp_path / "run") as run:
-        result = train(tiny_plan(phase(epochs=5)), tiny_splits(), run, model=tiny_model())
+        result = train(Job(tiny_plan(phase(epochs=5)), tiny_splits(), run), model=tiny_model())
         stored = run.checkpoints.load("best").checkpoint
     assert same(stored.model, weights(result.model))
     assert stored.state["progress"]["best"]["epoch"] == result.epoch
@@ -146,7 +147,7 @@ def test_only_the_players_parameters_move(tmp_path: Path) -> None:
     before = weights(model)
     plan = tiny_plan(phase(player(modules=("decoder.output",), terms=("reconstruction",))), keep="last")
     with tiny_run(tmp_path / "run") as run:
-        train(plan, tiny_splits(), run, model=model)
+        train(Job(plan, tiny_splits(), run), model=model)
     after = weights(model)
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"decoder.output.weight", "decoder.output.bias"}       # no batch statistics, no running mean
@@ -163,7 +164,7 @@ def test_players_alternate_on_their_own_parameters(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(Autoencoder, "terms", spied)
     before = weights(model)
     with tiny_run(tmp_path / "run") as run:
-        train(tiny_plan(phase(*adversaries(), epochs=None, steps=2)), tiny_splits(validation=0), run, model=model)
+        train(Job(tiny_plan(phase(*adversaries(), epochs=None, steps=2)), tiny_splits(validation=0), run), model=model)
     assert [name for name, _ in turns] == ["autoencoder", "generator", "discriminator", "discriminator"] * 2
     moved = dict(turns)
     assert moved["discriminator"] == {"latent.discriminator.weight", "latent.discriminator.bias"}
@@ -189,7 +190,7 @@ def test_dials_and_ramped_rates_follow_the_phase(tmp_path: Path, monkeypatch: py
     plan = tiny_plan(phase(player(optimizer=Adam(lr=ramp, schedule=StepSchedule())), epochs=2),
                      dials=(DialPlan("latent", "temperature", ramp),))
     with tiny_run(tmp_path / "run") as run:
-        train(plan, tiny_splits(), run, model=model)
+        train(Job(plan, tiny_splits(), run), model=model)
     assert [dial for dial, _ in seen] == pytest.approx([1 - i / 8 for i in range(8)])
     assert [rate for _, rate in seen] == pytest.approx([(1 - i / 8) * (1 if i < 4 else 0.5) for i in range(8)])
 
@@ -200,7 +201,7 @@ def test_callers_random_numbers_are_untouched(tmp_path: Path) -> None:
     model = tiny_model()
     torch.manual_seed(3)
     with tiny_run(tmp_path / "run") as run:
-        train(tiny_plan(), tiny_splits(), run, model=model)
+        train(Job(tiny_plan(), tiny_splits(), run), model=model)
     assert torch.equal(torch.rand(2), expected)
 
 
@@ -218,13 +219,13 @@ def full_plan() -> Any:
 def test_resume_is_bit_equal_at_every_step(tmp_path: Path, looks: int) -> None:
     plan, splits = full_plan(), tiny_splits()
     with tiny_run(tmp_path / "whole") as whole:
-        expected = train(plan, splits, whole, model=tiny_model())
+        expected = train(Job(plan, splits, whole), model=tiny_model())
     with tiny_run(tmp_path / "cut") as run, pytest.raises(Interrupted) as stopped:
-        train(plan, splits, run, model=tiny_model(), display=StopAt(looks))
+        train(Job(plan, splits, run, display=StopAt(looks)), model=tiny_model())
     assert stopped.value.exit_code == 130
     assert stopped.value.diagnostics[0].fix == run.resume_command
     with Run.open(tmp_path / "cut", write=True) as run:
-        result = train(plan, splits, run, resume=True, model=tiny_model(seed=99))
+        result = train(Job(plan, splits, run), resume=True, model=tiny_model(seed=99))
     assert same(weights(result.model), weights(expected.model))
     assert (result.score, result.epoch, result.steps) == (expected.score, expected.epoch, expected.steps)
     clock = {"seconds", "samples_per_second"}
@@ -246,31 +247,31 @@ def test_a_crash_without_a_save_repeats_from_the_checkpoint(tmp_path: Path) -> N
                 raise KeyError("crash")
 
     with tiny_run(tmp_path / "whole") as whole:
-        expected = train(plan, splits, whole, model=tiny_model())
+        expected = train(Job(plan, splits, whole), model=tiny_model())
     with tiny_run(tmp_path / "cut") as run, pytest.raises(KeyError):
-        train(plan, splits, run, model=tiny_model(), display=Crash())
+        train(Job(plan, splits, run, display=Crash()), model=tiny_model())
     assert len(run.journal.read()) == 6
     with Run.open(tmp_path / "cut", write=True) as run:
-        result = train(plan, splits, run, resume=True, model=tiny_model(seed=99))
+        result = train(Job(plan, splits, run), resume=True, model=tiny_model(seed=99))
     assert same(weights(result.model), weights(expected.model))
     assert [line["loss"] for line in run.journal.read()] == [line["loss"] for line in whole.journal.read()]
 
 
 def test_a_finished_run_resumes_to_itself(tmp_path: Path) -> None:
     with tiny_run(tmp_path / "run") as run:
-        first = train(tiny_plan(), tiny_splits(), run, model=tiny_model())
-        again = train(tiny_plan(), tiny_splits(), run, resume=True, model=tiny_model(seed=5))
+        first = train(Job(tiny_plan(), tiny_splits(), run), model=tiny_model())
+        again = train(Job(tiny_plan(), tiny_splits(), run), resume=True, model=tiny_model(seed=5))
     assert same(weights(first.model), weights(again.model))
 
 
 def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_used(tmp_path: Path) -> None:
     plan, splits, display = tiny_plan(), tiny_splits(), StopAt(-1)
     with tiny_run(tmp_path / "run") as run:
-        expected = train(plan, splits, run, model=tiny_model())
+        expected = train(Job(plan, splits, run), model=tiny_model())
         kept = weights(expected.model)
         path = run.folder / "checkpoints" / "step-12" / "model.safetensors"
         path.write_bytes(path.read_bytes()[:-1] + b"!")
-        result = train(plan, splits, run, resume=True, model=tiny_model(seed=5), display=display)
+        result = train(Job(plan, splits, run, display=display), resume=True, model=tiny_model(seed=5))
     assert "checkpoints/step-12 is damaged: model.safetensors does not have the SHA-256" in display.notes[0]
     assert same(weights(result.model), kept)
 
@@ -297,7 +298,7 @@ def test_nan_names_step_module_and_term(tmp_path: Path, backward: bool) -> None:
     model = tiny_model()
     model.decoder.add_module("0", nn.Sequential(nn.Linear(3, 8), Explosive(7, backward)))
     with tiny_run(tmp_path / "run") as run, pytest.raises(DivergedError) as caught:
-        train(tiny_plan(), tiny_splits(), run, model=model)
+        train(Job(tiny_plan(), tiny_splits(), run), model=model)
     message = str(caught.value)
     assert caught.value.exit_code == 7
     assert "in phase main, epoch 2, step 6" in message
@@ -310,7 +311,7 @@ def test_nan_names_step_module_and_term(tmp_path: Path, backward: bool) -> None:
 def test_an_absurd_rate_is_a_parameter_that_overflows(tmp_path: Path) -> None:
     plan = tiny_plan(phase(player(optimizer=Adam(lr=1e38, kind=torch.optim.SGD), clip=100.0)))
     with tiny_run(tmp_path / "run") as run, pytest.raises(DivergedError, match="step") as caught:
-        train(plan, tiny_splits(), run, model=tiny_model())
+        train(Job(plan, tiny_splits(), run), model=tiny_model())
     assert "lr: 1e+37" in str(caught.value.diagnostics[0].fix)
 
 
@@ -318,7 +319,7 @@ def test_data_that_are_not_finite_are_the_fault(tmp_path: Path) -> None:
     splits = tiny_splits()
     splits.train.x[5, 2] = np.nan
     with tiny_run(tmp_path / "run") as run, pytest.raises(DivergedError, match="the first value that is not finite is the data"):
-        train(tiny_plan(), splits, run, model=tiny_model())
+        train(Job(tiny_plan(), splits, run), model=tiny_model())
 
 
 def test_out_of_memory_is_a_resource_error() -> None:
@@ -341,7 +342,7 @@ def test_cuda_without_a_gpu_is_refused() -> None:
 def test_sigterm_saves_and_exits_143(tmp_path: Path) -> None:
     expected = "stopped by SIGTERM in phase main, epoch 1, step 2"
     with tiny_run(tmp_path / "run") as run, pytest.raises(Interrupted, match=expected) as stopped:
-        train(tiny_plan(), tiny_splits(), run, model=tiny_model(), display=StopAt(1, signal.SIGTERM))
+        train(Job(tiny_plan(), tiny_splits(), run, display=StopAt(1, signal.SIGTERM)), model=tiny_model())
     assert stopped.value.exit_code == 143
 
 
@@ -355,7 +356,7 @@ def test_checkpoints_by_count_are_written_at_those_very_steps(tmp_path: Path, mo
 
     monkeypatch.setattr(Checkpoints, "save", spied)
     with tiny_run(tmp_path / "run") as run:
-        result = train(tiny_plan(phase(epochs=3)), tiny_splits(), run, model=tiny_model(), manner=Manner(save_every=5))
+        result = train(Job(tiny_plan(phase(epochs=3)), tiny_splits(), run, manner=Manner(save_every=5)), model=tiny_model())
     assert [name for name in saved if name.startswith("step")] == ["step-0", "step-5", "step-10", "step-12"]
     assert result.kept in saved
     assert len(saved) == len(set(saved))
@@ -393,10 +394,10 @@ def test_training_goes_on_while_a_checkpoint_is_written(tmp_path: Path, monkeypa
     monkeypatch.setattr(ActivePhase, "run", spied)
     plan = tiny_plan(phase(epochs=2), keep="last")
     with tiny_run(tmp_path / "run") as run:
-        train(plan, tiny_splits(), run, model=tiny_model(), manner=Manner(save_every=6))
+        train(Job(plan, tiny_splits(), run, manner=Manner(save_every=6)), model=tiny_model())
     assert seen[7] == (7, ["step-0"])
     with tiny_run(tmp_path / "short") as short:
-        train(tiny_plan(phase(epochs=None, steps=6), keep="last"), tiny_splits(), short, model=tiny_model())
+        train(Job(tiny_plan(phase(epochs=None, steps=6), keep="last"), tiny_splits(), short), model=tiny_model())
     copied, expected = (read_folder(r.folder / "checkpoints" / "step-6") for r in (run, short))
     assert same(copied.model, expected.model)
     assert all(torch.equal(copied.trainer[name], tensor) for name, tensor in expected.trainer.items())
@@ -410,6 +411,6 @@ def test_what_the_writer_meets_stops_the_training(tmp_path: Path, monkeypatch: p
     disk.error = ResourceError(Diagnostic(CANNOT_WRITE, "cannot write step-2: No space left on device"))
     disk.gate.set()
     with tiny_run(tmp_path / "run") as run, pytest.raises(ResourceError, match="No space left"):
-        train(tiny_plan(), tiny_splits(), run, model=tiny_model(), manner=Manner(save_every=every))
+        train(Job(tiny_plan(), tiny_splits(), run, manner=Manner(save_every=every)), model=tiny_model())
     assert run.checkpoints.load("step").name == "step-0"
     assert every is None or len(run.journal.read()) < 6

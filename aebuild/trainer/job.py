@@ -1,0 +1,35 @@
+"""What one training works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from aebuild.trainer.account import Account
+from aebuild.trainer.display import Display, Quiet
+from aebuild.trainer.group import ALONE, Group
+from aebuild.trainer.interrupt import Signals
+from aebuild.trainer.manner import PLAIN, Manner
+
+if TYPE_CHECKING:
+    from aebuild.compile.plan import Plan
+    from aebuild.lang.splits import Splits
+    from aebuild.trainer.run import Run
+
+
+@dataclass(frozen=True)
+class Job:
+    """A plan, its data, and the run directory that takes everything; by itself it is done quietly, in this process alone.
+
+    `account` is charged with the time, `signals` is entered where the training begins if it is not yet, `group` are the
+    processes that train together.
+    """
+
+    plan: Plan
+    splits: Splits
+    run: Run
+    display: Display = field(default_factory=Quiet)
+    account: Account = field(default_factory=Account)
+    manner: Manner = PLAIN
+    signals: Signals = field(default_factory=Signals)
+    group: Group = ALONE
