@@ -67,6 +67,19 @@ train: {phases: [greedy, main]}
 """, "warning")
 
 
+PATIENT = Rule("AE215", "patience that cannot run out", """\
+`patience` ends a phase after so many epochs without a better validation score. The first epoch is always the best so far, so a
+phase of `epochs` can be ended early only by a patience of at most `epochs` - 2.
+
+```yaml
+train: {epochs: 20, patience: 20}
+```
+```yaml
+train: {epochs: 200, patience: 20}
+```
+""", "warning")
+
+
 def plan_phases(spec: Spec, written: StageSpec, latent: LatentPlan | None, encoder: Node | None, decoder: Node | None,
                 terms: tuple[TermPlan, ...], found: list[Diagnostic]) -> tuple[PhasePlan, ...]:
     """Every phase with its players; a greedy phase becomes one for each pair of layers."""
@@ -80,7 +93,9 @@ def plan_phases(spec: Spec, written: StageSpec, latent: LatentPlan | None, encod
             if pair is not None and not _paired(spec, written, encoder, decoder, latent, phase, found):
                 break
             players = _pair_player(spec, phase, pair[0], depth, latent, terms) if pair else _players(spec, phase, latent, terms)
-            phases.append(PhasePlan(name, players, epochs, steps, phase.batch_size or spec.train.batch_size, pair))
+            phases.append(PhasePlan(name, players, epochs, steps, phase.batch_size or spec.train.batch_size, pair,
+                                    phase.patience or spec.train.patience))
+    _check_patience(spec, found)
     _check_trained(spec, terms, phases, found)
     return tuple(phases)
 
@@ -91,6 +106,18 @@ def _check_trained(spec: Spec, terms: tuple[TermPlan, ...], phases: list[PhasePl
         if phases and term.name not in trained:
             place = spec.losses.place(term.name) if term.name in spec.losses.terms else spec.train.place("phases")
             found.append(Diagnostic(UNTRAINED, f"no phase minimises {term.name}", place, "phases: [greedy, main]", f"losses.{term.name}"))
+
+
+def _check_patience(spec: Spec, found: list[Diagnostic]) -> None:
+    heirs = [phase for phase in spec.train.phases if phase.patience is None]
+    owners: list[tuple[Train | PhasePart, str, list[PhasePart]]] = [
+        (spec.train, "train", heirs), *((phase, f"train.phases.{i}", [phase]) for i, phase in enumerate(spec.train.phases))]
+    for part, path, phases in owners:
+        patience, lengths = part.patience, [_length(spec.train, phase, [])[0] for phase in phases]
+        known = [epochs for epochs in lengths if epochs is not None]
+        if patience is not None and known and len(known) == len(lengths) and max(known) < patience + 2:
+            told = f"a patience of {patience} cannot end a phase of {max(known)} epoch{'s'[:max(known) != 1]} early"
+            found.append(Diagnostic(PATIENT, told, part.place("patience"), "fewer epochs of patience, or remove it", f"{path}.patience"))
 
 
 def _length(train: Train, phase: PhasePart, found: list[Diagnostic]) -> tuple[int | None, int | None]:

@@ -32,7 +32,8 @@ class PlayerPlan:
 class PhasePlan:
     """A stretch of training: players in turn, for epochs or steps.
 
-    `pair` is (encoder depth, "input" | "code") for one step of greedy layer-wise training, else None.
+    `pair` is (encoder depth, "input" | "code") for one step of greedy layer-wise training, else None · `patience` is the number
+    of epochs without a better validation score after which it ends before its time, None for never.
     """
 
     name: str
@@ -41,6 +42,7 @@ class PhasePlan:
     steps: int | None
     batch_size: int
     pair: tuple[int, str] | None = None
+    patience: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,5 +156,6 @@ def dump_term(term: TermPlan) -> dict[str, Any]:
 def phase_row(phase: PhasePlan) -> dict[str, Any]:
     """One phase as JSON."""
     return {"name": phase.name, "epochs": phase.epochs, "steps": phase.steps, "batch_size": phase.batch_size, "pair": phase.pair,
+            "patience": phase.patience,
             "players": [{"name": p.name, "modules": p.modules, "terms": p.terms, "clip": p.clip, "steps": p.steps,
                          "optimizer": p.optimizer.model_dump(mode="json", by_alias=True)} for p in phase.players]}

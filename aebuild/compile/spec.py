@@ -72,10 +72,13 @@ class Train(Part):
                **dict.fromkeys(("max_steps", "iterations", "n_steps", "num_steps"), "steps"),
                **dict.fromkeys(("batch", "bs", "batchsize"), "batch_size"),
                **dict.fromkeys(("grad_clip", "gradient_clip", "clip_grad_norm", "clipnorm", "max_grad_norm"), "clip"),
+               **dict.fromkeys(("early_stopping", "early_stopping_patience", "early_stop", "stop_early"), "patience"),
                **dict.fromkeys(("random_state", "random_seed"), "seed"), "optim": "optimizer", "gpu": "cuda", "accelerator": "device"}
 
     epochs: int | None = knob(None, "passes over the training data (default 20 unless steps is given)", affects="training", ge=1)
     steps: int | None = knob(None, "optimiser steps instead of epochs", affects="training", ge=1)
+    patience: int | None = knob(None, "epochs without a better validation score after which a phase ends; none: it never ends early",
+                                affects="training", ge=1)
     batch_size: int = knob(128, "samples per step, over all devices together", affects="training", ge=1)
     seed: int = knob(42, "seed of initialisation, order and noise", affects="training", ge=0, lt=2**63)
     optimizer: Optimizer = Field(default_factory=lambda: Optimizer.named("adam"), description="one of torch's optimisers")

@@ -63,6 +63,7 @@ class PhasePart(Part):
 
     epochs: int | None = knob(None, "passes over the training data", affects="training", ge=1)
     steps: int | None = knob(None, "optimiser steps instead of epochs", affects="training", ge=1)
+    patience: int | None = knob(None, "epochs without a better validation score after which it ends", affects="training", ge=1)
     batch_size: int | None = knob(None, "samples per step", affects="training", ge=1)
     optimizer: Optimizer | None = Field(None, description="one of torch's optimisers")
     clip: float | None = knob(None, "largest gradient norm", affects="gradient", gt=0)

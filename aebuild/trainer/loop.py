@@ -82,15 +82,25 @@ class Trainer:
         while progress.phase < len(self.plan.phases) and progress.total < until:
             active = self.active = self.active or self.activate()
             active.engage(self.parts, self.workers)
-            if progress.step >= active.clock.total and not self.sums and progress.phase + 1 == len(self.plan.phases):
+            if self._over(active) and not self.sums and progress.phase + 1 == len(self.plan.phases):
                 return                   # it was finished before
             active.enter(progress.step)
             if self.sums and active.clock.last_of_epoch(progress.step):
                 self._finish_epoch(active)
-            while progress.step < active.clock.total and progress.total < until:
+            while not self._over(active) and progress.total < until:
                 self._run_epoch(active)
-            if progress.step < active.clock.total or not self._next_phase():
+            if not self._over(active) or not self._next_phase(active):
                 return
+
+    def _over(self, active: ActivePhase) -> bool:
+        """True if the phase has had all its batches, or epochs enough without a better score.
+
+        Where steps are only repeated to find NaN no score is taken, and the phase goes on.
+        """
+        patience, best, progress = active.plan.patience, self.progress.best, self.progress
+        epochs, begun = divmod(progress.step, active.clock.per_epoch)
+        stalled = patience is not None and best is not None and not begun and self.watch is None and epochs - best.epoch >= patience
+        return stalled or progress.step >= active.clock.total
 
     def finish(self) -> None:
         """Leaves the model as it was built, in evaluation mode, its parameters trainable; a sharded one is put together first."""
@@ -159,7 +169,7 @@ class Trainer:
             self._record(active, means, judged, score)
         self.sums.clear()
         active.enter(self.progress.step)
-        if self.watch is None and self.progress.step < active.clock.total and self.vault.due():
+        if self.watch is None and not self._over(active) and self.vault.due():
             self._save(active)
 
     def _record(self, active: ActivePhase, means: dict[str, float], judged: dict[str, float], score: float) -> None:
@@ -176,7 +186,7 @@ class Trainer:
             self._write(active, means, judged, score, better)
         status = self._status(active, means)
         with self.account.of("display"):
-            self.display.epoch(EpochReport(status, better, last=progress.step == active.clock.total))
+            self.display.epoch(EpochReport(status, better, last=self._over(active)))
 
     def _write(self, active: ActivePhase, means: dict[str, float], judged: dict[str, float], score: float, better: bool) -> None:
         progress = self.progress
@@ -187,12 +197,15 @@ class Trainer:
             told = self._told(self.validation)
             self.run.journal.append({**head, "split": "validation", **told, "score": score, "best": better})
 
-    def _next_phase(self) -> bool:
+    def _next_phase(self, active: ActivePhase) -> bool:
         """On to the next phase, with its own optimisers and scores; False after the last, which stays as it ended.
 
         So the last checkpoint of a finished training still holds all that longer training would need.
         """
-        progress, name = self.progress, self.plan.phases[self.progress.phase].name
+        progress, name, patience = self.progress, active.plan.name, active.plan.patience
+        if progress.step < active.clock.total:
+            self.say(f"phase {name} ends after epoch {progress.step // active.clock.per_epoch} of {active.clock.epochs}: "
+                     f"no better validation score for {patience} epoch{'s'[:patience != 1]}")
         last = progress.phase + 1 == len(self.plan.phases)
         if not last:
             self.active, self.validation, progress.best = None, {}, None

@@ -45,6 +45,13 @@ train:
   phases: [greedy: {epochs: 2, batch_size: 20, clip: 0.4}, greedy: {steps: 3}, main: {epochs: 1, batch_size: 10, clip: 0.3}, main: {steps: 3}]
 """
 
+PATIENT = """
+data: {type: wine, limit: 50}
+encoder: [linear: 8]
+latent: {type: continuous, dim: 3}
+train: {epochs: 8, patience: 2, batch_size: 20, device: cpu, optimizer: {lr: 0.3}, phases: [greedy: {patience: 1}, main: {patience: 1}, main]}
+"""
+
 IMAGE = """
 data: {type: digits, limit: 30, size: [10, 7], pad: 1, labels: 20, split: {validation: 10, test: 0.5, seed: 4}}
 encoder:
@@ -160,7 +167,7 @@ def contexts() -> list[str]:
     series = [SERIES.replace("KIND", kind).replace("FORCING", forcing) for kind, forcing in
               (("lstm", "0.5"), ("gru", "0.3"), ("rnn", "{from: 1, to: 0.2, over: 4 steps}"))]
     adversarial = [ADVERSARIAL.replace("PRIOR", prior).replace("DIM", "2") for prior in PRIORS]
-    return [TABLE, STACK, IMAGE, RESIZED, CATEGORICAL, CODES, *series, ATTENTION, *adversarial, *map(plain, DATA)]
+    return [TABLE, STACK, PATIENT, IMAGE, RESIZED, CATEGORICAL, CODES, *series, ATTENTION, *adversarial, *map(plain, DATA)]
 
 
 def plain(data: str) -> str:

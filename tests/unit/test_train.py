@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +236,53 @@ def test_resume_is_bit_equal_at_every_step(tmp_path: Path, looks: int) -> None:
     last, end = (r.checkpoints.load("step").checkpoint for r in (run, whole))
     assert same(last.model, end.model)
     assert same(last.trainer, end.trainer)
+
+
+def impatient_plan(patience: int | None) -> Any:
+    """Two phases that learn too fast to get better for long."""
+    jumpy = player(optimizer=Adam(lr=0.3))
+    return tiny_plan(phase(jumpy, name="first", epochs=12, patience=patience), phase(jumpy, name="second", epochs=12, patience=patience))
+
+
+def epochs_of(run: Run, name: str) -> list[tuple[int, float]]:
+    """(epoch, score) of each epoch of a phase."""
+    return [(line["epoch"], line["score"]) for line in run.journal.read() if line["split"] == "validation" and line["phase"] == name]
+
+
+@pytest.mark.parametrize("patience", [1, 2, 3])
+def test_a_phase_ends_when_its_patience_runs_out(tmp_path: Path, patience: int) -> None:
+    with tiny_run(tmp_path / "patient") as patient:
+        train(Job(impatient_plan(None), tiny_splits(), patient), model=tiny_model())
+    with tiny_run(tmp_path / "run") as run:
+        result = train(Job(impatient_plan(patience), tiny_splits(), run), model=tiny_model())
+    found = epochs_of(run, "first")
+    assert found == epochs_of(patient, "first")[:len(found)]          # up to there it is the same training
+    assert len(found) < 12
+    for name in ("first", "second"):
+        scores = [score for _, score in epochs_of(run, name)]
+        waited = [at - scores[:at + 1].index(min(scores[:at + 1])) for at in range(len(scores))]
+        assert all(epochs < patience for epochs in waited[:-1])
+        assert waited[-1] == patience or len(scores) == 12
+    ended = re.findall(r"phase (\w+) ends after epoch (\d+) of 12: no better validation score for (\d) epochs?", (run.folder / "log.txt").read_text())
+    assert ("first", str(len(found)), str(patience)) in ended
+    second = [score for _, score in epochs_of(run, "second")]
+    assert (result.score, result.epoch) == (min(second), second.index(min(second)) + 1)
+
+
+@pytest.mark.usefixtures("every_step")
+@pytest.mark.parametrize("looks", range(1, 40, 3))
+def test_a_resume_is_as_patient(tmp_path: Path, looks: int) -> None:
+    plan, splits = impatient_plan(2), tiny_splits()
+    with tiny_run(tmp_path / "whole") as whole:
+        expected = train(Job(plan, splits, whole), model=tiny_model())
+    with tiny_run(tmp_path / "cut") as run, suppress(Interrupted):
+        train(Job(plan, splits, run, display=StopAt(looks)), model=tiny_model())
+    for seed in (98, 99):                                               # the second time it was finished before
+        with Run.open(tmp_path / "cut", write=True) as run:
+            result = train(Job(plan, splits, run), resume=True, model=tiny_model(seed=seed))
+        assert same(weights(result.model), weights(expected.model))
+        assert (result.score, result.epoch, result.steps) == (expected.score, expected.epoch, expected.steps)
+        assert [epochs_of(run, name) for name in ("first", "second")] == [epochs_of(whole, name) for name in ("first", "second")]
 
 
 @pytest.mark.usefixtures("every_step")

@@ -128,9 +128,9 @@ def adversaries() -> tuple[PlayerPlan, ...]:
 
 
 def phase(*players: PlayerPlan, name: str = "main", epochs: int | None = 3, steps: int | None = None, batch_size: int = 16,
-          pair: tuple[int, str] | None = None) -> PhasePlan:
+          pair: tuple[int, str] | None = None, patience: int | None = None) -> PhasePlan:
     """A phase's plan."""
-    return PhasePlan(name, players or (player(),), epochs, steps, batch_size, pair)
+    return PhasePlan(name, players or (player(),), epochs, steps, batch_size, pair, patience)
 
 
 def tiny_plan(*phases: PhasePlan, weight: Any = 1.0, keep: str = "best", dials: tuple[DialPlan, ...] = (), device: str = "cpu") -> Any:
