@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -14,6 +15,7 @@ from typing import Any, Self
 
 from aebuild.lang.diagnostics import AebuildError, Diagnostic, Rule
 
+ECHO = 1.0          # seconds in which SIGTERM may come again through a launcher that passes on what all its processes were sent
 PATIENCE = 4.0      # seconds until a computation that does not let Python run is left, where nothing is to be saved
 STOPPED = Rule("AE506", "training was interrupted", """
 Ctrl-C or SIGTERM stopped the training. Its state was saved first, so a resume goes on at the very next step and ends with
@@ -39,6 +41,8 @@ class Interrupted(AebuildError):
 class Signals:
     """While entered, SIGINT and SIGTERM stop what is done here; a second one ends the process at once.
 
+    Slurm sends SIGTERM to every process of a job, and torchrun passes on its own to the processes that it started: the same SIGTERM
+    within a second is one.
     Inside `holding` the first is remembered in `caught`, for the trainer to save and stop. Elsewhere there is nothing to
     save: it raises Interrupted, which tells `where` and `resume`. A thread of its own sees to the second signal, and to the
     first one where nothing is to be saved, even if a long computation keeps Python from running. Outside the main thread
@@ -47,6 +51,7 @@ class Signals:
 
     def __init__(self, where: str = "before it began", resume: str | None = None) -> None:
         self.caught: int | None = None
+        self._when = 0.0
         self.where, self.resume = where, resume
         self._held = False
         self._depth = 0
@@ -90,8 +95,10 @@ class Signals:
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self.caught is not None:
-            _exit(number)
-        self.caught = number
+            if not _echoes(self.caught, self._when, number):
+                _exit(number)
+            return
+        self.caught, self._when = number, time.monotonic()
         if not self._held:
             self._leave(number)
 
@@ -107,11 +114,19 @@ class Signals:
             first = _next(end, None)
             if not first:
                 return
+            when = time.monotonic()
             second = _next(end, None if self._held else PATIENCE)
+            while second and _echoes(first, when, second):
+                second = _next(end, None if self._held else PATIENCE)
             if second is None:
                 print(f"aebuild: {self._interrupted(first).diagnostics[0].message}", file=sys.stderr, flush=True)
             if second != 0:
                 _exit(second or first)
+
+
+def _echoes(first: int, when: float, number: int) -> bool:
+    """True if this signal is the first one once more, by another way."""
+    return number == first == signal.SIGTERM and time.monotonic() - when < ECHO
 
 
 def _next(end: socket.socket, patience: float | None) -> int | None:

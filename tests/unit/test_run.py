@@ -144,6 +144,17 @@ def test_the_second_signal_ends_the_process_at_once() -> None:
     assert (done.returncode, done.stdout) == (130, b"")
 
 
+@pytest.mark.parametrize(("echo", "code", "said"), [(30.0, 1, b"alive\n"), (0.0, 143, b"")])
+def test_the_same_sigterm_by_another_way_is_no_second_one(echo: float, code: int, said: bytes) -> None:
+    """As under Slurm: it signals every process, and torchrun passes its own signal on."""
+    text = (f"import os, signal, time; from aebuild.trainer import interrupt\ninterrupt.ECHO = {echo}\n"
+            "with interrupt.Signals() as signals, signals.holding():\n"
+            " os.kill(os.getpid(), signal.SIGTERM); os.kill(os.getpid(), signal.SIGTERM); time.sleep(0.2); print('alive', flush=True)")
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+                          check=False)
+    assert (done.returncode, done.stdout) == (code, said)
+
+
 def test_other_threads_leave_signals_alone() -> None:
     before, seen = signal.getsignal(signal.SIGINT), []
 
