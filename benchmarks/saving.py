@@ -1,16 +1,18 @@
-"""What checkpoints cost: training with one every 100 steps beside training with none, interleaved.
+"""What checkpoints cost: training with one every 100 steps beside training with none.
 
-python benchmarks/saving.py [--every 100] [--rounds 15] [--seconds 2] [spec ...]
+python benchmarks/saving.py [--every 100] [--checkpoints 5] [--pairs 0] [spec ...]
 
-Each round trains every spec for about so many seconds, once without checkpoints and once with, in whole epochs and intervals; the median of the
-pairs' extra time is printed with its range. Beside it what a checkpoint takes for certain: how long the training thread waits (copies,
-and waiting for the one before), and the writer's own processor time, both as shares of the time that the interval takes to train. Specs whose data are absent
-are left out. The steps of a shipped spec take what they take at its own batch size.
+For every spec: what a checkpoint takes for certain, as a share of the time that the steps up to the next one take to train. *Waiting* is
+how long the training thread stands still for its copies; *writer* is the processor time of the thread that writes while training goes on. Their sum
+is what training loses where no core is ever idle and it stands still whenever the writer runs. With `--pairs` as many pairs of intervals are trained
+besides, one with a checkpoint and one without, in turn and in alternating order: the median of their differences, and the bounds of its 95 % confidence
+interval (order statistics). Specs whose data are absent are left out; a shipped spec trains at its own batch size.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import tempfile
 import time
@@ -33,6 +35,7 @@ from aebuild.trainer.loop import Trainer  # noqa: E402
 from aebuild.trainer.manner import Manner  # noqa: E402
 from aebuild.trainer.run import Run  # noqa: E402
 
+NEVER = 10**9
 SPECS = Path(__file__).parent.parent / "specs"
 
 
@@ -56,58 +59,82 @@ class Contender:
 
         self.trainer.vault.keeper._write = timed
 
-    def steps(self, seconds: float) -> int:
-        """Batches in about so many seconds."""
-        self.seconds(1)
-        return max(1, round(seconds / self.seconds(1)))
-
     def seconds(self, steps: int) -> float:
-        """Seconds a step, over at least so many; a write that is still going on then ends before the other one trains."""
+        """Seconds a step over so many; a write that still goes on ends before anything else begins."""
         before, began = self.trainer.progress.total, time.perf_counter()
         self.trainer.loop(before + steps)
         took = time.perf_counter() - began
         self.trainer.vault.keeper.wait()
         return took / (self.trainer.progress.total - before)
 
-    def waited(self) -> float:
-        """Seconds that training waited for checkpoints, since the beginning."""
-        return self.trainer.account.spent().get("saving", 0.0)
+    def checkpoint(self, steps: int) -> tuple[float, float]:
+        """Seconds that the training thread waits for a checkpoint, and seconds of processor time of its writer while training goes on."""
+        busy, began = self.busy, time.perf_counter()
+        self.trainer.save(wait=False)
+        waited = time.perf_counter() - began
+        self.seconds(steps)
+        return waited, self.busy - busy
 
 
-def measure(file: Path, every: int, rounds: int, seconds: float) -> None:
+def read(file: Path, samples: int) -> tuple[Plan, Splits]:
+    """The first phase of a spec, without end, on so many batches' samples."""
+    plan = load(file, ["train.device=cpu"]).require()
+    splits = plan.spec.data.load(Where(file.parent))
+    plan = replace(plan, phases=tuple(replace(phase, epochs=100_000, steps=None, patience=None) for phase in plan.phases[:1]))
+    several = samples * plan.phases[0].batch_size
+    train = Split(*(None if part is None else part[:several] for part in (splits.train.x, splits.train.labels, splits.train.target)))
+    return plan, replace(splits, train=train, validation=Split(splits.train.x[:0]))
+
+
+def measure(file: Path, every: int, checkpoints: int, pairs: int) -> None:
     try:
-        plan = load(file, ["train.device=cpu"]).require()
-        splits = plan.spec.data.load(Where(file.parent))
+        plan, splits = read(file, every)
     except AebuildError as error:
-        print(f"| {file.stem} | left out: {error} | | | | |")
+        print(f"| {file.stem} | left out: {error} | | | | | |")
         return
-    plan = replace(plan, phases=tuple(replace(phase, epochs=100_000, steps=None) for phase in plan.phases[:1]))
-    interval = every * plan.phases[0].batch_size            # samples; an epoch has no more, so that rounds can be short
-    train = Split(*(None if part is None else part[:interval] for part in (splits.train.x, splits.train.labels, splits.train.target)))
-    splits = replace(splits, train=train, validation=Split(splits.train.x[:0]))
-    without, saving = Contender(plan, splits, 10**9), Contender(plan, splits, every)
-    steps = max(every, without.steps(seconds))
-    saving.seconds(steps)
-    before = saving.trainer.progress.total, saving.waited(), saving.busy
-    pairs = [(without.seconds(steps), saving.seconds(steps)) for _ in range(rounds)]
-    shares = [b / a - 1 for a, b in pairs]
-    step = statistics.median(a for a, _ in pairs)
-    trained = step * (saving.trainer.progress.total - before[0])
-    print(f"| {file.stem} | {1000 * step:.2f} | {100 * statistics.median(shares):+.2f} % | {100 * min(shares):+.1f} … {100 * max(shares):+.1f} % | "
-          f"{100 * (saving.waited() - before[1]) / trained:.2f} % | {100 * (saving.busy - before[2]) / trained:.2f} % |", flush=True)
+    alone = Contender(plan, splits, NEVER)
+    alone.seconds(1)
+    few = max(2, round(0.3 / alone.seconds(2)))
+    step = statistics.median(alone.seconds(few) for _ in range(checkpoints))
+    alone.checkpoint(few)
+    found = [alone.checkpoint(few) for _ in range(checkpoints)]
+    waited, busy = (statistics.median(column) / (every * step) for column in zip(*found, strict=True))
+    size = sum(file.stat().st_size for file in max(alone.trainer.run.folder.glob("checkpoints/step-*"), key=lambda folder: folder.stat().st_mtime).iterdir())
+    told = ""
+    if pairs:
+        saving = Contender(plan, splits, every)
+        saving.seconds(every)
+        both = []
+        for number in range(pairs):
+            turns = (alone, saving) if number % 2 else (saving, alone)
+            times = {contender is saving: contender.seconds(every) for contender in turns}
+            both.append(times[True] / times[False] - 1)
+        told = " | ".join(f"{100 * share:+.2f} %" for share in (statistics.median(both), *bounds(both)))
+    print(f"| {file.stem} | {1000 * step:.1f} | {size / 1e6:.1f} | {100 * waited:.2f} % | {100 * busy:.2f} % | {100 * (waited + busy):.2f} % | {told} |", flush=True)
+
+
+def bounds(values: list[float]) -> tuple[float, float]:
+    """Order statistics between which the median lies with at least 95 % (binomial)."""
+    ordered, n = sorted(values), len(values)
+    tail, rank = 0.0, 0
+    while rank < n // 2 and tail + math.comb(n, rank) / 2 ** n <= 0.025:
+        tail += math.comb(n, rank) / 2 ** n
+        rank += 1
+    return ordered[max(0, rank - 1)], ordered[n - max(1, rank)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--every", type=int, default=100)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--checkpoints", type=int, default=5)
+    parser.add_argument("--pairs", type=int, default=0)
     parser.add_argument("specs", nargs="*", type=Path, default=sorted(SPECS.glob("*.yaml")))
     options = parser.parse_args()
-    print(f"checkpoints every {options.every} steps, {options.rounds} rounds of {options.seconds:g} s\n")
-    print("| spec | ms a step | checkpoints cost (median) | range | waiting | writer's processor time |\n| --- | --: | --: | --- | --: | --: |")
+    print(f"checkpoints every {options.every} steps\n")
+    print("| spec | ms a step | MB a checkpoint | waiting | writer | sum | pairs: median | from | to |\n"
+          "| --- | --: | --: | --: | --: | --: | --: | --: | --: |")
     for file in options.specs:
-        measure(file, options.every, options.rounds, options.seconds)
+        measure(file, options.every, options.checkpoints, options.pairs)
 
 
 if __name__ == "__main__":
