@@ -76,25 +76,28 @@ class Contender:
         return waited, self.busy - busy
 
 
-def read(file: Path, samples: int) -> tuple[Plan, Splits]:
-    """The first phase of a spec, without end, on so many batches' samples."""
+def read(file: Path, batches: int) -> tuple[Plan, Splits]:
+    """The first phase of a spec, without end, on so many batches."""
     plan = load(file, ["train.device=cpu"]).require()
     splits = plan.spec.data.load(Where(file.parent))
     plan = replace(plan, phases=tuple(replace(phase, epochs=100_000, steps=None, patience=None) for phase in plan.phases[:1]))
-    several = samples * plan.phases[0].batch_size
+    several = batches * plan.phases[0].batch_size
     train = Split(*(None if part is None else part[:several] for part in (splits.train.x, splits.train.labels, splits.train.target)))
     return plan, replace(splits, train=train, validation=Split(splits.train.x[:0]))
 
 
 def measure(file: Path, every: int, checkpoints: int, pairs: int) -> None:
     try:
-        plan, splits = read(file, every)
+        plan, splits = read(file, 3)
     except AebuildError as error:
         print(f"| {file.stem} | left out: {error} | | | | | |")
         return
     alone = Contender(plan, splits, NEVER)
-    alone.seconds(1)
-    few = max(2, round(0.3 / alone.seconds(2)))
+    alone.seconds(3)
+    few = every if pairs else min(every, max(3, round(0.5 / alone.seconds(3))))
+    plan, splits = read(file, few)                          # the trainer stops at the end of an epoch
+    alone = Contender(plan, splits, NEVER)
+    alone.seconds(few)
     step = statistics.median(alone.seconds(few) for _ in range(checkpoints))
     alone.checkpoint(few)
     found = [alone.checkpoint(few) for _ in range(checkpoints)]

@@ -36,6 +36,7 @@ from aebuild.trainer.manner import Manner
 from aebuild.trainer.phase import ActivePhase, reseed_all
 from aebuild.trainer.run import Run
 from aebuild.trainer.sums import Sums
+from aebuild.trainer.watch import finite_parameters
 
 RAMP = Ramp.model_validate({"from": 0.0, "to": 1.0, "over": "2 epochs"})
 
@@ -236,6 +237,19 @@ def test_resume_is_bit_equal_at_every_step(tmp_path: Path, looks: int) -> None:
     last, end = (r.checkpoints.load("step").checkpoint for r in (run, whole))
     assert same(last.model, end.model)
     assert same(last.trainer, end.trainer)
+
+
+@pytest.mark.parametrize(("value", "finite"), [(float("nan"), False), (float("inf"), False), (float("-inf"), False), (3e38, True), (-3e38, True)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_one_value_makes_weights_infinite(value: float, finite: bool, dtype: torch.dtype) -> None:
+    model = nn.Module()
+    model.plain = nn.Parameter(torch.randn(5, 7, dtype=dtype))
+    model.empty = nn.Parameter(torch.empty(0, 3, dtype=torch.float32))
+    model.wide = nn.Parameter(torch.randn(3, dtype=torch.float64))
+    assert finite_parameters(model)
+    model.plain.data[2, 3] = value
+    assert finite_parameters(model) == finite
+    assert finite_parameters(nn.Module())
 
 
 def impatient_plan(patience: int | None) -> Any:
