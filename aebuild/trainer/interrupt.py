@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from aebuild.lang.diagnostics import AebuildError, Diagnostic, Rule
 
-ECHO = 1.0          # seconds in which SIGTERM may come again through a launcher that passes on what all its processes were sent
+ECHO = 3.0          # seconds in which SIGTERM may come again through a launcher that passes on what all its processes were sent
 PATIENCE = 4.0      # seconds until a computation that does not let Python run is left, where nothing is to be saved
 STOPPED = Rule("AE506", "training was interrupted", """
 Ctrl-C or SIGTERM stopped the training. Its state was saved first, so a resume goes on at the very next step and ends with
@@ -42,7 +42,7 @@ class Signals:
     """While entered, SIGINT and SIGTERM stop what is done here; a second one ends the process at once.
 
     Slurm sends SIGTERM to every process of a job, and torchrun passes on its own to the processes that it started: the same SIGTERM
-    within a second is one.
+    within three seconds is one.
     Inside `holding` the first is remembered in `caught`, for the trainer to save and stop. Elsewhere there is nothing to
     save: it raises Interrupted, which tells `where` and `resume`. A thread of its own sees to the second signal, and to the
     first one where nothing is to be saved, even if a long computation keeps Python from running. Outside the main thread

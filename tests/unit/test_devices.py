@@ -21,7 +21,6 @@ from aebuild.modules.codebook import CodebookLatent
 from aebuild.modules.likelihoods import LearnedGaussian
 from aebuild.trainer.group import ALONE
 from aebuild.trainer.join import join, rank_of, timeout_of, world_of
-from aebuild.trainer.run import Run
 from aebuild.trainer.shard import shard
 
 STARTED: list[subprocess.Popen[str]] = []
@@ -126,23 +125,6 @@ def test_two_agents_of_torchrun_meet(tmp_path: Path) -> None:
     assert [agent.returncode for agent in agents] == [0, 0], told
     assert sum("2 processes: gloo" in errors for _, errors in told) == 1
     assert len(journal(tmp_path / "run")) == 4
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="finds the children in /proc")
-def test_a_job_whose_every_process_is_signalled_saves(tmp_path: Path) -> None:
-    """As `scancel` and Slurm's time limit do: torchrun then passes its own signal on to those who have it already."""
-    (tmp_path / "spec.yaml").write_text(SPEC.replace("EPOCHS", "100000"))
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "aebuild", "train",
-               "spec.yaml", "-o", "run"]
-    agent = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
-    STARTED.append(agent)
-    under_way(tmp_path / "run")
-    for process in (*rank_processes(agent.pid).values(), agent.pid):
-        os.kill(process, signal.SIGTERM)
-    _, errors = agent.communicate(timeout=60)
-    assert "everything is saved" in errors
-    state = Run.open(tmp_path / "run").checkpoints.load("step").checkpoint.state
-    assert state["progress"]["total"] > 0                       # none was due: the last one was that of the untrained model
 
 
 def test_a_world_of_another_size_is_refused() -> None:
