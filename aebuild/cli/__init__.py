@@ -8,6 +8,8 @@ import sys
 
 from aebuild.cli.guard import guarded
 
+SIGNALLED = 128      # exit codes above it tell the signal that ended the process
+
 
 def main() -> None:
     """The console script: every failure becomes a message and the documented exit code."""
@@ -20,13 +22,17 @@ def main() -> None:
     from aebuild.cli.verbs import commands
 
     code = guarded(lambda: commands.main(standalone_mode=False))
-    if "torch" not in sys.modules or "WORLD_SIZE" in os.environ:      # to take apart what talks to others may wait for them
+    if "torch" not in sys.modules or "WORLD_SIZE" in os.environ or code > SIGNALLED:
         _leave(code)
     sys.exit(code)
 
 
 def _leave(code: int) -> None:
-    """Ends the process without taking the interpreter apart piece by piece, which would be a tenth of checking a spec."""
+    """Ends the process without taking the interpreter apart piece by piece.
+
+    That would be a tenth of checking a spec; what talks to other processes may wait for them; and Python hears no signals
+    meanwhile, so that one sent twice would end the process with another code than ours.
+    """
     try:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Self
@@ -42,7 +42,7 @@ class Signals:
     """While entered, SIGINT and SIGTERM stop what is done here; a second one ends the process at once.
 
     Slurm sends SIGTERM to every process of a job, and torchrun passes on its own to the processes that it started: the same SIGTERM
-    within three seconds is one.
+    within three seconds is one, also when this is left by then.
     Inside `holding` the first is remembered in `caught`, for the trainer to save and stop. Elsewhere there is nothing to
     save: it raises Interrupted, which tells `where` and `resume`. A thread of its own sees to the second signal, and to the
     first one where nothing is to be saved, even if a long computation keeps Python from running. Outside the main thread
@@ -74,8 +74,7 @@ class Signals:
         self._depth -= 1
         if self._depth:
             return
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        put_back(self._before, self.caught, self._when)
         self._before.clear()
         if self._ends is not None:
             signal.set_wakeup_fd(self._wakeup, warn_on_full_buffer=False)
@@ -122,6 +121,23 @@ class Signals:
                 print(f"aebuild: {self._interrupted(first).diagnostics[0].message}", file=sys.stderr, flush=True)
             if second != 0:
                 _exit(second or first)
+
+
+def put_back(handlers: dict[int, Any], caught: int | None, when: float) -> None:
+    """Sets the handlers that were there before; a SIGTERM that was caught then may still come once more, and does nothing."""
+    for number, handler in handlers.items():
+        signal.signal(number, _deaf(handler, when) if number == caught == signal.SIGTERM else handler)
+
+
+def _deaf(handler: Any, when: float) -> Callable[[int, FrameType | None], None]:
+    """A handler that passes over echoes of a signal caught at `when`, and is replaced by `handler` at the first other one."""
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if not _echoes(number, when, number):
+            signal.signal(number, handler)
+            signal.raise_signal(number)
+
+    return handle
 
 
 def _echoes(first: int, when: float, number: int) -> bool:

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any
 
 from aebuild.lang.diagnostics import Diagnostic, Rule, WorkerLostError
+from aebuild.trainer.interrupt import put_back
 
 LOST = 9           # the exit code of a process that lost another
 PATIENCE = 2.0     # seconds for the others of a group to notice that one is lost, and to say so
@@ -105,6 +106,7 @@ class _Forwarding:
         self.told: int | None = None
         self.running: list[subprocess.Popen[bytes]] = []
         self._before: dict[int, Any] = {}
+        self._when = 0.0
 
     def __enter__(self) -> _Forwarding:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -112,11 +114,10 @@ class _Forwarding:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        put_back(self._before, self.told, self._when)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
-        self.told = signal.SIGTERM if number == signal.SIGHUP else number
+        self.told, self._when = signal.SIGTERM if number == signal.SIGHUP else number, time.monotonic()
         _send(self.running, self.told)
 
 

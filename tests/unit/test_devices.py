@@ -21,6 +21,7 @@ from aebuild.modules.codebook import CodebookLatent
 from aebuild.modules.likelihoods import LearnedGaussian
 from aebuild.trainer.group import ALONE
 from aebuild.trainer.join import join, rank_of, timeout_of, world_of
+from aebuild.trainer.run import Run
 from aebuild.trainer.shard import shard
 
 STARTED: list[subprocess.Popen[str]] = []
@@ -125,6 +126,47 @@ def test_two_agents_of_torchrun_meet(tmp_path: Path) -> None:
     assert [agent.returncode for agent in agents] == [0, 0], told
     assert sum("2 processes: gloo" in errors for _, errors in told) == 1
     assert len(journal(tmp_path / "run")) == 4
+
+
+def long_echoes(folder: Path) -> dict[str, str]:
+    """The environment of processes that take a repeated SIGTERM as one for a minute, however busy the machine is."""
+    (folder / "sitecustomize.py").write_text("from aebuild.trainer import interrupt\ninterrupt.ECHO = 60.0\n")
+    return environment(PYTHONPATH=f"{folder}{os.pathsep}{ROOT}")
+
+
+def saved(run: Path) -> bool:
+    """True if a step was saved where no checkpoint was due: there was only that of the untrained model."""
+    return int(Run.open(run).checkpoints.load("step").checkpoint.state["progress"]["total"]) > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the children in /proc")
+def test_a_job_whose_every_process_is_signalled_saves(tmp_path: Path) -> None:
+    """As `scancel` and Slurm's time limit do: torchrun then passes its own signal on to those who have it already."""
+    (tmp_path / "spec.yaml").write_text(SPEC.replace("EPOCHS", "100000"))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "aebuild", "train",
+               "spec.yaml", "-o", "run"]
+    agent = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=long_echoes(tmp_path))
+    STARTED.append(agent)
+    under_way(tmp_path / "run")
+    for process in (*rank_processes(agent.pid).values(), agent.pid):
+        os.kill(process, signal.SIGTERM)
+    _, errors = agent.communicate(timeout=60)
+    assert "everything is saved" in " ".join(errors.split()), errors
+    assert saved(tmp_path / "run")
+
+
+@pytest.mark.parametrize("more", [[], ["--retries", "1"]])
+def test_a_sigterm_that_never_ceases_is_one(tmp_path: Path, more: list[str]) -> None:
+    """To the very end: while it is saved, after our handlers are left, and when the process ends."""
+    process = begin(tmp_path, "-o", "run", *more, epochs=100_000, **long_echoes(tmp_path))
+    under_way(tmp_path / "run")
+    while process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.002)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143, errors
+    assert "everything is saved" in " ".join(errors.split()), errors
+    assert saved(tmp_path / "run")
 
 
 def test_a_world_of_another_size_is_refused() -> None:

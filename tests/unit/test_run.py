@@ -104,18 +104,36 @@ def test_the_journal_is_cut_back_and_survives_a_torn_line(tmp_path: Path) -> Non
 
 
 def test_the_first_signal_is_remembered_and_the_handlers_come_back() -> None:
-    before = signal.getsignal(signal.SIGTERM)
+    before = signal.getsignal(signal.SIGINT)
     seen = []
 
     def hold(signals: Signals) -> None:
         with signals.holding():
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGINT)
             seen.append(signals.caught)
 
-    with Signals("while trying") as signals, pytest.raises(Interrupted, match="stopped by SIGTERM while trying"):
+    with Signals("while trying") as signals, pytest.raises(Interrupted, match="stopped by Ctrl-C while trying"):
         hold(signals)
-    assert seen == [signal.SIGTERM]
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert seen == [signal.SIGINT]
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_an_echo_may_come_when_all_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a caller still tells what became of the first one; a SIGTERM of its own comes later and goes where it always went."""
+    seen: list[int] = []
+    before = signal.signal(signal.SIGTERM, mine := lambda number, _frame: seen.append(number))
+    try:
+        monkeypatch.setattr("aebuild.trainer.interrupt.ECHO", 60.0)
+        with pytest.raises(Interrupted), Signals():
+            signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        assert seen == []
+        monkeypatch.setattr("aebuild.trainer.interrupt.ECHO", 0.0)
+        signal.raise_signal(signal.SIGTERM)
+        assert seen == [signal.SIGTERM]
+        assert signal.getsignal(signal.SIGTERM) is mine
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_a_signal_that_finds_nothing_to_save_raises() -> None:
