@@ -23,6 +23,7 @@ from aebuild.trainer.interrupt import Signals
 from aebuild.trainer.job import Job
 from aebuild.trainer.join import join
 from aebuild.trainer.manner import PLAIN, Manner
+from aebuild.trainer.reserve import vacant
 from aebuild.trainer.run import Onlooker, Run, data_record
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ def train(spec: str | Path | Loaded, settings: Sequence[str] = (), *, folder: Pa
     base, account = Path(loaded.file).parent, Account()
     group = join(plan.spec.train.device, manner.devices, sharded=manner.shard)
     with group.guard(), Signals("while the data were read") as signals:
+        if folder is not None and group.first:
+            vacant(folder)                       # said at once, not when all data have been read
         with account.of("loading data"):
             splits = group.in_turn(lambda: plan.spec.data.load(Where(base, say=display.note)))
         _tell(splits, display)

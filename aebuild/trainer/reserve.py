@@ -29,12 +29,16 @@ def reserved(name: str, folder: Path | None, parent: Path) -> Path:
     return _fresh(parent, name) if folder is None else _given(folder)
 
 
-def _given(folder: Path) -> Path:
-    """The folder, made if need be; UsageError if something is in it already."""
+def vacant(folder: Path) -> None:
+    """UsageError if something is in the folder already."""
     if folder.exists() and (not folder.is_dir() or any(entry.name != "lock" for entry in folder.iterdir())):
         what = "holds a run already" if (folder / "spec.yaml").exists() else "is not an empty folder"
         raise UsageError(Diagnostic(RUN_EXISTS, f"{folder} {what}",
                                     fix=_way_on(folder)))
+
+
+def _given(folder: Path) -> Path:
+    vacant(folder)
     with storing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     return folder

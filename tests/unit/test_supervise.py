@@ -133,3 +133,13 @@ def test_sigterm_reaches_the_training_which_saves(tmp_path: Path) -> None:
     assert time.monotonic() - began < 20
     assert "aebuild train --resume run" in said
     assert Run.open(tmp_path / "run").checkpoints.load("step").checkpoint.state["progress"]["total"] > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl")
+def test_the_training_saves_and_ends_with_its_supervisor(tmp_path: Path) -> None:
+    with supervised(tmp_path, "--set", "train.epochs=100000") as process:
+        worker_of(tmp_path, process, 5)
+        process.kill()
+        _, said = process.communicate(timeout=60)          # until the worker has closed its end too
+    assert "stopped by SIGTERM" in said
+    assert Run.open(tmp_path / "run").checkpoints.load("step").checkpoint.state["progress"]["total"] > 0
