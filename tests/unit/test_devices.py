@@ -160,7 +160,8 @@ def test_a_sigterm_that_never_ceases_is_one(tmp_path: Path, more: list[str]) -> 
     """To the very end: while it is saved, after our handlers are left, and when the process ends."""
     process = begin(tmp_path, "-o", "run", *more, epochs=100_000, **long_echoes(tmp_path))
     under_way(tmp_path / "run")
-    while process.poll() is None:
+    until = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < until:
         process.send_signal(signal.SIGTERM)
         time.sleep(0.002)
     _, errors = process.communicate(timeout=60)
