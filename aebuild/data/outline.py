@@ -94,7 +94,7 @@ def describe(part: Dataset, outline: Outline) -> DataInfo:
     known = None if outline.class_names is None else len(outline.class_names)
     info = DataInfo(value, target, bounds, bounds if outline.target is None else scaled_range(scale, outline.target_bounds), scale,
                     shortened(part, counts), outline.detected, outline.labelled, known or declared_classes(part), outline.class_names,
-                    outline.columns, outline.target_columns)
+                    outline.columns, outline.target_columns, outline.notes)
     _hold_to_declared(part, info)
     return info
 
