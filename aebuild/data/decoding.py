@@ -14,16 +14,17 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
-from aebuild.data.faults import fault, must_fit, reading, reason_of, shown
+from aebuild.data.faults import fault, must_fit, reading, shown
 from aebuild.data.pictures import channels_first, resized
-from aebuild.data.rules import DAMAGED, MIXED, TOO_LARGE
+from aebuild.data.rasters import open_raster
+from aebuild.data.rules import DAMAGED, MIXED
+from aebuild.lang.regular import NotRegularError, open_regular
 from aebuild.lang.values import Grid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-MOST_PIXELS = 1 << 26         # 8192 x 8192; larger ones are taken for bombs
 PROBED = 16                   # images whose headers decide size and channels
 MOST_THREADS = 8
 AT_ONCE = 256                 # images handed to the threads together
@@ -52,9 +53,11 @@ def picture_file(path: Path) -> Picture:
 @contextmanager
 def _ordinary(path: Path) -> Iterator[IO[bytes]]:
     with reading(path):
-        if not path.is_file():
-            raise fault(DAMAGED, f"{shown(path)} is not an ordinary file")
-        with path.open("rb") as file:
+        try:
+            file = open_regular(path)
+        except (NotRegularError, FileNotFoundError) as error:
+            raise fault(DAMAGED, f"{shown(path)} is not an ordinary file") from error
+        with file:
             yield file
 
 
@@ -68,23 +71,9 @@ def _hush() -> None:
 @contextmanager
 def opened(picture: Picture) -> Iterator[Image]:
     """An image with its header read; damaged and gigantic ones become one message."""
-    from PIL import Image, UnidentifiedImageError
-
     _hush()
-    with picture.open() as file:
-        try:
-            with Image.open(file) as image:
-                if image.width * image.height > MOST_PIXELS:
-                    raise fault(TOO_LARGE, f"{picture.name} is {image.width:,} by {image.height:,} pixels; "
-                                f"at most {MOST_PIXELS:,} are decoded")
-                yield image
-        except Image.DecompressionBombError as error:
-            raise fault(TOO_LARGE, f"{picture.name} has more pixels than are ever decoded ({MOST_PIXELS:,})") from error
-        except UnidentifiedImageError as error:
-            raise fault(DAMAGED, f"{picture.name} is no image that can be read") from error
-        except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, AttributeError, OverflowError,
-                ZeroDivisionError, MemoryError) as error:
-            raise fault(DAMAGED, f"{picture.name} is a damaged image: {reason_of(error)}") from error
+    with picture.open() as file, open_raster(file, picture.call) as image:
+        yield image
 
 
 @dataclass(frozen=True)

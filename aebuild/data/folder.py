@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from aebuild.data.decoding import Decoder, picture_file
 from aebuild.data.faults import fault, reading, shown
+from aebuild.data.rasters import ENDINGS, is_image
 from aebuild.data.rules import TOO_FEW, UNKNOWN_KIND
 from aebuild.data.stored import even_blocks
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm")
 PART_NAMES = {"train": "train", "training": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
 
 
@@ -34,11 +34,6 @@ class Listing:
         """The classes in order of their names."""
         found = {name for held in self.classes.values() for name in held}
         return tuple(sorted(found)) or None
-
-
-def is_image(name: str) -> bool:
-    """True if a file is named like an image."""
-    return name.lower().endswith(ENDINGS) and not name.startswith(".")
 
 
 def _entries(folder: Path) -> tuple[list[Path], list[Path], int]:

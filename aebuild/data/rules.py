@@ -211,3 +211,15 @@ data: {path: prices.csv, scale: integer}
 data: {path: prices.csv, scale: standard}
 ```
 """)
+
+FOREIGN_FORMAT = Rule("AE418", "an image of a format that is not read", """\
+Images are PNG, JPEG, BMP, GIF, TIFF, WebP or PPM, whatever their name says. Other formats are never tried: to read PostScript, for
+one, means to run it as a program. Convert the images, or take files of that kind out of the folder.
+
+```yaml
+data: {path: drawings/}      # logo.png begins with %!PS-Adobe-3.0: it is PostScript
+```
+```yaml
+data: {path: drawings/}      # logo.png converted to PNG
+```
+""")

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from aebuild.data.binary import array_of
 from aebuild.data.decoding import PROBED, Colours, Decoder, Picture, look
 from aebuild.data.faults import fault, listed, must_fit, reading, shown
-from aebuild.data.folder import ENDINGS as IMAGES
 from aebuild.data.folder import PART_NAMES
 from aebuild.data.layout import Layout, interpret
+from aebuild.data.rasters import ENDINGS as IMAGES
 from aebuild.data.rules import BAD_LABELS, DAMAGED, MIXED, TOO_FEW
 from aebuild.data.stored import even_blocks
 from aebuild.data.tars import ENDING, TarMember, member_name, members, read_member

@@ -22,5 +22,6 @@ def test_notes_are_kept_in_a_run() -> None:
     info = DataInfo(value, value, Range(), Range(), "none", {"train": 1}, "made up", notes=("guessed",))
     kept = info.to_json()
     assert DataInfo.from_json(json.loads(json.dumps(kept))) == info
+    assert DataInfo.from_json(json.loads(json.dumps(kept))).notes == info.notes
     del kept["notes"]
     assert DataInfo.from_json(kept).notes == ()
