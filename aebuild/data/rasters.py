@@ -36,8 +36,8 @@ def is_image(name: str) -> bool:
 
 
 @contextmanager
-def open_raster(file: IO[bytes], call: Callable[[], str], formats: Collection[str] = FORMATS) -> Iterator[Image]:
-    """An image with its header read, of one of these formats and no other; `call` says what a message calls it.
+def open_raster(file: IO[bytes], call: Callable[[], str], formats: Collection[str] = FORMATS, frame: int = 0) -> Iterator[Image]:
+    """An image with the header of a frame read, of one of these formats and no other; `call` says what a message calls it.
 
     Damaged, gigantic and foreign ones end in one message.
     """
@@ -45,6 +45,8 @@ def open_raster(file: IO[bytes], call: Callable[[], str], formats: Collection[st
 
     try:
         with Image.open(file, formats=tuple(formats)) as image:
+            if frame:
+                image.seek(frame)
             if image.width * image.height > MOST_PIXELS:
                 raise fault(TOO_LARGE, f"{call()} is {image.width:,} by {image.height:,} pixels; at most {MOST_PIXELS:,} are decoded")
             yield image
@@ -55,6 +57,11 @@ def open_raster(file: IO[bytes], call: Callable[[], str], formats: Collection[st
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, AttributeError, OverflowError,
             ZeroDivisionError, MemoryError) as error:
         raise fault(DAMAGED, f"{call()} is a damaged image: {reason_of(error)}") from error
+
+
+def frames_of(image: Image) -> int:
+    """Pages or frames; a camera's JPEG has one, whatever previews lie behind it."""
+    return 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
 
 
 def _unread(file: IO[bytes], name: str) -> Exception:

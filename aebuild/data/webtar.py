@@ -23,6 +23,7 @@ from aebuild.data.rasters import ENDINGS as IMAGES
 from aebuild.data.rules import BAD_LABELS, DAMAGED, MIXED, TOO_FEW
 from aebuild.data.stored import even_blocks
 from aebuild.data.tars import ENDING, TarMember, member_name, members, read_member
+from aebuild.lang.dataset import Dataset
 from aebuild.lang.diagnostics import DataError
 from aebuild.lang.values import Value, elements
 
@@ -212,7 +213,11 @@ class Start:
     @property
     def dtype(self) -> str:
         """The type of its numbers as numpy spells it."""
-        return ("uint16" if self.form.look.deep else "uint8") if isinstance(self.form, Decoder) else self.form.dtype
+        return self.form.look.numbers if isinstance(self.form, Decoder) else self.form.dtype
+
+    def notes(self, part: Dataset) -> tuple[str, ...]:
+        """What is to be said of the first samples."""
+        return self.form.look.remarks(part) if isinstance(self.form, Decoder) else ()
 
 
 def start(files: Sequence[Path], ending: str | None, colours: Colours | None, size: tuple[int, int] | None) -> Start:
