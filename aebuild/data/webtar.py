@@ -217,7 +217,9 @@ class Start:
 
     def notes(self, part: Dataset) -> tuple[str, ...]:
         """What is to be said of the first samples."""
-        return self.form.look.remarks(part) if isinstance(self.form, Decoder) else ()
+        if isinstance(self.form, Decoder):
+            return self.form.look.remarks(part)
+        return self.form.layout.notes(f"each .{ARRAY} {list(self.form.shape)}", keys=False)
 
 
 def start(files: Sequence[Path], ending: str | None, colours: Colours | None, size: tuple[int, int] | None) -> Start:

@@ -97,14 +97,16 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
     def _outline(self, path: Path, found: Found) -> Outline:
         first = found.x["train"]
         aim = found.target.get("train")
-        value = self._layout(first, path).value
+        layout = self._layout(first, path)
+        value = layout.value
         counts: dict[str, int | None] = {part: member.shape[0] for part, member in found.x.items()}
         told = "as the spec says" if self.kind else f"read as {usual_kind(first.shape, first.dtype.name)}s by type and axes"
         sentence = (f"{shown(path.name)}: {by_part(counts)} samples, each {value} of {first.dtype.name} "
                     f"({told}), " + (f"labels in {shown(next(iter(found.labels.values())).name)}" if found.labels else "no labels")
                     + (f"; not used: {', '.join(map(shown, found.left[:8]))}" if found.left else ""))
         return Outline(value, counts, sentence, LEVELS.get(first.dtype.name), self._layout(aim, path).value if aim else None,
-                       LEVELS.get(aim.dtype.name) if aim else None, labelled=bool(found.labels))
+                       LEVELS.get(aim.dtype.name) if aim else None, labelled=bool(found.labels),
+                       notes=layout.notes(f"{shown(first.name or path.name)} {list(first.shape)}"))
 
     def _labels(self, path: Path, found: Found) -> tuple[dict[str, NDArray[np.int64]], tuple[str, ...] | None]:
         from aebuild.data.binary import read_array
