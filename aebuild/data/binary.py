@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from aebuild.data.faults import fault, must_fit, reading, reason_of, regular_file, shown
 from aebuild.data.rules import DAMAGED, OBJECTS, TOO_LARGE
+from aebuild.lang.regular import open_regular
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,7 +65,7 @@ def headers(path: Path) -> dict[str, Member]:
     No data are read. Raises DataError.
     """
     size = regular_file(path)
-    with _unpacking(path), path.open("rb") as file:
+    with _unpacking(path), open_regular(path) as file:
         start = file.read(len(NPY))
         if start == NPY:
             file.seek(0)
@@ -142,7 +143,7 @@ def read_array(path: Path, member: Member) -> NDArray[Any]:
     import numpy as np
 
     must_fit(member.nbytes, member.label(path))
-    with _unpacking(path), path.open("rb") as file:
+    with _unpacking(path), open_regular(path) as file:
         if not member.name and file.read(len(NPY)) == NPY:
             file.seek(member.start)
             data = file.read(member.nbytes)
@@ -160,8 +161,8 @@ def map_array(path: Path, member: Member) -> NDArray[Any]:
     """The array of an .npy that stays on disk: rows are read when they are taken."""
     import numpy as np
 
-    with reading(path):
-        mapped: NDArray[Any] = np.memmap(path, member.dtype, "r", member.start, member.shape, "F" if member.fortran else "C")
+    with reading(path), open_regular(path) as file:
+        mapped: NDArray[Any] = np.memmap(file, member.dtype, "r", member.start, member.shape, "F" if member.fortran else "C")
     return mapped
 
 

@@ -18,6 +18,7 @@ from aebuild.data.published import absent_files
 from aebuild.data.rasters import open_raster
 from aebuild.data.rules import DAMAGED
 from aebuild.data.stored import Raw, Samples, Stored
+from aebuild.lang.regular import open_regular
 from aebuild.lang.values import Grid
 
 if TYPE_CHECKING:
@@ -54,8 +55,8 @@ def _batch(path: Path) -> NDArray[np.uint8]:
     size = regular_file(path)
     if size != RECORDS * RECORD:
         raise fault(DAMAGED, f"{shown(path)} has {size:,} bytes; a batch has {RECORDS * RECORD:,}")
-    with reading(path):
-        records = np.fromfile(path, np.uint8).reshape(RECORDS, RECORD)
+    with reading(path), open_regular(path) as file:
+        records = np.fromfile(file, np.uint8).reshape(RECORDS, RECORD)
     bad = np.flatnonzero(records[:, 0] > 9)
     if len(bad):
         raise fault(DAMAGED, f"{shown(path)}, record {bad[0]}: the label is {records[bad[0], 0]}; labels are 0 to 9")

@@ -9,6 +9,7 @@ from pathlib import Path
 from aebuild.data.faults import absent, fault, reading, regular_file, shown
 from aebuild.data.idx import looks_idx
 from aebuild.data.rules import UNKNOWN_KIND
+from aebuild.lang.regular import open_regular
 
 ACCEPTED = ("a folder of images (or of one folder a class), .npz, .npy, IDX files or a folder of them, .csv, .tsv, .parquet or a folder of "
             "them, .tar or a folder of them")
@@ -72,7 +73,7 @@ def _file(path: Path, windowed: bool) -> str:
                     "save its arrays with numpy.savez")
     if is_image(path.name):
         raise fault(UNKNOWN_KIND, f"{shown(path)} is a single image; name the folder it is in", f"path: {shown(path.parent)}/")
-    with reading(path), path.open("rb") as file:
+    with reading(path), open_regular(path) as file:
         start = file.read(6)
     if ending in ARRAYS or start == b"\x93NUMPY" or (start[:4] == b"PK\3\4" and ending not in TABLES and _holds_arrays(path)):
         return "series" if windowed else "arrays"
@@ -89,7 +90,7 @@ def _holds_arrays(path: Path) -> bool:
     import zipfile
 
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
             return any(name.endswith(".npy") for name in archive.namelist())
     except (zipfile.BadZipFile, OSError, ValueError):
         return False

@@ -12,6 +12,7 @@ from pathlib import Path
 from aebuild.data.rules import MISSING, TOO_LARGE
 from aebuild.lang.diagnostics import DataError, Diagnostic, Rule
 from aebuild.lang.part import Part
+from aebuild.lang.regular import open_regular
 from aebuild.lang.suggest import closest
 
 CONTAINER = Path("/sys/fs/cgroup/memory.max")       # of cgroup v2: a number of bytes, or the word max
@@ -42,9 +43,12 @@ def similar(word: object, known: Iterable[object]) -> str | None:
 
 @contextmanager
 def blamed(part: Part, *fields: str) -> Iterator[None]:
-    """Errors without a place of their own underline these fields."""
+    """Errors without a place of their own underline these fields; memory that runs out is the data's to answer for."""
     try:
         yield
+    except MemoryError as error:
+        raise fault(TOO_LARGE, f"{shown(getattr(part, 'path', 'the data'))} took more memory than this machine has free",
+                    "a smaller `limit`, fewer columns, or a format that stays on disk with `stream: true`", part=part, at=fields) from error
     except DataError as error:
         raise DataError(*(d if d.span else replace(d, span=part.place(*fields)) for d in error.diagnostics)) from error
 
@@ -82,7 +86,7 @@ def regular_file(path: Path) -> int:
             raise fault(MISSING, f"{shown(path)} is a folder; a file is wanted here")
         if not stat.S_ISREG(found.st_mode):
             raise fault(MISSING, f"{shown(path)} is not an ordinary file")
-        with path.open("rb"):
+        with open_regular(path):
             return found.st_size
 
 

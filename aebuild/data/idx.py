@@ -6,13 +6,17 @@ import gzip
 import re
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
+from aebuild.data.binary import DEFLATE_RATIO
 from aebuild.data.faults import fault, listed, must_fit, reading, regular_file, shown
-from aebuild.data.rules import DAMAGED, MISSING, UNKNOWN_KIND
+from aebuild.data.rules import DAMAGED, MISSING, TOO_LARGE, UNKNOWN_KIND
+from aebuild.lang.regular import open_regular
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,10 +41,17 @@ class Header:
         return prod(self.shape) * WIDTHS[self.dtype]
 
 
-def _open(path: Path) -> IO[bytes]:
-    with path.open("rb") as file:
+@contextmanager
+def _open(path: Path) -> Iterator[IO[bytes]]:
+    """The contents, unpacked; damage to a gzip file becomes one message."""
+    with reading(path), open_regular(path) as file:
         packed = file.read(2) == b"\x1f\x8b"
-    return cast("IO[bytes]", gzip.open(path, "rb")) if packed else path.open("rb")
+        file.seek(0)
+        try:
+            yield cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if packed else file
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            reason = "it is cut short" if isinstance(error, EOFError) else shown(error)
+            raise fault(DAMAGED, f"{shown(path)} is a damaged gzip file: {reason}") from error
 
 
 def _parse(stream: IO[bytes], path: Path) -> Header:
@@ -55,14 +66,17 @@ def _parse(stream: IO[bytes], path: Path) -> Header:
 
 
 def idx_header(path: Path) -> Header:
-    """Type and shape; nothing behind the header is read."""
-    regular_file(path)
-    with reading(path):
-        try:
-            with _open(path) as stream:
-                return _parse(stream, path)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise _broken(path, error) from error
+    """Type and shape; nothing behind the header is read, but what it promises is compared with the size of the file."""
+    size = regular_file(path)
+    with _open(path) as stream:
+        header = _parse(stream, path)
+        start, packed = stream.tell(), isinstance(stream, gzip.GzipFile)
+    must_fit(header.nbytes, shown(path))
+    if packed and header.nbytes > DEFLATE_RATIO * size:
+        raise fault(TOO_LARGE, f"{shown(path)} claims {header.nbytes:,} bytes in {size:,} compressed ones, more than compression can do")
+    if not packed and header.nbytes != size - start:
+        raise _unkept(header, f"{size - start:,}")
+    return header
 
 
 def read_idx(path: Path) -> tuple[Header, NDArray[Any]]:
@@ -70,25 +84,18 @@ def read_idx(path: Path) -> tuple[Header, NDArray[Any]]:
     import numpy as np
 
     header = idx_header(path)
-    must_fit(header.nbytes, shown(path))
-    with reading(path):
-        try:
-            with _open(path) as stream:
-                _parse(stream, path)
-                data = stream.read(header.nbytes + 1)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise _broken(path, error) from error
+    with _open(path) as stream:
+        _parse(stream, path)
+        data = stream.read(header.nbytes + 1)
     if len(data) != header.nbytes:
-        many = "more" if len(data) > header.nbytes else f"{len(data):,}"
-        raise fault(DAMAGED,
-                    f"{shown(path)}: the header promises {header.nbytes:,} bytes (shape {list(header.shape)}), but {many} are there")
+        raise _unkept(header, "more" if len(data) > header.nbytes else f"{len(data):,}")
     array = np.frombuffer(data, np.dtype(header.dtype).newbyteorder(">")).reshape(header.shape)
     return header, array.astype(header.dtype, copy=False)
 
 
-def _broken(path: Path, error: Exception) -> Exception:
-    reason = "it is cut short" if isinstance(error, EOFError) else shown(error)
-    return fault(DAMAGED, f"{shown(path)} is a damaged gzip file: {reason}")
+def _unkept(header: Header, many: str) -> Exception:
+    return fault(DAMAGED, f"{shown(header.path)}: the header promises {header.nbytes:,} bytes (shape {list(header.shape)}), "
+                 f"but {many} are there")
 
 
 def looks_idx(name: str) -> bool:

@@ -11,6 +11,7 @@ from typing import IO, cast
 
 from aebuild.data.faults import fault, reading, reason_of, regular_file, shown
 from aebuild.data.rules import DAMAGED
+from aebuild.lang.regular import open_regular
 
 ENDING = ".tar"
 LONGEST_HEADER = 1 << 20      # bytes of a name or of further attributes; real ones have some hundreds
@@ -60,7 +61,7 @@ def members(path: Path) -> Iterator[TarMember | None]:
     without its end are refused.
     """
     size = regular_file(path)
-    with reading(path), path.open("rb") as file:
+    with reading(path), open_regular(path) as file:
         try:
             with tarfile.open(fileobj=cast("IO[bytes]", _Forward(file)), mode="r:") as archive:
                 while (info := archive.next()) is not None:
@@ -95,7 +96,7 @@ def _checked(path: Path, info: tarfile.TarInfo, size: int) -> TarMember | None:
 
 def read_member(path: Path, start: int, size: int) -> bytes:
     """The bytes of a member; DataError if the archive has become shorter."""
-    with reading(path), path.open("rb", buffering=0) as file:
+    with reading(path), open_regular(path) as file:
         file.seek(start)
         data = file.read(size)
     if len(data) < size:
@@ -105,7 +106,7 @@ def read_member(path: Path, start: int, size: int) -> bytes:
 
 def member_name(path: Path, header: int) -> str:
     """The name in the header at this place, for a message."""
-    with reading(path), path.open("rb") as file:
+    with reading(path), open_regular(path) as file:
         file.seek(header)
         try:
             with tarfile.open(fileobj=file, mode="r:") as archive:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from aebuild.data.faults import blamed, fault, shown
+from aebuild.data.faults import blamed, fault, must_fit, shown
 from aebuild.data.layout import Layout, interpret, usual_kind
 from aebuild.data.outline import LEVELS, Outline, by_part, declared, describe, range_note, scale_of
 from aebuild.data.rules import UNFIT
@@ -68,6 +68,8 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
             streamed = _may_stream(self, path, found, size)
             if streamed:
                 outline = outline.told(sentence(self, size))
+            else:
+                must_fit(size, found.x["train"].label(path), _on_disk(path))
             layout = self._layout(found.x["train"], path)
             target = self._layout(found.target["train"], path) if found.target else layout
             x = _stored(path, found.x, layout, streamed)
@@ -137,6 +139,10 @@ def _extent(samples: Samples) -> tuple[float, float] | None:
     if not isinstance(samples, Stored) or samples.array.dtype.name != "uint16":
         return None
     return float(samples.array.min()), float(samples.array.max())
+
+
+def _on_disk(path: Path) -> str:
+    return "stream: true" if path.suffix.lower() == ".npy" else "save its samples with numpy.save as one .npy, which can stay on disk"
 
 
 def _stored(path: Path, members: dict[str, Member], layout: Layout, mapped: bool) -> dict[str, Samples]:
