@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
+from itertools import islice
 from pathlib import Path
 
 from aebuild.data.faults import absent, fault, reading, regular_file, shown
@@ -39,21 +40,26 @@ def detect(path: str, base: Path, keys: Collection[str] = ()) -> str:
 
 
 def _folder(folder: Path, windowed: bool) -> str:
-    from aebuild.data.rasters import is_image
+    from aebuild.data.folder import folders_of_images
 
     with reading(folder):
         names = _names(folder)
         if any(looks_idx(name) for name in names):
             return "idx"
-        inner = [folder / name for name in names if (folder / name).is_dir()]
-        deeper = [name for place in inner[:100] for name in _names(place)]
-        if any(map(is_image, [*names, *deeper])) or any(is_image(name) for place in inner[:100] for sub in _names(place)
-                                                        if (place / sub).is_dir() for name in _names(place / sub)):
+        if any(depth < 3 for depth, _ in islice(folders_of_images(folder), 1)):
             return "images"
         if any(name.lower().endswith(".tar") for name in names):
             return "webdataset"
         if any(name.lower().endswith(".parquet") for name in names):
             return "series" if windowed else "table"
+        if next(folders_of_images(folder), None) is not None:
+            return "images"                      # which says where they should stand
+    several = [name for name in names if name.lower().endswith((*ARRAYS, *TABLES))]
+    if several:
+        arrays = several[0].lower().endswith(ARRAYS)
+        raise fault(UNKNOWN_KIND, f"{shown(folder)} holds {len(several):,} files like {shown(several[0])}; of arrays and text tables one "
+                    "file holds all samples", "numpy.save of one array [N, ...], made by numpy.stack" if arrays else
+                    "one table of all rows, or each saved as .parquet")
     raise fault(UNKNOWN_KIND, f"{shown(folder)} is {'an empty folder' if not names else 'a folder without images, shards or IDX files'}; "
                 f"accepted are {ACCEPTED}")
 

@@ -58,7 +58,7 @@ class Images(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
             return assemble(self, Raw(outline, x, _labels(listing), streamed=streamed), where.say)
 
     def _look(self, where: Where) -> tuple[Listing, Look]:
-        listing = list_images(where.base / self.path)
+        listing = list_images(where.base / self.path, self.path)
         if self.frames == "all":
             listing = listing.spread()
         return listing, look(listing.pictures("train"), self.channels, self.wanted_size)
