@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tarfile
 import zlib
 from pathlib import Path
 
@@ -44,6 +45,12 @@ def test_numbers_are_kept_and_their_range_is_told(tmp_path: Path, numbers: str, 
     scaled = load("images", tmp_path, path="scans")
     assert scaled.info.notes == told
     assert told[0] in scaled.notes
+    with tarfile.open(tmp_path / "scans.tar", "w") as archive:
+        for file in sorted((tmp_path / "scans").iterdir()):
+            archive.add(file, file.name)
+    packed = load("webdataset", tmp_path, path="scans.tar", scale="none")
+    assert (packed.train.x == splits.train.x).all()
+    assert load("webdataset", tmp_path, path="scans.tar").info.notes == told
     if numbers != "uint16":
         assert (scaled.train.x.min(), scaled.train.x.max()) == (0, 1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import gzip
 import os
 import signal
@@ -15,10 +16,13 @@ import pytest
 from data_making import load, part_of, probe_refusal, refusal
 from PIL import Image
 
+import aebuild
 import aebuild.parts.datasets.arrays
 from aebuild.data.detect import detect
 from aebuild.lang.dataset import Where
 from aebuild.lang.diagnostics import DataError
+
+PACKAGE = Path(aebuild.__file__).parent
 
 
 @pytest.fixture(autouse=True)
@@ -104,3 +108,21 @@ def test_memory_that_runs_out_is_told_with_the_file(tmp_path: Path, monkeypatch:
     with pytest.raises(DataError, match=r"a\.npz took more memory than this machine has free") as caught:
         part.load(Where(tmp_path))
     assert (caught.value.exit_code, caught.value.diagnostics[0].code) == (4, "AE404")
+
+
+def test_every_reading_of_data_goes_through_the_one_place_that_refuses_what_has_no_end() -> None:
+    readings = [f"{path.name}: {ast.unparse(call)}" for folder in ("data", "parts/datasets") for path in (PACKAGE / folder).glob("*.py")
+                for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(call, ast.Call) and reads(call)]
+    assert readings == ["faults.py: CONTAINER.read_text()"]
+
+
+def reads(call: ast.Call) -> bool:
+    """True for a call that opens a file by its path, to read it."""
+    words = [word.value for word in call.args if isinstance(word, ast.Constant)]
+    if isinstance(call.func, ast.Name):
+        return call.func.id == "open"
+    if not isinstance(call.func, ast.Attribute):
+        return False
+    by_mode = call.func.attr == "open" and any(word in ("r", "rb", "rt") for word in words) and not any(
+        word.arg == "fileobj" for word in call.keywords)
+    return by_mode or call.func.attr in ("read_bytes", "read_text") or ast.unparse(call.func) == "np.load"
