@@ -114,7 +114,7 @@ class Look:
         """What the user should read of it."""
         frames = f"{self.several}, and only the first of a file is read" + (
             "; `frames: all` takes each for a sample" if hasattr(part, "frames") else "")
-        cut = f"{self.cut} has 16 bits a channel, of which 8 are read: only grey images without transparency keep 16"
+        cut = f"{self.cut} has more than 8 bits a channel, of which 8 are read: only grey images without transparency keep all"
         return ((cut,) if self.cut else ()) + ((frames,) if self.several and getattr(part, "frames", None) is None else ()) + range_note(
             "the first images", self.extent, LEVELS.get(self.numbers), scale_of(part, self.value))
 

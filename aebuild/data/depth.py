@@ -41,9 +41,13 @@ def _stated(image: Image) -> tuple[int, bool]:
 
 
 def cut_to_bytes(image: Image) -> bool:
-    """True for colour (or transparency) of 16 bits a channel, of which Pillow keeps 8."""
-    spelt = [str(tile.args if isinstance(tile.args, str) else tile.args[0]) for tile in getattr(image, "tile", ()) if tile.args]
-    return not image.mode.startswith(("I", "F")) and any(";16" in word for word in spelt)
+    """True for colour (or transparency) of more than 8 bits a channel, of which Pillow keeps 8."""
+    if image.mode.startswith(("I", "F")):
+        return False
+    args = [tile.args if isinstance(tile.args, tuple) else (tile.args,) for tile in getattr(image, "tile", ()) if tile.args]
+    spelt = [str(each[0]) for each in args]                        # BGR;16 has 16 bits in all
+    most = [each[1] for each in args if image.format == "PPM" and len(each) == 2]
+    return any(";16" in word and not word.startswith("BGR") for word in spelt) or any(level > 255 for level in most)
 
 
 def extent_of(image: Image) -> tuple[float, float]:

@@ -58,8 +58,9 @@ def _folder(folder: Path, windowed: bool) -> str:
     if several:
         arrays = several[0].lower().endswith(ARRAYS)
         raise fault(UNKNOWN_KIND, f"{shown(folder)} holds {len(several):,} files like {shown(several[0])}; of arrays and text tables one "
-                    "file holds all samples", "numpy.save of one array [N, ...], made by numpy.stack" if arrays else
-                    "one table of all rows, or each saved as .parquet")
+                    "file holds all samples", "numpy.save of one array [N, ...], made by numpy.stack; series of unequal length into one "
+                    "table with a column for `group`" if arrays else
+                    "one table of all rows (for series, with a column for `group`), or each saved as .parquet")
     raise fault(UNKNOWN_KIND, f"{shown(folder)} is {'an empty folder' if not names else 'a folder without images, shards or IDX files'}; "
                 f"accepted are {ACCEPTED}")
 

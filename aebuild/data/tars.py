@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from aebuild.data.faults import fault, reading, reason_of, regular_file, shown
+from aebuild.data.faults import fault, must_fit, reading, reason_of, regular_file, shown
 from aebuild.data.rules import DAMAGED
 from aebuild.lang.regular import open_regular
 
 ENDING = ".tar"
+LARGE = 1 << 28              # bytes of a member that are compared with the memory before they are read
 LONGEST_HEADER = 1 << 20      # bytes of a name or of further attributes; real ones have some hundreds
 _BROKEN = (tarfile.TarError, ValueError, OverflowError, EOFError, IndexError, KeyError, TypeError, RecursionError, MemoryError)
 
@@ -95,7 +96,9 @@ def _checked(path: Path, info: tarfile.TarInfo, size: int) -> TarMember | None:
 
 
 def read_member(path: Path, start: int, size: int) -> bytes:
-    """The bytes of a member; DataError if the archive has become shorter."""
+    """The bytes of a member; DataError if the archive has become shorter, or memory does not hold them."""
+    if size > LARGE:
+        must_fit(size, f"{shown(path)}, the member at byte {start:,},")
     with reading(path), open_regular(path) as file:
         file.seek(start)
         data = file.read(size)

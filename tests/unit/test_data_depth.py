@@ -103,15 +103,24 @@ def test_images_of_unlike_numbers_are_refused(tmp_path: Path, monkeypatch: pytes
     assert (refusal if probed == 1 else probe_refusal)("images", tmp_path, path="scans").code == "AE406"
 
 
-def test_colour_of_sixteen_bits_is_told(tmp_path: Path) -> None:
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """A part of a PNG."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 4, 4, 16, 2, 0, 0, 0)) + chunk(
-        b"IDAT", zlib.compress(b"".join(b"\0" + bytes(24) for _ in range(4)))) + chunk(b"IEND", b"")
+
+PNG = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 4, 4, 16, 2, 0, 0, 0)) + chunk(
+    b"IDAT", zlib.compress(b"".join(b"\0" + bytes(24) for _ in range(4)))) + chunk(b"IEND", b"")
+BMP = struct.pack("<2sIHHIIiiHHIIiiII", b"BM", 86, 0, 0, 54, 40, 4, 4, 1, 16, 0, 32, 0, 0, 0, 0) + bytes(32)
+
+
+@pytest.mark.parametrize(("contents", "ending", "told"), [
+    (PNG, "png", True), (b"P6 4 4 65535\n" + bytes(96), "ppm", True), (b"P6 4 4 100\n" + bytes(48), "ppm", False), (BMP, "bmp", False)])
+def test_colour_of_more_than_eight_bits_is_told(tmp_path: Path, contents: bytes, ending: str, told: bool) -> None:
     for number in range(4):
-        (tmp_path / f"{number}.png").write_bytes(png)
-    assert "16 bits a channel, of which 8 are read" in load("images", tmp_path, path=".").notes[0]
+        (tmp_path / f"{number}.{ending}").write_bytes(contents)
+    notes = load("images", tmp_path, path=".").notes
+    assert [note.partition(".")[2] for note in notes] == [
+        f"{ending} has more than 8 bits a channel, of which 8 are read: only grey images without transparency keep all"] * told
 
 
 @pytest.mark.parametrize("ending", ["tif", "gif"])

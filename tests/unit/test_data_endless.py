@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import struct
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from PIL import Image
 import aebuild
 import aebuild.parts.datasets.arrays
 from aebuild.data.detect import detect
+from aebuild.data.tars import LARGE
 from aebuild.lang.dataset import Where
 from aebuild.lang.diagnostics import DataError
 
@@ -126,3 +128,14 @@ def reads(call: ast.Call) -> bool:
     by_mode = call.func.attr == "open" and any(word in ("r", "rb", "rt") for word in words) and not any(
         word.arg == "fileobj" for word in call.keywords)
     return by_mode or call.func.attr in ("read_bytes", "read_text") or ast.unparse(call.func) == "np.load"
+
+
+@pytest.mark.parametrize("ending", ["npy", "png"])
+def test_a_member_larger_than_memory_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str) -> None:
+    info = tarfile.TarInfo(f"0.{ending}")
+    info.size = LARGE + 512
+    (tmp_path / "a.tar").write_bytes(info.tobuf())
+    os.truncate(tmp_path / "a.tar", LARGE + 4096)              # takes no place on disk
+    monkeypatch.setattr(aebuild.data.faults, "memory", lambda: 1_000_000)
+    found = probe_refusal("webdataset", tmp_path, path="a.tar")
+    assert (found.code, "a.tar, the member at byte 512, would take" in found.message) == ("AE404", True)

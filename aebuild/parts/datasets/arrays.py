@@ -108,7 +108,7 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
                     + (f"; not used: {', '.join(map(shown, found.left[:8]))}" if found.left else ""))
         return Outline(value, counts, sentence, LEVELS.get(first.dtype.name), self._layout(aim, path).value if aim else None,
                        LEVELS.get(aim.dtype.name) if aim else None, labelled=bool(found.labels),
-                       notes=layout.notes(f"{shown(first.name or path.name)} {list(first.shape)}"))
+                       notes=(*_notes(layout, first, path), *(_notes(self._layout(aim, path), aim, path) if aim else ())))
 
     def _labels(self, path: Path, found: Found) -> tuple[dict[str, NDArray[np.int64]], tuple[str, ...] | None]:
         from aebuild.data.binary import read_array
@@ -118,6 +118,10 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
             return {}, None
         words = {part: as_words(read_array(path, member), member.label(path)) for part, member in found.labels.items()}
         return classify(words, shown(path))
+
+
+def _notes(layout: Layout, member: Member, path: Path) -> tuple[str, ...]:
+    return layout.notes(f"{shown(member.name or path.name)} {list(member.shape)}")
 
 
 def _may_stream(part: Arrays, path: Path, found: Found, size: int) -> bool:
