@@ -287,6 +287,8 @@ def _fitting(problems: list[Any], child: Tree | None) -> Any:
 def _descend(tree: Tree, loc: tuple[Any, ...]) -> Tree:
     """The deepest part of the tree that the location names; pydantic's union tags are not in the tree."""
     for step in loc:
+        if step == "[key]" and tree.key is not None:
+            return Tree(tree.value, tree.key, tree.key)
         below: dict[Any, Tree] = dict(enumerate(tree.value)) if isinstance(tree.value, tuple) else {}
         if isinstance(tree.value, dict):
             below.update(tree.value)

@@ -12,6 +12,7 @@ from aebuild.compile.lengthen import lengthen
 from aebuild.compile.lints import allowed, lint
 from aebuild.compile.memory import check_size
 from aebuild.compile.merge import apply_set, merge
+from aebuild.compile.names import check_names
 from aebuild.compile.patience import collecting_later
 from aebuild.compile.plan import Plan
 from aebuild.compile.planner import plan
@@ -90,7 +91,7 @@ def load(path: str | Path, settings: Seq[str] = (), *, text: str | bytes | None 
         tree = _settle(tree, file, settings, loaded)
     if tree is not None:
         loaded.spec, found = bind(tree)
-        loaded.diagnostics += found
+        loaded.diagnostics += found + check_names(tree)
     if loaded.spec is not None and not loaded.errors:
         _plan(loaded, file.parent)
     return loaded

@@ -10,8 +10,12 @@ from aebuild.lang.part import Part, knob
 from aebuild.lang.terms import Likelihood, Term
 from aebuild.lang.training import Optimizer, PhasePart, Player
 
+LONGEST_NAME = 100          # characters: a run's folder has a date besides, and disks take 255 bytes
+
 
 def _name(text: str) -> str:
+    if len(text) > LONGEST_NAME:
+        raise ValueError(f"a name has at most {LONGEST_NAME} characters, not {len(text):,}")
     if not text or not all(c.isascii() and (c.isalnum() or c in "-_") for c in text):
         raise ValueError("a name that becomes a path has only letters, digits, - and _")
     return text

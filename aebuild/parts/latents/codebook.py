@@ -76,6 +76,7 @@ class Codebook(Latent):
         "uniform", "how codes are drawn: all entries alike, or as often as the training data use them at their place",
         affects="graph")
     terms = {"codebook": Term, "commitment": CommitmentTerm}
+    metrics = ("perplexity", "usage")
 
     @property
     def books(self) -> int:
