@@ -115,8 +115,8 @@ class Spec(Part):
     description: str = Field("", description="free text for readers")
     data: Dataset = Field(default_factory=lambda: Dataset.named("digits"), description="what to learn from")
     corrupt: list[Corruption] = Field(default_factory=list, description="changes of the input that the model must undo")
-    encoder: StageSpec = Field(..., description="hidden layers from the data towards the code")
-    latent: Latent = Field(..., description="the code")
+    encoder: StageSpec = Field(..., description="hidden layers from the data towards the code", examples=["[linear: 256]"])
+    latent: Latent = Field(..., description="the code", examples=["{type: continuous, dim: 16}"])
     decoder: StageSpec | DecoderRecipe = Field(
         default_factory=Mirror.model_construct, description="hidden layers from the code back to the data")
     heads: dict[Name, Head] = Field(default_factory=dict, description="networks that predict labels from the code")

@@ -154,7 +154,7 @@ class Latent(Buildable):
     players: ClassVar[tuple[str, ...]] = ("autoencoder",)
     unsampled: ClassVar[str | None] = None            # why `sample` must be fitted after training, if so
 
-    dim: int = knob(..., "features of the code at each place", affects="graph", ge=1)
+    dim: int = knob(..., "features of the code at each place", examples=[16], affects="graph", ge=1)
     per: Literal["sample", "position"] = knob(
         "sample", "one code for the sample, or one at each place of the encoder's grid or sequence", affects="graph")
 
