@@ -39,7 +39,7 @@ def detect(path: str, base: Path, keys: Collection[str] = ()) -> str:
 
 
 def _folder(folder: Path, windowed: bool) -> str:
-    from aebuild.data.folder import is_image
+    from aebuild.data.rasters import is_image
 
     with reading(folder):
         names = _names(folder)
@@ -64,7 +64,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def _file(path: Path, windowed: bool) -> str:
-    from aebuild.data.folder import is_image
+    from aebuild.data.rasters import is_image
 
     regular_file(path)
     ending = path.suffix.lower()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from aebuild.compile.canonical import text
 from aebuild.compile.front import Loaded, load
+from aebuild.lang.clean import clean
 from aebuild.lang.dataset import DataInfo, Known, OnDisk, Streamable, Where
 from aebuild.results.evaluate import Evaluation, evaluate
 from aebuild.results.open_run import plan_of
@@ -114,7 +115,7 @@ def _begun(run: Run, group: Group, display: Display) -> bool:
 
 def _tell(splits: Splits, display: Display) -> None:
     """What was found, and what happened to it on the way."""
-    for sentence in (splits.info.detected, *splits.notes):
+    for sentence in (splits.info.detected, *(f"note: {clean(note)}" for note in splits.notes)):
         display.note(sentence)
 
 
