@@ -117,3 +117,7 @@ class ImageFiles:
     def blocks(self) -> NDArray[np.int64]:
         """Files that follow each other by name."""
         return even_blocks([0, len(self.files)])
+
+    def sources(self) -> Sequence[Path]:
+        """The images."""
+        return self.files

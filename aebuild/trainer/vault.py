@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import TYPE_CHECKING, Any
 
 from aebuild.compile.build import build
@@ -25,7 +27,13 @@ class Vault:
     def __init__(self, trainer: Trainer, save_every: int | None) -> None:
         self.trainer, self.group = trainer, trainer.group
         self._in_pieces = self.group.sharded
+        self._data = self._hash_of_data() if self.group.first else ""
         self.keeper = PieceKeeper(trainer.run, save_every, self.group) if self._in_pieces else Keeper(trainer.run, save_every)
+
+    def _hash_of_data(self) -> str:
+        told = self.trainer.run.fingerprint
+        contents = None if told is None else [told["contents"], told["labels"]]       # not where the files are, nor how old
+        return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()
 
     def close(self) -> None:
         """Lets what is being written be finished, without raising its error."""
@@ -91,7 +99,7 @@ class Vault:
         trainer = self.trainer
         active = trainer.active.state() if trainer.active is not None else None
         return {"progress": trainer.progress.state(), "sums": trainer.sums.state(), "validation": trainer.validation,
-                "active": active, "maths": trainer.plan.maths, "clock": self._clock()}
+                "active": active, "maths": {**trainer.plan.maths, "data": self._data}, "clock": self._clock()}
 
     def _clock(self) -> list[int]:
         """Samples, batch size and batches of an epoch: what a place in an epoch means."""
@@ -108,9 +116,10 @@ class Vault:
         trainer.active = None
         if state["active"] is not None:
             trainer.active = trainer.activate()
-            trainer.active.load(state["active"], revised=state["maths"] != maths)
-        if state["maths"]["objective"] != maths["objective"]:
-            trainer.progress.best = None              # scores of two objectives cannot be compared
+            trainer.active.load(state["active"], revised=any(state["maths"][name] != maths[name] for name in maths))
+        other_data = self.group.agree(int(self.group.first and state["maths"].get("data", self._data) != self._data))[0]
+        if other_data or state["maths"]["objective"] != maths["objective"]:
+            trainer.progress.best = None              # scores of two objectives, or on two sets of data, cannot be compared
         if state["clock"] != self._clock():
             self._rewind(state["clock"])
 
