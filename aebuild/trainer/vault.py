@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from aebuild.compile.build import build
+from aebuild.trainer.fitness import Unfit, check_players, check_sums, taking_up
 from aebuild.trainer.keeper import Keeper
 from aebuild.trainer.phase import clock_of
 from aebuild.trainer.pieces import PieceKeeper
@@ -108,15 +109,20 @@ class Vault:
 
     def _restore(self, state: dict[str, Any]) -> None:
         trainer, maths = self.trainer, self.trainer.plan.maths
+        revised = any(state["maths"][name] != maths[name] for name in maths)
+        with taking_up():
+            trainer.progress = Progress.load(state["progress"])
+            check_sums(state["sums"])
+            trainer.sums.load(state["sums"], trainer.device)
+            trainer.validation, trainer.active = state["validation"], None
+            if trainer.progress.phase >= len(trainer.plan.phases):
+                raise Unfit(f"it stands in phase {trainer.progress.phase + 1} of {len(trainer.plan.phases)}")
+            if state["active"] is not None:
+                trainer.active = trainer.activate()
+                check_players(trainer.active, state["active"], revised=revised)
+                trainer.active.load(state["active"], revised=revised)
         if self.group.first:
             trainer.run.journal.cut(state["journal"])
-        trainer.progress = Progress.load(state["progress"])
-        trainer.sums.load(state["sums"], trainer.device)
-        trainer.validation = state["validation"]
-        trainer.active = None
-        if state["active"] is not None:
-            trainer.active = trainer.activate()
-            trainer.active.load(state["active"], revised=any(state["maths"][name] != maths[name] for name in maths))
         other_data = self.group.agree(int(self.group.first and state["maths"].get("data", self._data) != self._data))[0]
         if other_data or state["maths"]["objective"] != maths["objective"]:
             trainer.progress.best = None              # scores of two objectives, or on two sets of data, cannot be compared
