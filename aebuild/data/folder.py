@@ -137,3 +137,7 @@ class ImageFiles:
 
     def _picture(self, row: int) -> Picture:
         return picture_file(self.files[row], self.frames[row] if self.frames else 0)
+
+    def sources(self) -> Sequence[Path]:
+        """The images."""
+        return self.files

@@ -159,6 +159,10 @@ class TarSamples:
         """Members that follow each other."""
         return even_blocks(self.starts)
 
+    def sources(self) -> Sequence[Path]:
+        """The archives."""
+        return self.files
+
     def take(self, index: NDArray[np.int64]) -> NDArray[Any]:
         """Samples [n, *shape]."""
         import numpy as np
