@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from aebuild.modules.children import Children
 from aebuild.modules.code import Code
+from aebuild.modules.recording import recording
 from aebuild.modules.stage import Stage
 from aebuild.modules.together import mean, total, whole
 
@@ -85,9 +86,9 @@ class Autoencoder(nn.Module):
         self.refusals = dict(refusals)
 
     def corrupt(self, x: Tensor) -> Tensor:
-        """The input as the encoder gets it: corrupted while training, and by what is `when: always` in evaluation."""
+        """The input as the encoder gets it: corrupted in training; by what is `when: always` in evaluation too, unless recorded."""
         for module, always in zip(self.corruptions, self.corrupts_always, strict=True):
-            if always or self.training:
+            if self.training or (always and not recording()):
                 x = module(x)
         return x
 
@@ -97,7 +98,7 @@ class Autoencoder(nn.Module):
         return features
 
     def encode(self, x: Tensor) -> Code:
-        """The code of a batch; a variational code is a draw from the posterior in training and in evaluation."""
+        """The code of a batch; a variational code is a draw from the posterior, of a recorded program its mean."""
         code: Code = self.latent(self.features(self.corrupt(x)))
         return code
 
