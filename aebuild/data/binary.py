@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from aebuild.data.faults import fault, must_fit, reading, reason_of, regular_file, shown
 from aebuild.data.rules import DAMAGED, OBJECTS, TOO_LARGE
+from aebuild.lang.diagnostics import Hint
 from aebuild.lang.regular import open_regular
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def _header(stream: IO[bytes], name: str, where: str) -> Member:
         raise fault(DAMAGED, f"{where}: the header cannot be read ({reason_of(error)})") from error
     if dtype.hasobject:
         raise fault(OBJECTS, f"{where} holds Python objects, which only a pickle could restore; none is ever read",
-                    "numpy.savez with arrays of numbers")
+                    Hint("numpy.savez with arrays of numbers"))
     return Member(name, tuple(shape), dtype, fortran, start)
 
 

@@ -21,6 +21,7 @@ from aebuild.data.pictures import channels_first, resized
 from aebuild.data.rasters import frames_of, open_raster
 from aebuild.data.rules import DAMAGED, MIXED, UNREADABLE_NUMBERS
 from aebuild.lang.dataset import Dataset
+from aebuild.lang.diagnostics import Hint
 from aebuild.lang.regular import NotRegularError, open_regular
 from aebuild.lang.values import Grid
 
@@ -173,7 +174,7 @@ def look(pictures: Iterable[Picture], colours: Colours | None, size: tuple[int, 
 
 def _mixed_numbers(first: str, numbers: Numbers, other: str, found: Numbers) -> Exception:
     """The error about two images of unlike numbers."""
-    return fault(MIXED, f"{other} has {SPOKEN[found]}, but {first} has {SPOKEN[numbers]}", "convert the images to 8 bits a channel")
+    return fault(MIXED, f"{other} has {SPOKEN[found]}, but {first} has {SPOKEN[numbers]}", Hint("convert the images to 8 bits a channel"))
 
 
 def _mixed_size(first: str, size: tuple[int, int], other: str, found: tuple[int, int]) -> Exception:
@@ -212,7 +213,7 @@ class Decoder:
         first = self.look.first
         with opened(picture) as image:
             if self.chosen is None and self.look.colours == "gray" and _colours(image) != "gray":
-                raise fault(MIXED, f"{picture.name} has colour, but the first images ({first}) are grey", "channels: gray (or rgb)")
+                raise fault(MIXED, f"{picture.name} has colour, but the first images ({first}) are grey", "channels: gray")
             if (numbers := numbers_of(image, picture.call)) != self.look.numbers:
                 raise _mixed_numbers(first, self.look.numbers, picture.name, numbers)
             if not self.resize and _size(image) != self.look.size:

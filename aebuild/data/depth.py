@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from aebuild.data.faults import fault
 from aebuild.data.pictures import resized
 from aebuild.data.rules import UNREADABLE_NUMBERS
+from aebuild.lang.diagnostics import Hint
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,7 +31,7 @@ def numbers_of(image: Image, call: Callable[[], str]) -> Numbers:
         return "int32" if signed else "uint16"
     if image.mode == "I" or signed:
         raise fault(UNREADABLE_NUMBERS, f"{call()} has {bits} bits a channel {'with' if signed else 'without'} a sign, which are not read",
-                    "save it as float32 TIFF, or all images as one .npy")
+                    Hint("save it as float32 TIFF, or all images as one .npy"))
     return "uint8"
 
 

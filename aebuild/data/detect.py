@@ -7,9 +7,11 @@ from collections.abc import Collection
 from itertools import islice
 from pathlib import Path
 
-from aebuild.data.faults import absent, fault, reading, regular_file, shown
+from aebuild.data.faults import absent, fault, path_fix, reading, regular_file, shown
 from aebuild.data.idx import looks_idx
+from aebuild.data.outline import plural
 from aebuild.data.rules import UNKNOWN_KIND
+from aebuild.lang.diagnostics import Hint
 from aebuild.lang.regular import open_regular
 
 ACCEPTED = ("a folder of images (or of one folder a class), .npz, .npy, IDX files or a folder of them, .csv, .tsv, .parquet or a folder of "
@@ -18,6 +20,8 @@ ARRAYS = (".npz", ".npy")
 TABLES = (".csv", ".tsv", ".parquet")
 PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".joblib", ".dill", ".sav")
 MOST_LISTED = 10_000
+ONE_ARRAY = "numpy.save of one array [N, ...], made by numpy.stack; series of unequal length into one table with a column for `group`"
+ONE_TABLE = "one table of all rows (for series, with a column for `group`), or each saved as .parquet"
 
 
 def is_path(word: str) -> bool:
@@ -33,10 +37,10 @@ def detect(path: str, base: Path, keys: Collection[str] = ()) -> str:
     place = base / path
     with reading(place):
         if not place.exists():
-            raise absent(place)
+            raise absent(place, path)
         if place.is_dir():
             return _folder(place, "window" in keys)
-    return _file(place, "window" in keys)
+    return _file(place, path, "window" in keys)
 
 
 def _folder(folder: Path, windowed: bool) -> str:
@@ -56,11 +60,9 @@ def _folder(folder: Path, windowed: bool) -> str:
             return "images"                      # which says where they should stand
     several = [name for name in names if name.lower().endswith((*ARRAYS, *TABLES))]
     if several:
-        arrays = several[0].lower().endswith(ARRAYS)
-        raise fault(UNKNOWN_KIND, f"{shown(folder)} holds {len(several):,} files like {shown(several[0])}; of arrays and text tables one "
-                    "file holds all samples", "numpy.save of one array [N, ...], made by numpy.stack; series of unequal length into one "
-                    "table with a column for `group`" if arrays else
-                    "one table of all rows (for series, with a column for `group`), or each saved as .parquet")
+        held = f"{plural(len(several), 'file')} like {shown(several[0])}"
+        raise fault(UNKNOWN_KIND, f"{shown(folder)} holds {held}; of arrays and text tables one file holds all samples",
+                    Hint(ONE_ARRAY if several[0].lower().endswith(ARRAYS) else ONE_TABLE))
     raise fault(UNKNOWN_KIND, f"{shown(folder)} is {'an empty folder' if not names else 'a folder without images, shards or IDX files'}; "
                 f"accepted are {ACCEPTED}")
 
@@ -70,16 +72,16 @@ def _names(folder: Path) -> list[str]:
         return sorted(entry.name for _, entry in zip(range(MOST_LISTED), found, strict=False) if not entry.name.startswith("."))
 
 
-def _file(path: Path, windowed: bool) -> str:
+def _file(path: Path, written: str, windowed: bool) -> str:
     from aebuild.data.rasters import is_image
 
     regular_file(path)
     ending = path.suffix.lower()
     if ending in PICKLES:
         raise fault(UNKNOWN_KIND, f"{shown(path)} is a pickle, and reading one can run any program; accepted are {ACCEPTED}",
-                    "save its arrays with numpy.savez")
+                    Hint("save its arrays with numpy.savez"))
     if is_image(path.name):
-        raise fault(UNKNOWN_KIND, f"{shown(path)} is a single image; name the folder it is in", f"path: {shown(path.parent)}/")
+        raise fault(UNKNOWN_KIND, f"{shown(path)} is a single image; name the folder it is in", path_fix(f"{Path(written).parent}/"))
     with reading(path), open_regular(path) as file:
         start = file.read(6)
     if ending in ARRAYS or start == b"\x93NUMPY" or (start[:4] == b"PK\3\4" and ending not in TABLES and _holds_arrays(path)):

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from aebuild.data.rules import MISSING, TOO_LARGE
-from aebuild.lang.diagnostics import DataError, Diagnostic, Rule
+from aebuild.lang.diagnostics import DataError, Diagnostic, Hint, Rule
 from aebuild.lang.part import Part
 from aebuild.lang.regular import open_regular
 from aebuild.lang.suggest import closest
@@ -47,8 +47,9 @@ def blamed(part: Part, *fields: str) -> Iterator[None]:
     try:
         yield
     except MemoryError as error:
-        raise fault(TOO_LARGE, f"{shown(getattr(part, 'path', 'the data'))} took more memory than this machine has free",
-                    "a smaller `limit`, fewer columns, or a format that stays on disk with `stream: true`", part=part, at=fields) from error
+        what = shown(getattr(part, "path", "the data"))
+        advice = Hint("a smaller `limit`, fewer columns, or a format that stays on disk with `stream: true`")
+        raise fault(TOO_LARGE, f"{what} took more memory than this machine has free", advice, part=part, at=fields) from error
     except DataError as error:
         raise DataError(*(d if d.span else replace(d, span=part.place(*fields)) for d in error.diagnostics)) from error
 
@@ -60,7 +61,7 @@ def reading(path: Path) -> Iterator[None]:
         yield
     except PermissionError as error:
         raise fault(MISSING, f"{shown(path)} may not be read (permission denied)",
-                    f"chmod u+r {shown(path)}") from error
+                    Hint(f"chmod u+r {shown(path)}")) from error
     except (OSError, ValueError) as error:
         raise fault(MISSING, f"{shown(path)} cannot be read: {_reason(error)}") from error
 
@@ -90,8 +91,15 @@ def regular_file(path: Path) -> int:
             return found.st_size
 
 
-def absent(path: Path) -> DataError:
-    """The error for a path where nothing is."""
+def path_fix(path: str) -> str:
+    """The key with a path, as YAML to paste."""
+    from aebuild.lang.emit import emit
+
+    return emit({"path": path}).strip()
+
+
+def absent(path: Path, written: str | None = None) -> DataError:
+    """The error for a path where nothing is; `written` is how the spec writes it, from which a fix can be made."""
     hint = " (~ and $ are not expanded)" if "~" in path.parts or "$" in str(path) else ""
     if path.is_symlink():
         return fault(MISSING, f"{shown(path)} is a link to nothing")
@@ -99,7 +107,10 @@ def absent(path: Path) -> DataError:
         near = similar(path.name, sorted(os.listdir(path.parent))[:10_000])
     except OSError:
         near = None
-    return fault(MISSING, f"{shown(path)} does not exist{hint}", f"did you mean {shown(near)}?" if near else None)
+    if near is None:
+        return fault(MISSING, f"{shown(path)} does not exist{hint}")
+    fix = Hint(f"did you mean {shown(near)}?") if written is None else path_fix(str(Path(written).with_name(near)))
+    return fault(MISSING, f"{shown(path)} does not exist{hint}", fix)
 
 
 def memory() -> int:

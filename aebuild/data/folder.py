@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aebuild.data.decoding import Decoder, Picture, count_frames, picture_file
-from aebuild.data.faults import fault, listed, reading, shown
+from aebuild.data.faults import fault, listed, path_fix, reading, shown
 from aebuild.data.rasters import ENDINGS, is_image
 from aebuild.data.rules import TOO_FEW, UNKNOWN_KIND
 from aebuild.data.stored import even_blocks
@@ -136,7 +136,7 @@ def _no_class_folders(folder: Path, written: str | None) -> Exception:
 
 
 def _path(written: str | None, inner: Path) -> str | None:
-    return None if written is None else f"path: {written.rstrip('/')}/{inner}/"
+    return None if written is None else path_fix(f"{written.rstrip('/')}/{inner}/")
 
 
 def folders_of_images(folder: Path) -> Iterator[tuple[int, Path]]:
@@ -177,3 +177,7 @@ class ImageFiles:
 
     def _picture(self, row: int) -> Picture:
         return picture_file(self.files[row], self.frames[row] if self.frames else 0)
+
+    def sources(self) -> Sequence[Path]:
+        """The images."""
+        return self.files

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from aebuild.data.binary import DEFLATE_RATIO
 from aebuild.data.faults import fault, listed, must_fit, reading, regular_file, shown
 from aebuild.data.rules import DAMAGED, MISSING, TOO_LARGE, UNKNOWN_KIND
+from aebuild.lang.diagnostics import Hint
 from aebuild.lang.regular import open_regular
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def find_idx(path: Path) -> dict[str, dict[str, Path]]:
         held = found.setdefault(part, {})
         if role in held and held[role].name != name.removesuffix(".gz"):
             raise fault(UNKNOWN_KIND, f"{shown(path)} has two files that could be the {role} of the {part} part: "
-                        f"{shown(held[role].name)} and {shown(name)}", "give the path of one file")
+                        f"{shown(held[role].name)} and {shown(name)}", Hint("give the path of one file"))
         held.setdefault(role, path / name)
     for part, held in found.items():
         if "samples" not in held:

@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING
 
 from aebuild.data.faults import fault, reason_of
 from aebuild.data.rules import DAMAGED, FOREIGN_FORMAT, TOO_LARGE
+from aebuild.lang.diagnostics import Hint
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -70,7 +71,7 @@ def _unread(file: IO[bytes], name: str) -> Exception:
     start = file.read(200).lstrip(b"\xef\xbb\xbf")
     found = next((word for at, magic, word in _FOREIGN if start[at:at + len(magic)] == magic), None)
     if found is not None:
-        return fault(FOREIGN_FORMAT, f"{name} is of the format {found}; images are {', '.join(FORMATS)}", "convert it to PNG")
+        return fault(FOREIGN_FORMAT, f"{name} is of the format {found}; images are {', '.join(FORMATS)}", Hint("convert it to PNG"))
     known = next((word for at, magic, word in _KNOWN if start[at:at + len(magic)] == magic), None)
     return fault(DAMAGED, f"{name} is " + (f"a {known} image that is damaged, or of a kind that cannot be read (such as colour of 32 bits)"
                                            if known else "no image that can be read"))

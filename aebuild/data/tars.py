@@ -11,6 +11,7 @@ from typing import IO, cast
 
 from aebuild.data.faults import fault, must_fit, reading, reason_of, regular_file, shown
 from aebuild.data.rules import DAMAGED
+from aebuild.lang.diagnostics import Hint
 from aebuild.lang.regular import open_regular
 
 ENDING = ".tar"
@@ -73,7 +74,7 @@ def members(path: Path) -> Iterator[TarMember | None]:
             file.seek(0)
             packed = file.read(2) == b"\x1f\x8b"
             raise fault(DAMAGED, f"{shown(path)} is {'compressed' if packed else 'no whole tar archive'}: {reason_of(error)}",
-                        "unpack it: members are read where they stand" if packed else None) from error
+                        Hint("unpack it: members are read where they stand") if packed else None) from error
         file.seek(end)
         if (block := file.read(tarfile.BLOCKSIZE)) != bytes(tarfile.BLOCKSIZE):
             what = "a header is damaged" if block else "it is cut short"

@@ -83,7 +83,7 @@ def ending_of(path: Path, group: dict[str, TarMember]) -> str:
     known = [ending for ending in group if f".{ending}" in IMAGES or ending == ARRAY]
     if len(known) != 1:
         raise fault(DAMAGED, f"{shown(path)}: the first sample has the endings {listed(group)}; one image or .{ARRAY} is wanted, "
-                    f"and maybe a .{LABEL}", "name the one under input" if known else None)
+                    f"and maybe a .{LABEL}", f"input: {known[0]}" if known else None)
     return known[0]
 
 
@@ -158,6 +158,10 @@ class TarSamples:
     def blocks(self) -> NDArray[np.int64]:
         """Members that follow each other."""
         return even_blocks(self.starts)
+
+    def sources(self) -> Sequence[Path]:
+        """The archives."""
+        return self.files
 
     def take(self, index: NDArray[np.int64]) -> NDArray[Any]:
         """Samples [n, *shape]."""

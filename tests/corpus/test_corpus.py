@@ -28,6 +28,8 @@ ELSEWHERE = {
     "AE511": "test_revision.py::test_a_refusal_names_the_paths_and_changes_nothing",
     "AE512": "test_revision.py::test_a_refusal_names_the_paths_and_changes_nothing",
     "AE513": "test_supervise.py::test_there_is_an_end_to_retries",
+    "AE514": "test_sameness.py::test_changed_data_are_refused_and_taken_if_allowed",
+    "AE515": "test_sameness.py::test_the_same_data_at_another_place_are_no_change",
     "AE601": "test_train.py::test_out_of_memory_is_a_resource_error",
     "AE602": "test_run.py::test_a_folder_that_cannot_be_written_is_a_resource_error",
     "AE603": "test_train.py::test_cuda_without_a_gpu_is_refused",

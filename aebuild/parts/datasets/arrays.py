@@ -13,6 +13,7 @@ from aebuild.data.layout import Layout, interpret, usual_kind
 from aebuild.data.outline import LEVELS, Outline, by_part, declared, describe, range_note, scale_of
 from aebuild.data.rules import UNFIT
 from aebuild.lang.dataset import DataInfo, Divided, OnDisk, OwnLabels, Pictured, Sampled, Streamable, Where
+from aebuild.lang.diagnostics import Hint
 from aebuild.lang.part import knob
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def _may_stream(part: Arrays, path: Path, found: Found, size: int) -> bool:
         return streams(part, size)
     if part.stream:
         raise fault(UNFIT, f"{shown(path)} is an .npz, whose arrays are packed and cannot be read from the middle",
-                    "save its samples with numpy.save as one .npy", part=part, at=("stream",))
+                    Hint("save its samples with numpy.save as one .npy"), part=part, at=("stream",))
     return False
 
 
@@ -146,7 +147,7 @@ def _extent(samples: Samples) -> tuple[float, float] | None:
 
 
 def _on_disk(path: Path) -> str:
-    return "stream: true" if path.suffix.lower() == ".npy" else "save its samples with numpy.save as one .npy, which can stay on disk"
+    return "stream: true" if path.suffix.lower() == ".npy" else Hint("save its samples with numpy.save as one .npy, which can stay on disk")
 
 
 def _stored(path: Path, members: dict[str, Member], layout: Layout, mapped: bool) -> dict[str, Samples]:
