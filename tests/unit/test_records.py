@@ -150,7 +150,7 @@ def test_files_among_the_checkpoints_do_no_harm(copy: Path) -> None:
     """Also where a checkpoint is to be written."""
     checkpoints = copy / "checkpoints"
     shutil.rmtree(steps(copy)[0])
-    for name in ("step-60", "step-6", "best-61", ".new-step-6", ".old-step-6"):
+    for name in ("step-60", "step-6", "best-61", ".old-step-6"):
         (checkpoints / name).write_text("not a folder")
     assert resumed(copy) == 0
     assert (checkpoints / "step-6").is_dir()
