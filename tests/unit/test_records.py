@@ -18,6 +18,7 @@ from aebuild.compile.front import load
 from aebuild.lang.diagnostics import AebuildError
 from aebuild.results.experiment import train
 from aebuild.results.open_run import open_run
+from aebuild.results.picture import Picture
 from aebuild.trainer.manner import Manner
 from aebuild.trainer.run import Run
 
@@ -29,6 +30,11 @@ latent: {type: continuous, dim: 2}
 train: {batch_size: 20, epochs: 2, device: cpu, optimizer: {type: adam, schedule: cosine}}
 """
 EMPTY = ("[]", "{}", "null", "7", "[" * 200_000, "{", '{"info": {"value": 3}}', "\x00")
+
+
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aebuild.results.experiment.draw_picture", lambda plan, model, splits, path: Picture(path, ()))
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +138,13 @@ def test_a_state_that_does_not_fit_is_refused(copy: Path, change: Callable[[Any]
     lines = (copy / "metrics.jsonl").read_bytes()
     assert resumed(copy) == 5
     assert (copy / "metrics.jsonl").read_bytes() == lines
+
+
+def test_data_of_another_type_than_it_was_trained_on_are_refused(copy: Path) -> None:
+    told = json.loads((copy / "data.json").read_text())
+    told["info"]["value"] = told["info"]["target"] = {"kind": "vector", "shape": [2**40]}
+    (copy / "data.json").write_text(json.dumps(told))
+    assert (resumed(copy), opened(copy)) == (5, 5)
 
 
 def test_a_checkpoint_under_another_name_is_passed_over(copy: Path) -> None:
