@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -60,7 +61,8 @@ def _known(error: Exception) -> int | None:
     if isinstance(error, AebuildError):
         from aebuild.cli.output import report
 
-        report(error.diagnostics)
+        with suppress(OSError):              # where messages cannot be written either, the code tells
+            report(error.diagnostics)
         return error.exit_code
     if isinstance(error, MemoryError):
         print("aebuild: out of memory; use a smaller model, batch or data set", file=sys.stderr)

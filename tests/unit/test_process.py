@@ -16,7 +16,7 @@ VQVAE = str(ROOT / "specs" / "vqvae.yaml")
 
 
 @pytest.mark.parametrize("words", [
-    ("summary", VQVAE), ("explain", "AE501"),
+    ("summary", VQVAE),
     ("train", VQVAE, "-q", "-o", "run", "--set", "train.epochs=1", "--set", "data.limit=50", "--set", "train.device=cpu")])
 def test_an_output_that_takes_nothing_is_a_resource_error(words: tuple[str, ...], tmp_path: Path) -> None:
     with open("/dev/full", "w") as full:
@@ -28,7 +28,14 @@ def test_an_output_that_takes_nothing_is_a_resource_error(words: tuple[str, ...]
     assert (tmp_path / "run" / "evaluation.json").exists() is (words[0] == "train")
 
 
-@pytest.mark.parametrize("words", [("validate", VQVAE), ("train", VQVAE), ("explain", "AE501"), ("train", "--resume", "run")])
+@pytest.mark.parametrize(("words", "code"), [(("validate", "nowhere.yaml"), 6), (("train", "--resume", "nowhere"), 5)])
+def test_messages_that_cannot_be_written_leave_the_code(words: tuple[str, ...], code: int, tmp_path: Path) -> None:
+    """What a command only says is part of its result, so there the output is what failed."""
+    with open("/dev/full", "w") as full:
+        assert subprocess.run([*COMMAND, *words], stderr=full, cwd=tmp_path, env=ENVIRONMENT, check=False).returncode == code
+
+
+@pytest.mark.parametrize("words", [("validate", VQVAE), ("train", VQVAE)])
 def test_a_folder_that_is_gone_is_said(words: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "gone").mkdir()
     done = subprocess.run(["sh", "-c", 'rmdir "$PWD"; exec "$@"', "sh", *COMMAND, *words], capture_output=True, text=True, cwd=tmp_path / "gone",

@@ -29,7 +29,7 @@ encoder: [linear: 6]
 latent: {type: continuous, dim: 2}
 train: {batch_size: 20, epochs: 2, device: cpu, optimizer: {type: adam, schedule: cosine}}
 """
-EMPTY = ("[]", "{}", "null", "7", "[" * 200_000, "{", '{"info": {"value": 3}}', "\x00")
+EMPTY = ("[]", "{}", "[" * 200_000, "\x00", '{"info": {"value": 3}}')
 
 
 @pytest.fixture(autouse=True)
