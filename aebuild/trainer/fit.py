@@ -92,7 +92,7 @@ def train(job: Job, *, resume: bool = False, model: Autoencoder | None = None) -
 
 @contextmanager
 def _worth_keeping(trainer: Trainer) -> Iterator[None]:
-    """A new run stays when a batch was trained, or something was said of it; of a start that failed nothing is left."""
+    """A new run stays when a batch was trained, or where a signal, bad data or NaN stopped it; of other failed starts nothing is left."""
     try:
         yield
     except (Interrupted, DataError, DivergedError):
