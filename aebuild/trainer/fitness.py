@@ -76,7 +76,9 @@ def _same_slots(found: Mapping[str, Any], wanted: Mapping[str, Any], parameter: 
     def same(slot: Any, like: Any) -> bool:
         if not isinstance(like, Tensor):
             return _alike(slot, like)
-        return isinstance(slot, Tensor) and slot.dtype == like.dtype and slot.shape == (parameter.shape if like.ndim else like.shape)
+        if not like.ndim:                       # a count of steps, whose type depends on whether the steps are fused
+            return isinstance(slot, Tensor) and slot.shape == () and slot.is_floating_point() == like.is_floating_point()
+        return isinstance(slot, Tensor) and slot.shape == parameter.shape and slot.dtype == like.dtype
 
     return found.keys() == wanted.keys() and all(same(found[name], like) for name, like in wanted.items())
 

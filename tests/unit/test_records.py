@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from aebuild.cli.guard import guarded
 from aebuild.cli.verbs import commands
@@ -19,8 +20,10 @@ from aebuild.lang.diagnostics import AebuildError
 from aebuild.results.experiment import train
 from aebuild.results.open_run import open_run
 from aebuild.results.picture import Picture
+from aebuild.trainer.checkpoint import read_folder, seal_folder, write_tensors
 from aebuild.trainer.manner import Manner
 from aebuild.trainer.run import Run
+from aebuild.trainer.stored import IN_PIECES, Damaged
 
 SPEC = """
 name: little
@@ -198,6 +201,24 @@ def test_a_pipe_device_or_endless_file_in_a_checkpoint_is_damage(copy: Path, nam
     newest = steps(copy)[0]
     os.truncate(newest / name, 2**40)
     assert resumed(copy) == 0
+
+
+@pytest.mark.parametrize("layout", [
+    {"pieces": 10**18, "model": {"a": {"shape": [2]}}},
+    {"pieces": 1, "model": {"b": {"shape": [2]}}}, {"pieces": 1, "model": {"a": {"shape": "x"}}}, {"pieces": 0}, [], {"model": {}}])
+def test_a_layout_that_cannot_be_is_damage(layout: Any, tmp_path: Path) -> None:
+    (tmp_path / "step-1").mkdir()
+    name = "model-00001-of-00001.safetensors"
+    seals = {name: write_tensors(tmp_path / "step-1" / name, {"a": torch.zeros(2)})}
+    seal_folder(tmp_path / "step-1", {"layout.json": layout, "state.json": {}}, seals, IN_PIECES)
+    with pytest.raises(Damaged):
+        read_folder(tmp_path / "step-1")
+
+
+def test_who_holds_a_lock_may_be_told_in_any_words(copy: Path) -> None:
+    with Run.open(copy, write=True):
+        (copy / "lock").write_text("[" * 200_000)
+        assert resumed(copy) == 8
 
 
 def test_a_plan_is_not_taken_from_a_pipe(copy: Path) -> None:
