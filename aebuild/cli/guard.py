@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -15,6 +16,7 @@ from aebuild import __version__
 def guarded(run: Callable[[], Any]) -> int:
     """Runs a command; 0 fine, 1 a bug of ours with a report file, else as documented in docs/exit-codes.md."""
     try:
+        _check_folder()
         result = run()
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
@@ -37,6 +39,12 @@ def guarded(run: Callable[[], Any]) -> int:
         return _bug(error) if code is None else code
 
 
+def _check_folder() -> None:
+    from aebuild.lang.process import check_folder
+
+    check_folder()
+
+
 def _unread() -> int:
     """The reader of stdout has gone, like `head`: that is no failure."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -45,11 +53,16 @@ def _unread() -> int:
 
 def _known(error: Exception) -> int | None:
     from aebuild.lang.diagnostics import AebuildError
+    from aebuild.lang.process import refused_output
+
+    if isinstance(error, OSError):
+        error = refused_output(error) or error
 
     if isinstance(error, AebuildError):
         from aebuild.cli.output import report
 
-        report(error.diagnostics)
+        with suppress(OSError):              # where messages cannot be written either, the code tells
+            report(error.diagnostics)
         return error.exit_code
     if isinstance(error, MemoryError):
         print("aebuild: out of memory; use a smaller model, batch or data set", file=sys.stderr)

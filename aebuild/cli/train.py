@@ -148,11 +148,12 @@ def _outcome(asked: Asked, loaded: Loaded | None, display: Display) -> Outcome:
 def _print(outcome: Outcome) -> None:
     from rich.console import Console
 
+    from aebuild.lang.clean import clean
     from aebuild.results.report import table
 
     console = Console(file=sys.stdout, width=columns(), highlight=False)
     console.print(table(outcome.evaluation))
     for note in outcome.picture.notes:
         console.print(note, markup=False)
-    console.print(f"\nrun      {outcome.run}\npicture  {outcome.picture.path}", soft_wrap=True, markup=False)
+    console.print(f"\nrun      {clean(str(outcome.run))}\npicture  {clean(str(outcome.picture.path))}", soft_wrap=True, markup=False)
     return

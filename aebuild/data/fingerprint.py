@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aebuild.data.faults import listed
+from aebuild.lang.diagnostics import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -88,7 +89,10 @@ def _store(store: Store) -> str:
 
     if isinstance(store, Held):
         return store.digest or digest(store.values)
-    return digest(store.take(np.unique(np.linspace(0, len(store) - 1, SAMPLED).astype(np.int64))))
+    try:
+        return digest(store.take(np.unique(np.linspace(0, len(store) - 1, SAMPLED).astype(np.int64))))
+    except DataError:
+        return "unreadable"                  # told when its turn comes, with all that was trained until then
 
 
 def _files(splits: Iterable[Split]) -> dict[str, str]:

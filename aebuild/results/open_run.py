@@ -13,7 +13,7 @@ from aebuild.lang.samples import DataInfo
 from aebuild.lang.splits import Scaling
 from aebuild.trainer.checkpoint import read_training
 from aebuild.trainer.keeper import fill
-from aebuild.trainer.records import NOT_A_RUN, DataRecord, held
+from aebuild.trainer.records import NOT_A_RUN, DataRecord, Malformed, held
 from aebuild.trainer.run import Run
 
 if TYPE_CHECKING:
@@ -57,11 +57,20 @@ def data_of(run: Run) -> tuple[DataInfo, Scaling, Scaling | None]:
     told, path = run.data, run.folder / "data.json"
     try:
         held(DataRecord, told, str(path))
-        target = told["target_scaling"]
-        return (DataInfo.from_json(told["info"]), Scaling.from_json(told["scaling"]),
-                None if target is None else Scaling.from_json(target))
+        info, target = DataInfo.from_json(told["info"]), told["target_scaling"]
+        _check_types(run, info)
+        return info, Scaling.from_json(told["scaling"]), None if target is None else Scaling.from_json(target)
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(Diagnostic(NOT_A_RUN, f"{path} does not describe data: {error}")) from error
+
+
+def _check_types(run: Run, info: DataInfo) -> None:
+    """Malformed if the data were of other types than data.json says: the model would be another one, perhaps too large to build."""
+    origin = run.origin
+    if origin is not None and origin.data is not None:
+        was = origin.data.schema_
+        if (was.value, was.target) != (str(info.value), str(info.target)):
+            raise Malformed(f"the samples were {was.value}, not {info.value}")
 
 
 def info_of(run: Run) -> DataInfo:

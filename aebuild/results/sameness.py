@@ -78,9 +78,9 @@ def keep_watch(run: Run, plan: Plan, splits: Splits, display: Display, *, allow:
     if not allow:
         raise DataError(Diagnostic(OTHER_DATA, f"the data of this run have changed: {told}", path="data",
                                    fix="put the old data back, or give the same command with --allow"))
-    said = f"other data, and training goes on with them: {told}"
+    said = clean(f"other data, and training goes on with them: {told}")
     display.note(said)
-    run.log(clean(said))
+    run.log(said)
     run.write("data.json", data_record(splits))
     run.accept(origin.spec, now, origin.root)
 

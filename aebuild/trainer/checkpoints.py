@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,8 +78,7 @@ class Checkpoints:
             try:
                 write(fresh, checkpoint)
             except OSError:
-                with suppress(OSError):
-                    _clear_away(fresh)
+                shutil.rmtree(fresh, ignore_errors=True)
                 raise
             self._install(fresh, name)
 
@@ -88,8 +86,8 @@ class Checkpoints:
         """Makes room for a fresh one: a leftover goes, or takes its place first if it is the good one of its step."""
         if fresh.name in self._good and name not in self._good:
             self._install(fresh, name)
-        else:
-            _clear_away(fresh)
+        elif fresh.exists():
+            shutil.rmtree(fresh)
 
     def _install(self, fresh: Path, name: str) -> None:
         plain, old = self.folder / name, self.folder / f".old-{name}"

@@ -29,6 +29,7 @@ _ADVICE = {
     errno.EACCES: "choose a folder that you may write to",
     errno.EPERM: "choose a folder that you may write to",
     errno.ENOENT: "keep the run directory in its place, on a disk that every machine of the training sees",
+    errno.ENAMETOOLONG: "choose a shorter name",
     errno.EROFS: "choose a folder on a disk that can be written",
 }
 

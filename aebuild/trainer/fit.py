@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from aebuild.lang.diagnostics import AebuildError, DivergedError
+from aebuild.lang.diagnostics import AebuildError, DataError, DivergedError
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.randomness import derive, random_modules
 from aebuild.trainer.checkpoint import read_training
@@ -92,10 +92,10 @@ def train(job: Job, *, resume: bool = False, model: Autoencoder | None = None) -
 
 @contextmanager
 def _worth_keeping(trainer: Trainer) -> Iterator[None]:
-    """A new run stays when a batch was trained, or something was said of it; of a start that failed nothing is left."""
+    """A new run stays when a batch was trained, or where a signal, bad data or NaN stopped it; of other failed starts nothing is left."""
     try:
         yield
-    except (Interrupted, DivergedError):
+    except (Interrupted, DataError, DivergedError):
         trainer.run.worth_keeping = True
         raise
     finally:

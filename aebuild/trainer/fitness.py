@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from aebuild.lang.diagnostics import CheckpointError, Diagnostic
@@ -14,6 +15,7 @@ from aebuild.trainer.keeper import OTHER_MODEL
 
 if TYPE_CHECKING:
     from aebuild.trainer.phase import ActivePhase
+    from aebuild.trainer.players import ActivePlayer
 
 
 class Unfit(ValueError):
@@ -49,9 +51,7 @@ def check_players(active: ActivePhase, state: Mapping[str, Any], *, revised: boo
         if not _alike(found["optimizer"]["param_groups"], own["optimizer"]["param_groups"]):
             raise Unfit(f"the options of the optimiser of player {name}")
         for index, slots in found["optimizer"]["state"].items():
-            shape = player.params[index].shape
-            if any(not isinstance(slot, Tensor | int | float) or (isinstance(slot, Tensor) and slot.numel() > 1 and slot.shape != shape)
-                   for slot in slots.values()):
+            if not _same_slots(slots, _slots(player, player.params[index]), player.params[index]):
                 raise Unfit(f"the optimiser of player {name} at parameter {index}")
         schedule, its = found["rate"]["schedule"], own["rate"]["schedule"]
         if not revised and not _alike(schedule, its):
@@ -60,6 +60,27 @@ def check_players(active: ActivePhase, state: Mapping[str, Any], *, revised: boo
             raise Unfit(f"the schedule of player {name}")
         if not revised and its is not None and any(hasattr(type(player.rate.schedule), key) for key in schedule.keys() - its.keys()):
             raise Unfit(f"the schedule of player {name}")
+
+
+def _slots(player: ActivePlayer, parameter: Tensor) -> dict[str, Any]:
+    """What the player's optimiser remembers of a parameter [2, 3] after one step."""
+    probe = torch.zeros(2, 3, dtype=parameter.dtype, requires_grad=True)
+    probe.grad = torch.zeros_like(probe)
+    optimizer = player.plan.optimizer.build_optimizer([probe])
+    optimizer.step()
+    return dict(optimizer.state[probe])
+
+
+def _same_slots(found: Mapping[str, Any], wanted: Mapping[str, Any], parameter: Tensor) -> bool:
+    """True if these are the same tensors for this parameter: fused optimisers walk through memory without asking."""
+    def same(slot: Any, like: Any) -> bool:
+        if not isinstance(like, Tensor):
+            return _alike(slot, like)
+        if not like.ndim:                       # a count of steps, whose type depends on whether the steps are fused
+            return isinstance(slot, Tensor) and slot.shape == () and slot.is_floating_point() == like.is_floating_point()
+        return isinstance(slot, Tensor) and slot.shape == parameter.shape and slot.dtype == like.dtype
+
+    return found.keys() == wanted.keys() and all(same(found[name], like) for name, like in wanted.items())
 
 
 def _alike(found: Any, fresh: Any) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from aebuild.lang.diagnostics import BusyError, Diagnostic, Rule
 from aebuild.trainer.durable import storing
+from aebuild.trainer.records import mapping
 
 BUSY = Rule("AE505", "another process writes this run", """
 A run directory is written by one process at a time: two would mix their metrics and overwrite each other's checkpoints.
@@ -52,7 +53,7 @@ class Lock:
 
 def _holder(handle: int) -> str:
     try:
-        told = json.loads(os.pread(handle, 4096, 0))
+        told = mapping(os.pread(handle, 4096, 0), "lock")
         return f" by process {int(told['pid'])} on {str(told['host'])!r} since {str(told['since'])!r}"
     except (OSError, ValueError, KeyError, TypeError):
         return " by another process"

@@ -146,10 +146,20 @@ class BestState(Record):
     progress: ProgressRecord
 
 
+class SchemaRecord(Record):
+    """What samples and targets were, and the names that the data gave."""
+
+    value: str
+    target: str
+    columns: list[str] | None
+    target_columns: list[str] | None
+    classes: list[str] | None
+
+
 class Fingerprint(Record):
     """What the data were."""
 
-    schema_: dict[str, Any] = Field(alias="schema")
+    schema_: SchemaRecord = Field(alias="schema")
     counts: dict[Part, Whole]
     contents: dict[Part, str]
     labels: dict[Part, str | None]

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from aebuild.lang.clean import clean
 from aebuild.lang.diagnostics import Diagnostic, ResourceError, Rule, UsageError
 from aebuild.trainer.durable import storing
 
@@ -20,6 +21,15 @@ give another path; without a path aebuild makes `runs/NAME-DATE-TIME`.
 $ aebuild train specs/vae.yaml -o runs/first         # holds an earlier run: refused
 $ aebuild train --resume runs/first                     # goes on with it
 $ aebuild train specs/vae.yaml                          # a new directory
+```
+""")
+UNSHOWN = Rule("AE516", "a run directory whose name cannot be shown", """
+The name of a run directory is printed again and again, and commands with it are there to be pasted. Control characters, bytes
+that are no text and invisible blanks in it would steer the terminal or be lost on the way.
+
+```console
+$ aebuild train specs/vae.yaml -o $'runs/\\e[31mred'     # refused
+$ aebuild train specs/vae.yaml -o runs/red               # fine
 ```
 """)
 
@@ -45,7 +55,14 @@ def remove_empty(made: Iterable[Path]) -> None:
 
 
 def vacant(folder: Path) -> None:
-    """UsageError if something is in the folder already."""
+    """UsageError if something is in the folder already, or its name cannot be shown; ResourceError if the disk does not take it."""
+    if clean(str(folder)) != str(folder):
+        raise UsageError(Diagnostic(UNSHOWN, f"{folder} has characters that cannot be shown", fix="choose a name of visible characters"))
+    with storing(folder):
+        _check_vacant(folder)
+
+
+def _check_vacant(folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or any(entry.name != "lock" for entry in folder.iterdir())):
         what = "holds a run already" if (folder / "spec.yaml").exists() else "is not an empty folder"
         raise UsageError(Diagnostic(RUN_EXISTS, f"{folder} {what}",

@@ -46,6 +46,8 @@ class Stored:
         self.format, self._seals = _manifest(folder)
         self._layout = _layout(self.document("layout.json")) if self.in_pieces else LayoutRecord(pieces=1)
         self._pieces = self._layout.pieces
+        if self._pieces > len(self._seals):
+            raise Damaged(f"its layout tells of {self._pieces:,} pieces, its manifest of {len(self._seals):,} files")
         kinds = [kind for kind in ("model", "trainer") if getattr(self._layout, kind)] if self.in_pieces else ["model"]
         missing = {"state.json", *(name for kind in kinds for name in self.files(kind))} - self._seals.keys()
         if missing:

@@ -179,7 +179,7 @@ def test_a_signal_is_heeded_wherever_it_comes(tmp_path: Path, place: str, said: 
     assert ("aebuild train --resume" in told) == (place != "data")
 
 
-@pytest.mark.parametrize("given", [[], ["-o", "deep/run"], ["-o", "there"], ["-o", "deep/run", "--retries", "1"]])
+@pytest.mark.parametrize("given", [[], ["-o", "there"], ["-o", "deep/run", "--retries", "1"]])
 def test_a_start_that_failed_leaves_nothing(given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(SPECS.parent))

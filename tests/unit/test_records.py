@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from aebuild.cli.guard import guarded
 from aebuild.cli.verbs import commands
@@ -18,8 +19,11 @@ from aebuild.compile.front import load
 from aebuild.lang.diagnostics import AebuildError
 from aebuild.results.experiment import train
 from aebuild.results.open_run import open_run
+from aebuild.results.picture import Picture
+from aebuild.trainer.checkpoint import read_folder, seal_folder, write_tensors
 from aebuild.trainer.manner import Manner
 from aebuild.trainer.run import Run
+from aebuild.trainer.stored import IN_PIECES, Damaged
 
 SPEC = """
 name: little
@@ -28,7 +32,12 @@ encoder: [linear: 6]
 latent: {type: continuous, dim: 2}
 train: {batch_size: 20, epochs: 2, device: cpu, optimizer: {type: adam, schedule: cosine}}
 """
-EMPTY = ("[]", "{}", "null", "7", "[" * 200_000, "{", '{"info": {"value": 3}}', "\x00")
+EMPTY = ("[]", "{}", "[" * 200_000, "\x00", '{"info": {"value": 3}}')
+
+
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aebuild.results.experiment.draw_picture", lambda plan, model, splits, path: Picture(path, ()))
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +143,13 @@ def test_a_state_that_does_not_fit_is_refused(copy: Path, change: Callable[[Any]
     assert (copy / "metrics.jsonl").read_bytes() == lines
 
 
+def test_data_of_another_type_than_it_was_trained_on_are_refused(copy: Path) -> None:
+    told = json.loads((copy / "data.json").read_text())
+    told["info"]["value"] = told["info"]["target"] = {"kind": "vector", "shape": [2**40]}
+    (copy / "data.json").write_text(json.dumps(told))
+    assert (resumed(copy), opened(copy)) == (5, 5)
+
+
 def test_a_checkpoint_under_another_name_is_passed_over(copy: Path) -> None:
     checkpoints = copy / "checkpoints"
     best = next(path for path in checkpoints.iterdir() if path.name.startswith("best"))
@@ -150,7 +166,7 @@ def test_files_among_the_checkpoints_do_no_harm(copy: Path) -> None:
     """Also where a checkpoint is to be written."""
     checkpoints = copy / "checkpoints"
     shutil.rmtree(steps(copy)[0])
-    for name in ("step-60", "step-6", "best-61", ".new-step-6", ".old-step-6"):
+    for name in ("step-60", "step-6", "best-61", ".old-step-6"):
         (checkpoints / name).write_text("not a folder")
     assert resumed(copy) == 0
     assert (checkpoints / "step-6").is_dir()
@@ -185,6 +201,24 @@ def test_a_pipe_device_or_endless_file_in_a_checkpoint_is_damage(copy: Path, nam
     newest = steps(copy)[0]
     os.truncate(newest / name, 2**40)
     assert resumed(copy) == 0
+
+
+@pytest.mark.parametrize("layout", [
+    {"pieces": 10**18, "model": {"a": {"shape": [2]}}},
+    {"pieces": 1, "model": {"b": {"shape": [2]}}}, {"pieces": 1, "model": {"a": {"shape": "x"}}}, {"pieces": 0}, [], {"model": {}}])
+def test_a_layout_that_cannot_be_is_damage(layout: Any, tmp_path: Path) -> None:
+    (tmp_path / "step-1").mkdir()
+    name = "model-00001-of-00001.safetensors"
+    seals = {name: write_tensors(tmp_path / "step-1" / name, {"a": torch.zeros(2)})}
+    seal_folder(tmp_path / "step-1", {"layout.json": layout, "state.json": {}}, seals, IN_PIECES)
+    with pytest.raises(Damaged):
+        read_folder(tmp_path / "step-1")
+
+
+def test_who_holds_a_lock_may_be_told_in_any_words(copy: Path) -> None:
+    with Run.open(copy, write=True):
+        (copy / "lock").write_text("[" * 200_000)
+        assert resumed(copy) == 8
 
 
 def test_a_plan_is_not_taken_from_a_pipe(copy: Path) -> None:

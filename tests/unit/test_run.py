@@ -184,3 +184,16 @@ def test_other_threads_leave_signals_alone() -> None:
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+@pytest.mark.parametrize(("name", "error", "part"), [
+    ("\x1b[31mred", UsageError, "cannot be shown"), ("a\nb", UsageError, "cannot be shown"), ("\udcff", UsageError, "cannot be shown"),
+    ("x" * 300, ResourceError, "File name too long")])
+def test_a_name_that_cannot_be_shown_or_kept_is_refused(tmp_path: Path, name: str, error: type[Exception], part: str) -> None:
+    with pytest.raises(error, match=part):
+        create(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ResourceError, match="File name too long"):
+        Run.create("n" * 300, spec="", plan={}, data={}, parent=tmp_path / "runs")
+    with pytest.raises(CheckpointError, match="no such folder"):
+        Run.open(tmp_path / name)

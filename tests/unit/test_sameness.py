@@ -17,6 +17,7 @@ from aebuild.compile.front import load
 from aebuild.data.fingerprint import fingerprint, unlike
 from aebuild.lang.dataset import Where
 from aebuild.results.experiment import train
+from aebuild.results.picture import Picture
 from aebuild.trainer.run import Run
 
 MODEL = "encoder: [linear: 6]\nlatent: {type: continuous, dim: 2}\ntrain: {epochs: 1, device: cpu, batch_size: 16}\n"
@@ -33,6 +34,11 @@ def write(path: Path, table: list[list[str]]) -> None:
 
 def run(*words: object) -> int:
     return guarded(lambda: commands.main(["train", *map(str, words)], standalone_mode=False))
+
+
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aebuild.results.experiment.draw_picture", lambda plan, model, splits, path: Picture(path, ()))
 
 
 @pytest.fixture
