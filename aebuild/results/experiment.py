@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aebuild.compile.canonical import text
+from aebuild.compile.duration import unsaid
 from aebuild.compile.front import Loaded, load
 from aebuild.lang.dataset import DataInfo, Known, OnDisk, Streamable, Where
 from aebuild.results.evaluate import Evaluation, evaluate
+from aebuild.results.length import lasting, length_told
 from aebuild.results.open_run import plan_of
 from aebuild.results.picture import Picture, draw_picture
 from aebuild.results.revision import Request, accept, sentences, write
@@ -63,6 +65,8 @@ def train(spec: str | Path | Loaded, settings: Sequence[str] = (), *, folder: Pa
             splits = group.in_turn(lambda: plan.spec.data.load(Where(base, say=display.note)))
         _tell(splits, display)
         plan = replace(plan, spec=plan.spec.but(data=_settled(plan.spec, base, splits)))       # as a resume will find it
+        unwritten, plan = bool(unsaid(plan.spec)), lasting(plan, splits)
+        display.note(length_told(plan, splits, unwritten=unwritten))
         with Run.create(plan.spec.name, spec=text(plan.spec), plan=plan.to_json(), data=data_record(splits), folder=folder,
                         parent=parent) if group.first else Onlooker(folder or parent) as run:
             return _finish(Job(plan, splits, run, display, account, manner, signals, group), resume=False)
@@ -99,6 +103,8 @@ def _change(run: Run, change: Request, display: Display) -> None:
     new, base = change.spec.require(), Path(change.spec.file).parent
     splits = new.spec.data.load(Where(base, say=display.note))
     settled = new.spec.but(data=_settled(new.spec, base, splits))
+    new = lasting(replace(new, spec=settled), splits, _plan_in(run.folder))
+    settled = new.spec
     changes = accept(_plan_in(run.folder), replace(new, spec=settled), allow=change.allow, again="the same command with --allow")
     for sentence in sentences(changes):
         display.note(sentence)

@@ -57,7 +57,10 @@ def open_run(folder: str | Path, device: str | torch.device = "cpu") -> OpenRun:
 
 
 def plan_of(run: Run, info: DataInfo) -> Plan:
-    """The plan of a run's canonical spec over the data as they were; nothing but the run directory is read."""
+    """The plan of a run's canonical spec over the data as they were; nothing but the run directory is read.
+
+    A run writes down how long it takes; one of an earlier version that does not keeps its 20 epochs.
+    """
     from aebuild.compile.bind import bind
     from aebuild.compile.lengthen import lengthen
     from aebuild.compile.planner import plan
@@ -70,7 +73,7 @@ def plan_of(run: Run, info: DataInfo) -> Plan:
     if tree is not None:
         spec, more = bind(lengthen(tree, lambda path, keys: ""))
         found = [*found, *more]
-    planned = plan(spec, info) if spec is not None else None
+    planned = plan(spec, info, least=0) if spec is not None else None
     if planned is None or planned.plan is None:
         raise SpecError(*found, *(planned.diagnostics if planned is not None else ()))
     return planned.plan
