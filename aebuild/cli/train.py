@@ -96,6 +96,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         raise
     if asked.progress != "json":
         _print(outcome)
+    report(outcome.evaluation.findings)
 
 
 def _check(asked: Asked) -> None:

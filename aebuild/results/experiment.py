@@ -16,6 +16,7 @@ from aebuild.results.length import lasting, length_told
 from aebuild.results.open_run import plan_of
 from aebuild.results.picture import Picture, draw_picture
 from aebuild.results.revision import Request, accept, sentences, write
+from aebuild.results.verdict import finding
 from aebuild.trainer.account import Account
 from aebuild.trainer.display import Display, Ending, Quiet
 from aebuild.trainer.fit import TrainResult
@@ -131,6 +132,10 @@ def _finish(job: Job, *, resume: bool) -> Outcome:
     job.signals.where = "in the evaluation"
     with account.of("evaluation"):
         evaluation = evaluate(plan, result.model, splits)
+        found = finding(plan, evaluation, splits, run)
+        if found is not None:
+            evaluation = replace(evaluation, findings=(found,))
+            run.log(f"{found.code}: {found.message}")
         run.write("evaluation.json", evaluation.to_json())
     with account.of("picture"):
         picture = draw_picture(plan, result.model, splits, run.folder / "picture.png")
