@@ -11,6 +11,7 @@ from aebuild.compile.canonical import text
 from aebuild.compile.duration import unsaid
 from aebuild.compile.front import Loaded, load
 from aebuild.lang.dataset import DataInfo, Known, OnDisk, Streamable, Where
+from aebuild.results.advice import advice
 from aebuild.results.evaluate import Evaluation, evaluate
 from aebuild.results.length import lasting, length_told
 from aebuild.results.open_run import plan_of
@@ -38,12 +39,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a training left: its run directory, the model, its scores and its picture."""
+    """What a training left: its run directory, the model, its scores, its picture, and lines that explain them."""
 
     run: Path
     result: TrainResult
     evaluation: Evaluation
     picture: Picture
+    advice: tuple[str, ...] = ()
 
 
 def train(spec: str | Path | Loaded, settings: Sequence[str] = (), *, folder: Path | None = None, parent: Path = Path("runs"),
@@ -139,7 +141,7 @@ def _finish(job: Job, *, resume: bool) -> Outcome:
         run.write("evaluation.json", evaluation.to_json())
     with account.of("picture"):
         picture = draw_picture(plan, result.model, splits, run.folder / "picture.png")
-    outcome = Outcome(run.folder, result, evaluation, picture)
+    outcome = Outcome(run.folder, result, evaluation, picture, tuple(advice(plan, evaluation, run.folder)))
     run.log(str(account))
     job.display.end(_ending(outcome, account))
     return outcome
