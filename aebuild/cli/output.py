@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from aebuild.lang.diagnostics import Diagnostic
-    from aebuild.lang.render import Form
+    from aebuild.lang.render import Form, Note
 
 
-def report(diagnostics: Iterable[Diagnostic], form: Form = "people") -> None:
-    """Diagnostics for people on stderr; `json` is a result and goes to stdout."""
+def report(diagnostics: Iterable[Diagnostic], form: Form = "people", notes: Sequence[Note] = ()) -> None:
+    """Diagnostics, then notes about data, for people on stderr; `json` is a result and goes to stdout."""
     found = list(diagnostics)
     stream = sys.stdout if form == "json" else sys.stderr
-    if found or form == "json":
+    if found or notes or form == "json":
         from aebuild.lang.render import render
 
-        stream.write(render(found, form, width=columns(), color=colored(stream)).rstrip("\n") + "\n")
+        stream.write(render(found, form, width=columns(), color=colored(stream), notes=notes).rstrip("\n") + "\n")
 
 
 def colored(stream: object) -> bool:

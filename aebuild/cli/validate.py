@@ -28,19 +28,21 @@ def command(ctx: click.Context, paths: tuple[str, ...], settings: tuple[str, ...
     PATHS are spec files, or folders in which every .yaml file is checked. Exits with 0 if all can be built.
     """
     from aebuild.compile.front import load
+    from aebuild.lang.render import Note
 
     files = [file for path in paths for file in _files(path)]
-    found, worst = [], 0
+    found, notes, worst = [], list[Note](), 0
     for file in files:
         loaded = load(file, settings)
         found += loaded.diagnostics
+        notes += [Note(file, text) for text in loaded.info.notes if not quiet] if loaded.info is not None else []
         if loaded.errors:
             worst = max(worst, loaded.error.exit_code)
         elif not quiet and form == "people":
             assert loaded.plan is not None and loaded.info is not None
             plan = loaded.plan
             click.echo(f"{file}: fine · {plan.input} → {plan.latent.code} → {plan.target} · {plan.params:,} parameters", file=sys.stdout)
-    report(found, form)
+    report(found, form, notes)
     ctx.exit(worst)
 
 

@@ -175,6 +175,10 @@ class Columns:
 
         return np.asarray(self.table.starts, np.int64)
 
+    def sources(self) -> Sequence[Path]:
+        """The files of the table."""
+        return [file for file, _ in self.table.groups]
+
 
 def _numbers(column: Any, name: str, path: Path, start: int) -> NDArray[np.float64]:
     import numpy as np

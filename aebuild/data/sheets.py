@@ -38,7 +38,8 @@ class Sheet:
             return column
         near = similar(column, self.names)
         raise fault(NO_SUCH_NAME, f"{self.path.name} has {'two columns' if same else 'no column'} named {str(column)!r}; "
-                    f"its columns are {listed(self.names, 12)}", near and f"{fields[0]}: {near}", part=part, at=fields)
+                    f"its columns are {listed(self.names, 12)}", near and f"{fields[0]}: {_mended(part, fields[0], column, near)}",
+                    part=part, at=fields)
 
     def find_all(self, columns: Sequence[Column], part: Part, *fields: str) -> list[int]:
         """The places of columns, none of them twice."""
@@ -53,6 +54,12 @@ class Sheet:
         if self.commas is not None:
             return commas.read(self.path, self.commas, numbers, words)
         return parquet.read(self.path, self.names, numbers, words)
+
+
+def _mended(part: Part, field: str, wrong: Column, right: str) -> str:
+    """What to write under `field`: the right name, in the list where one is written."""
+    written = getattr(part, field, None)
+    return f"[{', '.join(right if column == wrong else str(column) for column in written)}]" if isinstance(written, list) else right
 
 
 def open_sheet(path: Path) -> Sheet:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from io import StringIO
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from aebuild.lang.clean import clean, shown
-from aebuild.lang.diagnostics import Diagnostic, Span
+from aebuild.lang.diagnostics import Diagnostic, Hint, Span
 
 __all__ = ["SHOWN", "Form", "clean", "ordered", "render", "summary"]
 
@@ -22,18 +23,29 @@ _LONGEST = 1000                       # characters of one message: more is someb
 _STYLES = {"error": "bold red", "warning": "bold yellow"}
 
 
-def render(diagnostics: Iterable[Diagnostic], form: Form = "people", width: int = 100, color: bool = False) -> str:
+@dataclass(frozen=True)
+class Note:
+    """A sentence about the data of a spec that is no finding."""
+
+    file: str
+    text: str
+
+
+def render(diagnostics: Iterable[Diagnostic], form: Form = "people", width: int = 100, color: bool = False,
+           notes: Sequence[Note] = ()) -> str:
     """All findings as text that ends in a line break; nothing for none, but `[]` in JSON.
 
     `people` shows the source line with the part underlined, `concise` one line for each (`file:line:column: CODE message
     [fix]`), both at most twenty and a summary; `json` is a list of all. User text is escaped in each: no control
     character, bidi character or markup of it reaches a terminal. `color` adds ANSI styles to the form for people.
+    `notes` follow, a line each that begins with `note: `; in JSON they are records of severity `note`.
     """
     found = ordered(diagnostics)
     if form == "json":
-        return _json(found)
+        return _json(found, notes)
+    told_notes = _notes(notes)
     if not found:
-        return ""
+        return told_notes
     chosen = _most_telling(found)
     if form == "concise":
         lines = [Text(_concise(diagnostic)) for diagnostic in chosen]
@@ -46,7 +58,7 @@ def render(diagnostics: Iterable[Diagnostic], form: Form = "people", width: int 
     if rest:
         lines.append(Text(f"… and {rest:,} more problem{'s' * (rest > 1)}; --format json has all"))
     lines.append(Text(summary(found), "bold" if form == "people" else ""))
-    return _printed(lines, width, color and form == "people")
+    return _printed(lines, width, color and form == "people") + told_notes
 
 
 def ordered(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
@@ -81,20 +93,34 @@ def _most_telling(found: list[Diagnostic]) -> list[Diagnostic]:
     return [found[index] for index in sorted(chosen)]
 
 
-def _json(found: list[Diagnostic]) -> str:
-    text = json.dumps([_record(diagnostic) for diagnostic in found], indent=2)
+def _json(found: list[Diagnostic], notes: Sequence[Note]) -> str:
+    records = [*map(_record, found), *map(_note_record, notes)]
+    text = json.dumps(records, indent=2)
     return text.replace("\x7f", "\\u007f") + "\n"          # the one control character that ASCII-only JSON lets through
 
 
 def _record(diagnostic: Diagnostic) -> dict[str, Any]:
     span = diagnostic.span
+    hinted = isinstance(diagnostic.fix, Hint)
     return {
         "code": diagnostic.code, "severity": diagnostic.rule.severity, "title": diagnostic.rule.title,
         "message": diagnostic.message,
         "file": span.text.name if span else None, "line": span.line if span else None, "column": span.column if span else None,
         "end_line": span.end_line if span else None, "end_column": span.end_column if span else None,
-        "path": diagnostic.path, "fix": diagnostic.fix, "notes": list(diagnostic.notes),
+        "path": diagnostic.path, "fix": None if hinted else diagnostic.fix, "hint": diagnostic.fix if hinted else None,
+        "notes": list(diagnostic.notes),
     }
+
+
+def _note_record(note: Note) -> dict[str, Any]:
+    return {"code": None, "severity": "note", "title": "about the data", "message": note.text, "file": note.file, "line": None,
+            "column": None, "end_line": None, "end_column": None, "path": "data", "fix": None, "notes": []}
+
+
+def _notes(notes: Sequence[Note]) -> str:
+    """A line each; with its file where they are about more than one."""
+    many = len({note.file for note in notes}) > 1
+    return "".join(f"note: {clean(note.file) + ': ' if many else ''}{_short(note.text)}\n" for note in notes)
 
 
 def _concise(diagnostic: Diagnostic) -> str:
@@ -117,7 +143,9 @@ def _people(diagnostic: Diagnostic, width: int, explain: bool) -> list[Text]:
         lines += _source(diagnostic.span, width, _STYLES[severity])
     elif diagnostic.path:
         lines.append(Text(f"  at {clean(diagnostic.path)}", "cyan"))
-    if diagnostic.fix:
+    if isinstance(diagnostic.fix, Hint):
+        lines += _wrapped(Text(_short(diagnostic.fix)), "  hint: ", width)
+    elif diagnostic.fix:
         for number, line in enumerate(diagnostic.fix.split("\n")):
             lines.append(Text().append("       " if number else "  fix: ", "bold green").append(_short(line), "green"))
     for note in diagnostic.notes:

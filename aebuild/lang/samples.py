@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +45,17 @@ def value_from_json(data: dict[str, Any]) -> Value:
     return Grid(shape[0], shape[1:]) if data["kind"] == "grid" else value_of_shape(shape)
 
 
+_WORDS = ("class_names", "columns", "target_columns", "notes")
+
+
 @dataclass(frozen=True)
 class DataInfo:
     """What is known of the data, before or after reading them.
 
     `value` is what the encoder gets, `target` what the decoder must give; `range` and `target_range` hold their scaled
     values. `classes` is None without labels and where no header tells their number. `counts` has the samples in
-    train, validation and test, None where no header tells. `detected` is one sentence for the user.
+    train, validation and test, None where no header tells. `detected` is one sentence for the user, `notes` are further
+    ones that he should read: guesses, with the key that overrules them, and what was left out.
     """
 
     value: Value
@@ -66,17 +70,18 @@ class DataInfo:
     class_names: tuple[str, ...] | None = None
     columns: tuple[str, ...] | None = None
     target_columns: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = field(default=(), compare=False)          # what is said of data is no part of what they are
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain JSON types."""
         return asdict(self) | {"value": value_json(self.value), "target": value_json(self.target)} | {
             name: None if getattr(self, name) is None else list(getattr(self, name))
-            for name in ("class_names", "columns", "target_columns")}
+            for name in _WORDS}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> DataInfo:
         """What `to_json` wrote."""
-        names = {name: None if data[name] is None else tuple(data[name]) for name in ("class_names", "columns", "target_columns")}
+        names = {name: None if data[name] is None else tuple(data[name]) for name in _WORDS if name in data}
         types = {name: value_from_json(data[name]) for name in ("value", "target")}
         ranges = {name: Range(**data[name]) for name in ("range", "target_range")}
         return cls(**(data | names | types | ranges))

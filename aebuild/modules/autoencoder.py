@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from aebuild.modules.children import Children
 from aebuild.modules.code import Code
 from aebuild.modules.recording import recording
 from aebuild.modules.stage import Stage
@@ -78,8 +79,8 @@ class Autoencoder(nn.Module):
         self.latent = latent
         self.decoder = decoder
         self.likelihood = likelihood
-        self.heads = nn.ModuleDict(dict(heads))
-        self.penalties = nn.ModuleDict(dict(penalties))
+        self.heads = Children(heads)
+        self.penalties = Children(penalties)
         self.corruptions = nn.ModuleList([module for module, _ in corruptions])
         self.corrupts_always = [always for _, always in corruptions]
         self.refusals = dict(refusals)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aebuild.lang.diagnostics import Diagnostic, Rule
+from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
 from aebuild.lang.schedule import Ramp, numbers
 from aebuild.results.baselines import fitted_rows, known_targets
 from aebuild.results.curves import Curves
@@ -187,7 +187,7 @@ def _by_heart(evidence: Evidence, verdict: Verdict) -> tuple[str, str] | None:
     if not curves.by_heart():
         return None
     return (f"the training samples are learned by heart: their loss ended at {number(curves.losses[-1])}, that of validation at "
-            f"{number(curves.scores[-1])}", "more samples, narrower layers, dropout or a corruption of the input")
+            f"{number(curves.scores[-1])}", Hint("more samples, narrower layers, dropout or a corruption of the input"))
 
 
 def _rate(evidence: Evidence, verdict: Verdict) -> tuple[str, str] | None:
@@ -220,7 +220,7 @@ def _rate_of(plan: Plan) -> tuple[float, str | None]:
 
 
 def _with_rate(evidence: Evidence, lr: float, path: str | None) -> str:
-    return evidence.again(f"{path}={_rounded(lr)}") if path is not None else f"a learning rate of about {_rounded(lr)}"
+    return evidence.again(f"{path}={_rounded(lr)}") if path is not None else Hint(f"a learning rate of about {_rounded(lr)}")
 
 
 def _rounded(value: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from aebuild.lang.diagnostics import Diagnostic, Rule
+from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
 from aebuild.lang.node import Refusal
 from aebuild.lang.projection import feature_axis
 from aebuild.lang.terms import Likelihood, OutputPlan
@@ -44,7 +44,7 @@ class Categorical(Likelihood):
         """How many values an element can have; refuses data that are not whole numbers from 0."""
         if not bounds.integer or bounds.low != 0 or bounds.high is None:
             message = f"a categorical likelihood needs whole numbers from 0 up, but the data are {bounds}"
-            raise Refusal(Diagnostic(WHOLE, message, self.place("type"), "scale: integer", "losses.reconstruction"))
+            raise Refusal(Diagnostic(WHOLE, message, self.place("type"), Hint("scale: integer under data"), "losses.reconstruction"))
         return int(bounds.high) + 1
 
     def build_likelihood(self, target: Value, bounds: Range) -> nn.Module:
