@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,17 +42,17 @@ def _term(plan: Plan, term: TermPlan) -> str:
     config = term.config
     over = f"averaged over {term.elements:,} elements" if config.reduction == "mean" else "per sample"
     if isinstance(config, Likelihood | Penalty):
-        return f"{config.unit}, {over}; lower is better"
+        return f"{config.unit} {over}; lower is better"
     if term.name in plan.spec.heads:
-        return f"nats of surprise at the right label, {over}; lower is better"
+        return f"nats of surprise at the right label {over}; lower is better"
     unit, _, better = plan.spec.latent.meanings[term.name].partition("; ")
-    return f"{unit}, {over}; {better}"
+    return f"{unit} {over}; {better}"
 
 
 def next_steps(plan: Plan, run: Path) -> list[tuple[str, str]]:
     """Three commands to paste, and what each does."""
     folder, (key, length) = shlex.quote(str(run)), length_of(plan)
-    python = shlex.quote(f"from aebuild import open_run; run = open_run({str(run)!r}); print(run.model)")
+    python = shlex.quote(f"from aebuild import open_run; run = open_run({json.dumps(str(run), ensure_ascii=False)}); print(run.model)")
     return [(f"aebuild train --resume {folder} --set {key}={2 * length} --allow", "goes on to twice the length"),
             (f"aebuild train {shlex.quote(str(run / 'spec.yaml'))} --set train.seed={plan.spec.train.seed + 1}",
              "trains the same from another seed, which shows how much is chance; any other key can be set"),

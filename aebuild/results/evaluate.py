@@ -62,7 +62,7 @@ class Evaluation:
     model: Scores
     pca: Scores
     mean: Scores
-    findings: tuple[Diagnostic, ...] = ()
+    findings: tuple[Diagnostic, ...] = field(default=(), compare=False)       # they name the run's folder
 
     def to_json(self) -> dict[str, Any]:
         """As evaluation.json has it."""

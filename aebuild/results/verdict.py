@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aebuild.compile.duration import STEPS
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
 from aebuild.lang.schedule import Ramp, numbers
 from aebuild.results.baselines import fitted_rows, known_targets
@@ -26,7 +27,7 @@ BEATEN = Rule("AE702", "a result that a baseline beats", """\
 Beside the model stand two baselines: the mean of the training samples, and PCA with a code of the same size. A model that is no
 better has not learned yet, or cannot. The likeliest cause is read from the curves in `metrics.jsonl`:
 
-- the curve was *still falling*: train longer; the fix is the command, with as many epochs as the last pace needs.
+- the curve was *still falling*: train longer; the fix is the command, with as many epochs as the last pace needs, and 2,000 steps.
 - the values are *far from unit size*: scale the data.
 - the code *collapsed* (one entry of a codebook for all, no active unit, a KL near 0): let it be used.
 - validation stays far above the training loss, or rises: the few samples are *learned by heart*.
@@ -65,11 +66,12 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a cause is looked for in: the plan, the scores, the curves, the data's size, the run's folder."""
+    """What a cause is looked for in: plan, scores, curves, steps that were taken, the data's size, the run's folder."""
 
     plan: Plan
     evaluation: Evaluation
     curves: Curves
+    steps: int
     size: float
     run: Path
 
@@ -119,7 +121,9 @@ def finding(plan: Plan, evaluation: Evaluation, splits: Splits, run: Run) -> Dia
     verdict = beaten(evaluation)
     if verdict is None or BEATEN.code in plan.spec.allow:
         return None
-    evidence = Evidence(plan, evaluation, Curves.of(run.journal.read(), plan.phases[-1].name), _size(splits), run.folder)
+    records = run.journal.read()
+    evidence = Evidence(plan, evaluation, Curves.of(records, plan.phases[-1].name), records[-1]["step"] if records else 0,
+                        _size(splits), run.folder)
     cause, fix = _cause(evidence, verdict)
     told = f"{verdict.baseline} reconstructs the {evaluation.split} split better: {verdict.measure} {number(verdict.theirs)}, " \
            f"of the model {number(verdict.ours)}"
@@ -162,6 +166,7 @@ def _short(evidence: Evidence, verdict: Verdict) -> tuple[str, str] | None:
         times = max(2.0, 1 + 2 * weight * (verdict.ours - verdict.best) / pace / curves.epochs)
     if times > LONGEST:
         return None
+    times = max(times, STEPS / max(1, evidence.steps))
     return (f"training ended after {curves.epochs:,} epoch{'s'[:curves.epochs != 1]} while the loss was still falling: train longer",
             evidence.longer(times))
 

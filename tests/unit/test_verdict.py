@@ -32,8 +32,8 @@ train: {batch_size: 32, device: cpu, speed: exact, %s}
 # data, width, latent, losses, train: what is said, and the setting that is proposed
 CAUSES = {
     "short": (LOW, 32, LINES, "", "epochs: 8", "after 8 epochs while the loss was still falling", "train.epochs="),
-    "short in steps": (LOW, 32, LINES, "", "phases: [main: {steps: 20}]", "still falling", "train.phases.0.steps="),
-    "one epoch": (LOW, 32, LINES, "", "epochs: 1", "after 1 epoch while", "train.epochs=2"),
+    "short in steps": (LOW, 32, LINES, "", "phases: [main: {steps: 20}]", "still falling", "train.phases.0.steps=2000"),
+    "one epoch": (LOW, 32, LINES, "", "epochs: 1", "after 1 epoch while", "train.epochs=670"),
     "scale": (BIG, 32, LINES, "", "epochs: 10", "far from unit size", "data.scale=standard"),
     "too large a rate": (LOW, 32, LINES, "", "epochs: 30, optimizer: {lr: 0.3}", "the learning rate of 0.3 is", "train.optimizer.lr=0.03"),
     "too small a rate": (LOW, 32, LINES, "", "epochs: 30, optimizer: {lr: 1e-7}", "1e-07 is too small", "train.optimizer.lr=0.001"),
@@ -71,7 +71,9 @@ def test_the_cause_is_found_and_its_fix_can_be_used(folder: Path, cause: str) ->
         assert "--resume" in words or str(outcome.run / "spec.yaml") in words
 
 
-def test_the_fix_of_a_short_training_works_and_is_the_last_word(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_fix_of_a_short_training_works_and_is_the_last_word(folder: Path, capsys: pytest.CaptureFixture[str],
+                                                               monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aebuild.results.verdict.STEPS", 40)
     def run(*words: str) -> tuple[str, str]:
         assert guarded(lambda: commands.main(list(words), standalone_mode=False)) == 0
         return capsys.readouterr()
