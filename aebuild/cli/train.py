@@ -96,6 +96,9 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         raise
     if asked.progress != "json":
         _print(outcome)
+        if not asked.quiet and asked.progress != "none":
+            click.echo("\n".join(outcome.advice), err=True)
+    report(outcome.evaluation.findings)
 
 
 def _check(asked: Asked) -> None:

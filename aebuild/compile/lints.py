@@ -258,6 +258,8 @@ def _about_training(plan: Plan, info: DataInfo) -> Iterator[Finding]:
 
 _CHECKS: tuple[Callable[[Plan, DataInfo], Iterator[Finding]], ...] = (_about_code, _about_nodes, _about_training)
 
+TRAINING = "AE7"         # what only a training can find
+
 UNKNOWN_CODE = Rule("AE318", "no such warning to allow", """\
 `allow` takes the codes of warnings. Errors cannot be allowed: the model could not be built.
 
@@ -282,7 +284,7 @@ def allowed(spec: Spec, found: list[Diagnostic]) -> list[Diagnostic]:
             best = f"remove {code}" if rule else closest(code, warnings)
             what = "is an error, and errors cannot be allowed" if rule else "is not a diagnostic"
             kept.append(Diagnostic(UNKNOWN_CODE, f"{code} {what}", spec.place("allow"), best, f"allow.{code}"))
-        elif not any(finding.code == code for finding in found):
+        elif not code.startswith(TRAINING) and not any(finding.code == code for finding in found):
             kept.append(Diagnostic(ALLOWED_FOR_NOTHING, f"{code} does not occur in this spec", spec.place("allow"), f"remove {code}",
                                    f"allow.{code}"))
     return kept

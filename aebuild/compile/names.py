@@ -41,7 +41,7 @@ def known_names() -> dict[str, str]:
              "mse": "the squared error of an evaluation", "psnr": "the signal-to-noise ratio of an evaluation"}
     for kind, latent in Latent.variants.items():
         if issubclass(latent, Latent):
-            names |= dict.fromkeys(latent.players, "a player") | dict.fromkeys(latent.metrics, f"a metric of a {kind} latent")
+            names |= dict.fromkeys(latent.players, "a player") | dict.fromkeys(latent.meanings, f"a metric of a {kind} latent")
             names |= dict.fromkeys(latent.terms, f"a term of a {kind} latent")
     return names | {part.key: "a penalty" for part in Penalty.variants.values() if issubclass(part, Penalty)}
 

@@ -82,13 +82,13 @@ train: {epochs: 200, patience: 20}
 
 
 def plan_phases(spec: Spec, written: StageSpec, latent: LatentPlan | None, encoder: Node | None, decoder: Node | None,
-                terms: tuple[TermPlan, ...], found: list[Diagnostic]) -> tuple[PhasePlan, ...]:
-    """Every phase with its players; a greedy phase becomes one for each pair of layers."""
+                terms: tuple[TermPlan, ...], usual: int, found: list[Diagnostic]) -> tuple[PhasePlan, ...]:
+    """Every phase with its players; a greedy phase becomes one for each pair of layers. `usual` are the epochs of one without a length."""
     _check_players(spec.train.players, spec, "train.players", found)
     phases: list[PhasePlan] = []
     for i, phase in enumerate(spec.train.phases):
         _check_players(phase.players, spec, f"train.phases.{i}.players", found)
-        epochs, steps = _length(spec.train, phase, found)
+        epochs, steps = _length(spec.train, phase, usual, found)
         depth = len(spec.encoder.steps) + 1
         for name, pair in phase.stretches(depth):
             if pair is not None and not _paired(spec, written, encoder, decoder, latent, phase, found):
@@ -96,7 +96,7 @@ def plan_phases(spec: Spec, written: StageSpec, latent: LatentPlan | None, encod
             players = _pair_player(spec, phase, pair[0], depth, latent, terms) if pair else _players(spec, phase, latent, terms)
             phases.append(PhasePlan(name, players, epochs, steps, phase.batch_size or spec.train.batch_size, pair,
                                     phase.patience or spec.train.patience))
-    _check_patience(spec, found)
+    _check_patience(spec, usual, found)
     _check_trained(spec, terms, phases, found)
     return tuple(phases)
 
@@ -110,23 +110,23 @@ def _check_trained(spec: Spec, terms: tuple[TermPlan, ...], phases: list[PhasePl
                                     f"losses.{term.name}"))
 
 
-def _check_patience(spec: Spec, found: list[Diagnostic]) -> None:
+def _check_patience(spec: Spec, usual: int, found: list[Diagnostic]) -> None:
     heirs = [phase for phase in spec.train.phases if phase.patience is None]
     owners: list[tuple[Train | PhasePart, str, list[PhasePart]]] = [
         (spec.train, "train", heirs), *((phase, f"train.phases.{i}", [phase]) for i, phase in enumerate(spec.train.phases))]
     for part, path, phases in owners:
-        patience, lengths = part.patience, [_length(spec.train, phase, [])[0] for phase in phases]
+        patience, lengths = part.patience, [_length(spec.train, phase, usual, [])[0] for phase in phases]
         known = [epochs for epochs in lengths if epochs is not None]
         if patience is not None and known and len(known) == len(lengths) and max(known) < patience + 2:
             told = f"a patience of {patience} cannot end a phase of {max(known)} epoch{'s'[:max(known) != 1]} early"
             found.append(Diagnostic(PATIENT, told, part.place("patience"), "remove patience", f"{path}.patience"))
 
 
-def _length(train: Train, phase: PhasePart, found: list[Diagnostic]) -> tuple[int | None, int | None]:
+def _length(train: Train, phase: PhasePart, usual: int, found: list[Diagnostic]) -> tuple[int | None, int | None]:
     own = phase if phase.epochs is not None or phase.steps is not None else train
     if own.epochs is not None and own.steps is not None:
         found.append(Diagnostic(TWICE, "epochs and steps are both given", own.place("steps"), "remove steps", "train.steps"))
-    return (20, None) if own.epochs is None and own.steps is None else (own.epochs, own.steps)
+    return (usual, None) if own.epochs is None and own.steps is None else (own.epochs, own.steps)
 
 
 def _check_players(players: Mapping[str, Player], spec: Spec, path: str, found: list[Diagnostic]) -> None:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TypeVar, cast
 
 from aebuild.compile.chain import UNKNOWN_ADAPTER, chain, site_for
+from aebuild.compile.duration import usual_epochs
 from aebuild.compile.extent import check_extent
 from aebuild.compile.mirror import check_departure, mirror
 from aebuild.compile.output import plan_output
@@ -65,8 +66,11 @@ class Planned:
 
 
 @collecting_later()
-def plan(spec: Spec, info: DataInfo) -> Planned:
-    """Plan a spec for data of this type; goes on after a refusal to report as much as possible."""
+def plan(spec: Spec, info: DataInfo, least: int | None = None) -> Planned:
+    """Plan a spec for data of this type; goes on after a refusal to report as much as possible.
+
+    A training whose length is not written takes at least so many steps, by default duration.STEPS.
+    """
     found = check_extent(spec)
     if found:
         return Planned(None, found)
@@ -84,7 +88,7 @@ def plan(spec: Spec, info: DataInfo) -> Planned:
     heads = _heads(spec, info, latent, encoder, found)
     names = tuple(spec.heads)
     terms = plan_terms(spec, latent, output, names, info, found)
-    phases = plan_phases(spec, written, latent, encoder, decoder, terms, found)
+    phases = plan_phases(spec, written, latent, encoder, decoder, terms, usual_epochs(spec, info.counts.get("train"), least), found)
     if not (encoder and latent and decoder and output) or any(d.is_error for d in found):
         return Planned(None, found)
     nodes = [node for half in (encoder, latent.node, decoder, *(h.node for h in heads)) for node in half.walk()]

@@ -79,7 +79,7 @@ class Train(Part):
                **dict.fromkeys(("early_stopping", "early_stopping_patience", "early_stop", "stop_early"), "patience"),
                **dict.fromkeys(("random_state", "random_seed"), "seed"), "optim": "optimizer", "gpu": "cuda", "accelerator": "device"}
 
-    epochs: int | None = knob(None, "passes over the training data (default 20 unless steps is given)", affects="training", ge=1)
+    epochs: int | None = knob(None, "passes over the training data; by default 20, or as 2,000 steps take", affects="training", ge=1)
     steps: int | None = knob(None, "optimiser steps instead of epochs", affects="training", ge=1)
     patience: int | None = knob(None, "epochs without a better validation score after which a phase ends; none: it never ends early",
                                 affects="training", ge=1)

@@ -150,7 +150,7 @@ class Latent(Buildable):
     foreign = dict.fromkeys(("latent_dim", "latent_size", "z_dim", "n_z", "nz", "code_dim", "code_size", "embedding_dim", "width", "units",
                              "size", "features", "hidden_dim", "bottleneck", "n_latent", "dimension"), "dim")
     terms: ClassVar[dict[str, type[Term]]] = {}
-    metrics: ClassVar[tuple[str, ...]] = ()
+    meanings: ClassVar[dict[str, str]] = {}           # what each of its terms and metrics is; which way is better
     players: ClassVar[tuple[str, ...]] = ("autoencoder",)
     unsampled: ClassVar[str | None] = None            # why `sample` must be fitted after training, if so
 

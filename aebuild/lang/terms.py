@@ -61,6 +61,7 @@ class Likelihood(Term):
     """
 
     family = "likelihood"
+    unit: ClassVar[str] = ""                                  # what its figure is, of one sample
     support: ClassVar[tuple[float, float] | None] = None      # target values must lie in it; None takes any real
     default_variant: ClassVar[str | None] = None
 
@@ -81,6 +82,7 @@ class Penalty(Term):
 
     family = "penalty"
     key: ClassVar[str] = ""
+    unit: ClassVar[str] = ""              # what its figure is, of one sample
     views: ClassVar[int] = 1
     across: ClassVar[bool] = False       # its value depends on which samples are in a batch together
 

@@ -7,4 +7,4 @@ import torch
 
 def recording() -> bool:
     """True inside `torch.export` and `torch.jit.trace`: the program must hold for any batch size and owns no random numbers."""
-    return bool(torch.compiler.is_exporting() or torch.jit.is_tracing())
+    return bool(torch.compiler.is_exporting() or torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]

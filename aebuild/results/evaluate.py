@@ -27,6 +27,7 @@ from aebuild.trainer.phase import measure, passes, reseed_all
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
+    from aebuild.lang.diagnostics import Diagnostic
     from aebuild.lang.splits import Split, Splits
     from aebuild.modules.autoencoder import Autoencoder
 
@@ -50,7 +51,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The scores of the model, of PCA with a code of the same size, and of the mean sample."""
+    """The scores of the model, of PCA with a code of the same size, and of the mean sample; `findings` are warnings about them."""
 
     name: str
     split: str
@@ -61,13 +62,15 @@ class Evaluation:
     model: Scores
     pca: Scores
     mean: Scores
+    findings: tuple[Diagnostic, ...] = field(default=(), compare=False)       # they name the run's folder
 
     def to_json(self) -> dict[str, Any]:
         """As evaluation.json has it."""
         return {"name": self.name, "split": self.split, "samples": self.samples, "code_values": self.code_values,
                 "code_bits": self.code_bits,
                 "model": self.model.to_json(), "pca": {"components": self.components, **self.pca.to_json()},
-                "mean": self.mean.to_json()}
+                "mean": self.mean.to_json(),
+                "warnings": [{"code": each.code, "message": each.message, "fix": each.fix} for each in self.findings]}
 
 
 def evaluate(plan: Plan, model: Autoencoder, splits: Splits) -> Evaluation:

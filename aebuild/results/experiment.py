@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING
 
 from aebuild.compile.canonical import text
 from aebuild.compile.difference import differences
+from aebuild.compile.duration import unsaid
 from aebuild.compile.front import Loaded, load
 from aebuild.data.fingerprint import fingerprint
 from aebuild.lang.clean import clean
 from aebuild.lang.dataset import Known, OnDisk, Streamable, Where
+from aebuild.results.advice import advice
 from aebuild.results.evaluate import Evaluation, evaluate
+from aebuild.results.length import lasting, length_told
 from aebuild.results.open_run import info_of, plan_of
 from aebuild.results.picture import Picture, draw_picture
 from aebuild.results.revision import Request, accept, sentences, write
 from aebuild.results.sameness import PLACES, check_there, keep_watch, only_moved, place_of, root_of
+from aebuild.results.verdict import finding
 from aebuild.trainer.account import Account
 from aebuild.trainer.display import Display, Ending, Quiet
 from aebuild.trainer.fit import TrainResult
@@ -39,12 +43,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a training left: its run directory, the model, its scores and its picture."""
+    """What a training left: its run directory, the model, its scores, its picture, and lines that explain them."""
 
     run: Path
     result: TrainResult
     evaluation: Evaluation
     picture: Picture
+    advice: tuple[str, ...] = ()
 
 
 def train(spec: str | Path | Loaded, settings: Sequence[str] = (), *, folder: Path | None = None, parent: Path = Path("runs"),
@@ -67,6 +72,8 @@ def train(spec: str | Path | Loaded, settings: Sequence[str] = (), *, folder: Pa
             splits = group.in_turn(lambda: plan.spec.data.load(Where(base, say=display.note)))
         _tell(splits, display)
         plan = replace(plan, spec=plan.spec.but(data=_settled(plan.spec, base, splits)))       # as a resume will find it
+        unwritten, plan = bool(unsaid(plan.spec)), lasting(plan, splits)
+        display.note(length_told(plan, splits, unwritten=unwritten))
         with _created(plan, splits, folder, parent) if group.first else Onlooker(folder or parent) as run:
             return _finish(Job(plan, splits, run, display, account, manner, signals, group), resume=False)
 
@@ -119,7 +126,10 @@ def _change(run: Run, change: Request, display: Display) -> None:
     new, base = wanted.require(), Path(wanted.file).parent
     splits = new.spec.data.load(Where(base, place_of(run), display.note))
     settled = new.spec.but(data=_settled(new.spec, base, splits))
-    found = differences(plan_of(run, info_of(run), origin.spec if origin is not None else None), replace(new, spec=settled))
+    before = plan_of(run, info_of(run), origin.spec if origin is not None else None)
+    new = lasting(replace(new, spec=settled), splits, before)
+    settled = new.spec
+    found = differences(before, new)
     if only_moved(run, found, splits):
         found = [replace(each, kind="harmless") if each.path in PLACES else each for each in found]
     changes = accept(found, allow=change.allow, again="the same command with --allow")
@@ -152,10 +162,14 @@ def _finish(job: Job, *, resume: bool) -> Outcome:
     job.signals.where = "in the evaluation"
     with account.of("evaluation"):
         evaluation = evaluate(plan, result.model, splits)
+        found = finding(plan, evaluation, splits, run)
+        if found is not None:
+            evaluation = replace(evaluation, findings=(found,))
+            run.log(f"{found.code}: {found.message}")
         run.write("evaluation.json", evaluation.to_json())
     with account.of("picture"):
         picture = draw_picture(plan, result.model, splits, run.folder / "picture.png")
-    outcome = Outcome(run.folder, result, evaluation, picture)
+    outcome = Outcome(run.folder, result, evaluation, picture, tuple(advice(plan, evaluation, run.folder)))
     run.log(str(account))
     job.display.end(_ending(outcome, account))
     return outcome

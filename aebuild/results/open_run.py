@@ -79,7 +79,10 @@ def info_of(run: Run) -> DataInfo:
 
 
 def plan_of(run: Run, info: DataInfo, spec: str | None = None) -> Plan:
-    """The plan of a run's canonical spec, or of this text, over these data; nothing but the run directory is read."""
+    """The plan of a run's canonical spec, or of this text, over these data; nothing but the run directory is read.
+
+    A run writes down how long it takes; one of an earlier version that does not keeps its 20 epochs.
+    """
     from aebuild.compile.bind import bind
     from aebuild.compile.lengthen import lengthen
     from aebuild.compile.planner import plan
@@ -92,7 +95,7 @@ def plan_of(run: Run, info: DataInfo, spec: str | None = None) -> Plan:
     if tree is not None:
         bound, more = bind(lengthen(tree, lambda path, keys: ""))
         found = [*found, *more]
-    planned = plan(bound, info) if bound is not None else None
+    planned = plan(bound, info, least=0) if bound is not None else None
     if planned is None or planned.plan is None:
         raise SpecError(*found, *(planned.diagnostics if planned is not None else ()))
     return planned.plan

@@ -27,6 +27,7 @@ def summary(plan: Plan) -> Iterator[RenderableType]:
     yield asymmetry(plan)
     yield loss_table(plan)
     yield memory_line(plan, memory_of(plan))
+    yield training_line(plan)
 
 
 def half_table(name: str, half: Node) -> Table:
@@ -121,6 +122,13 @@ def memory_line(plan: Plan, memory: Memory) -> Text:
     return Text.assemble(("memory ", "bold"), f"about {size(memory.total)} at batch size {plan.spec.train.batch_size}: "
                          f"parameters {size(memory.parameters)}, gradients {size(memory.gradients)}, "
                          f"optimiser {size(memory.optimizer)}, activations {size(memory.activations)}")
+
+
+def training_line(plan: Plan) -> Text:
+    """How long each phase is, as far as the headers of the data tell."""
+    lengths = [f"{phase.name} {f'{phase.epochs:,} epochs' if phase.epochs else f'{phase.steps:,} steps'} in batches of {phase.batch_size:,}"
+               for phase in plan.phases]
+    return Text.assemble(("training ", "bold"), ", ".join(lengths))
 
 
 def count(number: int) -> str:

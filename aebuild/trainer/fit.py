@@ -83,7 +83,7 @@ def train(job: Job, *, resume: bool = False, model: Autoencoder | None = None) -
             trainer.finish()
             group.finish()
             kept = _keep(plan, trainer, display)
-            if callable(getattr(trainer.model.latent, "fit", None)):
+            if callable(getattr(trainer.model.latent, "fit", None)) and "sample" not in plan.refusals:
                 _fit_latent(plan, trainer, kept, display)
     best = trainer.progress.best
     return TrainResult(trainer.model, kept, best.epoch if best else None, best.score if best else None, trainer.progress.total,

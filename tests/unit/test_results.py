@@ -35,6 +35,7 @@ from aebuild.results.evaluate import evaluate, judged_split
 from aebuild.results.picture import draw_picture
 from aebuild.results.report import code_size, table
 from aebuild.results.usage import Usage
+from aebuild.trainer.display import Quiet
 from aebuild.trainer.fit import train
 from aebuild.trainer.job import Job
 
@@ -207,3 +208,16 @@ def test_a_prior_is_fitted_after_training_and_stored(tmp_path: Path, keep: str) 
     assert result.model.latent.prior_mean.abs().sum() > 0
     assert torch.equal(stored["latent.prior_mean"], result.model.latent.prior_mean)
     assert all(torch.equal(stored[name], tensor) for name, tensor in result.model.state_dict().items())
+
+
+def test_no_prior_is_fitted_where_nothing_can_be_sampled(tmp_path: Path) -> None:
+    class Notes(Quiet):
+        def note(self, text: str) -> None:
+            assert "fitted a prior" not in text
+
+    model, plan = tiny_model(), tiny_plan(phase())
+    model.latent = FittedLatent()
+    plan.refusals["sample"] = "its skips carry the input past the code"
+    with tiny_run(tmp_path / "run") as run:
+        result = train(Job(plan, tiny_splits(), run, Notes()), model=model)
+    assert not result.model.latent.prior_mean.any()

@@ -50,6 +50,8 @@ class Adversarial(Latent):
     discriminator: list[Layer] = Field(
         default_factory=_paper, description="hidden layers of the discriminator, a stage; two of 1000 as in the paper")
     terms = {"adversarial": Term, "discriminator": Term}
+    meanings = {"adversarial": "nats of surprise of the discriminator at codes; 0.693 where it cannot tell them from the prior",
+                "discriminator": "nats of its surprise at codes and draws; 1.386 where it cannot tell them apart"}
     players = ("autoencoder", "generator", "discriminator")
 
     def plan_latent(self, value: Value, site: Site) -> LatentPlan:

@@ -76,7 +76,10 @@ class Codebook(Latent):
         "uniform", "how codes are drawn: all entries alike, or as often as the training data use them at their place",
         affects="graph")
     terms = {"codebook": Term, "commitment": CommitmentTerm}
-    metrics = ("perplexity", "usage")
+    meanings = {"codebook": "squared distance of the entries to the codes; lower is better",
+                "commitment": "squared distance of the codes to their entries; lower is better",
+                "perplexity": "how many entries are in use, as if alike; between 1 and `codes`, higher is better",
+                "usage": "share of entries that are used at all; higher is better"}
 
     @property
     def books(self) -> int:

@@ -41,7 +41,8 @@ class Gaussian(Latent):
     type: Literal["gaussian"] = "gaussian"
     also = ("vae", "variational", "beta_vae", "normal", "kl", "stochastic")
     terms = {"kl": KlTerm}
-    metrics = ("active_units",)
+    meanings = {"kl": "nats that the code tells of its sample; lower is a looser code, near 0 it tells nothing",
+                "active_units": "values of the code that vary with the data, averaged over batches; 0 is a collapsed code"}
 
     def plan_latent(self, value: Value, site: Site) -> LatentPlan:
         """Adapters and a projection to means and log-variances."""

@@ -32,6 +32,7 @@ class Categorical(Likelihood):
     """Cross-entropy over the whole numbers that an element can be; the reconstruction is the expected number."""
 
     type: Literal["categorical"] = "categorical"
+    unit = "nats of cross-entropy"
     also = ("ce", "cross_entropy", "softmax", "sparse_categorical_crossentropy", "nll")
 
     def plan_output(self, target: Value, bounds: Range) -> OutputPlan:

@@ -23,6 +23,7 @@ class Gaussian(Likelihood):
     """
 
     type: Literal["gaussian"] = "gaussian"
+    unit = "nats of negative log-density (which may be below 0)"
     also = ("normal", "gaussian_nll")
     variance: Annotated[float, Field(gt=0)] | Literal["learned", "per_dim", "predicted"] = knob(
         1.0, "a number; learned: one for all; per_dim: one for each element; predicted: by the decoder", affects="loss")

@@ -15,6 +15,7 @@ class L1(Likelihood):
     """Absolute error, less moved by outliers than the squared one."""
 
     type: Literal["l1"] = "l1"
+    unit = "absolute error"
     also = ("mae", "laplace", "mean_absolute_error", "absolute")
 
     def plan_output(self, target: Value, bounds: Range) -> OutputPlan:

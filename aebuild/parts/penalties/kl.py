@@ -19,6 +19,7 @@ class Kl(Penalty):
     type: Literal["kl"] = "kl"
     across = True
     key = "sparsity"
+    unit = "nats between wanted and mean activation"
     target: float = knob(0.05, "mean activation that each unit shall have", affects="loss", gt=0, lt=1)
 
     def check(self, latent: Latent) -> str | None:

@@ -16,6 +16,7 @@ class L1(Penalty):
 
     type: Literal["l1"] = "l1"
     key = "sparsity"
+    unit = "absolute values of the code"
 
     def build_penalty(self, code: Value) -> nn.Module:
         """The penalty's module."""

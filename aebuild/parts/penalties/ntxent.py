@@ -19,6 +19,7 @@ class NtXent(Penalty):
     across = True
     also = ("nt_xent", "simclr", "infonce", "info_nce")
     key = "contrastive"
+    unit = "nats of surprise at the other view"
     views = 2
     temperature: float = knob(0.5, "divides the cosine similarities; a small one looks at close neighbours", affects="loss", gt=0)
 

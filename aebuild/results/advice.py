@@ -1,0 +1,59 @@
+"""What is said after the results: what each figure means, and what to do next."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aebuild.lang.terms import Likelihood, Penalty
+from aebuild.results.verdict import length_of
+
+if TYPE_CHECKING:
+    from aebuild.compile.plan import Plan
+    from aebuild.lang.terms import TermPlan
+    from aebuild.results.evaluate import Evaluation
+
+WIDTH = 18        # columns of the names
+
+
+def advice(plan: Plan, evaluation: Evaluation, run: Path) -> list[str]:
+    """The lines for people, for where messages go."""
+    figures = [f"  {name:<{WIDTH}} {told}" for name, told in meanings(plan, evaluation)]
+    steps = [f"  {command}\n      {told}" for command, told in next_steps(plan, run)]
+    return ["what the figures mean", *figures, "what next", *steps]
+
+
+def meanings(plan: Plan, evaluation: Evaluation) -> Iterator[tuple[str, str]]:
+    """Each row of the table with its unit and which way is better."""
+    for name in evaluation.model.terms:
+        yield name, _term(plan, plan.term(name))
+    bounds = plan.bounds
+    yield "MSE per element", f"squared error of one value of the data, which are {bounds}; lower is better"
+    if evaluation.model.psnr is not None:
+        yield "PSNR in dB", "that error below the squared range of the data; higher is better"
+    for name in evaluation.model.metrics:
+        yield name, plan.spec.latent.meanings.get(name, "share of labels that are predicted rightly; higher is better")
+
+
+def _term(plan: Plan, term: TermPlan) -> str:
+    config = term.config
+    over = f"averaged over {term.elements:,} elements" if config.reduction == "mean" else "per sample"
+    if isinstance(config, Likelihood | Penalty):
+        return f"{config.unit} {over}; lower is better"
+    if term.name in plan.spec.heads:
+        return f"nats of surprise at the right label {over}; lower is better"
+    unit, _, better = plan.spec.latent.meanings[term.name].partition("; ")
+    return f"{unit} {over}; {better}"
+
+
+def next_steps(plan: Plan, run: Path) -> list[tuple[str, str]]:
+    """Three commands to paste, and what each does."""
+    folder, (key, length) = shlex.quote(str(run)), length_of(plan)
+    python = shlex.quote(f"from aebuild import open_run; run = open_run({json.dumps(str(run), ensure_ascii=False)}); print(run.model)")
+    return [(f"aebuild train --resume {folder} --set {key}={2 * length} --allow", "goes on to twice the length"),
+            (f"aebuild train {shlex.quote(str(run / 'spec.yaml'))} --set train.seed={plan.spec.train.seed + 1}",
+             "trains the same from another seed, which shows how much is chance; any other key can be set"),
+            (f"python -i -c {python}", "opens the trained model in Python: run.model(x), run.model.encode(x), run.plan")]
