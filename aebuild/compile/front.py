@@ -19,6 +19,7 @@ from aebuild.compile.planner import plan
 from aebuild.compile.single import check_single
 from aebuild.compile.skips import check_skips
 from aebuild.compile.spec import Spec
+from aebuild.compile.word import check_word
 from aebuild.compile.wording import with_data
 from aebuild.lang.dataset import DataInfo, Where
 from aebuild.lang.diagnostics import DataError, Diagnostic, Hint, Rule, SpecError, UsageError
@@ -108,7 +109,7 @@ def load(path: str | Path, settings: Seq[str] = (), *, text: str | bytes | None 
         tree = _settle(tree, file, settings, loaded)
     if tree is not None:
         loaded.spec, found = bind(tree)
-        loaded.diagnostics += found + check_names(tree)
+        loaded.diagnostics = check_word(tree, file.parent, loaded.diagnostics + found + check_names(tree))
     if loaded.spec is not None and not loaded.errors:
         _plan(loaded, file.parent)
     if tree is not None:
@@ -175,8 +176,8 @@ def _detected(tree: Tree, base: Path, loaded: Loaded) -> Tree | None:
         return lengthen(tree, named)
     except DataError as error:
         data = tree.get("data")
-        place = data and (data.get("path") or data)
-        loaded.diagnostics += [with_data(replace(found, span=found.span or place and place.span, path="data.path"), data)
+        path = data.get("path") or data if data is not None else tree
+        loaded.diagnostics += [with_data(replace(found, span=found.span or path.span, path="data.path"), data)
                                for found in error.diagnostics]
         loaded.error = DataError
         return None
