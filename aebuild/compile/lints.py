@@ -178,6 +178,20 @@ losses: {reconstruction: {type: gaussian, variance: learned}}
 """)
 
 
+IDLE_PATIENCE = _warning("AE229", "patience without validation", """\
+`patience` ends a phase when validation gets no better. Where `split` keeps no samples for validation, it never does.
+
+```yaml
+data: {type: digits, split: {validation: 0}}
+train: {patience: 5}
+```
+```yaml
+data: {type: digits, split: {validation: 0.1}}
+train: {patience: 5}
+```
+""")
+
+
 def lint(plan: Plan, info: DataInfo) -> list[Diagnostic]:
     """Every warning about this plan, each once at a place: a mirror repeats the encoder's layers."""
     found: dict[tuple[str, str], Diagnostic] = {}
@@ -252,6 +266,9 @@ def _about_training(plan: Plan, info: DataInfo) -> Iterator[Finding]:
         if train is not None and phase.batch_size > train:
             yield (BATCH_TOO_LARGE, f"batches of {phase.batch_size} but {train} training samples", spec.train.place("batch_size"),
                    f"batch_size: {max(1, train // 10)}")
+    for owner in (spec.train, *spec.train.phases):
+        if owner.patience is not None and info.counts.get("validation") == 0:
+            yield IDLE_PATIENCE, "nothing validates, so patience never ends a phase", owner.place("patience"), "remove patience"
     if getattr(spec.losses.reconstruction, "variance", None) == "predicted" and bounds.low is not None:
         yield VARIANCE, "the variance is predicted, and the data are bounded", spec.losses.reconstruction, "variance: learned"
 
