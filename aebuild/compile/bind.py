@@ -86,7 +86,7 @@ class _Binder:
                 if cls.variant_name() is None:
                     self.blame.unknown_key(child, key, cls, below)
             elif key not in known:
-                self.blame.unknown_key(child, key, cls, below)
+                self.blame.unknown_key(child, key, cls, below, beside=tree.value)
             elif (huge := _huge(child)) is not None and counts(cls, known[key][0]):
                 values[key] = self.blame.say("bound", f"{key} must be at most {LARGEST:,}, not {huge.value:,}", huge, below, None)
             else:
