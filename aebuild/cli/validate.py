@@ -50,7 +50,7 @@ def _files(path: str) -> list[str]:
     folder = Path(path)
     if not folder.is_dir():
         return [path]
-    files = sorted(str(file) for pattern in ("*.yaml", "*.yml") for file in folder.rglob(pattern))
+    files = sorted(str(file) for pattern in ("*.yaml", "*.yml") for file in folder.rglob(pattern) if not file.is_dir())
     if not files:
         raise click.UsageError(f"{path} has no .yaml files")
     return files

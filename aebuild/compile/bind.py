@@ -11,7 +11,7 @@ from aebuild.compile.blame import Blame
 from aebuild.compile.block import expand_block
 from aebuild.compile.lengthen import lengthen_fields, mapping
 from aebuild.compile.losses import shape_of_term
-from aebuild.compile.shape import Shape, fields
+from aebuild.compile.shape import Shape, counts, fields
 from aebuild.compile.spec import Losses, Spec, StageSpec
 from aebuild.compile.wording import family_name
 from aebuild.lang.diagnostics import Diagnostic
@@ -25,6 +25,9 @@ def bind(tree: Tree) -> tuple[Spec | None, list[Diagnostic]]:
     binder = _Binder()
     spec = binder.record(tree, Spec, "")
     return (spec if isinstance(spec, Spec) else None), binder.blame.found
+
+
+LARGEST = 2**31 - 1          # of a number that counts something: sizes made of several stay within 64 bits, or are seen to be absurd
 
 
 class _Binder:
@@ -83,7 +86,9 @@ class _Binder:
                 if cls.variant_name() is None:
                     self.blame.unknown_key(child, key, cls, below)
             elif key not in known:
-                self.blame.unknown_key(child, key, cls, below)
+                self.blame.unknown_key(child, key, cls, below, beside=tree.value)
+            elif (huge := _huge(child)) is not None and counts(cls, known[key][0]):
+                values[key] = self.blame.say("bound", f"{key} must be at most {LARGEST:,}, not {huge.value:,}", huge, below, None)
             else:
                 values[key] = self.value(child, known[key][1], below)
         missing = [key for key, (name, _) in known.items() if key not in values and cls.model_fields[name].is_required()]
@@ -163,6 +168,13 @@ class _Binder:
         if "steps" not in tree.value:
             return self.blame.no_layer(tree, path)
         return self.record(tree, StageSpec, path)
+
+
+def _huge(tree: Tree) -> Tree | None:
+    """A whole number that is too large to count anything, alone or in a list."""
+    if isinstance(tree.value, tuple):
+        return next((huge for child in tree.value if (huge := _huge(child)) is not None), None)
+    return tree if isinstance(tree.value, int) and abs(tree.value) > LARGEST else None
 
 
 def _tuples(cls: type[Part], values: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,7 +12,7 @@ from aebuild.compile.shape import Shape, fields
 from aebuild.compile.spec import Losses
 from aebuild.compile.wording import family_name, is_whole, listed, mended, number_text, owner_of, what, written
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
-from aebuild.lang.families import Layer
+from aebuild.lang.families import Latent, Layer
 from aebuild.lang.part import Part
 from aebuild.lang.source import Tree
 from aebuild.lang.suggest import bare, closest
@@ -131,11 +131,12 @@ class Blame:
         """A report under the rule of that kind: bound, kind, choice or rule."""
         return self.report(_RULES[kind], message, tree, path, fix)
 
-    def unknown_key(self, tree: Tree, key: str, cls: type[Part], path: str, extra: list[str] | None = None) -> object:
-        """A key that the part does not have."""
+    def unknown_key(self, tree: Tree, key: str, cls: type[Part], path: str, extra: list[str] | None = None,
+                    beside: Collection[str] = ()) -> object:
+        """A key that the part does not have; `beside` are all that are written there."""
         names = extra if extra is not None else [*fields(cls)]
         above = path.rpartition(".")[0]
-        meant = guess.key(key, cls, above, written(tree), names)
+        meant = guess.key(key, cls, above, written(tree), names, beside)
         if meant and meant.key:
             self._meant.append((above, meant.key))
         message = f"{owner_of(cls)} has no key {key!r}; " + (meant.reason if meant and meant.reason else f"it has {listed(names)}")
@@ -199,6 +200,8 @@ class Blame:
             fix = Hint(f"one of {listed(shape.variants)}")
         elif shape.kind == "family" and shape.part is Layer and is_whole(tree):
             fix = f"linear: {tree.value}"
+        elif shape.part is Latent and is_whole(tree):
+            fix = f"{{type: continuous, dim: {tree.value}}}"
         elif shape.kind in ("stage", "stage_or_family") and (name := guess.layer(tree.value)):
             fix = f"{{layer: {name}, width: 64}}"
         elif shape.kind in ("stage", "stage_or_family") and is_whole(tree):

@@ -19,9 +19,11 @@ from aebuild.compile.planner import plan
 from aebuild.compile.single import check_single
 from aebuild.compile.skips import check_skips
 from aebuild.compile.spec import Spec
+from aebuild.compile.word import check_word
 from aebuild.compile.wording import with_data
 from aebuild.lang.dataset import DataInfo, Where
-from aebuild.lang.diagnostics import DataError, Diagnostic, Hint, Rule, Span, SpecError, UsageError
+from aebuild.lang.diagnostics import DataError, Diagnostic, Hint, Rule, SpecError, UsageError
+from aebuild.lang.regular import open_regular
 from aebuild.lang.source import MAX_BYTES, Tree, read
 from aebuild.parts import discover
 
@@ -58,6 +60,21 @@ extends: base.yaml
 ```
 """)
 
+LONGEST_CHAIN = 32
+LONG_CHAIN = Rule("AE115", "too many files that extend each other", """\
+A spec may extend a file that extends another one, up to 32 files in a row. What so many files say together nobody can see;
+`aebuild show` prints the whole, which can be a file of its own.
+
+```console
+$ aebuild show specs/version-33.yaml               # each version extends the one before: refused
+$ aebuild show specs/version-32.yaml > specs/now.yaml
+```
+""")
+
+
+_OWN = (Path("/dev/stdin"), Path("/dev/fd"))          # what whoever started us has opened for us: a pipe there has a writer
+
+
 @dataclass(eq=False)
 class Loaded:
     """What became of a spec file: as much as could be made, and every finding."""
@@ -92,7 +109,7 @@ def load(path: str | Path, settings: Seq[str] = (), *, text: str | bytes | None 
         tree = _settle(tree, file, settings, loaded)
     if tree is not None:
         loaded.spec, found = bind(tree)
-        loaded.diagnostics += found + check_names(tree)
+        loaded.diagnostics = check_word(tree, file.parent, loaded.diagnostics + found + check_names(tree))
     if loaded.spec is not None and not loaded.errors:
         _plan(loaded, file.parent)
     if tree is not None:
@@ -112,12 +129,12 @@ def _read(file: Path, loaded: Loaded, text: str | bytes | None) -> Tree | None:
 
 
 def _contents(file: Path, loaded: Loaded, place: Tree | None = None) -> bytes | None:
-    """The file's bytes, and no more than tell that it is too large: it may be a device that never ends."""
+    """The bytes of a regular file, and no more than tell that it is too large."""
     try:
-        with file.open("rb") as stream:
+        with open_regular(file) if place or file not in _OWN and file.parent not in _OWN else file.open("rb") as stream:
             return stream.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+    except OSError as error:
+        reason = error.strerror or str(error)
         loaded.diagnostics.append(Diagnostic(NO_FILE, f"{file}: {reason}", place.span if place else None, _similar_file(file),
                                              "extends" if place else ""))
         return None
@@ -128,26 +145,28 @@ def _similar_file(file: Path) -> str | None:
 
     try:
         best = closest(file.name, [other.name for other in file.parent.iterdir() if other.suffix in (".yaml", ".yml")])
-    except OSError:
+    except (OSError, ValueError):
         return None
     return str(file.with_name(best)) if best else None
 
 
 def _settle(tree: Tree, file: Path, settings: Seq[str], loaded: Loaded) -> Tree | None:
-    """The long tree of the file over what it extends, with the settings applied."""
-    whole = _extended(tree, file, loaded, [file.resolve()])
-    if whole is None:
+    """The long tree of the file over what it extends, with the settings applied; then the kind of data is told from what is left."""
+    layers = _layers(tree, file, loaded)
+    if not layers:
         return None
+    whole = layers.pop()
+    for over in reversed(layers):
+        whole = lengthen(merge(whole, over))          # a `type` may come from the base alone
     for setting in settings:
         whole, found = apply_set(whole, setting)
         loaded.diagnostics += found
-        whole = _long(whole, file.parent, loaded)
-        if whole is None:
-            return None
-    return None if loaded.errors else whole
+        whole = lengthen(whole)
+    return None if loaded.errors else _detected(whole, file.parent, loaded)
 
 
-def _long(tree: Tree, base: Path, loaded: Loaded) -> Tree | None:
+def _detected(tree: Tree, base: Path, loaded: Loaded) -> Tree | None:
+    """The tree with the kind of data that its path leads to."""
     def named(path: Tree, keys: Collection[str]) -> str:
         from aebuild.data.detect import detect
 
@@ -156,43 +175,58 @@ def _long(tree: Tree, base: Path, loaded: Loaded) -> Tree | None:
     try:
         return lengthen(tree, named)
     except DataError as error:
-        place = _path_of(tree)
-        loaded.diagnostics += [replace(found, span=found.span or place, path="data.path") for found in error.diagnostics]
+        data = tree.get("data")
+        path = data.get("path") or data if data is not None else tree
+        loaded.diagnostics += [with_data(replace(found, span=found.span or path.span, path="data.path"), data)
+                               for found in error.diagnostics]
         loaded.error = DataError
         return None
 
 
-def _path_of(tree: Tree) -> Span | None:
-    """Where the path of the data is written."""
-    data = tree.value.get("data") if isinstance(tree.value, dict) else None
-    path = data.value.get("path") if data and isinstance(data.value, dict) else data
-    return path.span if path else None
+def _layers(tree: Tree, file: Path, loaded: Loaded) -> list[Tree]:
+    """The long trees of the file and of all that it extends, the last of them the one below all; none where one is missing."""
+    layers: list[Tree] = []
+    chain = [_resolved(file)]
+    while True:
+        long = lengthen(tree)
+        assert isinstance(long.value, dict)
+        layers.append(Tree({key: child for key, child in long.value.items() if key != "extends"}, long.span, long.key))
+        parent = long.value.get("extends")
+        if parent is None:
+            return layers
+        below = _below(parent, file, chain, loaded)
+        if below is None:
+            return []
+        tree, file = below
 
 
-def _extended(tree: Tree, file: Path, loaded: Loaded, chain: list[Path]) -> Tree | None:
-    long = _long(tree, file.parent, loaded)
-    if long is None:
-        return None
-    assert isinstance(long.value, dict)
-    parent = long.value.get("extends")
-    if parent is None:
-        return long
-    own = Tree({key: child for key, child in long.value.items() if key != "extends"}, long.span, long.key)
+def _below(parent: Tree, file: Path, chain: list[Path], loaded: Loaded) -> tuple[Tree, Path] | None:
+    """The tree of the file that `extends` names, and the file, which is added to the chain."""
     if not isinstance(parent.value, str) or not parent.value:
         hint = Hint("extends: base.yaml")
         loaded.diagnostics.append(Diagnostic(BAD_EXTENDS, "extends takes one file name", parent.span, hint, "extends"))
         return None
     other = file.parent / parent.value
-    if other.resolve() in chain:
+    if _resolved(other) in chain:
         circle = " → ".join(path.name for path in (*chain, other))
         loaded.diagnostics.append(Diagnostic(CYCLE, f"these files extend each other in a circle: {circle}", parent.span,
                                              Hint("remove extends from one of them"), "extends"))
         return None
+    chain.append(_resolved(other))
+    if len(chain) > LONGEST_CHAIN:
+        loaded.diagnostics.append(Diagnostic(LONG_CHAIN, f"more than {LONGEST_CHAIN} files extend each other in a row", parent.span,
+                                             Hint("copy into one file what they share"), "extends"))
+        return None
     text = _contents(other, loaded, parent)
-    base = _read(other, loaded, text) if text is not None else None
-    if base is not None:
-        base = _extended(base, other, loaded, [*chain, other.resolve()])
-    return _long(merge(base, own), file.parent, loaded) if base is not None else None       # a `type` may come from the base alone
+    tree = _read(other, loaded, text) if text is not None else None
+    return None if tree is None else (tree, other)
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, ValueError, RuntimeError):          # a name that no file can have, or links in a circle: opening it says so
+        return path
 
 
 def _plan(loaded: Loaded, base: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -56,21 +56,35 @@ def likelihood(word: str) -> str | None:
     return word if word in Likelihood.variants else variant(word, Likelihood.variants)
 
 
-def key(word: str, cls: type[Part], path: str, value: str, names: Iterable[str]) -> Guess | None:
-    """What an unknown key of a part at `path` was meant to be, with its written value."""
+def key(word: str, cls: type[Part], path: str, value: str, names: Iterable[str], beside: Collection[str] = ()) -> Guess | None:
+    """What an unknown key of a part at `path` was meant to be, with its written value and the keys `beside` it."""
     known = list(names)
     meant = foreign_keys(cls).get(bare(word))
-    best = meant if meant in known else closest(word, known)
+    place = places().get(bare(word))
+    at_home = place is None or place == path or place.startswith(f"{path}.") and place.count(".") == path.count(".") + 1
+    elsewhere = not at_home and bare(word) != bare((place or "").rpartition(".")[2])        # another library's word, not a slip
+    best = meant if meant in known else None if elsewhere else closest(word, known)
     if best is not None:
         return Guess(f"{best}: {_fitting(best, word, value, cls)}", key=best)
     owners = [name for name, other in cls.variants.items() if cls.family and word in fields(other)]
     if owners:
         listed = " and ".join(owners) if len(owners) < 4 else "other variants"
         return Guess(f"type: {owners[0]}" if len(owners) == 1 else f"remove {word}", f"it is a key of {listed}")
-    place = places().get(bare(word))
-    if place is None or place == path or place.startswith(f"{path}.") and place.count(".") == path.count(".") + 1:
+    if place is None or at_home:
         return None
+    if place.startswith("latent.") and not path and "latent" not in beside:
+        return Guess(f"latent: {_whole_latent(place.removeprefix('latent.'), value)}", f"it belongs at {place}")
     return Guess(_nested(place.removeprefix(f"{path}.") if path else place, value), f"it belongs at {place}")
+
+
+def _whole_latent(key: str, value: str) -> str:
+    """A latent with this option and all that it needs besides: a continuous one, where it has the option."""
+    owners = [name for name, cls in Latent.variants.items() if key in fields(cls)]
+    kind = "continuous" if "continuous" in owners else owners[0]
+    cls = Latent.variants[kind]
+    needed = {other: cls.model_fields[name].examples for other, (name, _) in fields(cls).items() if cls.model_fields[name].is_required()}
+    others = "".join(f", {other}: {examples[0]}" for other, examples in needed.items() if examples and other != key)
+    return f"{{type: {kind}, {key}: {value}{others}}}"
 
 
 def _fitting(best: str, word: str, value: str, cls: type[Part]) -> str:

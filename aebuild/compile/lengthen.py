@@ -14,10 +14,11 @@ from aebuild.lang.source import Tree
 Detect = Callable[[Tree, Collection[str]], str]
 
 
-def lengthen(tree: Tree, detect: Detect) -> Tree:
+def lengthen(tree: Tree, detect: Detect | None = None) -> Tree:
     """The long form of a whole spec; what is malformed stays as it is, for the binder to report.
 
-    `detect` names the dataset variant for a path and the keys beside it.
+    `detect` names the dataset variant for a path and the keys beside it; without it data that are named by their path stay
+    without a type, since another file or a setting may yet change the path.
     """
     return _Lengthener(detect).record(tree, Spec)
 
@@ -25,7 +26,7 @@ def lengthen(tree: Tree, detect: Detect) -> Tree:
 def lengthen_fields(options: dict[str, Tree], cls: type[Part]) -> dict[str, Tree]:
     """The long form of some fields of a part."""
     known = fields(cls)
-    walker = _Lengthener(lambda path, keys: "")
+    walker = _Lengthener(None)
     return {key: walker.value(child, known[key][1]) for key, child in options.items()}
 
 
@@ -35,7 +36,7 @@ def mapping(entries: dict[str, Tree], like: Tree) -> Tree:
 
 
 class _Lengthener:
-    def __init__(self, detect: Detect) -> None:
+    def __init__(self, detect: Detect | None) -> None:
         self.detect = detect
 
     def value(self, tree: Tree, shape: Shape) -> Tree:
@@ -98,6 +99,8 @@ class _Lengthener:
 
     def data(self, tree: Tree) -> Tree:
         assert isinstance(tree.value, dict)
+        if self.detect is None:
+            return tree
         kind = self.detect(tree.value["path"], tree.value)
         long = mapping({"type": Tree(kind, tree.value["path"].span, None), **tree.value}, tree)
         cls = Dataset.variants.get(kind)

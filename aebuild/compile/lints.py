@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from aebuild.compile.plan import Plan
-from aebuild.compile.spec import Spec
+from aebuild.compile.spec import Spec, Train
 from aebuild.lang.dataset import DataInfo
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, Span
 from aebuild.lang.node import Node
 from aebuild.lang.part import Part
 from aebuild.lang.schedule import numbers
 from aebuild.lang.suggest import closest
+from aebuild.lang.training import PhasePart
 from aebuild.lang.values import elements
 
 Finding = tuple[Rule, str, object, str | None]
@@ -178,6 +179,20 @@ losses: {reconstruction: {type: gaussian, variance: learned}}
 """)
 
 
+IDLE_PATIENCE = _warning("AE229", "patience without validation", """\
+`patience` ends a phase when validation gets no better. Where `split` keeps no samples for validation, it never does.
+
+```yaml
+data: {type: digits, split: {validation: 0}}
+train: {patience: 5}
+```
+```yaml
+data: {type: digits, split: {validation: 0.1}}
+train: {patience: 5}
+```
+""")
+
+
 def lint(plan: Plan, info: DataInfo) -> list[Diagnostic]:
     """Every warning about this plan, each once at a place: a mirror repeats the encoder's layers."""
     found: dict[tuple[str, str], Diagnostic] = {}
@@ -252,6 +267,10 @@ def _about_training(plan: Plan, info: DataInfo) -> Iterator[Finding]:
         if train is not None and phase.batch_size > train:
             yield (BATCH_TOO_LARGE, f"batches of {phase.batch_size} but {train} training samples", spec.train.place("batch_size"),
                    f"batch_size: {max(1, train // 10)}")
+    owners: tuple[Train | PhasePart, ...] = (spec.train, *spec.train.phases)
+    for owner in owners:
+        if owner.patience is not None and info.counts.get("validation") == 0:
+            yield IDLE_PATIENCE, "nothing validates, so patience never ends a phase", owner.place("patience"), "remove patience"
     if getattr(spec.losses.reconstruction, "variance", None) == "predicted" and bounds.low is not None:
         yield VARIANCE, "the variance is predicted, and the data are bounded", spec.losses.reconstruction, "variance: learned"
 

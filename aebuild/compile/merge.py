@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from aebuild.compile.shape import fields
+from aebuild.lang.dataset import Dataset
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, Span, Text
-from aebuild.lang.source import Tree, read_value
+from aebuild.lang.source import MAX_DEPTH, MAX_NODES, Tree, read_value
 from aebuild.lang.suggest import closest
 
 BAD_SET = Rule("AE110", "a setting that cannot be made", """\
@@ -22,11 +24,7 @@ def merge(base: Tree, over: Tree) -> Tree:
     """Mappings by key; lists, and mappings whose `type` or `layer` changed, are replaced whole; null deletes."""
     if not (isinstance(base.value, dict) and isinstance(over.value, dict)):
         return over
-    for chooser in ("type", "layer"):
-        new, old = over.value.get(chooser), base.value.get(chooser)
-        if new is not None and (old is None or old.value != new.value):
-            return over
-    if ("steps" in over.value) != ("steps" in base.value) and ("layer" in base.value or "layer" in over.value):
+    if _is_another(base.value, over.value):
         return over
     merged = dict(base.value)
     for key, child in over.value.items():
@@ -37,6 +35,26 @@ def merge(base: Tree, over: Tree) -> Tree:
     return Tree(merged, over.span, over.key)
 
 
+def _is_another(base: dict[str, Tree], over: dict[str, Tree]) -> bool:
+    """True if the mappings stand for different things, so that nothing of the one belongs to the other."""
+    new, old = over.get("type"), base.get("type")
+    if new is None and old is not None and "path" in over and not _takes_path(old):          # own data in place of a known set
+        return True
+    if new is not None and old is None and "path" in base:          # the kind, which would be told from the path, is said
+        return not _takes_path(new)
+    for chooser in ("type", "layer"):
+        new, old = over.get(chooser), base.get(chooser)
+        if new is not None and (old is None or old.value != new.value):
+            return True
+    return ("steps" in over) != ("steps" in base) and ("layer" in base or "layer" in over)
+
+
+def _takes_path(kind: Tree) -> bool:
+    """True for a kind of data that are found by path: it may be said in one file, and the path in another."""
+    cls = Dataset.variants.get(kind.value) if isinstance(kind.value, str) else None
+    return cls is not None and "path" in fields(cls)
+
+
 def apply_set(tree: Tree, setting: str) -> tuple[Tree, list[Diagnostic]]:
     """The tree with one `path=value` applied; null deletes."""
     text = Text("--set", (setting,))
@@ -44,11 +62,14 @@ def apply_set(tree: Tree, setting: str) -> tuple[Tree, list[Diagnostic]]:
     span = Span(text, 1, 1, 1, len(path) + 1)
     if not equals or not path.strip():
         return tree, [Diagnostic(BAD_SET, f"{setting!r} is not path=value", span, "--set train.epochs=5")]
+    steps = path.strip().split(".")
+    if len(steps) > MAX_DEPTH:
+        return tree, [Diagnostic(BAD_SET, f"a path of {len(steps):,} steps leads deeper than the {MAX_DEPTH} levels of a spec", span)]
     value, found = read_value(value_text, f"--set {path}")
     if value is None:
         return tree, found
     try:
-        return _put(tree, path.strip().split("."), Tree(value.value, value.span, span)), found
+        return _put(tree, steps, Tree(value.value, value.span, span)), found
     except _BadPath as bad:
         fix = bad.fix if bad.meant is None else f"{path.strip().rpartition('.')[0]}.{bad.meant}=null".removeprefix(".")
         return tree, [*found, Diagnostic(BAD_SET, bad.message, span, fix, path)]
@@ -65,11 +86,11 @@ class _BadPath(Exception):
 def _put(tree: Tree, path: list[str], value: Tree) -> Tree:
     head, rest = path[0], path[1:]
     if isinstance(tree.value, tuple):
-        if not head.isdecimal() or int(head) >= len(tree.value):
+        index = _number(head)
+        if index is None or index >= len(tree.value):
             raise _BadPath(f"{head!r} is not an entry of this list: it has {len(tree.value)}, counted from 0",
                            Hint(f"use 0 to {len(tree.value) - 1}" if len(tree.value) > 1 else "use 0") if tree.value else None)
         items = list(tree.value)
-        index = int(head)
         if not rest and value.value is None:
             del items[index]
         else:
@@ -77,7 +98,7 @@ def _put(tree: Tree, path: list[str], value: Tree) -> Tree:
         return Tree(tuple(items), tree.span, tree.key)
     if isinstance(tree.value, dict):
         entries = dict(tree.value)
-        if head.isdecimal() and head not in entries and isinstance(entries.get("steps"), Tree):
+        if _number(head) is not None and head not in entries and isinstance(entries.get("steps"), Tree):
             entries["steps"] = _put(entries["steps"], path, value)
             return Tree(entries, tree.span, tree.key)
         if not rest and value.value is None:
@@ -90,3 +111,8 @@ def _put(tree: Tree, path: list[str], value: Tree) -> Tree:
             entries[head] = value
         return Tree(entries, tree.span, tree.key)
     raise _BadPath(f"{head!r} cannot be set inside {tree.value!r}, which is a single value")
+
+
+def _number(word: str) -> int | None:
+    """The place in a list that the word is; None for any other word, or one beyond all lists."""
+    return int(word) if word.isascii() and word.isdecimal() and len(word) <= len(str(MAX_NODES)) else None

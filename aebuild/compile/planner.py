@@ -188,6 +188,7 @@ def _plan_decoder(written: StageSpec, code: Value, target: Value, output: Output
     for step in steps:
         if step.variant_name() == "output":
             raise Refusal(Diagnostic(MISPLACED, "output must be the decoder's last step", step.place(), None, "decoder"))
+    steps = _towards(steps, len(target.places))
     shape = last or Layer.named("output")
     on_grid = last is not None or ends_on_grid(steps, code)
     solution = solve(written.but(steps=[*steps, shape] if on_grid else steps), code, target, _last_places(encoder, target))
@@ -196,6 +197,13 @@ def _plan_decoder(written: StageSpec, code: Value, target: Value, output: Output
     nodes = list(_chain_decoder(steps, code, site, written.skip, target, output, shape))
     used = {str(node.args["source"]): str(node.args["source"]) for top in nodes for node in top.walk() if node.kind == "skip"}
     return Node("decoder", "stage", code, nodes[-1].output, Composite(), sequential=True, children=tuple(nodes)), used
+
+
+def _towards(steps: list[Layer], rank: int) -> list[Layer]:
+    """The steps, those behind the last vector as they are meant on the way to a grid of `rank` axes."""
+    vectors = [i for i, step in enumerate(steps) if step.wants == ("vector",) or step.variant_name() == "flatten"]
+    first = vectors[-1] if vectors else 0
+    return [*steps[:first], *(step.towards(rank) for step in steps[first:])]
 
 
 def _chain_decoder(steps: Seq[Layer], code: Value, site: Site, skip: bool, target: Value, output: OutputPlan,

@@ -48,6 +48,17 @@ def fields(cls: type[Part]) -> dict[str, tuple[str, Shape]]:
     return {cls.model_fields[name].alias or name: (name, shape_of(cls.model_fields[name].annotation)) for name in names if name != "type"}
 
 
+@cache
+def counts(cls: type[Part], name: str) -> bool:
+    """True if the field takes whole numbers and has no largest one of its own."""
+    info = cls.model_fields[name]
+    return int in _kinds(info.annotation) and not any(hasattr(bound, end) for bound in info.metadata for end in ("lt", "le"))
+
+
+def _kinds(hint: Any) -> list[Any]:
+    return [kind for arg in get_args(hint) for kind in _kinds(arg)] or [hint]
+
+
 def is_family(cls: type[Part]) -> bool:
     """True for a family, whose variants are chosen by `type`."""
     return bool(cls.family) and cls.variant_name() is None

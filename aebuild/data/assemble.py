@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from aebuild.data.division import PARTS, divide, division_of
+from aebuild.data.division import PARTS, divide, division_of, unwanted
 from aebuild.data.faults import fault, listed, must_fit, shown, similar
 from aebuild.data.fingerprint import digest
 from aebuild.data.outline import Bounds, describe, plural
@@ -120,7 +120,7 @@ def class_number(part: Labelled, wanted: str | int, names: tuple[str, ...]) -> i
 
 def _check_left(part: Dataset, rows: Rows) -> None:
     for name, (_, index) in rows.items():
-        if not len(index):
+        if not len(index) and not unwanted(part, name):
             raise fault(TOO_FEW, f"`exclude` leaves no sample for the {name} part", part=part, at=("exclude",))
 
 

@@ -23,6 +23,12 @@ def amount(portion: Portion, of: int) -> int:
     return portion if isinstance(portion, int) else round(portion * of)
 
 
+def unwanted(part: Dataset, name: str) -> bool:
+    """True if the spec asks for no samples in this part."""
+    portion = getattr(division_of(part), name, None)
+    return portion is not None and portion == 0
+
+
 def refuse_split(part: Dataset, rule: Rule, message: str, *fields: str, fix: str | None = None) -> DataError:
     """An error about `split`, at the field that is at fault."""
     return DataError(Diagnostic(rule, message, division_of(part).place(*fields) or part.place("split"), fix))
@@ -36,7 +42,7 @@ def divide(part: Dataset, own: Mapping[str, int | None], divided: bool = False) 
     for name in ("validation", "test"):
         if isinstance(split, Division) and name in own and getattr(split, name) is not None:
             raise refuse_split(part, UNFIT, f"the data bring their own {name} part, so `split.{name}` cannot choose another", name,
-                               fix=f"remove {name} from split")
+                               fix=f"remove {name}")
     if total is None:
         return {name: None if name == "train" else own.get(name) for name in PARTS}
     held: dict[str, int] = {}
@@ -52,7 +58,7 @@ def divide(part: Dataset, own: Mapping[str, int | None], divided: bool = False) 
 
 def _check_parts(part: Dataset, counts: Mapping[str, int], total: int) -> None:
     for name, count in counts.items():
-        if count < 1:
+        if count < 1 and not unwanted(part, name):
             written = name if name != "train" else "validation"
             usual = USUAL if total >= 20 else 1
             samples = "1 sample" if total == 1 else f"{total:,} samples"
@@ -76,12 +82,13 @@ def blocks(part: Dataset, rows: int, window: Window) -> dict[str, range]:
     for name in ("validation", "test"):
         portion = getattr(split, name, None)
         portion = USUAL if portion is None else portion
-        held[name] = window.length + (portion - 1) * window.stride if isinstance(portion, int) else round(portion * rows)
+        counted = isinstance(portion, int) and portion > 0
+        held[name] = window.length + (int(portion) - 1) * window.stride if counted else round(portion * rows)
     sizes = {"train": rows - sum(held.values()), **held}
     begun, starts = 0, {}
     for name in PARTS:
         count = windows_in(sizes[name], window)
-        if count < 1:
+        if count < 1 and not unwanted(part, name):
             raise _too_long(part, window, name, max(0, sizes[name]), rows)
         starts[name] = range(begun, begun + count * window.stride, window.stride)
         begun += sizes[name]

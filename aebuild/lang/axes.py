@@ -11,8 +11,11 @@ from aebuild.lang.diagnostics import Rule
 from aebuild.lang.families import Layer
 from aebuild.lang.node import Site
 
-Size = Annotated[int, Field(ge=1)] | Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=3)]
-Margin = Annotated[int, Field(ge=0)] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1, max_length=3)]
+MOST = 65_535        # far beyond any use; torch ends the process at strides near 2^31
+Places = Annotated[int, Field(ge=1, le=MOST)]
+Blank = Annotated[int, Field(ge=0, le=MOST)]
+Size = Places | Annotated[list[Places], Field(min_length=1, max_length=3)]
+Margin = Blank | Annotated[list[Blank], Field(min_length=1, max_length=3)]
 
 AXES = Rule("AE322", "one number for each axis", """\
 A kernel, stride or size is one number for all axes of the grid, or a list with one number for each axis: one for a waveform, two for an

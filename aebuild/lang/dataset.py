@@ -1,8 +1,8 @@
 """The dataset family: what a spec says about data, and what the rest gets from it."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from aebuild.lang.part import Part, knob
 from aebuild.lang.samples import DataInfo, Where
@@ -14,8 +14,15 @@ __all__ = ["Column", "DataInfo", "Dataset", "Division", "Exclude", "Holdout", "K
            "Portion", "Sampled", "Scale", "Streamable", "Where", "Window"]
 
 Count = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(gt=0, lt=1)]
-Portion = Count | Share
+Portion = Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, lt=1)]
+
+
+def _nothing(value: Any) -> Any:
+    """`null` and `none` ask for no samples."""
+    return 0 if value is None else value
+
+
+Held = Annotated[Portion | None, BeforeValidator(_nothing)]       # None where nothing is written
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Column = Annotated[str, Field(min_length=1)] | Annotated[int, Field(ge=0)]
 Scale = Literal["unit", "signed", "standard", "integer", "none"]
@@ -28,10 +35,10 @@ class Division(Part):
     series are divided in blocks of time instead, in the same order.
     """
 
-    validation: Portion | None = knob(
-        None, "samples that validate: a count, or a share of those not in the data's own test part (default 0.1, or the data's own part)",
-        affects="data")
-    test: Portion | None = knob(None, "samples that test: a count or a share (default 0.1, or the data's own part)", affects="data")
+    validation: Held = knob(
+        None, "samples that validate: a count, or a share of those not in the data's own test part; 0: none "
+        "(default 0.1, or the data's own part)", affects="data")
+    test: Held = knob(None, "samples that test: a count or a share; 0: none (default 0.1, or the data's own part)", affects="data")
     seed: Seed = knob(42, "seed of the permutation", affects="data")
 
 
@@ -41,7 +48,7 @@ class Holdout(Part):
     The training part is permuted once by the seed; the first samples train, the last validate.
     """
 
-    validation: Portion = knob(0.1, "samples that validate: a count, or a share of the official training part", affects="data")
+    validation: Held = knob(0.1, "samples that validate: a count, or a share of the official training part; 0: none", affects="data")
     seed: Seed = knob(42, "seed of the permutation", affects="data")
 
 

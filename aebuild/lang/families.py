@@ -94,6 +94,10 @@ class Layer(Buildable):
         """How this step changes a grid of `rank` axes in a decoder, one entry a resizing layer."""
         return []
 
+    def towards(self, rank: int) -> "Layer":
+        """This step in a decoder, where a grid of `rank` axes must come of it."""
+        return self
+
     @property
     def seed_features(self) -> int | None:
         """Channels that a vector unfolds to in front of this step."""

@@ -77,13 +77,12 @@ def _removed(root: Any, places: list[Steps], key: str) -> Iterator[Any]:
 
 
 def _edited(root: Any, places: list[Steps], value: Any) -> Iterator[Any]:
-    entry = next(iter(value.items())) if isinstance(value, dict) and len(value) == 1 else None
+    entry = isinstance(value, dict) and len(value) == 1
     for number, steps in enumerate(places):
         new = deepcopy(root)
         holder, node = _at(new, steps[:-1]) if steps else None, _at(new, steps)
         if entry and isinstance(holder, dict):
-            yield _put(root, steps[:-1], {entry[0] if key == steps[-1] else key: entry[1] if key == steps[-1] else child
-                                          for key, child in holder.items()})
+            yield _put(root, steps[:-1], _merged({key: child for key, child in holder.items() if key != steps[-1]}, value))
         if entry and isinstance(node, dict):
             yield _put(root, steps, _merged(node, value))
             yield _put(root, steps, {**node, **value})

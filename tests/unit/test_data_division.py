@@ -111,7 +111,7 @@ def test_one_sample_is_refused(tmp_path: Path) -> None:
     assert probe_refusal("arrays", tmp_path, path="none.npz").code == "AE407"
 
 
-@pytest.mark.parametrize("portion", [0, -1, 0.0, 1.0, 1.5, True, "5"])
+@pytest.mark.parametrize("portion", [-1, -0.1, 1.0, 1.5, True, "5"])
 def test_portions_are_counts_or_shares(portion: object) -> None:
     with pytest.raises(ValidationError):
         Division(validation=portion)  # type: ignore[arg-type]

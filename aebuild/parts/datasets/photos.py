@@ -63,7 +63,7 @@ class Photos(Sampled, Divided):
         for part in PARTS:
             begun += counts[part]
             right = WIDTH * begun // self.count
-            if right - left < self.patch:
+            if counts[part] and right - left < self.patch:
                 raise refuse_split(self, TOO_FEW, f"the {part} part has {right - left} of the photographs' {WIDTH} columns, too few for "
                                    f"patches of {self.patch}", part, fix="a smaller patch, or larger shares under split")
             strips[part] = (left, right)
@@ -77,6 +77,9 @@ class Photos(Sampled, Divided):
         draw, counts, places = np.random.RandomState(self.split.seed), self._counts(), {}
         for part, (left, right) in self._strips().items():
             size = counts[part]
+            if not size:
+                places[part] = np.zeros((0, 3), np.int64)
+                continue
             places[part] = np.stack([draw.randint(0, 2, size), draw.randint(0, HEIGHT - self.patch + 1, size),
                                      draw.randint(left, right - self.patch + 1, size)], axis=1)
         return places
@@ -86,4 +89,5 @@ def _cut(pictures: list[NDArray[np.uint8]], places: NDArray[np.int64], patch: in
     """Patches [n, patch, patch, 3]."""
     import numpy as np
 
-    return np.stack([pictures[which][top:top + patch, left:left + patch] for which, top, left in places.tolist()])
+    return np.array([pictures[which][top:top + patch, left:left + patch] for which, top, left in places.tolist()],
+                    dtype=np.uint8).reshape(-1, patch, patch, 3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from aebuild.lang.diagnostics import Hint, Rule
 from aebuild.lang.families import Layer
@@ -29,7 +29,11 @@ decoder: [linear: 98, unflatten: [7, 7], conv: 64]
 
 
 class Unflatten(Layer):
-    """A vector laid out over the places of a grid or sequence."""
+    """A vector laid out over the places of a grid or sequence.
+
+    In a decoder that leads to data with one axis less the first number can only be meant as channels, as torch has it:
+    `unflatten: [64, 7, 7]` makes 64 channels of 7×7 on the way to images.
+    """
 
     type: Literal["unflatten"] = "unflatten"
     also = ("reshape", "view")
@@ -37,10 +41,26 @@ class Unflatten(Layer):
     to: Literal["grid", "sequence"] = knob("grid", "a grid, or a sequence of the first size", affects="graph")
     wants = ("vector",)
 
+    _channels: int | None = PrivateAttr(None)
+
+    def towards(self, rank: int) -> Layer:
+        """The same with the first number as channels, where there is one more than the data have axes."""
+        if self.to != "grid" or not rank or len(self.size) != rank + 1:
+            return self
+        step = self.but(size=self.size[1:])
+        step._channels = self.size[0]
+        return step
+
     def plan(self, value: Value, site: Site) -> Node:
         """vector(D) to grid(D/places; size) or sequence(places; D/places)."""
         assert isinstance(value, Vector)
         places = prod(self.size)
+        if self._channels not in (None, value.size / places):
+            total, size = places * (self._channels or 1), list(self.size)
+            wider = Hint(f"a layer of width {total} before it")
+            site.refuse(self, UNEVEN, f"{value} is not {self._channels} channels of {'×'.join(map(str, size))}, as the sizes are read "
+                        f"in front of data with {len(size)} ax{'i' if len(size) == 1 else 'e'}s: these are {total:,} values", "size",
+                        fix=wider if value.size % places else f"unflatten: {size}")
         if value.size % places:
             site.refuse(self, UNEVEN, f"{value} does not divide into {places} places", "size",
                         fix=Hint(f"a layer of width {-(-value.size // places) * places} before it"))
