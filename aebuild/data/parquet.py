@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from aebuild.data.faults import fault, listed, must_fit, reading, reason_of, regular_file, shown
 from aebuild.data.rules import DAMAGED, DISAGREE, EXTRA, NOT_FINITE, TOO_FEW
+from aebuild.data.spread import check_doubles
 from aebuild.lang.stores import WINDOW
+from aebuild.lang.values import Vector
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,6 +73,15 @@ def _columns(path: Path, fields: Sequence[Any]) -> dict[str, bool]:
     if len(names) < len(fields):
         raise fault(DAMAGED, f"{shown(path)} has two columns of one name")
     return names
+
+
+def sample(path: Path, name: str, most: int = 1000) -> list[str]:
+    """The first cells of a column as words."""
+    for file in parts_of(path):
+        with _opened(file) as table:
+            for batch in table.iter_batches(batch_size=most, columns=[name]):
+                return _words(batch.column(0))
+    return []
 
 
 def read(path: Path, names: Sequence[str], numbers: Sequence[int], words: Sequence[int]) -> tuple[NDArray[np.float64], list[list[str]]]:
@@ -179,6 +190,8 @@ class Columns:
 def _numbers(column: Any, name: str, path: Path, start: int) -> NDArray[np.float64]:
     import numpy as np
 
+    if str(column.type) in ("int64", "uint64"):
+        check_doubles(column.drop_null().to_numpy()[:, None], Vector(1), [name], shown(path))
     values = np.asarray(column.cast("float64", safe=False).to_numpy(), np.float64)
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):

@@ -211,3 +211,16 @@ data: {path: prices.csv, scale: integer}
 data: {path: prices.csv, scale: standard}
 ```
 """)
+
+MERGED = Rule("AE423", "different values that become the same number", """\
+Models compute with 32-bit numbers, which hold seven digits; values are scaled in 64 bits before, which hold sixteen. A column of
+integers beyond 2^53 (identifiers, hashes, bit fields), or of small steps on a large constant without scaling, loses its differences on
+the way: the column would be a constant, and the loss 0.
+
+```yaml
+data: {path: events.csv, scale: none}          # column t: 1700000000.001, 1700000000.002, ...
+```
+```yaml
+data: {path: events.csv, scale: standard}
+```
+""")

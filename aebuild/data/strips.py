@@ -17,7 +17,7 @@ from aebuild.data.outline import Outline, plural
 from aebuild.data.rules import NO_SUCH_NAME, UNFIT, WINDOWS
 from aebuild.data.sheets import Sheet, inputs, numbers_only, open_sheet
 from aebuild.data.stored import Cut, Raw, Samples
-from aebuild.lang.dataset import Column, Dataset, Window
+from aebuild.lang.dataset import Column, Dataset, Tabular, Window
 from aebuild.lang.values import Sequence
 
 if TYPE_CHECKING:
@@ -106,9 +106,9 @@ class Source:
         return rows
 
 
-def table_source(path: Path, window: Window | None, part: Dataset, columns: Seq[Column] | None, target: Seq[Column]) -> Source:
+def table_source(path: Path, window: Window | None, part: Tabular, columns: Seq[Column] | None, target: Seq[Column]) -> Source:
     """One series in a table: a step a row; a first column that is no number is taken for the time and left out."""
-    sheet = open_sheet(path)
+    sheet = open_sheet(path, part)
     time = [0] if columns is None and not sheet.numeric[0] and len(sheet.names) > 1 else []
     chosen, targets, _ = inputs(sheet, part, columns, target, None, time)
     numbers_only(sheet, [*chosen, *targets], part)
@@ -121,7 +121,7 @@ def _table(sheet: Sheet, places: list[int], _: str) -> NDArray[Any]:
     return sheet.read(places)[0][None]
 
 
-def array_source(path: Path, window: Window | None, part: Dataset, columns: Seq[Column] | None, target: Seq[Column]) -> Source:
+def array_source(path: Path, window: Window | None, part: Tabular, columns: Seq[Column] | None, target: Seq[Column]) -> Source:
     """Series in an array: [T] or [T, D] is one, [N, T, D] many; columns are counted from 0."""
     members = headers(path)
     found = find_arrays(members, path, part, None, None, None).x

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,7 @@ class DataInfo:
     class_names: tuple[str, ...] | None = None
     columns: tuple[str, ...] | None = None
     target_columns: tuple[str, ...] | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=(), compare=False)          # what is said of data is no part of what they are
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain JSON types."""

@@ -92,5 +92,5 @@ def test_errors_underline_the_field_at_fault(tmp_path: Path) -> None:
 
 def test_every_rule_tells_a_story_with_a_bad_and_a_mended_example() -> None:
     told = [rule for code, rule in Rule.catalogue.items() if code.startswith("AE4")]
-    assert len(told) == 17
+    assert len(told) >= 17
     assert all(rule.story.count("```") == 4 for rule in told)

@@ -9,7 +9,7 @@ from pydantic import Field
 from aebuild.data.faults import blamed, fault, shown
 from aebuild.data.outline import declared, describe
 from aebuild.data.rules import WINDOWS
-from aebuild.lang.dataset import Column, DataInfo, Divided, OnDisk, Sampled, Where, Window
+from aebuild.lang.dataset import Column, DataInfo, Divided, OnDisk, Sampled, Tabular, Where, Window
 from aebuild.lang.part import knob
 from aebuild.lang.values import Sequence
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Columns = Annotated[list[Column], Field(min_length=1)]
 
 
-class Series(Sampled, Divided, OnDisk):
+class Series(Sampled, Divided, Tabular, OnDisk):
     """Windows over a table or array, or whole series.
 
     Tables are .csv, .tsv or .parquet with a row a step; arrays are [T, D], or many series [N, T, D].
