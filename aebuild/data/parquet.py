@@ -202,6 +202,8 @@ def _numbers(column: Any, name: str, path: Path, start: int) -> NDArray[np.float
 
 
 def _words(column: Any) -> list[str]:
+    if str(column.type).startswith(("timestamp", "date", "time")):
+        column = column.cast("string")
     return ["" if value is None else _word(value) for value in column.to_pylist()]
 
 

@@ -224,3 +224,16 @@ data: {path: events.csv, scale: none}          # column t: 1700000000.001, 17000
 data: {path: events.csv, scale: standard}
 ```
 """)
+
+SEVERAL = Rule("AE424", "a table of several series without `group`", """\
+A column of words that repeat beside the numbers of a series is mostly the name of a machine, a patient or a shop: the table holds
+several series. Windows cut through all rows would begin in one and end in another. `group` names the column, and each series is cut
+for itself. Where the words mean something else, name the input under `columns`.
+
+```yaml
+data: {path: machines.csv, window: {length: 20}}                   # machine, time, load
+```
+```yaml
+data: {path: machines.csv, window: {length: 20}, group: machine}
+```
+""")

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aebuild.data.binary import Member, headers, read_array
+from aebuild.data.clock import Axis, check_owners, disorder, without_time
 from aebuild.data.division import PARTS, blocks, divide, division_of, windows_in
 from aebuild.data.faults import fault, shown
+from aebuild.data.grouped import Grouped
 from aebuild.data.lookup import find_arrays
 from aebuild.data.outline import Outline, plural
 from aebuild.data.rules import NO_SUCH_NAME, UNFIT, WINDOWS
@@ -29,7 +31,7 @@ class Source:
     """Series before they are cut: their steps, how many there are in each part, and their columns.
 
     `single` is one long series [1, T, D], whose windows are divided in blocks of time. `read` gives the values of a
-    part as [series, T, D], inputs first, then targets.
+    part as [series, T, D], inputs first, then targets; `late` what is said of the order of its rows.
     """
 
     path: Path
@@ -41,6 +43,8 @@ class Source:
     targets: tuple[str, ...]
     read: Callable[[str], NDArray[Any]]
     note: str = ""
+    notes: tuple[str, ...] = ()
+    late: Callable[[], str | None] | None = None
 
     def outline(self, part: Dataset, steps: int | None) -> Outline:
         """Types and counts for series of so many steps (None: not known before reading)."""
@@ -56,7 +60,7 @@ class Source:
                     + f", {cut}{self.note}")
         return Outline(Sequence(length, len(self.columns)), counts, sentence, divided=divided,
                        target=Sequence(length, len(self.targets)) if self.targets else None, columns=self.columns,
-                       target_columns=self.targets or None)
+                       target_columns=self.targets or None, notes=self.notes)
 
     def _counts(self, part: Dataset, steps: int | None) -> tuple[dict[str, int | None], bool]:
         """Windows in each part, and whether they are divided already."""
@@ -72,6 +76,8 @@ class Source:
         values = {name: self.read(name) for name in self.series}
         steps = values["train"].shape[1]
         outline = self.outline(part, steps)
+        if self.late is not None and not any("not in the order" in note for note in self.notes) and (said := self.late()):
+            outline = outline.told(said)
         places = self._places(part, steps)
         x = {name: self._cut(values[origin], where, slice(None, len(self.columns)), steps) for name, (origin, where) in places.items()}
         aims = {name: self._cut(values[origin], where, slice(len(self.columns), None), steps) for name, (origin, where) in places.items()}
@@ -106,15 +112,41 @@ class Source:
         return rows
 
 
-def table_source(path: Path, window: Window | None, part: Tabular, columns: Seq[Column] | None, target: Seq[Column]) -> Source:
-    """One series in a table: a step a row; a first column that is no number is taken for the time and left out."""
+def table_source(path: Path, window: Window | None, part: Tabular, columns: Seq[Column] | None, target: Seq[Column],
+                 group: Column | None) -> Source | Grouped:
+    """The series of a table, a step a row: one, or several told apart by the column `group`.
+
+    A first column that is the time or only counts is left out.
+    """
     sheet = open_sheet(path, part)
-    time = [0] if columns is None and not sheet.numeric[0] and len(sheet.names) > 1 else []
-    chosen, targets, _ = inputs(sheet, part, columns, target, None, time)
+    owner = None if group is None else sheet.find(group, part, "group")
+    sheet, axis = without_time(sheet, part, columns, owner)
+    sheet = check_owners(sheet, part, columns, owner, axis)
+    chosen, targets, _ = inputs(sheet, part, columns, target, None, [*sheet.left, *([] if owner is None else [owner])])
     numbers_only(sheet, [*chosen, *targets], part)
+    left = axis is not None and axis.place in sheet.left
+    if axis is not None:
+        cells = sheet.sample(axis.place)
+        sheet = _said(sheet, axis, cells, [""] * len(cells) if owner is None else sheet.sample(owner), part)
+    if owner is not None:
+        return Grouped(sheet, window, chosen, targets, owner, axis)
     return Source(path, window, sheet.rows, {"train": 1}, True, tuple(sheet.names[place] for place in chosen),
                   tuple(sheet.names[place] for place in targets), partial(_table, sheet, [*chosen, *targets]),
-                  f"; left out as the time: {shown(sheet.names[0])}" if time else "")
+                  f"; left out as the time: {shown(axis.name)}" if axis and left else "", sheet.notes,
+                  None if axis is None else partial(_disorder, sheet, axis))
+
+
+def _said(sheet: Sheet, axis: Axis, cells: Seq[str], owners: Seq[str], part: Tabular) -> Sheet:
+    """The sheet with what is said of its time."""
+    if axis.place in sheet.left and sheet.numeric[axis.place] and part.index is None:
+        sheet = sheet.told(f"{shown(axis.name)} is taken for the time and left out (`index: false` makes it an input)")
+    said = disorder(axis, cells, owners)
+    return sheet if said is None else sheet.told(said)
+
+
+def _disorder(sheet: Sheet, axis: Axis) -> str | None:
+    cells = sheet.read([], [axis.place])[1][0]
+    return disorder(axis, cells, [""] * len(cells))
 
 
 def _table(sheet: Sheet, places: list[int], _: str) -> NDArray[Any]:

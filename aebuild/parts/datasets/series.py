@@ -8,12 +8,13 @@ from pydantic import Field
 
 from aebuild.data.faults import blamed, fault, shown
 from aebuild.data.outline import declared, describe
-from aebuild.data.rules import WINDOWS
+from aebuild.data.rules import UNFIT, WINDOWS
 from aebuild.lang.dataset import Column, DataInfo, Divided, OnDisk, Sampled, Tabular, Where, Window
 from aebuild.lang.part import knob
 from aebuild.lang.values import Sequence
 
 if TYPE_CHECKING:
+    from aebuild.data.grouped import Grouped
     from aebuild.data.strips import Source
     from aebuild.lang.splits import Splits
 
@@ -32,6 +33,9 @@ class Series(Sampled, Divided, Tabular, OnDisk):
     columns: Columns | None = knob(
         None, "the columns that are the input, by name or counted from 0 (default: all of numbers but the target)", affects="data")
     target: Column | Columns | None = knob(None, "column or columns to reconstruct instead of the input", affects="data")
+    group: Column | None = knob(
+        None, "the column of a table that tells several series apart (a machine, a patient); no window crosses from one to another",
+        affects="data")
     window: Window | None = Field(None, description="length and stride of the windows; only an array [N, T, D] can do without")
 
     @property
@@ -55,12 +59,18 @@ class Series(Sampled, Divided, Tabular, OnDisk):
         with blamed(self, "path"):
             return assemble(self, self._open(where).load(self))
 
-    def _open(self, where: Where) -> Source:
+    def _open(self, where: Where) -> Source | Grouped:
         from aebuild.data.strips import array_source, table_source
 
         path = where.base / self.path
-        opened = array_source if path.suffix.lower() in (".npz", ".npy") else table_source
-        source = opened(path, self.window, self, self.columns, self.targets)
+        source: Source | Grouped
+        if path.suffix.lower() in (".npz", ".npy"):
+            if self.group is not None:
+                raise fault(UNFIT, f"`group` is for tables; {shown(path.name)} has arrays, which hold several series as [N, T, D]",
+                            "remove group", part=self, at=("group",))
+            source = array_source(path, self.window, self, self.columns, self.targets)
+        else:
+            source = table_source(path, self.window, self, self.columns, self.targets, self.group)
         if self.window is None and source.single:
             raise fault(WINDOWS, f"{shown(path)} is one series, which must be cut into windows", "window: {length: 100, stride: 10}",
                         part=self)
