@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from aebuild.data.clock import Axis, disorder
+from aebuild.data.dialect import ROWS
 from aebuild.data.division import PARTS, blocks, divide, division_of, windows_in
 from aebuild.data.faults import fault, shown
 from aebuild.data.outline import Outline, plural
@@ -36,6 +37,7 @@ class Grouped:
 
     single = True
     steps = None
+    seen = ROWS
 
     def outline(self, part: Dataset, steps: int | None) -> Outline:
         """Types; counts are known only when the table was read."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from aebuild.data.faults import fault
 from aebuild.data.rules import UNFIT
+from aebuild.lang.emit import emit
 from aebuild.lang.part import Part
 from aebuild.lang.values import Grid, Sequence, Value, Vector
 
@@ -49,7 +50,8 @@ def interpret(shape: tuple[int, ...], dtype: str, what: str, kind: Kind | None =
     """The layout of an array [N, ...]; `kind` and `side` overrule what its rank and type suggest."""
     sample = shape[1:]
     if not 1 <= len(sample) <= 4 or 0 in sample:
-        raise fault(UNFIT, f"{what} has shape {list(shape)}; samples stand on the first axis and have one to four more, none of them 0")
+        raise fault(UNFIT, f"{what} has shape {list(shape)}; samples stand on the first axis and have one to four more, none of them 0"
+                    + ("; one long series needs a `window`" if not sample else ""), _as_series(shape, part))
     kind = kind or usual_kind(shape, dtype)
     if kind == "vector":
         _no_side(side, what, part)
@@ -62,6 +64,19 @@ def interpret(shape: tuple[int, ...], dtype: str, what: str, kind: Kind | None =
     if (side or likely_side(sample)) == "last":
         return Layout(Grid(sample[-1], sample[:-1]), (-1, 1))
     return Layout(Grid(sample[0], sample[1:]))
+
+
+def windows_for(steps: int) -> dict[str, int] | None:
+    """Windows that fit a series of so many steps, divided as usual; None if none do."""
+    length = min(100, steps // 10)
+    return {"length": length, "stride": max(1, length // 10)} if length else None
+
+
+def _as_series(shape: tuple[int, ...], part: Part | None) -> str | None:
+    """The `data` that cuts one long series into windows."""
+    window = windows_for(shape[0]) if len(shape) == 1 else None
+    path = getattr(part, "path", None)
+    return emit({"data": {"path": path, "window": window}}).strip() if window and path else None
 
 
 def likely_side(sample: tuple[int, ...]) -> Side:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aebuild.data.binary import Member, headers, read_array
 from aebuild.data.clock import Axis, check_owners, disorder, without_time
+from aebuild.data.dialect import ROWS
 from aebuild.data.division import PARTS, blocks, divide, division_of, windows_in
 from aebuild.data.faults import fault, shown
 from aebuild.data.grouped import Grouped
@@ -31,7 +32,7 @@ class Source:
     """Series before they are cut: their steps, how many there are in each part, and their columns.
 
     `single` is one long series [1, T, D], whose windows are divided in blocks of time. `read` gives the values of a
-    part as [series, T, D], inputs first, then targets; `late` what is said of the order of its rows.
+    part as [series, T, D], inputs first, then targets; `late` what is said of the order of its rows, `seen` how many were.
     """
 
     path: Path
@@ -45,6 +46,7 @@ class Source:
     note: str = ""
     notes: tuple[str, ...] = ()
     late: Callable[[], str | None] | None = None
+    seen: int = ROWS
 
     def outline(self, part: Dataset, steps: int | None) -> Outline:
         """Types and counts for series of so many steps (None: not known before reading)."""
@@ -133,7 +135,7 @@ def table_source(path: Path, window: Window | None, part: Tabular, columns: Seq[
     return Source(path, window, sheet.rows, {"train": 1}, True, tuple(sheet.names[place] for place in chosen),
                   tuple(sheet.names[place] for place in targets), partial(_table, sheet, [*chosen, *targets]),
                   f"; left out as the time: {shown(axis.name)}" if axis and left else "", sheet.notes,
-                  None if axis is None else partial(_disorder, sheet, axis))
+                  None if axis is None else partial(_disorder, sheet, axis), len(sheet.sample(chosen[0])))
 
 
 def _said(sheet: Sheet, axis: Axis, cells: Seq[str], owners: Seq[str], part: Tabular) -> Sheet:

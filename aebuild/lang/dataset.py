@@ -88,6 +88,10 @@ class Dataset(Part):
         """The divided and scaled samples; raises DataError."""
         raise TypeError(f"{type(self).__name__} has no load")
 
+    def instead(self, kind: str) -> str | None:
+        """The `data` that would give samples as a sequence or grid where they are vectors now; None where there are none."""
+        return None
+
     def count_classes(self, where: Where) -> int | None:
         """How many classes the labels have, None without labels; reads labels where no header tells."""
         return self.probe(where).classes

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from aebuild.data.faults import blamed, fault, shown
+from aebuild.data.layout import windows_for
 from aebuild.data.outline import declared, describe
-from aebuild.data.rules import UNFIT, WINDOWS
+from aebuild.data.rules import UNDECLARED, UNFIT, WINDOWS
 from aebuild.lang.dataset import Column, DataInfo, Divided, OnDisk, Sampled, Tabular, Where, Window
 from aebuild.lang.part import knob
 from aebuild.lang.values import Sequence
@@ -46,7 +47,10 @@ class Series(Sampled, Divided, Tabular, OnDisk):
     def probe(self, where: Where) -> DataInfo:
         """Columns and rows from headers or first rows."""
         if self.shape is not None:
-            aim = Sequence(self.shape[0], len(self.targets)) if self.targets and len(self.shape) == 2 else None
+            if len(self.shape) != 2:
+                raise fault(UNDECLARED, f"`shape` is {self.shape}, but a series gives sequences, of steps and columns",
+                            f"shape: [{self.shape[0]}, 1]" if len(self.shape) == 1 else None, part=self, at=("shape",))
+            aim = Sequence(self.shape[0], len(self.targets)) if self.targets else None
             return declared(self, aim)
         with blamed(self, "path"):
             source = self._open(where)
@@ -63,6 +67,8 @@ class Series(Sampled, Divided, Tabular, OnDisk):
         from aebuild.data.strips import array_source, table_source
 
         path = where.base / self.path
+        from aebuild.lang.emit import emit
+
         source: Source | Grouped
         if path.suffix.lower() in (".npz", ".npy"):
             if self.group is not None:
@@ -72,6 +78,8 @@ class Series(Sampled, Divided, Tabular, OnDisk):
         else:
             source = table_source(path, self.window, self, self.columns, self.targets, self.group)
         if self.window is None and source.single:
-            raise fault(WINDOWS, f"{shown(path)} is one series, which must be cut into windows", "window: {length: 100, stride: 10}",
-                        part=self)
+            what = "one series" if self.group is None else "a table of series"
+            window = windows_for(source.steps or source.seen)
+            raise fault(WINDOWS, f"{shown(path)} is {what}, which must be cut into windows",
+                        emit({"window": window}).strip() if window else None, part=self)
         return source
