@@ -35,8 +35,7 @@ def without_time(sheet: Sheet, part: Tabular, columns: Sequence[Column] | None, 
     if len(others) < 2:
         return sheet, None
     first = others[0]
-    mark = sheet.commas.dialect.decimal if sheet.commas is not None else "."
-    axis = Axis(first, sheet.names[first], mark)
+    axis = Axis(first, sheet.names[first], _mark(sheet))
     if part.index is not None:
         return (replace(sheet, left=(first,)), axis) if part.index else (sheet, None)
     cells = sheet.sample(first)
@@ -54,14 +53,43 @@ def check_owners(sheet: Sheet, part: Tabular, columns: Sequence[Column] | None, 
     if group is not None:
         return sheet
     for place, name in enumerate(sheet.names):
-        if sheet.numeric[place] or (axis is not None and place == axis.place) or not _repeats(sheet.sample(place)):
+        if axis is not None and place == axis.place:
             continue
-        message = f"{shown(sheet.path.name)}: the words in column {shown(name)} repeat, so that the table seems to hold several series"
+        if not sheet.numeric[place] and _repeats(sheet.sample(place)):
+            why = f"the words in column {shown(name)} repeat"
+        elif place == 0 and sheet.numeric[0] and (clock := _begins_again(sheet)):
+            why = f"{shown(clock)} begins again where column {shown(name)} changes"
+        else:
+            continue
         if columns is None:
-            raise fault(SEVERAL, message, f"group: {shown(name)}", part=part, at=("path",))
-        sheet = sheet.told(f"the words in column {shown(name)} repeat; if they tell several series apart, `group: {shown(name)}` keeps "
-                           "windows from crossing from one to another")
+            raise fault(SEVERAL, f"{shown(sheet.path.name)}: {why}, so that the table seems to hold several series",
+                        f"group: {shown(name)}", part=part, at=("path",))
+        sheet = sheet.told(f"{why}; if it tells several series apart, `group: {shown(name)}` keeps windows from crossing from one to "
+                           "another")
     return sheet
+
+
+def _begins_again(sheet: Sheet) -> str | None:
+    """The name of the second column if it is a time for each number in the first, and not for the whole table."""
+    if len(sheet.names) < 3 or not sheet.numeric[1]:
+        return None
+    owners, cells = sheet.sample(0), sheet.sample(1)
+    axis = Axis(1, sheet.names[1], _mark(sheet))
+    whole = all(owner.strip().isdecimal() for owner in owners) and 2 * len(set(owners)) <= len(owners)
+    return axis.name if whole and _is_clock(axis, cells, owners) and disorder(axis, cells, [""] * len(cells)) and not disorder(
+        axis, cells, owners) else None
+
+
+def _mark(sheet: Sheet) -> str:
+    return sheet.commas.dialect.decimal if sheet.commas is not None else "."
+
+
+def shared(axis: Axis, cells: Sequence[str]) -> str | None:
+    """The sentence about rows of the same time, as of several series in one table."""
+    if 2 * len(set(cells)) > len(cells):
+        return None
+    return (f"several rows have the same {shown(axis.name)}; if the table holds several series, name the column that tells them apart "
+            "under `group`")
 
 
 def disorder(axis: Axis, cells: Sequence[str], owners: Sequence[str]) -> str | None:
@@ -114,7 +142,8 @@ def _is_clock(axis: Axis, cells: Sequence[str], owners: Sequence[str]) -> bool:
     for time, owner in zip(times, owners, strict=True):
         each.setdefault(owner, []).append(time)
     steps = [after - before for held in each.values() for before, after in pairwise(held)]
-    if len(steps) < 2 or min(steps) < 0 or max(steps) == 0:
+    if len(steps) < 2 or max(steps) <= 0:
         return False
-    usual = median(steps)
-    return any(low < min(times) and max(times) < high for low, high in UNIX) or (min(steps) > 0 and max(steps) - min(steps) < 1e-3 * usual)
+    if any(low < min(times) and max(times) < high for low, high in UNIX):
+        return 4 * sum(step < 0 for step in steps) < len(steps)
+    return min(steps) > 0 and max(steps) - min(steps) < 1e-3 * median(steps)

@@ -14,7 +14,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from aebuild.data.dialect import CELLS, ROWS, UNNAMED, Asked, Dialect, Row, find_dialect, number
+from aebuild.data.dialect import CELLS, ROWS, UNNAMED, Asked, Dialect, Row, counts, find_dialect, number
 from aebuild.data.faults import fault, must_fit, reading, regular_file, shown
 from aebuild.data.rules import DAMAGED, NOT_FINITE, TOO_FEW
 from aebuild.data.spread import EXACT, KEPT, LOOKED_AT, beyond_doubles
@@ -79,7 +79,7 @@ def head(path: Path, asked: Asked | None = None) -> Head:
         dialect, rows = find_dialect(text if whole else text[:text.rfind("\n") + 1], asked or Asked())
         if len(rows) <= 1 or (whole and len(rows) <= ROWS):             # what ended the rows early is said by the strict reading
             file.seek(0)
-            rows = list(islice(_rows(file, dialect.separator, path), ROWS + 1))
+            rows = list(islice(_rows(file, dialect.separator, path), int(dialect.marked), ROWS + 1))
     if not rows:
         raise fault(TOO_FEW, f"{shown(path)} is empty")
     titles, body = rows[0][1], rows[dialect.titled:]
@@ -101,7 +101,7 @@ def _rows_have_names(width: int, body: Sequence[Row]) -> bool:
     if width < 2 or any(len(row) != width + 1 for _, row in body):
         return False
     first = [row[0] for _, row in body]
-    return all(number(cell) is None for cell in first) or first == [str(place) for place in range(1, len(first) + 1)]
+    return all(number(cell) is None for cell in first) or counts(first)
 
 
 def _named(titles: Sequence[str]) -> tuple[str, ...]:
@@ -142,7 +142,7 @@ def read(path: Path, top: Head, numbers: Sequence[int], words: Sequence[int]) ->
     names = [top.names[place] for place in numbers]
     with _text(path) as file:
         rows = _rows(file, top.dialect.separator, path)
-        for line, row in islice(rows, int(top.dialect.titled), None):
+        for line, row in islice(rows, top.dialect.body, None):
             flat.extend(_numbers(pick(_checked(row, width, line, path)), names, line, path, top.dialect.decimal))
             count += 1
             for held, place in zip(texts, words, strict=True):
@@ -191,7 +191,7 @@ def _check_doubles(path: Path, top: Head, values: NDArray[np.float64], numbers: 
         return
     found: list[set[int]] = [set() for _ in large]
     with _text(path) as file:
-        rows = islice(_rows(file, top.dialect.separator, path), int(top.dialect.titled), max(ROWS, LOOKED_AT // len(large)))
+        rows = islice(_rows(file, top.dialect.separator, path), top.dialect.body, max(ROWS, LOOKED_AT // len(large)))
         for _, row in rows:
             for held, place in zip(found, large, strict=True):
                 if row[place].strip().lstrip("+-").isdecimal():

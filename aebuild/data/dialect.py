@@ -7,6 +7,7 @@ import io
 import math
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -16,6 +17,7 @@ ROWS = 1000
 CELLS = 10_000                    # that are looked at one by one
 UNNAMED = "unnamed"
 _COMMA = re.compile(r"\s*[+-]?\d+,\d+([eE][+-]?\d+)?\s*")
+_MARK = re.compile(r"sep=([,;\t|])\r?\n")
 _THOUSANDS = re.compile(r"\s*[+-]?\d{1,3}(,\d{3})+\s*")
 
 Row = tuple[int, list[str]]       # the line it ends in, and its cells
@@ -33,12 +35,21 @@ class Asked:
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a table is written; `guesses` are sentences about what is not plain."""
+    """How a table is written.
+
+    `guesses` are sentences about what is not plain; a table may be `marked` by a first line `sep=;`, as Excel writes it.
+    """
 
     separator: str
     decimal: str
     titled: bool
     guesses: tuple[str, ...] = ()
+    marked: bool = False
+
+    @property
+    def body(self) -> int:
+        """Rows in front of the first sample."""
+        return int(self.marked) + int(self.titled)
 
 
 def number(cell: str, decimal: str = ".") -> float | None:
@@ -56,15 +67,32 @@ def number(cell: str, decimal: str = ".") -> float | None:
     return value if math.isfinite(value) else None
 
 
+def counts(cells: Sequence[str]) -> bool:
+    """True if cells are whole numbers, each one more than the one before."""
+    if not all(cell.strip().isascii() and cell.strip().isdecimal() for cell in cells):
+        return False
+    numbers = [int(cell) for cell in cells]
+    return all(after == before + 1 for before, after in pairwise(numbers))
+
+
 def find_dialect(text: str, asked: Asked) -> tuple[Dialect, list[Row]]:
     """The dialect of a table that begins with this text, and the rows of the text."""
-    candidates = {separator: rows_of(text, separator) for separator in (asked.separator or GUESSED)}
-    separator = max(candidates, key=lambda key: _merit(candidates[key], key, asked.decimal))
+    mark = _MARK.match(text)
+    candidates = {separator: rows_of(text, separator)[bool(mark):] for separator in (asked.separator or (mark and mark[1]) or GUESSED)}
+    separator = _best(candidates, asked)
+    if asked.separator is None and not _merit(candidates[separator], separator, asked.decimal)[0]:
+        candidates[" "] = rows_of(text, " ")
+        wide, even, numbers, _ = _merit(candidates[" "], " ", asked.decimal)
+        separator = " " if wide and even > 0.9 and numbers > 0.5 else separator
     rows = candidates[separator]
     decimal = asked.decimal or _decimal(rows, separator)
     guesses = [] if decimal == "." or asked.decimal else ["numbers have a decimal comma (`decimal: \".\"` reads them otherwise)"]
     titled, doubt = (asked.header, "") if asked.header is not None else _titled([row for _, row in rows], decimal)
-    return Dialect(separator, decimal, titled, (*guesses, *([doubt] if doubt else []))), rows
+    return Dialect(separator, decimal, titled, (*guesses, *([doubt] if doubt else [])), bool(mark)), rows
+
+
+def _best(candidates: dict[str, list[Row]], asked: Asked) -> str:
+    return max(candidates, key=lambda separator: _merit(candidates[separator], separator, asked.decimal))
 
 
 def rows_of(text: str, separator: str) -> list[Row]:
@@ -88,7 +116,7 @@ def _merit(rows: list[Row], separator: str, decimal: str | None) -> tuple[bool, 
     if not widths:
         return (False, 0.0, 0.0, 0)
     width, count = widths.most_common(1)[0]
-    if separator == "," and width == 2 and len(rows[0][1]) == 1:       # one column of numbers with a decimal comma
+    if separator == "," and len(rows[0][1]) == 1 and all(_COMMA.fullmatch(",".join(row)) for _, row in rows[1:]):    # one column
         return (False, 0.0, 0.0, 0)
     cells = [cell for _, row in rows[:max(20, CELLS // width)] for cell in row]
     mark = decimal or _decimal(rows, separator)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aebuild.data import commas, parquet
-from aebuild.data.dialect import SEPARATORS, UNNAMED, Asked, number
+from aebuild.data.dialect import SEPARATORS, UNNAMED, Asked, counts, number
 from aebuild.data.faults import fault, listed, shown, similar
 from aebuild.data.rules import NO_SUCH_NAME, UNFIT
 from aebuild.lang.dataset import Column, Tabular
@@ -113,14 +112,6 @@ def row_numbers(sheet: Sheet, part: Tabular, columns: Sequence[Column] | None) -
     called = "without a name" if unnamed else shown(name)
     return replace(sheet, left=(0,)).told(f"the first column, {called}, only numbers or names the rows and is left out "
                                           "(`index: false` keeps it)")
-
-
-def counts(cells: Sequence[str]) -> bool:
-    """True if cells are whole numbers, each one more than the one before."""
-    if not all(cell.strip().isascii() and cell.strip().isdecimal() for cell in cells):
-        return False
-    numbers = [int(cell) for cell in cells]
-    return all(after == before + 1 for before, after in pairwise(numbers))
 
 
 def _identify(cells: Sequence[str]) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aebuild.data.binary import Member, headers, read_array
-from aebuild.data.clock import Axis, check_owners, disorder, without_time
+from aebuild.data.clock import Axis, check_owners, disorder, shared, without_time
 from aebuild.data.dialect import ROWS
 from aebuild.data.division import PARTS, blocks, divide, division_of, windows_in
 from aebuild.data.faults import fault, shown
@@ -142,8 +142,9 @@ def _said(sheet: Sheet, axis: Axis, cells: Seq[str], owners: Seq[str], part: Tab
     """The sheet with what is said of its time."""
     if axis.place in sheet.left and sheet.numeric[axis.place] and part.index is None:
         sheet = sheet.told(f"{shown(axis.name)} is taken for the time and left out (`index: false` makes it an input)")
-    said = disorder(axis, cells, owners)
-    return sheet if said is None else sheet.told(said)
+    for said in (disorder(axis, cells, owners), shared(axis, cells) if len(set(owners)) == 1 else None):
+        sheet = sheet if said is None else sheet.told(said)
+    return sheet
 
 
 def _disorder(sheet: Sheet, axis: Axis) -> str | None:

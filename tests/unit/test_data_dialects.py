@@ -40,6 +40,8 @@ def held(splits: Splits) -> list[tuple[float, ...]]:
     (written("index,a,b\n", "{n},{a},{b}"), ("a", "b"), "index: false"),
     (written('"a, with; commas, in, it";b\n', "{a};{b}"), ("a, with; commas, in, it", "b"), None),
     (written("a|b\n", "{a}|{b}"), ("a", "b"), None),
+    (written("sep=;\r\na;b\n", "{a};{b}"), ("a", "b"), None),                                   # Excel
+    (written('"a" "b"\n', '"{n}" {a} {b}'), ("a", "b"), "index: false"),
 ])
 def test_what_others_write_is_read_rightly(tmp_path: Path, text: str, names: tuple[str, ...], said: str | None) -> None:
     splits = read(tmp_path, text)
@@ -77,6 +79,12 @@ def test_a_line_of_values_among_words_is_a_sample_where_it_comes_again(tmp_path:
     splits = read(tmp_path, "setosa,1.5\n" + "".join(f"setosa,{n}\n" for n in range(30)), columns=[1])
     assert sum(filter(None, splits.info.counts.values())) == 31
     assert "header: true" in splits.notes[0]
+
+
+@pytest.mark.parametrize("text", ["# a comment\n" + written("a,b\n", "{a},{b}"), written("some words\n", "more words")])
+def test_what_is_no_table_of_numbers_is_refused_at_once(tmp_path: Path, text: str) -> None:
+    (tmp_path / "t.csv").write_text(text, encoding="utf-8")
+    assert probe_refusal("table", tmp_path, path="t.csv").code in ("AE403", "AE413")
 
 
 def test_validate_sees_what_training_would_refuse(tmp_path: Path) -> None:

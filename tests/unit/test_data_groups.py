@@ -66,6 +66,15 @@ def test_words_that_repeat_ask_for_a_group(tmp_path: Path, head: str) -> None:
     assert not any("not in the order" in note for note in splits.notes)
 
 
+def test_numbers_with_a_time_that_begins_again_ask_for_a_group(tmp_path: Path) -> None:
+    write(tmp_path, "machine,t,u", [str(n // 50) for n in range(200)], [str(n % 50) for n in range(200)], signal())
+    found = probe_refusal("series", tmp_path, path="s.csv", window=WINDOW)
+    assert (found.code, found.fix) == ("AE424", "group: machine")
+    write(tmp_path, "time,machine,u", [str(n // 4) for n in range(200)], [str(n % 4) for n in range(200)], signal())
+    assert any("several rows have the same time" in note for note in series(tmp_path).notes)
+    assert not any("several rows" in note for note in series(tmp_path, group="machine").notes)
+
+
 @pytest.mark.parametrize(("machines", "mixed"), [(3, False), (3, True), (20, False), (20, True)])
 def test_no_window_crosses_from_one_series_to_another(tmp_path: Path, machines: int, mixed: bool) -> None:
     each = 100
