@@ -78,10 +78,7 @@ class Sheet:
 def open_sheet(path: Path, part: Tabular) -> Sheet:
     """The head of a table; of a .csv the first rows are read, of a .parquet its metadata."""
     if path.suffix.lower() == parquet.ENDING or path.is_dir():
-        for option in ("separator", "decimal", "header"):
-            if getattr(part, option) is not None:
-                raise fault(UNFIT, f"`{option}` is for text tables, and {shown(path.name)} is {parquet.ENDING}", f"remove {option}",
-                            part=part, at=(option,))
+        refuse_keys(part, path, "separator", "decimal", "header")
         columns, rows = parquet.head(path)
         style = parquet.ENDING[1:] if not path.is_dir() else f"in {len(rows):,} {parquet.ENDING} file{'s' if len(rows) != 1 else ''}"
         return Sheet(path, tuple(columns), tuple(columns.values()), sum(rows), style)
@@ -94,8 +91,18 @@ def open_sheet(path: Path, part: Tabular) -> Sheet:
     return sheet
 
 
+def refuse_keys(part: Tabular, path: Path, *keys: str) -> None:
+    """Refuses keys about text tables where the data are none."""
+    for key in keys:
+        if getattr(part, key) is not None:
+            kind = path.suffix.lower() or "a folder"
+            raise fault(UNFIT, f"`{key}` is for text tables, and {shown(path.name)} is {kind}", f"remove {key}", part=part, at=(key,))
+
+
 def row_numbers(sheet: Sheet, part: Tabular, columns: Sequence[Column] | None) -> Sheet:
     """The sheet without a column that only numbers or names its rows, as pandas and R write it."""
+    if columns is not None and part.index is not None:
+        raise fault(UNFIT, "`columns` says already whether the first column is an input", "remove index", part=part, at=("index",))
     if columns is not None or len(sheet.names) < 2 or part.index is False:
         return sheet
     if part.index:

@@ -68,6 +68,7 @@ def test_each_guess_has_a_key_that_overrules_it(tmp_path: Path) -> None:
     text = written(",a,b\n", "{n},{a},{b}")
     assert read(tmp_path, text, index=False).info.columns == ("0", "a", "b")
     assert read(tmp_path, written("n,a,b\n", "{n},{a},{b}"), index=True).info.columns == ("a", "b")
+    assert probe_refusal("table", tmp_path, path="t.csv", index=True, columns=["a"]).code == "AE413"
     assert read(tmp_path, written("0,1\n", "{a},{b}"), header=False).info.counts["train"] == 25          # of 31
     assert read(tmp_path, "5,7\n" + written("", "{a},{b}"), header=True).info.columns == ("5", "7")
     assert read(tmp_path, written("a b\n", "{a} {b}"), separator=" ").info.columns == ("a", "b")

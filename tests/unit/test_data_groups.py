@@ -121,4 +121,5 @@ def test_a_group_in_parquet_and_none_in_arrays(tmp_path: Path) -> None:
     assert probe_refusal("series", tmp_path, path="s.parquet", window=WINDOW).code == "AE424"
     assert load("series", tmp_path, path="s.parquet", window=WINDOW, group="machine").info.columns == ("u",)
     np.save(tmp_path / "s.npy", np.zeros((100, 2)))
-    assert probe_refusal("series", tmp_path, path="s.npy", window=WINDOW, group=0).code == "AE413"
+    for fields in ({"group": 0}, {"separator": ","}, {"index": True}):
+        assert probe_refusal("series", tmp_path, path="s.npy", window=WINDOW, **fields).code == "AE413"

@@ -67,6 +67,7 @@ class Series(Sampled, Divided, Tabular, OnDisk):
         from aebuild.data.strips import array_source, table_source
 
         path = where.base / self.path
+        from aebuild.data.sheets import refuse_keys
         from aebuild.lang.emit import emit
 
         source: Source | Grouped
@@ -74,6 +75,7 @@ class Series(Sampled, Divided, Tabular, OnDisk):
             if self.group is not None:
                 raise fault(UNFIT, f"`group` is for tables; {shown(path.name)} has arrays, which hold several series as [N, T, D]",
                             "remove group", part=self, at=("group",))
+            refuse_keys(self, path, "separator", "decimal", "header", "index")
             source = array_source(path, self.window, self, self.columns, self.targets)
         else:
             source = table_source(path, self.window, self, self.columns, self.targets, self.group)
