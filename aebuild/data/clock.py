@@ -43,7 +43,7 @@ def without_time(sheet: Sheet, part: Tabular, columns: Sequence[Column] | None, 
     if not sheet.numeric[first]:
         if _repeats(cells):
             return sheet, None
-    elif not _is_clock(axis, cells, owners):
+    elif not is_clock(axis, cells, owners):
         return sheet, None
     return (replace(sheet, left=(first,)), axis) if columns is None else (sheet, axis)
 
@@ -76,7 +76,7 @@ def _begins_again(sheet: Sheet) -> str | None:
     owners, cells = sheet.sample(0), sheet.sample(1)
     axis = Axis(1, sheet.names[1], _mark(sheet))
     whole = all(owner.strip().isdecimal() for owner in owners) and 2 * len(set(owners)) <= len(owners)
-    return axis.name if whole and _is_clock(axis, cells, owners) and disorder(axis, cells, [""] * len(cells)) and not disorder(
+    return axis.name if whole and is_clock(axis, cells, owners) and disorder(axis, cells, [""] * len(cells)) and not disorder(
         axis, cells, owners) else None
 
 
@@ -131,7 +131,7 @@ def _repeats(cells: Sequence[str]) -> bool:
     return len(words) > 1 and 2 * len(set(words)) <= len(words) and not all(_DATE.fullmatch(word) for word in words)
 
 
-def _is_clock(axis: Axis, cells: Sequence[str], owners: Sequence[str]) -> bool:
+def is_clock(axis: Axis, cells: Sequence[str], owners: Sequence[str]) -> bool:
     """True for numbers that are called a time, are one, or go on by the same step in every series."""
     times = _times(axis, cells)
     if times is None:

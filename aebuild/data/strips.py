@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aebuild.data.binary import Member, headers, read_array
-from aebuild.data.clock import Axis, check_owners, disorder, shared, without_time
+from aebuild.data.binary import Member, headers, map_array, read_array
+from aebuild.data.clock import Axis, check_owners, disorder, is_clock, shared, without_time
 from aebuild.data.dialect import ROWS
 from aebuild.data.division import PARTS, blocks, divide, division_of, windows_in
 from aebuild.data.faults import fault, shown
@@ -32,7 +32,8 @@ class Source:
     """Series before they are cut: their steps, how many there are in each part, and their columns.
 
     `single` is one long series [1, T, D], whose windows are divided in blocks of time. `read` gives the values of a
-    part as [series, T, D], inputs first, then targets; `late` what is said of the order of its rows, `seen` how many were.
+    part as [series, T, D], inputs first, then targets; `late` gives what is said of them, `seen` is how many rows were
+    looked at before.
     """
 
     path: Path
@@ -45,7 +46,7 @@ class Source:
     read: Callable[[str], NDArray[Any]]
     note: str = ""
     notes: tuple[str, ...] = ()
-    late: Callable[[], str | None] | None = None
+    late: Callable[[NDArray[Any]], str | None] | None = None
     seen: int = ROWS
 
     def outline(self, part: Dataset, steps: int | None) -> Outline:
@@ -78,7 +79,8 @@ class Source:
         values = {name: self.read(name) for name in self.series}
         steps = values["train"].shape[1]
         outline = self.outline(part, steps)
-        if self.late is not None and not any("not in the order" in note for note in self.notes) and (said := self.late()):
+        said = self.late(values["train"]) if self.late is not None else None
+        if said is not None and not any(said[:40] in note for note in self.notes):
             outline = outline.told(said)
         places = self._places(part, steps)
         x = {name: self._cut(values[origin], where, slice(None, len(self.columns)), steps) for name, (origin, where) in places.items()}
@@ -147,7 +149,7 @@ def _said(sheet: Sheet, axis: Axis, cells: Seq[str], owners: Seq[str], part: Tab
     return sheet
 
 
-def _disorder(sheet: Sheet, axis: Axis) -> str | None:
+def _disorder(sheet: Sheet, axis: Axis, _: NDArray[Any]) -> str | None:
     cells = sheet.read([], [axis.place])[1][0]
     return disorder(axis, cells, [""] * len(cells))
 
@@ -174,9 +176,28 @@ def array_source(path: Path, window: Window | None, part: Tabular, columns: Seq[
         _column(column, width, path, part, "columns") for column in columns]
     if not chosen:
         raise fault(NO_SUCH_NAME, f"{shown(path)} has no column left to be the input", part=part, at=("target",))
+    late = partial(_clock, path, chosen) if columns is None and len(chosen) > 1 else None
+    said = late(_first_rows(path, first)) if late is not None and not first.name else None
     return Source(path, window, first.shape[0] if single else first.shape[1], {"train": 1} if single else {
         name: member.shape[0] for name, member in found.items()}, single, tuple(map(str, chosen)), tuple(map(str, aims)),
-        partial(_array, path, found, [*chosen, *aims]))
+        partial(_array, path, found, [*chosen, *aims]), notes=(said,) if said else (), late=late)
+
+
+def _first_rows(path: Path, member: Member) -> NDArray[Any]:
+    """The first rows of an .npy, as one series [1, rows, D]."""
+    import numpy as np
+
+    mapped = map_array(path, member)
+    return np.asarray(mapped[:ROWS] if mapped.ndim < 3 else mapped[0, :ROWS])[None]
+
+
+def _clock(path: Path, chosen: list[int], values: NDArray[Any]) -> str | None:
+    """The sentence about a first column that is no measurement; arrays have no names to go by."""
+    cells = [repr(cell) for cell in values[0, :ROWS, 0].tolist()]
+    if chosen[0] != 0 or not is_clock(Axis(0, "0"), cells, [""] * len(cells)):
+        return None
+    return (f"{shown(path.name)}: column 0 only counts or is a clock but is an input; "
+            + (f"`columns: {chosen[1:]}` leaves it out" if len(chosen) <= 20 else "`columns` can leave it out"))
 
 
 def _column(column: Column, width: int, path: Path, part: Dataset, option: str) -> int:

@@ -123,3 +123,15 @@ def test_a_group_in_parquet_and_none_in_arrays(tmp_path: Path) -> None:
     np.save(tmp_path / "s.npy", np.zeros((100, 2)))
     for fields in ({"group": 0}, {"separator": ","}, {"index": True}):
         assert probe_refusal("series", tmp_path, path="s.npy", window=WINDOW, **fields).code == "AE413"
+
+
+@pytest.mark.parametrize("name", ["s.npy", "s.npz"])
+@pytest.mark.parametrize("first", [np.arange(200.0), 1_700_000_000.0 + np.arange(200) * 60])
+def test_a_clock_in_an_array_is_told(tmp_path: Path, name: str, first: np.ndarray[Any, Any]) -> None:
+    values = np.stack([first, np.sin(np.arange(200.0)), np.cos(np.arange(200.0))], 1)
+    (np.save if name.endswith("npy") else np.savez)(tmp_path / name, values)
+    told = [note for note in load("series", tmp_path, path=name, window=WINDOW).notes if "column 0 only counts" in note]
+    assert len(told) == 1
+    assert "`columns: [1, 2]`" in told[0]
+    assert part_of("series", path=name, window=WINDOW).probe(Where(tmp_path)).notes == (tuple(told) if name == "s.npy" else ())
+    assert load("series", tmp_path, path=name, window=WINDOW, columns=[0, 1]).notes == ()
