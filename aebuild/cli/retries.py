@@ -21,9 +21,9 @@ def supervised(ctx: click.Context, retries: int, devices: int, name: str, run: P
     if run is not None or not retries:
         command = words(ctx, without=("retries",))
         return supervise(group(command), lambda: group(command), retries, _say)
-    from aebuild.trainer.reserve import reserved
+    from aebuild.trainer.reserve import remove_empty, reserved
 
-    folder = reserved(name, ctx.params["output"], Path("runs"))
+    folder, made = reserved(name, ctx.params["output"], Path("runs"))
     new = [*words(ctx, without=("retries", "output")), "--output", str(folder)]
     on = [*words(ctx, without=("retries", "output", "like", "spec", "settings")), "--resume", str(folder)]
 
@@ -33,7 +33,10 @@ def supervised(ctx: click.Context, retries: int, devices: int, name: str, run: P
         _empty(folder)
         return group(new)
 
-    return supervise(group(new), again, retries, _say)
+    try:
+        return supervise(group(new), again, retries, _say)
+    finally:
+        remove_empty(made)           # a start that failed has taken away what it wrote
 
 
 def words(ctx: click.Context, *, without: Collection[str]) -> list[str]:

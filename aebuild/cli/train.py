@@ -47,7 +47,7 @@ class Asked:
 @with_settings
 @click.option("--resume", "run", type=click.Path(path_type=Path), metavar="RUN",
               help="Go on with this run directory where it stopped; with SPEC or --set, with a changed spec.")
-@click.option("--allow", is_flag=True, help="With --resume: take changes of the spec that change the training.")
+@click.option("--allow", is_flag=True, help="With --resume: take changes of the spec, or of the data, that change the training.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FOLDER",
               help="The run directory to make; by default runs/NAME-DATE-TIME.")
 @click.option("--plan", "like", type=click.Path(path_type=Path), metavar="RUN",
@@ -121,7 +121,7 @@ def _loaded(asked: Asked) -> Loaded | None:
 
     if spec is None:
         assert asked.run is not None
-        if not (asked.run / "spec.yaml").is_file():
+        if not os.path.isfile(asked.run / "spec.yaml"):
             return None                          # not a run, which opening it will tell
         spec = str(asked.run / "spec.yaml")
     return load(spec, asked.settings)
@@ -140,7 +140,7 @@ def _outcome(asked: Asked, loaded: Loaded | None, display: Display) -> Outcome:
     manner = Manner(stored(asked.like).execution if asked.like is not None else None, int(asked.profile or 0), asked.save_every,
                     asked.devices, asked.shard)
     if asked.run is not None:
-        return resume(asked.run, display, change=Request(loaded, asked.allow) if loaded is not None else None, manner=manner)
+        return resume(asked.run, display, change=Request(loaded, asked.allow), manner=manner)
     assert loaded is not None
     return train(loaded, folder=asked.output, display=display, manner=manner)
 

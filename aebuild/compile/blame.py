@@ -11,7 +11,7 @@ from aebuild.compile import guess
 from aebuild.compile.shape import Shape, fields
 from aebuild.compile.spec import Losses
 from aebuild.compile.wording import family_name, is_whole, listed, mended, number_text, owner_of, what, written
-from aebuild.lang.diagnostics import Diagnostic, Rule
+from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
 from aebuild.lang.families import Layer
 from aebuild.lang.part import Part
 from aebuild.lang.source import Tree
@@ -145,8 +145,9 @@ class Blame:
         """A required key that is not there, unless it is there misspelt."""
         if any(key == meant and path.startswith(part) for part, meant in self._meant):
             return self.BAD
-        meaning = cls.model_fields[fields(cls)[key][0]].description
-        return self.report(MISSING, f"{owner_of(cls)} needs {key!r}: {meaning}", tree, f"{path}.{key}" if path else key, f"{key}: ...",
+        field = cls.model_fields[fields(cls)[key][0]]
+        fix = _spelled_out(tree, f"{key}: {field.examples[0]}", path) if field.examples else Hint(f"{key}: ...")
+        return self.report(MISSING, f"{owner_of(cls)} needs {key!r}: {field.description}", tree, f"{path}.{key}" if path else key, fix,
                            at_key=True)
 
     def forget_missing(self, path: str) -> None:
@@ -168,7 +169,9 @@ class Blame:
         written_keys = tree.value if isinstance(tree.value, dict) else {}
         beside = next((key for key in written_keys if key in shape.variants), None)
         if beside is not None:
-            options = ", ".join(f"{key}: {written(child)}" for key, child in written_keys.items() if key != beside)
+            own = written_keys[beside].value
+            inside = own if isinstance(own, dict) else {}
+            options = ", ".join(f"{key}: {written(child)}" for key, child in (*inside.items(), *written_keys.items()) if key != beside)
             message = f"the options of {beside} stand beside it; they belong below it, indented further"
             return self.report(NO_TYPE, message, tree, path, f"{beside}: {{{options}}}")
         misspelt = next((key for key in written_keys if closest(key, ["type"])), None)
@@ -191,9 +194,9 @@ class Blame:
 
     def kind(self, tree: Tree, wanted: str, path: str, shape: Shape) -> object:
         """A value where a part, list or mapping should stand."""
-        fix = None
+        fix: str | None = None
         if shape.kind == "family" and tree.value is None and shape.part is not None:
-            fix = f"one of {listed(shape.variants)}"
+            fix = Hint(f"one of {listed(shape.variants)}")
         elif shape.kind == "family" and shape.part is Layer and is_whole(tree):
             fix = f"linear: {tree.value}"
         elif shape.kind in ("stage", "stage_or_family") and (name := guess.layer(tree.value)):
@@ -250,6 +253,15 @@ class Blame:
             self.say("rule", f"{key}: {text}" if key else text, place, path, None)
 
 
+def _spelled_out(tree: Tree, option: str, path: str) -> str:
+    """An option to add to a part; the whole part where only its name is written."""
+    chosen = tree.get("type")
+    if chosen is None or chosen.span != tree.span:
+        return option
+    in_list = path.rpartition(".")[2].isdecimal()
+    return f"{chosen.value}: {{{option}}}" if in_list else f"{{type: {chosen.value}, {option}}}"
+
+
 def _percent(limit: float, value: Any) -> float | None:
     """A share that was written in percent."""
     return value / 100 if limit == 1 and 1 < value < 100 else None
@@ -287,6 +299,8 @@ def _fitting(problems: list[Any], child: Tree | None) -> Any:
 def _descend(tree: Tree, loc: tuple[Any, ...]) -> Tree:
     """The deepest part of the tree that the location names; pydantic's union tags are not in the tree."""
     for step in loc:
+        if step == "[key]" and tree.key is not None:
+            return Tree(tree.value, tree.key, tree.key)
         below: dict[Any, Tree] = dict(enumerate(tree.value)) if isinstance(tree.value, tuple) else {}
         if isinstance(tree.value, dict):
             below.update(tree.value)

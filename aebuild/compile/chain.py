@@ -6,7 +6,7 @@ from collections.abc import Sequence as Seq
 from dataclasses import replace
 
 from aebuild.lang.dataset import Dataset
-from aebuild.lang.diagnostics import Diagnostic, Rule
+from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
 from aebuild.lang.families import Adapter, Layer
 from aebuild.lang.node import Node, Refusal, Site, Stage
 from aebuild.lang.values import Value, Vector
@@ -94,8 +94,8 @@ def _choose(value: Value, kind: str, site: Site) -> Adapter | None:
 
 def _way_out(value: Value, kinds: tuple[str, ...]) -> str | None:
     if isinstance(value, Vector):
-        return "put an `unflatten` step before it"
-    return "put a `flatten` step before it" if "vector" not in kinds else None
+        return Hint("put an `unflatten` step before it")
+    return Hint("put a `flatten` step before it") if "vector" not in kinds else None
 
 
 def read_otherwise(data: Dataset, finding: Diagnostic) -> Diagnostic:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aebuild.compile.spec import Mirror, Spec
-from aebuild.lang.diagnostics import Diagnostic, Rule, Span
+from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, Span
 from aebuild.lang.families import Layer
 from aebuild.lang.part import Part
 
@@ -38,7 +38,7 @@ def check_extent(spec: Spec) -> list[Diagnostic]:
     if total <= MOST:
         return []
     count, span, path = max(stages, key=lambda stage: stage[0])
-    return [Diagnostic(TOO_MANY, f"the model has {total:,} layers, {count:,} of them in {path}", span, f"at most {MOST:,}", path)]
+    return [Diagnostic(TOO_MANY, f"the model has {total:,} layers, {count:,} of them in {path}", span, Hint(f"at most {MOST:,}"), path)]
 
 
 def layers_in(value: Any) -> int:

@@ -12,14 +12,16 @@ from aebuild.compile.lengthen import lengthen
 from aebuild.compile.lints import allowed, lint
 from aebuild.compile.memory import check_size
 from aebuild.compile.merge import apply_set, merge
+from aebuild.compile.names import check_names
 from aebuild.compile.patience import collecting_later
 from aebuild.compile.plan import Plan
 from aebuild.compile.planner import plan
 from aebuild.compile.single import check_single
 from aebuild.compile.skips import check_skips
 from aebuild.compile.spec import Spec
+from aebuild.compile.wording import with_data
 from aebuild.lang.dataset import DataInfo, Where
-from aebuild.lang.diagnostics import DataError, Diagnostic, Rule, Span, SpecError, UsageError
+from aebuild.lang.diagnostics import DataError, Diagnostic, Hint, Rule, Span, SpecError, UsageError
 from aebuild.lang.source import MAX_BYTES, Tree, read
 from aebuild.parts import discover
 
@@ -90,9 +92,11 @@ def load(path: str | Path, settings: Seq[str] = (), *, text: str | bytes | None 
         tree = _settle(tree, file, settings, loaded)
     if tree is not None:
         loaded.spec, found = bind(tree)
-        loaded.diagnostics += found
+        loaded.diagnostics += found + check_names(tree)
     if loaded.spec is not None and not loaded.errors:
         _plan(loaded, file.parent)
+    if tree is not None:
+        loaded.diagnostics = [with_data(found, tree.get("data")) for found in loaded.diagnostics]
     return loaded
 
 
@@ -175,13 +179,14 @@ def _extended(tree: Tree, file: Path, loaded: Loaded, chain: list[Path]) -> Tree
         return long
     own = Tree({key: child for key, child in long.value.items() if key != "extends"}, long.span, long.key)
     if not isinstance(parent.value, str) or not parent.value:
-        loaded.diagnostics.append(Diagnostic(BAD_EXTENDS, "extends takes one file name", parent.span, "extends: base.yaml", "extends"))
+        hint = Hint("extends: base.yaml")
+        loaded.diagnostics.append(Diagnostic(BAD_EXTENDS, "extends takes one file name", parent.span, hint, "extends"))
         return None
     other = file.parent / parent.value
     if other.resolve() in chain:
         circle = " → ".join(path.name for path in (*chain, other))
         loaded.diagnostics.append(Diagnostic(CYCLE, f"these files extend each other in a circle: {circle}", parent.span,
-                                             "remove extends from one of them", "extends"))
+                                             Hint("remove extends from one of them"), "extends"))
         return None
     text = _contents(other, loaded, parent)
     base = _read(other, loaded, text) if text is not None else None

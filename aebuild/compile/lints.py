@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from aebuild.compile.plan import Plan
 from aebuild.compile.spec import Spec
 from aebuild.lang.dataset import DataInfo
-from aebuild.lang.diagnostics import Diagnostic, Rule, Span
+from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, Span
 from aebuild.lang.node import Node
 from aebuild.lang.part import Part
 from aebuild.lang.schedule import numbers
@@ -193,7 +193,7 @@ def _about_code(plan: Plan, info: DataInfo) -> Iterator[Finding]:
     last = spec.encoder.steps[-1] if spec.encoder.steps else None
     if last is not None and getattr(last, "width", None) == spec.latent.dim and last.variant_name() == "linear":
         yield (WIDTH_IS_DIM, f"the encoder's last hidden width is {spec.latent.dim}, the same as the code's dim", last,
-               "leave the last layer out: the latent projects to the code itself")
+               Hint("leave the last layer out: the latent projects to the code itself"))
     regular = spec.corrupt or any(name in spec.losses.terms for name in ("sparsity", "contrastive"))
     if spec.latent.variant_name() == "continuous" and plan.latent.values >= elements(plan.target) and not regular:
         yield (WIDE_CODE, f"the code has {plan.latent.values:,} numbers, the data {elements(plan.target):,}", spec.latent,
@@ -227,7 +227,7 @@ def _about_node(node: Node, has_kl: bool) -> Iterator[Finding]:
         yield BATCH_NORM_KL, f"batch normalisation at {node.path}, and the loss has a KL term", node.part, "norm: layer"
     length = node.input.places[0] if node.input.kind == "sequence" else 0
     if node.kind in ("rnn", "lstm", "gru") and length > 2000:
-        yield LONG_RECURRENCE, f"{node.path} steps through {length:,} positions one by one", node.part, "a strided conv in front"
+        yield LONG_RECURRENCE, f"{node.path} steps through {length:,} positions one by one", node.part, Hint("a strided conv in front")
     if node.kind in ("conv", "conv_transpose"):
         for kernel, stride, dilation in zip(node.args["kernel"], node.args["stride"], node.args["dilation"], strict=True):
             if stride > dilation * (kernel - 1) + 1:
@@ -241,7 +241,7 @@ def _about_training(plan: Plan, info: DataInfo) -> Iterator[Finding]:
     forced = any(getattr(step, "feed", None) == "previous" for step in getattr(spec.decoder, "steps", []))
     if kl is not None and forced and kl.config.weight == 1 and not getattr(kl.config, "free_bits", 0):
         yield (COLLAPSE, "the decoder sees previous values and the KL term has full weight from the start", spec.decoder,
-               "kl: {weight: {from: 0, to: 1, over: 10 epochs}}")
+               "losses: {kl: {weight: {from: 0, to: 1, over: 10 epochs}}}")
     if bounds.high is not None and bounds.low is not None and max(abs(bounds.high), abs(bounds.low)) > 20 and not bounds.integer:
         yield UNSCALED, f"the data are {bounds}", spec.data, "scale: unit"
     for term in plan.terms:

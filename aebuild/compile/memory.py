@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aebuild.compile.plan import Plan
-from aebuild.lang.diagnostics import Diagnostic, Rule
+from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
 from aebuild.lang.node import Node
 from aebuild.lang.values import elements
 
@@ -66,4 +66,4 @@ def check_size(plan: Plan) -> list[Diagnostic]:
     biggest = max((node for node in plan.nodes() if not node.children), key=lambda node: node.own_params * 4 + elements(node.output))
     return [Diagnostic(ABSURD, f"training would need about {memory.total / 2 ** 40:,.1f} TiB; the biggest node is {biggest.path} with "
                        f"{biggest.own_params:,} parameters and {elements(biggest.output):,} output values a sample",
-                       biggest.part.place("width"), "a smaller width", biggest.path)]
+                       biggest.part.place("width"), Hint("a smaller width"), biggest.path)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aebuild.lang.diagnostics import Diagnostic, Rule, Span, Text
+from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, Span, Text
 from aebuild.lang.source import Tree, read_value
 from aebuild.lang.suggest import closest
 
@@ -50,14 +50,16 @@ def apply_set(tree: Tree, setting: str) -> tuple[Tree, list[Diagnostic]]:
     try:
         return _put(tree, path.strip().split("."), Tree(value.value, value.span, span)), found
     except _BadPath as bad:
-        return tree, [*found, Diagnostic(BAD_SET, bad.message, span, bad.fix, path)]
+        fix = bad.fix if bad.meant is None else f"{path.strip().rpartition('.')[0]}.{bad.meant}=null".removeprefix(".")
+        return tree, [*found, Diagnostic(BAD_SET, bad.message, span, fix, path)]
 
 
 class _BadPath(Exception):
-    def __init__(self, message: str, fix: str | None = None) -> None:
+    def __init__(self, message: str, fix: Hint | None = None, meant: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.fix = fix
+        self.meant = meant          # the key that the last one of the path was meant to be
 
 
 def _put(tree: Tree, path: list[str], value: Tree) -> Tree:
@@ -65,7 +67,7 @@ def _put(tree: Tree, path: list[str], value: Tree) -> Tree:
     if isinstance(tree.value, tuple):
         if not head.isdecimal() or int(head) >= len(tree.value):
             raise _BadPath(f"{head!r} is not an entry of this list: it has {len(tree.value)}, counted from 0",
-                           (f"use 0 to {len(tree.value) - 1}" if len(tree.value) > 1 else "use 0") if tree.value else None)
+                           Hint(f"use 0 to {len(tree.value) - 1}" if len(tree.value) > 1 else "use 0") if tree.value else None)
         items = list(tree.value)
         index = int(head)
         if not rest and value.value is None:
@@ -80,8 +82,7 @@ def _put(tree: Tree, path: list[str], value: Tree) -> Tree:
             return Tree(entries, tree.span, tree.key)
         if not rest and value.value is None:
             if head not in entries:
-                best = closest(head, entries)
-                raise _BadPath(f"there is no {head!r} to delete", f"{best}=null" if best else None)
+                raise _BadPath(f"there is no {head!r} to delete", meant=closest(head, entries))
             del entries[head]
         elif rest:
             entries[head] = _put(entries.get(head, Tree({}, value.span, value.key)), rest, value)

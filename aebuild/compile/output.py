@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from aebuild.lang.diagnostics import Diagnostic, Rule
+from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
 from aebuild.lang.families import Composite, Layer
 from aebuild.lang.node import Node, Refusal, Site
 from aebuild.lang.terms import OutputPlan
@@ -101,4 +101,4 @@ def _by_convolution(value: Value, target: Value, wanted: Value, shape: Layer, he
 def _same_places(value: Value, wanted: Value, here: Site) -> None:
     if value.places != wanted.places:
         raise Refusal(Diagnostic(MISMATCH, f"the decoder ends in {value}, but the data need {wanted}", None,
-                                 "a convolution or `upsample` that enlarges, or `unflatten`", here.path))
+                                 Hint("a convolution or `upsample` that enlarges, or `unflatten`"), here.path))

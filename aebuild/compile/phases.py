@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from aebuild.compile.plan import PhasePlan, PlayerPlan
 from aebuild.compile.spec import Spec, StageSpec, Train
+from aebuild.compile.wording import quoted_from
 from aebuild.lang.diagnostics import Diagnostic, Rule
 from aebuild.lang.families import LatentPlan
 from aebuild.lang.node import Node
@@ -105,7 +106,8 @@ def _check_trained(spec: Spec, terms: tuple[TermPlan, ...], phases: list[PhasePl
     for term in terms:
         if phases and term.name not in trained:
             place = spec.losses.place(term.name) if term.name in spec.losses.terms else spec.train.place("phases")
-            found.append(Diagnostic(UNTRAINED, f"no phase minimises {term.name}", place, "phases: [greedy, main]", f"losses.{term.name}"))
+            found.append(Diagnostic(UNTRAINED, f"no phase minimises {term.name}", place, "train: {phases: [greedy, main]}",
+                                    f"losses.{term.name}"))
 
 
 def _check_patience(spec: Spec, found: list[Diagnostic]) -> None:
@@ -117,13 +119,13 @@ def _check_patience(spec: Spec, found: list[Diagnostic]) -> None:
         known = [epochs for epochs in lengths if epochs is not None]
         if patience is not None and known and len(known) == len(lengths) and max(known) < patience + 2:
             told = f"a patience of {patience} cannot end a phase of {max(known)} epoch{'s'[:max(known) != 1]} early"
-            found.append(Diagnostic(PATIENT, told, part.place("patience"), "fewer epochs of patience, or remove it", f"{path}.patience"))
+            found.append(Diagnostic(PATIENT, told, part.place("patience"), "remove patience", f"{path}.patience"))
 
 
 def _length(train: Train, phase: PhasePart, found: list[Diagnostic]) -> tuple[int | None, int | None]:
     own = phase if phase.epochs is not None or phase.steps is not None else train
     if own.epochs is not None and own.steps is not None:
-        found.append(Diagnostic(TWICE, "epochs and steps are both given", own.place("steps"), "remove one of them", "train.steps"))
+        found.append(Diagnostic(TWICE, "epochs and steps are both given", own.place("steps"), "remove steps", "train.steps"))
     return (20, None) if own.epochs is None and own.steps is None else (own.epochs, own.steps)
 
 
@@ -131,9 +133,9 @@ def _check_players(players: Mapping[str, Player], spec: Spec, path: str, found: 
     names = spec.latent.players
     for name, player in players.items():
         if name not in names:
-            best = closest(name, names)
-            found.append(Diagnostic(UNKNOWN_PLAYER, f"this model has no player {name!r}; it has {', '.join(names)}", player.place(),
-                                    f"{best}: ..." if best else f"remove {name}", f"{path}.{name}"))
+            best, place = closest(name, names), player.place()
+            found.append(Diagnostic(UNKNOWN_PLAYER, f"this model has no player {name!r}; it has {', '.join(names)}", place,
+                                    f"{best}: {quoted_from(place)}" if best and place else f"remove {name}", f"{path}.{name}"))
 
 
 def _player(name: str, modules: tuple[str, ...], terms: tuple[str, ...], spec: Spec, phase: PhasePart) -> PlayerPlan:

@@ -20,7 +20,7 @@ from aebuild.compile.solve import solve
 from aebuild.compile.spec import Mirror, Spec, StageSpec
 from aebuild.compile.terms import plan_terms
 from aebuild.lang.dataset import DataInfo
-from aebuild.lang.diagnostics import Diagnostic, Rule
+from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
 from aebuild.lang.families import Adapter, Composite, LatentPlan, Layer
 from aebuild.lang.node import Node, Refusal, Site, Stage
 from aebuild.lang.suggest import closest
@@ -243,7 +243,7 @@ def _heads(spec: Spec, info: DataInfo, latent: LatentPlan | None, encoder: Node 
     for name, head in spec.heads.items():
         if info.classes is None:
             found.append(Diagnostic(UNLABELLED, f"{name!r} predicts a label but the data have none", head.place("predicts"),
-                                    "data with a `label`", f"heads.{name}"))
+                                    Hint("data with a `label`"), f"heads.{name}"))
             continue
         if info.classes < 2:
             found.append(Diagnostic(UNLABELLED, f"{name!r} predicts a label, but all labels are the same", head.place("predicts"),

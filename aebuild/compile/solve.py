@@ -10,7 +10,7 @@ from functools import partial
 from math import prod
 
 from aebuild.compile.spec import StageSpec
-from aebuild.lang.diagnostics import Diagnostic, Rule
+from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
 from aebuild.lang.families import Layer
 from aebuild.lang.node import Refusal, Resize
 from aebuild.lang.values import Sequence, Value
@@ -258,4 +258,4 @@ def _unreachable(resizes: Seq[Resize], factors: Seq[int], seed: int, goal: int, 
         sizes.append(size)
     way = " → ".join(map(str, sizes))
     raise Refusal(Diagnostic(UNREACHABLE, f"the decoder goes {way} but the data need {goal}", stage.place("steps"),
-                             "remove the strides: the compiler then chooses them", "decoder"))
+                             Hint("remove the strides: the compiler then chooses them"), "decoder"))

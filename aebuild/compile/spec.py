@@ -10,8 +10,12 @@ from aebuild.lang.part import Part, knob
 from aebuild.lang.terms import Likelihood, Term
 from aebuild.lang.training import Optimizer, PhasePart, Player
 
+LONGEST_NAME = 100          # characters: a run's folder has a date besides, and disks take 255 bytes
+
 
 def _name(text: str) -> str:
+    if len(text) > LONGEST_NAME:
+        raise ValueError(f"a name has at most {LONGEST_NAME} characters, not {len(text):,}")
     if not text or not all(c.isascii() and (c.isalnum() or c in "-_") for c in text):
         raise ValueError("a name that becomes a path has only letters, digits, - and _")
     return text
@@ -111,8 +115,8 @@ class Spec(Part):
     description: str = Field("", description="free text for readers")
     data: Dataset = Field(default_factory=lambda: Dataset.named("digits"), description="what to learn from")
     corrupt: list[Corruption] = Field(default_factory=list, description="changes of the input that the model must undo")
-    encoder: StageSpec = Field(..., description="hidden layers from the data towards the code")
-    latent: Latent = Field(..., description="the code")
+    encoder: StageSpec = Field(..., description="hidden layers from the data towards the code", examples=["[linear: 256]"])
+    latent: Latent = Field(..., description="the code", examples=["{type: continuous, dim: 16}"])
     decoder: StageSpec | DecoderRecipe = Field(
         default_factory=Mirror.model_construct, description="hidden layers from the code back to the data")
     heads: dict[Name, Head] = Field(default_factory=dict, description="networks that predict labels from the code")

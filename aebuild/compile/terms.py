@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aebuild.compile.spec import Spec
+from aebuild.compile.wording import quoted_from
 from aebuild.lang.dataset import DataInfo
 from aebuild.lang.diagnostics import Diagnostic, Rule
 from aebuild.lang.families import LatentPlan
@@ -60,7 +61,8 @@ def plan_terms(spec: Spec, latent: LatentPlan | None, output: OutputPlan | None,
         low, high = likelihood.support
         message = f"{likelihood.variant_name()} needs data in [{low:g}, {high:g}], but the data are {info.target_range}"
         found.append(Diagnostic(OUTSIDE, message,
-                                spec.losses.place("reconstruction"), "scale: unit under data, or reconstruction: gaussian"))
+                                spec.losses.place("reconstruction"), "reconstruction: gaussian",
+                                notes=("or keep it, and write `scale: unit` under `data`",)))
     terms = [TermPlan("reconstruction", "autoencoder", output.elements if output else 1, likelihood)]
     provided = spec.latent.terms
     planned = {name: (player, count) for name, player, count in latent.terms} if latent else {}
@@ -90,6 +92,6 @@ def _check_penalty(spec: Spec, name: str, config: Penalty, found: list[Diagnosti
 
 
 def _unknown(spec: Spec, name: str, names: list[str], found: list[Diagnostic]) -> None:
-    best = closest(name, names)
+    best, place = closest(name, names), spec.losses.place(name)
     found.append(Diagnostic(UNKNOWN_TERM, f"nothing in this model provides a term {name!r}; its terms are {', '.join(names)}",
-                            spec.losses.place(name), f"{best}: ..." if best else f"remove {name}", f"losses.{name}"))
+                            place, f"{best}: {quoted_from(place)}" if best and place else f"remove {name}", f"losses.{name}"))

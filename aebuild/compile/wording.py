@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from aebuild.compile.shape import Shape
+from aebuild.lang.diagnostics import Diagnostic, Hint, Span
 from aebuild.lang.part import Part
 from aebuild.lang.source import Tree, parse_scalar
 
@@ -26,9 +28,24 @@ def what(tree: Tree) -> str:
 
 def written(tree: Tree) -> str:
     """The value as it was written, if that is short."""
-    span = tree.span
+    return quoted_from(tree.span)
+
+
+def quoted_from(span: Span) -> str:
+    """What stands there, if that is short."""
     text = span.text.lines[span.line - 1][span.column - 1:span.end_column - 1] if span.line == span.end_line else ""
     return text if 0 < len(text) <= 80 else "..."
+
+
+def with_data(found: Diagnostic, data: Tree | None) -> Diagnostic:
+    """A finding whose fix is an option of the data: with the path or name that is all that is written of them."""
+    if data is None or not isinstance(data.value, dict) or found.span != data.span or found.fix is None or isinstance(found.fix, Hint):
+        return found
+    if not data.value or any(child.span != data.span for child in data.value.values()) or not re.match(r"\w+: ", found.fix):
+        return found
+    owner = "path" if "path" in data.value else "type"
+    others = "" if found.fix.startswith(f"{owner}: ") else f"{owner}: {written(data)}, "
+    return replace(found, fix=f"data: {{{others}{found.fix}}}")
 
 
 def owner_of(cls: type[Part]) -> str:
@@ -54,7 +71,7 @@ def mended(key: str, wanted: str, place: Tree) -> str | None:
     """The same value in the wanted kind, where that is clear."""
     value = place.value
     if value is None and place.key is not None and " " in key:
-        return "put the text before it in quotes, if the comma belongs to it"
+        return Hint("put the text before it in quotes, if the comma belongs to it")
     if isinstance(value, str) and (glued := re.fullmatch(r"(\w+):(\S+)", value)):
         return f"{glued[1]}: {glued[2]}"
     if wanted == "true or false" and isinstance(value, str) and value.casefold() in _TRUTHS:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from aebuild.data.division import PARTS, divide, division_of
 from aebuild.data.faults import fault, listed, must_fit, shown, similar
+from aebuild.data.fingerprint import digest
 from aebuild.data.outline import describe, plural
 from aebuild.data.prepared import as_bytes, named, scaled, taken
 from aebuild.data.rules import BAD_LABELS, DISAGREE, TOO_FEW
@@ -166,7 +167,8 @@ def _scaled(part: Dataset, raw: Raw, samples: Mapping[str, Samples], rows: Rows,
         if name != "train":
             outside += scaling.outside(values)
         kept = as_bytes(values) if scaling.levels is not None else None
-        stores[name] = Held(scaled(values, scaling, named(samples[origin], index))) if kept is None else Held(kept, scaling.levels)
+        held, levels = (scaled(values, scaling, named(samples[origin], index)), None) if kept is None else (kept, scaling.levels)
+        stores[name] = Held(held, levels, digest(values))
     clipped = (f"{plural(outside, 'value')} of validation and test lay outside the training samples' range and were clipped to "
                f"[{scaling.low:g}, {scaling.high:g}]",) if outside else ()
     return stores, scaling, (*clipped, *notes)

@@ -15,6 +15,7 @@ from aebuild.data.faults import fault, reading, regular_file, shown
 from aebuild.data.layout import Layout
 from aebuild.data.outline import Outline
 from aebuild.data.published import absent_files
+from aebuild.data.rasters import open_raster
 from aebuild.data.rules import DAMAGED
 from aebuild.data.stored import Raw, Samples, Stored
 from aebuild.lang.values import Grid
@@ -84,15 +85,11 @@ class JpegFiles:
         return images
 
     def _decode(self, row: int) -> NDArray[np.uint8]:
-        from PIL import Image
-
-        try:
-            with Image.open(io.BytesIO(self.data[self.offsets[row]:self.offsets[row + 1]].tobytes()), formats=("JPEG",)) as image:
-                if image.size != (32, 32) or image.mode != "RGB":
-                    raise fault(DAMAGED, f"{self.name(row)} is {image.width} by {image.height} {image.mode}, not 32 by 32 RGB")
-                return np.asarray(image).transpose(2, 0, 1)
-        except (OSError, SyntaxError, ValueError) as error:
-            raise fault(DAMAGED, f"{self.name(row)} is a damaged JPEG: {shown(error)}") from error
+        file = io.BytesIO(self.data[self.offsets[row]:self.offsets[row + 1]].tobytes())
+        with open_raster(file, lambda: self.name(row), ("JPEG",)) as image:
+            if image.size != (32, 32) or image.mode != "RGB":
+                raise fault(DAMAGED, f"{self.name(row)} is {image.width} by {image.height} {image.mode}, not 32 by 32 RGB")
+            return np.asarray(image).transpose(2, 0, 1)
 
 
 def _jpeg(path: Path, outline: Outline) -> Raw:

@@ -12,7 +12,7 @@ from statistics import median
 from aebuild.data.dialect import number
 from aebuild.data.faults import fault, shown
 from aebuild.data.rules import SEVERAL
-from aebuild.data.sheets import Sheet
+from aebuild.data.sheets import Sheet, quoted
 from aebuild.lang.dataset import Column, Tabular
 
 CLOCKS = ("time", "timestamp", "date", "datetime", "date_time", "epoch", "unix", "unixtime", "unix_time", "index", "step")
@@ -63,7 +63,7 @@ def check_owners(sheet: Sheet, part: Tabular, columns: Sequence[Column] | None, 
             continue
         if columns is None:
             raise fault(SEVERAL, f"{shown(sheet.path.name)}: {why}, so that the table seems to hold several series",
-                        f"group: {shown(name)}", part=part, at=("path",))
+                        f"group: {quoted(name)}", part=part, at=("path",))
         sheet = sheet.told(f"{why}; if it tells several series apart, `group: {shown(name)}` keeps windows from crossing from one to "
                            "another")
     return sheet

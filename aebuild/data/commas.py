@@ -18,6 +18,7 @@ from aebuild.data.dialect import CELLS, ROWS, UNNAMED, Asked, Dialect, Row, coun
 from aebuild.data.faults import fault, must_fit, reading, regular_file, shown
 from aebuild.data.rules import DAMAGED, NOT_FINITE, TOO_FEW
 from aebuild.data.spread import EXACT, KEPT, LOOKED_AT, beyond_doubles
+from aebuild.lang.diagnostics import Hint
 from aebuild.lang.regular import open_regular
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def _text(path: Path) -> Iterator[TextIO]:
                 yield file
         except UnicodeDecodeError as error:
             held = error.object[error.start:error.start + 4].hex(" ")
-            raise fault(DAMAGED, f"{shown(path)} is not UTF-8 text (it has the bytes {held})", "save it as UTF-8") from error
+            raise fault(DAMAGED, f"{shown(path)} is not UTF-8 text (it has the bytes {held})", Hint("save it as UTF-8")) from error
 
 
 def _rows(file: TextIO, separator: str, path: Path) -> Iterator[Row]:
@@ -177,7 +178,7 @@ def _strictly(cells: Sequence[str], names: Sequence[str], line: int, path: Path,
             marked = number(cell, other) is not None
             raise fault(NOT_FINITE, f"{shown(path)}, line {line}, column {shown(name)}: the cell {held}"
                         + (f" where the decimal mark is {decimal!r}" if marked else ""),
-                        f"decimal: {other!r}" if marked else "fill or remove the row, or leave the column out (columns)")
+                        f"decimal: {other!r}" if marked else Hint("fill or remove the row, or leave the column out (columns)"))
         values.append(value)
     return tuple(values)
 

@@ -14,16 +14,20 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
-from aebuild.data.faults import fault, must_fit, reading, reason_of, shown
+from aebuild.data.depth import SPOKEN, Numbers, cut_to_bytes, extent_of, numbers_of, plane_of
+from aebuild.data.faults import fault, must_fit, reading, shown
+from aebuild.data.outline import LEVELS, range_note, scale_of
 from aebuild.data.pictures import channels_first, resized
-from aebuild.data.rules import DAMAGED, MIXED, TOO_LARGE
+from aebuild.data.rasters import frames_of, open_raster
+from aebuild.data.rules import DAMAGED, MIXED, UNREADABLE_NUMBERS
+from aebuild.lang.dataset import Dataset
+from aebuild.lang.regular import NotRegularError, open_regular
 from aebuild.lang.values import Grid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-MOST_PIXELS = 1 << 26         # 8192 x 8192; larger ones are taken for bombs
 PROBED = 16                   # images whose headers decide size and channels
 MOST_THREADS = 8
 AT_ONCE = 256                 # images handed to the threads together
@@ -33,10 +37,14 @@ CHANNELS: dict[str, int] = {"gray": 1, "rgb": 3, "rgba": 4}
 
 @dataclass(frozen=True)
 class Picture:
-    """An encoded image: how to open it, and what a message calls it, which is looked up only then."""
+    """An encoded image: how to open it, and what a message calls it, which is looked up only then.
+
+    `frame` counts the pages of a TIFF or the frames of an animation.
+    """
 
     call: Callable[[], str]
     open: Callable[[], AbstractContextManager[IO[bytes]]]
+    frame: int = 0
 
     @property
     def name(self) -> str:
@@ -44,17 +52,25 @@ class Picture:
         return self.call()
 
 
-def picture_file(path: Path) -> Picture:
+def picture_file(path: Path, frame: int = 0) -> Picture:
     """The image in a file."""
-    return Picture(lambda: shown(path), lambda: _ordinary(path))
+    return Picture(lambda: shown(path) + (f", frame {frame}" if frame else ""), lambda: _ordinary(path), frame)
+
+
+def count_frames(path: Path) -> int:
+    """The pages or frames in an image file."""
+    with opened(picture_file(path)) as image:
+        return frames_of(image)
 
 
 @contextmanager
 def _ordinary(path: Path) -> Iterator[IO[bytes]]:
     with reading(path):
-        if not path.is_file():
-            raise fault(DAMAGED, f"{shown(path)} is not an ordinary file")
-        with path.open("rb") as file:
+        try:
+            file = open_regular(path)
+        except (NotRegularError, FileNotFoundError) as error:
+            raise fault(DAMAGED, f"{shown(path)} is not an ordinary file") from error
+        with file:
             yield file
 
 
@@ -68,46 +84,43 @@ def _hush() -> None:
 @contextmanager
 def opened(picture: Picture) -> Iterator[Image]:
     """An image with its header read; damaged and gigantic ones become one message."""
-    from PIL import Image, UnidentifiedImageError
-
     _hush()
-    with picture.open() as file:
-        try:
-            with Image.open(file) as image:
-                if image.width * image.height > MOST_PIXELS:
-                    raise fault(TOO_LARGE, f"{picture.name} is {image.width:,} by {image.height:,} pixels; "
-                                f"at most {MOST_PIXELS:,} are decoded")
-                yield image
-        except Image.DecompressionBombError as error:
-            raise fault(TOO_LARGE, f"{picture.name} has more pixels than are ever decoded ({MOST_PIXELS:,})") from error
-        except UnidentifiedImageError as error:
-            raise fault(DAMAGED, f"{picture.name} is no image that can be read") from error
-        except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, AttributeError, OverflowError,
-                ZeroDivisionError, MemoryError) as error:
-            raise fault(DAMAGED, f"{picture.name} is a damaged image: {reason_of(error)}") from error
+    with picture.open() as file, open_raster(file, picture.call, frame=picture.frame) as image:
+        yield image
 
 
 @dataclass(frozen=True)
 class Look:
-    """What all images of a folder have: channels, bits and size."""
+    """What all images of a folder have: channels, numbers and size.
+
+    `extent` are the least and greatest value of the first images where these are more than bytes. `cut` and `several` name one of the
+    first images of which less than all is read.
+    """
 
     colours: Colours
-    deep: bool                    # 16 bits a pixel
+    numbers: Numbers
     size: tuple[int, int]         # height, width
     first: str
+    extent: tuple[float, float] | None = None
+    cut: str | None = None
+    several: str | None = None
 
     @property
     def value(self) -> Grid:
         """The type of one image."""
         return Grid(CHANNELS[self.colours], self.size)
 
+    def remarks(self, part: Dataset) -> tuple[str, ...]:
+        """What the user should read of it."""
+        frames = f"{self.several}, and only the first of a file is read" + (
+            "; `frames: all` takes each for a sample" if hasattr(part, "frames") else "")
+        cut = f"{self.cut} has 16 bits a channel, of which 8 are read: only grey images without transparency keep 16"
+        return ((cut,) if self.cut else ()) + ((frames,) if self.several and getattr(part, "frames", None) is None else ()) + range_note(
+            "the first images", self.extent, LEVELS.get(self.numbers), scale_of(part, self.value))
+
 
 def _colours(image: Image) -> Colours:
     return "gray" if image.mode in ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F") else "rgb"
-
-
-def _deep(image: Image) -> bool:
-    return image.mode.startswith("I")
 
 
 def _size(image: Image) -> tuple[int, int]:
@@ -116,18 +129,51 @@ def _size(image: Image) -> tuple[int, int]:
     return (image.width, image.height) if turned else (image.height, image.width)
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """The header of one image; `extent` only where it is more than bytes."""
+
+    name: str
+    colours: Colours
+    numbers: Numbers
+    size: tuple[int, int]
+    extent: tuple[float, float] | None
+    frames: int
+    cut: bool
+
+
+def _seen(picture: Picture) -> _Seen:
+    with opened(picture) as image:
+        numbers, cut = numbers_of(image, picture.call), cut_to_bytes(image)        # reading EXIF may decode, after which nothing tells
+        return _Seen(picture.name, _colours(image), numbers, _size(image), None if numbers == "uint8" else extent_of(image),
+                     frames_of(image), cut)
+
+
 def look(pictures: Iterable[Picture], colours: Colours | None, size: tuple[int, int] | None) -> Look:
-    """Channels and size by the headers of the first images; colour if any of these has colour."""
-    seen: list[tuple[str, Colours, bool, tuple[int, int]]] = []
-    for picture in islice(pictures, PROBED):
-        with opened(picture) as image:
-            seen.append((picture.name, _colours(image), _deep(image), _size(image)))
+    """Channels and size by the headers of the first images; colour if any of these has colour.
+
+    Images that are more than bytes are decoded, to know between which values they lie.
+    """
+    seen = [_seen(picture) for picture in islice(pictures, PROBED)]
     first = seen[0]
-    for name, _, _, other in seen:
-        if size is None and other != first[3]:
-            raise _mixed_size(first[0], first[3], name, other)
-    kind = colours or ("gray" if all(colour == "gray" for _, colour, _, _ in seen) else "rgb")
-    return Look(kind, first[2] and kind == "gray", size or first[3], first[0])
+    for other in seen:
+        if size is None and other.size != first.size:
+            raise _mixed_size(first.name, first.size, other.name, other.size)
+        if other.numbers != first.numbers:
+            raise _mixed_numbers(first.name, first.numbers, other.name, other.numbers)
+    kind = colours or ("gray" if all(other.colours == "gray" for other in seen) else "rgb")
+    if first.numbers != "uint8" and kind != "gray":
+        raise fault(UNREADABLE_NUMBERS, f"{first.name} has {SPOKEN[first.numbers]}, which are not turned into `channels: {kind}`",
+                    "channels: gray")
+    extents = [other.extent for other in seen if other.extent is not None]
+    extent = (min(low for low, _ in extents), max(high for _, high in extents)) if extents else None
+    return Look(kind, first.numbers, size or first.size, first.name, extent, next((other.name for other in seen if other.cut), None),
+                next((f"{other.name} has {other.frames:,} frames" for other in seen if other.frames > 1), None))
+
+
+def _mixed_numbers(first: str, numbers: Numbers, other: str, found: Numbers) -> Exception:
+    """The error about two images of unlike numbers."""
+    return fault(MIXED, f"{other} has {SPOKEN[found]}, but {first} has {SPOKEN[numbers]}", "convert the images to 8 bits a channel")
 
 
 def _mixed_size(first: str, size: tuple[int, int], other: str, found: tuple[int, int]) -> Exception:
@@ -146,10 +192,10 @@ class Decoder:
     resize: bool = False
 
     def all(self, rows: Sequence[int], picture: Callable[[int], Picture]) -> NDArray[Any]:
-        """The images of these rows [n, C, H, W], uint8 or for 16-bit grey ones uint16, decoded by several threads."""
+        """The images of these rows [n, C, H, W], uint8 or numbers as grey ones may hold them, decoded by several threads."""
         import numpy as np
 
-        dtype = np.dtype(np.uint16 if self.look.deep else np.uint8)
+        dtype = np.dtype(self.look.numbers)
         shape = (len(rows), *self.look.value.shape)
         must_fit(int(np.prod(shape, dtype=object)) * dtype.itemsize, f"{len(rows):,} images of {self.look.value}")
         images = np.empty(shape, dtype)
@@ -167,9 +213,8 @@ class Decoder:
         with opened(picture) as image:
             if self.chosen is None and self.look.colours == "gray" and _colours(image) != "gray":
                 raise fault(MIXED, f"{picture.name} has colour, but the first images ({first}) are grey", "channels: gray (or rgb)")
-            if _deep(image) != self.look.deep:
-                raise fault(MIXED, f"{picture.name} has {'16' if _deep(image) else '8'} bits a pixel, and {first} has not",
-                            "convert the images to 8 bits a channel")
+            if (numbers := numbers_of(image, picture.call)) != self.look.numbers:
+                raise _mixed_numbers(first, self.look.numbers, picture.name, numbers)
             if not self.resize and _size(image) != self.look.size:
                 raise _mixed_size(first, self.look.size, picture.name, _size(image))
             return _pixels(ImageOps.exif_transpose(image), self.look, self.resize)
@@ -186,11 +231,8 @@ def _pixels(image: Image, look: Look, resize: bool) -> NDArray[Any]:
     import numpy as np
     from PIL import Image as Pillow
 
-    if look.deep:
-        plane = Pillow.fromarray(np.asarray(image, np.float32))
-        values = np.asarray(resized(plane, look.size) if resize else plane)
-        levels: NDArray[Any] = np.rint(np.clip(values, 0, 65535)).astype(np.uint16)[None]
-        return levels
+    if look.numbers != "uint8":
+        return plane_of(image, look.numbers, look.size)
     if look.colours != "rgba" and (image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info):
         opaque = image.convert("RGBA")
         image = Pillow.alpha_composite(Pillow.new("RGBA", opaque.size, "white"), opaque)

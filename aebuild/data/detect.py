@@ -9,6 +9,7 @@ from pathlib import Path
 from aebuild.data.faults import absent, fault, reading, regular_file, shown
 from aebuild.data.idx import looks_idx
 from aebuild.data.rules import UNKNOWN_KIND
+from aebuild.lang.diagnostics import Hint
 
 ACCEPTED = ("a folder of images (or of one folder a class), .npz, .npy, IDX files or a folder of them, .csv, .tsv, .parquet or a folder of "
             "them, .tar or a folder of them")
@@ -38,7 +39,7 @@ def detect(path: str, base: Path, keys: Collection[str] = ()) -> str:
 
 
 def _folder(folder: Path, windowed: bool) -> str:
-    from aebuild.data.folder import is_image
+    from aebuild.data.rasters import is_image
 
     with reading(folder):
         names = _names(folder)
@@ -63,13 +64,13 @@ def _names(folder: Path) -> list[str]:
 
 
 def _file(path: Path, windowed: bool) -> str:
-    from aebuild.data.folder import is_image
+    from aebuild.data.rasters import is_image
 
     regular_file(path)
     ending = path.suffix.lower()
     if ending in PICKLES:
         raise fault(UNKNOWN_KIND, f"{shown(path)} is a pickle, and reading one can run any program; accepted are {ACCEPTED}",
-                    "save its arrays with numpy.savez")
+                    Hint("save its arrays with numpy.savez"))
     if is_image(path.name):
         raise fault(UNKNOWN_KIND, f"{shown(path)} is a single image; name the folder it is in", f"path: {shown(path.parent)}/")
     with reading(path), path.open("rb") as file:

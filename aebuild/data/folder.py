@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aebuild.data.decoding import Decoder, picture_file
+from aebuild.data.decoding import Decoder, Picture, count_frames, picture_file
 from aebuild.data.faults import fault, reading, shown
+from aebuild.data.rasters import ENDINGS, is_image
 from aebuild.data.rules import TOO_FEW, UNKNOWN_KIND
 from aebuild.data.stored import even_blocks
 
@@ -17,17 +19,21 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm")
 PART_NAMES = {"train": "train", "training": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
 
 
 @dataclass
 class Listing:
-    """The images of each part with their classes, if any; `others` counts files that are no images."""
+    """The images of each part with their classes, if any; `others` counts files that are no images.
+
+    `frames` says which page or frame each is, where several of a file may be samples. `notes` tell what was left out.
+    """
 
     files: dict[str, list[Path]] = field(default_factory=dict)
     classes: dict[str, list[str]] = field(default_factory=dict)
     others: int = 0
+    frames: dict[str, list[int]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...] | None:
@@ -35,10 +41,20 @@ class Listing:
         found = {name for held in self.classes.values() for name in held}
         return tuple(sorted(found)) or None
 
+    def pictures(self, part: str) -> Iterator[Picture]:
+        """The images of a part, to be opened."""
+        return map(picture_file, self.files[part], self.frames.get(part) or repeat(0))
 
-def is_image(name: str) -> bool:
-    """True if a file is named like an image."""
-    return name.lower().endswith(ENDINGS) and not name.startswith(".")
+    def spread(self) -> Listing:
+        """The same with every page or frame of the files as an image; reads the header of each."""
+        spread = Listing(others=self.others, notes=self.notes)
+        for part, files in self.files.items():
+            counts = list(map(count_frames, files))
+            spread.files[part] = [file for file, count in zip(files, counts, strict=True) for _ in range(count)]
+            spread.frames[part] = [frame for count in counts for frame in range(count)]
+            if part in self.classes:
+                spread.classes[part] = [name for name, count in zip(self.classes[part], counts, strict=True) for _ in range(count)]
+        return spread
 
 
 def _entries(folder: Path) -> tuple[list[Path], list[Path], int]:
@@ -102,18 +118,26 @@ class ImageFiles:
 
     files: Sequence[Path]
     decoder: Decoder
+    frames: Sequence[int] = ()      # which one of each file; none: the first
 
     def __len__(self) -> int:
         return len(self.files)
 
     def name(self, row: int) -> str:
-        """The file's path."""
-        return shown(self.files[row])
+        """The file's path, and the frame."""
+        return self._picture(row).name
 
     def take(self, index: NDArray[np.int64]) -> NDArray[Any]:
-        """Images [n, C, H, W], uint8 or for 16-bit grey ones uint16."""
-        return self.decoder.all(index.tolist(), lambda row: picture_file(self.files[row]))
+        """Images [n, C, H, W], uint8, or numbers as grey ones may hold them."""
+        return self.decoder.all(index.tolist(), self._picture)
 
     def blocks(self) -> NDArray[np.int64]:
         """Files that follow each other by name."""
         return even_blocks([0, len(self.files)])
+
+    def _picture(self, row: int) -> Picture:
+        return picture_file(self.files[row], self.frames[row] if self.frames else 0)
+
+    def sources(self) -> Sequence[Path]:
+        """The images."""
+        return self.files

@@ -14,7 +14,7 @@ from aebuild.data.rules import WINDOWS
 from aebuild.data.sheets import Sheet
 from aebuild.data.stored import Cut, Raw
 from aebuild.lang.dataset import Dataset, Window
-from aebuild.lang.diagnostics import DataError
+from aebuild.lang.diagnostics import DataError, Hint
 from aebuild.lang.values import Sequence
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Grouped:
             if left else "")
 
     def _too_short(self, part: Dataset) -> DataError:
-        return fault(WINDOWS, f"no series of {shown(self.sheet.path)} is long enough for the windows", "a shorter window", part=part,
+        return fault(WINDOWS, f"no series of {shown(self.sheet.path)} is long enough for the windows", Hint("a shorter window"), part=part,
                      at=("window",))
 
 

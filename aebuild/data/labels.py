@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aebuild.data.faults import fault, shown
 from aebuild.data.rules import BAD_LABELS
-from aebuild.lang.diagnostics import DataError
+from aebuild.lang.diagnostics import DataError, Hint
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,7 +68,7 @@ def check_words(words: Sequence[str], where: str) -> None:
     broken = sorted(word for word, number in numbers.items() if number is not None and not number.is_integer())
     if broken:
         raise fault(BAD_LABELS, f"{where}: the label {shown(broken[0])} is no whole number; labels are classes",
-                    "make it a `target`, or write classes as whole numbers or words")
+                    Hint("make it a `target`, or write classes as whole numbers or words"))
 
 
 def as_words(array: NDArray[Any], where: str) -> list[str]:
@@ -90,7 +90,7 @@ def as_words(array: NDArray[Any], where: str) -> list[str]:
         raise _below(where, int(values.min()))
     if (values == -1).any() and len(np.unique(values)) == 2:
         raise fault(BAD_LABELS, f"{where} holds -1 and {values.max()}; -1 means that a label is not known, which leaves one class",
-                    "write 0 and 1")
+                    Hint("write 0 and 1"))
     return ["" if value < 0 else str(value) for value in values.tolist()]
 
 

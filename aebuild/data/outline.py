@@ -61,6 +61,21 @@ def scale_of(part: Dataset, value: Value) -> str:
     return chosen or ("unit" if isinstance(value, Grid) else "standard")
 
 
+def range_note(what: str, extent: tuple[float, float] | None, bounds: Bounds, scale: str) -> tuple[str, ...]:
+    """Between which values data lie that are more than bytes, where that decides what becomes of them.
+
+    Numbers without bounds are told always; those with bounds, if they fill less than half of them and are scaled by them.
+    """
+    if extent is None or (bounds is not None and (scale not in ("unit", "signed") or 2 * (extent[1] - extent[0]) >= bounds[1] - bounds[0])):
+        return ()
+    found = f"{what} hold values from {extent[0]:,.6g} to {extent[1]:,.6g}"
+    if bounds is None:
+        return (f"{found}, kept as they are" if scale in ("none", "integer") else
+                f"{found}; `scale: {scale}` is fitted on the training samples",)
+    return (f"{found}, and `scale: {scale}` goes by what their storage could hold, {bounds[0]:,.6g} to {bounds[1]:,.6g}: "
+            "`scale: standard` goes by the training samples",)
+
+
 def scaled_range(scale: str, bounds: Bounds) -> Range:
     """The interval that scaled values lie in."""
     if scale == "unit":

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from aebuild.data.faults import fault, listed, must_fit, reading, reason_of, regular_file, shown
 from aebuild.data.rules import DAMAGED, DISAGREE, EXTRA, NOT_FINITE, TOO_FEW
 from aebuild.data.spread import check_doubles
+from aebuild.lang.diagnostics import Hint
 from aebuild.lang.stores import WINDOW
 from aebuild.lang.values import Vector
 
@@ -34,7 +35,7 @@ def _opened(path: Path) -> Iterator[Any]:
         pyarrow: Any = importlib.import_module("pyarrow")
         parquet: Any = importlib.import_module("pyarrow.parquet")
     except ImportError as error:
-        raise fault(EXTRA, f"{shown(path)} needs the package pyarrow, which is not installed", "pip install pyarrow") from error
+        raise fault(EXTRA, f"{shown(path)} needs the package pyarrow, which is not installed", Hint("pip install pyarrow")) from error
     with reading(path):
         try:
             with parquet.ParquetFile(path) as file:
@@ -186,6 +187,10 @@ class Columns:
 
         return np.asarray(self.table.starts, np.int64)
 
+    def sources(self) -> Sequence[Path]:
+        """The files of the table."""
+        return [file for file, _ in self.table.groups]
+
 
 def _numbers(column: Any, name: str, path: Path, start: int) -> NDArray[np.float64]:
     import numpy as np
@@ -197,7 +202,7 @@ def _numbers(column: Any, name: str, path: Path, start: int) -> NDArray[np.float
     if len(bad):
         held = "is empty" if column[int(bad[0])].as_py() is None else f"holds {values[bad[0]]}, which is not a finite number"
         raise fault(NOT_FINITE, f"{shown(path)}, row {start + bad[0]}, column {shown(name)}: the cell {held}",
-                    "fill or remove the row, or leave the column out (columns)")
+                    Hint("fill or remove the row, or leave the column out (columns)"))
     return values
 
 

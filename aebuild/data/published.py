@@ -31,12 +31,15 @@ def folder_of(part: Known, where: Where, name: str) -> Path:
     """
     if part.root is not None:
         return where.base / part.root / name
-    if where.root is not None:
-        return where.root / name
+    return (where.root or root()) / name
+
+
+def root() -> Path:
+    """The folder of known data sets that the environment names."""
     if named := os.environ.get("AEBUILD_DATA"):
-        return Path(named) / name
+        return Path(named)
     cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "aebuild" / "data" / name
+    return (Path(cache) if cache else Path.home() / ".cache") / "aebuild" / "data"
 
 
 def absent_files(title: str, folder: Path, names: Sequence[str]) -> DataError:

@@ -212,6 +212,30 @@ data: {path: prices.csv, scale: standard}
 ```
 """)
 
+FOREIGN_FORMAT = Rule("AE418", "an image of a format that is not read", """\
+Images are PNG, JPEG, BMP, GIF, TIFF, WebP or PPM, whatever their name says. Other formats are never tried: to read PostScript, for
+one, means to run it as a program. Convert the images, or take files of that kind out of the folder.
+
+```yaml
+data: {path: drawings/}      # logo.png begins with %!PS-Adobe-3.0: it is PostScript
+```
+```yaml
+data: {path: drawings/}      # logo.png converted to PNG
+```
+""")
+
+UNREADABLE_NUMBERS = Rule("AE419", "an image whose numbers cannot be kept", """\
+Grey images keep 8 bits, 16 bits, whole numbers with a sign and float32 as they are. Other numbers would come out as different ones:
+32 bits without a sign, 8 bits with one, or more than 8 bits turned into colour. They are refused instead.
+
+```yaml
+data: {path: scans/, channels: rgb}        # grey TIFF of 16 bits
+```
+```yaml
+data: {path: scans/, channels: gray}
+```
+""")
+
 MERGED = Rule("AE423", "different values that become the same number", """\
 Models compute with 32-bit numbers, which hold seven digits; values are scaled in 64 bits before, which hold sixteen. A column of
 integers beyond 2^53 (identifiers, hashes, bit fields), or of small steps on a large constant without scaling, loses its differences on

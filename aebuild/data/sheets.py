@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,8 @@ from aebuild.data.dialect import SEPARATORS, UNNAMED, Asked, counts, number
 from aebuild.data.faults import fault, listed, shown, similar
 from aebuild.data.rules import NO_SUCH_NAME, UNFIT
 from aebuild.lang.dataset import Column, Tabular
+from aebuild.lang.diagnostics import Hint
+from aebuild.lang.emit import emit
 from aebuild.lang.part import Part
 
 if TYPE_CHECKING:
@@ -58,7 +61,8 @@ class Sheet:
             return column
         near = similar(column, self.names)
         raise fault(NO_SUCH_NAME, f"{self.path.name} has {'two columns' if same else 'no column'} named {str(column)!r}; "
-                    f"its columns are {listed(self.names, 12)}", near and f"{fields[0]}: {near}", part=part, at=fields)
+                    f"its columns are {listed(self.names, 12)}", near and f"{fields[0]}: {_mended(part, fields[0], column, near)}",
+                    part=part, at=fields)
 
     def find_all(self, columns: Sequence[Column], part: Part, *fields: str) -> list[int]:
         """The places of columns, none of them twice."""
@@ -73,6 +77,13 @@ class Sheet:
         if self.commas is not None:
             return commas.read(self.path, self.commas, numbers, words)
         return parquet.read(self.path, self.names, numbers, words)
+
+
+def _mended(part: Part, field: str, wrong: Column, right: str) -> str:
+    """What to write under `field`: the right name, in the list where one is written."""
+    written = getattr(part, field, None)
+    names = [right if column == wrong else str(column) for column in written] if isinstance(written, list) else None
+    return quoted(right) if names is None else f"[{', '.join(map(quoted, names))}]"
 
 
 def open_sheet(path: Path, part: Tabular) -> Sheet:
@@ -145,6 +156,17 @@ def inputs(sheet: Sheet, part: Part, columns: Sequence[Column] | None, target: S
     return chosen, targets, label_at
 
 
+def quoted(name: str) -> str:
+    """A column's name as YAML, within a list or mapping on one line."""
+    text = emit({"k": [name]}).strip()
+    return text[4:-1] if text.startswith("k: [") and "\n" not in text else json.dumps(name)
+
+
+def _columns_fix(names: Sequence[str]) -> str:
+    """The key `columns` with these names, as YAML to paste."""
+    return f"columns: [{', '.join(map(quoted, names))}]"
+
+
 def numbers_only(sheet: Sheet, places: Sequence[int], part: Part) -> None:
     """Refuses columns whose first rows hold words, and cells there that are no numbers."""
     words = [sheet.names[place] for place in places if not sheet.numeric[place]]
@@ -152,7 +174,7 @@ def numbers_only(sheet: Sheet, places: Sequence[int], part: Part) -> None:
         numeric = [name for name, number in zip(sheet.names, sheet.numeric, strict=True) if number]
         raise fault(UNFIT, f"{sheet.path.name}: {'the column' if len(words) == 1 else 'the columns'} {listed(words)} "
                     f"{'does' if len(words) == 1 else 'do'} not hold numbers",
-                    f"columns: [{', '.join(numeric)}]" if 0 < len(numeric) <= 20 else "name the columns to use under columns",
+                    _columns_fix(numeric) if 0 < len(numeric) <= 20 else Hint("name the columns to use under columns"),
                     part=part, at=("columns", "path"))
     if sheet.commas is not None:
         commas.check(sheet.path, sheet.commas, places)

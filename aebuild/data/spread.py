@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from aebuild.data.faults import fault, shown
 from aebuild.data.outline import plural
 from aebuild.data.rules import MERGED
-from aebuild.lang.diagnostics import DataError
+from aebuild.lang.diagnostics import DataError, Hint
 from aebuild.lang.splits import CHUNK
 from aebuild.lang.values import Grid, Value
 
@@ -44,7 +44,7 @@ def check_doubles(values: NDArray[Any], value: Value, names: Sequence[str] | Non
 def beyond_doubles(where: str, column: str, before: int, after: int) -> DataError:
     """The error for whole numbers that double precision merges."""
     return fault(MERGED, f"{where}{column and f', {column}'}: {before:,} different whole numbers beyond 2^53 become {after:,}, because "
-                 "64-bit floating point loses their last digits", "subtract a constant from them first, or leave them out (columns)")
+                 "64-bit floating point loses their last digits", Hint("subtract a constant from them first, or leave them out (columns)"))
 
 
 def merging(raw: NDArray[Any], numbers: NDArray[np.float32], value: Value, names: Sequence[str] | None, scale: str) -> tuple[str, ...]:

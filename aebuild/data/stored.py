@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from aebuild.data.layout import Layout
@@ -38,6 +39,9 @@ class Sharded(Samples, Protocol):
     def blocks(self) -> NDArray[np.int64]:
         """The first rows of the blocks that are read together, and the number of rows."""
 
+    def sources(self) -> Sequence[Path]:
+        """The files that the samples are read from."""
+
 
 def even_blocks(borders: Sequence[int]) -> NDArray[np.int64]:
     """Borders between stretches of rows, with more of them where a stretch is longer than a block."""
@@ -70,6 +74,11 @@ class Stored:
     def blocks(self) -> NDArray[np.int64]:
         """Records that follow each other."""
         return even_blocks([0, len(self)])
+
+    def sources(self) -> Sequence[Path]:
+        """The file that the array lies in, if it is not in memory."""
+        file = getattr(self.array, "filename", None)
+        return [] if file is None else [Path(file)]
 
     def name(self, row: int) -> str:
         """File and record."""

@@ -21,6 +21,7 @@ from aebuild.data.rules import NO_SUCH_NAME, UNFIT, WINDOWS
 from aebuild.data.sheets import Sheet, inputs, numbers_only, open_sheet
 from aebuild.data.stored import Cut, Raw, Samples
 from aebuild.lang.dataset import Column, Dataset, Tabular, Window
+from aebuild.lang.diagnostics import Hint
 from aebuild.lang.values import Sequence
 
 if TYPE_CHECKING:
@@ -53,8 +54,8 @@ class Source:
         """Types and counts for series of so many steps (None: not known before reading)."""
         length = self.window.length if self.window else steps or 0
         if self.window and steps is not None and windows_in(steps, self.window) < 1:
-            raise fault(WINDOWS, f"{shown(self.path)} has {plural(steps, 'step')}, too few for a window of {length:,}", "a shorter window",
-                        part=self.window if self.window.place("length") else part, at=("length", "window"))
+            raise fault(WINDOWS, f"{shown(self.path)} has {plural(steps, 'step')}, too few for a window of {length:,}",
+                        Hint("a shorter window"), part=self.window if self.window.place("length") else part, at=("length", "window"))
         counts, divided = self._counts(part, steps)
         cut = f"cut into windows of {self.window.length:,} every {self.window.stride:,}" if self.window else "taken whole"
         sentence = (f"{shown(self.path.name)}: {plural(sum(self.series.values()), 'series')}"

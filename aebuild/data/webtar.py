@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 from aebuild.data.binary import array_of
 from aebuild.data.decoding import PROBED, Colours, Decoder, Picture, look
 from aebuild.data.faults import fault, listed, must_fit, reading, shown
-from aebuild.data.folder import ENDINGS as IMAGES
 from aebuild.data.folder import PART_NAMES
 from aebuild.data.layout import Layout, interpret
+from aebuild.data.rasters import ENDINGS as IMAGES
 from aebuild.data.rules import BAD_LABELS, DAMAGED, MIXED, TOO_FEW
 from aebuild.data.stored import even_blocks
 from aebuild.data.tars import ENDING, TarMember, member_name, members, read_member
+from aebuild.lang.dataset import Dataset
 from aebuild.lang.diagnostics import DataError
 from aebuild.lang.values import Value, elements
 
@@ -158,6 +159,10 @@ class TarSamples:
         """Members that follow each other."""
         return even_blocks(self.starts)
 
+    def sources(self) -> Sequence[Path]:
+        """The archives."""
+        return self.files
+
     def take(self, index: NDArray[np.int64]) -> NDArray[Any]:
         """Samples [n, *shape]."""
         import numpy as np
@@ -212,7 +217,13 @@ class Start:
     @property
     def dtype(self) -> str:
         """The type of its numbers as numpy spells it."""
-        return ("uint16" if self.form.look.deep else "uint8") if isinstance(self.form, Decoder) else self.form.dtype
+        return self.form.look.numbers if isinstance(self.form, Decoder) else self.form.dtype
+
+    def notes(self, part: Dataset) -> tuple[str, ...]:
+        """What is to be said of the first samples."""
+        if isinstance(self.form, Decoder):
+            return self.form.look.remarks(part)
+        return self.form.layout.notes(f"each .{ARRAY} {list(self.form.shape)}", keys=False)
 
 
 def start(files: Sequence[Path], ending: str | None, colours: Colours | None, size: tuple[int, int] | None) -> Start:

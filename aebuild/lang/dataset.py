@@ -48,7 +48,7 @@ class Holdout(Part):
 class Window(Part):
     """Windows cut out of longer series."""
 
-    length: int = knob(..., "steps in a window", affects="data", ge=1)
+    length: int = knob(..., "steps in a window", examples=[64], affects="data", ge=1)
     stride: int = knob(1, "steps from the start of one window to the next", affects="data", ge=1)
 
 

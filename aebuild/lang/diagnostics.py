@@ -54,9 +54,17 @@ class Rule:
             raise TypeError(f"rule {self.code} is declared twice: {known.title!r} and {self.title!r}")
 
 
+class Hint(str):
+    """Advice in words, in the place of a fix that can be pasted."""
+
+
 @dataclass(frozen=True)
 class Diagnostic:
-    """One finding at one place; `fix` is text to paste or a command to run."""
+    """One finding at one place; `fix` is what mends it, or a Hint.
+
+    In a spec a fix is YAML to paste at the place (over what is underlined, over its entry, or into the mapping it belongs to),
+    or `remove KEY`; of a setting it is the setting to write instead; elsewhere it is a command. A test pastes each of them.
+    """
 
     rule: Rule
     message: str

@@ -142,17 +142,19 @@ class Latent(Buildable):
     """The code between the halves; owns the projection to the code.
 
     The module it builds obeys `modules/latent.py`'s protocol: `forward(h) -> Code(value, terms, metrics)`,
-    `draw(n) -> code`, `play(player, h) -> terms`. `terms` maps each term it provides to the class of its options.
+    `draw(n) -> code`, `play(player, h) -> terms`. `terms` maps each term it provides to the class of its options, `metrics`
+    names the figures that are logged besides.
     """
 
     family = "latent"
     foreign = dict.fromkeys(("latent_dim", "latent_size", "z_dim", "n_z", "nz", "code_dim", "code_size", "embedding_dim", "width", "units",
                              "size", "features", "hidden_dim", "bottleneck", "n_latent", "dimension"), "dim")
     terms: ClassVar[dict[str, type[Term]]] = {}
+    metrics: ClassVar[tuple[str, ...]] = ()
     players: ClassVar[tuple[str, ...]] = ("autoencoder",)
     unsampled: ClassVar[str | None] = None            # why `sample` must be fitted after training, if so
 
-    dim: int = knob(..., "features of the code at each place", affects="graph", ge=1)
+    dim: int = knob(..., "features of the code at each place", examples=[16], affects="graph", ge=1)
     per: Literal["sample", "position"] = knob(
         "sample", "one code for the sample, or one at each place of the encoder's grid or sequence", affects="graph")
 

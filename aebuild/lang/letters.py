@@ -8,7 +8,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cache
 
-from aebuild.lang.diagnostics import Diagnostic, Rule, Span, Text
+from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, Span, Text
 
 MAX_BYTES = 256 * 1024
 _LISTED = 20                          # more stray characters than this, and the file is no text at all
@@ -96,7 +96,7 @@ def lettered(raw: bytes | str, name: str) -> tuple[Script | None, list[Diagnosti
         if raw.startswith(mark):
             script = _script(raw.decode(encoding, "replace").removeprefix("\ufeff"), name)
             return None, [Diagnostic(NOT_UTF8, f"the file is {encoding} text, not UTF-8", script.span(0, 0),
-                                     f"iconv -f {encoding} -t UTF-8")]
+                                     Hint(f"iconv -f {encoding} -t UTF-8"))]
     while raw.startswith(codecs.BOM_UTF8):
         raw = raw.removeprefix(codecs.BOM_UTF8)
     try:
@@ -116,7 +116,7 @@ def _undecodable(script: Script, raw: bytes, at: int) -> Diagnostic:
     guess = raw[at:at + 1].decode("cp1252", "replace")
     likely = f"; in Windows-1252 it would be '{guess}'" if guess.isprintable() and guess != "\ufffd" else ""
     return Diagnostic(NOT_UTF8, f"the byte 0x{raw[at]:02X} is not UTF-8{likely}", script.span(offset, offset + 1),
-                      "save the file with encoding UTF-8")
+                      Hint("save the file with encoding UTF-8"))
 
 
 @cache
@@ -139,6 +139,6 @@ def _without_strays(script: Script, found: list[Diagnostic]) -> tuple[Script | N
         what = f"the control character U+{code:04X}" if length == 1 else f"{length:,} control characters"
         escape = f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
         needed = "" if 0xD800 <= code < 0xE000 or code > 0xFFFD else f', or write "{escape}" in double quotes'
-        found.append(Diagnostic(STRAY, f"{what} in the text", script.span(*match.span()), f"delete it{needed}"))
+        found.append(Diagnostic(STRAY, f"{what} in the text", script.span(*match.span()), Hint(f"delete it{needed}")))
     mended = foreign.sub(lambda match: "\ufffd" * len(match[0]), script.string) if strays else script.string
     return Script(script.text, mended, script.starts), found

@@ -149,6 +149,6 @@ class Part(BaseModel):
 def knob(default: Any, doc: str, *, affects: Effect, **bounds: Any) -> Any:
     """A field of a part: its default, its meaning, what changing it changes, and pydantic bounds (ge, gt, le, lt).
 
-    Use `...` as default for a required field.
+    Use `...` as default for a required field, with `examples` of what to write where it is missing.
     """
     return Field(default, description=doc, json_schema_extra={"affects": affects}, **bounds)

@@ -12,7 +12,7 @@ from yaml import events as ev
 from aebuild.lang import bounds
 from aebuild.lang.bounds import MAX_DEPTH, MAX_NODES
 from aebuild.lang.clean import quote
-from aebuild.lang.diagnostics import Diagnostic, Rule, Span
+from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, Span
 from aebuild.lang.letters import Script
 from aebuild.lang.scalars import Scalar, resolve
 from aebuild.lang.syntax import DISGUISED, GLUED, explain
@@ -56,7 +56,7 @@ class Reader:
         """The first document's tree; what is wrong goes to `found`."""
         if not yaml.__with_libyaml__:
             self.refuse(bounds.NO_LIBYAML, "PyYAML was installed without libyaml", self.script.span(0, 0),
-                        "pip install --force-reinstall --only-binary :all: pyyaml")
+                        Hint("pip install --force-reinstall --only-binary :all: pyyaml"))
             return None
         string = self.without_directives()
         documents = 0
@@ -67,7 +67,7 @@ class Reader:
                     documents += 1
                     if documents == 2:
                         self.refuse(bounds.DOCUMENTS, "a second document begins here; a file is one spec",
-                                    self.span(event), "move it to a file of its own")
+                                    self.span(event), Hint("move it to a file of its own"))
                         break
                 else:
                     self.take(event)
@@ -118,10 +118,10 @@ class Reader:
             span = self.script.span(*match.span(1))
             if match[1][0] == "&":
                 self.refuse(bounds.ANCHOR, f"{quote(match[1])} is an anchor, and a spec has none", span,
-                            "delete it; share settings with `extends`, or put the text in quotes")
+                            Hint("delete it; share settings with `extends`, or put the text in quotes"))
             else:
                 self.refuse(bounds.TAG, f"{quote(match[1])} is a tag, and a spec has none", span,
-                            "delete it, or put the text in quotes")
+                            Hint("delete it, or put the text in quotes"))
             begin = match.end()
         return begin + len(_BLANKS.match(self.script.string, begin)[0])      # type: ignore[index]  # matches everywhere
 
@@ -130,7 +130,7 @@ class Reader:
         span = self.span(event)
         if not (self.stack and self.stack[-1].merging):
             self.refuse(bounds.ALIAS, f"{quote('*' + event.anchor)} is an alias, and a spec has none", span,
-                        "write the value out, or put the text in quotes")
+                        Hint("write the value out, or put the text in quotes"))
         self.place(Tree(None, span, self.key_span(), damaged=True))
 
     def scalar(self, event: Any, span: Span) -> None:
@@ -147,7 +147,7 @@ class Reader:
                 return
             if span.line != span.end_line and _SWALLOWED.search(self.script.string, event.start_mark.index, event.end_mark.index):
                 doubt = (DISGUISED, "a `-` that is indented deeper than the entry above it is only part of its text",
-                         "give all entries of a list the same indentation, or put the text in quotes")
+                         Hint("give all entries of a list the same indentation, or put the text in quotes"))
         if doubt is not None:
             self.refuse(doubt[0], doubt[1], span, doubt[2])
         self.place(Tree(value, span, self.key_span(), damaged=doubt is not None or event.tag is not None))
@@ -158,13 +158,13 @@ class Reader:
         top.expects_key, top.here, top.end, top.key = False, span, span, text
         first = top.entries.get(text) if isinstance(top.entries, dict) else None
         if unquoted and text == "<<":
-            self.refuse(bounds.MERGE, "`<<` is a merge key, and a spec has none", span, "extends: the-other-file.yaml")
+            self.refuse(bounds.MERGE, "`<<` is a merge key, and a spec has none", span, Hint("extends: the-other-file.yaml"))
             top.key, top.merging = None, True
         elif unquoted and not (isinstance(resolve(text)[0], str)):
             what = f"the key {quote(text)} is not a name" if text else "a key is missing here"
-            self.refuse(bounds.NO_NAME, what, span, f'"{text}":' if text else None)
+            self.refuse(bounds.NO_NAME, what, span, f'"{text}"' if text else None)
         elif first is not None and first.key is not None:
-            self.refuse(bounds.DUPLICATE, f"the key {quote(text)} is written twice", span, "keep one of them",
+            self.refuse(bounds.DUPLICATE, f"the key {quote(text)} is written twice", span, Hint("keep one of them"),
                         f"first written in line {first.key.line}, column {first.key.column}")
         if first is not None:
             top.key = None
@@ -225,7 +225,7 @@ class Reader:
         for start, line in zip(self.script.starts, self.script.text.lines, strict=True):
             if line.startswith("%"):
                 self.refuse(bounds.DIRECTIVE, "a line that begins with % is a directive, and a spec has none",
-                            self.script.span(start, start + len(line)), "delete the line")
+                            self.script.span(start, start + len(line)), Hint("delete the line"))
                 pieces += [self.script.string[done:start], "#"]
                 done = start + 1
             elif line.strip() and not line.lstrip().startswith("#"):

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from aebuild.lang.diagnostics import Rule
+from aebuild.lang.diagnostics import Hint, Rule
 from aebuild.lang.families import Layer
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
@@ -94,7 +94,7 @@ decoder:
 class Recurrence(Layer):
     """The options of a recurrent layer and the places where they mean something."""
 
-    width: int = knob(..., "features of the state, for each direction", affects="graph", ge=1)
+    width: int = knob(..., "features of the state, for each direction", examples=[64], affects="graph", ge=1)
     bidirectional: bool = knob(False, "a second layer reads from last to first; twice as many features come out", affects="graph")
     returns: Literal["last", "mean", "sequence"] | None = Field(
         None, description="the last state, the mean of all states, or all of them; by default the last one at the end of an "
@@ -156,7 +156,7 @@ class Recurrence(Layer):
         if isinstance(value, Vector):
             if self.feed == "previous":
                 site.refuse(self, FEED, "feed: previous takes the rest of the decoder into its loop, so it cannot stand inside "
-                            "another step", "feed", fix="move the step to the decoder's own list")
+                            "another step", "feed", fix=Hint("move the step to the decoder's own list"))
             return
         first = site.stage.agreed.get("feed")
         if not isinstance(first, Recurrence):
@@ -164,7 +164,7 @@ class Recurrence(Layer):
                         fix="remove feed")
         if first._feed != self.feed or self.teacher_forcing not in (None, first.teacher_forcing):
             site.refuse(self, FEED, "only the decoder's first recurrent step starts from the code; this one reads its outputs",
-                        "feed", "teacher_forcing", fix="remove feed and teacher_forcing here")
+                        "feed", "teacher_forcing", fix=Hint("remove feed and teacher_forcing here"))
         if first is self and self.feed == "repeat" and site.stage.adapter not in (None, "repeat"):
             site.refuse(self, FEED, f"feed: repeat contradicts adapter: {site.stage.adapter}", "feed", fix="remove feed")
 
@@ -182,7 +182,7 @@ class Recurrence(Layer):
                         "returns", fix="returns: sequence")
         if not isinstance(value, Vector):
             site.refuse(self, FEED, f"feed: previous starts from one code but this step gets {value}", "feed",
-                        fix="remove feed, or put a `flatten` step before it")
+                        fix=Hint("remove feed, or put a `flatten` step before it"))
 
     def check_tail(self, node: Node, length: int, site: Site) -> None:
         """Refuses a step that cannot stand in the loop behind this one."""
@@ -191,7 +191,7 @@ class Recurrence(Layer):
             where = replace(site, path=culprit.path)
             where.refuse(culprit.part if culprit.part.place() is not None else self, LOOP,
                          f"{culprit.kind} cannot stand behind feed: previous, because it does not go position by position in "
-                         "the same direction", fix="feed: repeat")
+                         "the same direction", fix=Hint(f"write `feed: repeat` at the {self.variant_name()}"))
 
 
 def _strayer(node: Node, length: int, reverse: bool) -> Node | None:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from aebuild.lang.clean import clean, shown
-from aebuild.lang.diagnostics import Diagnostic, Span
+from aebuild.lang.diagnostics import Diagnostic, Hint, Span
 
 __all__ = ["SHOWN", "Form", "clean", "ordered", "render", "summary"]
 
@@ -101,12 +101,14 @@ def _json(found: list[Diagnostic], notes: Sequence[Note]) -> str:
 
 def _record(diagnostic: Diagnostic) -> dict[str, Any]:
     span = diagnostic.span
+    hinted = isinstance(diagnostic.fix, Hint)
     return {
         "code": diagnostic.code, "severity": diagnostic.rule.severity, "title": diagnostic.rule.title,
         "message": diagnostic.message,
         "file": span.text.name if span else None, "line": span.line if span else None, "column": span.column if span else None,
         "end_line": span.end_line if span else None, "end_column": span.end_column if span else None,
-        "path": diagnostic.path, "fix": diagnostic.fix, "notes": list(diagnostic.notes),
+        "path": diagnostic.path, "fix": None if hinted else diagnostic.fix, "hint": diagnostic.fix if hinted else None,
+        "notes": list(diagnostic.notes),
     }
 
 
@@ -141,7 +143,9 @@ def _people(diagnostic: Diagnostic, width: int, explain: bool) -> list[Text]:
         lines += _source(diagnostic.span, width, _STYLES[severity])
     elif diagnostic.path:
         lines.append(Text(f"  at {clean(diagnostic.path)}", "cyan"))
-    if diagnostic.fix:
+    if isinstance(diagnostic.fix, Hint):
+        lines += _wrapped(Text(_short(diagnostic.fix)), "  hint: ", width)
+    elif diagnostic.fix:
         for number, line in enumerate(diagnostic.fix.split("\n")):
             lines.append(Text().append("       " if number else "  fix: ", "bold green").append(_short(line), "green"))
     for note in diagnostic.notes:

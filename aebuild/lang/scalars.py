@@ -6,7 +6,7 @@ import re
 from math import isinf
 
 from aebuild.lang.clean import quote
-from aebuild.lang.diagnostics import Rule
+from aebuild.lang.diagnostics import Hint, Rule
 
 Scalar = None | bool | int | float | str
 
@@ -120,4 +120,4 @@ def _plainly(text: str) -> str:
         return quoted
     if isinf(meant):
         return quoted
-    return f"{meant}, or {quoted} if it is text"
+    return Hint(f"{meant}, or {quoted} if it is text")

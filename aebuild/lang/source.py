@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aebuild.lang import bounds
 from aebuild.lang.bounds import MAX_DEPTH, MAX_NODES
-from aebuild.lang.diagnostics import Diagnostic, Span
+from aebuild.lang.diagnostics import Diagnostic, Hint, Span
 from aebuild.lang.letters import MAX_BYTES, lettered
 from aebuild.lang.reader import Reader
 from aebuild.lang.scalars import resolve
@@ -48,7 +48,7 @@ def read_value(text: str, name: str) -> tuple[Tree | None, list[Diagnostic]]:
     if tree is None and not found:
         commented = ("a value that begins with # wants quotes",) if "#" in text else ()
         found.append(Diagnostic(bounds.EMPTY, "the value is empty", script.span(0, len(script.string)),
-                                "write null to delete the key, or '' for empty text", notes=commented))
+                                Hint("write null to delete the key, or '' for empty text"), notes=commented))
     return tree, found
 
 

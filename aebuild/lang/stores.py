@@ -49,10 +49,11 @@ class Store(ABC):
 
 @dataclass
 class Held(Store):
-    """Samples in memory."""
+    """Samples in memory; `digest` is a hash of them as they were read, before scaling."""
 
     values: NDArray[Any]
     levels: NDArray[np.float32] | None = None
+    digest: str = ""
 
     def __post_init__(self) -> None:
         self.shape = self.values.shape

@@ -9,7 +9,7 @@ from yaml.error import MarkedYAMLError
 
 from aebuild.lang.bounds import DIRECTIVE, TAG
 from aebuild.lang.clean import quote
-from aebuild.lang.diagnostics import Diagnostic, Rule
+from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
 from aebuild.lang.letters import Script
 
 SYNTAX = Rule("AE010", "the text is not YAML", """\
@@ -114,7 +114,8 @@ def explain(error: MarkedYAMLError, script: Script) -> Diagnostic:
     place = _Place(script, at, min(end, context.index) if context is not None else None)
     rule, (message, fix, start, stop) = _judged(place, str(error.problem or ""), str(error.context or ""))
     notes = () if place.ended or rule is not SYNTAX else ("reading stopped here: what follows has not been checked",)
-    return Diagnostic(rule, message, script.span(min(start, end), min(max(start, stop), end)), fix, notes=notes)
+    return Diagnostic(rule, message, script.span(min(start, end), min(max(start, stop), end)), Hint(fix) if fix else None,
+                      notes=notes)             # where the text is no YAML, nothing can be pasted by its structure
 
 
 def _judged(place: _Place, problem: str, within: str) -> tuple[Rule, _Finding]:

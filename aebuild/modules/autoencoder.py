@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from aebuild.modules.children import Children
 from aebuild.modules.code import Code
+from aebuild.modules.recording import recording
 from aebuild.modules.stage import Stage
 from aebuild.modules.together import mean, total, whole
 
@@ -77,16 +79,16 @@ class Autoencoder(nn.Module):
         self.latent = latent
         self.decoder = decoder
         self.likelihood = likelihood
-        self.heads = nn.ModuleDict(dict(heads))
-        self.penalties = nn.ModuleDict(dict(penalties))
+        self.heads = Children(heads)
+        self.penalties = Children(penalties)
         self.corruptions = nn.ModuleList([module for module, _ in corruptions])
         self.corrupts_always = [always for _, always in corruptions]
         self.refusals = dict(refusals)
 
     def corrupt(self, x: Tensor) -> Tensor:
-        """The input as the encoder gets it: corrupted while training, and by what is `when: always` in evaluation."""
+        """The input as the encoder gets it: corrupted in training; by what is `when: always` in evaluation too, unless recorded."""
         for module, always in zip(self.corruptions, self.corrupts_always, strict=True):
-            if always or self.training:
+            if self.training or (always and not recording()):
                 x = module(x)
         return x
 
@@ -96,7 +98,7 @@ class Autoencoder(nn.Module):
         return features
 
     def encode(self, x: Tensor) -> Code:
-        """The code of a batch; a variational code is a draw from the posterior in training and in evaluation."""
+        """The code of a batch; a variational code is a draw from the posterior, of a recorded program its mean."""
         code: Code = self.latent(self.features(self.corrupt(x)))
         return code
 

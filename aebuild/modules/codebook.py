@@ -14,6 +14,7 @@ from aebuild.modules.code import Code
 from aebuild.modules.codebook_updates import Ema, Restart, kmeans, tally
 from aebuild.modules.latent import Latent
 from aebuild.modules.nearest import nearest
+from aebuild.modules.recording import recording
 from aebuild.modules.together import gathered, of_first, shared, total
 
 
@@ -70,9 +71,11 @@ class CodebookLatent(Latent):
         x = self._split(z.detach())                                                  # (B, M, d)
         if self.training and self._is_fresh(x):
             self._initialise(x)
-        found = nearest(x, self._entries())                                          # (B, M)
-        indices = self._per_sample(found, len(z))
+        found = nearest(x, self._entries(), self.features)                           # (B, M)
+        indices = self._per_sample(found)
         entries = self.lookup(indices)
+        if not self.training and recording():
+            return Code(entries, indices=indices)
         terms = {"commitment": _distance(z, entries.detach())}
         if self.update is None:
             terms["codebook"] = _distance(entries, z.detach())
@@ -87,14 +90,14 @@ class CodebookLatent(Latent):
         if self.books > 1:
             indices = indices.view(-1, self.places, self.groups) + self.codes * torch.arange(self.groups, device=indices.device)
         entries = F.embedding(indices.flatten(1), self.codebook.view(-1, self.features))       # (N, P·G, d)
-        places_last = entries.reshape(len(indices), self.places, self.groups * self.features)                           # (N, P, D)
+        places_last = entries.view(-1, self.places, self.groups * self.features)        # (N, P, D)
         if self.axis == 1:
             places_last = places_last.transpose(1, 2).contiguous()
         return places_last.view(-1, *self.shape)
 
     def indices_of(self, z: Tensor) -> Tensor:
         """The nearest entries to codes [N, *shape], as indices [N, P·G]."""
-        return self._per_sample(nearest(self._split(z.detach()), self._entries()), len(z))
+        return self._per_sample(nearest(self._split(z.detach()), self._entries(), self.features))
 
     def draw(self, n: int) -> Tensor:
         """`n` codes, every entry equally likely everywhere."""
@@ -110,9 +113,9 @@ class CodebookLatent(Latent):
         parts = z.reshape(-1, self.groups, self.features)                            # (N·P, G, d)
         return parts.transpose(0, 1).contiguous() if self.books > 1 else parts.view(1, -1, self.features)
 
-    def _per_sample(self, found: Tensor, n: int) -> Tensor:
+    def _per_sample(self, found: Tensor) -> Tensor:
         width = self.places * self.groups
-        return found.t().reshape(n, width) if self.books > 1 else found.view(n, width)
+        return found.t().reshape(-1, width) if self.books > 1 else found.view(-1, width)
 
     def _is_fresh(self, x: Tensor) -> bool:
         if self._unknown:                            # once after loading: asking the device every step would stall a GPU

@@ -11,6 +11,7 @@ from aebuild.modules.bounds import bounded_log_variance
 from aebuild.modules.code import Code
 from aebuild.modules.divergences import gaussian_kl
 from aebuild.modules.latent import Latent
+from aebuild.modules.recording import recording
 from aebuild.modules.together import variance
 
 ACTIVE = 0.01        # variance of the posterior mean over the data above which a unit is active (Burda et al., 2015)
@@ -20,7 +21,7 @@ class GaussianLatent(Latent):
     """N(mean, variance) for each value of the code (Kingma and Welling, 2013).
 
     The steps end in mean and log-variance, one after the other on the features' axis `axis`. The code, [N, *shape], is a
-    draw, in training and in evaluation alike. The log-variance is held in [-20, 20].
+    draw, in training and in evaluation alike; a program recorded in evaluation mode takes the mean. The log-variance is held in [-20, 20].
     """
 
     def __init__(self, steps: Mapping[str, nn.Module], shape: Sequence[int], axis: int) -> None:
@@ -36,6 +37,8 @@ class GaussianLatent(Latent):
     def forward(self, h: Tensor) -> Code:
         """A draw from the posterior, its `kl` to N(0, I) per value, and the number of active units in the batch."""
         mean, log_variance = self.posterior(h)
+        if not self.training and recording():
+            return Code(mean)
         noise = self.drawn(torch.randn, mean.shape, mean.device, dtype=mean.dtype)
         value = torch.addcmul(mean, (0.5 * log_variance).exp(), noise)
         with torch.no_grad():

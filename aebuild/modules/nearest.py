@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from aebuild.modules.recording import recording
+
 CPU_BLOCK = 1 << 19          # scores held at a time: two MiB, which stay in the cache
 GPU_BLOCK = 1 << 26
 LONG = 256                   # rows from here on are searched in two levels on the CPU, whose argmax is not vectorised
@@ -12,19 +14,21 @@ RUN = 64                     # scores of a run, whose maximum is taken first
 
 
 @torch.no_grad()
-def nearest(x: Tensor, codes: Tensor) -> Tensor:
+def nearest(x: Tensor, codes: Tensor, features: int | None = None) -> Tensor:
     """Index of the code nearest to each vector: x [B, M, d] and codes [B, K, d] to [B, M].
 
     Scalars (d = 1) are looked up in the sorted codes. Otherwise the largest x·e − |e|²/2 wins, computed around the codes' mean
     so that a common offset costs no precision; it is as exact as the float32 matrix product that torch is set to. Of equally
-    near codes the first is taken, of scalars the lower one.
+    near codes the first is taken, of scalars the lower one. `features` is d, for who knows it: a recorded shape is no number.
     """
     x = x.to(codes.dtype)
-    if codes.shape[2] == 1:
+    if (codes.shape[2] if features is None else features) == 1:
         return _nearest_scalar(x.squeeze(2), codes.squeeze(2))
     centre = codes.mean(1, keepdim=True).bfloat16().to(codes.dtype)      # few digits: equal distances of whole numbers stay equal
     centred = codes - centre
     offset = -((0.5 * centred + centre) * centred).sum(2)                            # (B, K)
+    if recording():                                              # how many blocks there are depends on the batch
+        return torch.baddbmm(offset.unsqueeze(1), x, centred.mT).argmax(2)
     return torch.stack([_search(*book) for book in zip(x, centred.mT, offset, strict=True)])
 
 

@@ -34,7 +34,7 @@ def split_state(flat: Tensor, mode: str, directions: int) -> State:
     """[N, states·directions·H] to as many [directions, N, H] as the mode carries on."""
     width = flat.shape[1] // states_of(mode) // directions
     states = flat.view(flat.shape[0], states_of(mode), directions, width).permute(1, 2, 0, 3)     # (states, directions, N, H)
-    return tuple(states.contiguous())
+    return states.contiguous().unbind()
 
 
 def layer(mode: str, inputs: int, width: int, bidirectional: bool) -> nn.RNNBase:

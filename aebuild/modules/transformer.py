@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from aebuild.modules.recording import recording
+
 PLAIN_UP_TO = 256     # positions; measured, see attend
 Kernel = Literal["auto", "plain", "fused"]
 
@@ -20,10 +22,10 @@ def attend(q: Tensor, k: Tensor, v: Tensor, causal: bool, kernel: Kernel = "auto
     `plain` and `fused` name the kernel. By itself it is fused on a GPU, and on a CPU plain for short sequences: with matrix
     products at `medium` precision plain ones train 12 times as fast as fused attention at 49 positions, 3 times at 196 and
     equally fast at 256 (at full precision .6 to 1.1 times). Beyond, fused wins at either precision, and never holds the scores
-    [N, heads, T, T].
+    [N, heads, T, T], and a recorded program has it whatever the length.
     """
     length = q.shape[2]
-    if kernel == "fused" or (kernel == "auto" and (q.device.type == "cuda" or length > PLAIN_UP_TO)):
+    if kernel == "fused" or (kernel == "auto" and (recording() or q.device.type == "cuda" or length > PLAIN_UP_TO)):
         return F.scaled_dot_product_attention(q, k, v, is_causal=causal)
     scores = (q * q.shape[3] ** -0.5) @ k.transpose(2, 3)                                    # (N, heads, T, T)
     if causal:
@@ -46,7 +48,7 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, T, D] to the same."""
-        q, k, v = self.qkv(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)       # (N, heads, T, d) each
+        q, k, v = self.qkv(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind()      # (N, heads, T, d) each
         result: Tensor = self.out(attend(q, k, v, self.causal, self.kernel).transpose(1, 2).flatten(2))
         return result
 

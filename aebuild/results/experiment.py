@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aebuild.compile.canonical import text
+from aebuild.compile.difference import differences
 from aebuild.compile.front import Loaded, load
+from aebuild.data.fingerprint import fingerprint
 from aebuild.lang.clean import clean
-from aebuild.lang.dataset import DataInfo, Known, OnDisk, Streamable, Where
+from aebuild.lang.dataset import Known, OnDisk, Streamable, Where
 from aebuild.results.evaluate import Evaluation, evaluate
-from aebuild.results.open_run import plan_of
+from aebuild.results.open_run import info_of, plan_of
 from aebuild.results.picture import Picture, draw_picture
 from aebuild.results.revision import Request, accept, sentences, write
+from aebuild.results.sameness import PLACES, check_there, keep_watch, only_moved, place_of, root_of
 from aebuild.trainer.account import Account
 from aebuild.trainer.display import Display, Ending, Quiet
 from aebuild.trainer.fit import TrainResult
@@ -64,46 +67,69 @@ def train(spec: str | Path | Loaded, settings: Sequence[str] = (), *, folder: Pa
             splits = group.in_turn(lambda: plan.spec.data.load(Where(base, say=display.note)))
         _tell(splits, display)
         plan = replace(plan, spec=plan.spec.but(data=_settled(plan.spec, base, splits)))       # as a resume will find it
-        with Run.create(plan.spec.name, spec=text(plan.spec), plan=plan.to_json(), data=data_record(splits), folder=folder,
-                        parent=parent) if group.first else Onlooker(folder or parent) as run:
+        with _created(plan, splits, folder, parent) if group.first else Onlooker(folder or parent) as run:
             return _finish(Job(plan, splits, run, display, account, manner, signals, group), resume=False)
 
 
 def resume(folder: str | Path, display: Display | None = None, *, change: Request | None = None, manner: Manner = PLAIN) -> Outcome:
     """Goes on with a run exactly where it stopped, from its directory alone and its data, or with a changed spec.
 
-    SpecError if a change does not fit the run's weights, or is not allowed. A run that died before its first checkpoint
-    begins anew.
+    SpecError if a change, also one that was made in the run's `spec.yaml`, does not fit the run's weights, or is not allowed; DataError
+    if the data are gone or have changed. A run that died before its first checkpoint begins anew.
     """
-    display, account, folder = display or Quiet(), Account(), Path(folder)
-    device = change.spec.require().spec.train.device if change is not None else _plan_in(folder).spec.train.device
+    display, account, folder, change = display or Quiet(), Account(), Path(folder), change or Request()
+    device = (change.spec.require() if change.spec is not None else _plan_in(folder)).spec.train.device
     group = join(device, manner.devices, sharded=manner.shard)
     with group.guard(), Run.open(folder, write=True) if group.first else Onlooker(folder) as run, \
             Signals("before training went on", run.resume_command) as signals:
         with account.of("loading data"):
-            if change is not None and group.first:
+            if group.first:
                 _change(run, change, display)
             group.agree(0)                    # from here on the run's spec is the changed one, for all processes
-            plan = _plan_in(folder)
-            splits = group.in_turn(lambda: plan.spec.data.load(Where(folder, say=display.note)))
+            plan, root = _plan_in(folder), place_of(run)
+            if group.first:
+                check_there(run, plan.spec.data)
+            splits = group.in_turn(lambda: plan.spec.data.load(Where(folder, root, display.note)))
+            if group.first:
+                keep_watch(run, plan, splits, display, allow=change.allow)
+            group.agree(0)
+        plan = _plan_in(folder)               # over the data as they are now
         _tell(splits, display)
         return _finish(Job(plan, splits, run, display, account, manner, signals, group), resume=_begun(run, group, display))
 
 
+def _created(plan: Plan, splits: Splits, folder: Path | None, parent: Path) -> Run:
+    return Run.create(plan.spec.name, spec=text(plan.spec), plan=plan.to_json(), data=data_record(splits), folder=folder, parent=parent,
+                      fingerprint=fingerprint(splits), root=root_of(plan.spec.data))
+
+
 def _plan_in(folder: Path) -> Plan:
     run = Run.open(folder)
-    return plan_of(run, DataInfo.from_json(run.data["info"]))
+    return plan_of(run, info_of(run))
 
 
 def _change(run: Run, change: Request, display: Display) -> None:
-    """Writes the changed spec and its data into the run; SpecError if they cannot be taken."""
-    new, base = change.spec.require(), Path(change.spec.file).parent
-    splits = new.spec.data.load(Where(base, say=display.note))
+    """Writes a changed spec and its data into the run; SpecError if they cannot be taken."""
+    origin = run.origin
+    wanted = change.spec
+    if wanted is None and origin is not None and run.spec != origin.spec:
+        wanted = load(run.folder / "spec.yaml")                  # edited by hand
+    if wanted is None:
+        return
+    new, base = wanted.require(), Path(wanted.file).parent
+    splits = new.spec.data.load(Where(base, place_of(run), display.note))
     settled = new.spec.but(data=_settled(new.spec, base, splits))
-    changes = accept(_plan_in(run.folder), replace(new, spec=settled), allow=change.allow, again="the same command with --allow")
+    found = differences(plan_of(run, info_of(run), origin.spec if origin is not None else None), replace(new, spec=settled))
+    if only_moved(run, found, splits):
+        found = [replace(each, kind="harmless") if each.path in PLACES else each for each in found]
+    changes = accept(found, allow=change.allow, again="the same command with --allow")
     for sentence in sentences(changes):
         display.note(sentence)
     write(run, new, settled, splits, changes)
+    if any(each.path.startswith("data") for each in changes) or origin is None:
+        run.accept(text(settled), fingerprint(splits), root_of(settled.data))
+    else:
+        run.accept(text(settled), run.fingerprint, origin.root)
 
 
 def _begun(run: Run, group: Group, display: Display) -> bool:

@@ -11,8 +11,10 @@ import torch
 from aebuild.lang.diagnostics import CheckpointError, Diagnostic, SpecError
 from aebuild.lang.samples import DataInfo
 from aebuild.lang.splits import Scaling
+from aebuild.trainer.checkpoint import read_training
 from aebuild.trainer.keeper import fill
-from aebuild.trainer.run import NOT_A_RUN, Run
+from aebuild.trainer.records import NOT_A_RUN, DataRecord, held
+from aebuild.trainer.run import Run
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
@@ -42,22 +44,33 @@ def open_run(folder: str | Path, device: str | torch.device = "cpu") -> OpenRun:
     CheckpointError if the folder is no run, or no checkpoint passes verification.
     """
     run = Run.open(Path(folder))
-    try:
-        info = DataInfo.from_json(run.data["info"])
-        scaling = Scaling.from_json(run.data["scaling"])
-        told = run.data["target_scaling"]
-        target_scaling = None if told is None else Scaling.from_json(told)
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(Diagnostic(NOT_A_RUN, f"{run.folder / 'data.json'} does not describe data: {error!r}")) from error
+    info, scaling, target_scaling = data_of(run)
     plan = plan_of(run, info)
     model = _model(plan)
-    loaded = run.checkpoints.load(*(("best", "step") if plan.spec.train.keep == "best" else ("step", "best")))
+    loaded = run.checkpoints.load(*(("best", "step") if plan.spec.train.keep == "best" else ("step", "best")), read=read_training)
     fill(model, loaded)
     return OpenRun(run, plan, model.to(device).eval(), info, scaling, target_scaling, loaded.name, loaded.passed_over)
 
 
-def plan_of(run: Run, info: DataInfo) -> Plan:
-    """The plan of a run's canonical spec over the data as they were; nothing but the run directory is read."""
+def data_of(run: Run) -> tuple[DataInfo, Scaling, Scaling | None]:
+    """What a run's data are and how they and their targets were scaled; CheckpointError if data.json does not tell."""
+    told, path = run.data, run.folder / "data.json"
+    try:
+        held(DataRecord, told, str(path))
+        target = told["target_scaling"]
+        return (DataInfo.from_json(told["info"]), Scaling.from_json(told["scaling"]),
+                None if target is None else Scaling.from_json(target))
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(Diagnostic(NOT_A_RUN, f"{path} does not describe data: {error}")) from error
+
+
+def info_of(run: Run) -> DataInfo:
+    """What a run's data are."""
+    return data_of(run)[0]
+
+
+def plan_of(run: Run, info: DataInfo, spec: str | None = None) -> Plan:
+    """The plan of a run's canonical spec, or of this text, over these data; nothing but the run directory is read."""
     from aebuild.compile.bind import bind
     from aebuild.compile.lengthen import lengthen
     from aebuild.compile.planner import plan
@@ -65,12 +78,12 @@ def plan_of(run: Run, info: DataInfo) -> Plan:
     from aebuild.parts import discover
 
     discover()
-    tree, found = read(run.spec, str(run.folder / "spec.yaml"))
-    spec = None
+    tree, found = read(spec if spec is not None else run.spec, str(run.folder / "spec.yaml"))
+    bound = None
     if tree is not None:
-        spec, more = bind(lengthen(tree, lambda path, keys: ""))
+        bound, more = bind(lengthen(tree, lambda path, keys: ""))
         found = [*found, *more]
-    planned = plan(spec, info) if spec is not None else None
+    planned = plan(bound, info) if bound is not None else None
     if planned is None or planned.plan is None:
         raise SpecError(*found, *(planned.diagnostics if planned is not None else ()))
     return planned.plan

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aebuild.compile.canonical import text
-from aebuild.compile.difference import Change, differences
+from aebuild.compile.difference import Change
 from aebuild.compile.front import Loaded
 from aebuild.lang.diagnostics import Diagnostic, Rule, SpecError
 from aebuild.trainer.run import data_record
@@ -41,15 +41,14 @@ $ aebuild train --resume runs/vae --set train.epochs=40 --allow       # goes on 
 
 @dataclass(frozen=True)
 class Request:
-    """What the user wants changed: a spec file or the run's own, settings on top, and whether the maths may change."""
+    """What the user wants changed: a spec with settings on top, None for the run's own, and whether maths and data may change."""
 
-    spec: Loaded
+    spec: Loaded | None = None
     allow: bool = False
 
 
-def accept(old: Plan, new: Plan, *, allow: bool, again: str) -> list[Change]:
+def accept(found: list[Change], *, allow: bool, again: str) -> list[Change]:
     """The differences, if they may be taken; SpecError with exit code 3 if not. `again` is the command that allows them."""
-    found = differences(old, new)
     structure = [change for change in found if change.kind == "structure"]
     maths = [change for change in found if change.kind == "maths"]
     if structure:
@@ -73,7 +72,7 @@ def sentences(changes: Sequence[Change]) -> list[str]:
 
 def write(run: Run, plan: Plan, settled: Spec, splits: Splits, changes: Sequence[Change]) -> None:
     """Makes this the run's spec, keeps the old one, and logs the change."""
-    if text(settled) != run.spec:
+    if changes or text(settled) != run.spec:
         kept = run.revise(text(settled), plan.to_json(), data_record(splits))
         for sentence in sentences(changes):
             run.log(f"{sentence} (before: {kept})")

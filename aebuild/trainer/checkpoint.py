@@ -16,6 +16,8 @@ import safetensors.torch
 from torch import Tensor
 
 from aebuild.trainer.durable import replace_synced, sync_folder, write_synced
+from aebuild.trainer.pack import unpack
+from aebuild.trainer.records import BestState, Malformed, StateRecord, decoded, held
 from aebuild.trainer.stored import WHOLE, Damaged, Stored
 
 
@@ -57,10 +59,31 @@ def read_folder(folder: Path) -> Checkpoint:
     files = {name: stored.read(name) for name in stored.names}
     try:
         trainer = files.get("trainer.safetensors")
-        return Checkpoint(safetensors.torch.load(files["model.safetensors"]), json.loads(files["state.json"]),
+        return Checkpoint(safetensors.torch.load(files["model.safetensors"]), decoded(files["state.json"], "state.json"),
                           safetensors.torch.load(trainer) if trainer is not None else {})
     except (safetensors.SafetensorError, ValueError) as error:
         raise Damaged(f"it cannot be decoded: {error}") from error
+
+
+def read_training(folder: Path) -> Checkpoint:
+    """A `step-N` or `best-N` as `read_folder` gives it, and its state what its name says; Damaged if not."""
+    checkpoint = read_folder(folder)
+    check_state(folder.name, checkpoint)
+    return checkpoint
+
+
+def check_state(name: str, checkpoint: Checkpoint) -> None:
+    """Damaged if the state is not that of a checkpoint of this name."""
+    kind, step = name.rsplit("-", 2)[-2:]
+    try:
+        if kind.endswith("best"):
+            held(BestState, checkpoint.state, "state.json")
+            return
+        state = held(StateRecord, unpack(checkpoint.state, checkpoint.trainer), "state.json")
+    except (Malformed, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Damaged(str(error) if isinstance(error, Malformed) else f"state.json is not what aebuild writes: {error!r}") from error
+    if state.progress.total != int(step):
+        raise Damaged(f"it holds the state of batch {state.progress.total:,}")
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ $ aebuild train --resume runs/vae-20260102-030405     # every checkpoint is dama
 $ aebuild train specs/vae.yaml                        # a new run
 ```
 """)
-_NAME = re.compile(r"(\.new-|\.old-)?(step|best)-(\d+)")
+_NAME = re.compile(r"(\.new-|\.old-)?(step|best)-(0|[1-9][0-9]{0,17})")
 _RANK = {"": 0, ".new-": 1, ".old-": 2}
 
 
@@ -77,7 +79,8 @@ class Checkpoints:
             try:
                 write(fresh, checkpoint)
             except OSError:
-                shutil.rmtree(fresh, ignore_errors=True)
+                with suppress(OSError):
+                    _clear_away(fresh)
                 raise
             self._install(fresh, name)
 
@@ -85,16 +88,15 @@ class Checkpoints:
         """Makes room for a fresh one: a leftover goes, or takes its place first if it is the good one of its step."""
         if fresh.name in self._good and name not in self._good:
             self._install(fresh, name)
-        elif fresh.exists():
-            shutil.rmtree(fresh)
+        else:
+            _clear_away(fresh)
 
     def _install(self, fresh: Path, name: str) -> None:
         plain, old = self.folder / name, self.folder / f".old-{name}"
         if plain.exists() and name not in self._good and old.name in self._good:
-            shutil.rmtree(plain)               # damaged, and the good one stands behind it
-        elif plain.exists():
-            if old.exists():
-                shutil.rmtree(old)
+            _clear_away(plain)               # damaged, and the good one stands behind it
+        elif os.path.lexists(plain):
+            _clear_away(old)
             plain.rename(old)
             for names in (self._good, self._lost):
                 names.add(old.name) if name in names else names.discard(old.name)
@@ -121,7 +123,7 @@ class Checkpoints:
         self._lost.clear()
 
     def _remove(self, entry: Entry) -> None:
-        shutil.rmtree(self.folder / entry.folder)
+        _clear_away(self.folder / entry.folder)
         self._good.discard(entry.folder)
 
     def forget_after(self, step: int) -> None:
@@ -134,6 +136,9 @@ class Checkpoints:
             names = [path.name for path in self.folder.iterdir()]
         except FileNotFoundError:
             return []
+        except NotADirectoryError as error:
+            raise CheckpointError(Diagnostic(NO_CHECKPOINT, f"{self.folder} is not a folder",
+                                             fix="copy the run again from its source, or train anew")) from error
         found = [Entry(name, match[1] or "", match[2], int(match[3])) for name in names if (match := _NAME.fullmatch(name))]
         wanted = kinds or ("step", "best")
         return sorted((entry for entry in found if entry.kind in wanted),
@@ -165,3 +170,11 @@ class Checkpoints:
             return loaded
         message = "; ".join(passed_over) or f"{self.folder} holds no checkpoint"
         raise CheckpointError(Diagnostic(NO_CHECKPOINT, message, fix="copy the run again from its source, or train anew"))
+
+
+def _clear_away(path: Path) -> None:
+    """Removes a checkpoint's folder, or whatever else stands under its name."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

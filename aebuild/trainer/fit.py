@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -11,16 +10,19 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from aebuild.lang.diagnostics import AebuildError
+from aebuild.lang.diagnostics import AebuildError, DivergedError
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.randomness import derive, random_modules
+from aebuild.trainer.checkpoint import read_training
 from aebuild.trainer.device import choose_device, describe_device, environment, memory_guard
 from aebuild.trainer.display import Heading
 from aebuild.trainer.feed import Feed
+from aebuild.trainer.interrupt import Interrupted
 from aebuild.trainer.keeper import fill
 from aebuild.trainer.loop import Trainer
 from aebuild.trainer.phase import clock_of, passes, reseed_all
 from aebuild.trainer.profile import Profile
+from aebuild.trainer.records import mapping_in
 from aebuild.trainer.settle import carry_out, settle
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from aebuild.trainer.display import Display
     from aebuild.trainer.job import Job
     from aebuild.trainer.run import Run
+
+ENVIRONMENT = "environment.json"
 
 
 @dataclass(frozen=True)
@@ -60,13 +64,13 @@ def train(job: Job, *, resume: bool = False, model: Autoencoder | None = None) -
     now = {**environment(device, plan.spec.train.seed), "processes": group.size}
     if resume and group.first:
         _compare(run, now, display)
-    run.write("environment.json", now)
+    run.write(ENVIRONMENT, now)
     batch_size = max(phase.batch_size for phase in plan.phases)
     with _own_generators(device), job.signals as signals, _shown(_heading(job, device), run, display, account), \
             memory_guard(plan, batch_size):
         signals.where, signals.resume = "after the training", run.resume_command
         trainer = Trainer(job, model or _built(plan), device)
-        with closing(trainer.vault):
+        with closing(trainer.vault), _worth_keeping(trainer):
             with signals.holding():
                 if resume:
                     trainer.resume()
@@ -86,12 +90,23 @@ def train(job: Job, *, resume: bool = False, model: Autoencoder | None = None) -
                        trainer.progress.seconds, device)
 
 
+@contextmanager
+def _worth_keeping(trainer: Trainer) -> Iterator[None]:
+    """A new run stays when a batch was trained, or something was said of it; of a start that failed nothing is left."""
+    try:
+        yield
+    except (Interrupted, DivergedError):
+        trainer.run.worth_keeping = True
+        raise
+    finally:
+        trainer.run.worth_keeping |= trainer.progress.total > 0
+
+
 def _compare(run: Run, now: dict[str, Any], display: Display) -> None:
     """Says what is not as it was when the run was last trained, which voids the promise of equal bits."""
-    try:
-        before = json.loads((run.folder / "environment.json").read_bytes())
-    except (OSError, ValueError):
+    if not (run.folder / ENVIRONMENT).exists():
         return
+    before = mapping_in(run.folder / ENVIRONMENT)
     for name in ("torch", "device_name", "threads", "python", "platform", "processes"):
         if before.get(name, 1 if name == "processes" else None) != now[name]:
             display.note(f"{name} was {before.get(name)!r} and is now {now[name]!r}: the last bits may differ from an unbroken run")
@@ -153,7 +168,7 @@ def _keep(plan: Plan, trainer: Trainer, display: Display) -> str:
         why = "there is no validation split" if trainer.judge is None else "nothing was trained since the objective changed"
         display.note(f"{why}, so the last weights are kept instead of the best")
         return f"step-{trainer.progress.total}"
-    loaded = trainer.run.checkpoints.load("best", "step", upto=best.step)
+    loaded = trainer.run.checkpoints.load("best", "step", upto=best.step, read=read_training)
     for reason in loaded.passed_over:
         display.note(f"{reason}; using `{loaded.name}`")
     fill(trainer.model, loaded)

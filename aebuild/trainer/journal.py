@@ -7,7 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from aebuild.lang.regular import open_regular
 from aebuild.trainer.durable import storing
+from aebuild.trainer.records import mapping, not_a_run
 
 
 class Journal:
@@ -41,5 +43,5 @@ class Journal:
         """Every complete record; a last line cut short by a crash is left out."""
         if not self.path.exists():
             return []
-        lines = self.path.read_bytes().split(b"\n")
-        return [json.loads(line) for line in lines[:-1] if line]
+        with not_a_run(self.path), open_regular(self.path) as stream:
+            return [mapping(line, str(self.path)) for line in stream if line.endswith(b"\n") and line.strip()]

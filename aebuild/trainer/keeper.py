@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Rule
 from aebuild.trainer.buffers import Buffers
-from aebuild.trainer.checkpoint import Checkpoint
+from aebuild.trainer.checkpoint import Checkpoint, read_training
 from aebuild.trainer.checkpoints import Loaded
 from aebuild.trainer.pack import pack, unpack
 
@@ -132,14 +132,14 @@ class Keeper:
     def rewrite(self, model: nn.Module) -> None:
         """Puts other weights into the newest good `step-N`, whose other state stays; waits for the disk."""
         self.wait()
-        loaded = self.run.checkpoints.load("step")
+        loaded = self.run.checkpoints.load("step", read=read_training)
         self.run.checkpoints.save(loaded.name, replace(loaded.checkpoint, model=model.state_dict()))
         self.run.checkpoints.prune()
 
     def load(self, model: nn.Module) -> tuple[dict[str, Any], Loaded]:
         """Puts the newest good `step-N` into the model and returns the trainer's state and what was loaded."""
         self.wait()
-        loaded = self.run.checkpoints.load("step")
+        loaded = self.run.checkpoints.load("step", read=read_training)
         fill(model, loaded)
         state = unpack(loaded.checkpoint.state, loaded.checkpoint.trainer)
         self._saved = state["progress"]["total"]

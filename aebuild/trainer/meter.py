@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import resource
 import sys
 import time
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from aebuild.trainer.flops import step_flops
+from aebuild.trainer.records import mapping_in
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import PhasePlan, Plan
@@ -67,7 +67,7 @@ class Meter:
         self.peak = matmul_speed(self._device, self.dtype)
         path = self._run.folder / "environment.json"
         measured = {"matmul_flops_per_second": round(self.peak), "matmul_dtype": str(self.dtype).removeprefix("torch.")}
-        self._run.write(path.name, {**json.loads(path.read_bytes()), **measured})
+        self._run.write(path.name, {**mapping_in(path), **measured})
 
 
 def matmul_speed(device: torch.device, dtype: torch.dtype, seconds: float = MEASURE_FOR) -> float:

@@ -71,7 +71,8 @@ class ActivePhase:
                         for player in phase.players]
         self.randoms = random_modules(model)
         self._paths = [path for player in phase.players for path in player.modules]
-        self._dials = [(model.get_submodule(dial.path), dial.attribute, dial.dial) for dial in plan.dials]
+        modules = dict(model.named_modules(remove_duplicate=False))
+        self._dials = [(modules[dial.path], dial.attribute, dial.dial) for dial in plan.dials]
         self._moving = [dial for dial in self._dials if isinstance(dial[2], Ramp | list)]
         self._set_rivals()
         self.group = group

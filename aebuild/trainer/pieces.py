@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from aebuild.lang.diagnostics import CheckpointError, ResourceError, Silent
 from aebuild.trainer.buffers import Buffers
-from aebuild.trainer.checkpoint import Checkpoint, seal_folder, write_tensors
+from aebuild.trainer.checkpoint import Checkpoint, check_state, seal_folder, write_tensors
 from aebuild.trainer.checkpoints import Loaded
 from aebuild.trainer.keeper import SAVE_EVERY, SAVE_SHARE, Keeper, fill
 from aebuild.trainer.pack import pack, unpack
@@ -218,5 +218,7 @@ class PieceKeeper(Keeper):
             found = stored.tensors(kind, part)
             return {name: from_rows(tensor, shapes[name], like) if name in shapes else tensor for name, tensor in found.items()}
 
-        return Checkpoint(taken("model", lambda name, extent: name in targets and by_rows(targets[name])), stored.document("state.json"),
-                          taken("trainer", lambda name, extent: extent.rows is not None))
+        checkpoint = Checkpoint(taken("model", lambda name, extent: name in targets and by_rows(targets[name])),
+                                stored.document("state.json"), taken("trainer", lambda name, extent: extent.rows is not None))
+        check_state(stored.folder.name, checkpoint)
+        return checkpoint

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from aebuild.lang.diagnostics import Diagnostic, ResourceError, Rule, UsageError
@@ -21,12 +24,24 @@ $ aebuild train specs/vae.yaml                          # a new directory
 """)
 
 
-def reserved(name: str, folder: Path | None, parent: Path) -> Path:
-    """The folder, made: the one given, or `parent`/NAME-YYYYmmdd-HHMMSS.
+def reserved(name: str, folder: Path | None, parent: Path) -> tuple[Path, list[Path]]:
+    """The folder, made: the one given, or `parent`/NAME-YYYYmmdd-HHMMSS; and which folders that made, the innermost first.
 
     UsageError if `folder` holds anything, ResourceError if the disk refuses.
     """
-    return _fresh(parent, name) if folder is None else _given(folder)
+    place = parent if folder is None else folder
+    absent = [each for each in (place, *place.parents) if not os.path.lexists(each)]
+    if folder is not None:
+        return _given(folder), absent
+    fresh = _fresh(parent, name)
+    return fresh, [fresh, *absent]
+
+
+def remove_empty(made: Iterable[Path]) -> None:
+    """Takes away folders that were made, the innermost first, up to the first that holds something."""
+    with suppress(OSError):
+        for folder in made:
+            folder.rmdir()
 
 
 def vacant(folder: Path) -> None:

@@ -2,59 +2,62 @@
 
 from __future__ import annotations
 
-import json
+import os
 import shlex
+import shutil
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Rule
+from aebuild.lang.diagnostics import CheckpointError, Diagnostic
 from aebuild.trainer.checkpoints import Checkpoints
 from aebuild.trainer.durable import replace_file, replace_json, storing
 from aebuild.trainer.journal import Journal
 from aebuild.trainer.lock import Lock
-from aebuild.trainer.reserve import reserved
+from aebuild.trainer.records import NOT_A_RUN, Origin, check_regular, mapping_in, read_document, record_in
+from aebuild.trainer.reserve import remove_empty, reserved
 
 if TYPE_CHECKING:
     from aebuild.lang.splits import Splits
 
-NOT_A_RUN = Rule("AE502", "this is not a run directory", """
-A run directory holds `spec.yaml`, `plan.json`, `data.json`, `environment.json` and `checkpoints`. Everything after
-training reads only these files. Here one of them is missing or is not what it should be.
-
-```console
-$ aebuild train --resume runs                            # the folder above: refused
-$ aebuild train --resume runs/vae-20260102-030405        # a run
-```
-""")
+ORIGIN = "origin.json"
 
 
 @dataclass
 class Run:
     """A run directory.
 
-    `spec.yaml` canonical spec · `plan.json` typed table · `data.json` the data and their scaling · `environment.json`
-    versions, seed, device · `metrics.jsonl` one line per epoch and split · `checkpoints/step-N`, `checkpoints/best-N`
-    after N batches of the whole run · `log.txt` what was said.
+    `spec.yaml` canonical spec · `plan.json` typed table · `data.json` the data and their scaling · `origin.json` the spec as it was
+    accepted and the data's fingerprint · `environment.json` versions, seed, device · `metrics.jsonl` one line per epoch and split ·
+    `checkpoints/step-N`, `checkpoints/best-N` after N batches of the whole run · `log.txt` what was said.
     """
 
     folder: Path
     lock: Lock | None = field(default=None, repr=False)
+    made: list[Path] = field(default_factory=list, repr=False)
+    worth_keeping: bool = True
 
     @classmethod
     def create(cls, name: str, *, spec: str, plan: dict[str, Any], data: dict[str, Any], folder: Path | None = None,
-               parent: Path = Path("runs")) -> Self:
+               parent: Path = Path("runs"), fingerprint: dict[str, Any] | None = None, root: str | None = None) -> Self:
         """A new, locked run directory in `folder`, or `parent`/NAME-YYYYmmdd-HHMMSS where none is given.
 
-        UsageError if `folder` holds anything, BusyError if it is being written, ResourceError if the disk refuses.
+        `fingerprint` is that of the data, `root` the folder of known data sets. UsageError if `folder` holds anything, BusyError if it
+        is being written, ResourceError if the disk refuses. An error that leaves its context before anything was trained removes it.
         """
-        run = cls(reserved(name, folder, parent))
+        place, made = reserved(name, folder, parent)
+        run = cls(place, made=made, worth_keeping=False)
         run.claim()
-        replace_file(run.folder / "spec.yaml", spec.encode())
-        replace_json(run.folder / "plan.json", plan)
-        replace_json(run.folder / "data.json", data)
+        try:
+            replace_file(run.folder / "spec.yaml", spec.encode())
+            run.accept(spec, fingerprint, root)
+            replace_json(run.folder / "plan.json", plan)
+            replace_json(run.folder / "data.json", data)
+        except BaseException as error:
+            run.__exit__(type(error))
+            raise
         return run
 
     @classmethod
@@ -63,13 +66,14 @@ class Run:
 
         CheckpointError if it is no run, BusyError if it is being written.
         """
-        missing = [name for name in ("spec.yaml", "plan.json", "data.json") if not (folder / name).is_file()]
+        missing = [name for name in ("spec.yaml", "plan.json", "data.json") if not os.path.exists(folder / name)]
         if missing:
-            reason = "there is no such folder" if not folder.is_dir() else f"it has no {missing[0]}"
+            reason = "there is no such folder" if not os.path.isdir(folder) else f"it has no {missing[0]}"
             raise CheckpointError(Diagnostic(NOT_A_RUN, f"{folder} is not a run directory: {reason}",
                                              fix="give the directory that `aebuild train` printed"))
         run = cls(folder)
         if write:
+            check_regular(folder)
             run.claim()
         return run
 
@@ -86,8 +90,16 @@ class Run:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and not self.worth_keeping:
+            self._remove()
         self.close()
+
+    def _remove(self) -> None:
+        """Takes away what stands in the folder, which was empty, and the folders that `create` made."""
+        for path in self.folder.iterdir():
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+        remove_empty(self.made)
 
     @cached_property
     def checkpoints(self) -> Checkpoints:
@@ -102,16 +114,31 @@ class Run:
     @property
     def spec(self) -> str:
         """The canonical text of the spec."""
-        return self._read("spec.yaml")
+        path = self.folder / "spec.yaml"
+        try:
+            return read_document(path).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise CheckpointError(Diagnostic(NOT_A_RUN, f"cannot read {path}: {error}")) from error
+
+    @property
+    def origin(self) -> Origin | None:
+        """What it was trained with; None for a run of a version that did not write it."""
+        return record_in(self.folder / ORIGIN, Origin) if os.path.lexists(self.folder / ORIGIN) else None
+
+    @property
+    def fingerprint(self) -> dict[str, Any] | None:
+        """That of the data it was trained with, as `accept` wants it."""
+        origin = self.origin
+        return origin.data.model_dump(by_alias=True) if origin is not None and origin.data is not None else None
+
+    def accept(self, spec: str, fingerprint: dict[str, Any] | None, root: str | None) -> None:
+        """From now on this spec and these data are the ones it was trained with."""
+        replace_json(self.folder / ORIGIN, {"spec": spec, "data": fingerprint, "root": root})
 
     @property
     def data(self) -> dict[str, Any]:
         """What the data are and how they were scaled, as given to `create`."""
-        try:
-            told: dict[str, Any] = json.loads(self._read("data.json"))
-            return told
-        except ValueError as error:
-            raise CheckpointError(Diagnostic(NOT_A_RUN, f"{self.folder / 'data.json'} is not JSON: {error}")) from error
+        return mapping_in(self.folder / "data.json")
 
     @property
     def resume_command(self) -> str:
@@ -126,9 +153,10 @@ class Run:
     def revise(self, spec: str, plan: dict[str, Any], data: dict[str, Any]) -> str:
         """Replaces the spec and what follows from it, each file in one instant; returns the name the old spec is kept under."""
         number = 1
-        while (self.folder / f"spec-{number}.yaml").exists():
+        while os.path.lexists(self.folder / f"spec-{number}.yaml"):
             number += 1
-        replace_file(self.folder / f"spec-{number}.yaml", self.spec.encode())
+        origin = self.origin
+        replace_file(self.folder / f"spec-{number}.yaml", (origin.spec if origin is not None else self.spec).encode())
         replace_json(self.folder / "data.json", data)
         replace_file(self.folder / "spec.yaml", spec.encode())
         replace_json(self.folder / "plan.json", plan)
@@ -139,12 +167,6 @@ class Run:
         path = self.folder / "log.txt"
         with storing(path), path.open("a", encoding="utf-8") as stream:
             stream.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
-
-    def _read(self, name: str) -> str:
-        try:
-            return (self.folder / name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise CheckpointError(Diagnostic(NOT_A_RUN, f"cannot read {self.folder / name}: {error}")) from error
 
 
 class Onlooker(Run):

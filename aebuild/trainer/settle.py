@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,10 +11,12 @@ import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Rule
+from aebuild.lang.regular import read_regular
 from aebuild.modules.together import Mixed
 from aebuild.trainer.choice import Choice, Tuner, asked
 from aebuild.trainer.device import out_of_memory
 from aebuild.trainer.execution import HALVES, Execution, exact
+from aebuild.trainer.records import LIMIT, ExecutionRecord, decoded, held
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,11 +39,11 @@ $ aebuild train specs/vae.yaml --plan runs/vae-20260102-030405     # computed li
 def stored(folder: Path) -> Choice:
     """The choice of a run; CheckpointError if it has none."""
     try:
-        told = json.loads((folder / FILE).read_bytes())
-        return Choice(Execution.from_json(told["execution"]), "as before", str(told["asked"]))
+        told = held(ExecutionRecord, decoded(read_regular(folder / FILE, LIMIT), FILE), FILE)
+        return Choice(Execution.from_json(told.execution), "as before", told.asked)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except ValueError:
         reason = "it is not what aebuild writes"
     raise CheckpointError(Diagnostic(NO_EXECUTION, f"cannot take the execution plan of {folder / FILE}: {reason}",
                                      fix="name the directory of a run, or leave --plan out"))

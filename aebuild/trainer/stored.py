@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import safetensors
 import torch
 from torch import Tensor
+
+from aebuild.lang.regular import open_regular, read_regular
+from aebuild.trainer.records import LIMIT, LayoutRecord, Malformed, Manifest, Seal, decoded, held
 
 WHOLE, IN_PIECES = 1, 2      # formats: each kind of tensors in one file, or in one of each process
 
@@ -41,9 +44,9 @@ class Stored:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.format, self._seals = _manifest(folder)
-        self._layout: dict[str, Any] = self.document("layout.json") if self.in_pieces else {}
-        self._pieces = int(self._layout.get("pieces", 1))
-        kinds = [kind for kind in ("model", "trainer") if self._layout.get(kind)] if self.in_pieces else ["model"]
+        self._layout = _layout(self.document("layout.json")) if self.in_pieces else LayoutRecord(pieces=1)
+        self._pieces = self._layout.pieces
+        kinds = [kind for kind in ("model", "trainer") if getattr(self._layout, kind)] if self.in_pieces else ["model"]
         missing = {"state.json", *(name for kind in kinds for name in self.files(kind))} - self._seals.keys()
         if missing:
             raise Damaged(f"its manifest lacks {min(missing)}")
@@ -65,20 +68,23 @@ class Stored:
     def read(self, name: str) -> bytes:
         """All bytes of a file, verified."""
         try:
-            data = (self.folder / name).read_bytes()
+            with self._sized(name) as stream:
+                data = stream.read(self._seals[name].bytes)
         except OSError as error:
             raise Damaged(f"{name}: {error.strerror}") from error
-        self._compare(name, len(data), hashlib.sha256(data).hexdigest())
+        self._compare(name, hashlib.sha256(data).hexdigest())
         return data
 
     def document(self, name: str) -> Any:
         """A JSON file, verified."""
         if name not in self._seals:
             raise Damaged(f"its manifest lacks {name}")
+        if self._seals[name].bytes > LIMIT:
+            raise Damaged(f"{name} has {self._seals[name].bytes:,} bytes, more than {LIMIT:,}")
         try:
-            return json.loads(self.read(name))
-        except ValueError as error:
-            raise Damaged(f"it cannot be decoded: {error}") from error
+            return decoded(self.read(name), name)
+        except Malformed as error:
+            raise Damaged(str(error)) from error
 
     def has(self, kind: str) -> bool:
         """True if it holds tensors of this kind."""
@@ -88,17 +94,22 @@ class Stored:
         """Reads every `of`-th file from this one on, without holding it."""
         for name in self.names[number::of]:
             try:
-                with (self.folder / name).open("rb") as stream:
-                    digest = hashlib.file_digest(stream, "sha256").hexdigest()
-                    self._compare(name, stream.tell(), digest)
+                with self._sized(name) as stream:
+                    self._compare(name, hashlib.file_digest(stream, "sha256").hexdigest())  # type: ignore[arg-type]
             except OSError as error:
                 raise Damaged(f"{name}: {error.strerror}") from error
 
-    def _compare(self, name: str, size: int, digest: str) -> None:
-        seal = self._seals[name]
-        if size != seal.get("bytes"):
-            raise Damaged(f"{name} has {size:,} bytes instead of {seal.get('bytes'):,}")
-        if digest != seal.get("sha256"):
+    @contextmanager
+    def _sized(self, name: str) -> Iterator[IO[bytes]]:
+        """A regular file of the size that the manifest tells, which is known before it is read."""
+        with open_regular(self.folder / name) as stream:
+            size, wanted = os.fstat(stream.fileno()).st_size, self._seals[name].bytes
+            if size != wanted:
+                raise Damaged(f"{name} has {size:,} bytes instead of {wanted:,}")
+            yield stream
+
+    def _compare(self, name: str, digest: str) -> None:
+        if digest != self._seals[name].sha256:
             raise Damaged(f"{name} does not have the SHA-256 of its manifest")
 
     def tensors(self, kind: str, part: Callable[[str, Extent], tuple[int, int] | None] = lambda name, extent: None) -> dict[str, Tensor]:
@@ -115,14 +126,14 @@ class Stored:
                 yield [stack.enter_context(safetensors.safe_open(self.folder / name, "pt")) for name in self.files(kind)]
         except OSError as error:
             raise Damaged(f"{kind}: {error.strerror or error}") from error
-        except safetensors.SafetensorError as error:
+        except (safetensors.SafetensorError, IndexError, KeyError, RuntimeError) as error:
             raise Damaged(f"it cannot be decoded: {error}") from error
 
     def _extents(self, kind: str, files: list[Any]) -> dict[str, Extent]:
         if not self.in_pieces:
             return {name: Extent(tuple(files[0].get_slice(name).get_shape())) for name in files[0].keys()}  # noqa: SIM118
-        return {name: Extent(tuple(told["shape"]), tuple(told["rows"]) if "rows" in told else None)
-                for name, told in self._layout[kind].items()}
+        lies = self._layout.model if kind == "model" else self._layout.trainer
+        return {name: Extent(tuple(lie.shape), tuple(lie.rows) if lie.rows is not None else None) for name, lie in lies.items()}
 
 
 def _rows(files: list[Any], name: str, extent: Extent, bounds: tuple[int, int] | None) -> Tensor:
@@ -139,16 +150,20 @@ def _rows(files: list[Any], name: str, extent: Extent, bounds: tuple[int, int] |
     return torch.cat(found) if found else files[0].get_tensor(name)[:0]
 
 
-def _manifest(folder: Path) -> tuple[int, dict[str, dict[str, Any]]]:
+def _layout(document: Any) -> LayoutRecord:
     try:
-        manifest = json.loads((folder / "manifest.json").read_bytes())
-        if manifest["format"] not in (WHOLE, IN_PIECES):
-            raise Damaged(f"its format is {manifest['format']!r}, this version reads {WHOLE} and {IN_PIECES}")
-        seals: dict[str, dict[str, Any]] = manifest["files"]
-        if any(Path(name).name != name or type(seal["bytes"]) is not int for name, seal in seals.items()):
-            raise ValueError("file names or sizes")
-        return manifest["format"], seals
+        return held(LayoutRecord, document, "layout.json")
+    except Malformed as error:
+        raise Damaged(str(error)) from error
+
+
+def _manifest(folder: Path) -> tuple[int, dict[str, Seal]]:
+    try:
+        manifest = held(Manifest, decoded(read_regular(folder / "manifest.json", LIMIT), "manifest.json"), "manifest.json")
     except OSError as error:
         raise Damaged(f"manifest.json: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Damaged("manifest.json is not a manifest") from error
+    except Malformed as error:
+        raise Damaged(f"manifest.json is not a manifest: {error}") from error
+    if manifest.format not in (WHOLE, IN_PIECES):
+        raise Damaged(f"its format is {manifest.format!r}, this version reads {WHOLE} and {IN_PIECES}")
+    return manifest.format, manifest.files

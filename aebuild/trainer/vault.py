@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import TYPE_CHECKING, Any
 
 from aebuild.compile.build import build
+from aebuild.trainer.fitness import Unfit, check_players, check_sums, taking_up
 from aebuild.trainer.keeper import Keeper
 from aebuild.trainer.phase import clock_of
 from aebuild.trainer.pieces import PieceKeeper
@@ -25,7 +28,13 @@ class Vault:
     def __init__(self, trainer: Trainer, save_every: int | None) -> None:
         self.trainer, self.group = trainer, trainer.group
         self._in_pieces = self.group.sharded
+        self._data = self._hash_of_data() if self.group.first else ""
         self.keeper = PieceKeeper(trainer.run, save_every, self.group) if self._in_pieces else Keeper(trainer.run, save_every)
+
+    def _hash_of_data(self) -> str:
+        told = self.trainer.run.fingerprint
+        contents = None if told is None else [told["contents"], told["labels"]]       # not where the files are, nor how old
+        return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()
 
     def close(self) -> None:
         """Lets what is being written be finished, without raising its error."""
@@ -91,7 +100,7 @@ class Vault:
         trainer = self.trainer
         active = trainer.active.state() if trainer.active is not None else None
         return {"progress": trainer.progress.state(), "sums": trainer.sums.state(), "validation": trainer.validation,
-                "active": active, "maths": trainer.plan.maths, "clock": self._clock()}
+                "active": active, "maths": {**trainer.plan.maths, "data": self._data}, "clock": self._clock()}
 
     def _clock(self) -> list[int]:
         """Samples, batch size and batches of an epoch: what a place in an epoch means."""
@@ -100,17 +109,23 @@ class Vault:
 
     def _restore(self, state: dict[str, Any]) -> None:
         trainer, maths = self.trainer, self.trainer.plan.maths
+        revised = any(state["maths"][name] != maths[name] for name in maths)
+        with taking_up():
+            trainer.progress = Progress.load(state["progress"])
+            check_sums(state["sums"])
+            trainer.sums.load(state["sums"], trainer.device)
+            trainer.validation, trainer.active = state["validation"], None
+            if trainer.progress.phase >= len(trainer.plan.phases):
+                raise Unfit(f"it stands in phase {trainer.progress.phase + 1} of {len(trainer.plan.phases)}")
+            if state["active"] is not None:
+                trainer.active = trainer.activate()
+                check_players(trainer.active, state["active"], revised=revised)
+                trainer.active.load(state["active"], revised=revised)
         if self.group.first:
             trainer.run.journal.cut(state["journal"])
-        trainer.progress = Progress.load(state["progress"])
-        trainer.sums.load(state["sums"], trainer.device)
-        trainer.validation = state["validation"]
-        trainer.active = None
-        if state["active"] is not None:
-            trainer.active = trainer.activate()
-            trainer.active.load(state["active"], revised=state["maths"] != maths)
-        if state["maths"]["objective"] != maths["objective"]:
-            trainer.progress.best = None              # scores of two objectives cannot be compared
+        other_data = self.group.agree(int(self.group.first and state["maths"].get("data", self._data) != self._data))[0]
+        if other_data or state["maths"]["objective"] != maths["objective"]:
+            trainer.progress.best = None              # scores of two objectives, or on two sets of data, cannot be compared
         if state["clock"] != self._clock():
             self._rewind(state["clock"])
 

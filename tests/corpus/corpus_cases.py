@@ -46,6 +46,11 @@ class Case:
     blocks: list[Block]
     bare: list[str]                     # findings without a place
 
+    @property
+    def settings(self) -> list[str]:
+        """The settings of the command line."""
+        return [block.lines[0] for block in self.blocks if block.name.startswith("--set")]
+
     def check(self, folder: Path) -> tuple[list[str], list[str]]:
         """Expected and found lines, each as `file:line:mark CODE message`, in one order."""
         spec = next(block for block in self.blocks if block.name == SPEC)
@@ -53,8 +58,7 @@ class Case:
             if not block.name.startswith("--set"):
                 (folder / block.name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / block.name).write_bytes(_bytes(block))
-        settings = [block.lines[0] for block in self.blocks if block.name.startswith("--set")]
-        loaded = load(folder / spec.name, settings)
+        loaded = load(folder / spec.name, self.settings)
         expected = [f"{block.name}:{line}:{rest}" for block in self.blocks for line, rest in block.expected]
         return sorted([*expected, *self.bare]), sorted(self.written(finding, folder) for finding in ordered(loaded.diagnostics))
 

@@ -34,7 +34,8 @@ def test_the_data_that_are_proposed_remove_the_error(folder: Path, data: str, en
     found = planned(folder, f"data: {data}", encoder).diagnostics
     assert [finding.code for finding in found] == [code]
     assert found[0].fix is not None
-    assert [str(finding) for finding in planned(folder, found[0].fix, encoder).diagnostics] == []
+    fix = found[0].fix if found[0].fix.startswith("data: ") else f"data: {data[:-1]}, {found[0].fix}}}"
+    assert [str(finding) for finding in planned(folder, fix, encoder).diagnostics] == []
 
 
 @pytest.mark.parametrize("path", ["one.npy", "one.csv"])

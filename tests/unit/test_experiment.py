@@ -17,6 +17,7 @@ from PIL import Image
 import aebuild
 from aebuild.cli.guard import guarded
 from aebuild.cli.verbs import commands
+from aebuild.lang.diagnostics import ResourceError
 from aebuild.results.experiment import resume, train
 from aebuild.results.open_run import open_run
 
@@ -176,3 +177,25 @@ def test_a_signal_is_heeded_wherever_it_comes(tmp_path: Path, place: str, said: 
     assert process.returncode == 143, told
     assert said in " ".join(told.split())
     assert ("aebuild train --resume" in told) == (place != "data")
+
+
+@pytest.mark.parametrize("given", [[], ["-o", "deep/run"], ["-o", "there"], ["-o", "deep/run", "--retries", "1"]])
+def test_a_start_that_failed_leaves_nothing(given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(SPECS.parent))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    (tmp_path / "there").mkdir()
+    assert run("train", str(SPECS / "vqvae.yaml"), "--set", "train.device=cuda", *given) == 6
+    assert [path.name for path in tmp_path.rglob("*")] == ["there"]
+
+
+@pytest.mark.parametrize(("place", "stays"), [("aebuild.trainer.fit.settle", False), ("aebuild.results.experiment.evaluate", True)])
+def test_what_fails_before_the_first_batch_leaves_nothing_and_after_it_the_run(place: str, stays: bool, tmp_path: Path,
+                                                                               monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(place, fail)
+    with pytest.raises((MemoryError, ResourceError)):
+        train(SPECS / "vqvae.yaml", QUICK, folder=tmp_path / "run")
+    assert (tmp_path / "run").exists() is stays

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from aebuild.lang.clean import quote
-from aebuild.lang.diagnostics import Diagnostic, Rule, Span, Text
+from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, Span, Text
 from aebuild.lang.render import SHOWN, clean, ordered, render, summary
 from aebuild.lang.source import read
 
@@ -71,7 +71,9 @@ def test_the_json_form_has_everything() -> None:
     first, second = json.loads(text)
     assert first == {"code": "AE010", "severity": "error", "title": "the text is not YAML", "message": "wrong \x7f\x1b é",
                      "file": "x.yaml", "line": 1, "column": 4, "end_line": 1, "end_column": 5, "path": "a", "fix": "b",
-                     "notes": ["n"]}
+                     "hint": None, "notes": ["n"]}
+    assert json.loads(render([Diagnostic(BAD, "nowhere", None, Hint("look"))], "json"))[0]["hint"] == "look"
+    assert "hint: look" in render([Diagnostic(BAD, "nowhere", None, Hint("look"))])
     assert second["file"] is None
     assert second["line"] is None
     assert json.loads(render([], "json")) == []

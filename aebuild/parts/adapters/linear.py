@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Literal
 
-from aebuild.lang.diagnostics import Diagnostic, Rule
+from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
 from aebuild.lang.families import Adapter, Composite, Layer
 from aebuild.lang.node import Node, Refusal, Site
 from aebuild.lang.values import Grid, Sequence, Value, Vector
@@ -67,4 +67,4 @@ def unseeded(site: Site, layer: Layer | None, value: Value, kind: str) -> Diagno
     """The refusal where no size is known."""
     return Diagnostic(SEEDLESS, f"{layer.variant_name() if layer else 'the latent'} wants a {kind} but gets {value}, "
                       "and nothing says what size to unfold it to", layer.place() if layer else None,
-                      "put `unflatten: [size, ...]` before it, or `seed: [size, ...]` on the stage", site.path)
+                      Hint("put `unflatten: [size, ...]` before it, or `seed: [size, ...]` on the stage"), site.path)

@@ -27,7 +27,7 @@ class Gaussian(Corruption):
 
     type: Literal["gaussian"] = "gaussian"
     also = ("noise", "gaussian_noise", "normal", "awgn")
-    std: float = knob(..., "standard deviation, in the scale of the data", affects="data", gt=0)
+    std: float = knob(..., "standard deviation, in the scale of the data", examples=[0.3], affects="data", gt=0)
     clip: Interval | None = knob(None, "bounds to clamp to after the noise, [low, high]", affects="data")
 
     def build_corruption(self) -> nn.Module:

@@ -16,7 +16,7 @@ class Mask(Corruption):
 
     type: Literal["mask"] = "mask"
     also = ("masking", "dropout", "salt_and_pepper", "zero", "blackout")
-    ratio: float = knob(..., "probability that an element is hidden", affects="data", gt=0, lt=1)
+    ratio: float = knob(..., "probability that an element is hidden", examples=[0.25], affects="data", gt=0, lt=1)
     value: float = knob(0.0, "what a hidden element becomes", affects="data")
 
     def build_corruption(self) -> nn.Module:

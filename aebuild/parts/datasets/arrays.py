@@ -10,7 +10,7 @@ from pydantic import Field
 
 from aebuild.data.faults import blamed, fault, shown
 from aebuild.data.layout import Layout, interpret, usual_kind
-from aebuild.data.outline import LEVELS, Outline, by_part, declared, describe
+from aebuild.data.outline import LEVELS, Outline, by_part, declared, describe, range_note, scale_of
 from aebuild.data.rules import UNFIT
 from aebuild.lang.dataset import DataInfo, Divided, OnDisk, OwnLabels, Pictured, Sampled, Streamable, Where
 from aebuild.lang.part import knob
@@ -70,7 +70,10 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
                 outline = outline.told(sentence(self, size))
             layout = self._layout(found.x["train"], path)
             target = self._layout(found.target["train"], path) if found.target else layout
-            return assemble(self, Raw(replace(outline, class_names=names), _stored(path, found.x, layout, streamed), labels,
+            x = _stored(path, found.x, layout, streamed)
+            for note in () if streamed else range_note("the samples", _extent(x["train"]), outline.bounds, scale_of(self, outline.value)):
+                outline = outline.told(note)
+            return assemble(self, Raw(replace(outline, class_names=names), x, labels,
                                       _stored(path, found.target, target, streamed), streamed), where.say)
 
     def instead(self, kind: str) -> str | None:
@@ -103,14 +106,16 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
     def _outline(self, path: Path, found: Found) -> Outline:
         first = found.x["train"]
         aim = found.target.get("train")
-        value = self._layout(first, path).value
+        layout = self._layout(first, path)
+        value = layout.value
         counts: dict[str, int | None] = {part: member.shape[0] for part, member in found.x.items()}
         told = "as the spec says" if self.kind else f"read as {usual_kind(first.shape, first.dtype.name)}s by type and axes"
         sentence = (f"{shown(path.name)}: {by_part(counts)} samples, each {value} of {first.dtype.name} "
                     f"({told}), " + (f"labels in {shown(next(iter(found.labels.values())).name)}" if found.labels else "no labels")
                     + (f"; not used: {', '.join(map(shown, found.left[:8]))}" if found.left else ""))
         return Outline(value, counts, sentence, LEVELS.get(first.dtype.name), self._layout(aim, path).value if aim else None,
-                       LEVELS.get(aim.dtype.name) if aim else None, labelled=bool(found.labels))
+                       LEVELS.get(aim.dtype.name) if aim else None, labelled=bool(found.labels),
+                       notes=layout.notes(f"{shown(first.name or path.name)} {list(first.shape)}"))
 
     def _labels(self, path: Path, found: Found) -> tuple[dict[str, NDArray[np.int64]], tuple[str, ...] | None]:
         from aebuild.data.binary import read_array
@@ -132,6 +137,15 @@ def _may_stream(part: Arrays, path: Path, found: Found, size: int) -> bool:
         raise fault(UNFIT, f"{shown(path)} is an .npz, whose arrays are packed and cannot be read from the middle",
                     "save its samples with numpy.save as one .npy", part=part, at=("stream",))
     return False
+
+
+def _extent(samples: Samples) -> tuple[float, float] | None:
+    """Least and greatest of numbers of 16 bits; None for others, whose storage says nothing of them, or says it well."""
+    from aebuild.data.stored import Stored
+
+    if not isinstance(samples, Stored) or samples.array.dtype.name != "uint16":
+        return None
+    return float(samples.array.min()), float(samples.array.max())
 
 
 def _stored(path: Path, members: dict[str, Member], layout: Layout, mapped: bool) -> dict[str, Samples]:

@@ -70,7 +70,8 @@ class Idx(Sampled, Divided, OwnLabels, Pictured, OnDisk):
         labelled = any("labels" in held for held in files.values())
         sentence = (f"IDX files {listed(head.path.name for head in heads.values())}: {by_part(counts)} samples, each {layout.value} of "
                     f"{first.dtype}, {'with' if labelled else 'without'} labels")
-        return Outline(layout.value, counts, sentence, LEVELS.get(first.dtype), labelled=labelled), layout
+        return Outline(layout.value, counts, sentence, LEVELS.get(first.dtype), labelled=labelled,
+                       notes=layout.notes(f"{shown(first.path.name)} {list(first.shape)}", keys=False)), layout
 
 
 def _layout(head: Header) -> Layout:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from aebuild.data.decoding import Decoder, Look, look, picture_file
+from aebuild.data.decoding import Decoder, Look, look
 from aebuild.data.faults import blamed, shown
 from aebuild.data.folder import ImageFiles, Listing, list_images
-from aebuild.data.outline import Outline, by_part, declared, describe, plural
+from aebuild.data.outline import LEVELS, Outline, by_part, declared, describe, plural
 from aebuild.lang.dataset import DataInfo, Divided, OnDisk, OwnLabels, Pictured, Sampled, Streamable, Where
 from aebuild.lang.part import knob
 from aebuild.lang.values import elements
@@ -28,9 +28,12 @@ class Images(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
     channels: Literal["gray", "rgb", "rgba"] | None = knob(
         None, "what the images are turned into; rgba keeps transparency, otherwise it is laid on white (default: gray if the first images "
         "are, else rgb)", affects="data")
+    frames: Literal["first", "all"] | None = knob(
+        None, "which of the pages or frames in a file (TIFF, GIF) are samples (default: first, and where there are more it is said)",
+        affects="data")
 
     def probe(self, where: Where) -> DataInfo:
-        """Names of all files and headers of the first images."""
+        """Names of all files and headers of the first images; with `frames: all` headers of all."""
         if self.shape is not None:
             return declared(self, bounds=(0.0, 255.0), labelled=self.classes is not None)
         with blamed(self, "path"):
@@ -46,17 +49,19 @@ class Images(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
         with blamed(self, "path"):
             listing, seen = self._look(where)
             outline = self._outline(where.base / self.path, listing, seen)
-            size = sum(map(len, listing.files.values())) * elements(describe(self, outline).value) * (4 if seen.deep else 1)
+            size = sum(map(len, listing.files.values())) * elements(describe(self, outline).value) * (1 if seen.numbers == "uint8" else 4)
             streamed = streams(self, size)
             if streamed:
                 outline = outline.told(sentence(self, size))
             decoder = Decoder(seen, self.channels, self.wanted_size is not None)
-            x = {part: ImageFiles(files, decoder) for part, files in listing.files.items()}
+            x = {part: ImageFiles(files, decoder, listing.frames.get(part, ())) for part, files in listing.files.items()}
             return assemble(self, Raw(outline, x, _labels(listing), streamed=streamed), where.say)
 
     def _look(self, where: Where) -> tuple[Listing, Look]:
         listing = list_images(where.base / self.path)
-        return listing, look(map(picture_file, listing.files["train"]), self.channels, self.wanted_size)
+        if self.frames == "all":
+            listing = listing.spread()
+        return listing, look(listing.pictures("train"), self.channels, self.wanted_size)
 
     def _outline(self, path: Path, listing: Listing, seen: Look) -> Outline:
         counts: dict[str, int | None] = {part: len(files) for part, files in listing.files.items()}
@@ -64,8 +69,8 @@ class Images(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
         sentence = (f"{shown(path)}: {by_part(counts)} images, read as {seen.value}, "
                     + (f"{plural(len(names), 'class')}, one a folder" if names else "no classes")
                     + (f"; passed over: {plural(listing.others, 'other file')}" if listing.others else ""))
-        return Outline(seen.value, counts, sentence, bounds=(0.0, 65535.0 if seen.deep else 255.0), labelled=names is not None,
-                       class_names=names)
+        return Outline(seen.value, counts, sentence, LEVELS.get(seen.numbers), labelled=names is not None,
+                       class_names=names, notes=(*listing.notes, *seen.remarks(self)))
 
 
 def _labels(listing: Listing) -> dict[str, NDArray[np.int64]]:

@@ -11,6 +11,7 @@ from aebuild.data.faults import blamed, fault, shown
 from aebuild.data.outline import Outline, declared, describe
 from aebuild.data.rules import UNFIT
 from aebuild.lang.dataset import Column, DataInfo, Divided, OnDisk, OwnLabels, Sampled, Streamable, Tabular, Where
+from aebuild.lang.diagnostics import Hint
 from aebuild.lang.part import knob
 from aebuild.lang.values import Vector
 
@@ -89,7 +90,7 @@ class Table(Sampled, Divided, OwnLabels, Streamable, Tabular, OnDisk):
         if sheet.commas is None:
             return streams(self, size)
         if self.stream:
-            raise fault(UNFIT, f"{shown(sheet.path)} is text, which cannot be read from the middle", "save it as .parquet", part=self,
+            raise fault(UNFIT, f"{shown(sheet.path)} is text, which cannot be read from the middle", Hint("save it as .parquet"), part=self,
                         at=("stream",))
         return False
 

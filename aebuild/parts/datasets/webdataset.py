@@ -95,4 +95,5 @@ class Webdataset(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
                     + (f" with {by_part(counts)} samples" if None not in counts.values() else "")
                     + f", .{shown(start.ending)} read as {start.value} of {start.dtype}, "
                     + ("classes in .cls" if start.labelled else "no classes"))
-        return Outline(start.value, counts, sentence, bounds=LEVELS.get(start.dtype), labelled=start.labelled)
+        return Outline(start.value, counts, sentence, LEVELS.get(start.dtype), labelled=start.labelled,
+                       notes=start.notes(self))

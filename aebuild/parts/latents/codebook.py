@@ -64,7 +64,7 @@ class Codebook(Latent):
     also = ("vq", "vqvae", "vq_vae", "quantized", "discrete", "vector_quantizer", "vector_quantization")
     per: Literal["sample", "position"] = knob(
         "position", "codes for the sample as one vector, or at each place of the encoder's grid or sequence", affects="graph")
-    codes: int = knob(..., "entries of a codebook", affects="graph", ge=2)
+    codes: int = knob(..., "entries of a codebook", examples=[512], affects="graph", ge=2)
     groups: int = knob(1, "parts the features are cut into, each replaced by an entry; divides dim", affects="graph", ge=1)
     shared: bool = knob(False, "one codebook for all groups instead of one each", affects="graph")
     update: CodebookUpdate = Field(default_factory=_gradient, description="how the entries are learned: gradient or ema")
@@ -76,6 +76,7 @@ class Codebook(Latent):
         "uniform", "how codes are drawn: all entries alike, or as often as the training data use them at their place",
         affects="graph")
     terms = {"codebook": Term, "commitment": CommitmentTerm}
+    metrics = ("perplexity", "usage")
 
     @property
     def books(self) -> int:

@@ -41,6 +41,7 @@ class Gaussian(Latent):
     type: Literal["gaussian"] = "gaussian"
     also = ("vae", "variational", "beta_vae", "normal", "kl", "stochastic")
     terms = {"kl": KlTerm}
+    metrics = ("active_units",)
 
     def plan_latent(self, value: Value, site: Site) -> LatentPlan:
         """Adapters and a projection to means and log-variances."""

@@ -70,7 +70,7 @@ class Conv(Dressed):
 
     type: Literal["conv"] = "conv"
     also = ("conv1d", "conv2d", "conv3d", "cnn", "convolution")
-    width: int = knob(..., "output channels", affects="graph", ge=1)
+    width: int = knob(..., "output channels", examples=[64], affects="graph", ge=1)
     kernel: Size = knob(3, "size of the window", affects="graph")
     stride: Size | None = knob(
         None, "step of the window: shrinks the grid in an encoder (default 1), enlarges it in a decoder (default: solved)", affects="graph")

@@ -33,7 +33,7 @@ class ConvTranspose(Dressed):
 
     type: Literal["conv_transpose"] = "conv_transpose"
     also = ("deconv", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "conv2d_transpose", "transposed_conv")
-    width: int = knob(..., "output channels", affects="graph", ge=1)
+    width: int = knob(..., "output channels", examples=[64], affects="graph", ge=1)
     kernel: Size = knob(3, "size of the window", affects="graph")
     stride: Size = knob(2, "factor of enlargement", affects="graph")
     padding: Margin | None = knob(None, "places cut from each side (default (kernel-1)//2)", affects="graph")

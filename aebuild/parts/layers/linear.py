@@ -18,7 +18,7 @@ class Linear(Dressed):
 
     type: Literal["linear"] = "linear"
     also = ("dense", "fc", "mlp", "fully_connected", "feedforward", "affine")
-    width: int = knob(..., "output features", affects="graph", ge=1)
+    width: int = knob(..., "output features", examples=[64], affects="graph", ge=1)
     wants = ("vector",)
 
     def plan(self, value: Value, site: Site) -> Node:

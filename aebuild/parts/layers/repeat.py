@@ -16,7 +16,7 @@ class Repeat(Nested):
     """The same steps several times, each time with weights of their own."""
 
     type: Literal["repeat"] = "repeat"
-    times: int = knob(..., "how often", affects="graph", ge=1)
+    times: int = knob(..., "how often", examples=[2], affects="graph", ge=1)
 
     def plan(self, value: Value, site: Site) -> Node:
         """The steps in order, `times` times."""

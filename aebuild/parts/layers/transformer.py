@@ -57,7 +57,7 @@ class Transformer(Layer):
 
     type: Literal["transformer"] = "transformer"
     also = ("attention", "self_attention", "vit", "transformer_encoder", "multi_head_attention")
-    width: int = knob(..., "features at each position", affects="graph", ge=1)
+    width: int = knob(..., "features at each position", examples=[64], affects="graph", ge=1)
     heads: int = knob(4, "attention heads; divides the width", affects="graph", ge=1)
     mlp: int = knob(4, "hidden features of the two-layer network, as a multiple of the width", affects="graph", ge=1)
     dropout: float = knob(0.0, "share of values set to zero in what attention and network add", affects="gradient", ge=0, lt=1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from aebuild.lang.diagnostics import Rule
+from aebuild.lang.diagnostics import Hint, Rule
 from aebuild.lang.families import Layer
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
@@ -43,7 +43,7 @@ class Unflatten(Layer):
         places = prod(self.size)
         if value.size % places:
             site.refuse(self, UNEVEN, f"{value} does not divide into {places} places", "size",
-                        fix=f"a layer of width {-(-value.size // places) * places} before it")
+                        fix=Hint(f"a layer of width {-(-value.size // places) * places} before it"))
         out: Value = Grid(value.size // places, tuple(self.size))
         if self.to == "sequence":
             out = Sequence(places, value.size // places)

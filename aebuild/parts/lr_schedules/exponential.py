@@ -16,7 +16,7 @@ class Exponential(LrSchedule):
 
     type: Literal["exponential"] = "exponential"
     also = ("exponential_lr", "exponential_decay")
-    gamma: float = knob(..., "factor of each epoch", affects="training", gt=0)
+    gamma: float = knob(..., "factor of each epoch", examples=[0.95], affects="training", gt=0)
 
     def build_schedule(self, optimizer: torch.optim.Optimizer, epochs: int, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
         """The torch.optim.lr_scheduler object."""

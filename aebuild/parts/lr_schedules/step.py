@@ -16,7 +16,7 @@ class Step(LrSchedule):
 
     type: Literal["step"] = "step"
     also = ("step_lr",)
-    step_size: int = knob(..., "epochs between two falls", affects="training", ge=1)
+    step_size: int = knob(..., "epochs between two falls", examples=[10], affects="training", ge=1)
     gamma: float = knob(0.1, "factor of each fall", affects="training", gt=0)
 
     def build_schedule(self, optimizer: torch.optim.Optimizer, epochs: int, steps: int) -> torch.optim.lr_scheduler.LRScheduler:

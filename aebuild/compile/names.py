@@ -1,0 +1,53 @@
+"""Names that users choose: each its own, so that no figure hides another."""
+
+from __future__ import annotations
+
+from aebuild.compile.wording import written
+from aebuild.lang.diagnostics import Diagnostic, Rule
+from aebuild.lang.families import Latent
+from aebuild.lang.source import Tree
+from aebuild.lang.terms import Penalty
+
+TAKEN = Rule("AE114", "a name that is taken", """\
+A head's name is the name of its loss term, and `NAME_accuracy` that of its metric. In a run's records and tables they stand beside the
+terms, metrics and players of all parts and beside `loss`; of two with one name only one could be seen.
+
+```yaml
+data: digits
+heads: {reconstruction: {}}
+```
+```yaml
+data: digits
+heads: {digit: {}}
+```
+""")
+
+
+def check_names(tree: Tree) -> list[Diagnostic]:
+    """What is wrong with the names of heads in a long tree."""
+    entries = tree.value if isinstance(tree.value, dict) else {}
+    heads = entries["heads"].value if "heads" in entries else {}
+    if not isinstance(heads, dict):
+        return []
+    meanings = {f"{name}_accuracy": f"the accuracy of the head {name!r}" for name in heads} | known_names()
+    return [Diagnostic(TAKEN, f"a head cannot be called {name!r}: that is {meanings[name]}", head.key or head.span,
+                       f"{_free(name, [*meanings, *heads])}: {written(head)}", f"heads.{name}")
+            for name, head in heads.items() if name in meanings]
+
+
+def known_names() -> dict[str, str]:
+    """Every name in a run's records that does not come from the user, and what it means."""
+    names = {"loss": "the sum of all terms", "reconstruction": "the term of the likelihood",
+             "mse": "the squared error of an evaluation", "psnr": "the signal-to-noise ratio of an evaluation"}
+    for kind, latent in Latent.variants.items():
+        if issubclass(latent, Latent):
+            names |= dict.fromkeys(latent.players, "a player") | dict.fromkeys(latent.metrics, f"a metric of a {kind} latent")
+            names |= dict.fromkeys(latent.terms, f"a term of a {kind} latent")
+    return names | {part.key: "a penalty" for part in Penalty.variants.values() if issubclass(part, Penalty)}
+
+
+def _free(name: str, others: list[str]) -> str:
+    """A name like it that nothing else has."""
+    while name in others or f"{name}_accuracy" in others:
+        name = f"{name}_head"
+    return name
