@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence as Seq
 from dataclasses import replace
 
+from aebuild.lang.dataset import Dataset
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
 from aebuild.lang.families import Adapter, Layer
 from aebuild.lang.node import Node, Refusal, Site, Stage
@@ -95,3 +96,10 @@ def _way_out(value: Value, kinds: tuple[str, ...]) -> str | None:
     if isinstance(value, Vector):
         return Hint("put an `unflatten` step before it")
     return Hint("put a `flatten` step before it") if "vector" not in kinds else None
+
+
+def read_otherwise(data: Dataset, finding: Diagnostic) -> Diagnostic:
+    """The finding with the `data` that would give the layer what it wants, where it says that vectors are what it does not."""
+    kind = {"AE302": "grid", "AE360": "sequence"}.get(finding.code) if finding.path.startswith("encoder.0") else None
+    fix = data.instead(kind) if kind else None
+    return finding if fix is None else replace(finding, fix=fix)

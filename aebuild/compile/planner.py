@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar, cast
 
-from aebuild.compile.chain import UNKNOWN_ADAPTER, chain, site_for
+from aebuild.compile.chain import UNKNOWN_ADAPTER, chain, read_otherwise, site_for
 from aebuild.compile.duration import usual_epochs
 from aebuild.compile.extent import check_extent
 from aebuild.compile.mirror import check_departure, mirror
@@ -26,7 +26,7 @@ from aebuild.lang.families import Adapter, Composite, LatentPlan, Layer
 from aebuild.lang.node import Node, Refusal, Site, Stage
 from aebuild.lang.suggest import closest
 from aebuild.lang.terms import OutputPlan
-from aebuild.lang.values import Value
+from aebuild.lang.values import Value, Vector
 
 T = TypeVar("T")
 
@@ -129,7 +129,10 @@ def _corrupt(spec: Spec, info: DataInfo, found: list[Diagnostic]) -> Value:
 def _encoder(spec: Spec, value: Value, found: list[Diagnostic]) -> tuple[Node | None, Stage]:
     stage = Stage(positions=spec.latent.per == "position", adapter=_adapter(spec.encoder, found),
                   size=tuple(spec.encoder.seed) if spec.encoder.seed else None)
+    before = len(found)
     node = plan_steps("encoder", spec.encoder, value, stage, found)
+    if isinstance(value, Vector):
+        found[before:] = [read_otherwise(spec.data, finding) for finding in found[before:]]
     return node, stage
 
 

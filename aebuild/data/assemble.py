@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, cast
 from aebuild.data.division import PARTS, divide, division_of, unwanted
 from aebuild.data.faults import fault, listed, must_fit, shown, similar
 from aebuild.data.fingerprint import digest
-from aebuild.data.outline import Bounds, describe, plural
+from aebuild.data.outline import describe, plural
 from aebuild.data.prepared import as_bytes, named, scaled, taken
 from aebuild.data.rules import BAD_LABELS, DISAGREE, TOO_FEW
 from aebuild.data.scaling import fit_scaling
+from aebuild.data.spread import LOOKED_AT, check_doubles, merging, straying
 from aebuild.data.stored import Raw, Rows, Samples, Sharded
 from aebuild.data.streamed import streamed_parts
 from aebuild.lang.dataset import Dataset, Labelled, Sampled, Streamable
@@ -20,7 +21,7 @@ from aebuild.lang.diagnostics import DataError, Diagnostic
 from aebuild.lang.samples import DataInfo, silent
 from aebuild.lang.splits import Scaling, Split, Splits
 from aebuild.lang.stores import Held, Store
-from aebuild.lang.values import Value, elements
+from aebuild.lang.values import Grid, Value, elements
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,8 +43,8 @@ def assemble(part: Dataset, raw: Raw, say: Callable[[str], None] = silent) -> Sp
         rows, labels = _as_in_files(rows, labels)
     else:
         must_fit(count * _bytes_each(info, raw), plural(count, "sample"), "stream: true" if isinstance(part, Streamable) else None)
-    x, scaling, notes = _scaled(part, raw, raw.x, rows, info, info.value, raw.outline.bounds, say)
-    target, target_scaling, more = (_scaled(part, raw, raw.target, rows, info, info.target, raw.outline.target_bounds, say)
+    x, scaling, notes = _scaled(part, raw, raw.x, rows, info, False, say)
+    target, target_scaling, more = (_scaled(part, raw, raw.target, rows, info, True, say)
                                     if raw.target else ({}, None, ()))
     parts = {name: Split(x[name], labels.get(name), target.get(name)) for name in PARTS}
     return Splits(**parts, scaling=scaling, info=info, target_scaling=target_scaling, notes=(*raw.outline.notes, *notes, *more))
@@ -146,14 +147,20 @@ def _labels(part: Dataset, raw: Raw, rows: Rows) -> dict[str, NDArray[np.int64]]
     return labels
 
 
-def _scaled(part: Dataset, raw: Raw, samples: Mapping[str, Samples], rows: Rows, info: DataInfo, value: Value, bounds: Bounds,
+def _scaled(part: Dataset, raw: Raw, samples: Mapping[str, Samples], rows: Rows, info: DataInfo, target: bool,
             say: Callable[[str], None]) -> tuple[dict[str, Store], Scaling, tuple[str, ...]]:
     """Each part fitted and scaled, or to be; the scaling comes from the training part alone."""
+    value, bounds = (info.target, raw.outline.target_bounds) if target else (info.value, raw.outline.bounds)
+    names = _names(info, value, target)
     if raw.streamed:
-        return (*streamed_parts(part, cast("Mapping[str, Sharded]", samples), rows, info.scale, value, bounds, say), ())
+        stores, scaling = streamed_parts(part, cast("Mapping[str, Sharded]", samples), rows, info.scale, value, bounds, say)
+        # images stay unread until they are wanted
+        return stores, scaling, () if isinstance(value, Grid) else _merged(part, samples, rows, value, names, scaling)
     fitted = {name: taken(part, samples[origin], index) for name, (origin, index) in rows.items()}
     scaling = fit_scaling(fitted["train"], info.scale, bounds, value)
-    stores: dict[str, Store] = {}
+    notes = (*_merged(part, samples, rows, value, names, scaling),
+             *straying(fitted["train"], {name: fitted[name] for name in ("validation", "test")}, value, names))
+    stores = {}
     outside = 0
     for name in PARTS:
         values, (origin, index) = fitted.pop(name), rows[name]
@@ -162,6 +169,24 @@ def _scaled(part: Dataset, raw: Raw, samples: Mapping[str, Samples], rows: Rows,
         kept = as_bytes(values) if scaling.levels is not None else None
         held, levels = (scaled(values, scaling, named(samples[origin], index)), None) if kept is None else (kept, scaling.levels)
         stores[name] = Held(held, levels, digest(values))
-    note = (f"{plural(outside, 'value')} of validation and test lay outside the training samples' range and were clipped to "
-            f"[{scaling.low:g}, {scaling.high:g}]",) if outside else ()
-    return stores, scaling, note
+    clipped = (f"{plural(outside, 'value')} of validation and test lay outside the training samples' range and were clipped to "
+               f"[{scaling.low:g}, {scaling.high:g}]",) if outside else ()
+    return stores, scaling, (*clipped, *notes)
+
+
+def _names(info: DataInfo, value: Value, target: bool) -> tuple[str, ...] | None:
+    """What messages call the columns; None for pixels, which have no names."""
+    known = info.target_columns if target else info.columns
+    return known or (None if isinstance(value, Grid) else tuple(map(str, range(value.features))))
+
+
+def _merged(part: Dataset, samples: Mapping[str, Samples], rows: Rows, value: Value, names: tuple[str, ...] | None,
+            scaling: Scaling) -> tuple[str, ...]:
+    """What is said of training values that rounding merges, from the first samples; refuses what loses all difference."""
+    origin, index = rows["train"]
+    chosen = index[:max(64, LOOKED_AT // elements(value))]
+    raw = taken(part, samples[origin], chosen)
+    if as_bytes(raw) is not None:
+        return ()
+    check_doubles(raw, value, names, "the data")
+    return merging(raw, scaled(raw, scaling, named(samples[origin], chosen)), value, names, scaling.kind)

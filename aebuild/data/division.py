@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from aebuild.data.rules import TOO_FEW, UNFIT, WINDOWS
 from aebuild.lang.dataset import Dataset, Division, Holdout, Portion, Window
-from aebuild.lang.diagnostics import DataError, Diagnostic, Rule
+from aebuild.lang.diagnostics import DataError, Diagnostic, Hint, Rule
 
 USUAL = 0.1           # share that validates, and that tests
 PARTS = ("train", "validation", "test")
@@ -99,4 +99,4 @@ def _too_long(part: Dataset, window: Window, name: str, size: int, rows: int) ->
     return DataError(Diagnostic(
         WINDOWS, f"the {name} block has {size:,} of the series' {rows:,} rows, too few for a window of {window.length:,}",
         window.place("length") or part.place("window"),
-        "a shorter window, or larger shares under split" if rows >= 3 * window.length else "a shorter window"))
+        Hint("a shorter window, or larger shares under split" if rows >= 3 * window.length else "a shorter window")))

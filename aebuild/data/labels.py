@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aebuild.data.faults import fault, shown
 from aebuild.data.rules import BAD_LABELS
-from aebuild.lang.diagnostics import DataError
+from aebuild.lang.diagnostics import DataError, Hint
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 MOST_CLASSES = 10_000
+UNKNOWN = ("", "nan", "NaN", "NAN", "NA", "<NA>")       # how pandas, R and spreadsheets write a label that is not known
+_WHOLE = re.compile(r"([+-]?\d+)\.0*")
 
 
 def number_of(word: str) -> float | None:
@@ -33,9 +36,12 @@ def ordered(names: set[str]) -> tuple[str, ...]:
 
 
 def classify(words: Mapping[str, Sequence[str]], where: str) -> tuple[dict[str, NDArray[np.int64]], tuple[str, ...]]:
-    """Class numbers of each part, and the class names; an empty word is an unknown label (-1)."""
+    """Class numbers of each part, and the class names; an empty word, NaN and NA are unknown labels (-1)."""
     import numpy as np
 
+    words = {part: [_class(word) for word in held] for part, held in words.items()}
+    for held in words.values():
+        check_words(held, where)
     names = ordered({word for held in words.values() for word in held if word})
     if not names:
         raise fault(BAD_LABELS, f"{where}: no label is known")
@@ -43,6 +49,26 @@ def classify(words: Mapping[str, Sequence[str]], where: str) -> tuple[dict[str, 
         raise fault(BAD_LABELS, f"{where}: {len(names):,} different labels; more than {MOST_CLASSES:,} are no classes")
     numbers = {"": -1} | {name: number for number, name in enumerate(names)}
     return {part: np.asarray([numbers[word] for word in held], np.int64) for part, held in words.items()}, names
+
+
+def _class(word: str) -> str:
+    """The name of a class, one for `1` and `1.0`, and none for what is unknown."""
+    if word in UNKNOWN:
+        return ""
+    whole = _WHOLE.fullmatch(word)
+    return whole[1] if whole else word
+
+
+def check_words(words: Sequence[str], where: str) -> None:
+    """Refuses labels that are all numbers but not all whole ones: those are measured, not classes."""
+    known = {word for word in map(str.strip, words) if word not in UNKNOWN}
+    numbers = {word: number_of(word) for word in known}
+    if not known or any(number is None for number in numbers.values()):
+        return
+    broken = sorted(word for word, number in numbers.items() if number is not None and not number.is_integer())
+    if broken:
+        raise fault(BAD_LABELS, f"{where}: the label {shown(broken[0])} is no whole number; labels are classes",
+                    Hint("make it a `target`, or write classes as whole numbers or words"))
 
 
 def as_words(array: NDArray[Any], where: str) -> list[str]:
@@ -64,7 +90,7 @@ def as_words(array: NDArray[Any], where: str) -> list[str]:
         raise _below(where, int(values.min()))
     if (values == -1).any() and len(np.unique(values)) == 2:
         raise fault(BAD_LABELS, f"{where} holds -1 and {values.max()}; -1 means that a label is not known, which leaves one class",
-                    "write 0 and 1")
+                    Hint("write 0 and 1"))
     return ["" if value < 0 else str(value) for value in values.tolist()]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from aebuild.data.faults import fault
 from aebuild.data.rules import UNFIT
+from aebuild.lang.emit import emit
 from aebuild.lang.part import Part
 from aebuild.lang.values import Grid, Sequence, Value, Vector
 
@@ -66,7 +67,9 @@ def interpret(shape: tuple[int, ...], dtype: str, what: str, kind: Kind | None =
     """The layout of an array [N, ...]; `kind` and `side` overrule what its rank and type suggest."""
     sample = shape[1:]
     if not 1 <= len(sample) <= 4 or 0 in sample:
-        raise fault(UNFIT, f"{what} has shape {list(shape)}; samples stand on the first axis and have one to four more, none of them 0")
+        window = windows_for(shape[0]) if len(shape) == 1 else None
+        raise fault(UNFIT, f"{what} has shape {list(shape)}; samples stand on the first axis and have one to four more, none of them 0"
+                    + ("; one long series needs a `window`" if not sample else ""), emit({"window": window}).strip() if window else None)
     found = _read(sample, what, kind or usual_kind(shape, dtype), side, part)
     others = tuple((f"{key}: {word}", _read(sample, what, *chosen, part).value) for key, word, chosen in _doubts(shape, dtype, kind, side))
     return replace(found, others=others)
@@ -85,6 +88,12 @@ def _read(sample: tuple[int, ...], what: str, kind: Kind, side: Side | None, par
     if (side or likely_side(sample)) == "last":
         return Layout(Grid(sample[-1], sample[:-1]), (-1, 1))
     return Layout(Grid(sample[0], sample[1:]))
+
+
+def windows_for(steps: int) -> dict[str, int] | None:
+    """Windows that fit a series of so many steps, divided as usual; None if none do."""
+    length = min(100, steps // 10)
+    return {"length": length, "stride": max(1, length // 10)} if length else None
 
 
 def _doubts(shape: tuple[int, ...], dtype: str, kind: Kind | None, side: Side | None) -> list[tuple[str, str, tuple[Kind, Side | None]]]:

@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from aebuild.data.faults import fault, listed, must_fit, reading, reason_of, regular_file, shown
 from aebuild.data.rules import DAMAGED, DISAGREE, EXTRA, NOT_FINITE, TOO_FEW
+from aebuild.data.spread import check_doubles
+from aebuild.lang.diagnostics import Hint
 from aebuild.lang.stores import WINDOW
+from aebuild.lang.values import Vector
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +35,7 @@ def _opened(path: Path) -> Iterator[Any]:
         pyarrow: Any = importlib.import_module("pyarrow")
         parquet: Any = importlib.import_module("pyarrow.parquet")
     except ImportError as error:
-        raise fault(EXTRA, f"{shown(path)} needs the package pyarrow, which is not installed", "pip install pyarrow") from error
+        raise fault(EXTRA, f"{shown(path)} needs the package pyarrow, which is not installed", Hint("pip install pyarrow")) from error
     with reading(path):
         try:
             with parquet.ParquetFile(path) as file:
@@ -71,6 +74,15 @@ def _columns(path: Path, fields: Sequence[Any]) -> dict[str, bool]:
     if len(names) < len(fields):
         raise fault(DAMAGED, f"{shown(path)} has two columns of one name")
     return names
+
+
+def sample(path: Path, name: str, most: int = 1000) -> list[str]:
+    """The first cells of a column as words."""
+    for file in parts_of(path):
+        with _opened(file) as table:
+            for batch in table.iter_batches(batch_size=most, columns=[name]):
+                return _words(batch.column(0))
+    return []
 
 
 def read(path: Path, names: Sequence[str], numbers: Sequence[int], words: Sequence[int]) -> tuple[NDArray[np.float64], list[list[str]]]:
@@ -183,16 +195,20 @@ class Columns:
 def _numbers(column: Any, name: str, path: Path, start: int) -> NDArray[np.float64]:
     import numpy as np
 
+    if str(column.type) in ("int64", "uint64"):
+        check_doubles(column.drop_null().to_numpy()[:, None], Vector(1), [name], shown(path))
     values = np.asarray(column.cast("float64", safe=False).to_numpy(), np.float64)
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
         held = "is empty" if column[int(bad[0])].as_py() is None else f"holds {values[bad[0]]}, which is not a finite number"
         raise fault(NOT_FINITE, f"{shown(path)}, row {start + bad[0]}, column {shown(name)}: the cell {held}",
-                    "fill or remove the row, or leave the column out (columns)")
+                    Hint("fill or remove the row, or leave the column out (columns)"))
     return values
 
 
 def _words(column: Any) -> list[str]:
+    if str(column.type).startswith(("timestamp", "date", "time")):
+        column = column.cast("string")
     return ["" if value is None else _word(value) for value in column.to_pylist()]
 
 

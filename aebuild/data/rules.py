@@ -235,3 +235,29 @@ data: {path: scans/, channels: rgb}        # grey TIFF of 16 bits
 data: {path: scans/, channels: gray}
 ```
 """)
+
+MERGED = Rule("AE423", "different values that become the same number", """\
+Models compute with 32-bit numbers, which hold seven digits; values are scaled in 64 bits before, which hold sixteen. A column of
+integers beyond 2^53 (identifiers, hashes, bit fields), or of small steps on a large constant without scaling, loses its differences on
+the way: the column would be a constant, and the loss 0.
+
+```yaml
+data: {path: events.csv, scale: none}          # column t: 1700000000.001, 1700000000.002, ...
+```
+```yaml
+data: {path: events.csv, scale: standard}
+```
+""")
+
+SEVERAL = Rule("AE424", "a table of several series without `group`", """\
+A column of words that repeat beside the numbers of a series is mostly the name of a machine, a patient or a shop: the table holds
+several series. Windows cut through all rows would begin in one and end in another. `group` names the column, and each series is cut
+for itself. Where the words mean something else, name the input under `columns`.
+
+```yaml
+data: {path: machines.csv, window: {length: 20}}                   # machine, time, load
+```
+```yaml
+data: {path: machines.csv, window: {length: 20}, group: machine}
+```
+""")

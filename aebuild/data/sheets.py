@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aebuild.data import commas, parquet
-from aebuild.data.faults import fault, listed, similar
+from aebuild.data.dialect import SEPARATORS, UNNAMED, Asked, counts, number
+from aebuild.data.faults import fault, listed, shown, similar
 from aebuild.data.rules import NO_SUCH_NAME, UNFIT
-from aebuild.lang.dataset import Column
+from aebuild.lang.dataset import Column, Tabular
+from aebuild.lang.diagnostics import Hint
+from aebuild.lang.emit import emit
 from aebuild.lang.part import Part
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+PANDAS_INDEX = re.compile(r"__index_level_\d+__")           # what pandas calls an index without a name in a .parquet
+ROW_NUMBERS = ("index", "unnamed: 0", "rownames")          # what libraries call a column that counts the rows
+
 
 @dataclass(frozen=True)
 class Sheet:
-    """What the head of a table tells: column names, which hold numbers, and rows where known."""
+    """What the head of a table tells: column names, which hold numbers, and rows where known.
+
+    `left` are the columns that are no inputs by themselves, `notes` what was guessed.
+    """
 
     path: Path
     names: tuple[str, ...]
@@ -28,6 +39,18 @@ class Sheet:
     rows: int | None
     style: str
     commas: commas.Head | None = None
+    notes: tuple[str, ...] = ()
+    left: tuple[int, ...] = ()
+
+    def told(self, note: str) -> Sheet:
+        """The same with a further sentence for the user."""
+        return replace(self, notes=(*self.notes, f"{shown(self.path.name)}: {note}"))
+
+    def sample(self, place: int) -> list[str]:
+        """The first cells of a column."""
+        if self.commas is not None:
+            return self.commas.cells(place)
+        return parquet.sample(self.path, self.names[place])
 
     def find(self, column: Column, part: Part, *fields: str) -> int:
         """The place of a column, by name or else by number."""
@@ -59,19 +82,60 @@ class Sheet:
 def _mended(part: Part, field: str, wrong: Column, right: str) -> str:
     """What to write under `field`: the right name, in the list where one is written."""
     written = getattr(part, field, None)
-    return f"[{', '.join(right if column == wrong else str(column) for column in written)}]" if isinstance(written, list) else right
+    names = [right if column == wrong else str(column) for column in written] if isinstance(written, list) else None
+    return quoted(right) if names is None else f"[{', '.join(map(quoted, names))}]"
 
 
-def open_sheet(path: Path) -> Sheet:
+def open_sheet(path: Path, part: Tabular) -> Sheet:
     """The head of a table; of a .csv the first rows are read, of a .parquet its metadata."""
     if path.suffix.lower() == parquet.ENDING or path.is_dir():
+        refuse_keys(part, path, "separator", "decimal", "header")
         columns, rows = parquet.head(path)
         style = parquet.ENDING[1:] if not path.is_dir() else f"in {len(rows):,} {parquet.ENDING} file{'s' if len(rows) != 1 else ''}"
         return Sheet(path, tuple(columns), tuple(columns.values()), sum(rows), style)
-    head = commas.head(path)
-    separator = {"\t": "tabs", ",": "commas", ";": "semicolons"}[head.separator]
-    return Sheet(path, head.names, head.numeric, None, f"separated by {separator}" + ("" if head.titled else ", without a line of names"),
-                 head)
+    head = commas.head(path, Asked(part.separator, part.decimal, part.header))
+    style = (f"separated by {SEPARATORS[head.dialect.separator]}" + (", with a decimal comma" if head.dialect.decimal == "," else "")
+             + ("" if head.dialect.titled else ", without a line of names"))
+    sheet = Sheet(path, head.names, head.numeric, None, style, head)
+    for guess in head.dialect.guesses:
+        sheet = sheet.told(guess)
+    return sheet
+
+
+def refuse_keys(part: Tabular, path: Path, *keys: str) -> None:
+    """Refuses keys about text tables where the data are none."""
+    for key in keys:
+        if getattr(part, key) is not None:
+            kind = path.suffix.lower() or "a folder"
+            raise fault(UNFIT, f"`{key}` is for text tables, and {shown(path.name)} is {kind}", f"remove {key}", part=part, at=(key,))
+
+
+def row_numbers(sheet: Sheet, part: Tabular, columns: Sequence[Column] | None) -> Sheet:
+    """The sheet without a column that only numbers or names its rows, as pandas and R write it."""
+    if columns is not None and part.index is not None:
+        raise fault(UNFIT, "`columns` says already whether the first column is an input", "remove index", part=part, at=("index",))
+    if columns is not None or len(sheet.names) < 2 or part.index is False:
+        return sheet
+    if part.index:
+        return replace(sheet, left=(0,))
+    if kept := tuple(place for place, name in enumerate(sheet.names) if PANDAS_INDEX.fullmatch(name)):
+        return replace(sheet, left=kept).told(f"pandas' index, {listed(sheet.names[place] for place in kept)}, is left out "
+                                              "(`index: false` keeps it)")
+    name, cells = sheet.names[0], [cell.strip() for cell in sheet.sample(0)]
+    unnamed = sheet.commas is not None and sheet.commas.dialect.titled and name in ("0", f"{UNNAMED} 0")
+    counted = len(cells) > 2 and counts(cells)
+    if not (counted and name.lower() in ROW_NUMBERS) and not (unnamed and (counted or _identify(cells))):
+        return sheet.told(f"the first column, {shown(name)}, only counts the rows but is an input (`index: true` leaves it out)"
+                          ) if counted else sheet
+    called = "without a name" if unnamed else shown(name)
+    return replace(sheet, left=(0,)).told(f"the first column, {called}, only numbers or names the rows and is left out "
+                                          "(`index: false` keeps it)")
+
+
+def _identify(cells: Sequence[str]) -> bool:
+    """True if cells are whole numbers or words, no two the same."""
+    plain = all(cell.isdecimal() for cell in cells) or all(number(cell) is None for cell in cells)
+    return plain and len(set(cells)) == len(cells)
 
 
 def inputs(sheet: Sheet, part: Part, columns: Sequence[Column] | None, target: Sequence[Column], label: Column | None,
@@ -92,12 +156,25 @@ def inputs(sheet: Sheet, part: Part, columns: Sequence[Column] | None, target: S
     return chosen, targets, label_at
 
 
+def quoted(name: str) -> str:
+    """A column's name as YAML, within a list or mapping on one line."""
+    text = emit({"k": [name]}).strip()
+    return text[4:-1] if text.startswith("k: [") and "\n" not in text else json.dumps(name)
+
+
+def _columns_fix(names: Sequence[str]) -> str:
+    """The key `columns` with these names, as YAML to paste."""
+    return f"columns: [{', '.join(map(quoted, names))}]"
+
+
 def numbers_only(sheet: Sheet, places: Sequence[int], part: Part) -> None:
-    """Refuses columns whose first rows hold words."""
+    """Refuses columns whose first rows hold words, and cells there that are no numbers."""
     words = [sheet.names[place] for place in places if not sheet.numeric[place]]
     if words:
         numeric = [name for name, number in zip(sheet.names, sheet.numeric, strict=True) if number]
         raise fault(UNFIT, f"{sheet.path.name}: {'the column' if len(words) == 1 else 'the columns'} {listed(words)} "
                     f"{'does' if len(words) == 1 else 'do'} not hold numbers",
-                    f"columns: [{', '.join(numeric)}]" if 0 < len(numeric) <= 20 else "name the columns to use under columns",
+                    _columns_fix(numeric) if 0 < len(numeric) <= 20 else Hint("name the columns to use under columns"),
                     part=part, at=("columns", "path"))
+    if sheet.commas is not None:
+        commas.check(sheet.path, sheet.commas, places)

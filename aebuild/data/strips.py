@@ -9,15 +9,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aebuild.data.binary import Member, headers, read_array
+from aebuild.data.binary import Member, headers, map_array, read_array
+from aebuild.data.clock import Axis, check_owners, disorder, is_clock, shared, without_time
+from aebuild.data.dialect import ROWS
 from aebuild.data.division import PARTS, blocks, divide, division_of, windows_in
 from aebuild.data.faults import fault, shown
+from aebuild.data.grouped import Grouped
 from aebuild.data.lookup import find_arrays
 from aebuild.data.outline import Outline, plural
 from aebuild.data.rules import NO_SUCH_NAME, UNFIT, WINDOWS
 from aebuild.data.sheets import Sheet, inputs, numbers_only, open_sheet
 from aebuild.data.stored import Cut, Raw, Samples
-from aebuild.lang.dataset import Column, Dataset, Window
+from aebuild.lang.dataset import Column, Dataset, Tabular, Window
+from aebuild.lang.diagnostics import Hint
 from aebuild.lang.values import Sequence
 
 if TYPE_CHECKING:
@@ -29,7 +33,8 @@ class Source:
     """Series before they are cut: their steps, how many there are in each part, and their columns.
 
     `single` is one long series [1, T, D], whose windows are divided in blocks of time. `read` gives the values of a
-    part as [series, T, D], inputs first, then targets.
+    part as [series, T, D], inputs first, then targets; `late` gives what is said of them, `seen` is how many rows were
+    looked at before.
     """
 
     path: Path
@@ -41,13 +46,16 @@ class Source:
     targets: tuple[str, ...]
     read: Callable[[str], NDArray[Any]]
     note: str = ""
+    notes: tuple[str, ...] = ()
+    late: Callable[[NDArray[Any]], str | None] | None = None
+    seen: int = ROWS
 
     def outline(self, part: Dataset, steps: int | None) -> Outline:
         """Types and counts for series of so many steps (None: not known before reading)."""
         length = self.window.length if self.window else steps or 0
         if self.window and steps is not None and windows_in(steps, self.window) < 1:
-            raise fault(WINDOWS, f"{shown(self.path)} has {plural(steps, 'step')}, too few for a window of {length:,}", "a shorter window",
-                        part=self.window if self.window.place("length") else part, at=("length", "window"))
+            raise fault(WINDOWS, f"{shown(self.path)} has {plural(steps, 'step')}, too few for a window of {length:,}",
+                        Hint("a shorter window"), part=self.window if self.window.place("length") else part, at=("length", "window"))
         counts, divided = self._counts(part, steps)
         cut = f"cut into windows of {self.window.length:,} every {self.window.stride:,}" if self.window else "taken whole"
         sentence = (f"{shown(self.path.name)}: {plural(sum(self.series.values()), 'series')}"
@@ -56,7 +64,7 @@ class Source:
                     + f", {cut}{self.note}")
         return Outline(Sequence(length, len(self.columns)), counts, sentence, divided=divided,
                        target=Sequence(length, len(self.targets)) if self.targets else None, columns=self.columns,
-                       target_columns=self.targets or None)
+                       target_columns=self.targets or None, notes=self.notes)
 
     def _counts(self, part: Dataset, steps: int | None) -> tuple[dict[str, int | None], bool]:
         """Windows in each part, and whether they are divided already."""
@@ -72,6 +80,9 @@ class Source:
         values = {name: self.read(name) for name in self.series}
         steps = values["train"].shape[1]
         outline = self.outline(part, steps)
+        said = self.late(values["train"]) if self.late is not None else None
+        if said is not None and not any(said[:40] in note for note in self.notes):
+            outline = outline.told(said)
         places = self._places(part, steps)
         x = {name: self._cut(values[origin], where, slice(None, len(self.columns)), steps) for name, (origin, where) in places.items()}
         aims = {name: self._cut(values[origin], where, slice(len(self.columns), None), steps) for name, (origin, where) in places.items()}
@@ -106,22 +117,49 @@ class Source:
         return rows
 
 
-def table_source(path: Path, window: Window | None, part: Dataset, columns: Seq[Column] | None, target: Seq[Column]) -> Source:
-    """One series in a table: a step a row; a first column that is no number is taken for the time and left out."""
-    sheet = open_sheet(path)
-    time = [0] if columns is None and not sheet.numeric[0] and len(sheet.names) > 1 else []
-    chosen, targets, _ = inputs(sheet, part, columns, target, None, time)
+def table_source(path: Path, window: Window | None, part: Tabular, columns: Seq[Column] | None, target: Seq[Column],
+                 group: Column | None) -> Source | Grouped:
+    """The series of a table, a step a row: one, or several told apart by the column `group`.
+
+    A first column that is the time or only counts is left out.
+    """
+    sheet = open_sheet(path, part)
+    owner = None if group is None else sheet.find(group, part, "group")
+    sheet, axis = without_time(sheet, part, columns, owner)
+    sheet = check_owners(sheet, part, columns, owner, axis)
+    chosen, targets, _ = inputs(sheet, part, columns, target, None, [*sheet.left, *([] if owner is None else [owner])])
     numbers_only(sheet, [*chosen, *targets], part)
+    left = axis is not None and axis.place in sheet.left
+    if axis is not None:
+        cells = sheet.sample(axis.place)
+        sheet = _said(sheet, axis, cells, [""] * len(cells) if owner is None else sheet.sample(owner), part)
+    if owner is not None:
+        return Grouped(sheet, window, chosen, targets, owner, axis)
     return Source(path, window, sheet.rows, {"train": 1}, True, tuple(sheet.names[place] for place in chosen),
                   tuple(sheet.names[place] for place in targets), partial(_table, sheet, [*chosen, *targets]),
-                  f"; left out as the time: {shown(sheet.names[0])}" if time else "")
+                  f"; left out as the time: {shown(axis.name)}" if axis and left else "", sheet.notes,
+                  None if axis is None else partial(_disorder, sheet, axis), len(sheet.sample(chosen[0])))
+
+
+def _said(sheet: Sheet, axis: Axis, cells: Seq[str], owners: Seq[str], part: Tabular) -> Sheet:
+    """The sheet with what is said of its time."""
+    if axis.place in sheet.left and sheet.numeric[axis.place] and part.index is None:
+        sheet = sheet.told(f"{shown(axis.name)} is taken for the time and left out (`index: false` makes it an input)")
+    for said in (disorder(axis, cells, owners), shared(axis, cells) if len(set(owners)) == 1 else None):
+        sheet = sheet if said is None else sheet.told(said)
+    return sheet
+
+
+def _disorder(sheet: Sheet, axis: Axis, _: NDArray[Any]) -> str | None:
+    cells = sheet.read([], [axis.place])[1][0]
+    return disorder(axis, cells, [""] * len(cells))
 
 
 def _table(sheet: Sheet, places: list[int], _: str) -> NDArray[Any]:
     return sheet.read(places)[0][None]
 
 
-def array_source(path: Path, window: Window | None, part: Dataset, columns: Seq[Column] | None, target: Seq[Column]) -> Source:
+def array_source(path: Path, window: Window | None, part: Tabular, columns: Seq[Column] | None, target: Seq[Column]) -> Source:
     """Series in an array: [T] or [T, D] is one, [N, T, D] many; columns are counted from 0."""
     members = headers(path)
     found = find_arrays(members, path, part, None, None, None).x
@@ -139,9 +177,28 @@ def array_source(path: Path, window: Window | None, part: Dataset, columns: Seq[
         _column(column, width, path, part, "columns") for column in columns]
     if not chosen:
         raise fault(NO_SUCH_NAME, f"{shown(path)} has no column left to be the input", part=part, at=("target",))
+    late = partial(_clock, path, chosen) if columns is None and len(chosen) > 1 else None
+    said = late(_first_rows(path, first)) if late is not None and not first.name else None
     return Source(path, window, first.shape[0] if single else first.shape[1], {"train": 1} if single else {
         name: member.shape[0] for name, member in found.items()}, single, tuple(map(str, chosen)), tuple(map(str, aims)),
-        partial(_array, path, found, [*chosen, *aims]))
+        partial(_array, path, found, [*chosen, *aims]), notes=(said,) if said else (), late=late)
+
+
+def _first_rows(path: Path, member: Member) -> NDArray[Any]:
+    """The first rows of an .npy, as one series [1, rows, D]."""
+    import numpy as np
+
+    mapped = map_array(path, member)
+    return np.asarray(mapped[:ROWS] if mapped.ndim < 3 else mapped[0, :ROWS])[None]
+
+
+def _clock(path: Path, chosen: list[int], values: NDArray[Any]) -> str | None:
+    """The sentence about a first column that is no measurement; arrays have no names to go by."""
+    cells = [repr(cell) for cell in values[0, :ROWS, 0].tolist()]
+    if chosen[0] != 0 or not is_clock(Axis(0, "0"), cells, [""] * len(cells)):
+        return None
+    return (f"{shown(path.name)}: column 0 only counts or is a clock but is an input; "
+            + (f"`columns: {chosen[1:]}` leaves it out" if len(chosen) <= 20 else "`columns` can leave it out"))
 
 
 def _column(column: Column, width: int, path: Path, part: Dataset, option: str) -> int:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from aebuild.lang.splits import Splits
 
 __all__ = ["Column", "DataInfo", "Dataset", "Division", "Exclude", "Holdout", "Known", "Labelled", "OnDisk", "OwnLabels", "Pictured",
-           "Portion", "Sampled", "Scale", "Streamable", "Where", "Window"]
+           "Portion", "Sampled", "Scale", "Streamable", "Tabular", "Where", "Window"]
 
 Count = Annotated[int, Field(ge=1)]
 Portion = Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, lt=1)]
@@ -80,7 +80,9 @@ class Dataset(Part):
                **dict.fromkeys(("file", "folder", "filename", "dir", "directory", "data_dir", "source"), "path"),
                **dict.fromkeys(("val_split", "validation_split", "train_split", "test_split", "splits", "test_size"), "split"),
                **dict.fromkeys(("num_classes", "n_classes"), "classes"), "padding": "pad", "max_samples": "limit",
-               "input_shape": "shape", "features": "columns", "inputs": "columns"}
+               "input_shape": "shape", "features": "columns", "inputs": "columns",
+               **dict.fromkeys(("sep", "delimiter", "delim"), "separator"), "has_header": "header", "index_col": "index",
+               **dict.fromkeys(("group_by", "groupby", "id", "id_column", "entity"), "group")}
 
     def probe(self, where: Where) -> DataInfo:
         """What the data are, from headers only; nothing is read where `shape` is given or the data set is a known one.
@@ -92,6 +94,10 @@ class Dataset(Part):
     def load(self, where: Where) -> "Splits":
         """The divided and scaled samples; raises DataError."""
         raise TypeError(f"{type(self).__name__} has no load")
+
+    def instead(self, kind: str) -> str | None:
+        """The `data` that would give samples as a sequence or grid where they are vectors now; None where there are none."""
+        return None
 
     def count_classes(self, where: Where) -> int | None:
         """How many classes the labels have, None without labels; reads labels where no header tells."""
@@ -174,3 +180,14 @@ class Known(Dataset):
     root: str | None = knob(
         None, "folder that holds the known data sets, relative to the spec (default: the environment variable AEBUILD_DATA, "
         "else aebuild's cache folder)", affects="data", min_length=1)
+
+
+class Tabular(Dataset):
+    """How a text table is written, where that is not found out rightly."""
+
+    separator: Literal[",", ";", "\t", "|", " "] | None = knob(
+        None, "what stands between the cells of a text table (default: found out from its first rows)", affects="data")
+    decimal: Literal[".", ","] | None = knob(None, "decimal mark of a text table (default: found out from its first rows)", affects="data")
+    header: bool | None = knob(None, "whether the first line of a text table has the names (default: found out)", affects="data")
+    index: bool | None = knob(
+        None, "whether the first column only counts the rows or is their time, and is left out (default: found out)", affects="data")

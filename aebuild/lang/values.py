@@ -123,5 +123,5 @@ class Range:
 
     def __str__(self) -> str:
         if self.low is None or self.high is None:
-            return "unbounded real numbers"
+            return f"unbounded {'whole' if self.integer else 'real'} numbers"
         return f"{'whole numbers' if self.integer else 'numbers'} in [{self.low:g}, {self.high:g}]"

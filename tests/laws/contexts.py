@@ -152,6 +152,7 @@ DATA = (
     "{type: table, path: rows.csv, columns: [0, 1, 2], label: 4, target: [1, 3], limit: 30, labels: 20, classes: 3}",
     "{type: table, path: rows.csv, columns: [a, b], shape: [2]}",
     "{type: series, path: wave.csv, window: {length: 6, stride: 3}, shape: [6, 3], columns: [0, 1, 2]}",
+    "{type: series, path: machines.csv, group: 1, window: {length: 4, stride: 2}, columns: [2, 3], limit: 30}",
     "{type: ecg5000, root: ., limit: 40, labels: 30, split: {validation: 20}}",
 )
 KNOWN = (
@@ -192,6 +193,8 @@ def make_files(folder: Path) -> None:
     (folder / "rows.csv").write_text("\n".join([names, *(",".join(f"{cell:g}" for cell in row) for row in rows)]) + "\n")
     wave = np.sin(np.arange(200)[:, None] / (3, 5, 7)) + draw.normal(size=(200, 3)) / 10
     (folder / "wave.csv").write_text("\n".join(["u,v,w", *(",".join(f"{cell:.5f}" for cell in row) for row in wave)]) + "\n")
+    lines = ["machine,hall,u,v", *(f"{row // 50},{row // 100},{u:.5f},{v:.5f}" for row, (u, v, _) in enumerate(wave))]
+    (folder / "machines.csv").write_text("\n".join(lines) + "\n")
     for name, array in (("train-images-idx3-ubyte", draw.integers(0, 255, (50, 6, 5), dtype=np.uint8)),
                         ("train-labels-idx1-ubyte", (np.arange(50) % 3).astype(np.uint8))):
         head = struct.pack(">BBBB", 0, 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape)

@@ -61,7 +61,8 @@ def test_a_table_without_a_line_of_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("cell", "said"),
-                         [("", "is empty"), ("nan", "not a finite"), ("inf", "not a finite"), ("12a", "'12a'"), ("1_000", "'1_000'")])
+                         [("", "is empty"), ("nan", "not a finite"), ("inf", "not a finite"), ("12a", "'12a'"), ("1_000", "'1_000'"),
+                          ("\u0661\u0662", "not a finite"), ("\uff11", "not a finite"), ('"1,000"', "the decimal mark is '.'")])
 def test_bad_cells_are_named_by_line_and_column(tmp_path: Path, cell: str, said: str) -> None:
     lines = rows().splitlines()
     lines[17] = f"3,{cell},x"

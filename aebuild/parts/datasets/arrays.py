@@ -79,6 +79,15 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
             return assemble(self, Raw(replace(outline, class_names=names), x, labels,
                                       _stored(path, found.target, target, streamed), streamed), where.say)
 
+    def instead(self, kind: str) -> str | None:
+        """The same with `as`."""
+        from aebuild.lang.emit import emit
+
+        if self.shape is not None or self.kind is not None:
+            return None
+        written = {name: getattr(self, name) for name in ("path", "array", "label", "target", "scale") if getattr(self, name) is not None}
+        return emit({"data": written | {"as": kind}}).strip()
+
     def count_classes(self, where: Where) -> int | None:
         """Reads the labels, and nothing else."""
         if self.classes is not None or self.shape is not None:

@@ -7,20 +7,22 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from aebuild.data.faults import blamed, fault, shown
+from aebuild.data.layout import windows_for
 from aebuild.data.outline import declared, describe
-from aebuild.data.rules import WINDOWS
-from aebuild.lang.dataset import Column, DataInfo, Divided, OnDisk, Sampled, Where, Window
+from aebuild.data.rules import UNDECLARED, UNFIT, WINDOWS
+from aebuild.lang.dataset import Column, DataInfo, Divided, OnDisk, Sampled, Tabular, Where, Window
 from aebuild.lang.part import knob
 from aebuild.lang.values import Sequence
 
 if TYPE_CHECKING:
+    from aebuild.data.grouped import Grouped
     from aebuild.data.strips import Source
     from aebuild.lang.splits import Splits
 
 Columns = Annotated[list[Column], Field(min_length=1)]
 
 
-class Series(Sampled, Divided, OnDisk):
+class Series(Sampled, Divided, Tabular, OnDisk):
     """Windows over a table or array, or whole series.
 
     Tables are .csv, .tsv or .parquet with a row a step; arrays are [T, D], or many series [N, T, D].
@@ -32,6 +34,9 @@ class Series(Sampled, Divided, OnDisk):
     columns: Columns | None = knob(
         None, "the columns that are the input, by name or counted from 0 (default: all of numbers but the target)", affects="data")
     target: Column | Columns | None = knob(None, "column or columns to reconstruct instead of the input", affects="data")
+    group: Column | None = knob(
+        None, "the column of a table that tells several series apart (a machine, a patient); no window crosses from one to another",
+        affects="data")
     window: Window | None = Field(None, description="length and stride of the windows; only an array [N, T, D] can do without")
 
     @property
@@ -42,7 +47,10 @@ class Series(Sampled, Divided, OnDisk):
     def probe(self, where: Where) -> DataInfo:
         """Columns and rows from headers or first rows."""
         if self.shape is not None:
-            aim = Sequence(self.shape[0], len(self.targets)) if self.targets and len(self.shape) == 2 else None
+            if len(self.shape) != 2:
+                raise fault(UNDECLARED, f"`shape` is {self.shape}, but a series gives sequences, of steps and columns",
+                            f"shape: [{self.shape[0]}, 1]" if len(self.shape) == 1 else None, part=self, at=("shape",))
+            aim = Sequence(self.shape[0], len(self.targets)) if self.targets else None
             return declared(self, aim)
         with blamed(self, "path"):
             source = self._open(where)
@@ -55,13 +63,25 @@ class Series(Sampled, Divided, OnDisk):
         with blamed(self, "path"):
             return assemble(self, self._open(where).load(self))
 
-    def _open(self, where: Where) -> Source:
+    def _open(self, where: Where) -> Source | Grouped:
         from aebuild.data.strips import array_source, table_source
 
         path = where.base / self.path
-        opened = array_source if path.suffix.lower() in (".npz", ".npy") else table_source
-        source = opened(path, self.window, self, self.columns, self.targets)
+        from aebuild.data.sheets import refuse_keys
+        from aebuild.lang.emit import emit
+
+        source: Source | Grouped
+        if path.suffix.lower() in (".npz", ".npy"):
+            if self.group is not None:
+                raise fault(UNFIT, f"`group` is for tables; {shown(path.name)} has arrays, which hold several series as [N, T, D]",
+                            "remove group", part=self, at=("group",))
+            refuse_keys(self, path, "separator", "decimal", "header", "index")
+            source = array_source(path, self.window, self, self.columns, self.targets)
+        else:
+            source = table_source(path, self.window, self, self.columns, self.targets, self.group)
         if self.window is None and source.single:
-            raise fault(WINDOWS, f"{shown(path)} is one series, which must be cut into windows", "window: {length: 100, stride: 10}",
-                        part=self)
+            what = "one series" if self.group is None else "a table of series"
+            window = windows_for(source.steps or source.seen)
+            raise fault(WINDOWS, f"{shown(path)} is {what}, which must be cut into windows",
+                        emit({"window": window}).strip() if window else None, part=self)
         return source

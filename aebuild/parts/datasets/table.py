@@ -10,7 +10,8 @@ from pydantic import Field
 from aebuild.data.faults import blamed, fault, shown
 from aebuild.data.outline import Outline, declared, describe
 from aebuild.data.rules import UNFIT
-from aebuild.lang.dataset import Column, DataInfo, Divided, OnDisk, OwnLabels, Sampled, Streamable, Where
+from aebuild.lang.dataset import Column, DataInfo, Divided, OnDisk, OwnLabels, Sampled, Streamable, Tabular, Where
+from aebuild.lang.diagnostics import Hint
 from aebuild.lang.part import knob
 from aebuild.lang.values import Vector
 
@@ -26,7 +27,7 @@ Chosen = Annotated[list[Column], Field(min_length=1)]
 BYTES = 12            # of a number while a table is loaded: as it is read, and as it is kept
 
 
-class Table(Sampled, Divided, OwnLabels, Streamable, OnDisk):
+class Table(Sampled, Divided, OwnLabels, Streamable, Tabular, OnDisk):
     """Rows of a .csv, .tsv or .parquet table, or of a folder of .parquet files: each row is a vector."""
 
     type: Literal["table"] = "table"
@@ -89,16 +90,19 @@ class Table(Sampled, Divided, OwnLabels, Streamable, OnDisk):
         if sheet.commas is None:
             return streams(self, size)
         if self.stream:
-            raise fault(UNFIT, f"{shown(sheet.path)} is text, which cannot be read from the middle", "save it as .parquet", part=self,
+            raise fault(UNFIT, f"{shown(sheet.path)} is text, which cannot be read from the middle", Hint("save it as .parquet"), part=self,
                         at=("stream",))
         return False
 
     def _open(self, where: Where) -> tuple[Sheet, list[int], list[int], int | None]:
-        from aebuild.data.sheets import inputs, numbers_only, open_sheet
+        from aebuild.data.labels import check_words
+        from aebuild.data.sheets import inputs, numbers_only, open_sheet, row_numbers
 
-        sheet = open_sheet(where.base / self.path)
-        chosen, targets, label = inputs(sheet, self, self.columns, self.targets, self.label)
+        sheet = row_numbers(open_sheet(where.base / self.path, self), self, self.columns)
+        chosen, targets, label = inputs(sheet, self, self.columns, self.targets, self.label, sheet.left)
         numbers_only(sheet, [*chosen, *targets], self)
+        if label is not None:
+            check_words(sheet.sample(label), f"{shown(sheet.path)}, column {shown(sheet.names[label])}")
         return sheet, chosen, targets, label
 
     def _outline(self, sheet: Sheet, inputs: list[int], targets: list[int], label: int | None) -> Outline:
@@ -107,7 +111,7 @@ class Table(Sampled, Divided, OwnLabels, Streamable, OnDisk):
                     + (f", labels in {shown(sheet.names[label])}" if label is not None else ", no labels"))
         return Outline(Vector(len(inputs)), {"train": sheet.rows}, sentence, target=Vector(len(targets)) if targets else None,
                        labelled=label is not None, columns=tuple(sheet.names[place] for place in inputs),
-                       target_columns=tuple(sheet.names[place] for place in targets) if targets else None)
+                       target_columns=tuple(sheet.names[place] for place in targets) if targets else None, notes=sheet.notes)
 
 
 def _on_disk(sheet: Sheet, inputs: list[int], targets: list[int], outline: Outline, labels: dict[str, NDArray[np.int64]]) -> Raw:

@@ -44,7 +44,11 @@ class Categorical(Likelihood):
         """How many values an element can have; refuses data that are not whole numbers from 0."""
         if not bounds.integer or bounds.low != 0 or bounds.high is None:
             message = f"a categorical likelihood needs whole numbers from 0 up, but the data are {bounds}"
-            raise Refusal(Diagnostic(WHOLE, message, self.place("type"), Hint("scale: integer under data"), "losses.reconstruction"))
+            hint = Hint("scale: integer under data")
+            if bounds.integer:
+                message += ", of which no header tells the largest"
+                hint = Hint('store them as bytes, which are 0 to 255: x.astype("uint8")')
+            raise Refusal(Diagnostic(WHOLE, message, self.place("type"), hint, "losses.reconstruction"))
         return int(bounds.high) + 1
 
     def build_likelihood(self, target: Value, bounds: Range) -> nn.Module:
