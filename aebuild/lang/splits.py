@@ -111,6 +111,18 @@ class Split:
     def __len__(self) -> int:
         return len(self.inputs)
 
+    def thinned(self, count: int) -> Split:
+        """So many of the samples, evenly spaced, in memory."""
+        import numpy as np
+
+        index = np.linspace(0, len(self) - 1, count).round().astype(np.int64)
+
+        def some(store: Store) -> Held:
+            return Held(store.take(index), store.levels)
+
+        return Split(some(self.inputs), None if self.labels is None else self.labels[index],
+                     None if self.targets is None else some(self.targets))
+
     @property
     def streamed(self) -> bool:
         """True where the samples are read from disk whenever they are taken."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Reconstruction = Callable[["NDArray[np.float32]"], "NDArray[np.float32]"]
 
 MOST_ROWS = 20_000      # PCA is fitted on this many training samples, evenly spaced
-MOST_VALUES = 1 << 25   # of data on disk this many numbers are held together, 128 MiB
+MOST_VALUES = 1 << 25   # and on this many numbers, which are held together: 128 MiB
 HALF_LEVEL = 1 / 512    # half a grey level: how near a linear baseline's probability may come to 0 and 1
 
 
@@ -29,8 +29,9 @@ def components_of(bits: float, samples: int, size: int) -> int:
 
 
 def fitted_rows(data: NDArray[Any]) -> NDArray[np.float32]:
-    """At most MOST_ROWS samples, evenly spaced, flattened to [n, D]."""
-    chosen = np.linspace(0, len(data) - 1, min(len(data), MOST_ROWS)).round().astype(np.int64)
+    """At most MOST_ROWS samples and MOST_VALUES numbers, evenly spaced, flattened to [n, D]."""
+    most = max(1, min(len(data), MOST_ROWS, MOST_VALUES // prod(data.shape[1:])))
+    chosen = np.linspace(0, len(data) - 1, most).round().astype(np.int64)
     return data[chosen].reshape(len(chosen), -1).astype(np.float32)
 
 

@@ -18,15 +18,10 @@ class Usage:
     def __init__(self, model: Autoencoder) -> None:
         self._model = model
         self._counts: Tensor | None = None
-        self._discrete = True
 
-    def add(self, x: Tensor) -> None:
-        """Counts the entries of the codes of a batch."""
-        if not self._discrete:
-            return
-        indices = self._model.encode(x).indices                        # (N, places · groups)
+    def add(self, indices: Tensor | None) -> None:
+        """Counts the entries of the codes of a batch, (N, places · groups); None for codes that have none."""
         if indices is None:
-            self._discrete = False
             return
         latent = self._model.latent
         books, codes = int(getattr(latent, "books", 1)), int(latent.codes)

@@ -86,6 +86,9 @@ class Display(Protocol):
     def start(self, heading: Heading) -> None:
         """The training begins."""
 
+    def busy(self, what: str, done: int = 0, whole: int = 0) -> None:
+        """What is done before, between and after training, and how far it is where that is known."""
+
     def update(self, status: Status) -> None:
         """The middle of an epoch, a few times a second."""
 
@@ -112,6 +115,9 @@ class Quiet:
     """Shows nothing, and is what the forms that show something are made from."""
 
     def start(self, heading: Heading) -> None:
+        """Shows nothing."""
+
+    def busy(self, what: str, done: int = 0, whole: int = 0) -> None:
         """Shows nothing."""
 
     def update(self, status: Status) -> None:

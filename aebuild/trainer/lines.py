@@ -40,6 +40,11 @@ class JsonLines(Quiet):
         self._tell("start", name=heading.name, data=heading.data, device=heading.device, processes=heading.processes,
                    parameters=heading.parameters, steps=heading.steps)
 
+    def busy(self, what: str, done: int = 0, whole: int = 0) -> None:
+        """Event `busy`, unless earlier events still wait for the reader."""
+        if not self._waiting:
+            self._tell("busy", what=what, done=done, whole=whole)
+
     def update(self, status: Status) -> None:
         """Event `step`, unless earlier events still wait for the reader."""
         if not self._waiting:

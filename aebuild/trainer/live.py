@@ -12,7 +12,7 @@ from rich.text import Text
 
 from aebuild.trainer.display import Ending, EpochReport, Heading, Quiet, Status
 from aebuild.trainer.figures import duration, memory, number
-from aebuild.trainer.plain import listed, where
+from aebuild.trainer.plain import listed, progress_of, where
 
 NUMBER = 11      # columns of a number: -1.23e-123 and one to spare
 NARROWEST = 8    # columns that a name keeps on the narrowest terminal
@@ -25,19 +25,40 @@ class LiveDisplay(Quiet):
         self._console = console or Console(stderr=True)
         self._live = Live(console=self._console, auto_refresh=False, transient=False)
         self._heading: Heading | None = None
+        self._status: Status | None = None
+        self._around: Live | None = None              # the line of what is done before and after the training
+
+    def busy(self, what: str, done: int = 0, whole: int = 0) -> None:
+        """Draws what is done and how far it is: under the table, or before and after it as a line that goes away."""
+        told = progress_of(what, done, whole)
+        if self._live.is_started:
+            self._live.update(Screen(self._heading, self._status, told), refresh=True)
+            return
+        if self._around is None:
+            self._around = Live(console=self._console, auto_refresh=False, transient=True)
+            self._around.start()
+        self._around.update(_line(Text(f"{told} ...", "dim")), refresh=True)
 
     def start(self, heading: Heading) -> None:
         """Draws the heading."""
+        self._rest()
         self._heading = heading
         self._live.start()
         self._live.update(Screen(heading, None), refresh=True)
 
+    def _rest(self) -> None:
+        if self._around is not None:
+            self._around.stop()
+            self._around = None
+
     def update(self, status: Status) -> None:
         """Draws the table."""
+        self._status = status
         self._live.update(Screen(self._heading, status), refresh=True)
 
     def epoch(self, report: EpochReport) -> None:
         """Draws the table at the end of a phase; in between the next look does."""
+        self._status = report.status
         self._live.update(Screen(self._heading, report.status), refresh=report.last)
         if report.last and report.status.phases > 1:
             self._console.print(Text(f"{where(report.status)} done  {listed(report.status.validation or report.status.train)}"))
@@ -48,19 +69,21 @@ class LiveDisplay(Quiet):
 
     def stop(self) -> None:
         """Leaves the table as it was drawn last."""
+        self._rest()
         if self._live.is_started:
             self._live.stop()
 
     def end(self, ending: Ending) -> None:
         """Where the time went."""
+        self._rest()
         self._console.print(Text(ending.account, "dim"))
 
 
 class Screen:
     """One frame: no line is wider than the terminal, and numbers keep their places from frame to frame."""
 
-    def __init__(self, heading: Heading | None, status: Status | None) -> None:
-        self.heading, self.status = heading, status
+    def __init__(self, heading: Heading | None, status: Status | None, doing: str = "") -> None:
+        self.heading, self.status, self.doing = heading, status, doing
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = options.max_width
@@ -73,6 +96,8 @@ class Screen:
             yield _numbers(self.status, width)
             best = f"best so far: epoch {self.status.best}" if self.status.best is not None else ""
             yield _line(Text(best, "dim"))
+        if self.doing:
+            yield _line(Text(f"{self.doing} ...", "dim"))
 
 
 def _line(text: Text) -> Text:

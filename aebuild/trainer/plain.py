@@ -18,11 +18,20 @@ class PlainDisplay(Quiet):
         self._console = console or Console(stderr=True, soft_wrap=True, highlight=False)
         self._every, self._within = every, within
         self._told = time.monotonic()
+        self._doing = ""
 
     def start(self, heading: Heading) -> None:
         """One line: what, on which data, where."""
         self._line(f"training {heading.name} on {heading.data}, {heading.device}, into {heading.run}")
         self._told = 0.0
+
+    def busy(self, what: str, done: int = 0, whole: int = 0) -> None:
+        """A line when something else begins, and how far it is if the last line is long ago."""
+        if what != self._doing:
+            self._doing = what
+            self._line(what)
+        elif time.monotonic() - self._told >= self._within:
+            self._line(progress_of(what, done, whole))
 
     def update(self, status: Status) -> None:
         """A line if the last one is long ago."""
@@ -53,6 +62,11 @@ def where(status: Status, *, aligned: bool = False) -> str:
     """Phase and epoch in words; `aligned` gives the epoch as many columns as the last one needs."""
     phase = f"{status.phase} ({status.phase_number}/{status.phases})" if status.phases > 1 else status.phase
     return f"{phase}  epoch {max(1, status.epoch):>{len(str(status.epochs)) if aligned else 1}}/{status.epochs}"
+
+
+def progress_of(what: str, done: int, whole: int) -> str:
+    """What is done, and how far it is where that is known."""
+    return f"{what}, {done:,} of {whole:,}" if whole else what
 
 
 def listed(values: dict[str, float]) -> str:

@@ -18,6 +18,7 @@ from sklearn.decomposition import PCA
 from tiny_training import WIDTH, TinyLatent, phase, tiny_model, tiny_plan, tiny_run, tiny_splits
 from torch import Tensor, nn
 
+from aebuild.lang.splits import Split
 from aebuild.lang.values import Grid, Range, Sequence, Vector
 from aebuild.modules.code import Code
 from aebuild.modules.likelihoods import (
@@ -31,7 +32,7 @@ from aebuild.modules.likelihoods import (
 )
 from aebuild.results.baselines import clipped, components_of, judge, mean_reconstruction, pca_reconstruction
 from aebuild.results.drawing import CURVES, cell_size, draw_sample
-from aebuild.results.evaluate import evaluate, judged_split
+from aebuild.results.evaluate import evaluate, judged_samples, judged_split
 from aebuild.results.picture import draw_picture
 from aebuild.results.report import code_size, table
 from aebuild.results.usage import Usage
@@ -127,7 +128,7 @@ def test_baselines_are_judged_by_the_models_own_term() -> None:
 def test_usage_is_the_perplexity_over_everything(books: int, expected: float) -> None:
     rows = {1: [[0, 0], [1, 2]], 2: [[0, 0], [0, 1]]}[books]
     latent = SimpleNamespace(books=books, codes=4)
-    usage = Usage(SimpleNamespace(latent=latent, encode=lambda x: Code(x, indices=x)))  # type: ignore[arg-type]
+    usage = Usage(SimpleNamespace(latent=latent))  # type: ignore[arg-type]
     for row in rows:
         usage.add(torch.tensor([row]))
     assert usage.metrics()["perplexity"] == pytest.approx(expected, abs=1e-6)
@@ -136,8 +137,27 @@ def test_usage_is_the_perplexity_over_everything(books: int, expected: float) ->
 
 def test_codes_without_entries_have_no_usage() -> None:
     usage = Usage(tiny_model())
-    usage.add(torch.zeros(4, WIDTH))
+    usage.add(tiny_model().encode(torch.zeros(4, WIDTH)).indices)
     assert usage.metrics() == {}
+
+
+def test_a_large_split_is_judged_by_some_of_it() -> None:
+    split = Split(np.arange(30_000, dtype=np.float32)[:, None], np.arange(30_000))
+    assert judged_samples(split, 0) == 10_000
+    assert judged_samples(split, 200_000) == 15_000
+    assert judged_samples(split, 10**7) >= len(split)
+    some = split.thinned(4)
+    assert some.x[:, 0].tolist() == [0, 10_000, 19_999, 29_999]
+    assert some.labels is not None
+    assert some.labels.tolist() == [0, 10_000, 19_999, 29_999]
+
+
+def test_a_thinned_evaluation_says_so() -> None:
+    plan, splits = tiny_plan(phase()), tiny_splits()
+    told: list[tuple[str, int, int]] = []
+    few = evaluate(plan, tiny_model(), splits, trained=0, progress=lambda *each: told.append(each))
+    assert (few.samples, few.whole) == (few.to_json()["samples"], few.to_json()["samples_in_split"])
+    assert [done for what, done, _ in told if what == "evaluating the model"] == list(range(1, told[0][2] + 1))
 
 
 def test_the_table_reads_well_and_the_json_is_plain() -> None:
