@@ -35,19 +35,9 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         whole = all(more < step for more, step in zip(self.output_padding, self.stride, strict=True))       # C maps back to H, W
         if not self.adjoint or not whole or output_size is not None:
             return super().forward(input, output_size)
-        x, weight, bias = _autocast(input, self.weight, self.bias)
         result: Tensor = _Transposed.apply(  # type: ignore[no-untyped-call]
-            x, weight, bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation)
+            input, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation)
         return result
-
-
-def _autocast(*tensors: Tensor | None) -> list[Tensor | None]:
-    """The tensors as torch.autocast gives them to an operation: a gradient of our own is computed in that type too."""
-    device = next(tensor.device.type for tensor in tensors if tensor is not None)
-    if not torch.is_autocast_enabled(device):
-        return list(tensors)
-    dtype = torch.get_autocast_dtype(device)
-    return [tensor if tensor is None else tensor.to(dtype) for tensor in tensors]
 
 
 class _Transposed(torch.autograd.Function):

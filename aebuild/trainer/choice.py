@@ -149,7 +149,7 @@ class Tuner:
     def batch(self, number: int) -> Any:
         """One of the first batches of the data, as they lie."""
         first, last = self.group.own(0, min(self.phase.batch_size, self.feed.samples))
-        size = min(max(2, last - first), self.feed.samples)      # a share of one sample has no statistics, the whole batch has
+        size = max(1, last - first)
         start = number % max(1, min(8, self.feed.samples // size)) * size
         return self.feed.slice(start, start + size)
 
@@ -195,7 +195,7 @@ class Tuner:
                                          None, *errors))
                 return None, 1.0
             gain = self._gain(best, bench)
-        except Exception as error:       # whatever torch raises where a way is not to be had: what exact trains, auto trains
+        except (RuntimeError, TypeError, AssertionError, OSError) as error:       # what torch raises where a way is not to be had
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             self.trials.append(Trial(name, f"failed: {type(error).__name__}: {reason[:200]}"))
             return None, 1.0

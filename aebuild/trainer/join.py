@@ -12,7 +12,6 @@ import torch
 from aebuild.lang.diagnostics import Diagnostic, ResourceError, Rule, Silent, UsageError, WorkerLostError
 from aebuild.trainer.group import ALONE, Group, Several
 from aebuild.trainer.lifeline import LOST, Lifeline
-from aebuild.trainer.rendezvous import Place
 
 TIMEOUT = 600.0      # seconds without an answer after which a process counts as hung
 WORLD = Rule("AE612", "the number of processes is not what was asked for", """
@@ -96,8 +95,8 @@ def join(device: str, wanted: int | None = None, *, sharded: bool = False) -> Gr
         raise WorkerLostError(Diagnostic(LOST, told, fix="see that all of them were started")) from error
     if int(count) != world or distributed.get_world_size() != world:
         raise UsageError(Diagnostic(WORLD, f"{world} processes are wanted, but {int(count)} came", fix="start them with torchrun"))
-    place = Place.of(os.environ["MASTER_ADDR"], local=os.environ.get("LOCAL_WORLD_SIZE") == str(world))
-    return Several(rank, world, local_rank, backend, Lifeline(rank, world, timeout, _of_first, place), sharded=sharded)
+    return Several(rank, world, local_rank, backend, Lifeline(rank, world, timeout, _of_first, os.environ["MASTER_ADDR"]),
+                   sharded=sharded)
 
 
 def _of_first(number: int) -> int:

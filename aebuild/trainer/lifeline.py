@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import selectors
 import socket
 import struct
@@ -14,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from aebuild.lang.diagnostics import AebuildError, Diagnostic, Rule, Silent, WorkerLostError
-from aebuild.trainer.rendezvous import SECRET, Place, introduction, meet
 
 GRACE = 1.0          # seconds in which a process that lost another may end by itself
 LOST = Rule("AE610", "a process of the training was lost", """
@@ -28,7 +26,7 @@ $ aebuild train --resume runs/vae-20260102-030405 --devices 2
 ```
 """)
 _NEWS = struct.Struct("<cH")
-_LEFT, _GONE = b"L", b"G"      # left with this exit code; the process of this rank is gone
+_HELLO, _LEFT, _GONE = b"H", b"L", b"G"      # who it is; left with this exit code; the process of this rank is gone
 
 
 @dataclass(frozen=True)
@@ -46,26 +44,30 @@ class Lifeline:
     it does not end the process within a second, since it is stuck, the thread does.
     """
 
-    def __init__(self, rank: int, size: int, timeout: float, share: Callable[[int], int], place: Place) -> None:
+    def __init__(self, rank: int, size: int, timeout: float, share: Callable[[int], int], address: str) -> None:
         """`share` gives every process the number that the first one has."""
         self.rank, self.timeout = rank, timeout
         self.news: News | None = None
         self.resume = ""                    # the command to go on with, once there is a run
         self._ended = False
         self._peers: dict[socket.socket, int] = {}
-        self._connect(size, share, place)
+        self._connect(size, share, address)
         threading.Thread(target=self._wait, name="lifeline", daemon=True).start()
 
-    def _connect(self, size: int, share: Callable[[int], int], place: Place) -> None:
-        """Everyone meets the first process, who knows them by a secret that only the group was told."""
+    def _connect(self, size: int, share: Callable[[int], int], address: str) -> None:
         if self.rank == 0:
-            with socket.create_server((place.bind, 0), backlog=size) as server:
+            with socket.create_server(("", 0), backlog=size) as server:
+                server.settimeout(self.timeout)
                 share(server.getsockname()[1])
-                secret = share(secrets.randbits(SECRET))
-                self._peers = {peer: rank for rank, peer in meet(server, size, secret, self.timeout).items()}
+                while len(self._peers) < size - 1:
+                    peer, _ = server.accept()
+                    peer.settimeout(self.timeout)
+                    kind, rank = _NEWS.unpack(peer.recv(_NEWS.size, socket.MSG_WAITALL))
+                    if kind == _HELLO:
+                        self._peers[peer] = rank
         else:
-            peer = socket.create_connection((place.address, share(0)), timeout=self.timeout)
-            peer.sendall(introduction(self.rank, share(0)))
+            peer = socket.create_connection((address, share(0)), timeout=self.timeout)
+            peer.sendall(_NEWS.pack(_HELLO, self.rank))
             self._peers[peer] = 0
         for peer in self._peers:
             peer.settimeout(None)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from aebuild.lang.diagnostics import AebuildError, CheckpointError, Diagnostic, Rule
+from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Rule
 from aebuild.lang.regular import read_regular
 from aebuild.modules.together import Mixed
 from aebuild.trainer.choice import Choice, Tuner, asked
@@ -74,13 +74,10 @@ def _settled(trainer: Trainer, *, resume: bool, given: Execution | None) -> Exec
         try:
             choice = Tuner(trainer.plan, trainer.model, trainer.feed, trainer.trainable, lambda: trainer.signals.caught is not None,
                            trainer.group).choose()
-        except AebuildError:
-            raise
-        except Exception as error:            # what exact trains, auto trains: a measurement never ends a training
-            failed = f"measuring failed: {type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:200]}"
-            why = "there is no memory for a copy to measure" if out_of_memory(error) else failed
-            choice = Choice(exact(device, spec.recompute), why, wanted)
-            trainer.say(str(choice))
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            choice = Choice(exact(device, spec.recompute), "there is no memory for a copy to measure", wanted)
     run.write(FILE, choice.to_json())
     for trial in choice.trials:
         run.log(f"speed: {trial}")

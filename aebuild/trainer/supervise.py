@@ -14,14 +14,13 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-from aebuild.lang.diagnostics import Diagnostic, Rule, UsageError, WorkerLostError
+from aebuild.lang.diagnostics import Diagnostic, Rule, WorkerLostError
 from aebuild.trainer.interrupt import put_back
 
 LOST = 9           # the exit code of a process that lost another
 PATIENCE = 2.0     # seconds for the others of a group to notice that one is lost, and to say so
 GRACE = 10.0       # seconds between SIGTERM and SIGKILL for them
 POLL = 0.1
-FEW = 8            # processes that any machine may be asked for, to try a group out
 PR_SET_PDEATHSIG = 1      # linux/prctl.h
 DIED = Rule("AE513", "the training died", """
 The process that trains was killed from outside or crashed inside a library: most often the system's memory was full. The
@@ -30,15 +29,6 @@ last checkpoint is whole, and `--retries N` takes the training up again from it,
 ```console
 $ aebuild train specs/vae.yaml                    # dies with the process
 $ aebuild train specs/vae.yaml --retries 3        # is resumed up to three times
-```
-""")
-CROWD = Rule("AE614", "more processes than the machine can serve", """
-Each process of a training holds a model of its own and wants a GPU or a core. More processes than cores share them and are slower
-than one, and far more of them fill the memory before they have begun. Up to eight are started anywhere, to try a group out.
-
-```console
-$ aebuild train spec.yaml --devices 1000000          # refused
-$ aebuild train spec.yaml --devices 4
 ```
 """)
 
@@ -100,14 +90,7 @@ def supervise(commands: Sequence[Worker], again: Callable[[], Sequence[Worker]],
 
 
 def together(argv: Sequence[str], count: int) -> list[Worker]:
-    """`count` processes of one command that will find each other on this machine; cores are divided among them.
-
-    UsageError for more than the machine can serve: as many as it has cores, and eight on a small one.
-    """
-    most = max(FEW, len(os.sched_getaffinity(0)))
-    if count > most:
-        raise UsageError(Diagnostic(CROWD, f"{count:,} processes on a machine with {len(os.sched_getaffinity(0))} cores",
-                                    fix=f"--devices {most}"))
+    """`count` processes of one command that will find each other on this machine; cores are divided among them."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     shared = {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}

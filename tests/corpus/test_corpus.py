@@ -41,7 +41,6 @@ ELSEWHERE = {
     "AE610": "test_devices.py::test_a_lost_process_ends_all_and_a_resume_goes_on",
     "AE611": "test_devices.py::test_more_processes_than_gpus_are_refused",
     "AE612": "test_devices.py::test_a_world_of_another_size_is_refused",
-    "AE614": "test_rendezvous.py::test_a_million_processes_are_not_started",
     "AE613": "test_devices.py::test_what_cannot_be_sharded_is_refused", "AE701": "test_train.py::test_nan_names_step_module_and_term",
     "AE702": "test_verdict.py::test_the_cause_is_found_and_its_fix_can_be_used",
 }
