@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from aebuild.modules.together import Imagined, Part, sharing
 from aebuild.trainer.execution import Execution, candidates, exact
 from aebuild.trainer.group import ALONE, Group
 from aebuild.trainer.phase import ActivePhase, clock_of, reseed_all
@@ -98,7 +99,7 @@ class Bench:
 
     @contextmanager
     def _ready(self) -> Iterator[None]:
-        with self.execution.applied():
+        with self.execution.applied(), sharing(self.tuner.part):
             self.active.engage(1, self.execution.workers)
             yield
 
@@ -146,10 +147,21 @@ class Tuner:
         self.left = 0.0              # seconds for measuring
         self.turn = TURN[0]          # seconds of one measurement
 
+    @property
+    def rows(self) -> int:
+        """How many samples of a batch this process has."""
+        first, last = self.group.own(0, min(self.phase.batch_size, self.feed.samples))
+        return max(1, last - first)
+
+    @property
+    def part(self) -> Part | None:
+        """What a measured batch is a part of: the other processes, which do not measure, count as if they had the same."""
+        size = self.group.size
+        return Part(0, size, size * self.rows, Imagined(size)) if size > 1 else None
+
     def batch(self, number: int) -> Any:
         """One of the first batches of the data, as they lie."""
-        first, last = self.group.own(0, min(self.phase.batch_size, self.feed.samples))
-        size = max(1, last - first)
+        size = self.rows
         start = number % max(1, min(8, self.feed.samples // size)) * size
         return self.feed.slice(start, start + size)
 
@@ -195,7 +207,7 @@ class Tuner:
                                          None, *errors))
                 return None, 1.0
             gain = self._gain(best, bench)
-        except (RuntimeError, TypeError, AssertionError, OSError) as error:       # what torch raises where a way is not to be had
+        except Exception as error:       # whatever a library raises where a way is not to be had: exact trains all the same
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             self.trials.append(Trial(name, f"failed: {type(error).__name__}: {reason[:200]}"))
             return None, 1.0
