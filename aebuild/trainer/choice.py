@@ -33,6 +33,7 @@ ROUNDS = 15               # pairs of measurements at most
 TURN = (0.02, 0.15)       # seconds that one measurement lasts at least: in a short training, in a long one
 TURNS = 300               # measurements that the time is shared out to, between these bounds
 HOPELESS = 1.5            # a plan this many times slower in its first pairs is given up
+TRIAL = 11                # steps that a trial takes at least: none is begun that the time left would not hold
 LOOSE = (1e-2, 1e-1)      # what bfloat16, tf32 and reduced products may change: relative loss, relative norm of the gradient
 TIGHT = (1e-4, 1e-2)      # what another order of float32 operations may
 
@@ -170,20 +171,21 @@ class Tuner:
         base = exact(self.feed.device, self.plan.spec.train.recompute)
         if self.batches < 2:
             return Choice(base, "the training is too short to measure", self.asked)
+        began = time.perf_counter()
         settled = Bench(self, self.model, base)          # its first step draws codebooks from data; all trials start behind that
         first = settled.seconds(1)
         if first * self.batches < WORTH / 2 or (once := settled.seconds(self._steps(first))) * self.batches < WORTH:
             return Choice(base, "the training is too short to measure", self.asked)
         self.model = copy.deepcopy(settled.model)        # the same start for all that follow
         expected = once * self.batches
-        self.left = min(AT_MOST, SHARE * expected)
+        self.left = min(AT_MOST, SHARE * expected) - (time.perf_counter() - began)          # the first steps count too
         self.turn = max(TURN[0], min(TURN[1], self.left / TURNS))
         best, total = settled, 1.0
         self.losses, self.gradients = Bench(self, self.model, base).gradients()
         patience = SHARE * expected if self.group.size == 1 else 0.0          # the compiler and torch's averaging of gradients are untried
         most = min(self.phase.batch_size, self.feed.samples) if self.group.size == 1 else 1
         for name, change in candidates(base, self.model, self.feed.device, patience, most):
-            if self.left <= 0 or self.halted():
+            if self.left < TRIAL * once or self.halted():
                 self.trials.append(Trial(name, "not tried: the time for measuring is used up"))
                 continue
             began = time.perf_counter()
@@ -224,16 +226,17 @@ class Tuner:
 
     def _gain(self, best: Bench, other: Bench) -> float:
         """How many times as fast the other is: the median of pairs measured in turn."""
-        until = time.perf_counter() + self.left / 3
+        began = time.perf_counter()
+        until, latest = began + self.left / 3, began + self.left
         best.seconds(1)
         other.seconds(2)
         steps = self._steps(best.seconds(1))
         ratios: list[float] = []
-        while len(ratios) < ROUNDS and (len(ratios) < 3 or time.perf_counter() < until) and not self.halted():
+        while len(ratios) < ROUNDS and time.perf_counter() < (latest if len(ratios) < 3 else until) and not self.halted():
             ratios.append(best.seconds(steps) / other.seconds(steps))
             if len(ratios) >= 2 and max(ratios) * HOPELESS < 1:
                 break
-        return statistics.median(ratios) if ratios else 1.0
+        return statistics.median(ratios) if len(ratios) >= 3 else min([1.0, *ratios])        # fewer prove no gain
 
     def _steps(self, seconds: float) -> int:
         return max(1, min(50, round(self.turn / max(seconds, 1e-6))))

@@ -105,7 +105,7 @@ def bounded(count: int) -> int:
     most = max(LEAST, PER_CORE * cores)
     if count > most:
         here = f"a machine with {cores} core{'s'[:cores != 1]}"
-        raise UsageError(Diagnostic(TOO_MANY, f"{count:,} processes on {here}; at most {most} make sense", fix=f"--devices {min(cores, most)}"))
+        raise UsageError(Diagnostic(TOO_MANY, f"{count:,} processes on {here}; at most {most} make sense", fix=f"--devices {cores}"))
     return count
 
 

@@ -67,3 +67,20 @@ def test_a_share_of_one_sample_is_measured(batch: int, monkeypatch: pytest.Monke
     chosen = tuner.choose()
     assert chosen.trials
     assert not [trial for trial in chosen.trials if trial.verdict.startswith("failed")]
+
+
+def test_the_first_steps_are_paid_from_the_time_for_measuring(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that only steps move: all that is computed, trials begun late included, stays within the share."""
+    clock = [0.0]
+
+    def seconds(bench: Bench, steps: int) -> float:
+        clock[0] += steps
+        return 1.0
+
+    monkeypatch.setattr(Bench, "seconds", seconds)
+    monkeypatch.setattr(choice_module.time, "perf_counter", lambda: clock[0])
+    tuner = tuner_of(fine(NORMED.replace("batch_size: BATCH", "batch_size: 2, epochs: 15")))
+    chosen = tuner.choose()
+    assert [trial for trial in chosen.trials if "used up" in trial.verdict]
+    assert [trial for trial in chosen.trials if "used up" not in trial.verdict]
+    assert clock[0] <= choice_module.SHARE * tuner.batches
