@@ -59,6 +59,7 @@ def train(spec: str | Path | Loaded, settings: Sequence[str] = (), *, folder: Pa
     with group.guard(), Signals("while the data were read") as signals:
         if folder is not None and group.first:
             vacant(folder)                       # said at once, not when all data have been read
+        display.stage("loading data")
         with account.of("loading data"):
             splits = group.in_turn(lambda: plan.spec.data.load(Where(base, say=display.note)))
         _tell(splits, display)
@@ -79,6 +80,7 @@ def resume(folder: str | Path, display: Display | None = None, *, change: Reques
     group = join(device, manner.devices, sharded=manner.shard)
     with group.guard(), Run.open(folder, write=True) if group.first else Onlooker(folder) as run, \
             Signals("before training went on", run.resume_command) as signals:
+        display.stage("loading data")
         with account.of("loading data"):
             if change is not None and group.first:
                 _change(run, change, display)
@@ -123,9 +125,11 @@ def _finish(job: Job, *, resume: bool) -> Outcome:
     job.group.tell_resume(run.resume_command)
     result = fit(job, resume=resume)
     job.signals.where = "in the evaluation"
+    job.display.stage("evaluating the model and two baselines")
     with account.of("evaluation"):
         evaluation = evaluate(plan, result.model, splits)
         run.write("evaluation.json", evaluation.to_json())
+    job.display.stage("drawing the picture")
     with account.of("picture"):
         picture = draw_picture(plan, result.model, splits, run.folder / "picture.png")
     outcome = Outcome(run.folder, result, evaluation, picture)

@@ -95,6 +95,9 @@ class Display(Protocol):
     def note(self, text: str) -> None:
         """Something the user should know, one line or a short table."""
 
+    def stage(self, text: str) -> None:
+        """What is done now, where no batch is trained."""
+
     def checkpoint(self, total: int) -> None:
         """The run is on disk as it was after this many batches."""
 
@@ -121,6 +124,9 @@ class Quiet:
         """Shows nothing."""
 
     def note(self, text: str) -> None:
+        """Shows nothing."""
+
+    def stage(self, text: str) -> None:
         """Shows nothing."""
 
     def checkpoint(self, total: int) -> None:

@@ -46,6 +46,13 @@ class LiveDisplay(Quiet):
         """Writes a line, or the lines of a table, above the table."""
         self._console.print(Text(text))
 
+    def stage(self, text: str) -> None:
+        """In the table's place before the first numbers; a line before and after the training."""
+        if self._live.is_started:
+            self._live.update(Screen(self._heading, None, text), refresh=True)
+        else:
+            self._console.print(Text(f"{text} …", "dim"))
+
     def stop(self) -> None:
         """Leaves the table as it was drawn last."""
         if self._live.is_started:
@@ -59,14 +66,16 @@ class LiveDisplay(Quiet):
 class Screen:
     """One frame: no line is wider than the terminal, and numbers keep their places from frame to frame."""
 
-    def __init__(self, heading: Heading | None, status: Status | None) -> None:
-        self.heading, self.status = heading, status
+    def __init__(self, heading: Heading | None, status: Status | None, stage: str = "") -> None:
+        self.heading, self.status, self.stage = heading, status, stage
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = options.max_width
         if self.heading is not None:
             yield _line(Text.assemble((self.heading.name, "bold"), f" on {self.heading.data} · {self.heading.device}"))
             yield Text(_tail(self.heading.run, width), "dim", no_wrap=True)
+        if self.stage:
+            yield _line(Text(f"{self.stage} …", "dim"))
         if self.status is not None:
             yield from _progress(self.status, width)
             yield Segment.line()

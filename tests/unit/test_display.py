@@ -140,3 +140,16 @@ def test_the_parts_add_up_to_the_wall_time(turns: list[tuple[str, int]]) -> None
         account.turn(part)
         clock.now += seconds
     assert sum(account.spent().values()) == clock.now - 100
+
+
+def test_what_is_done_beside_training_is_said() -> None:
+    from io import StringIO
+
+    out = StringIO()
+    display = LiveDisplay(Console(file=out, force_terminal=True, width=60))
+    display.stage("loading data")
+    display.start(Heading("vqvae", "digits", "CPU", "runs/x"))
+    display.stage("choosing how to compute")
+    display.stop()
+    display.stage("drawing the picture")
+    assert [out.getvalue().count(text) > 0 for text in ("loading data …", "choosing how to compute …", "drawing the picture …")] == [True] * 3
