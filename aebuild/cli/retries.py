@@ -13,8 +13,9 @@ from click.core import ParameterSource
 
 def supervised(ctx: click.Context, retries: int, devices: int, name: str, run: Path | None) -> int:
     """Trains in child processes until they end, their exit code; `name` is that of a new run's spec."""
-    from aebuild.trainer.supervise import Worker, supervise, together
+    from aebuild.trainer.supervise import Worker, bounded, supervise, together
 
+    bounded(devices)
     def group(argv: list[str]) -> list[Worker]:
         return [Worker(argv)] if devices == 1 else together(argv, devices)
 

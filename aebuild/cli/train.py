@@ -94,6 +94,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     except AebuildError as error:
         display.fail(error.diagnostics, error.exit_code)
         raise
+    finally:
+        display.stop()               # the terminal's cursor comes back, whatever happened
     if asked.progress != "json":
         _print(outcome)
         if not asked.quiet and asked.progress != "none":

@@ -35,9 +35,16 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         whole = all(more < step for more, step in zip(self.output_padding, self.stride, strict=True))       # C maps back to H, W
         if not self.adjoint or not whole or output_size is not None:
             return super().forward(input, output_size)
+        x, weight, bias = (_cast(part, input.device.type) for part in (input, self.weight, self.bias))
         result: Tensor = _Transposed.apply(  # type: ignore[no-untyped-call]
-            input, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation)
+            x, weight, bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation)
         return result
+
+
+def _cast(part: Tensor | None, device: str) -> Tensor | None:
+    """The tensor as autocast gives it to torch's convolutions; a function of our own it does not know."""
+    wide = part is None or part.dtype == torch.float64 or not torch.is_autocast_enabled(device)
+    return part if part is None or wide else part.to(torch.get_autocast_dtype(device))
 
 
 class _Transposed(torch.autograd.Function):

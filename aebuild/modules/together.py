@@ -77,6 +77,21 @@ class Threads:
         self._barrier.abort()
 
 
+class Imagined:
+    """Others who say the same as this one, where a share of a batch is computed to see how long that takes."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def every(self, x: Tensor) -> list[Tensor]:
+        """The same tensor for each."""
+        return [x] * self.size
+
+    def summed(self, x: Tensor) -> Tensor:
+        """So many times the tensor."""
+        return x * self.size
+
+
 PROCESSES = Processes()
 
 

@@ -75,7 +75,8 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """As evaluation.json has it."""
-        return {"name": self.name, "split": self.split, "samples": self.samples, "samples_in_split": self.whole, "code_values": self.code_values,
+        return {"name": self.name, "split": self.split, "samples": self.samples, "samples_in_split": self.whole,
+                "code_values": self.code_values,
                 "code_bits": self.code_bits,
                 "model": self.model.to_json(), "pca": {"components": self.components, **self.pca.to_json()},
                 "mean": self.mean.to_json(),

@@ -68,6 +68,7 @@ def train(spec: str | Path | Loaded, settings: Sequence[str] = (), *, folder: Pa
     with group.guard(), Signals("while the data were read") as signals:
         if folder is not None and group.first:
             vacant(folder)                       # said at once, not when all data have been read
+        display.busy("loading data")
         with account.of("loading data"):
             splits = group.in_turn(lambda: plan.spec.data.load(Where(base, say=display.note)))
         _tell(splits, display)
@@ -89,6 +90,7 @@ def resume(folder: str | Path, display: Display | None = None, *, change: Reques
     group = join(device, manner.devices, sharded=manner.shard)
     with group.guard(), Run.open(folder, write=True) if group.first else Onlooker(folder) as run, \
             Signals("before training went on", run.resume_command) as signals:
+        display.busy("loading data")
         with account.of("loading data"):
             if group.first:
                 _change(run, change, display)
@@ -160,13 +162,18 @@ def _finish(job: Job, *, resume: bool) -> Outcome:
     job.group.tell_resume(run.resume_command)
     result = fit(job, resume=resume)
     job.signals.where = "in the evaluation"
+    trained = result.steps * max(phase.batch_size for phase in plan.phases)
     with account.of("evaluation"):
-        evaluation = evaluate(plan, result.model, splits)
+        evaluation = evaluate(plan, result.model, splits, trained=trained, progress=job.display.busy)
+        if evaluation.samples < evaluation.whole:
+            job.display.note(f"judged by {evaluation.samples:,} of the {evaluation.whole:,} samples of the {evaluation.split} split, evenly "
+                             f"spaced, so that evaluation does not take long beside so short a training")
         found = finding(plan, evaluation, splits, run)
         if found is not None:
             evaluation = replace(evaluation, findings=(found,))
             run.log(f"{found.code}: {found.message}")
         run.write("evaluation.json", evaluation.to_json())
+    job.display.busy("drawing the picture")
     with account.of("picture"):
         picture = draw_picture(plan, result.model, splits, run.folder / "picture.png")
     outcome = Outcome(run.folder, result, evaluation, picture, tuple(advice(plan, evaluation, run.folder)))

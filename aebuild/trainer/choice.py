@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from aebuild.modules.together import Imagined, Part, sharing
 from aebuild.trainer.execution import Execution, candidates, exact
 from aebuild.trainer.group import ALONE, Group
 from aebuild.trainer.phase import ActivePhase, clock_of, reseed_all
@@ -32,6 +33,7 @@ ROUNDS = 15               # pairs of measurements at most
 TURN = (0.02, 0.15)       # seconds that one measurement lasts at least: in a short training, in a long one
 TURNS = 300               # measurements that the time is shared out to, between these bounds
 HOPELESS = 1.5            # a plan this many times slower in its first pairs is given up
+TRIAL = 11                # steps that a trial takes at least: none is begun that the time left would not hold
 LOOSE = (1e-2, 1e-1)      # what bfloat16, tf32 and reduced products may change: relative loss, relative norm of the gradient
 TIGHT = (1e-4, 1e-2)      # what another order of float32 operations may
 
@@ -98,7 +100,7 @@ class Bench:
 
     @contextmanager
     def _ready(self) -> Iterator[None]:
-        with self.execution.applied():
+        with self.execution.applied(), sharing(self.tuner.part):
             self.active.engage(1, self.execution.workers)
             yield
 
@@ -146,10 +148,21 @@ class Tuner:
         self.left = 0.0              # seconds for measuring
         self.turn = TURN[0]          # seconds of one measurement
 
+    @property
+    def rows(self) -> int:
+        """How many samples of a batch this process has."""
+        first, last = self.group.own(0, min(self.phase.batch_size, self.feed.samples))
+        return max(1, last - first)
+
+    @property
+    def part(self) -> Part | None:
+        """What a measured batch is a part of: the other processes, which do not measure, count as if they had the same."""
+        size = self.group.size
+        return Part(0, size, size * self.rows, Imagined(size)) if size > 1 else None
+
     def batch(self, number: int) -> Any:
         """One of the first batches of the data, as they lie."""
-        first, last = self.group.own(0, min(self.phase.batch_size, self.feed.samples))
-        size = max(1, last - first)
+        size = self.rows
         start = number % max(1, min(8, self.feed.samples // size)) * size
         return self.feed.slice(start, start + size)
 
@@ -158,20 +171,21 @@ class Tuner:
         base = exact(self.feed.device, self.plan.spec.train.recompute)
         if self.batches < 2:
             return Choice(base, "the training is too short to measure", self.asked)
+        began = time.perf_counter()
         settled = Bench(self, self.model, base)          # its first step draws codebooks from data; all trials start behind that
         first = settled.seconds(1)
         if first * self.batches < WORTH / 2 or (once := settled.seconds(self._steps(first))) * self.batches < WORTH:
             return Choice(base, "the training is too short to measure", self.asked)
         self.model = copy.deepcopy(settled.model)        # the same start for all that follow
         expected = once * self.batches
-        self.left = min(AT_MOST, SHARE * expected)
+        self.left = min(AT_MOST, SHARE * expected) - (time.perf_counter() - began)          # the first steps count too
         self.turn = max(TURN[0], min(TURN[1], self.left / TURNS))
         best, total = settled, 1.0
         self.losses, self.gradients = Bench(self, self.model, base).gradients()
         patience = SHARE * expected if self.group.size == 1 else 0.0          # the compiler and torch's averaging of gradients are untried
         most = min(self.phase.batch_size, self.feed.samples) if self.group.size == 1 else 1
         for name, change in candidates(base, self.model, self.feed.device, patience, most):
-            if self.left <= 0 or self.halted():
+            if self.left < TRIAL * once or self.halted():
                 self.trials.append(Trial(name, "not tried: the time for measuring is used up"))
                 continue
             began = time.perf_counter()
@@ -195,7 +209,7 @@ class Tuner:
                                          None, *errors))
                 return None, 1.0
             gain = self._gain(best, bench)
-        except (RuntimeError, TypeError, AssertionError, OSError) as error:       # what torch raises where a way is not to be had
+        except Exception as error:       # whatever a library raises where a way is not to be had: exact trains all the same
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             self.trials.append(Trial(name, f"failed: {type(error).__name__}: {reason[:200]}"))
             return None, 1.0
@@ -212,16 +226,17 @@ class Tuner:
 
     def _gain(self, best: Bench, other: Bench) -> float:
         """How many times as fast the other is: the median of pairs measured in turn."""
-        until = time.perf_counter() + self.left / 3
+        began = time.perf_counter()
+        until, latest = began + self.left / 3, began + self.left
         best.seconds(1)
         other.seconds(2)
         steps = self._steps(best.seconds(1))
         ratios: list[float] = []
-        while len(ratios) < ROUNDS and (len(ratios) < 3 or time.perf_counter() < until) and not self.halted():
+        while len(ratios) < ROUNDS and time.perf_counter() < (latest if len(ratios) < 3 else until) and not self.halted():
             ratios.append(best.seconds(steps) / other.seconds(steps))
             if len(ratios) >= 2 and max(ratios) * HOPELESS < 1:
                 break
-        return statistics.median(ratios) if ratios else 1.0
+        return statistics.median(ratios) if len(ratios) >= 3 else min([1.0, *ratios])        # fewer prove no gain
 
     def _steps(self, seconds: float) -> int:
         return max(1, min(50, round(self.turn / max(seconds, 1e-6))))

@@ -76,6 +76,7 @@ def train(job: Job, *, resume: bool = False, model: Autoencoder | None = None) -
                     trainer.resume()
                 else:
                     trainer.start()
+                display.busy("choosing how to compute")
                 with account.of("choosing how to compute"):
                     execution = settle(trainer, resume=resume, given=manner.execution)
                 with _profiled(trainer, manner.profile if group.first else 0):

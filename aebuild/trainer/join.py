@@ -11,7 +11,7 @@ import torch
 
 from aebuild.lang.diagnostics import Diagnostic, ResourceError, Rule, Silent, UsageError, WorkerLostError
 from aebuild.trainer.group import ALONE, Group, Several
-from aebuild.trainer.lifeline import LOST, Lifeline
+from aebuild.trainer.lifeline import LOOPBACK, LOST, Lifeline
 
 TIMEOUT = 600.0      # seconds without an answer after which a process counts as hung
 WORLD = Rule("AE612", "the number of processes is not what was asked for", """
@@ -95,8 +95,13 @@ def join(device: str, wanted: int | None = None, *, sharded: bool = False) -> Gr
         raise WorkerLostError(Diagnostic(LOST, told, fix="see that all of them were started")) from error
     if int(count) != world or distributed.get_world_size() != world:
         raise UsageError(Diagnostic(WORLD, f"{world} processes are wanted, but {int(count)} came", fix="start them with torchrun"))
-    return Several(rank, world, local_rank, backend, Lifeline(rank, world, timeout, _of_first, os.environ["MASTER_ADDR"]),
+    return Several(rank, world, local_rank, backend, Lifeline(rank, world, timeout, _of_first, _address(world)),
                    sharded=sharded)
+
+
+def _address(world: int, environment: Mapping[str, str] = os.environ) -> str:
+    """Where the first process is reached: on this machine, where the launcher says that all are on it."""
+    return LOOPBACK if environment.get("LOCAL_WORLD_SIZE") == str(world) else environment["MASTER_ADDR"]
 
 
 def _of_first(number: int) -> int:

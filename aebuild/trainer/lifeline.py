@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
+import select
 import selectors
 import socket
 import struct
@@ -14,6 +16,7 @@ from dataclasses import dataclass
 
 from aebuild.lang.diagnostics import AebuildError, Diagnostic, Rule, Silent, WorkerLostError
 
+LOOPBACK = "127.0.0.1"
 GRACE = 1.0          # seconds in which a process that lost another may end by itself
 LOST = Rule("AE610", "a process of the training was lost", """
 A training on several processes can only go on with all of them. If one is killed the others notice within two seconds; if
@@ -26,6 +29,8 @@ $ aebuild train --resume runs/vae-20260102-030405 --devices 2
 ```
 """)
 _NEWS = struct.Struct("<cH")
+_GREETING = struct.Struct("<cHQ")             # hello, the rank, the token
+STRANGERS = 64       # connections that may be open before they have said who they are
 _HELLO, _LEFT, _GONE = b"H", b"L", b"G"      # who it is; left with this exit code; the process of this rank is gone
 
 
@@ -45,7 +50,7 @@ class Lifeline:
     """
 
     def __init__(self, rank: int, size: int, timeout: float, share: Callable[[int], int], address: str) -> None:
-        """`share` gives every process the number that the first one has."""
+        """`share` gives every process the number that the first one has; at a loopback `address` only this machine can connect."""
         self.rank, self.timeout = rank, timeout
         self.news: News | None = None
         self.resume = ""                    # the command to go on with, once there is a run
@@ -56,24 +61,49 @@ class Lifeline:
 
     def _connect(self, size: int, share: Callable[[int], int], address: str) -> None:
         if self.rank == 0:
-            with socket.create_server(("", 0), backlog=size) as server:
-                server.settimeout(self.timeout)
+            with socket.create_server((LOOPBACK if address == LOOPBACK else "", 0), backlog=max(size, STRANGERS)) as server:
                 share(server.getsockname()[1])
-                while len(self._peers) < size - 1:
-                    peer, _ = server.accept()
-                    peer.settimeout(self.timeout)
-                    kind, rank = _NEWS.unpack(peer.recv(_NEWS.size, socket.MSG_WAITALL))
-                    if kind == _HELLO:
-                        self._peers[peer] = rank
+                self._admit(server, size, share(secrets.randbits(62)))
         else:
-            peer = socket.create_connection((address, share(0)), timeout=self.timeout)
-            peer.sendall(_NEWS.pack(_HELLO, self.rank))
+            port, token = share(0), share(0)
+            peer = socket.create_connection((address, port), timeout=self.timeout)
+            peer.sendall(_GREETING.pack(_HELLO, self.rank, token))
             self._peers[peer] = 0
         for peer in self._peers:
             peer.settimeout(None)
             for option, value in ((socket.TCP_KEEPIDLE, 1), (socket.TCP_KEEPINTVL, 1), (socket.TCP_KEEPCNT, 2)):
                 peer.setsockopt(socket.IPPROTO_TCP, option, value)      # a machine without power says nothing
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+    def _admit(self, server: socket.socket, size: int, token: int) -> None:
+        """Waits for the others; whoever does not know the token, which only the group has, is hung up on."""
+        strangers: dict[socket.socket, bytes] = {}
+        until = time.monotonic() + self.timeout
+        while len(self._peers) < size - 1:
+            ready, _, _ = select.select([server, *strangers], [], [], max(0.0, until - time.monotonic()))
+            if not ready:
+                raise self._lost(f"{size - 1 - len(self._peers)} of {size} processes did not connect within {self.timeout:g} seconds")
+            for known in ready:
+                if known is server:
+                    if len(strangers) == STRANGERS:
+                        oldest = next(iter(strangers))
+                        del strangers[oldest]
+                        oldest.close()
+                    strangers[server.accept()[0]] = b""
+                elif known in strangers:
+                    said = _said(known, _GREETING.size - len(strangers[known]))
+                    strangers[known] += said
+                    if not said or len(strangers[known]) == _GREETING.size:
+                        self._greet(known, strangers.pop(known), size, token)
+        for stranger in strangers:
+            stranger.close()
+
+    def _greet(self, peer: socket.socket, said: bytes, size: int, token: int) -> None:
+        kind, rank, told = _GREETING.unpack(said.ljust(_GREETING.size, b"\0"))
+        if kind == _HELLO and secrets.compare_digest(str(told), str(token)) and 0 < rank < size and rank not in self._peers.values():
+            self._peers[peer] = rank
+        else:
+            peer.close()
 
     def leave(self, code: int) -> None:
         """Says goodbye: this process is done, or failed for a reason that it tells itself."""
@@ -150,3 +180,10 @@ class Lifeline:
                 sys.stderr.write(render(list(error.diagnostics), "people", width=100, color=False).rstrip("\n") + "\n")
                 sys.stderr.flush()
             os._exit(error.exit_code)
+
+
+def _said(peer: socket.socket, most: int) -> bytes:
+    try:
+        return peer.recv(most)
+    except OSError:
+        return b""

@@ -74,16 +74,20 @@ def _settled(trainer: Trainer, *, resume: bool, given: Execution | None) -> Exec
         try:
             choice = Tuner(trainer.plan, trainer.model, trainer.feed, trainer.trainable, lambda: trainer.signals.caught is not None,
                            trainer.group).choose()
-        except (MemoryError, RuntimeError) as error:
-            if not out_of_memory(error):
-                raise
-            choice = Choice(exact(device, spec.recompute), "there is no memory for a copy to measure", wanted)
+        except Exception as error:       # what exact trains is trained, whatever becomes of measuring
+            why = "there is no memory for a copy to measure" if out_of_memory(error) else f"measuring failed: {_short(error)}"
+            choice = Choice(exact(device, spec.recompute), why, wanted)
+            trainer.say(str(choice))
     run.write(FILE, choice.to_json())
     for trial in choice.trials:
         run.log(f"speed: {trial}")
     if choice.trials:
         trainer.say(str(choice))
     return choice.execution
+
+
+def _short(error: Exception) -> str:
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:200]}"
 
 
 def carry_out(trainer: Trainer, execution: Execution) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-from aebuild.lang.diagnostics import Diagnostic, Rule, WorkerLostError
+from aebuild.lang.diagnostics import Diagnostic, Rule, UsageError, WorkerLostError
 from aebuild.trainer.interrupt import put_back
 
 LOST = 9           # the exit code of a process that lost another
@@ -29,6 +29,16 @@ last checkpoint is whole, and `--retries N` takes the training up again from it,
 ```console
 $ aebuild train specs/vae.yaml                    # dies with the process
 $ aebuild train specs/vae.yaml --retries 3        # is resumed up to three times
+```
+""")
+LEAST, PER_CORE = 16, 4      # processes that may always be started, and for each core: more only wait for each other
+TOO_MANY = Rule("AE614", "more processes than this machine can use", """
+`--devices N` starts N processes, each with a GPU or with a share of the cores, and each with a model of its own. More than
+four a core (sixteen are always allowed, for a machine with many GPUs and few cores) gain nothing and fill the memory.
+
+```console
+$ aebuild train specs/vae.yaml --devices 1000000      # refused
+$ aebuild train specs/vae.yaml --devices 2
 ```
 """)
 
@@ -87,6 +97,16 @@ def supervise(commands: Sequence[Worker], again: Callable[[], Sequence[Worker]],
                 say(f"{ending}; resuming from the last checkpoint ({attempt + 1} of {retries})")
         often = f"after {retries} retr{'y' if retries == 1 else 'ies'}"
         raise WorkerLostError(Diagnostic(DIED, f"{ending}, {often}", fix=f"--retries {2 * retries + 1}, or find out what ends it"))
+
+
+def bounded(count: int) -> int:
+    """The number of processes; UsageError if it is more than this machine can use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    most = max(LEAST, PER_CORE * cores)
+    if count > most:
+        here = f"a machine with {cores} core{'s'[:cores != 1]}"
+        raise UsageError(Diagnostic(TOO_MANY, f"{count:,} processes on {here}; at most {most} make sense", fix=f"--devices {cores}"))
+    return count
 
 
 def together(argv: Sequence[str], count: int) -> list[Worker]:

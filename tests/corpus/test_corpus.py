@@ -40,6 +40,7 @@ ELSEWHERE = {
     "AE603": "test_train.py::test_cuda_without_a_gpu_is_refused",
     "AE610": "test_devices.py::test_a_lost_process_ends_all_and_a_resume_goes_on",
     "AE611": "test_devices.py::test_more_processes_than_gpus_are_refused",
+    "AE614": "test_devices.py::test_processes_without_a_bound_are_refused",
     "AE612": "test_devices.py::test_a_world_of_another_size_is_refused",
     "AE613": "test_devices.py::test_what_cannot_be_sharded_is_refused", "AE701": "test_train.py::test_nan_names_step_module_and_term",
     "AE702": "test_verdict.py::test_the_cause_is_found_and_its_fix_can_be_used",

@@ -172,6 +172,17 @@ def test_short_trainings_are_not_measured(tmp_path: Path) -> None:
     assert heard.notes == []
 
 
+def test_measuring_that_fails_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(tuner: Tuner) -> Choice:
+        raise ValueError("no such thing")
+
+    monkeypatch.setattr(Tuner, "choose", broken)
+    heard = Heard()
+    trained(IMAGES, tmp_path / "run", display=heard)
+    assert "measuring failed: ValueError: no such thing" in heard.notes[-1]
+    assert stored(tmp_path / "run").execution == exact(CPU)
+
+
 def test_a_plan_taken_from_another_run_gives_the_same_bits(tmp_path: Path) -> None:
     first = trained(IMAGES, tmp_path / "first", Execution(threads=1, memory="channels_last"))
     again = trained(IMAGES, tmp_path / "again", stored(tmp_path / "first").execution)

@@ -7,11 +7,14 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 import torch
@@ -20,9 +23,11 @@ from aebuild.lang.diagnostics import UsageError
 from aebuild.modules.codebook import CodebookLatent
 from aebuild.modules.likelihoods import LearnedGaussian
 from aebuild.trainer.group import ALONE
-from aebuild.trainer.join import join, rank_of, timeout_of, world_of
+from aebuild.trainer.join import _address, join, rank_of, timeout_of, world_of
+from aebuild.trainer.lifeline import LOOPBACK, Lifeline
 from aebuild.trainer.run import Run
 from aebuild.trainer.shard import shard
+from aebuild.trainer.supervise import bounded
 
 STARTED: list[subprocess.Popen[str]] = []
 ROOT = Path(__file__).resolve().parents[2]
@@ -206,6 +211,50 @@ def test_more_processes_than_gpus_are_refused(tmp_path: Path) -> None:
     assert done.returncode == 6, done.stderr
     assert "AE611" in done.stderr
     assert "2 processes on a machine with 0 GPUs" in done.stderr
+
+
+def test_processes_without_a_bound_are_refused(tmp_path: Path) -> None:
+    process = begin(tmp_path, "-o", "run", "--devices", "1000000", "--retries", "1")
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2, errors
+    assert "AE614" in errors
+    assert not (tmp_path / "run").exists()
+    assert [bounded(count) for count in (1, 3, 16)] == [1, 3, 16]
+
+
+def test_strangers_are_hung_up_on() -> None:
+    """On the loopback, with garbage, nothing, half a greeting, a wrong token: the process with the token is the one that counts."""
+    told: list[SimpleQueue[int]] = [SimpleQueue(), SimpleQueue()]
+    found: list[Lifeline] = []
+
+    def share(number: int) -> int:
+        for queue in told:
+            queue.put(number)
+        return number
+
+    first = threading.Thread(target=lambda: found.append(Lifeline(0, 2, 30.0, share, LOOPBACK)))
+    first.start()
+    port = told[0].get(timeout=30)
+    strangers = [socket.create_connection((LOOPBACK, port), timeout=30) for _ in range(100)]
+    for number, stranger in enumerate(strangers[50:]):
+        stranger.sendall((b"GET / HTTP/1.1\r\n\r\n", b"H", struct.pack("<cHQ", b"H", 1, 7))[number % 3])
+    other = Lifeline(1, 2, 30.0, lambda _: told[1].get(timeout=30), LOOPBACK)
+    first.join(30)
+    assert list(found[0]._peers.values()) == [1]
+    assert next(iter(found[0]._peers)).getsockname()[0] == LOOPBACK
+    for lifeline in (other, *found):
+        lifeline.leave(0)
+    for thread in threading.enumerate():
+        if thread.name == "lifeline":
+            thread.join(30)
+    for end in (*strangers, *other._peers, *found[0]._peers):
+        end.close()
+
+
+def test_only_other_machines_connect_from_outside() -> None:
+    told = {"MASTER_ADDR": "10.0.0.7", "LOCAL_WORLD_SIZE": "2"}
+    assert _address(2, told) == LOOPBACK
+    assert _address(4, told) == _address(2, {"MASTER_ADDR": "10.0.0.7"}) == "10.0.0.7"
 
 
 def test_what_cannot_be_sharded_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from io import StringIO
 
@@ -140,3 +141,26 @@ def test_the_parts_add_up_to_the_wall_time(turns: list[tuple[str, int]]) -> None
         account.turn(part)
         clock.now += seconds
     assert sum(account.spent().values()) == clock.now - 100
+
+
+def test_what_is_done_beside_training_is_said() -> None:
+    out = StringIO()
+    display = LiveDisplay(Console(file=out, force_terminal=True, width=60))
+    display.busy("loading data")
+    display.start(Heading("vqvae", "digits", "CPU", "runs/x"))
+    display.busy("choosing how to compute")
+    display.stop()
+    display.busy("drawing the picture")
+    assert [out.getvalue().count(text) > 0 for text in ("loading data ...", "choosing how to compute ...", "drawing the picture ...")] == [True] * 3
+
+
+def test_how_far_it_is_is_said_in_every_form(capfd: pytest.CaptureFixture[str]) -> None:
+    out = StringIO()
+    live, plain = LiveDisplay(Console(file=out, force_terminal=True, width=60)), PlainDisplay(Console(file=out, width=60), within=0.0)
+    for display in (live, plain, JsonLines(1)):
+        display.busy("evaluating the model", 3, 1_000)
+        display.busy("evaluating the model", 4, 1_000)
+        display.stop()
+    assert out.getvalue().count("evaluating the model, 4 of 1,000") == 2
+    events = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert [(event["event"], event["done"], event["whole"]) for event in events] == [("busy", 3, 1_000), ("busy", 4, 1_000)]
