@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import click
 
-from aebuild.cli.options import settings as with_settings
-from aebuild.cli.options import spec_file
+from aebuild.cli.options import SpecCommand, spec_file, with_settings
 from aebuild.cli.output import report
 
 
-@click.command("show")
+@click.command("show", cls=SpecCommand)
 @spec_file
 @with_settings
 def command(spec: str, settings: tuple[str, ...]) -> None:

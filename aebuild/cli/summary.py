@@ -6,12 +6,11 @@ import sys
 
 import click
 
-from aebuild.cli.options import settings as with_settings
-from aebuild.cli.options import spec_file
+from aebuild.cli.options import SpecCommand, spec_file, with_settings
 from aebuild.cli.output import columns, report
 
 
-@click.command("summary")
+@click.command("summary", cls=SpecCommand)
 @spec_file
 @with_settings
 @click.option("--format", "form", type=click.Choice(["people", "json"]), default="people", show_default=True,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aebuild.cli.launcher import prepare_process
-from aebuild.cli.options import settings as with_settings
+from aebuild.cli.options import FolderPlace, Place, SpecCommand, with_settings
 from aebuild.cli.output import columns, report
 
 if TYPE_CHECKING:
@@ -42,15 +42,15 @@ class Asked:
     quiet: bool
 
 
-@click.command("train")
-@click.argument("spec", required=False, type=click.Path(path_type=str))
+@click.command("train", cls=SpecCommand)
+@click.argument("spec", required=False, type=Place())
 @with_settings
-@click.option("--resume", "run", type=click.Path(path_type=Path), metavar="RUN",
+@click.option("--resume", "run", type=FolderPlace(), metavar="RUN",
               help="Go on with this run directory where it stopped; with SPEC or --set, with a changed spec.")
 @click.option("--allow", is_flag=True, help="With --resume: take changes of the spec that change the training.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FOLDER",
+@click.option("-o", "--output", type=FolderPlace(), metavar="FOLDER",
               help="The run directory to make; by default runs/NAME-DATE-TIME.")
-@click.option("--plan", "like", type=click.Path(path_type=Path), metavar="RUN",
+@click.option("--plan", "like", type=FolderPlace(), metavar="RUN",
               help="Compute in the same way as this run did (train.speed).")
 @click.option("--save-every", type=click.IntRange(1), metavar="STEPS",
               help="Batches between checkpoints; by default they are counted in seconds.")

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aebuild.cli.options import settings as with_settings
+from aebuild.cli.options import Place, SpecCommand, with_settings
 from aebuild.cli.output import report
 
 if TYPE_CHECKING:
     from aebuild.lang.render import Form
 
 
-@click.command("validate")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=str))
+@click.command("validate", cls=SpecCommand)
+@click.argument("paths", nargs=-1, required=True, type=Place())
 @with_settings
 @click.option("--format", "form", type=click.Choice(["people", "json", "concise"]), default="people", show_default=True,
               help="How findings are printed; json has all of them, on stdout.")

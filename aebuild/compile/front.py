@@ -15,6 +15,7 @@ from aebuild.compile.merge import apply_set, merge
 from aebuild.compile.patience import collecting_later
 from aebuild.compile.plan import Plan
 from aebuild.compile.planner import plan
+from aebuild.compile.short import check_overruled
 from aebuild.compile.single import check_single
 from aebuild.compile.skips import check_skips
 from aebuild.compile.spec import Spec
@@ -91,6 +92,8 @@ def load(path: str | Path, settings: Seq[str] = (), *, text: str | bytes | None 
     if tree is not None:
         loaded.spec, found = bind(tree)
         loaded.diagnostics += found
+    if loaded.spec is not None:
+        loaded.diagnostics += check_overruled(loaded.spec, settings)
     if loaded.spec is not None and not loaded.errors:
         _plan(loaded, file.parent)
     return loaded

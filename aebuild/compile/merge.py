@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aebuild.compile.short import parse_setting
 from aebuild.lang.diagnostics import Diagnostic, Rule, Span, Text
 from aebuild.lang.source import Tree, read_value
 from aebuild.lang.suggest import closest
@@ -38,19 +39,30 @@ def merge(base: Tree, over: Tree) -> Tree:
 
 
 def apply_set(tree: Tree, setting: str) -> tuple[Tree, list[Diagnostic]]:
-    """The tree with one `path=value` applied; null deletes."""
-    text = Text("--set", (setting,))
-    path, equals, value_text = setting.partition("=")
-    span = Span(text, 1, 1, 1, len(path) + 1)
-    if not equals or not path.strip():
+    """The tree with one `path=value` or short form (`--epochs=5`) applied; null deletes."""
+    parsed = parse_setting(setting)
+    if parsed is None:
+        span = Span(Text("--set", (setting,)), 1, 1, 1, len(setting.partition("=")[0]) + 1)
         return tree, [Diagnostic(BAD_SET, f"{setting!r} is not path=value", span, "--set train.epochs=5")]
-    value, found = read_value(value_text, f"--set {path}")
+    value, found = read_value(parsed.value, parsed.source)
     if value is None:
         return tree, found
     try:
-        return _put(tree, path.strip().split("."), Tree(value.value, value.span, span)), found
+        put = _put(tree, parsed.path.split("."), Tree(value.value, value.span, parsed.span))
+        return _without(put, parsed.instead.split(".")) if parsed.instead and value.value is not None else put, found
     except _BadPath as bad:
-        return tree, [*found, Diagnostic(BAD_SET, bad.message, span, bad.fix, path)]
+        return tree, [*found, Diagnostic(BAD_SET, bad.message, parsed.span, bad.fix, parsed.path)]
+
+
+def _without(tree: Tree, path: list[str]) -> Tree:
+    """The tree without the value at this path, whether there is one or not."""
+    child = tree.get(path[0])
+    if child is None or not isinstance(tree.value, dict):
+        return tree
+    entries = {key: value for key, value in tree.value.items() if key != path[0]}
+    if path[1:]:
+        entries[path[0]] = _without(child, path[1:])
+    return Tree(entries, tree.span, tree.key)
 
 
 class _BadPath(Exception):
