@@ -55,7 +55,7 @@ def _code(run: Callable[[], Any]) -> int:
         say("interrupted")
         return 130
     except SystemExit as stop:
-        if isinstance(stop.__context__, BrokenPipeError):      # rich leaves so when nobody reads stdout any more
+        if isinstance(stop.__context__, BrokenPipeError) or any(map(_unread, (1, 2))):      # so rich and click leave then
             return 0
         raise
     except OSError:

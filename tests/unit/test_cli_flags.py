@@ -51,7 +51,7 @@ def test_a_short_form_is_its_setting(flag, run, spec):
 def test_a_finding_points_to_the_flag(flag, run, spec):
     code, _, err = run("validate", spec, f"{flag}=[no/pe]")
     assert code == 3
-    assert f"{flag}:1:1" in err
+    assert f"  {flag}:1:" in err
 
 
 def test_settings_and_short_forms_hold_in_the_order_given(run, spec):
