@@ -12,7 +12,7 @@ import click
 
 from aebuild.cli.launcher import prepare_process
 from aebuild.cli.options import FolderPlace, Place, SpecCommand, with_settings
-from aebuild.cli.output import columns, report
+from aebuild.cli.output import columns, note, report
 
 if TYPE_CHECKING:
     from aebuild.compile.front import Loaded
@@ -117,14 +117,17 @@ def _loaded(asked: Asked) -> Loaded | None:
     spec = asked.spec
     if spec is None and not asked.settings:
         return None
-    from aebuild.compile.front import load
+    from aebuild.results.opening import open_spec
 
     if spec is None:
         assert asked.run is not None
         if not (asked.run / "spec.yaml").is_file():
             return None                          # not a run, which opening it will tell
         spec = str(asked.run / "spec.yaml")
-    return load(spec, asked.settings)
+    loaded = open_spec(spec, asked.settings)
+    if os.environ.get("RANK", "0") == "0":
+        note(*loaded.notes)
+    return loaded
 
 
 def _outcome(asked: Asked, loaded: Loaded | None, display: Display) -> Outcome:
@@ -148,11 +151,11 @@ def _outcome(asked: Asked, loaded: Loaded | None, display: Display) -> Outcome:
 def _print(outcome: Outcome) -> None:
     from rich.console import Console
 
+    from aebuild.lang.clean import clean
     from aebuild.results.report import table
 
     console = Console(file=sys.stdout, width=columns(), highlight=False)
     console.print(table(outcome.evaluation))
-    for note in outcome.picture.notes:
-        console.print(note, markup=False)
-    console.print(f"\nrun      {outcome.run}\npicture  {outcome.picture.path}", soft_wrap=True, markup=False)
-    return
+    for remark in outcome.picture.notes:
+        console.print(remark, markup=False)
+    console.print(f"\nrun      {clean(str(outcome.run))}\npicture  {clean(str(outcome.picture.path))}", soft_wrap=True, markup=False)

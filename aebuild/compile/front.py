@@ -67,6 +67,8 @@ class Loaded:
     plan: Plan | None = None
     diagnostics: list[Diagnostic] = field(default_factory=list)
     error: type[SpecError] | type[DataError] | type[UsageError] = SpecError
+    base: Path = Path()                  # what paths of data are relative to
+    notes: list[str] = field(default_factory=list)
 
     @property
     def errors(self) -> list[Diagnostic]:
@@ -81,12 +83,16 @@ class Loaded:
 
 
 @collecting_later()
-def load(path: str | Path, settings: Seq[str] = (), *, text: str | bytes | None = None) -> Loaded:
-    """Reads, merges, binds and plans a spec; `text` stands for the file's contents where given."""
+def load(path: str | Path, settings: Seq[str] = (), *, text: str | bytes | None = None, tree: Tree | None = None,
+         base: Path | None = None, known: DataInfo | None = None) -> Loaded:
+    """Reads, merges, binds and plans a spec; `text` or `tree` stand for the file's contents where given.
+
+    `base` is what paths of data are relative to, by default the file's folder; `known` is taken where the data are gone.
+    """
     discover()
     file = Path(path)
-    loaded = Loaded(str(path))
-    tree = _read(file, loaded, text)
+    loaded = Loaded(str(path), base=file.parent if base is None else base)
+    tree = _read(file, loaded, text) if tree is None else tree
     if tree is not None:
         tree = _settle(tree, file, settings, loaded)
     if tree is not None:
@@ -95,7 +101,7 @@ def load(path: str | Path, settings: Seq[str] = (), *, text: str | bytes | None 
     if loaded.spec is not None:
         loaded.diagnostics += check_overruled(loaded.spec, settings)
     if loaded.spec is not None and not loaded.errors:
-        _plan(loaded, file.parent)
+        _plan(loaded, known)
     return loaded
 
 
@@ -140,7 +146,7 @@ def _settle(tree: Tree, file: Path, settings: Seq[str], loaded: Loaded) -> Tree 
     for setting in settings:
         whole, found = apply_set(whole, setting)
         loaded.diagnostics += found
-        whole = _long(whole, file.parent, loaded)
+        whole = _long(whole, loaded.base, loaded)
         if whole is None:
             return None
     return None if loaded.errors else whole
@@ -193,18 +199,21 @@ def _extended(tree: Tree, file: Path, loaded: Loaded, chain: list[Path]) -> Tree
     return _long(merge(base, own), file.parent, loaded) if base is not None else None       # a `type` may come from the base alone
 
 
-def _plan(loaded: Loaded, base: Path) -> None:
+def _plan(loaded: Loaded, known: DataInfo | None) -> None:
     spec = loaded.spec
     assert spec is not None
-    where = Where(base)
+    where = Where(loaded.base)
     try:
         loaded.info = spec.data.probe(where)
         if spec.heads and loaded.info.labelled and loaded.info.classes is None:
             loaded.info = replace(loaded.info, classes=spec.data.count_classes(where))
     except DataError as error:
-        loaded.diagnostics += error.diagnostics
-        loaded.error = DataError
-        return
+        if known is None:
+            loaded.diagnostics += error.diagnostics
+            loaded.error = DataError
+            return
+        loaded.info = known
+        loaded.notes.append(f"the data cannot be read, so what the run knows of them is taken: {error}")
     planned = plan(spec, loaded.info)
     loaded.diagnostics += planned.diagnostics
     loaded.plan = planned.plan

@@ -54,7 +54,7 @@ def train(spec: str | Path | Loaded, settings: Sequence[str] = (), *, folder: Pa
     loaded = spec if isinstance(spec, Loaded) else load(spec, settings)
     plan = loaded.require()
     display = display or Quiet()
-    base, account = Path(loaded.file).parent, Account()
+    base, account = loaded.base, Account()
     group = join(plan.spec.train.device, manner.devices, sharded=manner.shard)
     with group.guard(), Signals("while the data were read") as signals:
         if folder is not None and group.first:

@@ -15,6 +15,7 @@ from aebuild.trainer.checkpoints import Checkpoints
 from aebuild.trainer.durable import replace_file, replace_json, storing
 from aebuild.trainer.journal import Journal
 from aebuild.trainer.lock import Lock
+from aebuild.trainer.recognise import lacking
 from aebuild.trainer.reserve import reserved
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Run:
 
         CheckpointError if it is no run, BusyError if it is being written.
         """
-        missing = [name for name in ("spec.yaml", "plan.json", "data.json") if not (folder / name).is_file()]
+        missing = lacking(folder)
         if missing:
             reason = "there is no such folder" if not folder.is_dir() else f"it has no {missing[0]}"
             raise CheckpointError(Diagnostic(NOT_A_RUN, f"{folder} is not a run directory: {reason}",
