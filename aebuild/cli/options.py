@@ -15,14 +15,14 @@ from aebuild.compile.short import SHORT
 SETTINGS = "settings"      # the parameter that holds them all
 
 
-class Place(click.ParamType):
+class Place(click.ParamType):  # type: ignore[type-arg]  # not generic in older versions of click
     """A path as text; whether it is there is for whoever opens it to say."""
 
     name = "path"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The path, which is never empty and holds no NUL."""
-        path = os.fspath(value)
+        path: str = os.fspath(value)
         if not path or "\0" in path:
             self.fail(f"{path!r} cannot be the name of a file or folder.", param, ctx)
         return path
