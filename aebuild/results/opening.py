@@ -9,7 +9,9 @@ from pathlib import Path
 from aebuild.compile.front import Loaded, load
 from aebuild.compile.short import parse_setting
 from aebuild.lang.samples import DataInfo
+from aebuild.lang.suggest import closest
 from aebuild.results.shipped import named
+from aebuild.results.shipped import shipped as found
 from aebuild.trainer.recognise import is_run
 
 
@@ -27,7 +29,10 @@ def open_spec(path: str | Path, settings: Sequence[str] = ()) -> Loaded:
     if shipped is None:
         beside = next((other for ending in (".yaml", ".yml") if (other := Path(f"{path}{ending}")).is_file()), None)
         if place.exists() or beside is None or place.suffix:
-            return load(path, settings)
+            loaded = load(path, settings)
+            if not place.exists() and (best := closest(place.stem, found())) is not None:
+                loaded.notes.append(f"a spec that comes with aebuild is called {best}; `aebuild specs` lists them")
+            return loaded
         loaded = load(beside, settings)
         loaded.notes.append(f"{path}: the file {beside} is taken")
         return loaded

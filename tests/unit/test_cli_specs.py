@@ -71,6 +71,7 @@ def test_a_name_that_is_not_shipped_proposes_the_nearest(run):
     assert code == 2
     assert "AE121" in err
     assert "fix: aebuild specs vqvae" in err
+    assert "is called vqvae" in run("validate", "specs/vqvae.yml")[2]
 
 
 def test_a_run_directory_is_its_spec_and_folders_pass_over_it(run, tmp_path):
