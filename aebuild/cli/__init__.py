@@ -6,13 +6,17 @@ import gc
 import os
 import sys
 
-from aebuild.cli.guard import guarded
+from aebuild.cli.guard import guarded, open_streams
+from aebuild.cli.output import say
 
 SIGNALLED = 128      # exit codes above it tell the signal that ended the process
 
 
 def main() -> None:
     """The console script: every failure becomes a message and the documented exit code."""
+    if not open_streams():
+        say("aebuild: stdout is closed, and results go there; end the command with `>/dev/null` if nobody wants them")
+        _leave(2)
     gc.set_threshold(100_000, 20, 20)      # a spec makes many small objects that live until the end
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")      # saves a look into every installed package
     if len(sys.argv) == 1 or {"-h", "--help"} & set(sys.argv):

@@ -1,9 +1,82 @@
-"""Options that several verbs share."""
+"""Arguments and options that several verbs share."""
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import click
 
-settings = click.option("--set", "settings", multiple=True, metavar="PATH=VALUE",
-                        help="Change one value of the spec, like encoder.width.1=64; may be repeated.")
-spec_file = click.argument("spec", type=click.Path(path_type=str))
+from aebuild.compile.short import SHORT
+
+SETTINGS = "settings"      # the parameter that holds them all
+
+
+class Place(click.ParamType):  # type: ignore[type-arg]  # not generic in older versions of click
+    """A path as text; whether it is there is for whoever opens it to say."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The path, which is never empty and holds no NUL."""
+        path: str = os.fspath(value)
+        if not path or "\0" in path:
+            self.fail(f"{path!r} cannot be the name of a file or folder.", param, ctx)
+        return path
+
+
+class FolderPlace(Place):
+    """A path as a Path."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, as `Place` takes it."""
+        return Path(super().convert(value, param, ctx))
+
+
+class ShortOption(click.Option):
+    """A short form of `--set`; gives its values as settings, like `--epochs=5`."""
+
+    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
+        """Each value behind the name of its flag."""
+        flag = self.opts[0]
+        return tuple(f"{flag}={_near(text) if flag == '--data' else text}" for text in super().type_cast_value(ctx, value) or ())
+
+
+class SpecCommand(click.Command):
+    """A command over a spec; settings and short forms are one list, in the order given."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parses twice: click tells which values an option has, and apart from that the order of all options."""
+        order = self.make_parser(ctx).parse_args(args=list(args))[2]
+        rest = super().parse_args(ctx, args)
+        values = {option.name: iter(ctx.params[str(option.name)]) for option in self.params
+                  if isinstance(option, ShortOption) or option.name == SETTINGS}
+        found = tuple(next(values[option.name]) for option in order if option.name in values)
+        for option in self.params:
+            if isinstance(option, ShortOption):
+                del ctx.params[str(option.name)]
+        ctx.params[SETTINGS] = found
+        if found:
+            ctx.set_parameter_source(SETTINGS, click.core.ParameterSource.COMMANDLINE)
+        return rest
+
+
+def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds `--set` and its short forms, which arrive as `settings`; the command must be a SpecCommand."""
+    for flag, short in reversed(SHORT.items()):
+        command = click.option(flag, cls=ShortOption, multiple=True, metavar=short.metavar,
+                               help=f"{short.help} Short for --set {short.path}=.")(command)
+    return click.option("--set", SETTINGS, multiple=True, metavar="PATH=VALUE",
+                        help="Change one value of the spec, like encoder.width.1=64; may be repeated.")(command)
+
+
+spec_file = click.argument("spec", type=Place())
+
+
+def _near(data: str) -> str:
+    """A path that leads somewhere from here, as shells complete it, made absolute; anything else as it is."""
+    is_path = "/" in data or "." in data or os.sep in data
+    return json.dumps(os.path.abspath(data), ensure_ascii=False) if is_path and os.path.exists(data) else data

@@ -15,11 +15,31 @@ if TYPE_CHECKING:
 def report(diagnostics: Iterable[Diagnostic], form: Form = "people", notes: Sequence[Note] = ()) -> None:
     """Diagnostics, then notes about data, for people on stderr; `json` is a result and goes to stdout."""
     found = list(diagnostics)
-    stream = sys.stdout if form == "json" else sys.stderr
     if found or notes or form == "json":
         from aebuild.lang.render import render
 
-        stream.write(render(found, form, width=columns(), color=colored(stream), notes=notes).rstrip("\n") + "\n")
+        stream = sys.stdout if form == "json" else sys.stderr
+        text = render(found, form, width=columns(), color=colored(stream), notes=notes).rstrip("\n")
+        if form == "json":
+            print(text)
+        else:
+            say(text)
+
+
+def say(text: str) -> None:
+    """A message on stderr, if anybody can be told; the exit code tells it in any case."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:                                         # nobody reads, or the disk is full: nothing more goes there
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+def note(*sentences: str) -> None:
+    """Remarks on stderr that are neither warnings nor errors; text of users and files in them is escaped."""
+    from aebuild.lang.clean import clean
+
+    for sentence in sentences:
+        say(f"note: {clean(sentence)}")
 
 
 def colored(stream: object) -> bool:

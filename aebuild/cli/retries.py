@@ -45,7 +45,7 @@ def words(ctx: click.Context, *, without: Collection[str]) -> list[str]:
     found = [sys.executable, "-m", "aebuild", str(ctx.command.name)]
     for parameter in ctx.command.params:
         key = str(parameter.name)
-        if key in without or ctx.get_parameter_source(key) is not ParameterSource.COMMANDLINE:
+        if key in without or key not in ctx.params or ctx.get_parameter_source(key) is not ParameterSource.COMMANDLINE:
             continue
         value = ctx.params[key]
         values = value if isinstance(value, tuple) else (value,)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import click
 
-from aebuild.cli.options import settings as with_settings
-from aebuild.cli.options import spec_file
-from aebuild.cli.output import report
+from aebuild.cli.options import SpecCommand, spec_file, with_settings
+from aebuild.cli.output import note, report
 
 
-@click.command("show")
+@click.command("show", cls=SpecCommand)
 @spec_file
 @with_settings
 def command(spec: str, settings: tuple[str, ...]) -> None:
@@ -18,10 +17,11 @@ def command(spec: str, settings: tuple[str, ...]) -> None:
     Reading the printed spec gives the same model.
     """
     from aebuild.compile.canonical import text
-    from aebuild.compile.front import load
     from aebuild.compile.planner import resolve_decoder
+    from aebuild.results.opening import open_spec
 
-    loaded = load(spec, settings)
+    loaded = open_spec(spec, settings)
+    note(*loaded.notes)
     loaded.require()
     report(loaded.diagnostics)
     assert loaded.spec is not None

@@ -6,21 +6,21 @@ import sys
 
 import click
 
-from aebuild.cli.options import settings as with_settings
-from aebuild.cli.options import spec_file
-from aebuild.cli.output import columns, report
+from aebuild.cli.options import SpecCommand, spec_file, with_settings
+from aebuild.cli.output import columns, note, report
 
 
-@click.command("summary")
+@click.command("summary", cls=SpecCommand)
 @spec_file
 @with_settings
 @click.option("--format", "form", type=click.Choice(["people", "json"]), default="people", show_default=True,
               help="A table, or the whole plan as JSON.")
 def command(spec: str, settings: tuple[str, ...], form: str) -> None:
     """Show the model: each layer's type, parameters and cost, the code's size, the halves compared, memory."""
-    from aebuild.compile.front import load
+    from aebuild.results.opening import open_spec
 
-    loaded = load(spec, settings)
+    loaded = open_spec(spec, settings)
+    note(*loaded.notes)
     plan = loaded.require()
     report(loaded.diagnostics)
     if form == "json":

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aebuild.cli.launcher import prepare_process
-from aebuild.cli.options import settings as with_settings
-from aebuild.cli.output import columns, report
+from aebuild.cli.options import FolderPlace, Place, SpecCommand, with_settings
+from aebuild.cli.output import columns, note, report
 
 if TYPE_CHECKING:
     from aebuild.compile.front import Loaded
@@ -42,15 +42,15 @@ class Asked:
     quiet: bool
 
 
-@click.command("train")
-@click.argument("spec", required=False, type=click.Path(path_type=str))
+@click.command("train", cls=SpecCommand)
+@click.argument("spec", required=False, type=Place())
 @with_settings
-@click.option("--resume", "run", type=click.Path(path_type=Path), metavar="RUN",
+@click.option("--resume", "run", type=FolderPlace(), metavar="RUN",
               help="Go on with this run directory where it stopped; with SPEC or --set, with a changed spec.")
 @click.option("--allow", is_flag=True, help="With --resume: take changes of the spec, or of the data, that change the training.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FOLDER",
+@click.option("-o", "--output", type=FolderPlace(), metavar="FOLDER",
               help="The run directory to make; by default runs/NAME-DATE-TIME.")
-@click.option("--plan", "like", type=click.Path(path_type=Path), metavar="RUN",
+@click.option("--plan", "like", type=FolderPlace(), metavar="RUN",
               help="Compute in the same way as this run did (train.speed).")
 @click.option("--save-every", type=click.IntRange(1), metavar="STEPS",
               help="Batches between checkpoints; by default they are counted in seconds.")
@@ -122,14 +122,17 @@ def _loaded(asked: Asked) -> Loaded | None:
     spec = asked.spec
     if spec is None and not asked.settings:
         return None
-    from aebuild.compile.front import load
+    from aebuild.results.opening import open_spec
 
     if spec is None:
         assert asked.run is not None
         if not os.path.isfile(asked.run / "spec.yaml"):
             return None                          # not a run, which opening it will tell
         spec = str(asked.run / "spec.yaml")
-    return load(spec, asked.settings)
+    loaded = open_spec(spec, asked.settings)
+    if os.environ.get("RANK", "0") == "0":
+        note(*loaded.notes)
+    return loaded
 
 
 def _outcome(asked: Asked, loaded: Loaded | None, display: Display) -> Outcome:
@@ -158,7 +161,6 @@ def _print(outcome: Outcome) -> None:
 
     console = Console(file=sys.stdout, width=columns(), highlight=False)
     console.print(table(outcome.evaluation))
-    for note in outcome.picture.notes:
-        console.print(note, markup=False)
+    for remark in outcome.picture.notes:
+        console.print(remark, markup=False)
     console.print(f"\nrun      {clean(str(outcome.run))}\npicture  {clean(str(outcome.picture.path))}", soft_wrap=True, markup=False)
-    return

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aebuild.cli.options import settings as with_settings
-from aebuild.cli.output import report
+from aebuild.cli.options import Place, SpecCommand, with_settings
+from aebuild.cli.output import note, report
 
 if TYPE_CHECKING:
     from aebuild.lang.render import Form
 
 
-@click.command("validate")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=str))
+@click.command("validate", cls=SpecCommand)
+@click.argument("paths", nargs=-1, required=True, type=Place())
 @with_settings
 @click.option("--format", "form", type=click.Choice(["people", "json", "concise"]), default="people", show_default=True,
               help="How findings are printed; json has all of them, on stdout.")
@@ -25,15 +25,19 @@ if TYPE_CHECKING:
 def command(ctx: click.Context, paths: tuple[str, ...], settings: tuple[str, ...], form: Form, quiet: bool) -> None:
     """Check specs; builds nothing and reads no data but headers.
 
-    PATHS are spec files, or folders in which every .yaml file is checked. Exits with 0 if all can be built.
+    PATHS are spec files, names of `aebuild specs`, run directories, or folders in which every .yaml file outside of run
+    directories is checked. Exits with 0 if all can be built.
     """
-    from aebuild.compile.front import load
+    from aebuild.lang.clean import clean
     from aebuild.lang.render import Note
+    from aebuild.results.opening import open_spec
 
     files = [file for path in paths for file in _files(path)]
     found, notes, worst = [], list[Note](), 0
     for file in files:
-        loaded = load(file, settings)
+        loaded = open_spec(file, settings)
+        if not quiet and form == "people":
+            note(*loaded.notes)
         found += loaded.diagnostics
         notes += [Note(file, text) for text in loaded.info.notes if not quiet] if loaded.info is not None else []
         if loaded.errors:
@@ -41,16 +45,23 @@ def command(ctx: click.Context, paths: tuple[str, ...], settings: tuple[str, ...
         elif not quiet and form == "people":
             assert loaded.plan is not None and loaded.info is not None
             plan = loaded.plan
-            click.echo(f"{file}: fine · {plan.input} → {plan.latent.code} → {plan.target} · {plan.params:,} parameters", file=sys.stdout)
+            click.echo(f"{clean(file)}: fine · {plan.input} → {plan.latent.code} → {plan.target} · {plan.params:,} parameters",
+                       file=sys.stdout)
     report(found, form, notes)
     ctx.exit(worst)
 
 
 def _files(path: str) -> list[str]:
+    from aebuild.trainer.recognise import is_run
+
     folder = Path(path)
-    if not folder.is_dir():
+    if not folder.is_dir() or is_run(folder):
         return [path]
-    files = sorted(str(file) for pattern in ("*.yaml", "*.yml") for file in folder.rglob(pattern) if not file.is_dir())
-    if not files:
+    found = [file for pattern in ("*.yaml", "*.yml") for file in folder.rglob(pattern) if not file.is_dir()]
+    runs = {inner for file in found for inner in file.parents if inner != folder and folder in inner.parents and is_run(inner)}
+    files = sorted(str(file) for file in found if runs.isdisjoint(file.parents))
+    if runs:
+        note(f"{len(runs)} run director{'y' if len(runs) == 1 else 'ies'} in {path} passed over")
+    if not files and not runs:
         raise click.UsageError(f"{path} has no .yaml files")
     return files

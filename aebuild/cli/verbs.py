@@ -9,7 +9,7 @@ import click
 
 from aebuild import __version__
 
-VERBS = ("train", "validate", "summary", "show", "explain", "schema")
+VERBS = ("train", "validate", "summary", "show", "specs", "explain", "schema")
 
 
 class Verbs(click.Group):
@@ -41,5 +41,6 @@ class Verbs(click.Group):
 def commands() -> None:
     """Design and train autoencoders from a spec.
 
-    A spec is one YAML file: data, encoder, latent, decoder, losses. Begin with `aebuild train specs/vqvae.yaml`.
+    A spec is one YAML file: data, encoder, latent, decoder, losses. Begin with `aebuild train vqvae`; `aebuild specs`
+    lists the specs that come with aebuild.
     """

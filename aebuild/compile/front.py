@@ -16,6 +16,7 @@ from aebuild.compile.names import check_names
 from aebuild.compile.patience import collecting_later
 from aebuild.compile.plan import Plan
 from aebuild.compile.planner import plan
+from aebuild.compile.short import check_overruled
 from aebuild.compile.single import check_single
 from aebuild.compile.skips import check_skips
 from aebuild.compile.spec import Spec
@@ -85,6 +86,8 @@ class Loaded:
     plan: Plan | None = None
     diagnostics: list[Diagnostic] = field(default_factory=list)
     error: type[SpecError] | type[DataError] | type[UsageError] = SpecError
+    base: Path = Path()                  # what paths of data are relative to
+    notes: list[str] = field(default_factory=list)
 
     @property
     def errors(self) -> list[Diagnostic]:
@@ -99,19 +102,25 @@ class Loaded:
 
 
 @collecting_later()
-def load(path: str | Path, settings: Seq[str] = (), *, text: str | bytes | None = None) -> Loaded:
-    """Reads, merges, binds and plans a spec; `text` stands for the file's contents where given."""
+def load(path: str | Path, settings: Seq[str] = (), *, text: str | bytes | None = None, tree: Tree | None = None,
+         base: Path | None = None, known: DataInfo | None = None) -> Loaded:
+    """Reads, merges, binds and plans a spec; `text` or `tree` stand for the file's contents where given.
+
+    `base` is what paths of data are relative to, by default the file's folder; `known` is taken where the data are gone.
+    """
     discover()
     file = Path(path)
-    loaded = Loaded(str(path))
-    tree = _read(file, loaded, text)
+    loaded = Loaded(str(path), base=file.parent if base is None else base)
+    tree = _read(file, loaded, text) if tree is None else tree
     if tree is not None:
         tree = _settle(tree, file, settings, loaded)
     if tree is not None:
         loaded.spec, found = bind(tree)
-        loaded.diagnostics = check_word(tree, file.parent, loaded.diagnostics + found + check_names(tree))
+        loaded.diagnostics = check_word(tree, loaded.base, loaded.diagnostics + found + check_names(tree))
+    if loaded.spec is not None:
+        loaded.diagnostics += check_overruled(loaded.spec, settings)
     if loaded.spec is not None and not loaded.errors:
-        _plan(loaded, file.parent)
+        _plan(loaded, known)
     if tree is not None:
         loaded.diagnostics = [with_data(found, tree.get("data")) for found in loaded.diagnostics]
     return loaded
@@ -162,7 +171,7 @@ def _settle(tree: Tree, file: Path, settings: Seq[str], loaded: Loaded) -> Tree 
         whole, found = apply_set(whole, setting)
         loaded.diagnostics += found
         whole = lengthen(whole)
-    return None if loaded.errors else _detected(whole, file.parent, loaded)
+    return None if loaded.errors else _detected(whole, loaded.base, loaded)
 
 
 def _detected(tree: Tree, base: Path, loaded: Loaded) -> Tree | None:
@@ -229,18 +238,21 @@ def _resolved(path: Path) -> Path:
         return path
 
 
-def _plan(loaded: Loaded, base: Path) -> None:
+def _plan(loaded: Loaded, known: DataInfo | None) -> None:
     spec = loaded.spec
     assert spec is not None
-    where = Where(base)
+    where = Where(loaded.base)
     try:
         loaded.info = spec.data.probe(where)
         if spec.heads and loaded.info.labelled and loaded.info.classes is None:
             loaded.info = replace(loaded.info, classes=spec.data.count_classes(where))
     except DataError as error:
-        loaded.diagnostics += error.diagnostics
-        loaded.error = DataError
-        return
+        if known is None:
+            loaded.diagnostics += error.diagnostics
+            loaded.error = DataError
+            return
+        loaded.info = known
+        loaded.notes.append(f"the data cannot be read, so what the run knows of them is taken: {error}")
     planned = plan(spec, loaded.info)
     loaded.diagnostics += planned.diagnostics
     loaded.plan = planned.plan

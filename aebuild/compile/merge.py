@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aebuild.compile.shape import fields
+from aebuild.compile.short import parse_setting
 from aebuild.lang.dataset import Dataset
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, Span, Text
 from aebuild.lang.source import MAX_DEPTH, MAX_NODES, Tree, read_value
@@ -56,23 +57,35 @@ def _takes_path(kind: Tree) -> bool:
 
 
 def apply_set(tree: Tree, setting: str) -> tuple[Tree, list[Diagnostic]]:
-    """The tree with one `path=value` applied; null deletes."""
-    text = Text("--set", (setting,))
-    path, equals, value_text = setting.partition("=")
-    span = Span(text, 1, 1, 1, len(path) + 1)
-    if not equals or not path.strip():
+    """The tree with one `path=value` or short form (`--epochs=5`) applied; null deletes."""
+    parsed = parse_setting(setting)
+    if parsed is None:
+        span = Span(Text("--set", (setting,)), 1, 1, 1, len(setting.partition("=")[0]) + 1)
         return tree, [Diagnostic(BAD_SET, f"{setting!r} is not path=value", span, "--set train.epochs=5")]
-    steps = path.strip().split(".")
+    steps = parsed.path.split(".")
     if len(steps) > MAX_DEPTH:
-        return tree, [Diagnostic(BAD_SET, f"a path of {len(steps):,} steps leads deeper than the {MAX_DEPTH} levels of a spec", span)]
-    value, found = read_value(value_text, f"--set {path}")
+        deep = f"a path of {len(steps):,} steps leads deeper than the {MAX_DEPTH} levels of a spec"
+        return tree, [Diagnostic(BAD_SET, deep, parsed.span)]
+    value, found = read_value(parsed.value, parsed.source)
     if value is None:
         return tree, found
     try:
-        return _put(tree, steps, Tree(value.value, value.span, span)), found
+        put = _put(tree, steps, Tree(value.value, value.span, parsed.span))
+        return _without(put, parsed.instead.split(".")) if parsed.instead and value.value is not None else put, found
     except _BadPath as bad:
-        fix = bad.fix if bad.meant is None else f"{path.strip().rpartition('.')[0]}.{bad.meant}=null".removeprefix(".")
-        return tree, [*found, Diagnostic(BAD_SET, bad.message, span, fix, path)]
+        fix = bad.fix if bad.meant is None else f"{parsed.path.rpartition('.')[0]}.{bad.meant}=null".removeprefix(".")
+        return tree, [*found, Diagnostic(BAD_SET, bad.message, parsed.span, fix, parsed.path)]
+
+
+def _without(tree: Tree, path: list[str]) -> Tree:
+    """The tree without the value at this path, whether there is one or not."""
+    child = tree.get(path[0])
+    if child is None or not isinstance(tree.value, dict):
+        return tree
+    entries = {key: value for key, value in tree.value.items() if key != path[0]}
+    if path[1:]:
+        entries[path[0]] = _without(child, path[1:])
+    return Tree(entries, tree.span, tree.key)
 
 
 class _BadPath(Exception):

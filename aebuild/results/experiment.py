@@ -63,7 +63,7 @@ def train(spec: str | Path | Loaded, settings: Sequence[str] = (), *, folder: Pa
     loaded = spec if isinstance(spec, Loaded) else load(spec, settings)
     plan = loaded.require()
     display = display or Quiet()
-    base, account = Path(loaded.file).parent, Account()
+    base, account = loaded.base, Account()
     group = join(plan.spec.train.device, manner.devices, sharded=manner.shard)
     with group.guard(), Signals("while the data were read") as signals:
         if folder is not None and group.first:
@@ -166,8 +166,8 @@ def _finish(job: Job, *, resume: bool) -> Outcome:
     with account.of("evaluation"):
         evaluation = evaluate(plan, result.model, splits, trained=trained, progress=job.display.busy)
         if evaluation.samples < evaluation.whole:
-            job.display.note(f"judged by {evaluation.samples:,} of the {evaluation.whole:,} samples of the {evaluation.split} split, evenly "
-                             f"spaced, so that evaluation does not take long beside so short a training")
+            job.display.note(f"judged by {evaluation.samples:,} of the {evaluation.whole:,} samples of the {evaluation.split} split, "
+                             f"evenly spaced, so that evaluation does not take long beside so short a training")
         found = finding(plan, evaluation, splits, run)
         if found is not None:
             evaluation = replace(evaluation, findings=(found,))

@@ -39,7 +39,7 @@ class OpenRun:
 
 
 def open_run(folder: str | Path, device: str | torch.device = "cpu") -> OpenRun:
-    """Loads the kept checkpoint of a run, verified, in evaluation mode.
+    """Loads the kept checkpoint of a run, verified, in evaluation mode and without gradients.
 
     CheckpointError if the folder is no run, or no checkpoint passes verification.
     """
@@ -49,7 +49,7 @@ def open_run(folder: str | Path, device: str | torch.device = "cpu") -> OpenRun:
     model = _model(plan)
     loaded = run.checkpoints.load(*(("best", "step") if plan.spec.train.keep == "best" else ("step", "best")), read=read_training)
     fill(model, loaded)
-    return OpenRun(run, plan, model.to(device).eval(), info, scaling, target_scaling, loaded.name, loaded.passed_over)
+    return OpenRun(run, plan, model.to(device).eval().requires_grad_(False), info, scaling, target_scaling, loaded.name, loaded.passed_over)
 
 
 def data_of(run: Run) -> tuple[DataInfo, Scaling, Scaling | None]:

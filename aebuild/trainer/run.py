@@ -16,6 +16,7 @@ from aebuild.trainer.checkpoints import Checkpoints
 from aebuild.trainer.durable import replace_file, replace_json, storing
 from aebuild.trainer.journal import Journal
 from aebuild.trainer.lock import Lock
+from aebuild.trainer.recognise import lacking
 from aebuild.trainer.records import NOT_A_RUN, Origin, check_regular, mapping_in, read_document, record_in
 from aebuild.trainer.reserve import remove_empty, reserved
 
@@ -66,7 +67,7 @@ class Run:
 
         CheckpointError if it is no run, BusyError if it is being written.
         """
-        missing = [name for name in ("spec.yaml", "plan.json", "data.json") if not os.path.exists(folder / name)]
+        missing = lacking(folder)
         if missing:
             reason = "there is no such folder" if not os.path.isdir(folder) else f"it has no {missing[0]}"
             raise CheckpointError(Diagnostic(NOT_A_RUN, f"{folder} is not a run directory: {reason}",

@@ -19,6 +19,7 @@ ELSEWHERE = {
     **dict.fromkeys(("AE002", "AE007"), "test_source.py::test_refusals"),
     "AE008": "test_source.py::test_without_libyaml_it_says_what_to_install",
     "AE115": "test_front.py::test_an_endless_chain_is_refused",
+    "AE121": "test_cli_specs.py::test_a_name_that_is_not_shipped_proposes_the_nearest",
     "AE303": "test_chain.py::test_a_sequence_of_another_length_than_the_grid_is_refused",
     "AE404": "test_data_arrays.py", "AE405": "test_data_tables.py", "AE406": "test_data_images.py", "AE408": "test_data_arrays.py",
     "AE410": "test_data_arrays.py", "AE411": "test_data_arrays.py", "AE412": "test_data_arrays.py", "AE414": "test_data_download.py",
