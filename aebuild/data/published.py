@@ -13,6 +13,7 @@ from aebuild.data.download import Remote, fetch, gathered
 from aebuild.data.faults import fault, shown
 from aebuild.data.outline import Outline, plural
 from aebuild.data.rules import DAMAGED, DOWNLOAD
+from aebuild.lang.cache import cache_folder
 from aebuild.lang.dataset import Known
 from aebuild.lang.diagnostics import DataError
 from aebuild.lang.samples import Where
@@ -38,8 +39,7 @@ def root() -> Path:
     """The folder of known data sets that the environment names."""
     if named := os.environ.get("AEBUILD_DATA"):
         return Path(named)
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "aebuild" / "data"
+    return cache_folder() / "data"
 
 
 def absent_files(title: str, folder: Path, names: Sequence[str]) -> DataError:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from aebuild.lang.splits import Split, Splits
     from aebuild.modules.autoencoder import Autoencoder
 
+PASSES = 2                # of the judged samples through the model
 JUDGED = 10_000           # samples of a split that are always judged
 JUDGED_SHARE = 0.075      # or this share of those that were trained
 
@@ -96,7 +97,7 @@ def evaluate(plan: Plan, model: Autoencoder, splits: Splits, *, trained: int | N
         split = split.thinned(most)
     device = next(model.parameters()).device
     feed = Feed(split, device)
-    count = 2 * len(passes(plan, plan.phases[-1], feed.samples))
+    count = PASSES * len(passes(plan, plan.phases[-1], feed.samples))
     counter = itertools.count(1)
 
     def step() -> None:

@@ -15,7 +15,7 @@ from aebuild.data.fingerprint import fingerprint
 from aebuild.lang.clean import clean
 from aebuild.lang.dataset import Known, OnDisk, Streamable, Where
 from aebuild.results.advice import advice
-from aebuild.results.evaluate import Evaluation, evaluate
+from aebuild.results.evaluate import PASSES, Evaluation, evaluate, judged_samples, judged_split
 from aebuild.results.length import lasting, length_told
 from aebuild.results.open_run import info_of, plan_of
 from aebuild.results.picture import Picture, draw_picture
@@ -31,6 +31,7 @@ from aebuild.trainer.interrupt import Signals
 from aebuild.trainer.job import Job
 from aebuild.trainer.join import join
 from aebuild.trainer.manner import PLAIN, Manner
+from aebuild.trainer.phase import clock_of
 from aebuild.trainer.reserve import vacant
 from aebuild.trainer.run import Onlooker, Run, data_record
 
@@ -76,7 +77,7 @@ def train(spec: str | Path | Loaded, settings: Sequence[str] = (), *, folder: Pa
         unwritten, plan = bool(unsaid(plan.spec)), lasting(plan, splits)
         display.note(length_told(plan, splits, unwritten=unwritten))
         with _created(plan, splits, folder, parent) if group.first else Onlooker(folder or parent) as run:
-            return _finish(Job(plan, splits, run, display, account, manner, signals, group), resume=False)
+            return _finish(_whole(Job(plan, splits, run, display, account, manner, signals, group)), resume=False)
 
 
 def resume(folder: str | Path, display: Display | None = None, *, change: Request | None = None, manner: Manner = PLAIN) -> Outcome:
@@ -104,7 +105,7 @@ def resume(folder: str | Path, display: Display | None = None, *, change: Reques
             group.agree(0)
         plan = _plan_in(folder)               # over the data as they are now
         _tell(splits, display)
-        return _finish(Job(plan, splits, run, display, account, manner, signals, group), resume=_begun(run, group, display))
+        return _finish(_whole(Job(plan, splits, run, display, account, manner, signals, group)), resume=_begun(run, group, display))
 
 
 def _created(plan: Plan, splits: Splits, folder: Path | None, parent: Path) -> Run:
@@ -157,12 +158,24 @@ def _tell(splits: Splits, display: Display) -> None:
         display.note(sentence)
 
 
+def _whole(job: Job) -> Job:
+    """A job that knows how much will be evaluated after it."""
+    _, split = judged_split(job.splits)
+    judged = min(len(split), judged_samples(split, _samples_trained(job.plan, job.splits)))
+    return replace(job, afterwards=PASSES * judged)
+
+
+def _samples_trained(plan: Plan, splits: Splits) -> int:
+    """How many samples all phases train, each as often as it is trained."""
+    return sum(clock_of(phase, len(splits.train)).total * phase.batch_size for phase in plan.phases)
+
+
 def _finish(job: Job, *, resume: bool) -> Outcome:
     plan, splits, run, account = job.plan, job.splits, job.run, job.account
     job.group.tell_resume(run.resume_command)
     result = fit(job, resume=resume)
     job.signals.where = "in the evaluation"
-    trained = result.steps * max(phase.batch_size for phase in plan.phases)
+    trained = _samples_trained(plan, splits)
     with account.of("evaluation"):
         evaluation = evaluate(plan, result.model, splits, trained=trained, progress=job.display.busy)
         if evaluation.samples < evaluation.whole:

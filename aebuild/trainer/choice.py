@@ -18,9 +18,12 @@ from aebuild.modules.together import Imagined, Part, sharing
 from aebuild.trainer.execution import Execution, candidates, exact
 from aebuild.trainer.group import ALONE, Group
 from aebuild.trainer.phase import ActivePhase, clock_of, reseed_all
+from aebuild.trainer.plan_cache import place_of, recall, remember
 from aebuild.trainer.sums import Sums
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from aebuild.compile.plan import PhasePlan, Plan
     from aebuild.modules.autoencoder import Autoencoder
     from aebuild.trainer.feed import Feed
@@ -36,6 +39,14 @@ HOPELESS = 1.5            # a plan this many times slower in its first pairs is 
 TRIAL = 11                # steps that a trial takes at least: none is begun that the time left would not hold
 LOOSE = (1e-2, 1e-1)      # what bfloat16, tf32 and reduced products may change: relative loss, relative norm of the gradient
 TIGHT = (1e-4, 1e-2)      # what another order of float32 operations may
+
+
+CHECKED = 3               # steps that checking a plan of an earlier training takes
+
+
+def allowed(execution: Execution) -> tuple[float, float]:
+    """How far loss and gradient of a plan may be off exact."""
+    return TIGHT if (execution.precision, execution.matmul) == ("float32", "highest") else LOOSE
 
 
 @dataclass(frozen=True)
@@ -172,8 +183,12 @@ class Tuner:
         if self.batches < 2:
             return Choice(base, "the training is too short to measure", self.asked)
         began = time.perf_counter()
+        place = self._place()
+        before = recall(place) if place is not None and SHARE * self.batches >= CHECKED else None
         settled = Bench(self, self.model, base)          # its first step draws codebooks from data; all trials start behind that
         first = settled.seconds(1)
+        if before is not None and self._agrees(settled.model, base, before):
+            return Choice(before, "measured before on this machine, and checked", self.asked)
         if first * self.batches < WORTH / 2 or (once := settled.seconds(self._steps(first))) * self.batches < WORTH:
             return Choice(base, "the training is too short to measure", self.asked)
         self.model = copy.deepcopy(settled.model)        # the same start for all that follow
@@ -194,18 +209,41 @@ class Tuner:
             if better is not None:
                 best, total = better, total * gain
             gc.collect()
+        if place is not None and not any(trial.verdict.startswith("not tried") for trial in self.trials):
+            remember(place, Choice(best.execution, "measured", self.asked).to_json())
         taken = [trial.name for trial in self.trials if trial.verdict == "taken"]
         reason = f"{len(self.trials)} ways measured" + (f", taken: {', '.join(taken)}" if taken else ", none is faster")
         return Choice(best.execution, reason, self.asked, round(total, 3), round(1000 * once / total, 3), tuple(self.trials))
+
+    def _place(self) -> Path | None:
+        """Where the choice for this model is kept for other trainings; None where the user has no home."""
+        try:
+            return place_of(self.plan, self.phase, self.feed.device, self.group.size, self.asked)
+        except RuntimeError:
+            return None
+
+    def _agrees(self, model: Autoencoder, base: Execution, other: Execution) -> bool:
+        """True if a plan that was measured before runs, and gives the loss and gradient of exact."""
+        start = copy.deepcopy(model)
+        try:
+            self.losses, self.gradients = Bench(self, start, base).gradients()
+            return self._within(other, self._errors(*Bench(self, start, other).gradients()))
+        except Exception as error:       # whatever a library raises: then it is measured anew
+            self.trials.append(Trial("the plan of an earlier training", f"failed: {type(error).__name__}"))
+            return False
+
+    @staticmethod
+    def _within(execution: Execution, errors: tuple[float, float]) -> bool:
+        return all(error <= limit for error, limit in zip(errors, allowed(execution), strict=True))
 
     def _try(self, name: str, best: Bench, execution: Execution) -> tuple[Bench | None, float]:
         """The bench of a better plan and its gain over the best so far, or None; the verdict goes to `trials`."""
         try:
             bench = Bench(self, self.model, execution)
             errors = self._errors(*bench.gradients())
-            allowed = TIGHT if (execution.precision, execution.matmul) == ("float32", "highest") else LOOSE
-            if not all(error <= limit for error, limit in zip(errors, allowed, strict=True)):
-                self.trials.append(Trial(name, f"refused: loss or gradient differ by more than {allowed[0]:g} or {allowed[1]:g}",
+            if not self._within(execution, errors):
+                limits = allowed(execution)
+                self.trials.append(Trial(name, f"refused: loss or gradient differ by more than {limits[0]:g} or {limits[1]:g}",
                                          None, *errors))
                 return None, 1.0
             gain = self._gain(best, bench)

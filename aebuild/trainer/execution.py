@@ -158,9 +158,17 @@ COMPILING = 60.0          # seconds that the compiler may need for a small model
 
 def _computes_bfloat16() -> bool:
     """True if this CPU multiplies bfloat16 in hardware; without it bfloat16 is emulated and slow."""
+    return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(_cpu_line("flags", "Features").split()))
+
+
+def processor() -> str:
+    """The name of this machine's CPU, empty where the system does not tell."""
+    return _cpu_line("model name", "CPU part").partition(":")[2].strip()
+
+
+def _cpu_line(*keys: str) -> str:
     try:
         with open("/proc/cpuinfo", encoding="ascii", errors="replace") as stream:
-            flags = next((line for line in stream if line.startswith(("flags", "Features"))), "")
+            return next((line for line in stream if line.startswith(keys)), "")
     except OSError:
-        return False
-    return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(flags.split()))
+        return ""

@@ -22,7 +22,7 @@ class Job:
     """A plan, its data, and the run directory that takes everything; by itself it is done quietly, in this process alone.
 
     `account` is charged with the time, `signals` is entered where the training begins if it is not yet, `group` are the
-    processes that train together.
+    processes that train together, `afterwards` how many samples will pass the model in the evaluation.
     """
 
     plan: Plan
@@ -33,3 +33,4 @@ class Job:
     manner: Manner = PLAIN
     signals: Signals = field(default_factory=Signals)
     group: Group = ALONE
+    afterwards: int = 0

@@ -62,6 +62,7 @@ class Trainer:
         self.vault = Vault(self, job.manner.save_every)
         self._looks = Looks(self.group)
         self._pace = Pace(self.account)
+        self._afterwards = job.afterwards
 
     def start(self) -> None:
         """Saves the untrained model: the disk is proved, and there is something to go back to."""
@@ -160,6 +161,7 @@ class Trainer:
         with self.account.of("validation"), active.resting():
             judged = {} if self.judge is None else measure(self.plan, active.plan, self.model, self.judge, self.group,
                                                            partial(self._heed, active))
+        self._pace.judged += self.judge.samples if self.judge is not None else 0
         if self.watch is None and not finite(judged):
             raise diagnosed(self, active, judged)
         score = active.objective.score(judged or means)
@@ -259,7 +261,8 @@ class Trainer:
 
     def _status(self, active: ActivePhase, means: dict[str, float]) -> Status:
         progress, clock = self.progress, active.clock
-        left = self._pace.left(progress.total, self.totals - progress.total)
+        validated = self.judge.samples * -(-(clock.total - progress.step) // clock.per_epoch) if self.judge is not None else 0
+        left = self._pace.left(progress.total, self.totals - progress.total, validated, self._afterwards)
         epoch = -(-progress.step // clock.per_epoch)
         return Status(active.plan.name, progress.phase + 1, len(self.plan.phases), epoch, clock.epochs, progress.step, clock.total,
                       progress.total, self.totals, self._pace.speed, left, means, self.validation,

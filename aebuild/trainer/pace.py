@@ -12,6 +12,7 @@ class Pace:
 
     def __init__(self, account: Account) -> None:
         self.samples = 0
+        self.judged = 0            # samples of all validations
         self._account = account
         self._lap = time.perf_counter()
         self._first: tuple[float, int] | None = None
@@ -40,10 +41,22 @@ class Pace:
         """Samples a second of training."""
         return self.samples / max(1e-9, self.trained)
 
-    def left(self, done: int, missing: int) -> float | None:
-        """Seconds until this many more batches are done, everything included; None while nothing is known."""
+    def left(self, done: int, missing: int, unjudged: int, afterwards: int) -> float | None:
+        """Seconds until this many more batches are done, and all validation and evaluation; None while nothing is known.
+
+        `unjudged` samples are still to be validated, which the pace does not show before the first validation; `afterwards` ones
+        pass the model once more after the training.
+        """
         now = time.perf_counter()
         if self._first is None or done <= self._first[1]:
             self._first = self._first or (now, done)
             return None
-        return missing * (now - self._first[0]) / (done - self._first[1])
+        hidden = afterwards + (0 if self.judged else unjudged)
+        return missing * (now - self._first[0]) / (done - self._first[1]) + hidden * self._judging
+
+    @property
+    def _judging(self) -> float:
+        """Seconds that a sample takes without a gradient; before any was judged, a third of what it takes with one."""
+        if self.judged:
+            return self._account.seconds("validation") / self.judged
+        return self.trained / max(1, 3 * self.samples)

@@ -81,7 +81,7 @@ def _settled(trainer: Trainer, *, resume: bool, given: Execution | None) -> Exec
     run.write(FILE, choice.to_json())
     for trial in choice.trials:
         run.log(f"speed: {trial}")
-    if choice.trials:
+    if choice.trials or choice.reason.startswith("measured before"):
         trainer.say(str(choice))
     return choice.execution
 

@@ -155,12 +155,12 @@ def test_what_is_done_beside_training_is_said() -> None:
 
 
 def test_how_far_it_is_is_said_in_every_form(capfd: pytest.CaptureFixture[str]) -> None:
-    out = StringIO()
-    live, plain = LiveDisplay(Console(file=out, force_terminal=True, width=60)), PlainDisplay(Console(file=out, width=60), within=0.0)
+    shown, lines = StringIO(), StringIO()
+    live, plain = LiveDisplay(Console(file=shown, force_terminal=True, width=60)), PlainDisplay(Console(file=lines, width=60), within=0.0)
     for display in (live, plain, JsonLines(1)):
         display.busy("evaluating the model", 3, 1_000)
         display.busy("evaluating the model", 4, 1_000)
         display.stop()
-    assert out.getvalue().count("evaluating the model, 4 of 1,000") == 2
+    assert all("evaluating the model, 4 of 1,000" in out.getvalue() for out in (shown, lines))
     events = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     assert [(event["event"], event["done"], event["whole"]) for event in events] == [("busy", 3, 1_000), ("busy", 4, 1_000)]
