@@ -12,15 +12,15 @@ Results go to standard output. Here it leads to a disk that is full, or to a dev
 whole: it is in its run directory.
 
 ```console
-$ aebuild summary specs/vae.yaml > /full/summary.txt      # no space left: refused
-$ aebuild summary specs/vae.yaml > ~/summary.txt          # fine
+$ aebuild summary vae > /full/summary.txt      # no space left: refused
+$ aebuild summary vae > ~/summary.txt          # fine
 ```
 """)
 GONE = Rule("AE605", "the current folder is gone", """
 The folder in which the command was started was removed in the meantime, so no relative path leads anywhere any more.
 
 ```console
-$ aebuild validate specs/vae.yaml                # in a folder that was removed: refused
+$ aebuild validate vae                # in a folder that was removed: refused
 $ cd && aebuild validate ~/specs/vae.yaml        # fine
 ```
 """)

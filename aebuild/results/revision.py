@@ -24,7 +24,7 @@ optimisers, so these would not fit. Undo the change, or train the new spec from 
 
 ```console
 $ aebuild train --resume runs/vae --set latent.dim=16                 # other weights: refused
-$ aebuild train specs/vae.yaml --set latent.dim=16                    # a new run
+$ aebuild train vae --set latent.dim=16                    # a new run
 ```
 """)
 OTHER_MATHS = Rule("AE512", "the changed spec trains differently", """

@@ -23,7 +23,7 @@ kept; here none passed. If the run was copied, copy it again from its source; ot
 
 ```console
 $ aebuild train --resume runs/vae-20260102-030405     # every checkpoint is damaged: refused
-$ aebuild train specs/vae.yaml                        # a new run
+$ aebuild train vae                        # a new run
 ```
 """)
 _NAME = re.compile(r"(\.new-|\.old-)?(step|best)-(0|[1-9][0-9]{0,17})")

@@ -18,8 +18,8 @@ device reported an error. Every file is written beside the old one and renamed w
 checkpoint is whole: free some space or choose another folder, then resume.
 
 ```console
-$ aebuild train specs/vae.yaml -o /read-only/vae      # refused
-$ aebuild train specs/vae.yaml -o ~/runs/vae          # fine
+$ aebuild train vae -o /read-only/vae      # refused
+$ aebuild train vae -o ~/runs/vae          # fine
 ```
 """)
 

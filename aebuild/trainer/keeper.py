@@ -27,7 +27,7 @@ undamaged, so the run was made with another spec or another version of aebuild. 
 
 ```console
 $ aebuild train --resume runs/vae     # made by another version: refused
-$ aebuild train specs/vae.yaml        # a new run
+$ aebuild train vae        # a new run
 ```
 """)
 

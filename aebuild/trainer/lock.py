@@ -20,7 +20,7 @@ removed by hand. Wait for the other process, stop it, or train into another dire
 
 ```console
 $ aebuild train --resume runs/vae-20260102-030405        # while it still trains: refused
-$ aebuild train specs/vae.yaml                           # a run of its own
+$ aebuild train vae                           # a run of its own
 ```
 """)
 

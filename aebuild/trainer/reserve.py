@@ -18,9 +18,9 @@ A new run wants a new or an empty directory, so that no earlier result is overwr
 give another path; without a path aebuild makes `runs/NAME-DATE-TIME`.
 
 ```console
-$ aebuild train specs/vae.yaml -o runs/first         # holds an earlier run: refused
+$ aebuild train vae -o runs/first         # holds an earlier run: refused
 $ aebuild train --resume runs/first                     # goes on with it
-$ aebuild train specs/vae.yaml                          # a new directory
+$ aebuild train vae                          # a new directory
 ```
 """)
 UNSHOWN = Rule("AE516", "a run directory whose name cannot be shown", """
@@ -28,8 +28,8 @@ The name of a run directory is printed again and again, and commands with it are
 that are no text and invisible blanks in it would steer the terminal or be lost on the way.
 
 ```console
-$ aebuild train specs/vae.yaml -o $'runs/\\e[31mred'     # refused
-$ aebuild train specs/vae.yaml -o runs/red               # fine
+$ aebuild train vae -o $'runs/\\e[31mred'     # refused
+$ aebuild train vae -o runs/red               # fine
 ```
 """)
 

@@ -30,8 +30,8 @@ another spec, or the same one again, in the very same way, so that the bits are 
 it is damaged.
 
 ```console
-$ aebuild train specs/vae.yaml --plan specs                        # no run: refused
-$ aebuild train specs/vae.yaml --plan runs/vae-20260102-030405     # computed like that run
+$ aebuild train vae --plan specs                        # no run: refused
+$ aebuild train vae --plan runs/vae-20260102-030405     # computed like that run
 ```
 """)
 

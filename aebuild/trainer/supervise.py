@@ -27,8 +27,8 @@ The process that trains was killed from outside or crashed inside a library: mos
 last checkpoint is whole, and `--retries N` takes the training up again from it, at most N times. Here it died once more.
 
 ```console
-$ aebuild train specs/vae.yaml                    # dies with the process
-$ aebuild train specs/vae.yaml --retries 3        # is resumed up to three times
+$ aebuild train vae                    # dies with the process
+$ aebuild train vae --retries 3        # is resumed up to three times
 ```
 """)
 LEAST, PER_CORE = 16, 4      # processes that may always be started, and for each core: more only wait for each other
@@ -37,8 +37,8 @@ TOO_MANY = Rule("AE614", "more processes than this machine can use", """
 four a core (sixteen are always allowed, for a machine with many GPUs and few cores) gain nothing and fill the memory.
 
 ```console
-$ aebuild train specs/vae.yaml --devices 1000000      # refused
-$ aebuild train specs/vae.yaml --devices 2
+$ aebuild train vae --devices 1000000      # refused
+$ aebuild train vae --devices 2
 ```
 """)
 
