@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 from aebuild.data.faults import fault, must_fit, reading, reason_of, shown
 from aebuild.data.pictures import channels_first, resized
 from aebuild.data.rules import DAMAGED, MIXED, TOO_LARGE
+from aebuild.lang.diagnostics import Hint
 from aebuild.lang.values import Grid
 
 if TYPE_CHECKING:
@@ -166,10 +167,10 @@ class Decoder:
         first = self.look.first
         with opened(picture) as image:
             if self.chosen is None and self.look.colours == "gray" and _colours(image) != "gray":
-                raise fault(MIXED, f"{picture.name} has colour, but the first images ({first}) are grey", "channels: gray (or rgb)")
+                raise fault(MIXED, f"{picture.name} has colour, but the first images ({first}) are grey", "channels: rgb")
             if _deep(image) != self.look.deep:
                 raise fault(MIXED, f"{picture.name} has {'16' if _deep(image) else '8'} bits a pixel, and {first} has not",
-                            "convert the images to 8 bits a channel")
+                            Hint("convert the images to 8 bits a channel"))
             if not self.resize and _size(image) != self.look.size:
                 raise _mixed_size(first, self.look.size, picture.name, _size(image))
             return _pixels(ImageOps.exif_transpose(image), self.look, self.resize)

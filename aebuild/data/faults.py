@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from aebuild.data.rules import MISSING, TOO_LARGE
-from aebuild.lang.diagnostics import DataError, Diagnostic, Rule
+from aebuild.lang.diagnostics import DataError, Diagnostic, Hint, Rule
 from aebuild.lang.part import Part
 from aebuild.lang.suggest import closest
 
@@ -95,7 +95,7 @@ def absent(path: Path) -> DataError:
         near = similar(path.name, sorted(os.listdir(path.parent))[:10_000])
     except OSError:
         near = None
-    return fault(MISSING, f"{shown(path)} does not exist{hint}", f"did you mean {shown(near)}?" if near else None)
+    return fault(MISSING, f"{shown(path)} does not exist{hint}", Hint(f"did you mean {shown(near)}?") if near else None)
 
 
 def memory() -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from aebuild.data.binary import Member
 from aebuild.data.faults import fault, listed, shown, similar
 from aebuild.data.rules import DISAGREE, NO_SUCH_NAME, UNFIT
+from aebuild.lang.diagnostics import Hint
 from aebuild.lang.part import Part
 
 SAMPLE_WORDS = ("x", "data", "images", "samples", "features", "series")
@@ -85,7 +86,7 @@ def _samples(members: Mapping[str, Member], taken: set[str], path: Path, part: P
         return family(large, bases.pop())
     problem = "no array that could be the samples" if not bases else "several arrays that could be the samples"
     raise fault(NO_SUCH_NAME, f"{shown(path)} has {problem}; it has {_shapes(members)}",
-                f"array: {sorted(bases)[0]}" if bases else "numpy.savez with x=..., and y=... for labels", part=part, at=("path",))
+                f"array: {sorted(bases)[0]}" if bases else Hint("numpy.savez with x=..., and y=... for labels"), part=part, at=("path",))
 
 
 def _usual_labels(members: Mapping[str, Member], taken: set[str], x: Mapping[str, Member]) -> dict[str, Member]:
