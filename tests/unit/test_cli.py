@@ -146,6 +146,17 @@ def test_a_device_that_never_ends_is_not_read(run, spec):
     assert run("validate", spec(GOOD + "extends: /dev/zero\n"))[0] == 3
 
 
+def test_a_folder_of_specs_with_a_pipe_in_it_is_checked_to_the_end(run, spec, tmp_path):
+    spec(GOOD, "good.yaml")
+    (tmp_path / "folder.yaml").mkdir()
+    assert run("validate", tmp_path)[0] == 0
+    os.mkfifo(tmp_path / "pipe.yaml")
+    code, out, err = run("validate", tmp_path)
+    assert code == 2
+    assert "good.yaml: fine" in out
+    assert "AE111" in err
+
+
 def test_a_spec_may_come_through_a_pipe(spec):
     done = subprocess.run([sys.executable, "-m", "aebuild", "validate", "/dev/stdin"], input=GOOD, text=True, capture_output=True,
                           check=False, env=ENCODINGS)

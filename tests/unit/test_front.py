@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from aebuild.cli import main
 from aebuild.compile.front import load
-from aebuild.lang.diagnostics import SpecError, UsageError
+from aebuild.compile.wording import with_data
+from aebuild.lang.dataset import Where
+from aebuild.lang.diagnostics import DataError, SpecError, UsageError
+from aebuild.lang.tree import Tree
 
 REST = "encoder: [linear: 8]\nlatent: {type: continuous, dim: 2}\n"
 ROWS = "a,b\n" + "".join(f"{row},{row % 7}\n" for row in range(200))
@@ -120,15 +123,27 @@ def test_only_regular_files_are_read(folder, what, monkeypatch):
     assert ([error.code for error in extending.errors], extending.error) == (["AE111"], SpecError)
 
 
-def test_a_folder_of_specs_with_a_pipe_in_it_is_checked_to_the_end(tmp_path, monkeypatch, capsys):
-    (tmp_path / "good.yaml").write_text(f"data: digits\n{REST}")
-    (tmp_path / "folder.yaml").mkdir()
-    monkeypatch.setattr(sys, "argv", ["aebuild", "validate", str(tmp_path)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert not ended.value.code
-    os.mkfifo(tmp_path / "pipe.yaml")
-    with pytest.raises(SystemExit) as ended:
-        main()
-    out, err = capsys.readouterr()
-    assert (ended.value.code, out.count("good.yaml: fine"), "AE111" in err) == (2, 2, True)
+@pytest.mark.parametrize(("name", "write", "wanted"), [
+    ("two.npz", lambda path: np.savez(path, a=np.zeros((9, 4)), b=np.zeros((9, 4))), "data: {path: two.npz, array: a}"),
+    ("colours", lambda path: pictures(path, "L", "RGB"), "data: {path: colours/, channels: rgb}"),
+])
+def test_a_fix_of_the_data_parses_and_removes_its_error(tmp_path, name, write, wanted):
+    write(tmp_path / name)
+    word = f"{name}/" if (tmp_path / name).is_dir() else name
+    loaded = load(tmp_path / "spec.yaml", text=f"data: {word}\n{REST}")
+    found = loaded.errors
+    if not found:                                 # only seen when all images are read
+        with pytest.raises(DataError) as raised:
+            loaded.spec.data.load(Where(tmp_path))
+        found = [with_data(raised.value.diagnostics[0], Tree({"path": Tree(word, loaded.spec.place("data"))}, loaded.spec.place("data")))]
+    assert "AE4" in found[0].code
+    assert found[0].fix is not None
+    assert found[0].fix in (wanted, wanted.partition(", ")[2].rstrip("}"))
+    load(tmp_path / "spec.yaml", text=f"{wanted}\n{REST}").spec.data.load(Where(tmp_path))
+
+
+def pictures(folder, *modes):
+    """A folder of small images, a few of each mode."""
+    folder.mkdir()
+    for number, mode in enumerate(mode for mode in modes for _ in range(150)):
+        Image.new(mode, (5, 4)).save(folder / f"{number:04}.png")
