@@ -49,9 +49,10 @@ def words(ctx: click.Context, *, without: Collection[str]) -> list[str]:
             continue
         value = ctx.params[key]
         values = value if isinstance(value, tuple) else (value,)
-        if isinstance(parameter, click.Option) and parameter.is_flag:
+        option = parameter.param_type_name == "option"             # rich-click puts a class of its own in click.Option's place
+        if option and getattr(parameter, "is_flag", False):
             found += [parameter.opts[0]]
-        elif isinstance(parameter, click.Option):
+        elif option:
             found += [word for item in values for word in (max(parameter.opts, key=len), str(item))]
         else:
             found += [str(item) for item in values]

@@ -12,7 +12,7 @@ import click
 
 from aebuild.cli.launcher import prepare_process
 from aebuild.cli.options import FolderPlace, Place, SpecCommand, with_settings
-from aebuild.cli.output import columns, note, report
+from aebuild.cli.output import columns, note, report, say
 
 if TYPE_CHECKING:
     from aebuild.compile.front import Loaded
@@ -97,9 +97,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     finally:
         display.stop()               # the terminal's cursor comes back, whatever happened
     if asked.progress != "json":
-        _print(outcome)
-        if not asked.quiet and asked.progress != "none":
-            click.echo("\n".join(outcome.advice), err=True)
+        _print(outcome, advise=not asked.quiet and asked.progress != "none")
     report(outcome.evaluation.findings)
 
 
@@ -153,7 +151,7 @@ def _outcome(asked: Asked, loaded: Loaded | None, display: Display) -> Outcome:
     return train(loaded, folder=asked.output, display=display, manner=manner)
 
 
-def _print(outcome: Outcome) -> None:
+def _print(outcome: Outcome, *, advise: bool) -> None:
     from rich.console import Console
 
     from aebuild.lang.clean import clean
@@ -164,3 +162,5 @@ def _print(outcome: Outcome) -> None:
     for remark in outcome.picture.notes:
         console.print(remark, markup=False)
     console.print(f"\nrun      {clean(str(outcome.run))}\npicture  {clean(str(outcome.picture.path))}", soft_wrap=True, markup=False)
+    if advise:
+        say("\n".join(outcome.advice))

@@ -89,8 +89,9 @@ def _store(store: Store) -> str:
 
     if isinstance(store, Held):
         return store.digest or digest(store.values)
+    rows = np.linspace(0, max(0, len(store) - 1), min(SAMPLED, len(store)))
     try:
-        return digest(store.take(np.unique(np.linspace(0, len(store) - 1, SAMPLED).astype(np.int64))))
+        return digest(store.take(np.unique(rows.astype(np.int64))))
     except DataError:
         return "unreadable"                  # told when its turn comes, with all that was trained until then
 

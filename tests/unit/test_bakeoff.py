@@ -45,9 +45,8 @@ def _first(split: Split | None, count: int) -> Split:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_short_form_learns(name: str, splits: Splits, tmp_path: Path) -> None:
-    settings = [f"train.epochs={20 if name == 'shallow' else 4}", "train.batch_size=64"]
-    if name == "stacked":
-        settings.append("train.phases=[{greedy: {target: input, epochs: 2}}]")
+    short = {"shallow": "train.epochs=20", "stacked": "train.phases=[{greedy: {target: input, epochs: 2}}]"}
+    settings = [short.get(name, "train.epochs=4"), "train.batch_size=64"]
     plan = load(SPECS / f"{name}.yaml", settings).require()
     with Run.create(name, spec="", plan={}, data={}, folder=tmp_path / "run") as run:
         model = train(Job(plan, splits, run)).model
