@@ -153,7 +153,8 @@ def _similar_file(file: Path) -> str | None:
     from aebuild.lang.suggest import closest
 
     try:
-        best = closest(file.name, [other.name for other in file.parent.iterdir() if other.suffix in (".yaml", ".yml")])
+        best = closest(file.name, [other.name for other in file.parent.iterdir()
+                                   if other.suffix in (".yaml", ".yml") and other.name != file.name])
     except (OSError, ValueError):
         return None
     return str(file.with_name(best)) if best else None

@@ -171,7 +171,7 @@ def numbers_only(sheet: Sheet, places: Sequence[int], part: Part) -> None:
     """Refuses columns whose first rows hold words, and cells there that are no numbers."""
     words = [sheet.names[place] for place in places if not sheet.numeric[place]]
     if words:
-        numeric = [name for name, number in zip(sheet.names, sheet.numeric, strict=True) if number]
+        numeric = [sheet.names[place] for place in places if sheet.numeric[place]]
         raise fault(UNFIT, f"{sheet.path.name}: {'the column' if len(words) == 1 else 'the columns'} {listed(words)} "
                     f"{'does' if len(words) == 1 else 'do'} not hold numbers",
                     _columns_fix(numeric) if 0 < len(numeric) <= 20 else Hint("name the columns to use under columns"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
-from aebuild.lang.diagnostics import Diagnostic, ResourceError, Rule, UsageError
+from aebuild.lang.diagnostics import Diagnostic, Hint, ResourceError, Rule, UsageError
 
 UNWRITTEN = Rule("AE604", "the results cannot be written", """
 Results go to standard output. Here it leads to a disk that is full, or to a device that takes nothing. What a training has saved is
@@ -40,4 +40,4 @@ def refused_output(error: OSError) -> ResourceError | None:
     if error.filename is not None or error.errno not in _FULL:
         return None
     return ResourceError(Diagnostic(UNWRITTEN, f"cannot write to standard output: {error.strerror}",
-                                    fix="free some space, or write the results elsewhere"))
+                                    fix=Hint("free some space, or write the results elsewhere")))

@@ -14,6 +14,7 @@ from aebuild.compile.front import Loaded, load
 from aebuild.data.fingerprint import fingerprint
 from aebuild.lang.clean import clean
 from aebuild.lang.dataset import Known, OnDisk, Streamable, Where
+from aebuild.lang.diagnostics import Hint
 from aebuild.results.advice import advice
 from aebuild.results.evaluate import PASSES, Evaluation, evaluate, judged_samples, judged_split
 from aebuild.results.length import lasting, length_told
@@ -135,7 +136,7 @@ def _change(run: Run, change: Request, display: Display) -> None:
     found = differences(before, new)
     if only_moved(run, found, splits):
         found = [replace(each, kind="harmless") if each.path in PLACES else each for each in found]
-    changes = accept(found, allow=change.allow, again="the same command with --allow")
+    changes = accept(found, allow=change.allow, again=Hint("the same command with --allow"))
     for sentence in sentences(changes):
         display.note(sentence)
     write(run, new, settled, splits, changes)

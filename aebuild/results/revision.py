@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from aebuild.compile.canonical import text
 from aebuild.compile.difference import Change
 from aebuild.compile.front import Loaded
-from aebuild.lang.diagnostics import Diagnostic, Rule, SpecError
+from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, SpecError
 from aebuild.trainer.run import data_record
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def accept(found: list[Change], *, allow: bool, again: str) -> list[Change]:
     maths = [change for change in found if change.kind == "maths"]
     if structure:
         raise SpecError(_refusal(OTHER_STRUCTURE, "this run's weights or optimisers do not fit the changed spec", structure,
-                                 "train the changed spec as a new run"))
+                                 Hint("train the changed spec as a new run")))
     if maths and not allow:
         raise SpecError(_refusal(OTHER_MATHS, "the changed spec trains differently", maths, again))
     return found

@@ -12,7 +12,7 @@ from aebuild.compile.difference import Change, structure
 from aebuild.data.fingerprint import fingerprint, unlike
 from aebuild.lang.clean import clean
 from aebuild.lang.dataset import Known, OnDisk
-from aebuild.lang.diagnostics import DataError, Diagnostic, Rule
+from aebuild.lang.diagnostics import DataError, Diagnostic, Hint, Rule
 from aebuild.results.open_run import plan_of
 from aebuild.trainer.run import data_record
 
@@ -74,10 +74,10 @@ def keep_watch(run: Run, plan: Plan, splits: Splits, display: Display, *, allow:
     told = "; ".join(found)
     if structure(plan_of(run, splits.info)) != structure(plan):
         raise DataError(Diagnostic(OTHER_DATA, f"the data of this run have changed, and its weights do not fit them any more: {told}",
-                                   path="data", fix="put the old data back, or train a new run"))
+                                   path="data", fix=Hint("put the old data back, or train a new run")))
     if not allow:
         raise DataError(Diagnostic(OTHER_DATA, f"the data of this run have changed: {told}", path="data",
-                                   fix="put the old data back, or give the same command with --allow"))
+                                   fix=Hint("put the old data back, or give the same command with --allow")))
     said = clean(f"other data, and training goes on with them: {told}")
     display.note(said)
     run.log(said)

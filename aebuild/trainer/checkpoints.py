@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Rule
+from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Hint, Rule
 from aebuild.trainer.checkpoint import Checkpoint, read_folder, write_folder
 from aebuild.trainer.durable import storing, sync_folder
 from aebuild.trainer.stored import Damaged
@@ -136,7 +136,7 @@ class Checkpoints:
             return []
         except NotADirectoryError as error:
             raise CheckpointError(Diagnostic(NO_CHECKPOINT, f"{self.folder} is not a folder",
-                                             fix="copy the run again from its source, or train anew")) from error
+                                             fix=Hint("copy the run again from its source, or train anew"))) from error
         found = [Entry(name, match[1] or "", match[2], int(match[3])) for name in names if (match := _NAME.fullmatch(name))]
         wanted = kinds or ("step", "best")
         return sorted((entry for entry in found if entry.kind in wanted),
@@ -167,7 +167,7 @@ class Checkpoints:
             self._good.add(entry.folder)
             return loaded
         message = "; ".join(passed_over) or f"{self.folder} holds no checkpoint"
-        raise CheckpointError(Diagnostic(NO_CHECKPOINT, message, fix="copy the run again from its source, or train anew"))
+        raise CheckpointError(Diagnostic(NO_CHECKPOINT, message, fix=Hint("copy the run again from its source, or train anew")))
 
 
 def _clear_away(path: Path) -> None:

@@ -180,11 +180,11 @@ class Tuner:
     def choose(self) -> Choice:
         """The plan to train with."""
         base = exact(self.feed.device, self.plan.spec.train.recompute)
-        if self.batches < 2:
-            return Choice(base, "the training is too short to measure", self.asked)
-        began = time.perf_counter()
         place = self._place()
         before = recall(place) if place is not None and SHARE * self.batches >= CHECKED else None
+        if before is None and SHARE * self.batches < TRIAL:          # no trial could be begun
+            return Choice(base, "the training is too short to measure", self.asked)
+        began = time.perf_counter()
         settled = Bench(self, self.model, base)          # its first step draws codebooks from data; all trials start behind that
         first = settled.seconds(1)
         if before is not None and self._agrees(settled.model, base, before):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from aebuild.lang.diagnostics import CheckpointError, Diagnostic
+from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Hint
 from aebuild.trainer.device import out_of_memory
 from aebuild.trainer.keeper import OTHER_MODEL
 
@@ -32,7 +32,7 @@ def taking_up() -> Iterator[None]:
             raise
         said = str(error) if isinstance(error, Unfit) else f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
         raise CheckpointError(Diagnostic(OTHER_MODEL, f"the state of the checkpoint does not fit the training: {said}",
-                                         fix="use the version named in environment.json, or train anew")) from error
+                                         fix=Hint("use the version named in environment.json, or train anew"))) from error
 
 
 def check_sums(state: Sequence[Mapping[str, Any]]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from aebuild.lang.diagnostics import Diagnostic, ResourceError, Rule, Silent, UsageError, WorkerLostError
+from aebuild.lang.diagnostics import Diagnostic, Hint, ResourceError, Rule, Silent, UsageError, WorkerLostError
 from aebuild.trainer.group import ALONE, Group, Several
 from aebuild.trainer.lifeline import LOOPBACK, LOST, Lifeline
 
@@ -53,10 +53,10 @@ def world_of(wanted: int | None, environment: Mapping[str, str] = os.environ) ->
     if wanted is not None and world != wanted:
         raise UsageError(Diagnostic(WORLD, f"{wanted} processes are wanted, but " + (
             f"the launcher started {world}" if told is not None else "this is one process"),
-            fix="leave --devices out under torchrun, and give it to `aebuild train` elsewhere"))
+            fix=Hint("leave --devices out under torchrun, and give it to `aebuild train` elsewhere")))
     if world > 1 and not all(environment.get(name) for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")):
         raise UsageError(Diagnostic(WORLD, f"WORLD_SIZE is {world}, but RANK, LOCAL_RANK, MASTER_ADDR or MASTER_PORT is missing",
-                                    fix="start the processes with torchrun, or remove WORLD_SIZE from the environment"))
+                                    fix=Hint("start the processes with torchrun, or remove WORLD_SIZE from the environment")))
     return world
 
 
@@ -92,9 +92,9 @@ def join(device: str, wanted: int | None = None, *, sharded: bool = False) -> Gr
         distributed.all_reduce(count)
     except RuntimeError as error:
         told = f"the {world} processes did not find each other within {timeout:g} seconds: {str(error).splitlines()[0]}"
-        raise WorkerLostError(Diagnostic(LOST, told, fix="see that all of them were started")) from error
+        raise WorkerLostError(Diagnostic(LOST, told, fix=Hint("see that all of them were started"))) from error
     if int(count) != world or distributed.get_world_size() != world:
-        raise UsageError(Diagnostic(WORLD, f"{world} processes are wanted, but {int(count)} came", fix="start them with torchrun"))
+        raise UsageError(Diagnostic(WORLD, f"{world} processes are wanted, but {int(count)} came", fix=Hint("start them with torchrun")))
     return Several(rank, world, local_rank, backend, Lifeline(rank, world, timeout, _of_first, _address(world)),
                    sharded=sharded)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Rule
+from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Hint, Rule
 from aebuild.trainer.buffers import Buffers
 from aebuild.trainer.checkpoint import Checkpoint, read_training
 from aebuild.trainer.checkpoints import Loaded
@@ -157,4 +157,4 @@ def fill(model: nn.Module, loaded: Loaded) -> None:
     except RuntimeError as error:
         first = str(error).splitlines()[1:2] or [str(error)]
         message = f"checkpoint `{loaded.name}` does not fit the model: {first[0].strip()}"
-        raise CheckpointError(Diagnostic(OTHER_MODEL, message, fix="use the version named in environment.json")) from error
+        raise CheckpointError(Diagnostic(OTHER_MODEL, message, fix=Hint("use the version named in environment.json"))) from error

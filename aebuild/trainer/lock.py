@@ -9,7 +9,7 @@ import socket
 import time
 from pathlib import Path
 
-from aebuild.lang.diagnostics import BusyError, Diagnostic, Rule
+from aebuild.lang.diagnostics import BusyError, Diagnostic, Hint, Rule
 from aebuild.trainer.durable import storing
 from aebuild.trainer.records import mapping
 
@@ -38,7 +38,7 @@ class Lock:
             holder = _holder(self._handle)
             os.close(self._handle)
             raise BusyError(Diagnostic(BUSY, f"{path.parent} is being written{holder}",
-                                       fix="wait for it, stop it, or train into another directory")) from None
+                                       fix=Hint("wait for it, stop it, or train into another directory"))) from None
         with storing(path):
             os.ftruncate(self._handle, 0)
             text = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")})

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
-from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Rule
+from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Hint, Rule
 from aebuild.lang.regular import open_regular, read_regular
 
 LIMIT = 256 * 2**20      # bytes of one document: a run writes some kilobytes, or the states of very many parameters
@@ -290,7 +290,8 @@ def not_a_run(path: Path) -> Iterator[None]:
     try:
         yield
     except Malformed as error:
-        raise CheckpointError(Diagnostic(NOT_A_RUN, str(error), fix=f"copy {path.name} again from its source, or train anew")) from error
+        hint = Hint(f"copy {path.name} again from its source, or train anew")
+        raise CheckpointError(Diagnostic(NOT_A_RUN, str(error), fix=hint)) from error
 
 
 def check_regular(folder: Path) -> None:
@@ -304,6 +305,6 @@ def check_regular(folder: Path) -> None:
                 except PermissionError:
                     continue                     # a file that cannot be read is told where it is read
                 except OSError as error:
-                    raise CheckpointError(Diagnostic(NOT_A_RUN, f"{path} {error.strerror}", fix=f"remove {path}")) from error
+                    raise CheckpointError(Diagnostic(NOT_A_RUN, f"{path} {error.strerror}", fix=Hint(f"remove {path}"))) from error
 
 

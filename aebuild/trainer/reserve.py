@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from aebuild.lang.clean import clean
-from aebuild.lang.diagnostics import Diagnostic, ResourceError, Rule, UsageError
+from aebuild.lang.diagnostics import Diagnostic, Hint, ResourceError, Rule, UsageError
 from aebuild.trainer.durable import storing
 
 RUN_EXISTS = Rule("AE501", "the run directory is already in use", """
@@ -57,7 +57,8 @@ def remove_empty(made: Iterable[Path]) -> None:
 def vacant(folder: Path) -> None:
     """UsageError if something is in the folder already, or its name cannot be shown; ResourceError if the disk does not take it."""
     if clean(str(folder)) != str(folder):
-        raise UsageError(Diagnostic(UNSHOWN, f"{folder} has characters that cannot be shown", fix="choose a name of visible characters"))
+        raise UsageError(Diagnostic(UNSHOWN, f"{folder} has characters that cannot be shown",
+                                    fix=Hint("choose a name of visible characters")))
     with storing(folder):
         _check_vacant(folder)
 
@@ -96,4 +97,4 @@ def _fresh(parent: Path, name: str) -> Path:
         except ResourceError as error:
             if not isinstance(error.__cause__, FileExistsError):
                 raise
-    raise UsageError(Diagnostic(RUN_EXISTS, f"{parent} holds ten thousand runs of this second", fix="give a path"))
+    raise UsageError(Diagnostic(RUN_EXISTS, f"{parent} holds ten thousand runs of this second", fix=Hint("give a path")))

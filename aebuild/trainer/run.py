@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from aebuild.lang.diagnostics import CheckpointError, Diagnostic
+from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Hint
 from aebuild.trainer.checkpoints import Checkpoints
 from aebuild.trainer.durable import replace_file, replace_json, storing
 from aebuild.trainer.journal import Journal
@@ -71,7 +71,7 @@ class Run:
         if missing:
             reason = "there is no such folder" if not os.path.isdir(folder) else f"it has no {missing[0]}"
             raise CheckpointError(Diagnostic(NOT_A_RUN, f"{folder} is not a run directory: {reason}",
-                                             fix="give the directory that `aebuild train` printed"))
+                                             fix=Hint("give the directory that `aebuild train` printed")))
         run = cls(folder)
         if write:
             check_regular(folder)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Rule
+from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Hint, Rule
 from aebuild.lang.regular import read_regular
 from aebuild.modules.together import Mixed
 from aebuild.trainer.choice import Choice, Tuner, asked
@@ -46,7 +46,7 @@ def stored(folder: Path) -> Choice:
     except ValueError:
         reason = "it is not what aebuild writes"
     raise CheckpointError(Diagnostic(NO_EXECUTION, f"cannot take the execution plan of {folder / FILE}: {reason}",
-                                     fix="name the directory of a run, or leave --plan out"))
+                                     fix=Hint("name the directory of a run, or leave --plan out")))
 
 
 def settle(trainer: Trainer, *, resume: bool, given: Execution | None) -> Execution:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from aebuild.lang.diagnostics import Diagnostic, Rule, UsageError
+from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, UsageError
 from aebuild.modules.codebook import CodebookLatent
 
 BLOCK = 1 << 16      # weights from which a layer is a unit of its own, gathered when it runs and let go after it
@@ -34,7 +34,8 @@ def shard(model: nn.Module, size: int, device: torch.device) -> None:
     # terms may be views, which nobody changes in place
     warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view tensor", UserWarning)
     if any(parameter.ndim == 0 for parameter in model.parameters()):
-        raise UsageError(Diagnostic(UNSHARDABLE, "one learned variance for all values cannot be sharded", fix="train without --shard"))
+        raise UsageError(Diagnostic(UNSHARDABLE, "one learned variance for all values cannot be sharded",
+                                    fix=Hint("train without --shard")))
     mesh = init_device_mesh(device.type, (size,))
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.modules.conv._ConvNd) and sum(p.numel() for p in module.parameters()) >= BLOCK:
