@@ -29,5 +29,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """The public names, whether they are loaded yet or not."""
-    return sorted({*globals(), *__all__})
+    """The public names, whether they are loaded yet or not, and none that this file only needs itself."""
+    return [*__all__, *(name for name in globals() if name.startswith("__"))]

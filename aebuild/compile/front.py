@@ -144,7 +144,8 @@ def _contents(file: Path, loaded: Loaded, place: Tree | None = None) -> bytes | 
             return stream.read(MAX_BYTES + 1)
     except OSError as error:
         reason = error.strerror or str(error)
-        loaded.diagnostics.append(Diagnostic(NO_FILE, f"{file}: {reason}", place.span if place else None, _similar_file(file),
+        similar = _similar_file(file) if isinstance(error, FileNotFoundError) else None
+        loaded.diagnostics.append(Diagnostic(NO_FILE, f"{file}: {reason}", place.span if place else None, similar,
                                              "extends" if place else ""))
         return None
 
@@ -153,8 +154,7 @@ def _similar_file(file: Path) -> str | None:
     from aebuild.lang.suggest import closest
 
     try:
-        best = closest(file.name, [other.name for other in file.parent.iterdir()
-                                   if other.suffix in (".yaml", ".yml") and other.name != file.name])
+        best = closest(file.name, [other.name for other in file.parent.iterdir() if other.suffix in (".yaml", ".yml")])
     except (OSError, ValueError):
         return None
     return str(file.with_name(best)) if best else None

@@ -213,7 +213,7 @@ class Decoder:
         first = self.look.first
         with opened(picture) as image:
             if self.chosen is None and self.look.colours == "gray" and _colours(image) != "gray":
-                raise fault(MIXED, f"{picture.name} has colour, but the first images ({first}) are grey", "channels: gray")
+                raise fault(MIXED, f"{picture.name} has colour, but the first images ({first}) are grey", "channels: rgb")
             if (numbers := numbers_of(image, picture.call)) != self.look.numbers:
                 raise _mixed_numbers(first, self.look.numbers, picture.name, numbers)
             if not self.resize and _size(image) != self.look.size:

@@ -21,15 +21,17 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
 
-def chosen(text: str, monkeypatch: pytest.MonkeyPatch, tried: list[str], *, ways: Any = (("last", {"memory": "channels_last"}),)) -> Choice:
+def chosen(text: str, monkeypatch: pytest.MonkeyPatch, tried: list[str], *, halted: bool = False) -> Choice:
     """What is chosen where every step takes a second, and half of that with channels last."""
     def candidates(*_: object) -> Any:
         tried.append("measured")
-        return iter(ways)
+        return iter([("last", {"memory": "channels_last"})])
 
     monkeypatch.setattr(choice_module, "candidates", candidates)
     monkeypatch.setattr(Bench, "seconds", lambda bench, steps: 0.5 if bench.execution.memory == "channels_last" else 1.0)
-    return tuner_of(fine(text)).choose()
+    tuner = tuner_of(fine(text))
+    tuner.halted = lambda: halted
+    return tuner.choose()
 
 
 LONG = IMAGES.replace("epochs: 2", "epochs: 1000")
@@ -62,10 +64,15 @@ def test_a_plan_that_no_longer_agrees_is_measured_anew(monkeypatch: pytest.Monke
 
 def test_an_unfinished_measurement_is_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[str] = []
-    text = IMAGES.replace("epochs: 2", "epochs: 60")                   # 240 steps: no time for a trial
-    assert chosen(text, monkeypatch, tried).execution == exact(CPU)
-    assert chosen(text, monkeypatch, tried).execution == exact(CPU)
+    assert chosen(LONG, monkeypatch, tried, halted=True).execution == exact(CPU)
+    assert chosen(LONG, monkeypatch, tried).execution != exact(CPU)
     assert len(tried) == 2
+
+
+def test_a_training_without_time_for_a_trial_takes_no_step_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+    assert chosen(IMAGES, monkeypatch, tried).reason == "the training is too short to measure"
+    assert tried == []
 
 
 @pytest.mark.parametrize("damage", [b"", b"[" * 100_000, b"{}", b'{"execution": {"threads": -1}}'])

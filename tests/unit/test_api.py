@@ -16,6 +16,7 @@ SPEC = {"name": "tiny", "data": "digits", "encoder": {"layer": "linear", "width"
 
 def test_the_public_names_are_listed():
     assert set(aebuild.__all__) <= set(dir(aebuild))
+    assert {name for name in dir(aebuild) if not name.startswith("_")} == set(aebuild.__all__) - {"__version__"}
     assert all(getattr(aebuild, name).__doc__ for name in aebuild.__all__[1:])
     assert (Path(aebuild.__file__).parent / "py.typed").is_file()
     with pytest.raises(AttributeError, match="it has build, load"):
