@@ -16,7 +16,7 @@ from aebuild.lang.clean import clean
 from aebuild.lang.dataset import Known, OnDisk, Streamable, Where
 from aebuild.lang.diagnostics import Hint
 from aebuild.results.advice import advice
-from aebuild.results.evaluate import PASSES, Evaluation, evaluate, judged_samples, judged_split
+from aebuild.results.evaluate import Evaluation, evaluate, judged_samples, judged_split
 from aebuild.results.length import lasting, length_told
 from aebuild.results.open_run import info_of, plan_of
 from aebuild.results.picture import Picture, draw_picture
@@ -163,7 +163,7 @@ def _whole(job: Job) -> Job:
     """A job that knows how much will be evaluated after it."""
     _, split = judged_split(job.splits)
     judged = min(len(split), judged_samples(split, _samples_trained(job.plan, job.splits)))
-    return replace(job, afterwards=PASSES * judged)
+    return replace(job, afterwards=judged)
 
 
 def _samples_trained(plan: Plan, splits: Splits) -> int:

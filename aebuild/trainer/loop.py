@@ -160,7 +160,7 @@ class Trainer:
             raise diagnosed(self, active)
         with self.account.of("validation"), active.resting():
             judged = {} if self.judge is None else measure(self.plan, active.plan, self.model, self.judge, self.group,
-                                                           partial(self._heed, active))
+                                                           lambda _: self._heed(active))
         self._pace.judged += self.judge.samples if self.judge is not None else 0
         if self.watch is None and not finite(judged):
             raise diagnosed(self, active, judged)

@@ -178,7 +178,7 @@ def terms_of(plan: Plan, names: Iterable[str]) -> list[TermPlan]:
 
 @torch.no_grad()
 def measure(plan: Plan, phase: PhasePlan, model: Autoencoder, feed: Feed, group: Group = ALONE,
-            between: Callable[[], object] = tuple) -> dict[str, float]:
+            between: Callable[[Batch], object] = lambda _: None) -> dict[str, float]:
     """Mean terms and metrics of every player over a split, in evaluation mode, unweighted.
 
     Noise is drawn from (seed, batch), the same at every call, so that two measurements differ by the weights only. The
@@ -198,5 +198,5 @@ def measure(plan: Plan, phase: PhasePlan, model: Autoencoder, feed: Feed, group:
                 raw, metrics = model.terms(batch, name, pair)
                 reduced = objective.reduced(raw)
                 sums.add((*reduced, *metrics), [*reduced.values(), *map(portion, metrics.values())], stop - start)
-        between()
+        between(batch)
     return sums.means()
