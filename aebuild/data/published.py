@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from aebuild.data.download import Remote, fetch, gathered
 from aebuild.data.faults import fault, shown
 from aebuild.data.outline import Outline, plural
-from aebuild.data.rules import DAMAGED, DOWNLOAD
+from aebuild.data.rules import DAMAGED, DOWNLOAD, MISSING
 from aebuild.lang.cache import cache_folder
 from aebuild.lang.dataset import Known
 from aebuild.lang.diagnostics import DataError
@@ -31,6 +31,8 @@ def folder_of(part: Known, where: Where, name: str) -> Path:
     Under the spec's `root`, else the given root, else AEBUILD_DATA, else the user's cache folder.
     """
     if part.root is not None:
+        if "\0" in part.root:
+            raise fault(MISSING, f"{shown(part.root)} cannot be the name of a folder", part=part, at=("root",))
         return where.base / part.root / name
     return (where.root or root()) / name
 

@@ -208,3 +208,9 @@ def test_every_variant_has_a_path_or_is_known_and_probes_without_numpy() -> None
     assert set(Dataset.variants) == {"digits", "wine", "breast_cancer", "photos", "mnist", "fashion_mnist", "cifar10", "ecg5000", "arrays",
                                      "images",
                                      "idx", "table", "series", "webdataset"}
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10", "ecg5000"])
+def test_a_root_that_no_folder_can_have_is_refused(name: str, tmp_path: Path) -> None:
+    found = refusal(name, tmp_path, root="a\0b")
+    assert (found.code, found.message) == ("AE401", "a\\x00b cannot be the name of a folder")
