@@ -96,9 +96,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         raise
     finally:
         display.stop()               # the terminal's cursor comes back, whatever happened
-    if asked.progress != "json":
-        _print(outcome, advise=not asked.quiet and asked.progress != "none")
-    report(outcome.evaluation.findings)
+    _tell(outcome, asked)
 
 
 def _check(asked: Asked) -> None:
@@ -151,7 +149,16 @@ def _outcome(asked: Asked, loaded: Loaded | None, display: Display) -> Outcome:
     return train(loaded, folder=asked.output, display=display, manner=manner)
 
 
-def _print(outcome: Outcome, *, advise: bool) -> None:
+def _tell(outcome: Outcome, asked: Asked) -> None:
+    """The results on stdout, unless they went there as JSON lines; advice and findings on stderr."""
+    if asked.progress != "json":
+        _print(outcome)
+        if not asked.quiet and asked.progress != "none":
+            say("\n".join(outcome.advice))
+    report(outcome.evaluation.findings)
+
+
+def _print(outcome: Outcome) -> None:
     from rich.console import Console
 
     from aebuild.lang.clean import clean
@@ -162,5 +169,3 @@ def _print(outcome: Outcome, *, advise: bool) -> None:
     for remark in outcome.picture.notes:
         console.print(remark, markup=False)
     console.print(f"\nrun      {clean(str(outcome.run))}\npicture  {clean(str(outcome.picture.path))}", soft_wrap=True, markup=False)
-    if advise:
-        say("\n".join(outcome.advice))

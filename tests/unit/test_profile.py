@@ -120,7 +120,7 @@ def test_steps_that_are_not_profiled_know_nothing_of_it(tmp_path: Path, monkeypa
 def test_the_number_of_steps_may_be_left_out(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[int] = []
     monkeypatch.setattr("aebuild.cli.train._outcome", lambda asked, *_: given.append(int(asked.profile)))
-    monkeypatch.setattr("aebuild.cli.train._print", lambda *_, **__: None)
+    monkeypatch.setattr("aebuild.cli.train._tell", lambda *_: None)
     words = [str(SPECS / "vqvae.yaml") if word == "SPEC" else word for word in words]
     assert guarded(lambda: commands.main(["train", *words], standalone_mode=False)) == 0
     assert given == [3 if "3" in words else 20]
