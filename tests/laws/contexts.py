@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import struct
 import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -174,6 +177,18 @@ def contexts() -> list[str]:
 def plain(data: str) -> str:
     """The smallest model over some data."""
     return PLAIN.replace("DATA", data)
+
+
+@contextmanager
+def among_files(folder: Path) -> Iterator[None]:
+    """While entered, the working directory has the files that the specs name."""
+    before = Path.cwd()
+    make_files(folder)
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 def make_files(folder: Path) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
 from broken import replaced
-from contexts import contexts, make_files
+from contexts import among_files, contexts
 
 from aebuild.compile.bind import LARGEST
 from aebuild.compile.front import load
@@ -18,11 +17,8 @@ from aebuild.lang.tree import Tree
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A working directory with the files that the specs name."""
-    before, folder = os.getcwd(), tmp_path_factory.mktemp("files")
-    make_files(folder)
-    os.chdir(folder)
-    yield
-    os.chdir(before)
+    with among_files(tmp_path_factory.mktemp("files")):
+        yield
 
 
 def wholes(tree: Tree) -> list[Tree]:

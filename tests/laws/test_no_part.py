@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from contexts import make_files
+from contexts import among_files
 from models import fine
 
 from aebuild import train
@@ -21,11 +20,8 @@ DATA = ("{type: digits", "{path: x.npz, label: y", "{path: train-images-idx3-uby
 @pytest.fixture(scope="module", autouse=True)
 def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A working directory with data of every kind."""
-    before, folder = os.getcwd(), tmp_path_factory.mktemp("files")
-    make_files(folder)
-    os.chdir(folder)
-    yield
-    os.chdir(before)
+    with among_files(tmp_path_factory.mktemp("files")):
+        yield
 
 
 def spec(data: str, split: str) -> str:

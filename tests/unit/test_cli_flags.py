@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from command_line import called
 
-from aebuild.cli import main
 from aebuild.cli.retries import words
 from aebuild.cli.train import command as train
 from aebuild.compile.front import load
@@ -29,15 +29,7 @@ def spec(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(monkeypatch, capsys):
-    def call(*words: object):
-        monkeypatch.setattr(sys, "argv", ["aebuild", *map(str, words)])
-        monkeypatch.setattr("aebuild.cli._leave", sys.exit)
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        return ended.value.code or 0, out, err
-
-    return call
+    return lambda *words: called(words, monkeypatch, capsys)
 
 
 @pytest.mark.parametrize("flag", SHORT)

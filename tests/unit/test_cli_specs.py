@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
+from command_line import called
 
-from aebuild.cli import main
 from aebuild.compile.canonical import text
 from aebuild.compile.front import load
 from aebuild.results import shipped
@@ -20,16 +19,7 @@ GOOD = "data: digits\nencoder: {layer: linear, width: 32}\nlatent: {type: contin
 @pytest.fixture
 def run(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
-
-    def call(*words: object):
-        monkeypatch.setattr(sys, "argv", ["aebuild", *map(str, words)])
-        monkeypatch.setattr("aebuild.cli._leave", sys.exit)
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        return ended.value.code or 0, out, err
-
-    return call
+    return lambda *words: called(words, monkeypatch, capsys)
 
 
 def a_run(folder: Path, data: str = "data: digits\n") -> Path:
