@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aebuild.compile.shape import Shape
+from aebuild.compile.annotations import Shape
 from aebuild.lang.families import Latent
 from aebuild.lang.terms import Likelihood, Penalty, Term
 

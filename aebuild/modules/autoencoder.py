@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from aebuild.modules.children import Children
 from aebuild.modules.code import Code
+from aebuild.modules.collectives import mean, total, whole
 from aebuild.modules.recording import recording
 from aebuild.modules.stage import Stage
-from aebuild.modules.together import mean, total, whole
 
 
 @dataclass

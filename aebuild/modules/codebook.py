@@ -12,10 +12,10 @@ from torch.nn import functional as F
 
 from aebuild.modules.code import Code
 from aebuild.modules.codebook_updates import Ema, Restart, kmeans, tally
+from aebuild.modules.collectives import gathered, of_first, shared, total
 from aebuild.modules.latent import Latent
-from aebuild.modules.nearest import nearest
+from aebuild.modules.nearest_code import nearest
 from aebuild.modules.recording import recording
-from aebuild.modules.together import gathered, of_first, shared, total
 
 
 class CodebookLatent(Latent):

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from aebuild.modules.bounds import bounded_log_variance
 from aebuild.modules.code import Code
+from aebuild.modules.collectives import variance
 from aebuild.modules.divergences import gaussian_kl
 from aebuild.modules.latent import Latent
 from aebuild.modules.recording import recording
-from aebuild.modules.together import variance
 
 ACTIVE = 0.01        # variance of the posterior mean over the data above which a unit is active (Burda et al., 2015)
 

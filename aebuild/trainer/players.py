@@ -12,10 +12,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 from aebuild.lang.schedule import Ramp
 from aebuild.modules.autoencoder import Autoencoder, Batch, Pair
-from aebuild.modules.together import Part, portion, shared, sharing, whole
-from aebuild.trainer.group import Group, Several
-from aebuild.trainer.rate import Clock, Rate
-from aebuild.trainer.shard import divided, local
+from aebuild.modules.collectives import Part, portion, shared, sharing, whole
+from aebuild.trainer.distributed.fsdp import divided, local
+from aebuild.trainer.distributed.process_group import Group, Several
+from aebuild.trainer.lr import Clock, Rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

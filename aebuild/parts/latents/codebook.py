@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from aebuild.lang.axes import largest_divisor
 from aebuild.lang.codebook_update import CodebookUpdate
 from aebuild.lang.diagnostics import Rule
 from aebuild.lang.families import Latent, LatentPlan
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import Part, knob
+from aebuild.lang.per_axis import largest_divisor
 from aebuild.lang.projection import feature_axis, to_code
 from aebuild.lang.terms import Term
 from aebuild.lang.values import Value, Vector, elements
