@@ -9,7 +9,7 @@ from aebuild.lang.dataset import Dataset
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
 from aebuild.lang.families import Adapter, Layer
 from aebuild.lang.node import Node, Refusal, Site, Stage
-from aebuild.lang.values import Value, Vector
+from aebuild.lang.values import Value
 
 NO_ADAPTER = Rule("AE303", "types that do not fit together", """\
 A layer needs another kind of value than the one before it gives, and no standard adapter leads from one to the other.
@@ -66,7 +66,7 @@ def _adapted(value: Value, kinds: tuple[str, ...], site: Site, layer: Layer | No
     if value.kind in kinds:
         return (), value
     stage = site.stage
-    if isinstance(value, Vector) and stage.seeds:
+    if not value.places and stage.seeds:
         stage.size = stage.seeds.popleft()
     for kind in kinds:
         adapter = _choose(value, kind, site)
@@ -93,7 +93,7 @@ def _choose(value: Value, kind: str, site: Site) -> Adapter | None:
 
 
 def _way_out(value: Value, kinds: tuple[str, ...]) -> str | None:
-    if isinstance(value, Vector):
+    if not value.places:
         return Hint("put an `unflatten` step before it")
     return Hint("put a `flatten` step before it") if "vector" not in kinds else None
 

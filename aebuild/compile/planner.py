@@ -26,7 +26,7 @@ from aebuild.lang.families import Adapter, Composite, LatentPlan, Layer
 from aebuild.lang.node import Node, Refusal, Site, Stage
 from aebuild.lang.suggest import closest
 from aebuild.lang.terms import OutputPlan
-from aebuild.lang.values import Value, Vector
+from aebuild.lang.values import Value
 
 T = TypeVar("T")
 
@@ -131,7 +131,7 @@ def _encoder(spec: Spec, value: Value, found: list[Diagnostic]) -> tuple[Node | 
                   size=tuple(spec.encoder.seed) if spec.encoder.seed else None)
     before = len(found)
     node = plan_steps("encoder", spec.encoder, value, stage, found)
-    if isinstance(value, Vector):
+    if not value.places:
         found[before:] = [read_otherwise(spec.data, finding) for finding in found[before:]]
     return node, stage
 
@@ -238,7 +238,7 @@ def ends_on_grid(steps: Seq[Layer], code: Value) -> bool:
             return False
         if step.wants == ("grid",) or step.resizes(1):
             return True
-    return code.kind == "grid"
+    return code.axes > 0
 
 
 def _last_places(encoder: Stage, target: Value) -> tuple[int, ...] | None:

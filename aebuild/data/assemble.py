@@ -21,7 +21,7 @@ from aebuild.lang.diagnostics import DataError, Diagnostic
 from aebuild.lang.sample_storage import Held, Store
 from aebuild.lang.samples import DataInfo, silent
 from aebuild.lang.splits import Scaling, Split, Splits
-from aebuild.lang.values import Grid, Value, elements
+from aebuild.lang.values import Value, elements
 
 if TYPE_CHECKING:
     import numpy as np
@@ -155,7 +155,7 @@ def _scaled(part: Dataset, raw: Raw, samples: Mapping[str, Samples], rows: Rows,
     if raw.streamed:
         stores, scaling = streamed_parts(part, cast("Mapping[str, Sharded]", samples), rows, info.scale, value, bounds, say)
         # images stay unread until they are wanted
-        return stores, scaling, () if isinstance(value, Grid) else _merged(part, samples, rows, value, names, scaling)
+        return stores, scaling, _merged(part, samples, rows, value, names, scaling) if value.columns else ()
     fitted = {name: taken(part, samples[origin], index) for name, (origin, index) in rows.items()}
     scaling = fit_scaling(fitted["train"], info.scale, bounds, value)
     notes = (*_merged(part, samples, rows, value, names, scaling),
@@ -177,7 +177,7 @@ def _scaled(part: Dataset, raw: Raw, samples: Mapping[str, Samples], rows: Rows,
 def _names(info: DataInfo, value: Value, target: bool) -> tuple[str, ...] | None:
     """What messages call the columns; None for pixels, which have no names."""
     known = info.target_columns if target else info.columns
-    return known or (None if isinstance(value, Grid) else tuple(map(str, range(value.features))))
+    return known or (tuple(map(str, range(value.features))) if value.columns else None)
 
 
 def _merged(part: Dataset, samples: Mapping[str, Samples], rows: Rows, value: Value, names: tuple[str, ...] | None,

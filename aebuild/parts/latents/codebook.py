@@ -13,9 +13,9 @@ from aebuild.lang.families import Latent, LatentPlan
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import Part, knob
 from aebuild.lang.per_axis import largest_divisor
-from aebuild.lang.projection import feature_axis, to_code
+from aebuild.lang.projection import to_code
 from aebuild.lang.terms import Term
-from aebuild.lang.values import Value, Vector, elements
+from aebuild.lang.values import Value, elements
 
 if TYPE_CHECKING:
     from torch import nn
@@ -92,7 +92,7 @@ class Codebook(Latent):
             best = largest_divisor(self.dim, self.groups)
             site.refuse(self, GROUPS, f"{self.groups} groups do not divide the {self.dim} features of the code", "groups", "dim",
                         fix=f"groups: {best}")
-        steps = to_code(self.but(per="sample") if isinstance(value, Vector) else self, value, site, self.dim)
+        steps = to_code(self.but(per="sample") if not value.places else self, value, site, self.dim)
         code = steps[-1].output
         size, features = elements(code), self.dim // self.groups
         book = {"codebook": (*((self.books,) if self.books > 1 else ()), self.codes, features)}
@@ -123,5 +123,5 @@ class Codebook(Latent):
         make = FittedCodebookLatent if self.prior == "empirical" else CodebookLatent
         ema = self.update.build_update(self.books, self.codes, self.dim // self.groups)
         restart = RestartModule(self.books, self.codes, self.restart.below, self.restart.decay) if self.restart else None
-        return make(children, node.output.shape, feature_axis(node.output), self.codes, self.groups,
+        return make(children, node.output.shape, node.output.feature_axis, self.codes, self.groups,
                     shared=self.shared, ema=ema, restart=restart, initialise=self.init == "kmeans")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from aebuild.lang.families import Latent, LatentPlan
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
-from aebuild.lang.projection import feature_axis, to_code
+from aebuild.lang.projection import to_code
 from aebuild.lang.terms import Term
 from aebuild.lang.values import Value, elements
 
@@ -56,4 +56,4 @@ class Gaussian(Latent):
         """The latent."""
         from aebuild.modules.latent_gaussian import GaussianLatent
 
-        return GaussianLatent(children, node.output.shape, feature_axis(node.output))
+        return GaussianLatent(children, node.output.shape, node.output.feature_axis)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Literal
 
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
 from aebuild.lang.node import Refusal
-from aebuild.lang.projection import feature_axis
 from aebuild.lang.terms import Likelihood, OutputPlan
 from aebuild.lang.values import Range, Value, elements
 
@@ -55,4 +54,4 @@ class Categorical(Likelihood):
         """The likelihood's module."""
         from aebuild.modules.likelihoods import Categorical as CategoricalModule
 
-        return CategoricalModule(self.classes(bounds), feature_axis(target))
+        return CategoricalModule(self.classes(bounds), target.feature_axis)
