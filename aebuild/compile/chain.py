@@ -73,6 +73,11 @@ def _adapted(value: Value, kinds: tuple[str, ...], site: Site, layer: Layer | No
         if adapter is not None:
             node = adapter.plan(value, kind, replace(site, path=f"{base}{adapter.variant_name()}"), layer).marked_inserted()
             return (node,), node.output
+    by_way = _choose(value, "sequence", site)           # tokens become a sequence before they become anything else
+    if by_way is not None:
+        node = by_way.plan(value, "sequence", replace(site, path=f"{base}{by_way.variant_name()}"), layer).marked_inserted()
+        rest, out = _adapted(node.output, kinds, site, layer, base)
+        return (node, *rest), out
     name = layer.variant_name() if layer is not None else "the latent"
     raise Refusal(Diagnostic(NO_ADAPTER, f"{name} wants a {' or '.join(kinds)} but gets {value}, and nothing leads from one to the other",
                              layer.place() if layer is not None else None, _way_out(value, kinds), site.path))

@@ -10,7 +10,7 @@ from aebuild.data.rules import BAD_LABELS, UNDECLARED, UNFIT
 from aebuild.data.split import divide
 from aebuild.lang.dataset import Dataset, Labelled, OnDisk, OwnLabels, Pictured, Sampled
 from aebuild.lang.samples import DataInfo
-from aebuild.lang.values import Grid, Range, Value, of_shape
+from aebuild.lang.values import Grid, Range, Tokens, Value, of_shape
 
 Bounds = tuple[float, float] | None
 LEVELS: dict[str, Bounds] = {"bool": (0.0, 1.0), "uint8": (0.0, 255.0), "uint16": (0.0, 65535.0)}
@@ -58,7 +58,7 @@ def by_part(counts: Mapping[str, int | None]) -> str:
 def scale_of(part: Dataset, value: Value) -> str:
     """The scale asked for, else the type's usual one."""
     chosen = part.scale if isinstance(part, Sampled) else None
-    return chosen or ("standard" if value.columns else "unit")
+    return chosen or value.usual_scale
 
 
 def range_note(what: str, extent: tuple[float, float] | None, bounds: Bounds, scale: str) -> tuple[str, ...]:
@@ -84,7 +84,7 @@ def scaled_range(scale: str, bounds: Bounds) -> Range:
         return Range(-1.0, 1.0)
     if scale == "standard" or bounds is None:
         return Range(integer=scale == "integer")
-    return Range(*bounds, integer=scale == "integer")
+    return Range(*bounds, integer=scale in ("integer", "tokens"))
 
 
 def pictured(part: Dataset, value: Value) -> Value:
@@ -162,6 +162,8 @@ def declared_value(part: OnDisk) -> Value:
     shape = tuple(part.shape or ())
     if len(shape) == 2 and getattr(part, "kind", None) == "grid":
         return Grid(shape[0], shape[1:])
+    if getattr(part, "kind", None) == "tokens":
+        return Tokens(shape[0], part.vocabulary)  # type: ignore[attr-defined]
     return of_shape(shape)
 
 

@@ -64,6 +64,8 @@ def fitting(train: Figures, scale: str, bounds: Bounds, value: Value) -> Scaling
 
     if scale in ("none", "integer"):
         return Scaling(scale)
+    if scale == "tokens" and bounds is not None:
+        return Scaling(scale, low=bounds[0], high=bounds[1])
     last = value.feature_axis == -1
     if scale == "standard":
         mean, deviation = train.moments(value.other_axes)

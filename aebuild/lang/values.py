@@ -15,13 +15,15 @@ class _Type:
     """What every type answers.
 
     `dtype` is the tensor's. `feature_axis` is where the features of the tensor stand; of tokens, where those of what becomes of
-    them stand. `columns` says that each feature is a column with a name and a scale of its own, and no channel.
+    them stand. `columns` says that each feature is a column with a name and a scale of its own, and no channel. `usual_scale` is how
+    data of the type are scaled where nothing is written.
     """
 
     kind: ClassVar[str]
     dtype: ClassVar[Literal["float32", "int64"]] = "float32"
     feature_axis: ClassVar[int] = 1
     columns: ClassVar[bool] = True
+    usual_scale: ClassVar[str] = "standard"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -58,6 +60,11 @@ class _Type:
     def flat(self) -> Vector:
         """All values of a sample as one vector."""
         return Vector(prod(self.shape))
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of one element of the tensor."""
+        return 8 if self.dtype == "int64" else 4
 
     def bits(self, bounded: bool) -> float:
         """Bits of one element as data are usually stored: a byte where the values are `bounded`, else a float32."""
@@ -112,6 +119,7 @@ class Grid(_Type):
 
     kind = "grid"
     columns = False
+    usual_scale = "unit"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -190,6 +198,7 @@ class Tokens(_Type):
     dtype = "int64"
     feature_axis = -1
     columns = False
+    usual_scale = "tokens"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -210,6 +219,11 @@ class Tokens(_Type):
     def series_length(self) -> int:
         """The length."""
         return self.length
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of one element of the tensor."""
+        return 8 if self.dtype == "int64" else 4
 
     def bits(self, bounded: bool) -> float:
         """Bits that tell one of the classes."""

@@ -120,7 +120,7 @@ def _symbols(value: Tokens, sample: NDArray[np.float32], behind: NDArray[np.floa
 
 def _squares(value: Tokens) -> tuple[int, int]:
     """How many tokens stand in a line, and the edge of each one's square in pixels."""
-    columns = min(value.length, max(LINE, ceil(value.length ** 0.5)))
+    columns = ceil(value.length / ceil(value.length / max(LINE, ceil(value.length ** 0.5))))
     return columns, max(2, min(SQUARE, 2 * LARGEST // columns))
 
 

@@ -28,10 +28,11 @@ losses: {reconstruction: categorical}
 
 
 class Categorical(Likelihood):
-    """Cross-entropy over the whole numbers that an element can be; the reconstruction is the expected number."""
+    """Cross-entropy over the whole numbers that an element can be; the reconstruction is the expected number, or the likeliest token."""
 
     type: Literal["categorical"] = "categorical"
     unit = "nats of cross-entropy"
+    judges = ("vector", "grid", "sequence", "tokens")
     also = ("ce", "cross_entropy", "softmax", "sparse_categorical_crossentropy", "nll")
 
     def plan_output(self, target: Value, bounds: Range) -> OutputPlan:
@@ -53,5 +54,8 @@ class Categorical(Likelihood):
     def build_likelihood(self, target: Value, bounds: Range) -> nn.Module:
         """The likelihood's module."""
         from aebuild.modules.likelihoods import Categorical as CategoricalModule
+        from aebuild.modules.likelihoods import CategoricalTokens
 
+        if target.dtype == "int64":
+            return CategoricalTokens()
         return CategoricalModule(self.classes(bounds), target.feature_axis)
