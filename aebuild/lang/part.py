@@ -122,6 +122,11 @@ class Part(BaseModel):
         return str(get_args(info.annotation)[0])
 
     @classmethod
+    def still_missing(cls, values: Mapping[str, Any]) -> tuple[str, ...]:
+        """Fields that must be written beside these values, for all that they have a default."""
+        return ()
+
+    @classmethod
     def named(cls, name: str, **values: Any) -> Self:
         """A new member of this family by its YAML name; lets parts use siblings without importing them."""
         kind = cls.variants[name]

@@ -101,7 +101,39 @@ class Sequence:
         return f"sequence({self.length}; {self.size})"
 
 
-Value = Vector | Grid | Sequence
+@dataclass(frozen=True)
+class Tokens:
+    """Whole numbers below `classes`, tensor [N, length] of integers: text, or the indices of a discrete code."""
+
+    length: int
+    classes: int
+
+    kind = "tokens"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The tensor's shape after the batch axis."""
+        return (self.length,)
+
+    @property
+    def features(self) -> int:
+        """Values at one place."""
+        return 1
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """The length, as a tuple of one."""
+        return (self.length,)
+
+    def with_features(self, features: int) -> Sequence:
+        """The same places with vectors of that many features."""
+        return Sequence(self.length, features)
+
+    def __str__(self) -> str:
+        return f"tokens({self.length}; {self.classes})"
+
+
+Value = Vector | Grid | Sequence | Tokens
 
 
 def elements(value: Value) -> int:

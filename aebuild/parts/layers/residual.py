@@ -10,9 +10,9 @@ from pydantic import Field
 from aebuild.lang.convolution import Window, convolve
 from aebuild.lang.diagnostics import Rule
 from aebuild.lang.dressed import Dressed
-from aebuild.lang.families import Activation, Composite
+from aebuild.lang.families import Activation
 from aebuild.lang.nested import Nested
-from aebuild.lang.node import Node, Resize, Site
+from aebuild.lang.node import Composite, Node, Resize, Site
 from aebuild.lang.values import Grid, Value
 
 if TYPE_CHECKING:
