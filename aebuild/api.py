@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from aebuild.modules.autoencoder import Autoencoder
     from aebuild.results.experiment import Outcome
     from aebuild.results.open_run import OpenRun
-    from aebuild.trainer.display import Display
     from aebuild.trainer.manner import Manner
+    from aebuild.trainer.progress.display import Display
 
 Source: TypeAlias = Union[str, "os.PathLike[str]", Mapping[str, Any], "Loaded"]
 Settings: TypeAlias = str | Mapping[str, Any] | Sequence[str]
@@ -39,7 +39,7 @@ def load(source: Source, settings: Settings = ()) -> Loaded:
             raise TypeError("a loaded spec has its settings already; give them to load(), together with the path")
         return source
     if isinstance(source, Mapping):
-        from aebuild.lang.plain import tree_of
+        from aebuild.lang.dict_source import tree_of
 
         tree, found = tree_of(source)
         return Loaded("spec", diagnostics=found) if found else read("spec", changes, tree=tree)

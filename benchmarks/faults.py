@@ -30,9 +30,9 @@ from kill_sweep import load_modules
 from safetensors.numpy import load_file
 
 from aebuild.cli import main as aebuild
-from aebuild.trainer.checkpoint import read_folder
-from aebuild.trainer.keeper import Keeper
-from aebuild.trainer.stored import Damaged
+from aebuild.trainer.checkpoints.checkpoint import read_folder
+from aebuild.trainer.checkpoints.reader import Damaged
+from aebuild.trainer.checkpoints.writer import Keeper
 
 CALLS = ("openat", "write", "fsync", "rename", "renameat", "mkdir", "unlinkat", "rmdir")
 SPEC = """

@@ -41,13 +41,13 @@ from aebuild.compile.spec import Train
 from aebuild.lang.dataset import Where
 from aebuild.lang.diagnostics import AebuildError
 from aebuild.lang.splits import Split
-from aebuild.trainer.checkpoints import Checkpoints
+from aebuild.trainer.checkpoints.rotation import Checkpoints
+from aebuild.trainer.checkpoints.writer import Keeper
 from aebuild.trainer.fit import train
 from aebuild.trainer.job import Job
-from aebuild.trainer.keeper import Keeper
 from aebuild.trainer.manner import Manner
 from aebuild.trainer.phase import ActivePhase
-from aebuild.trainer.run import Run, data_record
+from aebuild.trainer.run_dir.run import Run, data_record
 
 ROOT = Path(__file__).resolve().parents[1]
 EVERY = 4

@@ -77,10 +77,10 @@ def train(folder: Path, device: str, prefetch: bool, steps: int | None) -> dict[
     """One pass: its speed and the most memory."""
     from aebuild.compile.front import load
     from aebuild.lang.dataset import Where
-    from aebuild.trainer import feed
+    from aebuild.trainer.batches import loader as feed
     from aebuild.trainer.fit import train as fit
     from aebuild.trainer.job import Job
-    from aebuild.trainer.run import Run, data_record
+    from aebuild.trainer.run_dir.run import Run, data_record
 
     if not prefetch:
         feed.ahead = one_by_one

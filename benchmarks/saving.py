@@ -33,7 +33,7 @@ from aebuild.trainer.device import choose_device, environment  # noqa: E402
 from aebuild.trainer.job import Job  # noqa: E402
 from aebuild.trainer.loop import Trainer  # noqa: E402
 from aebuild.trainer.manner import Manner  # noqa: E402
-from aebuild.trainer.run import Run  # noqa: E402
+from aebuild.trainer.run_dir.run import Run  # noqa: E402
 
 NEVER = 10**9
 SPECS = Path(__file__).parent.parent / "specs"

@@ -186,8 +186,8 @@ def by_aebuild(kind: str, name: str) -> Any:
     from aebuild.trainer.device import choose_device, environment
     from aebuild.trainer.job import Job
     from aebuild.trainer.loop import Trainer
-    from aebuild.trainer.run import Run
-    from aebuild.trainer.settle import engaged, settle
+    from aebuild.trainer.run_dir.run import Run
+    from aebuild.trainer.speed.settle import engaged, settle
 
     plan, splits = loaded(name)
     plan.spec.__dict__["train"] = plan.spec.train.but(speed=kind)

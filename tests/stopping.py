@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from aebuild.trainer.display import Quiet, Status
+from aebuild.trainer.progress.display import Quiet, Status
 
 
 class StopAt(Quiet):

@@ -74,7 +74,7 @@ def _check_folder() -> None:
 
 def _misused(error: click.ClickException) -> int:
     """A command line that cannot be followed: how it is used, and what is wrong with it."""
-    from aebuild.lang.clean import clean
+    from aebuild.lang.printable import clean
 
     ctx = getattr(error, "ctx", None)
     if ctx is not None:
@@ -109,7 +109,7 @@ def _unwritten(error: OSError) -> int:
     if (refused := refused_output(error)) is not None:
         report(refused.diagnostics)
     elif not gone:
-        from aebuild.lang.clean import clean
+        from aebuild.lang.printable import clean
 
         name = f"{error.filename}: " if error.filename else ""
         say(f"aebuild: {clean(name + (error.strerror or str(error)))}")

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from aebuild.compile.short import SHORT
+from aebuild.compile.short_options import SHORT
 
 SETTINGS = "settings"      # the parameter that holds them all
 

@@ -36,7 +36,7 @@ def say(text: str) -> None:
 
 def note(*sentences: str) -> None:
     """Remarks on stderr that are neither warnings nor errors; text of users and files in them is escaped."""
-    from aebuild.lang.clean import clean
+    from aebuild.lang.printable import clean
 
     for sentence in sentences:
         say(f"note: {clean(sentence)}")

@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 def supervised(ctx: click.Context, retries: int, devices: int, name: str, run: Path | None) -> int:
     """Trains in child processes until they end, their exit code; `name` is that of a new run's spec."""
-    from aebuild.trainer.supervise import Worker, bounded, supervise, together
+    from aebuild.trainer.distributed.supervisor import Worker, bounded, supervise, together
 
     bounded(devices)
     def group(argv: list[str]) -> list[Worker]:
@@ -22,7 +22,7 @@ def supervised(ctx: click.Context, retries: int, devices: int, name: str, run: P
     if run is not None or not retries:
         command = words(ctx, without=("retries",))
         return supervise(group(command), lambda: group(command), retries, _say)
-    from aebuild.trainer.reserve import remove_empty, reserved
+    from aebuild.trainer.run_dir.reserve import remove_empty, reserved
 
     folder, made = reserved(name, ctx.params["output"], Path("runs"))
     new = [*words(ctx, without=("retries", "output")), "--output", str(folder)]

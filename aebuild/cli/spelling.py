@@ -20,7 +20,7 @@ def proposal(option: str, command: click.Command) -> str | None:
     if (known := _ELSEWHERE.get(word)) is not None and known.split()[0] in own:
         return known
     if "--set" in own and (path := _path_of(word)) is not None:
-        from aebuild.compile.short import SHORT
+        from aebuild.compile.short_options import SHORT
 
         return next((flag for flag, short in SHORT.items() if short.path == path), f"--set {path}=…")
     return closest(option, own)

@@ -17,7 +17,7 @@ from aebuild.cli.output import columns, note, report, say
 if TYPE_CHECKING:
     from aebuild.compile.front import Loaded
     from aebuild.results.experiment import Outcome
-    from aebuild.trainer.display import Display
+    from aebuild.trainer.progress.display import Display
 
 
 STEPS = 20      # that --profile profiles
@@ -85,7 +85,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         name = loaded.require().spec.name if loaded is not None else ""
         ctx.exit(supervised(ctx, asked.retries or 0, asked.devices or 1, name, asked.run))
     from aebuild.lang.diagnostics import AebuildError
-    from aebuild.trainer.display import choose_display
+    from aebuild.trainer.progress.display import choose_display
 
     first = os.environ.get("RANK", "0") == "0"
     display = choose_display("none" if asked.quiet or not first else asked.progress)  # type: ignore[arg-type]
@@ -139,7 +139,7 @@ def _outcome(asked: Asked, loaded: Loaded | None, display: Display) -> Outcome:
     from aebuild.results.experiment import resume, train
     from aebuild.results.revision import Request
     from aebuild.trainer.manner import Manner
-    from aebuild.trainer.settle import stored
+    from aebuild.trainer.speed.settle import stored
 
     manner = Manner(stored(asked.like).execution if asked.like is not None else None, int(asked.profile or 0), asked.save_every,
                     asked.devices, asked.shard)
@@ -161,7 +161,7 @@ def _tell(outcome: Outcome, asked: Asked) -> None:
 def _print(outcome: Outcome) -> None:
     from rich.console import Console
 
-    from aebuild.lang.clean import clean
+    from aebuild.lang.printable import clean
     from aebuild.results.report import table
 
     console = Console(file=sys.stdout, width=columns(), highlight=False)

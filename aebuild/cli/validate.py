@@ -28,7 +28,7 @@ def command(ctx: click.Context, paths: tuple[str, ...], settings: tuple[str, ...
     PATHS are spec files, names of `aebuild specs`, run directories, or folders in which every .yaml file outside of run
     directories is checked. Exits with 0 if all can be built.
     """
-    from aebuild.lang.clean import clean
+    from aebuild.lang.printable import clean
     from aebuild.lang.render import Note
     from aebuild.results.opening import open_spec
 
@@ -52,7 +52,7 @@ def command(ctx: click.Context, paths: tuple[str, ...], settings: tuple[str, ...
 
 
 def _files(path: str) -> list[str]:
-    from aebuild.trainer.recognise import is_run
+    from aebuild.trainer.run_dir.recognise import is_run
 
     folder = Path(path)
     if not folder.is_dir() or is_run(folder):

@@ -6,12 +6,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from aebuild.compile import guess
-from aebuild.compile.blame import Blame
+from aebuild.compile import unknown_words as guess
+from aebuild.compile.annotations import Shape, counts, fields
+from aebuild.compile.bind_errors import Blame
 from aebuild.compile.block import expand_block
-from aebuild.compile.lengthen import lengthen_fields, mapping
+from aebuild.compile.desugar import lengthen_fields, mapping
 from aebuild.compile.losses import shape_of_term
-from aebuild.compile.shape import Shape, counts, fields
 from aebuild.compile.spec import Losses, Spec, StageSpec
 from aebuild.compile.wording import family_name
 from aebuild.lang.diagnostics import Diagnostic

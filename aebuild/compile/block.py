@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from aebuild.compile.blame import Blame
-from aebuild.compile.lengthen import lengthen_fields, mapping
-from aebuild.compile.shape import Shape, fields
+from aebuild.compile.annotations import Shape, fields
+from aebuild.compile.bind_errors import Blame
+from aebuild.compile.desugar import lengthen_fields, mapping
 from aebuild.lang.diagnostics import Rule
 from aebuild.lang.families import Layer
 from aebuild.lang.source import Tree

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aebuild.compile.shape import fields, is_transparent
+from aebuild.compile.annotations import fields, is_transparent
 from aebuild.compile.spec import Losses, Spec, StageSpec
 from aebuild.lang.emit import emit
 from aebuild.lang.families import Corruption, Layer

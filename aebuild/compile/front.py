@@ -7,24 +7,24 @@ from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from aebuild.compile.bare_data_word import check_word
+from aebuild.compile.batch_of_one import check_single
 from aebuild.compile.bind import bind
-from aebuild.compile.lengthen import lengthen
+from aebuild.compile.desugar import lengthen
+from aebuild.compile.gc_pause import collecting_later
 from aebuild.compile.lints import allowed, lint
 from aebuild.compile.memory import check_size
 from aebuild.compile.merge import apply_set, merge
-from aebuild.compile.names import check_names
-from aebuild.compile.patience import collecting_later
 from aebuild.compile.plan import Plan
 from aebuild.compile.planner import plan
-from aebuild.compile.short import check_overruled
-from aebuild.compile.single import check_single
+from aebuild.compile.short_options import check_overruled
 from aebuild.compile.skips import check_skips
 from aebuild.compile.spec import Spec
-from aebuild.compile.word import check_word
+from aebuild.compile.user_names import check_names
 from aebuild.compile.wording import with_data
 from aebuild.lang.dataset import DataInfo, Where
 from aebuild.lang.diagnostics import DataError, Diagnostic, Hint, Rule, SpecError, UsageError
-from aebuild.lang.regular import open_regular
+from aebuild.lang.regular_files import open_regular
 from aebuild.lang.source import MAX_BYTES, Tree, read
 from aebuild.parts import discover
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from aebuild.compile.shape import Shape
+from aebuild.compile.annotations import Shape
 from aebuild.lang.part import Part
 from aebuild.lang.terms import Bound, Likelihood, Penalty, Provider, Term
 

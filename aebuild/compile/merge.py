@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from aebuild.compile.shape import fields
-from aebuild.compile.short import parse_setting
+from aebuild.compile.annotations import fields
+from aebuild.compile.short_options import parse_setting
 from aebuild.lang.dataset import Dataset
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, Span, Text
 from aebuild.lang.source import MAX_DEPTH, MAX_NODES, Tree, read_value

@@ -124,7 +124,7 @@ class Plan:
     @cached_property
     def maths(self) -> dict[str, str]:
         """What the weights depend on, in short: two digests that a checkpoint remembers."""
-        from aebuild.compile.difference import fingerprints
+        from aebuild.compile.spec_diff import fingerprints
 
         return fingerprints(self.spec)
 

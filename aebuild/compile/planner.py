@@ -10,12 +10,12 @@ from typing import TypeVar, cast
 
 from aebuild.compile.chain import UNKNOWN_ADAPTER, chain, read_otherwise, site_for
 from aebuild.compile.duration import usual_epochs
-from aebuild.compile.extent import check_extent
+from aebuild.compile.gc_pause import collecting_later
 from aebuild.compile.mirror import check_departure, mirror
 from aebuild.compile.output import plan_output
-from aebuild.compile.patience import collecting_later
 from aebuild.compile.phases import plan_phases
 from aebuild.compile.plan import DialPlan, HeadPlan, Plan
+from aebuild.compile.size_limits import check_extent
 from aebuild.compile.skips import add_skips
 from aebuild.compile.solve import solve
 from aebuild.compile.spec import Mirror, Spec, StageSpec

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter
 
+from aebuild.compile.annotations import Shape, fields, is_transparent, scalar_field
 from aebuild.compile.losses import known_terms, shape_of_term
-from aebuild.compile.shape import Shape, fields, is_transparent, scalar_field
 from aebuild.compile.spec import Losses, Spec, StageSpec
 from aebuild.lang.families import Latent, Layer
 from aebuild.lang.part import Part

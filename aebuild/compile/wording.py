@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from aebuild.compile.shape import Shape
+from aebuild.compile.annotations import Shape
 from aebuild.lang.diagnostics import Diagnostic, Hint, Span
 from aebuild.lang.part import Part
 from aebuild.lang.source import Tree, parse_scalar

@@ -6,21 +6,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from aebuild.data.division import PARTS, divide, division_of, unwanted
-from aebuild.data.faults import fault, listed, must_fit, shown, similar
+from aebuild.data.column_checks import LOOKED_AT, check_doubles, merging, straying
+from aebuild.data.errors import fault, listed, must_fit, shown, similar
 from aebuild.data.fingerprint import digest
-from aebuild.data.outline import describe, plural
-from aebuild.data.prepared import as_bytes, named, scaled, taken
+from aebuild.data.preprocess import as_bytes, named, scaled, taken
+from aebuild.data.probe import describe, plural
+from aebuild.data.raw_samples import Raw, Rows, Samples, Sharded
 from aebuild.data.rules import BAD_LABELS, DISAGREE, TOO_FEW
 from aebuild.data.scaling import fit_scaling
-from aebuild.data.spread import LOOKED_AT, check_doubles, merging, straying
-from aebuild.data.stored import Raw, Rows, Samples, Sharded
+from aebuild.data.split import PARTS, divide, division_of, unwanted
 from aebuild.data.streamed import streamed_parts
 from aebuild.lang.dataset import Dataset, Labelled, Sampled, Streamable
 from aebuild.lang.diagnostics import DataError, Diagnostic
+from aebuild.lang.sample_storage import Held, Store
 from aebuild.lang.samples import DataInfo, silent
 from aebuild.lang.splits import Scaling, Split, Splits
-from aebuild.lang.stores import Held, Store
 from aebuild.lang.values import Grid, Value, elements
 
 if TYPE_CHECKING:

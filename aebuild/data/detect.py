@@ -7,12 +7,12 @@ from collections.abc import Collection
 from itertools import islice
 from pathlib import Path
 
-from aebuild.data.faults import absent, fault, path_fix, reading, regular_file, shown
-from aebuild.data.idx import looks_idx
-from aebuild.data.outline import plural
+from aebuild.data.errors import absent, fault, path_fix, reading, regular_file, shown
+from aebuild.data.formats.idx import looks_idx
+from aebuild.data.probe import plural
 from aebuild.data.rules import UNKNOWN_KIND
 from aebuild.lang.diagnostics import Hint
-from aebuild.lang.regular import open_regular
+from aebuild.lang.regular_files import open_regular
 
 ACCEPTED = ("a folder of images (or of one folder a class), .npz, .npy, IDX files or a folder of them, .csv, .tsv, .parquet or a folder of "
             "them, .tar or a folder of them")
@@ -44,7 +44,7 @@ def detect(path: str, base: Path, keys: Collection[str] = ()) -> str:
 
 
 def _folder(folder: Path, windowed: bool) -> str:
-    from aebuild.data.folder import folders_of_images
+    from aebuild.data.image_folder import folders_of_images
 
     with reading(folder):
         names = _names(folder)
@@ -73,7 +73,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def _file(path: Path, written: str, windowed: bool) -> str:
-    from aebuild.data.rasters import is_image
+    from aebuild.data.formats.images import is_image
 
     regular_file(path)
     ending = path.suffix.lower()

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from aebuild.data.faults import fault, shown
+from aebuild.data.errors import fault, shown
 from aebuild.data.rules import DOWNLOAD
 from aebuild.lang.diagnostics import DataError, Diagnostic, ResourceError
 

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aebuild.data.faults import listed
+from aebuild.data.errors import listed
 from aebuild.lang.diagnostics import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from aebuild.lang.sample_storage import Store
     from aebuild.lang.splits import Split, Splits
-    from aebuild.lang.stores import Store
 
 SAMPLED = 64      # samples of a split on disk whose contents are looked at
 PARTS = {"train": "training", "validation": "validation", "test": "test"}
@@ -85,7 +85,7 @@ def _contents(split: Split) -> str:
 def _store(store: Store) -> str:
     import numpy as np
 
-    from aebuild.lang.stores import Held
+    from aebuild.lang.sample_storage import Held
 
     if isinstance(store, Held):
         return store.digest or digest(store.values)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from aebuild.data.faults import fault, shown
+from aebuild.data.errors import fault, shown
 from aebuild.data.rules import BAD_LABELS
 from aebuild.lang.diagnostics import DataError, Hint
 

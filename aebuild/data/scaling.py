@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
-from aebuild.data.faults import fault
-from aebuild.data.outline import Bounds
+from aebuild.data.errors import fault
+from aebuild.data.probe import Bounds
 from aebuild.data.rules import NOT_FINITE, NOT_WHOLE
 from aebuild.lang.splits import CHUNK, Scaling
 from aebuild.lang.values import Grid, Sequence, Value

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from aebuild.data.faults import gigabytes, memory
-from aebuild.data.outline import Bounds, plural
-from aebuild.data.prepared import as_bytes, named, scaled, taken
+from aebuild.data.errors import gigabytes, memory
+from aebuild.data.preprocess import as_bytes, named, scaled, taken
+from aebuild.data.probe import Bounds, plural
+from aebuild.data.raw_samples import Rows, Sharded
 from aebuild.data.scaling import fitting, needs_samples
-from aebuild.data.stored import Rows, Sharded
 from aebuild.lang.dataset import Dataset, Streamable
+from aebuild.lang.sample_storage import Store
 from aebuild.lang.splits import CHUNK, Scaling
-from aebuild.lang.stores import Store
 from aebuild.lang.values import Value
 
 if TYPE_CHECKING:

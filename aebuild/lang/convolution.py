@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from aebuild.lang.dressed import Dressed
 from aebuild.lang.node import Node
+from aebuild.lang.norm_act import Dressed
 from aebuild.lang.values import Grid
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.cells import cell_len
 
-from aebuild.lang.clean import shown
+from aebuild.lang.printable import shown
 from aebuild.lang.scalars import resolve
 from aebuild.lang.source import read_value
 

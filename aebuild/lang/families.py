@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import Field
-
 from aebuild.lang.diagnostics import Rule
 from aebuild.lang.node import Buildable, Node, Resize, Site
 from aebuild.lang.part import Part, knob
@@ -70,11 +68,11 @@ class Layer(Buildable):
         """The kinds of value this step takes here."""
         return self.wants
 
-    def mirrored(self) -> "Layer | None":
+    def mirrored(self) -> Layer | None:
         """The step a mirrored decoder has in its place; None to leave it out."""
         return self
 
-    def widened(self, factor: float) -> "Layer":
+    def widened(self, factor: float) -> Layer:
         """This step with its widths multiplied."""
         width = getattr(self, "width", None)
         return self if width is None else self.but(width=max(1, round(width * factor)))
@@ -83,7 +81,7 @@ class Layer(Buildable):
         """How this step changes a grid of `rank` axes in a decoder, one entry a resizing layer."""
         return []
 
-    def towards(self, rank: int) -> "Layer":
+    def towards(self, rank: int) -> Layer:
         """This step in a decoder, where a grid of `rank` axes must come of it."""
         return self
 
@@ -93,7 +91,7 @@ class Layer(Buildable):
         return getattr(self, "width", None)
 
 
-def mirror_steps(steps: "list[Layer]") -> "list[Layer]":
+def mirror_steps(steps: list[Layer]) -> list[Layer]:
     """The steps reversed and each mirrored; followers stay behind the layer they belong to."""
     chunks: list[list[Layer]] = []
     for step in steps:
@@ -114,7 +112,7 @@ class Adapter(Buildable):
         """True if this adapter turns the value into that kind here."""
         return False
 
-    def plan(self, value: Value, kind: str, site: Site, layer: "Layer | None") -> Node:
+    def plan(self, value: Value, kind: str, site: Site, layer: Layer | None) -> Node:
         """The node that makes the value one of that kind in front of `layer`."""
         raise TypeError(f"{type(self).__name__} has no plan")
 
@@ -282,6 +280,6 @@ class Corruption(Part):
         """The type after the corruption."""
         return value
 
-    def build_corruption(self) -> "nn.Module":
+    def build_corruption(self) -> nn.Module:
         """The corruption's module."""
         raise TypeError(f"{type(self).__name__} has no module")

@@ -9,14 +9,14 @@ from typing import Any
 import yaml
 from yaml import events as ev
 
-from aebuild.lang import bounds
-from aebuild.lang.bounds import MAX_DEPTH, MAX_NODES
-from aebuild.lang.clean import quote
+from aebuild.lang import yaml_limits as bounds
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, Span
-from aebuild.lang.letters import Script
+from aebuild.lang.encoding import Script
+from aebuild.lang.printable import quote
 from aebuild.lang.scalars import Scalar, resolve
 from aebuild.lang.syntax import DISGUISED, GLUED, explain
 from aebuild.lang.tree import Tree
+from aebuild.lang.yaml_limits import MAX_DEPTH, MAX_NODES
 
 _PROPERTY = re.compile(r"\s*(&[\w-]*|![^\s,\[\]{}]*)")
 _BLANKS = re.compile(r"\s*")

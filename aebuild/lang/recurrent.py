@@ -6,11 +6,11 @@ from typing import Any, ClassVar
 
 from aebuild.lang.diagnostics import Diagnostic
 from aebuild.lang.families import Layer
-from aebuild.lang.length import length_for
 from aebuild.lang.node import Composite, Node, Refusal, Site
 from aebuild.lang.projection import Projection
 from aebuild.lang.recurrence import SERIES, Recurrence
 from aebuild.lang.schedule import Dial, Ramp, numbers
+from aebuild.lang.sequence_length import length_for
 from aebuild.lang.values import Sequence, Value, Vector
 
 

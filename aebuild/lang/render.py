@@ -12,8 +12,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from aebuild.lang.clean import clean, shown
 from aebuild.lang.diagnostics import Diagnostic, Hint, Span
+from aebuild.lang.printable import clean, shown
 
 __all__ = ["SHOWN", "Form", "clean", "ordered", "render", "summary"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from math import isinf
 
-from aebuild.lang.clean import quote
 from aebuild.lang.diagnostics import Hint, Rule
+from aebuild.lang.printable import quote
 
 Scalar = None | bool | int | float | str
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from aebuild.lang import bounds
-from aebuild.lang.bounds import MAX_DEPTH, MAX_NODES
+from aebuild.lang import yaml_limits as bounds
 from aebuild.lang.diagnostics import Diagnostic, Hint, Span
-from aebuild.lang.letters import MAX_BYTES, lettered
+from aebuild.lang.encoding import MAX_BYTES, lettered
 from aebuild.lang.reader import Reader
 from aebuild.lang.scalars import resolve
 from aebuild.lang.syntax import GLUED
 from aebuild.lang.tree import Plain, Tree
+from aebuild.lang.yaml_limits import MAX_DEPTH, MAX_NODES
 
 __all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "Plain", "Tree", "parse_scalar", "read", "read_value"]
 

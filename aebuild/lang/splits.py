@@ -7,8 +7,8 @@ from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from aebuild.lang.sample_storage import Held, Store
 from aebuild.lang.samples import DataInfo
-from aebuild.lang.stores import Held, Store
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from yaml.error import MarkedYAMLError
 
-from aebuild.lang.bounds import DIRECTIVE, TAG
-from aebuild.lang.clean import quote
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
-from aebuild.lang.letters import Script
+from aebuild.lang.encoding import Script
+from aebuild.lang.printable import quote
+from aebuild.lang.yaml_limits import DIRECTIVE, TAG
 
 SYNTAX = Rule("AE010", "the text is not YAML", """\
 The text breaks the rules of YAML: a bracket or a quotation mark that is never closed, a line whose indentation fits no line

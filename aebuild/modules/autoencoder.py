@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from aebuild.modules.children import Children
 from aebuild.modules.code import Code
+from aebuild.modules.collectives import mean, repeated, total, whole
 from aebuild.modules.losses import Loss, LossFunction
 from aebuild.modules.outputs import Batch, Outputs, repeated_rows
 from aebuild.modules.recording import recording
 from aebuild.modules.stage import Stage, taken, unlearned
-from aebuild.modules.together import mean, repeated, total, whole
 
 
 @dataclass(frozen=True)

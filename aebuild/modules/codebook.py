@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from aebuild.modules.codebook_updates import Ema, Restart, kmeans, tally
+from aebuild.modules.collectives import gathered, of_first, shared, total
 from aebuild.modules.discrete import DiscreteLatent, straight_through
-from aebuild.modules.nearest import nearest
+from aebuild.modules.nearest_code import nearest
 from aebuild.modules.priors import Prior
 from aebuild.modules.recording import recording
-from aebuild.modules.together import gathered, of_first, shared, total
 
 
 class CodebookLatent(DiscreteLatent):

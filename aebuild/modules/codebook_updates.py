@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from aebuild.modules.nearest import nearest
+from aebuild.modules.collectives import chosen, total, whole
+from aebuild.modules.nearest_code import nearest
 from aebuild.modules.randomness import Random
-from aebuild.modules.together import chosen, total, whole
 
 LLOYD_STEPS = 10
 SPREAD = 0.01           # spare entries of k-means stand this many standard deviations beside a vector

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from aebuild.modules.together import total
+from aebuild.modules.collectives import total
 from aebuild.modules.losses import Loss, LossFunction
 from aebuild.modules.outputs import Outputs
 from aebuild.modules.priors import Prior

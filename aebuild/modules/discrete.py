@@ -10,12 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from aebuild.modules.code import Code
+from aebuild.modules.codebook_updates import tally
+from aebuild.modules.collectives import total
 from aebuild.modules.latent import Latent
 from aebuild.modules.priors import Prior
 from aebuild.modules.recording import recording
-from aebuild.modules.together import total
-
-from aebuild.modules.codebook_updates import tally
 
 
 class DiscreteLatent(Latent):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from aebuild.modules.code import Code
-from aebuild.modules.together import variance
+from aebuild.modules.collectives import variance
 from aebuild.modules.latent import Latent
 from aebuild.modules.priors import Prior
 from aebuild.modules.recording import recording

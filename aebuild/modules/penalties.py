@@ -7,10 +7,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from aebuild.modules.bounds import bounded
+from aebuild.modules.collectives import gathered, mean, own
 from aebuild.modules.divergences import bernoulli_kl
 from aebuild.modules.losses import Loss
 from aebuild.modules.outputs import Outputs
-from aebuild.modules.together import gathered, mean, own
 
 EDGE = 1e-6          # a rate closer than this to 0 or 1 counts as this close
 

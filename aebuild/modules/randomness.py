@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from aebuild.modules.together import own, whole
+from aebuild.modules.collectives import own, whole
 
 
 def derive(*words: object) -> int:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from aebuild.modules.collectives import present, sharing
 from aebuild.modules.randomness import Random
-from aebuild.modules.together import present, sharing
 
 
 class Contextual(nn.Module):

@@ -24,7 +24,7 @@ from aebuild.results.baselines import (
     pca_reconstruction,
 )
 from aebuild.results.usage import Usage
-from aebuild.trainer.feed import Feed, batch_bounds
+from aebuild.trainer.batches.loader import Feed, batch_bounds
 from aebuild.trainer.phase import measure, passes
 
 if TYPE_CHECKING:

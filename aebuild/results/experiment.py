@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aebuild.compile.canonical import text
-from aebuild.compile.difference import differences
 from aebuild.compile.duration import unsaid
 from aebuild.compile.front import Loaded, load
+from aebuild.compile.spec_diff import differences
 from aebuild.data.fingerprint import fingerprint
-from aebuild.lang.clean import clean
 from aebuild.lang.dataset import Known, OnDisk, Streamable, Where
 from aebuild.lang.diagnostics import Hint
+from aebuild.lang.printable import clean
 from aebuild.results.advice import advice
 from aebuild.results.evaluate import Evaluation, evaluate, judged_samples, judged_split
 from aebuild.results.length import lasting, length_told
@@ -23,18 +23,18 @@ from aebuild.results.picture import Picture, draw_picture
 from aebuild.results.revision import Request, accept, sentences, write
 from aebuild.results.sameness import PLACES, check_there, keep_watch, only_moved, place_of, root_of
 from aebuild.results.verdict import finding
-from aebuild.trainer.account import Account
-from aebuild.trainer.display import Display, Ending, Quiet
+from aebuild.trainer.distributed.init_distributed import join
+from aebuild.trainer.distributed.process_group import Group
 from aebuild.trainer.fit import TrainResult
 from aebuild.trainer.fit import train as fit
-from aebuild.trainer.group import Group
-from aebuild.trainer.interrupt import Signals
 from aebuild.trainer.job import Job
-from aebuild.trainer.join import join
 from aebuild.trainer.manner import PLAIN, Manner
 from aebuild.trainer.phase import clock_of
-from aebuild.trainer.reserve import vacant
-from aebuild.trainer.run import Onlooker, Run, data_record
+from aebuild.trainer.profiling.timers import Account
+from aebuild.trainer.progress.display import Display, Ending, Quiet
+from aebuild.trainer.run_dir.reserve import vacant
+from aebuild.trainer.run_dir.run import Onlooker, Run, data_record
+from aebuild.trainer.signals import Signals
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan

@@ -11,10 +11,10 @@ import torch
 from aebuild.lang.diagnostics import CheckpointError, Diagnostic, SpecError
 from aebuild.lang.samples import DataInfo
 from aebuild.lang.splits import Scaling
-from aebuild.trainer.checkpoint import read_training
-from aebuild.trainer.keeper import fill
-from aebuild.trainer.records import NOT_A_RUN, DataRecord, Malformed, held
-from aebuild.trainer.run import Run
+from aebuild.trainer.checkpoints.checkpoint import read_training
+from aebuild.trainer.checkpoints.writer import fill
+from aebuild.trainer.run_dir.records import NOT_A_RUN, DataRecord, Malformed, held
+from aebuild.trainer.run_dir.run import Run
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
@@ -84,7 +84,7 @@ def plan_of(run: Run, info: DataInfo, spec: str | None = None) -> Plan:
     A run writes down how long it takes; one of an earlier version that does not keeps its 20 epochs.
     """
     from aebuild.compile.bind import bind
-    from aebuild.compile.lengthen import lengthen
+    from aebuild.compile.desugar import lengthen
     from aebuild.compile.planner import plan
     from aebuild.lang.source import read
     from aebuild.parts import discover

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aebuild.compile.front import Loaded, load
-from aebuild.compile.short import parse_setting
+from aebuild.compile.short_options import parse_setting
 from aebuild.lang.samples import DataInfo
 from aebuild.lang.suggest import closest
 from aebuild.results.shipped import named
 from aebuild.results.shipped import shipped as found
-from aebuild.trainer.recognise import is_run
+from aebuild.trainer.run_dir.recognise import is_run
 
 
 def open_spec(path: str | Path, settings: Sequence[str] = ()) -> Loaded:
@@ -46,7 +46,7 @@ def _changes_data(settings: Sequence[str]) -> bool:
 
 
 def _known(run: Path) -> DataInfo | None:
-    from aebuild.lang.regular import read_regular
+    from aebuild.lang.regular_files import read_regular
 
     try:
         return DataInfo.from_json(json.loads(read_regular(run / "data.json", 2**24))["info"])

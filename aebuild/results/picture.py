@@ -16,9 +16,9 @@ from aebuild.modules.randomness import derive, random_modules
 from aebuild.results.drawing import cell_size, draw_sample, is_image
 from aebuild.results.evaluate import judged_split
 from aebuild.results.report import code_size
-from aebuild.trainer.durable import replace_file
-from aebuild.trainer.feed import Feed
+from aebuild.trainer.batches.loader import Feed
 from aebuild.trainer.phase import reseed_all
+from aebuild.trainer.run_dir.atomic_files import replace_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,7 +6,7 @@ import types
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from aebuild.compile.shape import Shape, fields
+from aebuild.compile.annotations import Shape, fields
 from aebuild.compile.spec import DecoderRecipe, Evaluate, Head, Spec, StageSpec, Train
 from aebuild.lang.codebook_update import CodebookUpdate
 from aebuild.lang.dataset import Dataset

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from aebuild.trainer.figures import number
+from aebuild.trainer.progress.formatting import number
 
 if TYPE_CHECKING:
     from aebuild.results.evaluate import Evaluation, Scores

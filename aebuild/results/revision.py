@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aebuild.compile.canonical import text
-from aebuild.compile.difference import Change
 from aebuild.compile.front import Loaded
+from aebuild.compile.spec_diff import Change
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, SpecError
-from aebuild.trainer.run import data_record
+from aebuild.trainer.run_dir.run import data_record
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
     from aebuild.compile.spec import Spec
     from aebuild.lang.splits import Splits
-    from aebuild.trainer.run import Run
+    from aebuild.trainer.run_dir.run import Run
 
 OTHER_STRUCTURE = Rule("AE511", "the changed spec has another structure", """
 A run goes on with its weights and the state of its optimisers. The new spec has other layers, sizes, phases or kinds of

@@ -8,20 +8,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aebuild.compile.difference import Change, structure
+from aebuild.compile.spec_diff import Change, structure
 from aebuild.data.fingerprint import fingerprint, unlike
-from aebuild.lang.clean import clean
 from aebuild.lang.dataset import Known, OnDisk
 from aebuild.lang.diagnostics import DataError, Diagnostic, Hint, Rule
+from aebuild.lang.printable import clean
 from aebuild.results.open_run import plan_of
-from aebuild.trainer.run import data_record
+from aebuild.trainer.run_dir.run import data_record
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
     from aebuild.lang.dataset import Dataset
     from aebuild.lang.splits import Splits
-    from aebuild.trainer.display import Display
-    from aebuild.trainer.run import Run
+    from aebuild.trainer.progress.display import Display
+    from aebuild.trainer.run_dir.run import Run
 
 OTHER_DATA = Rule("AE514", "the data are not those of this run", """
 A run keeps a fingerprint of its data: columns and types, the number of samples, a hash of what was read, and for data that stay on
@@ -89,7 +89,7 @@ def root_of(data: Dataset) -> str | None:
     """The folder in which known data sets were found, for a shell where no variable names it."""
     if not isinstance(data, Known):
         return None
-    from aebuild.data.published import root
+    from aebuild.data.remote_datasets import root
 
     return str(root().absolute())
 

@@ -15,13 +15,13 @@ from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
 from aebuild.lang.schedule import Ramp, numbers
 from aebuild.results.baselines import fitted_rows, known_targets
 from aebuild.results.curves import Curves
-from aebuild.trainer.figures import number
+from aebuild.trainer.progress.formatting import number
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
     from aebuild.lang.splits import Splits
     from aebuild.results.evaluate import Evaluation, Scores
-    from aebuild.trainer.run import Run
+    from aebuild.trainer.run_dir.run import Run
 
 BEATEN = Rule("AE702", "a result that a baseline beats", """\
 Beside the model stand two baselines: the mean of the training samples, and PCA with a code of the same size. A model that is no

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aebuild.lang.diagnostics import DivergedError
-from aebuild.trainer.sums import finite
-from aebuild.trainer.watch import Fault, Watch, diverged
+from aebuild.trainer.nonfinite import Fault, Watch, diverged
+from aebuild.trainer.running_means import finite
 
 if TYPE_CHECKING:
     from aebuild.trainer.loop import Trainer

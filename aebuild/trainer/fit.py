@@ -13,24 +13,24 @@ from torch import Tensor
 from aebuild.lang.diagnostics import AebuildError, DataError, DivergedError
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.randomness import derive, random_modules
-from aebuild.trainer.checkpoint import read_training
+from aebuild.trainer.batches.loader import Feed
+from aebuild.trainer.checkpoints.checkpoint import read_training
+from aebuild.trainer.checkpoints.writer import fill
 from aebuild.trainer.device import choose_device, describe_device, environment, memory_guard
-from aebuild.trainer.display import Heading
-from aebuild.trainer.feed import Feed
-from aebuild.trainer.interrupt import Interrupted
-from aebuild.trainer.keeper import fill
 from aebuild.trainer.loop import Trainer
 from aebuild.trainer.phase import clock_of, passes, reseed_all
-from aebuild.trainer.profile import Profile
-from aebuild.trainer.records import mapping_in
-from aebuild.trainer.settle import carry_out, settle
+from aebuild.trainer.profiling.profiler import Profile
+from aebuild.trainer.progress.display import Heading
+from aebuild.trainer.run_dir.records import mapping_in
+from aebuild.trainer.signals import Interrupted
+from aebuild.trainer.speed.settle import carry_out, settle
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
-    from aebuild.trainer.account import Account
-    from aebuild.trainer.display import Display
     from aebuild.trainer.job import Job
-    from aebuild.trainer.run import Run
+    from aebuild.trainer.profiling.timers import Account
+    from aebuild.trainer.progress.display import Display
+    from aebuild.trainer.run_dir.run import Run
 
 ENVIRONMENT = "environment.json"
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from aebuild.trainer.account import Account
-from aebuild.trainer.display import Display, Quiet
-from aebuild.trainer.group import ALONE, Group
-from aebuild.trainer.interrupt import Signals
+from aebuild.trainer.distributed.process_group import ALONE, Group
 from aebuild.trainer.manner import PLAIN, Manner
+from aebuild.trainer.profiling.timers import Account
+from aebuild.trainer.progress.display import Display, Quiet
+from aebuild.trainer.signals import Signals
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
     from aebuild.lang.splits import Splits
-    from aebuild.trainer.run import Run
+    from aebuild.trainer.run_dir.run import Run
 
 
 @dataclass(frozen=True)

@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from aebuild.modules.autoencoder import Autoencoder
-from aebuild.modules.shared_norm import part_norms, share_norms
+from aebuild.modules.sync_batch_norm import part_norms, share_norms
+from aebuild.trainer.batches.loader import Feed
+from aebuild.trainer.checkpoints.progress import Best, Progress
+from aebuild.trainer.checkpoints.trainer_state import Vault
 from aebuild.trainer.diagnosis import diagnosed
-from aebuild.trainer.display import EpochReport, Status
-from aebuild.trainer.feed import Feed
-from aebuild.trainer.interrupt import Interrupted
-from aebuild.trainer.looks import Looks
-from aebuild.trainer.meter import Meter
-from aebuild.trainer.pace import Pace
+from aebuild.trainer.distributed.fsdp import shard
+from aebuild.trainer.nonfinite import Watch, finite_parameters
 from aebuild.trainer.phase import ActivePhase, clock_of, measure
-from aebuild.trainer.progress import Best, Progress
-from aebuild.trainer.shard import shard
-from aebuild.trainer.sums import Sums, finite
-from aebuild.trainer.vault import Vault
-from aebuild.trainer.watch import Watch, finite_parameters
+from aebuild.trainer.profiling.utilisation import Meter
+from aebuild.trainer.progress.display import EpochReport, Status
+from aebuild.trainer.progress.looks import Looks
+from aebuild.trainer.progress.throughput import Pace
+from aebuild.trainer.running_means import Sums, finite
+from aebuild.trainer.signals import Interrupted
 
 if TYPE_CHECKING:
     from aebuild.trainer.job import Job
-    from aebuild.trainer.profile import Profile
+    from aebuild.trainer.profiling.profiler import Profile
 
 
 class Trainer:

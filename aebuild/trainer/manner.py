@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from aebuild.trainer.execution import Execution
+    from aebuild.trainer.speed.execution import Execution
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,15 @@ from torch import nn
 from aebuild.lang.schedule import Ramp
 from aebuild.lang.terms import AUTOENCODER, Penalty
 from aebuild.modules.autoencoder import Autoencoder, Pair
+from aebuild.modules.collectives import portion, whole
 from aebuild.modules.outputs import Batch, Outputs
 from aebuild.modules.randomness import derive, random_modules, reseed
-from aebuild.modules.together import portion, whole
-from aebuild.trainer.crew import Crew, twin
-from aebuild.trainer.feed import Feed, batch_bounds
-from aebuild.trainer.group import ALONE, Group
+from aebuild.trainer.batches.loader import Feed, batch_bounds
+from aebuild.trainer.distributed.process_group import ALONE, Group
+from aebuild.trainer.lr import Clock
 from aebuild.trainer.players import ActivePlayer, Objective, Passes, under
-from aebuild.trainer.rate import Clock
-from aebuild.trainer.sums import Sums
+from aebuild.trainer.running_means import Sums
+from aebuild.trainer.speed.cpu_replicas import Crew, twin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -13,12 +13,12 @@ from torch.nn.parallel import DistributedDataParallel
 
 from aebuild.lang.schedule import Ramp
 from aebuild.modules.autoencoder import Autoencoder, Pair
+from aebuild.modules.collectives import Part, portion, present, shared, sharing, whole
 from aebuild.modules.outputs import Batch, Outputs
 from aebuild.modules.stage import unlearned
-from aebuild.modules.together import Part, portion, present, repeated, shared, sharing, whole
-from aebuild.trainer.group import Group, Several
-from aebuild.trainer.rate import Clock, Rate
-from aebuild.trainer.shard import divided, local
+from aebuild.trainer.distributed.fsdp import divided, local
+from aebuild.trainer.distributed.process_group import Group, Several
+from aebuild.trainer.lr import Clock, Rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -9,8 +9,8 @@ from pathlib import Path
 from corpus_frame import completed
 
 from aebuild.compile.front import load
-from aebuild.lang.clean import clean
 from aebuild.lang.diagnostics import Diagnostic
+from aebuild.lang.printable import clean
 from aebuild.lang.render import ordered
 
 HERE = Path(__file__).parent

@@ -9,9 +9,9 @@ from aebuild.compile.chain import adapt, site_for
 from aebuild.lang.diagnostics import CheckpointError
 from aebuild.lang.node import Refusal, Stage
 from aebuild.lang.values import Sequence
-from aebuild.trainer.checkpoint import Checkpoint
-from aebuild.trainer.checkpoints import Loaded
-from aebuild.trainer.keeper import fill
+from aebuild.trainer.checkpoints.checkpoint import Checkpoint
+from aebuild.trainer.checkpoints.rotation import Loaded
+from aebuild.trainer.checkpoints.writer import fill
 
 
 def test_a_sequence_of_another_length_than_the_grid_is_refused():

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from aebuild.compile.shape import fields
+from aebuild.compile.annotations import fields
 from aebuild.compile.spec import Spec
 from aebuild.lang.diagnostics import Diagnostic, Span
 from aebuild.lang.part import Part

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
-from aebuild.compile.shape import Shape, fields
+from aebuild.compile.annotations import Shape, fields
 from aebuild.compile.spec import Spec, StageSpec
 from aebuild.lang.families import Latent
 from aebuild.lang.part import Part

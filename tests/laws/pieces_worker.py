@@ -28,15 +28,15 @@ from aebuild.compile.canonical import text as canonical
 from aebuild.compile.front import Loaded
 from aebuild.lang.diagnostics import AebuildError
 from aebuild.parts import discover
-from aebuild.trainer import pieces
-from aebuild.trainer import shard as shard_module
-from aebuild.trainer.display import Quiet
+from aebuild.trainer.checkpoints.rotation import sharded_checkpoint as pieces
+from aebuild.trainer.distributed import fsdp as shard_module
+from aebuild.trainer.distributed.process_group import ALONE, Group, Several
 from aebuild.trainer.fit import train
-from aebuild.trainer.group import ALONE, Group, Several
 from aebuild.trainer.job import Job
 from aebuild.trainer.loop import Trainer
 from aebuild.trainer.manner import Manner
-from aebuild.trainer.run import Onlooker, Run, data_record
+from aebuild.trainer.progress.display import Quiet
+from aebuild.trainer.run_dir.run import Onlooker, Run, data_record
 
 
 class Stopped(Exception):

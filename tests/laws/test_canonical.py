@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from models import fine
 
 from aebuild.compile.canonical import text as canonical
+from aebuild.compile.desugar import lengthen
 from aebuild.compile.front import load
-from aebuild.compile.lengthen import lengthen
 from aebuild.compile.planner import resolve_decoder
 from aebuild.lang.source import read
 from specs import specs

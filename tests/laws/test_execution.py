@@ -18,22 +18,22 @@ from aebuild.compile.front import Loaded
 from aebuild.compile.memory import memory_of
 from aebuild.lang.diagnostics import CheckpointError, ResourceError
 from aebuild.modules.autoencoder import Autoencoder, Batch
+from aebuild.modules.collectives import present
 from aebuild.modules.convolution import ConvTranspose2d
 from aebuild.modules.dropout import Dropout
 from aebuild.modules.randomness import random_modules
 from aebuild.modules.stage import Stage
-from aebuild.modules.together import present
-from aebuild.trainer import choice as choice_module
-from aebuild.trainer.choice import Bench, Choice, Trial, Tuner
-from aebuild.trainer.display import Quiet
-from aebuild.trainer.execution import Execution, candidates, exact
-from aebuild.trainer.feed import Feed
+from aebuild.trainer.batches.loader import Feed
 from aebuild.trainer.fit import TrainResult, train
 from aebuild.trainer.job import Job
 from aebuild.trainer.manner import Manner
 from aebuild.trainer.phase import reseed_all
-from aebuild.trainer.run import Run
-from aebuild.trainer.settle import FILE, stored
+from aebuild.trainer.progress.display import Quiet
+from aebuild.trainer.run_dir.run import Run
+from aebuild.trainer.speed import autotune as choice_module
+from aebuild.trainer.speed.autotune import Bench, Choice, Trial, Tuner
+from aebuild.trainer.speed.execution import Execution, candidates, exact
+from aebuild.trainer.speed.settle import FILE, stored
 
 CPU = torch.device("cpu")
 IMAGES = """

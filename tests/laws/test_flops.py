@@ -12,8 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from aebuild.compile.front import load
 from aebuild.compile.plan import Plan
 from aebuild.modules.autoencoder import Batch
-from aebuild.trainer.flops import step_flops
 from aebuild.trainer.phase import ActivePhase
+from aebuild.trainer.profiling.flops import step_flops
 
 SPECS = Path(__file__).parents[2] / "specs"
 RECURRENT = 0.005      # torch leaves out what the first position has no gradient for

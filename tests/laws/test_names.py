@@ -12,7 +12,7 @@ from torch import nn
 from aebuild import open_run, train
 from aebuild.compile.build import build
 from aebuild.compile.front import load
-from aebuild.compile.names import known_names
+from aebuild.compile.user_names import known_names
 from aebuild.modules.children import Children
 
 LATENTS = ("gaussian, dim: 2", "codebook, dim: 2, codes: 8", "codebook, dim: 2, codes: 8, update: gradient", "continuous, dim: 2",

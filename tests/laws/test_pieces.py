@@ -18,8 +18,8 @@ from safetensors.torch import load_file
 from test_together import HEAD, HERE, ROOT, WRITTEN, close
 
 from aebuild.results.open_run import open_run
-from aebuild.trainer.checkpoint import read_folder
-from aebuild.trainer.checkpoints import Checkpoints
+from aebuild.trainer.checkpoints.checkpoint import read_folder
+from aebuild.trainer.checkpoints.rotation import Checkpoints
 
 ADAM = "type: adam, lr: 1e-3"
 CASES = [case.replace("type: sgd, lr: 1e-2", ADAM) for case in (

@@ -14,13 +14,13 @@ from together_worker import small
 
 from aebuild.compile.build import build
 from aebuild.compile.front import Loaded
-from aebuild.modules.shared_norm import share_norms
-from aebuild.trainer import choice as choice_module
-from aebuild.trainer import execution as execution_module
-from aebuild.trainer.choice import Bench, Tuner
-from aebuild.trainer.execution import Execution, candidates
-from aebuild.trainer.feed import Feed
-from aebuild.trainer.group import ALONE, Group, Several
+from aebuild.modules.sync_batch_norm import share_norms
+from aebuild.trainer.batches.loader import Feed
+from aebuild.trainer.distributed.process_group import ALONE, Group, Several
+from aebuild.trainer.speed import autotune as choice_module
+from aebuild.trainer.speed import execution as execution_module
+from aebuild.trainer.speed.autotune import Bench, Tuner
+from aebuild.trainer.speed.execution import Execution, candidates
 
 CPU = torch.device("cpu")
 SHIPPED = sorted((Path(__file__).resolve().parents[2] / "specs").glob("**/*.yaml"))

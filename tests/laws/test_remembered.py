@@ -10,10 +10,10 @@ from models import fine
 from test_execution import CPU, IMAGES
 from test_plans import tuner_of
 
-from aebuild.trainer import choice as choice_module
-from aebuild.trainer.choice import Bench, Choice
-from aebuild.trainer.execution import exact
-from aebuild.trainer.plan_cache import place_of, recall, remember
+from aebuild.trainer.speed import autotune as choice_module
+from aebuild.trainer.speed.autotune import Bench, Choice
+from aebuild.trainer.speed.autotune_cache import place_of, recall, remember
+from aebuild.trainer.speed.execution import exact
 
 
 @pytest.fixture(autouse=True)

@@ -23,13 +23,13 @@ from aebuild.lang.diagnostics import DivergedError
 from aebuild.lang.splits import Splits
 from aebuild.modules.randomness import random_modules
 from aebuild.results.open_run import open_run
-from aebuild.trainer import looks as looks_module
-from aebuild.trainer.display import Quiet
+from aebuild.trainer.checkpoints.progress import looks as looks_module
 from aebuild.trainer.fit import TrainResult, train
-from aebuild.trainer.interrupt import Interrupted
 from aebuild.trainer.job import Job
 from aebuild.trainer.phase import reseed_all
-from aebuild.trainer.run import Run, data_record
+from aebuild.trainer.progress.display import Quiet
+from aebuild.trainer.run_dir.run import Run, data_record
+from aebuild.trainer.signals import Interrupted
 from specs import specs
 
 

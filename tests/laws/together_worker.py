@@ -23,14 +23,14 @@ from aebuild.compile.canonical import text as canonical
 from aebuild.compile.front import Loaded
 from aebuild.lang.diagnostics import UsageError
 from aebuild.lang.splits import Scaling, Split, Splits
-from aebuild.modules.shared_norm import SharedBatchNorm
+from aebuild.modules.sync_batch_norm import SharedBatchNorm
 from aebuild.parts import discover
-from aebuild.trainer import shard as shard_module
-from aebuild.trainer.feed import Feed
-from aebuild.trainer.group import ALONE, Group, Several
+from aebuild.trainer.batches.loader import Feed
+from aebuild.trainer.distributed import fsdp as shard_module
+from aebuild.trainer.distributed.process_group import ALONE, Group, Several
 from aebuild.trainer.job import Job
 from aebuild.trainer.loop import Trainer
-from aebuild.trainer.run import Onlooker, Run, data_record
+from aebuild.trainer.run_dir.run import Onlooker, Run, data_record
 
 SAMPLES, JUDGED, BATCH = 29, 7, 11        # batches of 11, 11 and 7: no two shares of a batch are alike
 

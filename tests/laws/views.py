@@ -19,11 +19,11 @@ from aebuild.lang.samples import Where
 from aebuild.lang.splits import Splits
 from aebuild.modules.autoencoder import Autoencoder, Batch
 from aebuild.modules.randomness import random_modules
-from aebuild.trainer.feed import Feed
+from aebuild.trainer.batches.loader import Feed
 from aebuild.trainer.fit import TrainResult, train
 from aebuild.trainer.job import Job
 from aebuild.trainer.phase import ActivePhase, reseed_all
-from aebuild.trainer.run import Run
+from aebuild.trainer.run_dir.run import Run
 
 STEPS = (0, 3)            # of a phase, at which losses and gradients are looked at
 FEW = 8

@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from aebuild.compile.bind import bind
 from aebuild.compile.build import build
-from aebuild.compile.lengthen import lengthen
+from aebuild.compile.desugar import lengthen
 from aebuild.compile.plan import Plan
 from aebuild.compile.planner import plan
 from aebuild.lang.dataset import DataInfo

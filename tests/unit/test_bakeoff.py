@@ -14,7 +14,7 @@ from aebuild.lang.splits import Split, Splits
 from aebuild.results.evaluate import evaluate
 from aebuild.trainer.fit import train
 from aebuild.trainer.job import Job
-from aebuild.trainer.run import Run
+from aebuild.trainer.run_dir.run import Run
 
 SPECS = Path(__file__).parents[2] / "specs" / "bakeoff"
 NAMES = ("shallow", "deep", "stacked", "sparse", "denoising", "vae", "beta_vae_strict", "beta_vae_loose", "vq")

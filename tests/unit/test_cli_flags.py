@@ -13,7 +13,7 @@ from command_line import called
 from aebuild.cli.retries import words
 from aebuild.cli.train import command as train
 from aebuild.compile.front import load
-from aebuild.compile.short import SHORT
+from aebuild.compile.short_options import SHORT
 
 GOOD = "data: digits\nencoder: {layer: linear, width: 32}\nlatent: {type: continuous, dim: 8}\n"
 VALUES = {"--epochs": "3", "--batch-size": "7", "--lr": "0.25", "--seed": "9", "--device": "cpu", "--name": "x", "--data": "wine"}

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from aebuild.modules.codebook import CodebookLatent, FittedCodebookLatent, usage_of
 from aebuild.modules.codebook_updates import Ema, Restart, kmeans, tally
-from aebuild.modules.nearest import CPU_BLOCK, nearest
+from aebuild.modules.nearest_code import CPU_BLOCK, nearest
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -13,8 +13,8 @@ from data_making import load, part_of, probe_refusal, refusal, survives
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import aebuild.data.faults
-from aebuild.data.layout import interpret
+import aebuild.data.errors
+from aebuild.data.axes import interpret
 from aebuild.lang.dataset import Where
 from aebuild.lang.values import Grid, Sequence, Value, Vector
 
@@ -183,7 +183,7 @@ def test_objects_are_never_unpickled(tmp_path: Path) -> None:
 
 def test_bombs_are_refused_before_they_unfold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.savez_compressed(tmp_path / "bomb.npz", x=np.zeros((4000, 1000)))
-    monkeypatch.setattr(aebuild.data.faults, "memory", lambda: 1 << 20)
+    monkeypatch.setattr(aebuild.data.errors, "memory", lambda: 1 << 20)
     found = refusal("arrays", tmp_path, path="bomb.npz")
     assert found.code == "AE404"
     assert "array x" in found.message

@@ -12,7 +12,7 @@ import pytest
 from data_making import load, part_of, probe_refusal, refusal
 from PIL import Image
 
-import aebuild.data.decoding
+import aebuild.data.image_decoding
 from aebuild.lang.dataset import Where
 from aebuild.lang.values import Grid
 
@@ -97,7 +97,7 @@ def signed(path: Path, sign: int) -> None:
 
 @pytest.mark.parametrize("probed", [1, 16])
 def test_images_of_unlike_numbers_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, probed: int) -> None:
-    monkeypatch.setattr(aebuild.data.decoding, "PROBED", probed)
+    monkeypatch.setattr(aebuild.data.image_decoding, "PROBED", probed)
     write(tmp_path / "scans", "float32")
     Image.new("L", (6, 5)).save(tmp_path / "scans" / "9.tif")
     assert (refusal if probed == 1 else probe_refusal)("images", tmp_path, path="scans").code == "AE406"

@@ -8,7 +8,7 @@ from data_making import REAL, needs_real_data, part_of
 from PIL import Image
 
 from aebuild.data.detect import detect, is_path
-from aebuild.data.idx import looks_idx
+from aebuild.data.formats.idx import looks_idx
 from aebuild.lang.dataset import Where
 from aebuild.lang.diagnostics import DataError, Rule, Span, Text
 from aebuild.lang.part import Origin

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from aebuild.data.division import blocks, divide, windows_in
+from aebuild.data.split import blocks, divide, windows_in
 from aebuild.lang.dataset import DataInfo, Division, Exclude, Where, Window
 from aebuild.lang.diagnostics import DataError
 

@@ -18,7 +18,7 @@ from data_making import idx_bytes, part_of
 import aebuild.data.download
 import aebuild.parts.datasets.mnist as mnist
 from aebuild.data.download import Patience, Remote, fetch
-from aebuild.data.published import IdxSet
+from aebuild.data.remote_datasets import IdxSet
 from aebuild.lang.dataset import Where
 from aebuild.lang.diagnostics import AebuildError, DataError, ResourceError
 

@@ -20,7 +20,7 @@ from PIL import Image
 import aebuild
 import aebuild.parts.datasets.arrays
 from aebuild.data.detect import detect
-from aebuild.data.tars import LARGE
+from aebuild.data.formats.tar import LARGE
 from aebuild.lang.dataset import Where
 from aebuild.lang.diagnostics import DataError
 
@@ -95,7 +95,7 @@ def test_sixteen_bytes_that_promise_the_world(tmp_path: Path) -> None:
 
 def test_memory_that_runs_out_is_told_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.savez(tmp_path / "a.npz", x=np.zeros((90, 1000)))
-    monkeypatch.setattr(aebuild.data.faults, "memory", lambda: 1_000_000)       # the array fits, what is made of it does not
+    monkeypatch.setattr(aebuild.data.errors, "memory", lambda: 1_000_000)       # the array fits, what is made of it does not
     found = refusal("arrays", tmp_path, path="a.npz")
     assert found.code == "AE404"
     assert "a.npz, array x would take" in found.message
@@ -113,9 +113,9 @@ def test_memory_that_runs_out_is_told_with_the_file(tmp_path: Path, monkeypatch:
 
 
 def test_every_reading_of_data_goes_through_the_one_place_that_refuses_what_has_no_end() -> None:
-    readings = [f"{path.name}: {ast.unparse(call)}" for folder in ("data", "parts/datasets") for path in (PACKAGE / folder).glob("*.py")
+    readings = [f"{path.name}: {ast.unparse(call)}" for folder in ("data", "parts/datasets") for path in (PACKAGE / folder).rglob("*.py")
                 for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(call, ast.Call) and reads(call)]
-    assert readings == ["faults.py: CONTAINER.read_text()"]
+    assert readings == ["errors.py: CONTAINER.read_text()"]
 
 
 def reads(call: ast.Call) -> bool:
@@ -136,6 +136,6 @@ def test_a_member_larger_than_memory_is_not_read(tmp_path: Path, monkeypatch: py
     info.size = LARGE + 512
     (tmp_path / "a.tar").write_bytes(info.tobuf())
     os.truncate(tmp_path / "a.tar", LARGE + 4096)              # takes no place on disk
-    monkeypatch.setattr(aebuild.data.faults, "memory", lambda: 1_000_000)
+    monkeypatch.setattr(aebuild.data.errors, "memory", lambda: 1_000_000)
     found = probe_refusal("webdataset", tmp_path, path="a.tar")
     assert (found.code, "a.tar, the member at byte 512, would take" in found.message) == ("AE404", True)

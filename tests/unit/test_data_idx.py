@@ -10,7 +10,7 @@ from data_making import idx_bytes, load, part_of, probe_refusal, refusal, surviv
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import aebuild.data.faults
+import aebuild.data.errors
 from aebuild.lang.dataset import Where
 from aebuild.lang.values import Grid, Vector
 
@@ -78,7 +78,7 @@ def test_a_gzip_bomb_stops_at_what_the_header_promises(tmp_path: Path, monkeypat
     (tmp_path / "bomb-idx.gz").write_bytes(gzip.compress(idx_bytes(IMAGES) + b"\0" * 50_000_000, 9))
     assert "more are there" in refusal("idx", tmp_path, path="bomb-idx.gz").message
     (tmp_path / "big-idx.gz").write_bytes(gzip.compress(idx_bytes(np.zeros((20_000, 100), np.uint8)), 9))
-    monkeypatch.setattr(aebuild.data.faults, "memory", lambda: 1 << 20)
+    monkeypatch.setattr(aebuild.data.errors, "memory", lambda: 1 << 20)
     assert refusal("idx", tmp_path, path="big-idx.gz").code == "AE404"
 
 

@@ -9,8 +9,8 @@ import pytest
 from data_making import load, part_of, probe_refusal, refusal
 from PIL import Image
 
-import aebuild.data.decoding
-from aebuild.data.pictures import cover, fit_size
+import aebuild.data.image_decoding
+from aebuild.data.image_resize import cover, fit_size
 from aebuild.lang.dataset import Where
 from aebuild.lang.values import Grid, Range
 
@@ -74,7 +74,7 @@ def test_mixed_sizes_name_two_files_unless_size_is_given(tmp_path: Path) -> None
 
 
 def test_a_late_image_of_another_size_or_kind_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aebuild.data.decoding, "PROBED", 2)
+    monkeypatch.setattr(aebuild.data.image_decoding, "PROBED", 2)
     for number in range(5):
         draw(tmp_path / f"{number}.png", mode="L")
     draw(tmp_path / "9.png", mode="RGB")
@@ -192,11 +192,11 @@ def test_only_what_is_used_is_decoded(tmp_path: Path) -> None:
         draw(tmp_path / f"{number:02}.png")
     unused = np.random.RandomState(42).permutation(30)[20]
     (tmp_path / f"{unused:02}.png").write_bytes(b"damaged")
-    aebuild.data.decoding.PROBED, before = 1, aebuild.data.decoding.PROBED
+    aebuild.data.image_decoding.PROBED, before = 1, aebuild.data.image_decoding.PROBED
     try:
         assert len(load("images", tmp_path, path=".", limit=5).train) == 5
     finally:
-        aebuild.data.decoding.PROBED = before
+        aebuild.data.image_decoding.PROBED = before
 
 
 @pytest.mark.parametrize(("width", "height", "size"), [(28, 28, (50, 70)), (640, 427, (32, 32)), (5, 90, (9, 3))])

@@ -12,8 +12,8 @@ from data_making import load, probe_refusal, refusal
 from PIL import EpsImagePlugin, Image
 
 import aebuild
-import aebuild.data.decoding
-from aebuild.data.rasters import ENDINGS, FORMATS
+import aebuild.data.image_decoding
+from aebuild.data.formats.images import ENDINGS, FORMATS
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n" + b"newpath\n" * 40 + b"%%EOF\n"
 PACKAGE = Path(aebuild.__file__).parent
@@ -49,8 +49,8 @@ def test_without_the_list_of_formats_the_program_is_started(ghostscript: Path) -
 @pytest.mark.parametrize("probed", [1, 16])
 @pytest.mark.parametrize("packed", [False, True])
 def test_postscript_starts_no_program(tmp_path: Path, ghostscript: Path, monkeypatch: pytest.MonkeyPatch, packed: bool, probed: int) -> None:
-    monkeypatch.setattr(aebuild.data.decoding, "PROBED", probed)
-    monkeypatch.setattr("aebuild.data.webtar.PROBED", probed)
+    monkeypatch.setattr(aebuild.data.image_decoding, "PROBED", probed)
+    monkeypatch.setattr("aebuild.data.formats.webdataset.PROBED", probed)
     put(tmp_path / "photos", EPS)
     if packed:
         with tarfile.open(tmp_path / "photos.tar", "w") as archive:
@@ -83,7 +83,7 @@ def test_every_format_of_the_list_is_read(tmp_path: Path) -> None:
 
 def test_every_opening_of_an_image_in_the_package_names_its_formats() -> None:
     openings = [(path, call) for path in PACKAGE.rglob("*.py") for call in calls(path)]
-    assert [path.name for path, _ in openings] == ["rasters.py"], "open_raster is the one place"
+    assert [path.name for path, _ in openings] == ["images.py"], "open_raster is the one place"
     assert all("formats" in {word.arg for word in call.keywords} for _, call in openings)
 
 

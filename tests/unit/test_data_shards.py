@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from shard_making import make_pictures, npy, png, write_parquets, write_picture_tars, write_tar
 
-import aebuild.data.faults
+import aebuild.data.errors
 from aebuild.data.detect import detect
 from aebuild.lang.dataset import Where
 from aebuild.lang.splits import Split, Splits
@@ -115,11 +115,11 @@ def test_what_is_larger_than_half_of_the_memory_stays_on_disk(tmp_path: Path, mo
 
 
 def test_a_container_sets_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = aebuild.data.faults.memory()
+    whole = aebuild.data.errors.memory()
     for text, wanted in (("4000\n", 3000), ("max\n", None)):
         (tmp_path / "memory.max").write_text(text)
-        monkeypatch.setattr(aebuild.data.faults, "CONTAINER", tmp_path / "memory.max")
-        assert aebuild.data.faults.memory() == (wanted or max(whole, aebuild.data.faults.memory()))
+        monkeypatch.setattr(aebuild.data.errors, "CONTAINER", tmp_path / "memory.max")
+        assert aebuild.data.errors.memory() == (wanted or max(whole, aebuild.data.errors.memory()))
 
 
 def test_parts_are_told_by_the_names_of_archives(tmp_path: Path) -> None:

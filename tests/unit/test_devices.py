@@ -22,12 +22,12 @@ import torch
 from aebuild.lang.diagnostics import UsageError
 from aebuild.modules.codebook import CodebookLatent
 from aebuild.modules.likelihoods import LearnedGaussian
-from aebuild.trainer.group import ALONE
-from aebuild.trainer.join import _address, join, rank_of, timeout_of, world_of
-from aebuild.trainer.lifeline import LOOPBACK, Lifeline
-from aebuild.trainer.run import Run
-from aebuild.trainer.shard import shard
-from aebuild.trainer.supervise import bounded
+from aebuild.trainer.distributed.fsdp import shard
+from aebuild.trainer.distributed.heartbeat import LOOPBACK, Lifeline
+from aebuild.trainer.distributed.init_distributed import _address, join, rank_of, timeout_of, world_of
+from aebuild.trainer.distributed.process_group import ALONE
+from aebuild.trainer.distributed.supervisor import bounded
+from aebuild.trainer.run_dir.run import Run
 
 STARTED: list[subprocess.Popen[str]] = []
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,7 +135,7 @@ def test_two_agents_of_torchrun_meet(tmp_path: Path) -> None:
 
 def long_echoes(folder: Path) -> dict[str, str]:
     """The environment of processes that take a repeated SIGTERM as one for a minute, however busy the machine is."""
-    (folder / "sitecustomize.py").write_text("from aebuild.trainer import interrupt\ninterrupt.ECHO = 60.0\n")
+    (folder / "sitecustomize.py").write_text("from aebuild.trainer import signals as interrupt\ninterrupt.ECHO = 60.0\n")
     return environment(PYTHONPATH=f"{folder}{os.pathsep}{ROOT}")
 
 

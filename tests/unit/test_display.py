@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from aebuild.trainer.account import Account
-from aebuild.trainer.display import Ending, EpochReport, Heading, Quiet, Status, choose_display
-from aebuild.trainer.figures import duration, memory, number, percents
-from aebuild.trainer.lines import JsonLines
-from aebuild.trainer.live import LiveDisplay, Screen
-from aebuild.trainer.plain import PlainDisplay
+from aebuild.trainer.profiling.timers import Account
+from aebuild.trainer.progress.display import Ending, EpochReport, Heading, Quiet, Status, choose_display
+from aebuild.trainer.progress.formatting import duration, memory, number, percents
+from aebuild.trainer.progress.json_lines import JsonLines
+from aebuild.trainer.progress.live_table import LiveDisplay, Screen
+from aebuild.trainer.progress.plain_lines import PlainDisplay
 
 HEADING = Heading("[/x] vqvae", "digits", "CPU, 2 threads", "runs/" + "long-" * 30 + "20260102-030405")
 STATUS = Status("main", 1, 2, 3, 10, 812, 2350, 812, 4700, 12345.6, 42.4, {"loss": 112.351, "reconstruction": 110.11, "kl": 2.2411},

@@ -13,9 +13,9 @@ from aebuild.lang.diagnostics import SpecError
 from aebuild.results.experiment import resume, train
 from aebuild.results.revision import Request
 from aebuild.results.summary import training_line
-from aebuild.trainer.display import Quiet
-from aebuild.trainer.order import batch_bounds
-from aebuild.trainer.run import Run
+from aebuild.trainer.batches.sampler import batch_bounds
+from aebuild.trainer.progress.display import Quiet
+from aebuild.trainer.run_dir.run import Run
 
 SPEC = "name: few\ndata: {type: digits, limit: %s}\nencoder: [linear: 8]\nlatent: {type: continuous, dim: 2}\ntrain: {device: cpu%s}\n"
 

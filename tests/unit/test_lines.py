@@ -19,11 +19,11 @@ from tiny_training import adversaries, phase, tiny_model, tiny_plan, tiny_run, t
 from aebuild.cli.guard import guarded
 from aebuild.cli.verbs import commands
 from aebuild.lang.diagnostics import SpecError
-from aebuild.trainer import looks as looks_module
-from aebuild.trainer.display import Ending, EpochReport
+from aebuild.trainer.checkpoints.progress import looks as looks_module
 from aebuild.trainer.fit import train
 from aebuild.trainer.job import Job
-from aebuild.trainer.lines import MOST, JsonLines
+from aebuild.trainer.progress.display import Ending, EpochReport
+from aebuild.trainer.progress.json_lines import MOST, JsonLines
 
 SPECS = Path(__file__).parents[2] / "specs"
 DOCUMENT = Path(__file__).parents[2] / "docs" / "progress.md"
@@ -184,7 +184,7 @@ def test_a_reader_that_never_reads_is_given_up(pipe: tuple[int, int], capfd: pyt
 
 
 def test_a_failure_does_not_wait_for_ever(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aebuild.trainer.lines.PATIENCE", 0.01)
+    monkeypatch.setattr("aebuild.trainer.progress.json_lines.PATIENCE", 0.01)
     lines = JsonLines(pipe[1])
     lines.note("x" * (1 << 17))
     lines.fail(SpecError().diagnostics, 3)

@@ -10,13 +10,13 @@ import pytest
 import torch
 from tiny_training import phase, tiny_model, tiny_plan, tiny_run, tiny_splits
 
-from aebuild.trainer import looks as looks_module
-from aebuild.trainer import meter as meter_module
-from aebuild.trainer.account import Account
-from aebuild.trainer.display import EpochReport, Quiet, Status
+from aebuild.trainer.checkpoints.progress import looks as looks_module
 from aebuild.trainer.fit import train
 from aebuild.trainer.job import Job
-from aebuild.trainer.meter import Meter, matmul_speed
+from aebuild.trainer.profiling import utilisation as meter_module
+from aebuild.trainer.profiling.timers import Account
+from aebuild.trainer.profiling.utilisation import Meter, matmul_speed
+from aebuild.trainer.progress.display import EpochReport, Quiet, Status
 
 CPU = torch.device("cpu")
 

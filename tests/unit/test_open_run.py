@@ -15,7 +15,7 @@ from aebuild.results.open_run import open_run
 from aebuild.results.picture import draw_picture
 from aebuild.trainer.fit import train
 from aebuild.trainer.job import Job
-from aebuild.trainer.run import Run, data_record
+from aebuild.trainer.run_dir.run import Run, data_record
 
 SPEC = """
 name: little

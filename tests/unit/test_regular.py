@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from aebuild.lang.regular import NotRegularError, open_regular, read_regular
+from aebuild.lang.regular_files import NotRegularError, open_regular, read_regular
 
 
 def test_a_regular_file_is_read(tmp_path):

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from aebuild.lang.clean import quote
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, Span, Text
+from aebuild.lang.printable import quote
 from aebuild.lang.render import SHOWN, clean, ordered, render, summary
 from aebuild.lang.source import read
 

@@ -36,9 +36,9 @@ from aebuild.results.evaluate import evaluate, judged_samples, judged_split
 from aebuild.results.picture import draw_picture
 from aebuild.results.report import code_size, table
 from aebuild.results.usage import Usage
-from aebuild.trainer.display import Quiet
 from aebuild.trainer.fit import train
 from aebuild.trainer.job import Job
+from aebuild.trainer.progress.display import Quiet
 
 
 class Projection(nn.Module):

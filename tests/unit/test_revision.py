@@ -11,13 +11,13 @@ from torch import Tensor
 
 from aebuild.cli.guard import guarded
 from aebuild.cli.verbs import commands
-from aebuild.compile.difference import differences
 from aebuild.compile.front import load
+from aebuild.compile.spec_diff import differences
 from aebuild.lang.diagnostics import SpecError
 from aebuild.results.experiment import Outcome, resume, train
 from aebuild.results.revision import Request
-from aebuild.trainer.display import Quiet
-from aebuild.trainer.run import Run
+from aebuild.trainer.progress.display import Quiet
+from aebuild.trainer.run_dir.run import Run
 
 SPEC = """
 name: little

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from aebuild.lang.diagnostics import BusyError, CheckpointError, ResourceError, UsageError
-from aebuild.trainer.interrupt import Interrupted, Signals
-from aebuild.trainer.journal import Journal
-from aebuild.trainer.run import Run
+from aebuild.trainer.run_dir.metrics_log import Journal
+from aebuild.trainer.run_dir.run import Run
+from aebuild.trainer.signals import Interrupted, Signals
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -60,7 +60,7 @@ def test_what_is_not_a_run_is_named(tmp_path: Path) -> None:
 
 def test_the_lock_holds_between_processes_and_dies_with_them(tmp_path: Path) -> None:
     create(tmp_path / "run").close()
-    code = (f"from pathlib import Path; from aebuild.trainer.run import Run; import time\n"
+    code = (f"from pathlib import Path; from aebuild.trainer.run_dir.run import Run; import time\n"
             f"run = Run.open(Path({str(tmp_path / 'run')!r}), write=True); print('locked', flush=True); time.sleep(60)")
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=ROOT,
                           env={**os.environ, "PYTHONPATH": str(ROOT)}) as other:
@@ -123,12 +123,12 @@ def test_an_echo_may_come_when_all_is_over(monkeypatch: pytest.MonkeyPatch) -> N
     seen: list[int] = []
     before = signal.signal(signal.SIGTERM, mine := lambda number, _frame: seen.append(number))
     try:
-        monkeypatch.setattr("aebuild.trainer.interrupt.ECHO", 60.0)
+        monkeypatch.setattr("aebuild.trainer.signals.ECHO", 60.0)
         with pytest.raises(Interrupted), Signals():
             signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGTERM)
         assert seen == []
-        monkeypatch.setattr("aebuild.trainer.interrupt.ECHO", 0.0)
+        monkeypatch.setattr("aebuild.trainer.signals.ECHO", 0.0)
         signal.raise_signal(signal.SIGTERM)
         assert seen == [signal.SIGTERM]
         assert signal.getsignal(signal.SIGTERM) is mine
@@ -145,7 +145,7 @@ def test_a_signal_that_finds_nothing_to_save_raises() -> None:
 
 def test_a_computation_that_never_lets_python_run_is_left() -> None:
     """A signal during one call into C without an end: some seconds later the process is gone all the same."""
-    code = ("import ctypes, os, threading, signal, time\nfrom aebuild.trainer import interrupt\ninterrupt.PATIENCE = 0.2\n"
+    code = ("import ctypes, os, threading, signal, time\nfrom aebuild.trainer import signals as interrupt\ninterrupt.PATIENCE = 0.2\n"
             "threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()\n"
             "with interrupt.Signals('in a loop'):\n mutex = ctypes.create_string_buffer(64)\n lock = ctypes.CDLL(None).pthread_mutex_lock\n"
             " lock(mutex); lock(mutex)")
@@ -155,7 +155,7 @@ def test_a_computation_that_never_lets_python_run_is_left() -> None:
 
 
 def test_the_second_signal_ends_the_process_at_once() -> None:
-    code = ("import os, signal; from aebuild.trainer.interrupt import Signals\n"
+    code = ("import os, signal; from aebuild.trainer.signals import Signals\n"
             "with Signals() as signals, signals.holding():\n os.kill(os.getpid(), signal.SIGTERM); os.kill(os.getpid(), signal.SIGINT); print('alive')")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
                           check=False)
@@ -165,7 +165,7 @@ def test_the_second_signal_ends_the_process_at_once() -> None:
 @pytest.mark.parametrize(("echo", "code", "said"), [(30.0, 1, b"alive\n"), (0.0, 143, b"")])
 def test_the_same_sigterm_by_another_way_is_no_second_one(echo: float, code: int, said: bytes) -> None:
     """As under Slurm: it signals every process, and torchrun passes its own signal on."""
-    text = (f"import os, signal, time; from aebuild.trainer import interrupt\ninterrupt.ECHO = {echo}\n"
+    text = (f"import os, signal, time; from aebuild.trainer import signals as interrupt\ninterrupt.ECHO = {echo}\n"
             "with interrupt.Signals() as signals, signals.holding():\n"
             " os.kill(os.getpid(), signal.SIGTERM); os.kill(os.getpid(), signal.SIGTERM); time.sleep(0.2); print('alive', flush=True)")
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},

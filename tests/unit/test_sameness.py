@@ -18,7 +18,7 @@ from aebuild.data.fingerprint import fingerprint, unlike
 from aebuild.lang.dataset import Where
 from aebuild.results.experiment import train
 from aebuild.results.picture import Picture
-from aebuild.trainer.run import Run
+from aebuild.trainer.run_dir.run import Run
 
 MODEL = "encoder: [linear: 6]\nlatent: {type: continuous, dim: 2}\ntrain: {epochs: 1, device: cpu, batch_size: 16}\n"
 

@@ -17,27 +17,27 @@ from shard_making import in_memory, make_pictures, write_parquets, write_picture
 from stopping import StopAt
 from torch import Tensor
 
-import aebuild.data.stored
-import aebuild.trainer.feed as feed_module
-import aebuild.trainer.prefetch as prefetch_module
+import aebuild.data.raw_samples
+import aebuild.trainer.batches.loader as feed_module
+import aebuild.trainer.batches.prefetch as prefetch_module
 from aebuild.compile.canonical import text as canonical
 from aebuild.compile.front import Loaded, load
 from aebuild.lang.dataset import Where
 from aebuild.lang.diagnostics import DataError
+from aebuild.lang.sample_storage import Held
 from aebuild.lang.splits import Scaling, Split, Splits
-from aebuild.lang.stores import Held
 from aebuild.results.evaluate import evaluate
 from aebuild.results.experiment import resume, train
 from aebuild.results.picture import draw_picture
-from aebuild.trainer import looks as looks_module
-from aebuild.trainer.feed import Feed, Kept
+from aebuild.trainer.batches.levels import Levels
+from aebuild.trainer.batches.loader import Feed, Kept
+from aebuild.trainer.batches.prefetch import ahead
+from aebuild.trainer.batches.sampler import windowed_order
+from aebuild.trainer.checkpoints.progress import looks as looks_module
 from aebuild.trainer.fit import train as fit
-from aebuild.trainer.interrupt import Interrupted
 from aebuild.trainer.job import Job
-from aebuild.trainer.levels import Levels
-from aebuild.trainer.order import windowed_order
-from aebuild.trainer.prefetch import ahead
-from aebuild.trainer.run import Run, data_record
+from aebuild.trainer.run_dir.run import Run, data_record
+from aebuild.trainer.signals import Interrupted
 
 CPU = torch.device("cpu")
 IMAGES = """
@@ -56,7 +56,7 @@ train: {epochs: 3, batch_size: 16, device: cpu, seed: 3}
 
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aebuild.data.stored, "BLOCK", 8)
+    monkeypatch.setattr(aebuild.data.raw_samples, "BLOCK", 8)
     monkeypatch.setattr(feed_module, "WINDOW", 24)
 
 
@@ -230,7 +230,7 @@ def test_batches_come_in_their_order_and_the_thread_ends() -> None:
 
 
 def test_an_error_comes_where_its_batch_would_have_come() -> None:
-    from aebuild.data.faults import fault
+    from aebuild.data.errors import fault
     from aebuild.data.rules import DAMAGED
 
     def read(index: Tensor) -> Kept:

@@ -16,9 +16,9 @@ import torch
 
 from aebuild.lang.diagnostics import WorkerLostError
 from aebuild.results.experiment import resume, train
-from aebuild.trainer import supervise as module
-from aebuild.trainer.run import Run
-from aebuild.trainer.supervise import Ending, Worker, supervise, together
+from aebuild.trainer.distributed import supervisor as module
+from aebuild.trainer.distributed.supervisor import Ending, Worker, supervise, together
+from aebuild.trainer.run_dir.run import Run
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEC = """

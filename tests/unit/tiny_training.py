@@ -21,7 +21,7 @@ from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.code import Code
 from aebuild.modules.randomness import Random
 from aebuild.modules.stage import Stage
-from aebuild.trainer.run import Run
+from aebuild.trainer.run_dir.run import Run
 
 WIDTH = 6
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from aebuild.lang.families import Adapter, Layer
-from aebuild.lang.length import length_for
 from aebuild.lang.node import Node, Site
+from aebuild.lang.sequence_length import length_for
 from aebuild.lang.values import Sequence, Value, Vector
 
 if TYPE_CHECKING:

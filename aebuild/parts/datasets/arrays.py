@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from aebuild.data.faults import blamed, fault, must_fit, shown
-from aebuild.data.layout import Layout, interpret, usual_kind
-from aebuild.data.outline import LEVELS, Outline, by_part, declared, describe, range_note, scale_of
+from aebuild.data.axes import Layout, interpret, usual_kind
+from aebuild.data.errors import blamed, fault, must_fit, shown
+from aebuild.data.probe import LEVELS, Outline, by_part, declared, describe, range_note, scale_of
 from aebuild.data.rules import UNFIT
 from aebuild.lang.dataset import DataInfo, Divided, OnDisk, OwnLabels, Pictured, Sampled, Streamable, Where
 from aebuild.lang.diagnostics import Hint
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from aebuild.data.binary import Member
-    from aebuild.data.lookup import Found
-    from aebuild.data.stored import Samples
+    from aebuild.data.formats.npy import Member
+    from aebuild.data.npz_keys import Found
+    from aebuild.data.raw_samples import Samples
     from aebuild.lang.splits import Splits
 
 
@@ -58,7 +58,7 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
     def load(self, where: Where) -> Splits:
         """The arrays, divided and scaled."""
         from aebuild.data.assemble import assemble
-        from aebuild.data.stored import Raw
+        from aebuild.data.raw_samples import Raw
         from aebuild.data.streamed import sentence
 
         with blamed(self, "path"):
@@ -97,8 +97,8 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
         return len(names) if names else None
 
     def _find(self, where: Where) -> tuple[Path, Found]:
-        from aebuild.data.binary import headers
-        from aebuild.data.lookup import find_arrays
+        from aebuild.data.formats.npy import headers
+        from aebuild.data.npz_keys import find_arrays
 
         path = where.base / self.path
         return path, find_arrays(headers(path), path, self, self.array, self.label, self.target)
@@ -121,7 +121,7 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
                        notes=(*_notes(layout, first, path), *(_notes(self._layout(aim, path), aim, path) if aim else ())))
 
     def _labels(self, path: Path, found: Found) -> tuple[dict[str, NDArray[np.int64]], tuple[str, ...] | None]:
-        from aebuild.data.binary import read_array
+        from aebuild.data.formats.npy import read_array
         from aebuild.data.labels import as_words, classify
 
         if not found.labels:
@@ -148,7 +148,7 @@ def _may_stream(part: Arrays, path: Path, found: Found, size: int) -> bool:
 
 def _extent(samples: Samples) -> tuple[float, float] | None:
     """Least and greatest of numbers of 16 bits; None for others, whose storage says nothing of them, or says it well."""
-    from aebuild.data.stored import Stored
+    from aebuild.data.raw_samples import Stored
 
     if not isinstance(samples, Stored) or samples.array.dtype.name != "uint16":
         return None
@@ -160,8 +160,8 @@ def _on_disk(path: Path) -> str:
 
 
 def _stored(path: Path, members: dict[str, Member], layout: Layout, mapped: bool) -> dict[str, Samples]:
-    from aebuild.data.binary import map_array, read_array
-    from aebuild.data.stored import Stored
+    from aebuild.data.formats.npy import map_array, read_array
+    from aebuild.data.raw_samples import Stored
 
     read = map_array if mapped else read_array
     return {part: Stored(read(path, member), layout, member.label(path)) for part, member in members.items()}

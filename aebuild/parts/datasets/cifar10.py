@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from aebuild.data.outline import Outline, describe
+from aebuild.data.probe import Outline, describe
 from aebuild.lang.dataset import DataInfo, HeldOut, Known, Labelled, Pictured, Sampled, Where
 from aebuild.lang.values import Grid
 
@@ -31,7 +31,7 @@ class Cifar10(Sampled, HeldOut, Labelled, Pictured, Known):
         Reads the original binary batches (`data_batch_1.bin` and on) under `cifar10/`, or else `cifar10_jpeg.npz`, a lossy copy.
         """
         from aebuild.data.assemble import assemble
-        from aebuild.data.cifar import read_cifar10
-        from aebuild.data.published import folder_of
+        from aebuild.data.formats.cifar import read_cifar10
+        from aebuild.data.remote_datasets import folder_of
 
         return assemble(self, read_cifar10(folder_of(self, where, "cifar10"), OUTLINE))

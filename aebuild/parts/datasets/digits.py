@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from aebuild.data.outline import Outline, describe
+from aebuild.data.probe import Outline, describe
 from aebuild.lang.dataset import DataInfo, Divided, Labelled, Pictured, Sampled, Where
 from aebuild.lang.values import Grid
 
@@ -32,6 +32,6 @@ class Digits(Sampled, Divided, Labelled, Pictured):
     def load(self, where: Where) -> Splits:
         """Images [n, 1, 8, 8] and their labels."""
         from aebuild.data.assemble import assemble
-        from aebuild.data.bundled import read_bundled
+        from aebuild.data.sklearn_datasets import read_bundled
 
         return assemble(self, read_bundled("load_digits", OUTLINE))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from aebuild.data.outline import Outline, describe
+from aebuild.data.probe import Outline, describe
 from aebuild.data.rules import DAMAGED
 from aebuild.lang.dataset import DataInfo, HeldOut, Known, Labelled, Sampled, Where
 from aebuild.lang.values import Sequence
@@ -32,11 +32,11 @@ class Ecg5000(Sampled, HeldOut, Labelled, Known):
         import numpy as np
 
         from aebuild.data.assemble import assemble
-        from aebuild.data.binary import headers, read_array
-        from aebuild.data.faults import fault, shown
-        from aebuild.data.layout import Layout
-        from aebuild.data.published import absent_files, folder_of
-        from aebuild.data.stored import Raw, Samples, Stored
+        from aebuild.data.axes import Layout
+        from aebuild.data.errors import fault, shown
+        from aebuild.data.formats.npy import headers, read_array
+        from aebuild.data.raw_samples import Raw, Samples, Stored
+        from aebuild.data.remote_datasets import absent_files, folder_of
 
         path = folder_of(self, where, "ecg5000") / "ecg5000.npz"
         if not path.exists():

@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from aebuild.data.faults import blamed, fault, listed, shown
-from aebuild.data.idx import Header, find_idx, idx_header
-from aebuild.data.layout import Layout, interpret
-from aebuild.data.outline import LEVELS, Outline, by_part, declared, describe
+from aebuild.data.axes import Layout, interpret
+from aebuild.data.errors import blamed, fault, listed, shown
+from aebuild.data.formats.idx import Header, find_idx, idx_header
+from aebuild.data.probe import LEVELS, Outline, by_part, declared, describe
 from aebuild.data.rules import BAD_LABELS, DISAGREE
 from aebuild.lang.dataset import DataInfo, Divided, OnDisk, OwnLabels, Pictured, Sampled, Where
 
@@ -37,8 +37,8 @@ class Idx(Sampled, Divided, OwnLabels, Pictured, OnDisk):
     def load(self, where: Where) -> Splits:
         """The samples and labels, divided and scaled."""
         from aebuild.data.assemble import assemble
-        from aebuild.data.idx import read_idx
-        from aebuild.data.stored import Raw, Samples, Stored
+        from aebuild.data.formats.idx import read_idx
+        from aebuild.data.raw_samples import Raw, Samples, Stored
 
         with blamed(self, "path"):
             files = find_idx(where.base / self.path)
@@ -88,7 +88,7 @@ def _check_labels(samples: Header, labels: Header) -> None:
 
 
 def _labels(files: Files) -> tuple[dict[str, NDArray[np.int64]], tuple[str, ...] | None]:
-    from aebuild.data.idx import read_idx
+    from aebuild.data.formats.idx import read_idx
     from aebuild.data.labels import as_words, classify
 
     paths = {part: held["labels"] for part, held in files.items() if "labels" in held}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from aebuild.data.decoding import Decoder, Look, look
-from aebuild.data.faults import blamed, shown
-from aebuild.data.folder import ImageFiles, Listing, list_images
-from aebuild.data.outline import LEVELS, Outline, by_part, declared, describe, plural
+from aebuild.data.errors import blamed, shown
+from aebuild.data.image_decoding import Decoder, Look, look
+from aebuild.data.image_folder import ImageFiles, Listing, list_images
+from aebuild.data.probe import LEVELS, Outline, by_part, declared, describe, plural
 from aebuild.lang.dataset import DataInfo, Divided, OnDisk, OwnLabels, Pictured, Sampled, Streamable, Where
 from aebuild.lang.part import knob
 from aebuild.lang.values import elements
@@ -43,7 +43,7 @@ class Images(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
     def load(self, where: Where) -> Splits:
         """Images [n, C, H, W]; only those that are used are decoded."""
         from aebuild.data.assemble import assemble
-        from aebuild.data.stored import Raw
+        from aebuild.data.raw_samples import Raw
         from aebuild.data.streamed import sentence, streams
 
         with blamed(self, "path"):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from aebuild.data.download import Remote
-from aebuild.data.outline import describe
-from aebuild.data.published import IdxSet
+from aebuild.data.probe import describe
+from aebuild.data.remote_datasets import IdxSet
 from aebuild.lang.dataset import DataInfo, HeldOut, Known, Labelled, Pictured, Sampled, Where
 
 if TYPE_CHECKING:

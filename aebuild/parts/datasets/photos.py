@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from aebuild.data.division import PARTS, divide, refuse_split
-from aebuild.data.outline import Outline, describe
+from aebuild.data.probe import Outline, describe
 from aebuild.data.rules import TOO_FEW
+from aebuild.data.split import PARTS, divide, refuse_split
 from aebuild.lang.dataset import DataInfo, Divided, Sampled, Where
 from aebuild.lang.part import knob
 from aebuild.lang.values import Grid
@@ -39,9 +39,9 @@ class Photos(Sampled, Divided):
     def load(self, where: Where) -> Splits:
         """Patches [n, 3, patch, patch]."""
         from aebuild.data.assemble import assemble
-        from aebuild.data.bundled import photographs
-        from aebuild.data.layout import Layout
-        from aebuild.data.stored import Raw, Stored
+        from aebuild.data.axes import Layout
+        from aebuild.data.raw_samples import Raw, Stored
+        from aebuild.data.sklearn_datasets import photographs
 
         places = self._places()
         pictures = photographs()

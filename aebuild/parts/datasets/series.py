@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from aebuild.data.faults import blamed, fault, shown
-from aebuild.data.layout import windows_for
-from aebuild.data.outline import declared, describe
+from aebuild.data.axes import windows_for
+from aebuild.data.errors import blamed, fault, shown
+from aebuild.data.probe import declared, describe
 from aebuild.data.rules import UNDECLARED, UNFIT, WINDOWS
 from aebuild.lang.dataset import Column, DataInfo, Divided, OnDisk, Sampled, Tabular, Where, Window
 from aebuild.lang.part import knob
 from aebuild.lang.values import Sequence
 
 if TYPE_CHECKING:
-    from aebuild.data.grouped import Grouped
-    from aebuild.data.strips import Source
+    from aebuild.data.grouped_series import Grouped
+    from aebuild.data.windows import Source
     from aebuild.lang.splits import Splits
 
 Columns = Annotated[list[Column], Field(min_length=1)]
@@ -64,10 +64,10 @@ class Series(Sampled, Divided, Tabular, OnDisk):
             return assemble(self, self._open(where).load(self))
 
     def _open(self, where: Where) -> Source | Grouped:
-        from aebuild.data.strips import array_source, table_source
+        from aebuild.data.windows import array_source, table_source
 
         path = where.base / self.path
-        from aebuild.data.sheets import refuse_keys
+        from aebuild.data.tables import refuse_keys
         from aebuild.lang.emit import emit
 
         source: Source | Grouped

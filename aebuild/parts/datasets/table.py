@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from aebuild.data.faults import blamed, fault, shown
-from aebuild.data.outline import Outline, declared, describe
+from aebuild.data.errors import blamed, fault, shown
+from aebuild.data.probe import Outline, declared, describe
 from aebuild.data.rules import UNFIT
 from aebuild.lang.dataset import Column, DataInfo, Divided, OnDisk, OwnLabels, Sampled, Streamable, Tabular, Where
 from aebuild.lang.diagnostics import Hint
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from aebuild.data.sheets import Sheet
-    from aebuild.data.stored import Raw, Samples
+    from aebuild.data.raw_samples import Raw, Samples
+    from aebuild.data.tables import Sheet
     from aebuild.lang.splits import Splits
 
 Chosen = Annotated[list[Column], Field(min_length=1)]
@@ -52,9 +52,9 @@ class Table(Sampled, Divided, OwnLabels, Streamable, Tabular, OnDisk):
     def load(self, where: Where) -> Splits:
         """Rows [n, columns]; a cell that is no number is named."""
         from aebuild.data.assemble import assemble
+        from aebuild.data.axes import Layout
         from aebuild.data.labels import classify
-        from aebuild.data.layout import Layout
-        from aebuild.data.stored import Raw, Stored
+        from aebuild.data.raw_samples import Raw, Stored
         from aebuild.data.streamed import sentence
 
         with blamed(self, "path"):
@@ -96,7 +96,7 @@ class Table(Sampled, Divided, OwnLabels, Streamable, Tabular, OnDisk):
 
     def _open(self, where: Where) -> tuple[Sheet, list[int], list[int], int | None]:
         from aebuild.data.labels import check_words
-        from aebuild.data.sheets import inputs, numbers_only, open_sheet, row_numbers
+        from aebuild.data.tables import inputs, numbers_only, open_sheet, row_numbers
 
         sheet = row_numbers(open_sheet(where.base / self.path, self), self, self.columns)
         chosen, targets, label = inputs(sheet, self, self.columns, self.targets, self.label, sheet.left)
@@ -116,8 +116,8 @@ class Table(Sampled, Divided, OwnLabels, Streamable, Tabular, OnDisk):
 
 def _on_disk(sheet: Sheet, inputs: list[int], targets: list[int], outline: Outline, labels: dict[str, NDArray[np.int64]]) -> Raw:
     """Rows that are read when they are taken; only the labels are in memory."""
-    from aebuild.data.parquet import Columns, RowGroups
-    from aebuild.data.stored import Raw
+    from aebuild.data.formats.parquet import Columns, RowGroups
+    from aebuild.data.raw_samples import Raw
 
     table = RowGroups(sheet.path, [sheet.names[place] for place in [*inputs, *targets]])
     aims = {"train": Columns(table, slice(len(inputs), None))} if targets else {}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from aebuild.data.faults import blamed, fault, shown
-from aebuild.data.outline import LEVELS, Outline, by_part, declared, describe, plural
+from aebuild.data.errors import blamed, fault, shown
+from aebuild.data.probe import LEVELS, Outline, by_part, declared, describe, plural
 from aebuild.data.rules import UNFIT
 from aebuild.lang.dataset import DataInfo, Divided, OnDisk, OwnLabels, Pictured, Sampled, Streamable, Where
 from aebuild.lang.part import knob
@@ -15,8 +15,8 @@ from aebuild.lang.values import elements
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from aebuild.data.stored import Raw
-    from aebuild.data.webtar import Start
+    from aebuild.data.formats.webdataset import Start
+    from aebuild.data.raw_samples import Raw
     from aebuild.lang.splits import Splits
 
 Shards = dict[str, list["Path"]]
@@ -68,7 +68,7 @@ class Webdataset(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
             return len(self._scan(where, shards, start).outline.class_names or ()) or None if start.labelled else None
 
     def _look(self, where: Where) -> tuple[Shards, Start]:
-        from aebuild.data.webtar import shards_of, start
+        from aebuild.data.formats.webdataset import shards_of, start
 
         shards = shards_of(where.base / self.path)
         found = start(shards["train"], self.input, self.channels, self.wanted_size)
@@ -77,9 +77,9 @@ class Webdataset(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
         return shards, found
 
     def _scan(self, where: Where, shards: Shards, start: Start) -> Raw:
+        from aebuild.data.formats.webdataset import scan
         from aebuild.data.labels import classify
-        from aebuild.data.stored import Raw
-        from aebuild.data.webtar import scan
+        from aebuild.data.raw_samples import Raw
 
         found = {part: scan(files, start.ending, start.labelled, start.form) for part, files in shards.items()}
         x = {part: samples for part, (samples, _) in found.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from aebuild.data.outline import Outline, describe
+from aebuild.data.probe import Outline, describe
 from aebuild.lang.dataset import DataInfo, Divided, Labelled, Sampled, Where
 from aebuild.lang.values import Vector
 
@@ -33,6 +33,6 @@ class Wine(Sampled, Divided, Labelled):
     def load(self, where: Where) -> Splits:
         """Rows [n, 13] and their labels."""
         from aebuild.data.assemble import assemble
-        from aebuild.data.bundled import read_bundled
+        from aebuild.data.sklearn_datasets import read_bundled
 
         return assemble(self, read_bundled("load_wine", OUTLINE))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from aebuild.lang.axes import Margin, Size, per_axis, spread
 from aebuild.lang.convolution import Window, transpose, transposed_size
 from aebuild.lang.diagnostics import Rule
-from aebuild.lang.dressed import Dressed
 from aebuild.lang.node import Node, Resize, Site
+from aebuild.lang.norm_act import Dressed
 from aebuild.lang.part import knob
+from aebuild.lang.per_axis import Margin, Size, per_axis, spread
 from aebuild.lang.values import Grid, Value
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from aebuild.lang.dressed import Dressed
 from aebuild.lang.node import Node, Site
+from aebuild.lang.norm_act import Dressed
 from aebuild.lang.part import knob
 from aebuild.lang.values import Value, Vector
 

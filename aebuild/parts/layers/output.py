@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from aebuild.lang.axes import Size
 from aebuild.lang.families import Layer
 from aebuild.lang.node import Resize
 from aebuild.lang.part import knob
+from aebuild.lang.per_axis import Size
 
 
 class Output(Layer):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from aebuild.lang.dressed import sequential
-from aebuild.lang.nested import Nested
+from aebuild.lang.container import Nested
 from aebuild.lang.node import Node, Resize, Site
+from aebuild.lang.norm_act import sequential
 from aebuild.lang.part import knob
 from aebuild.lang.values import Value
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from aebuild.lang.container import Nested
 from aebuild.lang.convolution import Window, convolve
 from aebuild.lang.diagnostics import Rule
-from aebuild.lang.dressed import Dressed
 from aebuild.lang.families import Activation
-from aebuild.lang.nested import Nested
 from aebuild.lang.node import Composite, Node, Resize, Site
+from aebuild.lang.norm_act import Dressed
 from aebuild.lang.values import Grid, Value
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from aebuild.lang.axes import Size, per_axis, spread
 from aebuild.lang.families import Layer
 from aebuild.lang.node import Node, Resize, Site
 from aebuild.lang.part import knob
+from aebuild.lang.per_axis import Size, per_axis, spread
 from aebuild.lang.values import Grid, Value
 
 if TYPE_CHECKING:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from aebuild.lang.axes import largest_divisor
 from aebuild.lang.diagnostics import Rule
 from aebuild.lang.families import Norm
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
+from aebuild.lang.per_axis import largest_divisor
 from aebuild.lang.values import Sequence, Value
 
 if TYPE_CHECKING:

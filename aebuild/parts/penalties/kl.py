@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from aebuild.lang.part import knob
 from aebuild.lang.node import Node
+from aebuild.lang.part import knob
 from aebuild.lang.terms import ModelTypes, Penalty
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from aebuild.lang.node import Node
-from aebuild.lang.terms import ModelTypes, Penalty
+from aebuild.lang.terms import Penalty
 
 if TYPE_CHECKING:
     from torch import nn

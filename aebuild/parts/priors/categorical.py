@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal
 from aebuild.lang.diagnostics import Rule
 from aebuild.lang.families import Prior
 from aebuild.lang.node import Node, Site
-
 from aebuild.lang.terms import Contribution
 from aebuild.lang.values import Value
 

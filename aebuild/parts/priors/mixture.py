@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from aebuild.lang.families import Prior
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
-from aebuild.lang.plane import require_plane
+from aebuild.lang.planar_priors import require_plane
 from aebuild.lang.terms import Contribution
 from aebuild.lang.values import Value
 

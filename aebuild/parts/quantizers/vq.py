@@ -5,10 +5,10 @@ from __future__ import annotations
 from math import log2
 from typing import TYPE_CHECKING, Any, Literal
 
-from aebuild.lang.axes import largest_divisor
 from aebuild.lang.diagnostics import Rule
 from aebuild.lang.families import LatentPlan, Quantizer
 from aebuild.lang.node import Node, Site
+from aebuild.lang.per_axis import largest_divisor
 from aebuild.lang.projection import feature_axis
 from aebuild.lang.terms import AUTOENCODER, Term, TermPlan
 from aebuild.lang.values import Tokens, Value, elements

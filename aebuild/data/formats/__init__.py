@@ -1,0 +1,1 @@
+"""File formats: each read without surprises, as arrays or bytes."""

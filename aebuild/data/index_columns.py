@@ -1,0 +1,149 @@
+"""The columns of a series that are no measurements: its time or row number, and whose series it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import pairwise
+from statistics import median
+
+from aebuild.data.errors import fault, shown
+from aebuild.data.formats.csv_dialect import number
+from aebuild.data.rules import SEVERAL
+from aebuild.data.tables import Sheet, quoted
+from aebuild.lang.dataset import Column, Tabular
+
+CLOCKS = ("time", "timestamp", "date", "datetime", "date_time", "epoch", "unix", "unixtime", "unix_time", "index", "step")
+UNIX = ((3e8, 4e9), (3e11, 4e12), (3e14, 4e15), (3e17, 4e18))         # 1980 to 2090 in s, ms, µs and ns
+_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T].*)?|\d{1,2}:\d{2}(:\d{2}.*)?")
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The column of a table that is its time; `mark` is its decimal mark."""
+
+    place: int
+    name: str
+    mark: str = "."
+
+
+def without_time(sheet: Sheet, part: Tabular, columns: Sequence[Column] | None, group: int | None) -> tuple[Sheet, Axis | None]:
+    """The sheet without its first column where that is a time or only counts, and that column."""
+    others = [place for place in range(len(sheet.names)) if place != group]
+    if len(others) < 2:
+        return sheet, None
+    first = others[0]
+    axis = Axis(first, sheet.names[first], _mark(sheet))
+    if part.index is not None:
+        return (replace(sheet, left=(first,)), axis) if part.index else (sheet, None)
+    cells = sheet.sample(first)
+    owners = sheet.sample(group) if group is not None else [""] * len(cells)
+    if not sheet.numeric[first]:
+        if _repeats(cells):
+            return sheet, None
+    elif not is_clock(axis, cells, owners):
+        return sheet, None
+    return (replace(sheet, left=(first,)), axis) if columns is None else (sheet, axis)
+
+
+def check_owners(sheet: Sheet, part: Tabular, columns: Sequence[Column] | None, group: int | None, axis: Axis | None) -> Sheet:
+    """Asks for `group` where words that repeat stand beside the numbers: they tell several series apart."""
+    if group is not None:
+        return sheet
+    for place, name in enumerate(sheet.names):
+        if axis is not None and place == axis.place:
+            continue
+        if not sheet.numeric[place] and _repeats(sheet.sample(place)):
+            why = f"the words in column {shown(name)} repeat"
+        elif place == 0 and sheet.numeric[0] and (clock := _begins_again(sheet)):
+            why = f"{shown(clock)} begins again where column {shown(name)} changes"
+        else:
+            continue
+        if columns is None:
+            raise fault(SEVERAL, f"{shown(sheet.path.name)}: {why}, so that the table seems to hold several series",
+                        f"group: {quoted(name)}", part=part, at=("path",))
+        sheet = sheet.told(f"{why}; if it tells several series apart, `group: {shown(name)}` keeps windows from crossing from one to "
+                           "another")
+    return sheet
+
+
+def _begins_again(sheet: Sheet) -> str | None:
+    """The name of the second column if it is a time for each number in the first, and not for the whole table."""
+    if len(sheet.names) < 3 or not sheet.numeric[1]:
+        return None
+    owners, cells = sheet.sample(0), sheet.sample(1)
+    axis = Axis(1, sheet.names[1], _mark(sheet))
+    whole = all(owner.strip().isdecimal() for owner in owners) and 2 * len(set(owners)) <= len(owners)
+    return axis.name if whole and is_clock(axis, cells, owners) and disorder(axis, cells, [""] * len(cells)) and not disorder(
+        axis, cells, owners) else None
+
+
+def _mark(sheet: Sheet) -> str:
+    return sheet.commas.dialect.decimal if sheet.commas is not None else "."
+
+
+def shared(axis: Axis, cells: Sequence[str]) -> str | None:
+    """The sentence about rows of the same time, as of several series in one table."""
+    if 2 * len(set(cells)) > len(cells):
+        return None
+    return (f"several rows have the same {shown(axis.name)}; if the table holds several series, name the column that tells them apart "
+            "under `group`")
+
+
+def disorder(axis: Axis, cells: Sequence[str], owners: Sequence[str]) -> str | None:
+    """The sentence about rows that come after later ones of the same series; None where the time is not understood."""
+    times = _times(axis, cells)
+    if times is None:
+        return None
+    last: dict[str, float] = {}
+    back = []
+    for row, (time, owner) in enumerate(zip(times, owners, strict=True)):
+        if time < last.get(owner, time):
+            back.append(row)
+        last[owner] = time
+    if not back:
+        return None
+    often = "once, at" if len(back) == 1 else f"{len(back):,} times, first at"
+    return (f"rows are not in the order of {shown(axis.name)}: it goes back {often} row {back[0]:,} ({shown(cells[back[0]])}); sort them"
+            + ("" if len(set(owners)) > 1 else ", or name the column that tells several series apart under `group`"))
+
+
+def _times(axis: Axis, cells: Sequence[str]) -> list[float] | None:
+    """Times as numbers; None if one is none."""
+    numbers = [number(cell, axis.mark) for cell in cells]
+    if all(value is not None for value in numbers):
+        return [value for value in numbers if value is not None]
+    try:
+        moments = [datetime.fromisoformat(cell.strip()) for cell in cells]
+    except ValueError:
+        return None
+    start = moments[0]
+    if any((moment.tzinfo is None) != (start.tzinfo is None) for moment in moments):
+        return None
+    return [(moment - start).total_seconds() for moment in moments]
+
+
+def _repeats(cells: Sequence[str]) -> bool:
+    """True for words that name few things and are no dates."""
+    words = [cell.strip() for cell in cells]
+    return len(words) > 1 and 2 * len(set(words)) <= len(words) and not all(_DATE.fullmatch(word) for word in words)
+
+
+def is_clock(axis: Axis, cells: Sequence[str], owners: Sequence[str]) -> bool:
+    """True for numbers that are called a time, are one, or go on by the same step in every series."""
+    times = _times(axis, cells)
+    if times is None:
+        return False
+    if axis.name.strip().lower() in CLOCKS:
+        return True
+    each: dict[str, list[float]] = {}
+    for time, owner in zip(times, owners, strict=True):
+        each.setdefault(owner, []).append(time)
+    steps = [after - before for held in each.values() for before, after in pairwise(held)]
+    if len(steps) < 2 or max(steps) <= 0:
+        return False
+    if any(low < min(times) and max(times) < high for low, high in UNIX):
+        return 4 * sum(step < 0 for step in steps) < len(steps)
+    return min(steps) > 0 and max(steps) - min(steps) < 1e-3 * median(steps)

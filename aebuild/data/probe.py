@@ -1,0 +1,176 @@
+"""From what headers tell and the spec asks: the types, ranges and counts the rest gets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from aebuild.data.errors import fault
+from aebuild.data.rules import BAD_LABELS, UNDECLARED, UNFIT
+from aebuild.data.split import divide
+from aebuild.lang.dataset import Dataset, Labelled, OnDisk, OwnLabels, Pictured, Sampled
+from aebuild.lang.samples import DataInfo, value_of_shape
+from aebuild.lang.values import Grid, Range, Value
+
+Bounds = tuple[float, float] | None
+LEVELS: dict[str, Bounds] = {"bool": (0.0, 1.0), "uint8": (0.0, 255.0), "uint16": (0.0, 65535.0)}
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What the data are before `size`, `pad` and `scale`.
+
+    `counts` has the samples of the parts the data come in: train, and validation and test where they bring them
+    along; `divided` says that a reader made these parts as the spec asked. `bounds` hold the raw values where the storage format says so.
+    """
+
+    value: Value
+    counts: dict[str, int | None]
+    detected: str
+    bounds: Bounds = None
+    target: Value | None = None
+    target_bounds: Bounds = None
+    labelled: bool = False
+    class_names: tuple[str, ...] | None = None
+    columns: tuple[str, ...] | None = None
+    target_columns: tuple[str, ...] | None = None
+    divided: bool = False
+    notes: tuple[str, ...] = field(default=())
+
+    def told(self, note: str) -> Outline:
+        """The same with a further sentence for the user."""
+        return replace(self, notes=(*self.notes, note))
+
+
+def plural(count: int, word: str) -> str:
+    """A count and its noun."""
+    ending = "" if count == 1 or word == "series" else "es" if word.endswith(("s", "x")) else "s"
+    return f"{count:,} {word}{ending}"
+
+
+def by_part(counts: Mapping[str, int | None]) -> str:
+    """Each part's samples in words: 4,000 training and 1,000 test."""
+    words = {"train": "training", "validation": "validation", "test": "test"}
+    known = [f"{counts[part]:,}" + (f" {word}" if len(counts) > 1 else "") for part, word in words.items() if counts.get(part) is not None]
+    return " and ".join([", ".join(known[:-1]), known[-1]] if len(known) > 1 else known)
+
+
+def scale_of(part: Dataset, value: Value) -> str:
+    """The scale asked for, else the type's usual one."""
+    chosen = part.scale if isinstance(part, Sampled) else None
+    return chosen or ("unit" if isinstance(value, Grid) else "standard")
+
+
+def range_note(what: str, extent: tuple[float, float] | None, bounds: Bounds, scale: str) -> tuple[str, ...]:
+    """Between which values data lie that are more than bytes, where that decides what becomes of them.
+
+    Numbers without bounds are told always; those with bounds, if they fill less than half of them and are scaled by them.
+    """
+    if extent is None or (bounds is not None and (scale not in ("unit", "signed") or 2 * (extent[1] - extent[0]) >= bounds[1] - bounds[0])):
+        return ()
+    found = f"{what} hold values from {extent[0]:,.6g} to {extent[1]:,.6g}"
+    if bounds is None:
+        return (f"{found}, kept as they are" if scale in ("none", "integer") else
+                f"{found}; `scale: {scale}` is fitted on the training samples",)
+    return (f"{found}, and `scale: {scale}` goes by what their storage could hold, {bounds[0]:,.6g} to {bounds[1]:,.6g}: "
+            "`scale: standard` goes by the training samples",)
+
+
+def scaled_range(scale: str, bounds: Bounds) -> Range:
+    """The interval that scaled values lie in."""
+    if scale == "unit":
+        return Range(0.0, 1.0)
+    if scale == "signed":
+        return Range(-1.0, 1.0)
+    if scale == "standard" or bounds is None:
+        return Range(integer=scale == "integer")
+    return Range(*bounds, integer=scale == "integer")
+
+
+def pictured(part: Dataset, value: Value) -> Value:
+    """The type after `size` and `pad`; refuses them for what is no image."""
+    if not isinstance(part, Pictured) or (part.wanted_size is None and not part.pad):
+        return value
+    asked = "pad" if part.wanted_size is None else "size"
+    if not isinstance(value, Grid) or len(value.size) != 2:
+        raise fault(UNFIT, f"`{asked}` is for images, and these data are {value}", f"remove {asked}", part=part, at=(asked,))
+    height, width = part.wanted_size or value.size
+    return Grid(value.channels, (height + 2 * part.pad, width + 2 * part.pad))
+
+
+def describe(part: Dataset, outline: Outline) -> DataInfo:
+    """What the rest gets, by the spec's options; refuses those that do not fit."""
+    check_labels(part, outline.labelled)
+    value = pictured(part, outline.value)
+    scale = scale_of(part, value)
+    bounds = scaled_range(scale, outline.bounds)
+    target = value if outline.target is None else pictured(part, outline.target)
+    counts = divide(part, outline.counts, outline.divided)
+    known = None if outline.class_names is None else len(outline.class_names)
+    info = DataInfo(value, target, bounds, bounds if outline.target is None else scaled_range(scale, outline.target_bounds), scale,
+                    shortened(part, counts), outline.detected, outline.labelled, known or declared_classes(part), outline.class_names,
+                    outline.columns, outline.target_columns, outline.notes)
+    _hold_to_declared(part, info)
+    return info
+
+
+def declared_classes(part: Dataset) -> int | None:
+    """The number of classes that the spec declares."""
+    return part.classes if isinstance(part, OwnLabels) else None
+
+
+def shortened(part: Dataset, counts: dict[str, int | None]) -> dict[str, int | None]:
+    """The counts after `exclude` (unknown before the labels are read) and `limit`."""
+    left = dict(counts)
+    if isinstance(part, Labelled) and part.exclude is not None:
+        left |= {"train": None, "validation": None}
+    train = left["train"]
+    if isinstance(part, Sampled) and part.limit is not None and train is not None:
+        left["train"] = min(part.limit, train)
+    if isinstance(part, Labelled):
+        check_known(part, left["train"])
+    return left
+
+
+def check_labels(part: Dataset, labelled: bool) -> None:
+    """Refuses options about labels where there are none."""
+    if labelled or not isinstance(part, Labelled):
+        return
+    for option in ("exclude", "labels", "classes"):
+        if getattr(part, option, None) is not None:
+            raise fault(UNFIT, f"`{option}` is for data with labels, and these have none", f"remove {option}", part=part, at=(option,))
+
+
+def check_known(part: Labelled, train: int | None) -> None:
+    """Refuses more known labels than training samples."""
+    if part.labels is not None and train is not None and part.labels > train:
+        raise fault(BAD_LABELS, f"`labels: {part.labels}` asks for more known labels than there are training samples ({train:,})",
+                    f"labels: {train}", part=part, at=("labels",))
+
+
+def declared(part: OnDisk, target: Value | None = None, *, bounds: Bounds = None, labelled: bool = False) -> DataInfo:
+    """What a spec with `shape` says of its data; nothing is read."""
+    value = declared_value(part)
+    scale = scale_of(part, value)
+    values = scaled_range(scale, bounds)
+    return DataInfo(value, target or value, values, values, scale, {"train": None, "validation": None, "test": None},
+                    f"{value} as declared by `shape`; nothing was read", labelled, declared_classes(part))
+
+
+def declared_value(part: OnDisk) -> Value:
+    """The type that `shape` means: two numbers are a sequence, or a waveform where `as: grid` says so."""
+    shape = tuple(part.shape or ())
+    if len(shape) == 2 and getattr(part, "kind", None) == "grid":
+        return Grid(shape[0], shape[1:])
+    return value_of_shape(shape)
+
+
+def _hold_to_declared(part: Dataset, found: DataInfo) -> None:
+    """Refuses data that are not what the spec declares of them."""
+    if isinstance(part, OnDisk) and part.shape is not None and declared_value(part) != found.value:
+        raise fault(UNDECLARED, f"`shape` declares {declared_value(part)}, but the data are {found.value}",
+                    f"shape: {list(found.value.shape)}", part=part, at=("shape",))
+    classes = declared_classes(part)
+    if classes is not None and found.class_names is not None and len(found.class_names) != classes:
+        raise fault(UNDECLARED, f"`classes` declares {classes}, but the labels have {plural(len(found.class_names), 'class')}",
+                    f"classes: {len(found.class_names)}", part=part, at=("classes",))

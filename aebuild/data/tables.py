@@ -1,0 +1,181 @@
+"""Tables: the columns of .csv, .tsv and .parquet files."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aebuild.data.errors import fault, listed, shown, similar
+from aebuild.data.formats import csv as commas
+from aebuild.data.formats import parquet
+from aebuild.data.formats.csv_dialect import SEPARATORS, UNNAMED, Asked, counts, number
+from aebuild.data.rules import NO_SUCH_NAME, UNFIT
+from aebuild.lang.dataset import Column, Tabular
+from aebuild.lang.diagnostics import Hint
+from aebuild.lang.emit import emit
+from aebuild.lang.part import Part
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+PANDAS_INDEX = re.compile(r"__index_level_\d+__")           # what pandas calls an index without a name in a .parquet
+ROW_NUMBERS = ("index", "unnamed: 0", "rownames")          # what libraries call a column that counts the rows
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What the head of a table tells: column names, which hold numbers, and rows where known.
+
+    `left` are the columns that are no inputs by themselves, `notes` what was guessed.
+    """
+
+    path: Path
+    names: tuple[str, ...]
+    numeric: tuple[bool, ...]
+    rows: int | None
+    style: str
+    commas: commas.Head | None = None
+    notes: tuple[str, ...] = ()
+    left: tuple[int, ...] = ()
+
+    def told(self, note: str) -> Sheet:
+        """The same with a further sentence for the user."""
+        return replace(self, notes=(*self.notes, f"{shown(self.path.name)}: {note}"))
+
+    def sample(self, place: int) -> list[str]:
+        """The first cells of a column."""
+        if self.commas is not None:
+            return self.commas.cells(place)
+        return parquet.sample(self.path, self.names[place])
+
+    def find(self, column: Column, part: Part, *fields: str) -> int:
+        """The place of a column, by name or else by number."""
+        same = [place for place, name in enumerate(self.names) if name == str(column)]
+        if len(same) == 1:
+            return same[0]
+        if not same and isinstance(column, int) and column < len(self.names):
+            return column
+        near = similar(column, self.names)
+        raise fault(NO_SUCH_NAME, f"{self.path.name} has {'two columns' if same else 'no column'} named {str(column)!r}; "
+                    f"its columns are {listed(self.names, 12)}", near and f"{fields[0]}: {_mended(part, fields[0], column, near)}",
+                    part=part, at=fields)
+
+    def find_all(self, columns: Sequence[Column], part: Part, *fields: str) -> list[int]:
+        """The places of columns, none of them twice."""
+        places = [self.find(column, part, *fields) for column in columns]
+        for place in places:
+            if places.count(place) > 1:
+                raise fault(UNFIT, f"`{fields[0]}` names the column {self.names[place]!r} twice", part=part, at=fields)
+        return places
+
+    def read(self, numbers: Sequence[int], words: Sequence[int] = ()) -> tuple[NDArray[np.float64], list[list[str]]]:
+        """Columns of numbers [rows, columns], and columns of words as lists."""
+        if self.commas is not None:
+            return commas.read(self.path, self.commas, numbers, words)
+        return parquet.read(self.path, self.names, numbers, words)
+
+
+def _mended(part: Part, field: str, wrong: Column, right: str) -> str:
+    """What to write under `field`: the right name, in the list where one is written."""
+    written = getattr(part, field, None)
+    names = [right if column == wrong else str(column) for column in written] if isinstance(written, list) else None
+    return quoted(right) if names is None else f"[{', '.join(map(quoted, names))}]"
+
+
+def open_sheet(path: Path, part: Tabular) -> Sheet:
+    """The head of a table; of a .csv the first rows are read, of a .parquet its metadata."""
+    if path.suffix.lower() == parquet.ENDING or path.is_dir():
+        refuse_keys(part, path, "separator", "decimal", "header")
+        columns, rows = parquet.head(path)
+        style = parquet.ENDING[1:] if not path.is_dir() else f"in {len(rows):,} {parquet.ENDING} file{'s' if len(rows) != 1 else ''}"
+        return Sheet(path, tuple(columns), tuple(columns.values()), sum(rows), style)
+    head = commas.head(path, Asked(part.separator, part.decimal, part.header))
+    style = (f"separated by {SEPARATORS[head.dialect.separator]}" + (", with a decimal comma" if head.dialect.decimal == "," else "")
+             + ("" if head.dialect.titled else ", without a line of names"))
+    sheet = Sheet(path, head.names, head.numeric, None, style, head)
+    for guess in head.dialect.guesses:
+        sheet = sheet.told(guess)
+    return sheet
+
+
+def refuse_keys(part: Tabular, path: Path, *keys: str) -> None:
+    """Refuses keys about text tables where the data are none."""
+    for key in keys:
+        if getattr(part, key) is not None:
+            kind = path.suffix.lower() or "a folder"
+            raise fault(UNFIT, f"`{key}` is for text tables, and {shown(path.name)} is {kind}", f"remove {key}", part=part, at=(key,))
+
+
+def row_numbers(sheet: Sheet, part: Tabular, columns: Sequence[Column] | None) -> Sheet:
+    """The sheet without a column that only numbers or names its rows, as pandas and R write it."""
+    if columns is not None and part.index is not None:
+        raise fault(UNFIT, "`columns` says already whether the first column is an input", "remove index", part=part, at=("index",))
+    if columns is not None or len(sheet.names) < 2 or part.index is False:
+        return sheet
+    if part.index:
+        return replace(sheet, left=(0,))
+    if kept := tuple(place for place, name in enumerate(sheet.names) if PANDAS_INDEX.fullmatch(name)):
+        return replace(sheet, left=kept).told(f"pandas' index, {listed(sheet.names[place] for place in kept)}, is left out "
+                                              "(`index: false` keeps it)")
+    name, cells = sheet.names[0], [cell.strip() for cell in sheet.sample(0)]
+    unnamed = sheet.commas is not None and sheet.commas.dialect.titled and name in ("0", f"{UNNAMED} 0")
+    counted = len(cells) > 2 and counts(cells)
+    if not (counted and name.lower() in ROW_NUMBERS) and not (unnamed and (counted or _identify(cells))):
+        return sheet.told(f"the first column, {shown(name)}, only counts the rows but is an input (`index: true` leaves it out)"
+                          ) if counted else sheet
+    called = "without a name" if unnamed else shown(name)
+    return replace(sheet, left=(0,)).told(f"the first column, {called}, only numbers or names the rows and is left out "
+                                          "(`index: false` keeps it)")
+
+
+def _identify(cells: Sequence[str]) -> bool:
+    """True if cells are whole numbers or words, no two the same."""
+    plain = all(cell.isdecimal() for cell in cells) or all(number(cell) is None for cell in cells)
+    return plain and len(set(cells)) == len(cells)
+
+
+def inputs(sheet: Sheet, part: Part, columns: Sequence[Column] | None, target: Sequence[Column], label: Column | None,
+           skip: Sequence[int] = ()) -> tuple[list[int], list[int], int | None]:
+    """The places of the input columns, the target columns and the label."""
+    label_at = None if label is None else sheet.find(label, part, "label")
+    targets = sheet.find_all(target, part, "target")
+    taken = {*targets, *skip, *([] if label_at is None else [label_at])}
+    if columns is None:
+        chosen = [place for place in range(len(sheet.names)) if place not in taken]
+    else:
+        chosen = sheet.find_all(columns, part, "columns")
+    if not chosen:
+        raise fault(NO_SUCH_NAME, f"{sheet.path.name} has no column left to be the input", part=part, at=("columns",))
+    if label_at is not None and label_at in [*chosen, *targets]:
+        raise fault(UNFIT, f"the label column {sheet.names[label_at]!r} is among the inputs or targets too", part=part,
+                    at=("columns", "label"))
+    return chosen, targets, label_at
+
+
+def quoted(name: str) -> str:
+    """A column's name as YAML, within a list or mapping on one line."""
+    text = emit({"k": [name]}).strip()
+    return text[4:-1] if text.startswith("k: [") and "\n" not in text else json.dumps(name)
+
+
+def _columns_fix(names: Sequence[str]) -> str:
+    """The key `columns` with these names, as YAML to paste."""
+    return f"columns: [{', '.join(map(quoted, names))}]"
+
+
+def numbers_only(sheet: Sheet, places: Sequence[int], part: Part) -> None:
+    """Refuses columns whose first rows hold words, and cells there that are no numbers."""
+    words = [sheet.names[place] for place in places if not sheet.numeric[place]]
+    if words:
+        numeric = [sheet.names[place] for place in places if sheet.numeric[place]]
+        raise fault(UNFIT, f"{sheet.path.name}: {'the column' if len(words) == 1 else 'the columns'} {listed(words)} "
+                    f"{'does' if len(words) == 1 else 'do'} not hold numbers",
+                    _columns_fix(numeric) if 0 < len(numeric) <= 20 else Hint("name the columns to use under columns"),
+                    part=part, at=("columns", "path"))
+    if sheet.commas is not None:
+        commas.check(sheet.path, sheet.commas, places)

@@ -1,0 +1,216 @@
+"""Series to cut windows from: one long one in a table or array, or many in an array."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from collections.abc import Sequence as Seq
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aebuild.data.errors import fault, shown
+from aebuild.data.formats.csv_dialect import ROWS
+from aebuild.data.formats.npy import Member, headers, map_array, read_array
+from aebuild.data.grouped_series import Grouped
+from aebuild.data.index_columns import Axis, check_owners, disorder, is_clock, shared, without_time
+from aebuild.data.npz_keys import find_arrays
+from aebuild.data.probe import Outline, plural
+from aebuild.data.raw_samples import Cut, Raw, Samples
+from aebuild.data.rules import NO_SUCH_NAME, UNFIT, WINDOWS
+from aebuild.data.split import PARTS, blocks, divide, division_of, windows_in
+from aebuild.data.tables import Sheet, inputs, numbers_only, open_sheet
+from aebuild.lang.dataset import Column, Dataset, Tabular, Window
+from aebuild.lang.diagnostics import Hint
+from aebuild.lang.values import Sequence
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Source:
+    """Series before they are cut: their steps, how many there are in each part, and their columns.
+
+    `single` is one long series [1, T, D], whose windows are divided in blocks of time. `read` gives the values of a
+    part as [series, T, D], inputs first, then targets; `late` gives what is said of them, `seen` is how many rows were
+    looked at before.
+    """
+
+    path: Path
+    window: Window | None
+    steps: int | None
+    series: Mapping[str, int]
+    single: bool
+    columns: tuple[str, ...]
+    targets: tuple[str, ...]
+    read: Callable[[str], NDArray[Any]]
+    note: str = ""
+    notes: tuple[str, ...] = ()
+    late: Callable[[NDArray[Any]], str | None] | None = None
+    seen: int = ROWS
+
+    def outline(self, part: Dataset, steps: int | None) -> Outline:
+        """Types and counts for series of so many steps (None: not known before reading)."""
+        length = self.window.length if self.window else steps or 0
+        if self.window and steps is not None and windows_in(steps, self.window) < 1:
+            raise fault(WINDOWS, f"{shown(self.path)} has {plural(steps, 'step')}, too few for a window of {length:,}",
+                        Hint("a shorter window"), part=self.window if self.window.place("length") else part, at=("length", "window"))
+        counts, divided = self._counts(part, steps)
+        cut = f"cut into windows of {self.window.length:,} every {self.window.stride:,}" if self.window else "taken whole"
+        sentence = (f"{shown(self.path.name)}: {plural(sum(self.series.values()), 'series')}"
+                    + (f" of {steps:,} steps" if steps is not None else "")
+                    + f", {plural(len(self.columns), 'column')} as input" + (f", {len(self.targets)} as target" if self.targets else "")
+                    + f", {cut}{self.note}")
+        return Outline(Sequence(length, len(self.columns)), counts, sentence, divided=divided,
+                       target=Sequence(length, len(self.targets)) if self.targets else None, columns=self.columns,
+                       target_columns=self.targets or None, notes=self.notes)
+
+    def _counts(self, part: Dataset, steps: int | None) -> tuple[dict[str, int | None], bool]:
+        """Windows in each part, and whether they are divided already."""
+        if self.window is None:
+            return dict(self.series), False
+        if self.single:
+            return {name: None if steps is None else len(blocks(part, steps, self.window)[name]) for name in PARTS}, True
+        each = windows_in(steps or 0, self.window)
+        return {name: (count or 0) * each for name, count in divide(part, self.series).items()}, True
+
+    def load(self, part: Dataset) -> Raw:
+        """The windows of each part."""
+        values = {name: self.read(name) for name in self.series}
+        steps = values["train"].shape[1]
+        outline = self.outline(part, steps)
+        said = self.late(values["train"]) if self.late is not None else None
+        if said is not None and not any(said[:40] in note for note in self.notes):
+            outline = outline.told(said)
+        places = self._places(part, steps)
+        x = {name: self._cut(values[origin], where, slice(None, len(self.columns)), steps) for name, (origin, where) in places.items()}
+        aims = {name: self._cut(values[origin], where, slice(len(self.columns), None), steps) for name, (origin, where) in places.items()}
+        return Raw(outline, x, target=aims if self.targets else {})
+
+    def _cut(self, values: NDArray[Any], places: list[tuple[int, int]], columns: slice, steps: int) -> Samples:
+        return Cut(values[:, :, columns], places, self.window.length if self.window else steps, shown(self.path))
+
+    def _places(self, part: Dataset, steps: int) -> dict[str, tuple[str, list[tuple[int, int]]]]:
+        """Series and first step of each part's windows, and where they are."""
+        if self.window is None:
+            return {name: (name, [(row, 0) for row in range(count)]) for name, count in self.series.items()}
+        if self.single:
+            return {name: ("train", [(0, start) for start in starts]) for name, starts in blocks(part, steps, self.window).items()}
+        starts = range(0, windows_in(steps, self.window) * self.window.stride, self.window.stride)
+        return {name: (origin, [(row, start) for row in rows for start in starts]) for name, (origin, rows) in self._rows(part).items()}
+
+    def _rows(self, part: Dataset) -> dict[str, tuple[str, list[int]]]:
+        """Which series make up each part: permuted by the seed, then cut."""
+        import numpy as np
+
+        counts = divide(part, self.series)
+        order = np.random.RandomState(division_of(part).seed).permutation(self.series["train"]).tolist()
+        rows, begun = {}, 0
+        for name in PARTS:
+            size = counts[name] or 0
+            if name != "train" and name in self.series:
+                rows[name] = (name, list(range(size)))
+                continue
+            rows[name] = ("train", order[begun:begun + size])
+            begun += size
+        return rows
+
+
+def table_source(path: Path, window: Window | None, part: Tabular, columns: Seq[Column] | None, target: Seq[Column],
+                 group: Column | None) -> Source | Grouped:
+    """The series of a table, a step a row: one, or several told apart by the column `group`.
+
+    A first column that is the time or only counts is left out.
+    """
+    sheet = open_sheet(path, part)
+    owner = None if group is None else sheet.find(group, part, "group")
+    sheet, axis = without_time(sheet, part, columns, owner)
+    sheet = check_owners(sheet, part, columns, owner, axis)
+    chosen, targets, _ = inputs(sheet, part, columns, target, None, [*sheet.left, *([] if owner is None else [owner])])
+    numbers_only(sheet, [*chosen, *targets], part)
+    left = axis is not None and axis.place in sheet.left
+    if axis is not None:
+        cells = sheet.sample(axis.place)
+        sheet = _said(sheet, axis, cells, [""] * len(cells) if owner is None else sheet.sample(owner), part)
+    if owner is not None:
+        return Grouped(sheet, window, chosen, targets, owner, axis)
+    return Source(path, window, sheet.rows, {"train": 1}, True, tuple(sheet.names[place] for place in chosen),
+                  tuple(sheet.names[place] for place in targets), partial(_table, sheet, [*chosen, *targets]),
+                  f"; left out as the time: {shown(axis.name)}" if axis and left else "", sheet.notes,
+                  None if axis is None else partial(_disorder, sheet, axis), len(sheet.sample(chosen[0])))
+
+
+def _said(sheet: Sheet, axis: Axis, cells: Seq[str], owners: Seq[str], part: Tabular) -> Sheet:
+    """The sheet with what is said of its time."""
+    if axis.place in sheet.left and sheet.numeric[axis.place] and part.index is None:
+        sheet = sheet.told(f"{shown(axis.name)} is taken for the time and left out (`index: false` makes it an input)")
+    for said in (disorder(axis, cells, owners), shared(axis, cells) if len(set(owners)) == 1 else None):
+        sheet = sheet if said is None else sheet.told(said)
+    return sheet
+
+
+def _disorder(sheet: Sheet, axis: Axis, _: NDArray[Any]) -> str | None:
+    cells = sheet.read([], [axis.place])[1][0]
+    return disorder(axis, cells, [""] * len(cells))
+
+
+def _table(sheet: Sheet, places: list[int], _: str) -> NDArray[Any]:
+    return sheet.read(places)[0][None]
+
+
+def array_source(path: Path, window: Window | None, part: Tabular, columns: Seq[Column] | None, target: Seq[Column]) -> Source:
+    """Series in an array: [T] or [T, D] is one, [N, T, D] many; columns are counted from 0."""
+    members = headers(path)
+    found = find_arrays(members, path, part, None, None, None).x
+    first = found["train"]
+    if not 1 <= len(first.shape) <= 3 or 0 in first.shape:
+        raise fault(UNFIT, f"{first.label(path)} has shape {list(first.shape)}; a series is [T] or [T, D], many are [N, T, D]", part=part,
+                    at=("path",))
+    single = len(first.shape) < 3
+    if single and len(found) > 1:
+        raise fault(UNFIT, f"{shown(path)} brings parts of its own, but {first.label(path)} is one series {list(first.shape)}",
+                    "an array [N, T, D] for each part", part=part, at=("path",))
+    width = first.shape[-1] if len(first.shape) > 1 else 1
+    aims = [_column(column, width, path, part, "target") for column in target]
+    chosen = [place for place in range(width) if place not in aims] if columns is None else [
+        _column(column, width, path, part, "columns") for column in columns]
+    if not chosen:
+        raise fault(NO_SUCH_NAME, f"{shown(path)} has no column left to be the input", part=part, at=("target",))
+    late = partial(_clock, path, chosen) if columns is None and len(chosen) > 1 else None
+    said = late(_first_rows(path, first)) if late is not None and not first.name else None
+    return Source(path, window, first.shape[0] if single else first.shape[1], {"train": 1} if single else {
+        name: member.shape[0] for name, member in found.items()}, single, tuple(map(str, chosen)), tuple(map(str, aims)),
+        partial(_array, path, found, [*chosen, *aims]), notes=(said,) if said else (), late=late)
+
+
+def _first_rows(path: Path, member: Member) -> NDArray[Any]:
+    """The first rows of an .npy, as one series [1, rows, D]."""
+    import numpy as np
+
+    mapped = map_array(path, member)
+    return np.asarray(mapped[:ROWS] if mapped.ndim < 3 else mapped[0, :ROWS])[None]
+
+
+def _clock(path: Path, chosen: list[int], values: NDArray[Any]) -> str | None:
+    """The sentence about a first column that is no measurement; arrays have no names to go by."""
+    cells = [repr(cell) for cell in values[0, :ROWS, 0].tolist()]
+    if chosen[0] != 0 or not is_clock(Axis(0, "0"), cells, [""] * len(cells)):
+        return None
+    return (f"{shown(path.name)}: column 0 only counts or is a clock but is an input; "
+            + (f"`columns: {chosen[1:]}` leaves it out" if len(chosen) <= 20 else "`columns` can leave it out"))
+
+
+def _column(column: Column, width: int, path: Path, part: Dataset, option: str) -> int:
+    place = int(column) if isinstance(column, int) or column.isdecimal() else -1
+    if not 0 <= place < width:
+        raise fault(NO_SUCH_NAME, f"{shown(path)} has no column {shown(column)}; its columns are counted from 0 to {width - 1}", part=part,
+                    at=(option,))
+    return place
+
+
+def _array(path: Path, members: Mapping[str, Member], places: list[int], part: str) -> NDArray[Any]:
+    values = read_array(path, members[part])
+    whole = values.reshape(1, len(values), -1) if values.ndim < 3 else values
+    picked: NDArray[Any] = whole[:, :, places]
+    return picked

@@ -1,0 +1,1 @@
+"""Samples on their way to the device: in order, in batches, ahead of time."""

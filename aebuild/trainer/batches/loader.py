@@ -1,0 +1,149 @@
+"""Batches: the samples of a split as tensors on the device, from memory or ahead of time from disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aebuild.lang.sample_storage import WINDOW, Held, Store
+from aebuild.modules.autoencoder import Batch
+from aebuild.trainer.batches.levels import Levels
+from aebuild.trainer.batches.prefetch import ahead
+from aebuild.trainer.batches.sampler import batch_bounds, order_of, windowed_order
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from aebuild.lang.splits import Split
+
+__all__ = ["Feed", "batch_bounds", "order_of"]
+SHARE = 0.5      # of the free GPU memory that the data may take
+
+
+class Kept(NamedTuple):
+    """A batch as it is kept: bytes or numbers, in main memory or on the device."""
+
+    x: Tensor
+    target: Tensor | None
+    labels: Tensor | None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all three."""
+        return sum(part.nbytes for part in self if part is not None)
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> Kept:
+        """The same with each tensor changed."""
+        return Kept(change(self.x), *(None if part is None else change(part) for part in self[1:]))
+
+
+class Column:
+    """The inputs or the targets of a split: a tensor, or a reader where they stay on disk."""
+
+    def __init__(self, store: Store, device: torch.device, home: torch.device) -> None:
+        self.store = store
+        self.levels = None if store.levels is None else Levels(store.levels, device)
+        self.values = _tensor(store.values).to(home) if isinstance(store, Held) else None
+
+    def take(self, index: Tensor) -> Tensor:
+        """Samples as they are kept."""
+        return torch.from_numpy(self.store.take(index.numpy())) if self.values is None else self.values.index_select(0, index)
+
+    def numbers(self, kept: Tensor) -> Tensor:
+        """The numbers that they mean, float32."""
+        return kept if self.levels is None else self.levels(kept)
+
+
+class Feed:
+    """One split, on the device where it fits, else in main memory or on disk and moved batch by batch.
+
+    Bytes stay bytes and become numbers on the device. Samples on disk are read by a thread that is a few batches ahead;
+    samples in memory need none.
+    """
+
+    def __init__(self, split: Split, device: torch.device) -> None:
+        self.samples = len(split)
+        self.device = device
+        self.borders = split.inputs.blocks()
+        size = split.inputs.nbytes + (0 if split.targets is None else split.targets.nbytes)
+        self.resident = not split.streamed and (device.type == "cpu" or _fits(size, device))
+        home = device if self.resident else torch.device("cpu")
+        self.x = Column(split.inputs, device, home)
+        self.target = None if split.targets is None else Column(split.targets, device, home)
+        self.labels = None if split.labels is None else _tensor(split.labels).to(home)
+
+    @property
+    def streamed(self) -> bool:
+        """True where the samples stay on disk."""
+        return self.borders is not None
+
+    def shuffled(self, seed: int, phase: str, epoch: int) -> Tensor:
+        """The order of one pass, where the data are."""
+        if self.borders is not None:
+            return windowed_order(self.borders, seed, phase, epoch, WINDOW)
+        order = order_of(self.samples, seed, phase, epoch)
+        return order.to(self.device) if self.resident else order
+
+    def batches(self, indices: Iterable[Tensor]) -> Generator[Batch]:
+        """The batches of these indices, one after the other; close it where it is not used up."""
+        if not self.streamed:
+            for index in indices:
+                yield self.take(index)
+            return
+        with ahead(self._kept, indices) as ready:
+            for kept in ready:
+                yield self._delivered(kept)
+
+    def passing(self, bounds: Iterable[tuple[int, int]]) -> Iterator[Batch]:
+        """The batches of a pass in an order that is always the same."""
+        if self.streamed:
+            yield from self.batches(self._steady[start:stop] for start, stop in bounds)
+        else:
+            for start, stop in bounds:
+                yield self.slice(start, stop)
+
+    def take(self, index: Tensor) -> Batch:
+        """The samples of these indices as a batch on the device."""
+        return self._delivered(self._kept(index))
+
+    def slice(self, start: int, stop: int) -> Batch:
+        """Consecutive samples of the pass that is always the same; numbers on the device are not copied."""
+        if self.x.values is None:
+            return self.take(self._steady[start:stop])
+        target = None if self.target is None or self.target.values is None else self.target.values[start:stop]
+        return self._delivered(Kept(self.x.values[start:stop], target, None if self.labels is None else self.labels[start:stop]))
+
+    @cached_property
+    def _steady(self) -> Tensor:
+        """Samples on disk in one mixed order, so that a batch is no stretch of one class."""
+        assert self.borders is not None
+        return windowed_order(self.borders, 0, "steady", 0, WINDOW)
+
+    def _kept(self, index: Tensor) -> Kept:
+        kept = Kept(self.x.take(index), None if self.target is None else self.target.take(index),
+                    None if self.labels is None else self.labels.index_select(0, index))
+        if self.resident or self.device.type == "cpu":
+            return kept
+        with torch.cuda.device(self.device):          # this may be another thread, and so another device
+            return kept.each(Tensor.pin_memory)
+
+    def _delivered(self, kept: Kept) -> Batch:
+        if not self.resident:
+            kept = kept.each(lambda part: part.to(self.device, non_blocking=True))
+        x = self.x.numbers(kept.x)
+        return Batch(x, x if self.target is None or kept.target is None else self.target.numbers(kept.target), kept.labels)
+
+
+def _fits(size: int, device: torch.device) -> bool:
+    free, _ = torch.cuda.mem_get_info(device)
+    return size <= SHARE * free
+
+
+def _tensor(array: NDArray[np.generic]) -> Tensor:
+    """A tensor over the array's memory, or over a copy where torch cannot share it."""
+    return torch.from_numpy(array if array.flags.writeable and array.flags.c_contiguous else array.copy())

@@ -1,0 +1,1 @@
+"""Where the time goes, and how much of the machine is used."""

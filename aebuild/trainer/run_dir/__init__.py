@@ -1,0 +1,1 @@
+"""Run directories: who owns one, and what is written there."""

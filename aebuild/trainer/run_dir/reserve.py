@@ -1,0 +1,100 @@
+"""Which folder a new run is made in."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from aebuild.lang.diagnostics import Diagnostic, Hint, ResourceError, Rule, UsageError
+from aebuild.lang.printable import clean
+from aebuild.trainer.run_dir.atomic_files import storing
+
+RUN_EXISTS = Rule("AE501", "the run directory is already in use", """
+A new run wants a new or an empty directory, so that no earlier result is overwritten. Resume the run that is there, or
+give another path; without a path aebuild makes `runs/NAME-DATE-TIME`.
+
+```console
+$ aebuild train vae -o runs/first         # holds an earlier run: refused
+$ aebuild train --resume runs/first                     # goes on with it
+$ aebuild train vae                          # a new directory
+```
+""")
+UNSHOWN = Rule("AE516", "a run directory whose name cannot be shown", """
+The name of a run directory is printed again and again, and commands with it are there to be pasted. Control characters, bytes
+that are no text and invisible blanks in it would steer the terminal or be lost on the way.
+
+```console
+$ aebuild train vae -o $'runs/\\e[31mred'     # refused
+$ aebuild train vae -o runs/red               # fine
+```
+""")
+
+
+def reserved(name: str, folder: Path | None, parent: Path) -> tuple[Path, list[Path]]:
+    """The folder, made: the one given, or `parent`/NAME-YYYYmmdd-HHMMSS; and which folders that made, the innermost first.
+
+    UsageError if `folder` holds anything, ResourceError if the disk refuses.
+    """
+    place = parent if folder is None else folder
+    absent = [each for each in (place, *place.parents) if not os.path.lexists(each)]
+    if folder is not None:
+        return _given(folder), absent
+    fresh = _fresh(parent, name)
+    return fresh, [fresh, *absent]
+
+
+def remove_empty(made: Iterable[Path]) -> None:
+    """Takes away folders that were made, the innermost first, up to the first that holds something."""
+    with suppress(OSError):
+        for folder in made:
+            folder.rmdir()
+
+
+def vacant(folder: Path) -> None:
+    """UsageError if something is in the folder already, or its name cannot be shown; ResourceError if the disk does not take it."""
+    if clean(str(folder)) != str(folder):
+        raise UsageError(Diagnostic(UNSHOWN, f"{folder} has characters that cannot be shown",
+                                    fix=Hint("choose a name of visible characters")))
+    with storing(folder):
+        _check_vacant(folder)
+
+
+def _check_vacant(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(entry.name != "lock" for entry in folder.iterdir())):
+        what = "holds a run already" if (folder / "spec.yaml").exists() else "is not an empty folder"
+        raise UsageError(Diagnostic(RUN_EXISTS, f"{folder} {what}",
+                                    fix=_way_on(folder)))
+
+
+def _given(folder: Path) -> Path:
+    vacant(folder)
+    with storing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _way_on(folder: Path) -> str:
+    if (folder / "spec.yaml").is_file():
+        return f"aebuild train --resume {shlex.quote(str(folder))}, or give another path"
+    return "give a path that does not exist yet, or an empty folder"
+
+
+def _fresh(parent: Path, name: str) -> Path:
+    """A new folder NAME-YYYYmmdd-HHMMSS[-n]; making it is what reserves the name."""
+    stem = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    with storing(parent):
+        parent.mkdir(parents=True, exist_ok=True)
+    for number in range(1, 10_000):
+        folder = parent / (stem if number == 1 else f"{stem}-{number}")
+        try:
+            with storing(folder):
+                folder.mkdir()
+            return folder
+        except ResourceError as error:
+            if not isinstance(error.__cause__, FileExistsError):
+                raise
+    raise UsageError(Diagnostic(RUN_EXISTS, f"{parent} holds ten thousand runs of this second", fix=Hint("give a path")))

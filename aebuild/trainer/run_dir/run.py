@@ -1,0 +1,187 @@
+"""Run directories: everything about one training, self-describing and written by one process."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Hint
+from aebuild.trainer.checkpoints.rotation import Checkpoints
+from aebuild.trainer.run_dir.atomic_files import replace_file, replace_json, storing
+from aebuild.trainer.run_dir.lock import Lock
+from aebuild.trainer.run_dir.metrics_log import Journal
+from aebuild.trainer.run_dir.recognise import lacking
+from aebuild.trainer.run_dir.records import NOT_A_RUN, Origin, check_regular, mapping_in, read_document, record_in
+from aebuild.trainer.run_dir.reserve import remove_empty, reserved
+
+if TYPE_CHECKING:
+    from aebuild.lang.splits import Splits
+
+ORIGIN = "origin.json"
+
+
+@dataclass
+class Run:
+    """A run directory.
+
+    `spec.yaml` canonical spec · `plan.json` typed table · `data.json` the data and their scaling · `origin.json` the spec as it was
+    accepted and the data's fingerprint · `environment.json` versions, seed, device · `metrics.jsonl` one line per epoch and split ·
+    `checkpoints/step-N`, `checkpoints/best-N` after N batches of the whole run · `log.txt` what was said.
+    """
+
+    folder: Path
+    lock: Lock | None = field(default=None, repr=False)
+    made: list[Path] = field(default_factory=list, repr=False)
+    worth_keeping: bool = True
+
+    @classmethod
+    def create(cls, name: str, *, spec: str, plan: dict[str, Any], data: dict[str, Any], folder: Path | None = None,
+               parent: Path = Path("runs"), fingerprint: dict[str, Any] | None = None, root: str | None = None) -> Self:
+        """A new, locked run directory in `folder`, or `parent`/NAME-YYYYmmdd-HHMMSS where none is given.
+
+        `fingerprint` is that of the data, `root` the folder of known data sets. UsageError if `folder` holds anything, BusyError if it
+        is being written, ResourceError if the disk refuses. An error that leaves its context before anything was trained removes it.
+        """
+        place, made = reserved(name, folder, parent)
+        run = cls(place, made=made, worth_keeping=False)
+        run.claim()
+        try:
+            replace_file(run.folder / "spec.yaml", spec.encode())
+            run.accept(spec, fingerprint, root)
+            replace_json(run.folder / "plan.json", plan)
+            replace_json(run.folder / "data.json", data)
+        except BaseException as error:
+            run.__exit__(type(error))
+            raise
+        return run
+
+    @classmethod
+    def open(cls, folder: Path, *, write: bool = False) -> Self:
+        """An existing run; `write` locks it, as a resume needs.
+
+        CheckpointError if it is no run, BusyError if it is being written.
+        """
+        missing = lacking(folder)
+        if missing:
+            reason = "there is no such folder" if not os.path.isdir(folder) else f"it has no {missing[0]}"
+            raise CheckpointError(Diagnostic(NOT_A_RUN, f"{folder} is not a run directory: {reason}",
+                                             fix=Hint("give the directory that `aebuild train` printed")))
+        run = cls(folder)
+        if write:
+            check_regular(folder)
+            run.claim()
+        return run
+
+    def claim(self) -> None:
+        """Takes the lock; BusyError if another process has it."""
+        self.lock = self.lock or Lock(self.folder / "lock")
+
+    def close(self) -> None:
+        """Gives the lock back."""
+        if self.lock is not None:
+            self.lock.release()
+            self.lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and not self.worth_keeping:
+            self._remove()
+        self.close()
+
+    def _remove(self) -> None:
+        """Takes away what stands in the folder, which was empty, and the folders that `create` made."""
+        for path in self.folder.iterdir():
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+        remove_empty(self.made)
+
+    @cached_property
+    def checkpoints(self) -> Checkpoints:
+        """The checkpoints, and which of them this process has verified."""
+        return Checkpoints(self.folder / "checkpoints")
+
+    @property
+    def journal(self) -> Journal:
+        """The metrics, one line per epoch and split."""
+        return Journal(self.folder / "metrics.jsonl")
+
+    @property
+    def spec(self) -> str:
+        """The canonical text of the spec."""
+        path = self.folder / "spec.yaml"
+        try:
+            return read_document(path).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise CheckpointError(Diagnostic(NOT_A_RUN, f"cannot read {path}: {error}")) from error
+
+    @property
+    def origin(self) -> Origin | None:
+        """What it was trained with; None for a run of a version that did not write it."""
+        return record_in(self.folder / ORIGIN, Origin) if os.path.lexists(self.folder / ORIGIN) else None
+
+    @property
+    def fingerprint(self) -> dict[str, Any] | None:
+        """That of the data it was trained with, as `accept` wants it."""
+        origin = self.origin
+        return origin.data.model_dump(by_alias=True) if origin is not None and origin.data is not None else None
+
+    def accept(self, spec: str, fingerprint: dict[str, Any] | None, root: str | None) -> None:
+        """From now on this spec and these data are the ones it was trained with."""
+        replace_json(self.folder / ORIGIN, {"spec": spec, "data": fingerprint, "root": root})
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What the data are and how they were scaled, as given to `create`."""
+        return mapping_in(self.folder / "data.json")
+
+    @property
+    def resume_command(self) -> str:
+        """What to type to go on with this run."""
+        return f"aebuild train --resume {shlex.quote(str(self.folder))}"
+
+    def write(self, name: str, value: Any) -> Path:
+        """Puts a JSON document into the run and returns its path."""
+        replace_json(self.folder / name, value)
+        return self.folder / name
+
+    def revise(self, spec: str, plan: dict[str, Any], data: dict[str, Any]) -> str:
+        """Replaces the spec and what follows from it, each file in one instant; returns the name the old spec is kept under."""
+        number = 1
+        while os.path.lexists(self.folder / f"spec-{number}.yaml"):
+            number += 1
+        origin = self.origin
+        replace_file(self.folder / f"spec-{number}.yaml", (origin.spec if origin is not None else self.spec).encode())
+        replace_json(self.folder / "data.json", data)
+        replace_file(self.folder / "spec.yaml", spec.encode())
+        replace_json(self.folder / "plan.json", plan)
+        return f"spec-{number}.yaml"
+
+    def log(self, text: str) -> None:
+        """Adds a line with the time to log.txt."""
+        path = self.folder / "log.txt"
+        with storing(path), path.open("a", encoding="utf-8") as stream:
+            stream.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+
+
+class Onlooker(Run):
+    """A run that another process writes; this one leaves it alone."""
+
+    def write(self, name: str, value: Any) -> Path:
+        """Nothing."""
+        return self.folder / name
+
+    def log(self, text: str) -> None:
+        """Nothing."""
+
+
+def data_record(splits: Splits) -> dict[str, Any]:
+    """What `data.json` holds: the data as they were, and how to scale more of them alike."""
+    return {"info": splits.info.to_json(), "scaling": splits.scaling.to_json(),
+            "target_scaling": splits.target_scaling.to_json() if splits.target_scaling is not None else None}

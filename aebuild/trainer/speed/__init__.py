@@ -1,0 +1,1 @@
+"""Ways to compute the same training, and which of them is fastest."""
