@@ -194,7 +194,8 @@ def _without(node: Node, apart: frozenset[str]) -> tuple[str, ...]:
     return (*(f"{node.path}.{name}" for name in node.weights), *(path for child in shown for path in _without(child, apart)))
 
 
-def _player(name: str, modules: tuple[str, ...], terms: tuple[str, ...], spec: Spec, phase: PhasePart, *, through: bool = True) -> PlayerPlan:
+def _player(name: str, modules: tuple[str, ...], terms: tuple[str, ...], spec: Spec, phase: PhasePart, *, through: bool = True
+            ) -> PlayerPlan:
     options = [player for player in (phase.players.get(name), spec.train.players.get(name)) if player is not None]
     optimizer = next((p.optimizer for p in options if p.optimizer is not None), None) or phase.optimizer or spec.train.optimizer
     clips = [clip for clip in (*(player.clip for player in options), phase.clip, spec.train.clip) if clip is not None]

@@ -121,6 +121,11 @@ class Plan:
         """Multiply-accumulates of one reconstruction."""
         return sum(half.reconstruction_macs for half in (self.encoder, self.latent.node, self.decoder))
 
+    @property
+    def model_phase(self) -> PhasePlan:
+        """The last phase that trains on samples, by which the model is what it is."""
+        return next((phase for phase in reversed(self.phases) if phase.data == "samples"), self.phases[-1])
+
     @cached_property
     def maths(self) -> dict[str, str]:
         """What the weights depend on, in short: two digests that a checkpoint remembers."""

@@ -91,7 +91,8 @@ def plan(spec: Spec, info: DataInfo, least: int | None = None) -> Planned:
     penalties = _penalties(spec, info, latent, encoder, found)
     losses = {**penalties, **{head.name: head.contribution() for head in heads}}
     terms = plan_terms(spec, latent, output, losses, info, found)
-    phases = plan_phases(spec, written, latent, encoder, decoder, penalties, terms, usual_epochs(spec, info.counts.get("train"), least), found)
+    usual = usual_epochs(spec, info.counts.get("train"), least)
+    phases = plan_phases(spec, written, latent, encoder, decoder, penalties, terms, usual, found)
     if not (encoder and latent and decoder and output) or any(d.is_error for d in found):
         return Planned(None, found)
     result = Plan(spec, info.value, info.target, info.target_range, encoder, latent, decoder, output, heads, terms, phases,
@@ -117,7 +118,7 @@ def resolve_decoder(spec: Spec) -> StageSpec:
 
 def _output_plan(spec: Spec, info: DataInfo) -> OutputPlan:
     """The likelihood's demands on the output layer."""
-    check_reads(spec.losses.reconstruction.reads, _written(spec), spec.losses.reconstruction, "losses.reconstruction")
+    check_reads(spec.losses.reconstruction.reads_context, _written(spec), spec.losses.reconstruction, "losses.reconstruction")
     return spec.losses.reconstruction.plan_output(info.target, info.target_range)
 
 
@@ -308,7 +309,7 @@ def _penalties(spec: Spec, info: DataInfo, latent: LatentPlan | None, encoder: N
 
 def _written(spec: Spec) -> tuple[str, ...]:
     """What losses may read: the clean target, and what corruptions leave on the way."""
-    return ("target", *(key for corruption in spec.corrupt for key in corruption.writes))
+    return ("target", *(key for corruption in spec.corrupt for key in corruption.writes_context))
 
 
 def _dials(nodes: Seq[Node]) -> list[DialPlan]:

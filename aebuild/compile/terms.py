@@ -128,7 +128,7 @@ def plan_penalty(spec: Spec, name: str, config: Penalty, types: ModelTypes, site
         reason = "its two views are two draws of `corrupt`, and nothing corrupts"
     if reason is not None:
         raise Refusal(Diagnostic(UNFIT_PENALTY, reason, spec.losses.place(name), None, f"losses.{name}"))
-    check_reads(config.reads, types.written, config, f"losses.{name}")
+    check_reads(config.reads_context, types.written, config, f"losses.{name}")
     return config.plan_loss(name, types, site)
 
 

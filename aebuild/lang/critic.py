@@ -33,7 +33,7 @@ class Critic(Penalty):
     patches: ClassVar[bool] = False          # a verdict for each place instead of one for the sample
 
     network: list[Layer] = Field(default_factory=list, description="hidden layers, a stage")
-    reads: Literal["output", "code", "both"] = knob(  # type: ignore[assignment]
+    reads: Literal["output", "code", "both"] = knob(
         "output", "what it judges: reconstructions, codes, or both together", affects="graph")
     form: Literal["hinge", "non_saturating", "least_squares"] = knob("hinge", "how verdicts become losses", affects="loss")
     start: Duration | None = knob(None, "how long the model is trained before the critic's verdict counts", affects="loss")

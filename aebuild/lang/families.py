@@ -148,7 +148,6 @@ class Latent(Provider):
     foreign: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("latent_dim", "latent_size", "z_dim", "n_z", "nz", "code_dim", "code_size", "embedding_dim", "width", "units",
          "size", "features", "hidden_dim", "bottleneck", "n_latent", "dimension"), "dim")
-    reads: ClassVar[tuple[str, ...]] = ()             # keys of the context that it needs
 
     def plan_latent(self, value: Value, site: Site) -> LatentPlan:
         """The latent behind an encoder that ends in `value`."""
@@ -268,11 +267,11 @@ class Quantizer(Provider):
 class Corruption(Part):
     """A change of the input that the model must undo.
 
-    The module it builds has `forward(x) -> x`, or is a `modules.stage.Contextual` that puts what `writes` names into the context.
+    The module it builds has `forward(x) -> x`, or is a `modules.stage.Contextual` that puts what `writes_context` names into the context.
     """
 
     family = "corruption"
-    writes: ClassVar[tuple[str, ...]] = ()
+    writes_context: ClassVar[tuple[str, ...]] = ()
     foreign = {"sigma": "std", "stddev": "std", "noise": "std", "p": "ratio", "rate": "ratio", "prob": "ratio", "probability": "ratio"}
     when: Literal["training", "always"] = knob("training", "only while training, or in evaluation too", affects="data")
 

@@ -127,7 +127,7 @@ class Likelihood(Term):
     family = "likelihood"
     unit: ClassVar[str] = ""                                  # what its figure is, of one sample
     support: ClassVar[tuple[float, float] | None] = None      # target values must lie in it; None takes any real
-    reads: ClassVar[tuple[str, ...]] = ()                     # keys of the context that it needs
+    reads_context: ClassVar[tuple[str, ...]] = ()             # keys of the context that it needs
     default_variant: ClassVar[str | None] = None
 
     def plan_output(self, target: Value, bounds: Range) -> OutputPlan:
@@ -150,7 +150,7 @@ class Penalty(Term):
     unit: ClassVar[str] = ""              # what its figure is, of one sample
     views: ClassVar[int] = 1              # draws of `corrupt` that it compares
     across: ClassVar[bool] = False        # its value depends on which samples are in a batch together
-    reads: ClassVar[tuple[str, ...]] = ()       # keys of the context that it needs
+    reads_context: ClassVar[tuple[str, ...]] = ()     # keys of the context that it needs
     players: ClassVar[tuple[str, ...]] = ()     # names of players it brings along
 
     def check(self, types: ModelTypes) -> str | None:

@@ -151,6 +151,25 @@ class Autoencoder(nn.Module):
 
         `pair` restricts the path to one step of greedy layer-wise training.
         """
+        return self._run(batch, pair, draws)
+
+    def losses(self, outputs: Outputs, names: Iterable[str]) -> dict[str, Tensor]:
+        """The raw terms of these names that this batch has; what they compute on the way is left in the pass."""
+        return self._losses(outputs, names)
+
+    def run_losses(self, batch: Batch, names: Iterable[str], pair: Pair | None = None, draws: int | None = None
+                   ) -> tuple[dict[str, Tensor], Outputs]:
+        """A forward pass and its terms in one call, which is what sharded weights are gathered for."""
+        outputs = self._run(batch, pair, draws)
+        return self._losses(outputs, names), outputs
+
+    def terms(self, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The raw terms that the whole model is trained by on a batch, and scalars to log."""
+        outputs = self.run(batch)
+        names = ("reconstruction", *outputs.terms, *dict(self.heads.items()), *dict(self.penalties.items()))
+        return self.losses(outputs, names), outputs.metrics
+
+    def _run(self, batch: Batch, pair: Pair | None, draws: int | None) -> Outputs:
         if pair is not None:
             return self._run_pair(batch, pair)
         context = batch.context()
@@ -166,8 +185,7 @@ class Autoencoder(nn.Module):
 
         return Outputs(batch, code, features, params, context, draws or 1, self.likelihood.mean, view, dict(code.terms), dict(code.metrics))
 
-    def losses(self, outputs: Outputs, names: Iterable[str]) -> dict[str, Tensor]:
-        """The raw terms of these names that this batch has; what they compute on the way is left in the pass."""
+    def _losses(self, outputs: Outputs, names: Iterable[str]) -> dict[str, Tensor]:
         functions, found = self.loss_functions(), {}
         with repeated(outputs.draws):
             for name in names:

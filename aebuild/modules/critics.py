@@ -86,8 +86,8 @@ class Critic(Loss):
 
     def tell_apart(self, outputs: Outputs) -> Tensor:
         """[N]."""
-        judged = JUDGED[self.form]
-        return judged(self.network(self.wanted(outputs).detach()), real=True) + judged(self.network(self.made(outputs).detach()), real=False)
+        judged, wanted, made = JUDGED[self.form], self.wanted(outputs).detach(), self.made(outputs).detach()
+        return judged(self.network(wanted), real=True) + judged(self.network(made), real=False)
 
     def _scale(self, term: Tensor, outputs: Outputs) -> Tensor | float:
         """The ratio of both terms' gradients at the decoder's output; 1 where nothing has a gradient."""

@@ -124,10 +124,11 @@ class MixturePrior(Prior):
         """[N], by the frame of each petal."""
         angle = torch.arange(self.components, device=codes.device) * (2 * math.pi / self.components)
         cos, sin = angle.cos(), angle.sin()
-        x, y = codes.split(1, 1)
+        x, y = codes[:, :1], codes[:, 1:]
         along, aside = (x * cos + y * sin - self.radius) / self.std, (y * cos - x * sin) / self.across       # (N, components)
         density = -0.5 * (along.square() + aside.square()) - math.log(2 * math.pi * self.std * self.across)
-        return density.logsumexp(1) - math.log(self.components)
+        log_prob: Tensor = density.logsumexp(1) - math.log(self.components)
+        return log_prob
 
 
 class SwissRollPrior(Prior):

@@ -12,10 +12,10 @@ from torch import nn
 from aebuild.lang.schedule import Ramp
 from aebuild.lang.terms import AUTOENCODER, Penalty
 from aebuild.modules.autoencoder import Autoencoder, Pair
-from aebuild.modules.collectives import portion, whole
+from aebuild.modules.collectives import portion, repeated, whole
 from aebuild.modules.outputs import Batch, Outputs
 from aebuild.modules.randomness import derive, random_modules, reseed
-from aebuild.trainer.batches.loader import Feed, batch_bounds
+from aebuild.trainer.batches.loader import Loader, batch_bounds
 from aebuild.trainer.distributed.process_group import ALONE, Group
 from aebuild.trainer.lr import Clock
 from aebuild.trainer.players import ActivePlayer, Objective, Passes, under
@@ -188,7 +188,7 @@ def passes_of(plan: Plan, phase: PhasePlan, model: Autoencoder, pair: Pair | Non
 
 
 @torch.no_grad()
-def measure(plan: Plan, phase: PhasePlan, model: Autoencoder, feed: Feed, group: Group = ALONE,
+def measure(plan: Plan, phase: PhasePlan, model: Autoencoder, feed: Loader, group: Group = ALONE,
             between: Callable[[Outputs], object] = lambda _: None) -> dict[str, float]:
     """Mean terms and metrics of every player over a split, in evaluation mode, unweighted, from one pass a batch.
 
@@ -202,7 +202,7 @@ def measure(plan: Plan, phase: PhasePlan, model: Autoencoder, feed: Feed, group:
 
 
 @torch.no_grad()
-def measured(plan: Plan, model: Autoencoder, objective: Objective, forward: Passes, bounds: list[tuple[int, int]], feed: Feed,
+def measured(plan: Plan, model: Autoencoder, objective: Objective, forward: Passes, bounds: list[tuple[int, int]], feed: Loader,
              group: Group, between: Callable[[Outputs], object]) -> dict[str, float]:
     """Mean terms of an objective and metrics over a split."""
     model.eval()
@@ -212,9 +212,9 @@ def measured(plan: Plan, model: Autoencoder, objective: Objective, forward: Pass
         with group.part(stop - start):
             reseed_all(randoms, derive(plan.spec.train.seed, "measure", AUTOENCODER), number)
             forward.begin()
-            outputs = forward.made(batch, through=True)
-            raw = model.losses(outputs, objective.names)
-            reduced = objective.reduced(raw, 0, outputs.draws, batch.weights)
+            raw, outputs = forward.losses(batch, objective.names, through=True)
+            with repeated(outputs.draws):
+                reduced = objective.reduced(raw, 0, outputs.draws, batch.weights)
             sums.add((*reduced, *outputs.metrics), [*reduced.values(), *map(portion, outputs.metrics.values())], stop - start)
         between(outputs)
     return sums.means()

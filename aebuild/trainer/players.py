@@ -13,7 +13,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from aebuild.lang.schedule import Ramp
 from aebuild.modules.autoencoder import Autoencoder, Pair
-from aebuild.modules.collectives import Part, portion, present, shared, sharing, whole
+from aebuild.modules.code import Code
+from aebuild.modules.collectives import Part, portion, present, repeated, shared, sharing, whole
 from aebuild.modules.outputs import Batch, Outputs
 from aebuild.modules.stage import unlearned
 from aebuild.trainer.distributed.fsdp import divided, local
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from aebuild.lang.terms import Bound, Term, TermPlan
 
 BOUND = "bound"        # what joined terms are logged as
+SEEN = Outputs(Batch(torch.empty(0), torch.empty(0)), Code(torch.empty(0)))       # a pass that nobody shares
 
 
 def under(name: str, paths: Iterable[str]) -> bool:
@@ -128,28 +130,36 @@ class Passes:
 
     def __init__(self, model: Autoencoder, pair: Pair | None, draws: int | None, *, shared: bool, codes: bool) -> None:
         self._model, self._pair, self._draws, self._shared, self._codes = model, pair, draws, shared, codes
-        self._last: dict[int, Outputs] = {}          # of each part of the batch
+        self._last: dict[int, Outputs] = {}          # of each part of the batch; only where it is shared more than SEEN
 
     def begin(self) -> None:
         """A new batch."""
         self._last.clear()
 
-    def made(self, batch: Batch, *, through: bool) -> Outputs:
-        """The pass that a player's losses read."""
-        if self._codes:
-            return Outputs(batch, self._model.latent.code_from(batch.x))
+    def losses(self, batch: Batch, names: tuple[str, ...], *, through: bool) -> tuple[dict[str, Tensor], Outputs]:
+        """A player's raw terms, and the pass that they read."""
         part = present()
         number = 0 if part is None else part.rank
         last = self._last.get(number)
-        if last is not None and not through:
-            return last.detached()
-        with nullcontext() if last is None else unlearned(self._model), nullcontext() if through else torch.no_grad():
-            made = self._model.run(batch, self._pair, self._draws)
+        if self._codes:
+            return self._looking(Outputs(batch, self._model.latent.code_from(batch.x)), names)
+        if not through and last is not None:
+            return self._looking(last, names)
+        with nullcontext() if last is None else unlearned(self._model):
+            if through:
+                raw, made = self._model.run_losses(batch, names, self._pair, self._draws)
+            else:
+                with torch.no_grad():
+                    made = self._model.run(batch, self._pair, self._draws)
         if last is not None:
             made.metrics = {}                        # those of the first pass are logged
-        if self._shared or last is None:
-            self._last[number] = made.detached()
-        return made
+        if last is None or self._shared:
+            self._last[number] = made.detached() if self._shared else SEEN
+        return (raw, made) if through else self._looking(made, names)
+
+    def _looking(self, outputs: Outputs, names: tuple[str, ...]) -> tuple[dict[str, Tensor], Outputs]:
+        outputs = outputs.detached()
+        return self._model.losses(outputs, names), outputs
 
 
 class ActivePlayer:
@@ -240,9 +250,10 @@ class ActivePlayer:
 
     def forward(self, batch: Batch, step: int) -> Forward:
         """The loss and everything to log, without touching a gradient; of a shared batch this part's portions."""
-        outputs = self.passes.made(batch, through=self.plan.through)
-        raw = self.model.losses(outputs, self.objective.names)
-        reduced, metrics = self.objective.reduced(raw, step, outputs.draws, batch.weights), outputs.metrics
+        raw, outputs = self.passes.losses(batch, self.objective.names, through=self.plan.through)
+        with repeated(outputs.draws):
+            reduced = self.objective.reduced(raw, step, outputs.draws, batch.weights)
+        metrics = outputs.metrics
         loss = self.objective.loss(reduced, step)
         values = [value.detach() for value in reduced.values()]
         return Forward(loss, (*reduced, *metrics), values + list(map(portion, metrics.values())), raw)

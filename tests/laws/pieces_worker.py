@@ -28,7 +28,7 @@ from aebuild.compile.canonical import text as canonical
 from aebuild.compile.front import Loaded
 from aebuild.lang.diagnostics import AebuildError
 from aebuild.parts import discover
-from aebuild.trainer.checkpoints.rotation import sharded_checkpoint as pieces
+from aebuild.trainer.checkpoints import sharded_checkpoint as pieces
 from aebuild.trainer.distributed import fsdp as shard_module
 from aebuild.trainer.distributed.process_group import ALONE, Group, Several
 from aebuild.trainer.fit import train

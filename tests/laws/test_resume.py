@@ -23,10 +23,10 @@ from aebuild.lang.diagnostics import DivergedError
 from aebuild.lang.splits import Splits
 from aebuild.modules.randomness import random_modules
 from aebuild.results.open_run import open_run
-from aebuild.trainer.checkpoints.progress import looks as looks_module
 from aebuild.trainer.fit import TrainResult, train
 from aebuild.trainer.job import Job
 from aebuild.trainer.phase import reseed_all
+from aebuild.trainer.progress import looks as looks_module
 from aebuild.trainer.progress.display import Quiet
 from aebuild.trainer.run_dir.run import Run, data_record
 from aebuild.trainer.signals import Interrupted

@@ -19,9 +19,9 @@ from tiny_training import adversaries, phase, tiny_model, tiny_plan, tiny_run, t
 from aebuild.cli.guard import guarded
 from aebuild.cli.verbs import commands
 from aebuild.lang.diagnostics import SpecError
-from aebuild.trainer.checkpoints.progress import looks as looks_module
 from aebuild.trainer.fit import train
 from aebuild.trainer.job import Job
+from aebuild.trainer.progress import looks as looks_module
 from aebuild.trainer.progress.display import Ending, EpochReport
 from aebuild.trainer.progress.json_lines import MOST, JsonLines
 

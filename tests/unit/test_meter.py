@@ -10,12 +10,12 @@ import pytest
 import torch
 from tiny_training import phase, tiny_model, tiny_plan, tiny_run, tiny_splits
 
-from aebuild.trainer.checkpoints.progress import looks as looks_module
 from aebuild.trainer.fit import train
 from aebuild.trainer.job import Job
 from aebuild.trainer.profiling import utilisation as meter_module
 from aebuild.trainer.profiling.timers import Account
 from aebuild.trainer.profiling.utilisation import Meter, matmul_speed
+from aebuild.trainer.progress import looks as looks_module
 from aebuild.trainer.progress.display import EpochReport, Quiet, Status
 
 CPU = torch.device("cpu")

@@ -74,8 +74,8 @@ class Codebook(ProjectedLatent):
                   "restart", affects="training")
     restart: Restart | None = Field(None, description="replace entries that fell out of use; none to let them be")
     quantizer: Quantizer = Field(default_factory=_vq, description="how vectors become entries")
-    prior: Prior = Field(default_factory=_uniform, description="how codes are drawn: uniform, all entries alike; empirical, as often as the "
-                         "training data use them at their place; or learned")
+    prior: Prior = Field(default_factory=_uniform, description="how codes are drawn: uniform, all entries alike; empirical, as often as "
+                         "the training data use them at their place; or learned")
     meanings = {"perplexity": "how many entries are in use, as if alike; between 1 and `codes`, higher is better",
                 "usage": "share of entries that are used at all; higher is better"}
 

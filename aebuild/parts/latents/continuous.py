@@ -29,7 +29,8 @@ class Continuous(ProjectedLatent):
     type: Literal["continuous"] = "continuous"
     also = ("ae", "deterministic", "autoencoder", "plain", "vector", "bottleneck", "vanilla")
     activation: Activation | None = knob(None, "nonlinearity on the code; sigmoid keeps it in (0, 1)", affects="graph")
-    prior: Prior = Field(default_factory=_fitted, description="how new codes are drawn: from a Gaussian fitted to those of the training data")
+    prior: Prior = Field(default_factory=_fitted, description="how new codes are drawn: fitted, from a Gaussian fitted to the training "
+                         "data's; or learned")
 
     def plan_latent(self, value: Value, site: Site) -> LatentPlan:
         """Adapters, projection, activation and the prior."""
