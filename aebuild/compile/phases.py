@@ -111,8 +111,8 @@ def plan_phases(spec: Spec, written: StageSpec, latent: LatentPlan | None, encod
                 penalties: Mapping[str, Contribution], terms: tuple[TermPlan, ...], usual: int, found: list[Diagnostic]
                 ) -> tuple[PhasePlan, ...]:
     """Every phase with its players; a greedy phase becomes one for each pair of layers. `usual` are the epochs of one without a length."""
-    roles = () if latent is None else roles_of(latent, penalties)
-    names = [role.name for role in roles] or [AUTOENCODER, *known_players()]
+    roles = (Role(AUTOENCODER, ()),) if latent is None else roles_of(latent, penalties)
+    names = [role.name for role in roles] if latent is not None else [AUTOENCODER, *known_players()]
     _check_players(spec.train.players, names, "train.players", found)
     phases: list[PhasePlan] = []
     for i, phase in enumerate(spec.train.phases):

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from collections.abc import Sequence as Seq
 from dataclasses import replace
 
-from aebuild.compile.losses import known_terms
 from aebuild.compile.spec import Spec
 from aebuild.compile.wording import quoted_from
 from aebuild.lang.dataset import DataInfo
@@ -104,7 +103,7 @@ def plan_terms(spec: Spec, latent: LatentPlan | None, output: OutputPlan | None,
     for name in (*first, *(name for name in losses if name not in first)):
         terms += [replace(term, config=written.get(term.name, term.config)) for term in losses[name].terms]
     known = [term.name for term in terms]
-    unplanned = known_terms() if latent is None else set()
+    unplanned = {name for part in (spec.latent, *spec.latent.parts()) for name in part.terms} if latent is None else set()
     for name, config in written.items():
         if name not in known and name not in unplanned and name not in spec.heads and not isinstance(config, Penalty):
             _unknown(spec, name, [*known, *(name for name in spec.heads if name not in known)], found)

@@ -82,6 +82,7 @@ class Part(BaseModel):
     variants: ClassVar[Variants] = Variants()
     family: ClassVar[str] = ""
     default_variant: ClassVar[str | None] = None
+    decider: ClassVar[str] = ""               # the field that decides what `still_missing` wants
     scalar: ClassVar[str | None] = None       # the field that a scalar fills; the part's first if None
     also: ClassVar[tuple[str, ...]] = ()      # other libraries' words for this variant: never accepted, but understood
     foreign: ClassVar[Mapping[str, str]] = {}     # other libraries' words for its keys and choices; subclasses add theirs
@@ -123,7 +124,7 @@ class Part(BaseModel):
 
     @classmethod
     def still_missing(cls, values: Mapping[str, Any]) -> tuple[str, ...]:
-        """Fields that must be written beside these values, for all that they have a default."""
+        """Fields that must be written beside these values, though another choice of `decider` would not need them."""
         return ()
 
     @classmethod

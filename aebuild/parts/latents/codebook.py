@@ -63,6 +63,7 @@ class Codebook(ProjectedLatent):
     foreign = dict.fromkeys(("num_embeddings", "n_embeddings", "n_embed", "n_codes", "num_codes", "codebook_size", "K", "entries"), "codes")
     also = ("vq", "vqvae", "vq_vae", "quantized", "discrete", "vector_quantizer", "vector_quantization")
     dim: int | None = knob(None, "features of the code at each place", examples=[16], affects="graph", ge=1)  # type: ignore[assignment]
+    decider = "quantizer"
     per: Literal["sample", "position"] = knob(
         "position", "codes for the sample as one vector, or at each place of the encoder's grid or sequence", affects="graph")
     codes: int | None = knob(None, "entries of a codebook", examples=[512], affects="graph", ge=2)
