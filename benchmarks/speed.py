@@ -152,7 +152,7 @@ def by_hand(kind: str, name: str) -> Any:
     import torch
 
     from aebuild.compile.build import build
-    from aebuild.modules.autoencoder import Batch
+    from aebuild.modules.outputs import Batch
 
     plan, splits = loaded(name)
     model = build(plan).train()
@@ -216,7 +216,7 @@ def by_lightning(kind: str, name: str) -> Any:
     import torch
 
     from aebuild.compile.build import build
-    from aebuild.modules.autoencoder import Batch
+    from aebuild.modules.outputs import Batch
 
     warnings.simplefilter("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)

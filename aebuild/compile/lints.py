@@ -206,13 +206,14 @@ def lint(plan: Plan, info: DataInfo) -> list[Diagnostic]:
 def _about_code(plan: Plan, info: DataInfo) -> Iterator[Finding]:
     spec = plan.spec
     last = spec.encoder.steps[-1] if spec.encoder.steps else None
-    if last is not None and getattr(last, "width", None) == spec.latent.dim and last.variant_name() == "linear":
-        yield (WIDTH_IS_DIM, f"the encoder's last hidden width is {spec.latent.dim}, the same as the code's dim", last,
+    dim = getattr(spec.latent, "dim", None)
+    if last is not None and dim is not None and getattr(last, "width", None) == dim and last.variant_name() == "linear":
+        yield (WIDTH_IS_DIM, f"the encoder's last hidden width is {dim}, the same as the code's dim", last,
                Hint("leave the last layer out: the latent projects to the code itself"))
     regular = spec.corrupt or any(name in spec.losses.terms for name in ("sparsity", "contrastive"))
-    if spec.latent.variant_name() == "continuous" and plan.latent.values >= elements(plan.target) and not regular:
+    if dim is not None and spec.latent.variant_name() == "continuous" and plan.latent.values >= elements(plan.target) and not regular:
         yield (WIDE_CODE, f"the code has {plan.latent.values:,} numbers, the data {elements(plan.target):,}", spec.latent,
-               f"dim: {max(1, spec.latent.dim * elements(plan.target) // plan.latent.values // 4)}")
+               f"dim: {max(1, dim * elements(plan.target) // plan.latent.values // 4)}")
     codes, train = getattr(spec.latent, "codes", None), info.counts.get("train")
     if codes is not None and train is not None:
         positions = train * max(1, round(plan.latent.bits / max(1e-9, _log2(codes))))

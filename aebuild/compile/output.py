@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import prod
 
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
-from aebuild.lang.families import Composite, Layer
-from aebuild.lang.node import Node, Refusal, Site
+from aebuild.lang.families import Layer
+from aebuild.lang.node import Composite, Node, Refusal, Site
 from aebuild.lang.terms import OutputPlan
 from aebuild.lang.values import Value, Vector
 

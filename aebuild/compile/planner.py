@@ -19,13 +19,14 @@ from aebuild.compile.size_limits import check_extent
 from aebuild.compile.skips import add_skips
 from aebuild.compile.solve import solve
 from aebuild.compile.spec import Mirror, Spec, StageSpec
-from aebuild.compile.terms import plan_terms
+from aebuild.compile.terms import check_reads, plan_penalty, plan_terms
 from aebuild.lang.dataset import DataInfo
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
-from aebuild.lang.families import Adapter, Composite, LatentPlan, Layer
-from aebuild.lang.node import Node, Refusal, Site, Stage
+from aebuild.lang.families import Adapter, LatentPlan, Layer
+from aebuild.lang.node import Composite, Node, Refusal, Site, Stage
 from aebuild.lang.suggest import closest
-from aebuild.lang.terms import OutputPlan
+from aebuild.lang.terms import Contribution, ModelTypes, OutputPlan, Penalty
+from aebuild.lang.training import PhasePart
 from aebuild.lang.values import Value
 
 T = TypeVar("T")
@@ -103,6 +104,7 @@ def plan(spec: Spec, info: DataInfo, least: int | None = None) -> Planned:
     found = check_extent(spec)
     if found:
         return Planned(None, found)
+    spec = with_phases(spec)
     corrupted = _corrupt(spec, info, found)
     encoder, stage = _encoder(spec, corrupted, found)
     latent = _attempt(found, lambda: _latent(spec, encoder.output, stage)) if encoder else None
@@ -115,15 +117,24 @@ def plan(spec: Spec, info: DataInfo, least: int | None = None) -> Planned:
     if latent and output:
         decoder, taps = _decoder(spec, written, latent, info.target, output, stage, found)
     heads = _heads(spec, info, latent, encoder, found)
-    names = tuple(spec.heads)
-    terms = plan_terms(spec, latent, output, names, info, found)
-    phases = plan_phases(spec, written, latent, encoder, decoder, terms, usual_epochs(spec, info.counts.get("train"), least), found)
+    penalties = _penalties(spec, info, latent, encoder, found)
+    losses = {**penalties, **{head.name: head.contribution() for head in heads}}
+    terms = plan_terms(spec, latent, output, losses, info, found)
+    usual = usual_epochs(spec, info.counts.get("train"), least)
+    phases = plan_phases(spec, written, latent, encoder, decoder, penalties, terms, usual, found)
     if not (encoder and latent and decoder and output) or any(d.is_error for d in found):
         return Planned(None, found)
-    nodes = [node for half in (encoder, latent.node, decoder, *(h.node for h in heads)) for node in half.walk()]
     result = Plan(spec, info.value, info.target, info.target_range, encoder, latent, decoder, output, heads, terms, phases,
-                  tuple(_dials(nodes)), taps, _refusals(spec, latent, taps))
-    return Planned(result, found)
+                  penalties, (), taps, _refusals(spec, latent, decoder, penalties))
+    return Planned(replace(result, dials=tuple(_dials([*result.nodes()]))), found)
+
+
+def with_phases(spec: Spec) -> Spec:
+    """The spec with the phases that its parts want behind those that train the model, where it writes none."""
+    wanted = [] if "phases" in spec.train._origin.fields else spec.latent.phases()
+    if not wanted:
+        return spec
+    return spec.but(train=spec.train.but(phases=[*spec.train.phases, *(PhasePart.named(name) for name in wanted)]))
 
 
 def resolve_decoder(spec: Spec) -> StageSpec:
@@ -136,6 +147,7 @@ def resolve_decoder(spec: Spec) -> StageSpec:
 
 def _output_plan(spec: Spec, info: DataInfo) -> OutputPlan:
     """The likelihood's demands on the output layer."""
+    check_reads(spec.losses.reconstruction.reads_context, _written(spec), spec.losses.reconstruction, "losses.reconstruction")
     likelihood = spec.losses.reconstruction
     if info.target.kind not in likelihood.judges:
         place, fix = spec.losses.place("reconstruction"), "reconstruction: categorical"
@@ -165,7 +177,7 @@ def _corrupt(spec: Spec, info: DataInfo, found: list[Diagnostic]) -> Value:
 
 
 def _encoder(spec: Spec, value: Value, found: list[Diagnostic]) -> tuple[Node | None, Stage]:
-    stage = Stage(positions=spec.latent.per == "position", adapter=_adapter(spec.encoder, found),
+    stage = Stage(positions=getattr(spec.latent, "per", "position") == "position", adapter=_adapter(spec.encoder, found),
                   size=tuple(spec.encoder.seed) if spec.encoder.seed else None)
     before = len(found)
     node = plan_steps("encoder", spec.encoder, value, stage, found)
@@ -239,7 +251,7 @@ def _plan_decoder(written: StageSpec, code: Value, target: Value, output: Output
     stage.size, stage.seeds, stage.resizes = solution.size, solution.seeds, solution.resizes
     site = site_for("decoder", stage, final=True)
     nodes = list(_chain_decoder(steps, code, site, written.skip, target, output, shape))
-    used = {str(node.args["source"]): str(node.args["source"]) for top in nodes for node in top.walk() if node.kind == "skip"}
+    used = {key: key for top in nodes for node in top.walk() for key in node.reads if key in encoder.taps}
     return Node("decoder", "stage", code, nodes[-1].output, Composite(), sequential=True, children=tuple(nodes)), used
 
 
@@ -321,14 +333,39 @@ def _with_classes(node: Node, classes: int, site: Site) -> Node:
     return replace(node, children=(*node.children, *flat, last), output=last.output)
 
 
+def _penalties(spec: Spec, info: DataInfo, latent: LatentPlan | None, encoder: Node | None, found: list[Diagnostic]
+               ) -> dict[str, Contribution]:
+    if latent is None or encoder is None:
+        return {}
+    types = ModelTypes(info.value, info.target, info.target_range, encoder.output, latent.code, spec.latent, tuple(spec.corrupt),
+                       _written(spec))
+    planned = {}
+    for name, config in spec.losses.terms.items():
+        if isinstance(config, Penalty):
+            made = _attempt(found, partial(plan_penalty, spec, name, config, types, site_for(f"penalties.{name}", Stage())))
+            if made is not None:
+                planned[name] = made
+    return planned
+
+
+def _written(spec: Spec) -> tuple[str, ...]:
+    """What losses may read: the clean target, and what corruptions leave on the way."""
+    return ("target", *(key for corruption in spec.corrupt for key in corruption.writes_context))
+
+
 def _dials(nodes: Seq[Node]) -> list[DialPlan]:
     return [DialPlan(node.path, attribute, dial) for node in nodes for attribute, dial in getattr(node.part, "dials", dict)().items()
             if node.args.get("dials")]
 
 
-def _refusals(spec: Spec, latent: LatentPlan, taps: dict[str, str]) -> dict[str, str]:
-    refusals = {}
-    if taps:
-        reason = "its decoder needs the encoder's outputs through skips, so a code alone does not determine the data"
-        refusals.update(dict.fromkeys(("sample", "interpolate", "decode"), reason))
+def _refusals(spec: Spec, latent: LatentPlan, decoder: Node, penalties: dict[str, Contribution]) -> dict[str, str]:
+    """Operations that this design cannot do: those of its parts, and all that start from a code where the decoder reads more than that."""
+    refusals = {**latent.refusals, **{key: why for each in penalties.values() for key, why in each.refusals.items()}}
+    own = {key for node in decoder.walk() for key in node.writes} | {"mean", "target"}       # the true values, in training alone
+    for node in decoder.walk():
+        for key in node.reads:
+            if key not in own:
+                reason = "its decoder needs the encoder's outputs through skips, so a code alone does not determine the data" \
+                    if node.kind == "skip" else f"its decoder reads `{key}` at {node.path}, so a code alone does not determine the data"
+                refusals.update(dict.fromkeys(("sample", "interpolate", "decode"), reason))
     return refusals

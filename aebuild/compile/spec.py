@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 from aebuild.lang.dataset import Dataset
 from aebuild.lang.families import Corruption, Latent, Layer
 from aebuild.lang.part import Part, knob
-from aebuild.lang.terms import Likelihood, Term
+from aebuild.lang.terms import Bound, Likelihood, Term
 from aebuild.lang.training import Optimizer, PhasePart, Player
 
 LONGEST_NAME = 100          # characters: a run's folder has a date besides, and disks take 255 bytes
@@ -66,6 +66,7 @@ class Losses(Part):
 
     reconstruction: Likelihood = Field(
         default_factory=lambda: Likelihood.named("mse"), description="how a reconstruction is judged")
+    bound: Bound = Field(default_factory=lambda: Bound.named("sum"), description="how the terms of a sample become its loss")
     terms: dict[str, Term] = Field(default_factory=dict, description="every other term by name")
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from aebuild.lang.diagnostics import Rule
-from aebuild.lang.families import Activation, Buildable, Latent
-from aebuild.lang.node import Node, Site
+from aebuild.lang.families import Activation, ProjectedLatent
+from aebuild.lang.node import Buildable, Node, Site
 from aebuild.lang.values import Value
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Projection(Buildable):
         return nn.Linear(node.input.features, node.output.features)
 
 
-def to_code(latent: Latent, value: Value, site: Site, features: int, activation: Activation | None = None) -> tuple[Node, ...]:
+def to_code(latent: ProjectedLatent, value: Value, site: Site, features: int, activation: Activation | None = None) -> tuple[Node, ...]:
     """The nodes from the encoder's output to the code: adapters for a code per sample, then the projection to `features`."""
     nodes: tuple[Node, ...] = ()
     if latent.per == "sample":

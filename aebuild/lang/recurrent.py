@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from aebuild.lang.diagnostics import Diagnostic
-from aebuild.lang.families import Composite, Layer
-from aebuild.lang.node import Node, Refusal, Site
+from aebuild.lang.families import Layer
+from aebuild.lang.node import Composite, Node, Refusal, Site
 from aebuild.lang.projection import Projection
 from aebuild.lang.recurrence import SERIES, Recurrence
 from aebuild.lang.schedule import Dial, Ramp, numbers
@@ -64,7 +64,8 @@ class Recurrent(Recurrence):
         children = (self._initial(value, site), self._cell(target, target.length, f"{site.path}.{self.variant_name()}"), rest)
         args = self._args("unroll", length=target.length, teacher_forcing=numbers(self.forcing)[0],
                           dials={"teacher_forcing": _plain(self.forcing)})
-        return Node(site.path, "unroll", value, rest.output, self, args, children=children, window=None)
+        return Node(site.path, "unroll", value, rest.output, self, args, children=children, window=None,
+                    reads=("mean", "target"))
 
     def _args(self, role: str, **more: Any) -> dict[str, Any]:
         """What `modules.recurrent.assemble` makes a step of."""

@@ -220,11 +220,6 @@ class Tokens(_Type):
         """The length."""
         return self.length
 
-    @property
-    def bytes(self) -> int:
-        """Bytes of one element of the tensor."""
-        return 8 if self.dtype == "int64" else 4
-
     def bits(self, bounded: bool) -> float:
         """Bits that tell one of the classes."""
         return log2(self.classes)

@@ -168,7 +168,7 @@ def _whole(job: Job) -> Job:
 
 def _samples_trained(plan: Plan, splits: Splits) -> int:
     """How many samples all phases train, each as often as it is trained."""
-    return sum(clock_of(phase, len(splits.train)).total * phase.batch_size for phase in plan.phases)
+    return sum(clock_of(phase, len(splits.train)).total * phase.batch_size for phase in plan.phases if phase.data == "samples")
 
 
 def _finish(job: Job, *, resume: bool) -> Outcome:

@@ -10,18 +10,19 @@ from aebuild.compile.annotations import Shape, fields
 from aebuild.compile.spec import DecoderRecipe, Evaluate, Head, Spec, StageSpec, Train
 from aebuild.lang.codebook_update import CodebookUpdate
 from aebuild.lang.dataset import Dataset
-from aebuild.lang.families import Activation, Adapter, Corruption, Latent, Layer, Norm, Prior
+from aebuild.lang.families import Activation, Adapter, Corruption, Latent, Layer, Norm, Posterior, Prior, Quantizer
 from aebuild.lang.part import Part
 from aebuild.lang.schedule import Ramp
-from aebuild.lang.terms import Likelihood, Penalty, Term
+from aebuild.lang.terms import Bound, Likelihood, Penalty, Term
 from aebuild.lang.training import LrSchedule, Optimizer, PhasePart, Player
 from aebuild.parts import discover
 
 FAMILIES: tuple[tuple[str, type[Part]], ...] = (
     ("Data", Dataset), ("Corruptions", Corruption), ("Layers", Layer), ("Activations", Activation), ("Norms", Norm),
-    ("Adapters", Adapter), ("Latents", Latent), ("Codebook updates", CodebookUpdate), ("Priors", Prior), ("Decoders", DecoderRecipe),
-    ("Likelihoods", Likelihood), ("Penalties", Penalty), ("Optimizers", Optimizer), ("Learning-rate schedules", LrSchedule),
-    ("Phases", PhasePart))
+    ("Adapters", Adapter), ("Latents", Latent), ("Posteriors", Posterior), ("Quantizers", Quantizer),
+    ("Codebook updates", CodebookUpdate), ("Priors", Prior), ("Decoders", DecoderRecipe),
+    ("Likelihoods", Likelihood), ("Penalties", Penalty), ("Bounds", Bound), ("Optimizers", Optimizer),
+    ("Learning-rate schedules", LrSchedule), ("Phases", PhasePart))
 RECORDS: tuple[tuple[str, type[Part]], ...] = (
     ("The spec", Spec), ("A stage", StageSpec), ("A head", Head), ("A weighted term", Term), ("A schedule", Ramp), ("train", Train),
     ("A player", Player), ("evaluate", Evaluate))

@@ -16,7 +16,8 @@ from aebuild.trainer.distributed.fsdp import local
 from aebuild.trainer.phase import reseed_all
 
 if TYPE_CHECKING:
-    from aebuild.modules.autoencoder import Autoencoder, Batch
+    from aebuild.modules.autoencoder import Autoencoder
+    from aebuild.modules.outputs import Batch
     from aebuild.trainer.distributed.process_group import Group
     from aebuild.trainer.phase import ActivePhase
     from aebuild.trainer.players import ActivePlayer, Forward
@@ -146,7 +147,7 @@ def _last_bad(player: ActivePlayer, *, gradients: bool) -> str | None:
 
 def _term_of_gradient(player: ActivePlayer, batch: Batch, step: int) -> str | None:
     """The first term whose own gradient is not finite."""
-    for name, value in player.objective.reduced(player.forward(batch, step).terms).items():
+    for name, value in player.objective.reduced(player.forward(batch, step).terms, step).items():
         if value.requires_grad:
             found = torch.autograd.grad(value, player.params, retain_graph=True, allow_unused=True)
             if anywhere(not all(_finite(gradient) for gradient in found if gradient is not None)):

@@ -17,10 +17,11 @@ from aebuild.compile.build import build
 from aebuild.compile.front import Loaded
 from aebuild.compile.memory import memory_of
 from aebuild.lang.diagnostics import CheckpointError, ResourceError
-from aebuild.modules.autoencoder import Autoencoder, Batch
+from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.collectives import present
 from aebuild.modules.convolution import ConvTranspose2d
 from aebuild.modules.dropout import Dropout
+from aebuild.modules.outputs import Batch
 from aebuild.modules.randomness import random_modules
 from aebuild.modules.stage import Stage
 from aebuild.trainer.batches.loader import Feed

@@ -6,8 +6,8 @@ from math import prod
 from typing import TYPE_CHECKING, Literal
 
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
-from aebuild.lang.families import Adapter, Composite, Layer
-from aebuild.lang.node import Node, Refusal, Site
+from aebuild.lang.families import Adapter, Layer
+from aebuild.lang.node import Composite, Node, Refusal, Site
 from aebuild.lang.values import Grid, Sequence, Value, Vector
 
 if TYPE_CHECKING:

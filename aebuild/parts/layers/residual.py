@@ -10,8 +10,8 @@ from pydantic import Field
 from aebuild.lang.container import Nested
 from aebuild.lang.convolution import Window, convolve
 from aebuild.lang.diagnostics import Rule
-from aebuild.lang.families import Activation, Composite
-from aebuild.lang.node import Node, Resize, Site
+from aebuild.lang.families import Activation
+from aebuild.lang.node import Composite, Node, Resize, Site
 from aebuild.lang.norm_act import Dressed
 from aebuild.lang.values import Grid, Value
 

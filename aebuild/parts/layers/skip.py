@@ -63,7 +63,8 @@ class Skip(Layer):
             site.refuse(self, UNEQUAL, f"{self.source} gives {tap} but the decoder has {value} here", "source",
                         fix=f"from: {fitting[-1]}" if fitting else None)
         out = value if self.combine == "add" else value.with_features(value.features + tap.features)
-        return Node(site.path, "skip", value, out, self, {"source": self.source, "axis": value.feature_axis})
+        return Node(site.path, "skip", value, out, self, {"source": self.source, "axis": value.feature_axis},
+                    reads=(self.source,))
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """A join with the encoder's tap."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from aebuild.lang.diagnostics import Rule
-from aebuild.lang.families import Activation, Buildable, Layer, Norm
-from aebuild.lang.node import Node, Site
+from aebuild.lang.families import Activation, Layer, Norm
+from aebuild.lang.node import Buildable, Node, Site
 from aebuild.lang.part import knob
 from aebuild.lang.projection import Projection
 from aebuild.lang.values import Value, Vector

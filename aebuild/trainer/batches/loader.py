@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from aebuild.lang.sample_storage import WINDOW, Held, Store
-from aebuild.modules.autoencoder import Batch
+from aebuild.modules.outputs import Batch
 from aebuild.trainer.batches.levels import Levels
 from aebuild.trainer.batches.prefetch import ahead
 from aebuild.trainer.batches.sampler import batch_bounds, order_of, windowed_order
@@ -23,6 +23,28 @@ if TYPE_CHECKING:
 
 __all__ = ["Feed", "batch_bounds", "order_of"]
 SHARE = 0.5      # of the free GPU memory that the data may take
+
+
+class Loader(Protocol):
+    """What a phase trains on and is judged by: samples or codes, in batches."""
+
+    samples: int
+
+    def shuffled(self, seed: int, phase: str, epoch: int) -> Tensor:
+        """The order of one pass."""
+        ...
+
+    def batches(self, indices: Iterable[Tensor]) -> Generator[Batch]:
+        """The batches of these indices, one after the other; close it where it is not used up."""
+        ...
+
+    def passing(self, bounds: Iterable[tuple[int, int]]) -> Iterator[Batch]:
+        """The batches of a pass in an order that is always the same."""
+        ...
+
+    def take(self, index: Tensor) -> Batch:
+        """The samples of these indices as a batch on the device."""
+        ...
 
 
 class Kept(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from aebuild.modules.autoencoder import Autoencoder
-    from aebuild.trainer.batches.loader import Feed
+    from aebuild.trainer.batches.loader import Loader
     from aebuild.trainer.phase import ActivePhase
     from aebuild.trainer.players import ActivePlayer
     from aebuild.trainer.profiling.timers import Account
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def watched(account: Account, active: ActivePhase, feed: Feed, sums: Sums) -> Iterator[None]:
+def watched(account: Account, active: ActivePhase, feed: Loader, sums: Sums) -> Iterator[None]:
     """Charges each part of a step while entered: data, the modules forward, backward, clipping, optimiser, logging.
 
     A part's time is what is spent in it and in no part inside it: of `update`, what is neither forward nor `apply` is backward.
     """
     with ExitStack() as stack:
-        for name, module, part in _modules(active.model):
+        for name, module, part in _modules(active.model, active.players):
             Hooks(account, name, part).install(module, stack)
         _wrap(stack, account, feed, "take", "data")
         _wrap(stack, account, sums, "add", "logging")
@@ -35,12 +35,17 @@ def watched(account: Account, active: ActivePhase, feed: Feed, sums: Sums) -> It
         yield
 
 
-def _modules(model: Autoencoder) -> Iterator[tuple[str, nn.Module, str]]:
-    """Each half and each of its steps, because greedy training and other players run single steps: path, module, part."""
+def _modules(model: Autoencoder, players: Sequence[ActivePlayer]) -> Iterator[tuple[str, nn.Module, str]]:
+    """Each half and each of its steps, because greedy training and other players run single steps: path, module, part.
+
+    A step that a player has to himself is charged to him.
+    """
     for half, module in model.named_children():
         yield half, module, half
         for name, child in module.named_children():
-            yield f"{half}.{name}", child, name if name == "discriminator" else half
+            path = f"{half}.{name}"
+            apart = [player.plan.name for player in players if path in player.plan.modules and not player.plan.through]
+            yield path, child, apart[0] if apart else half
 
 
 def _watch_player(stack: ExitStack, account: Account, player: ActivePlayer) -> None:

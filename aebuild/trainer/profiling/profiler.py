@@ -19,7 +19,7 @@ from aebuild.trainer.profiling.timers import OTHER, Account
 from aebuild.trainer.run_dir.atomic_files import replace_file, storing
 
 if TYPE_CHECKING:
-    from aebuild.trainer.batches.loader import Feed
+    from aebuild.trainer.batches.loader import Loader
     from aebuild.trainer.phase import ActivePhase
     from aebuild.trainer.running_means import Sums
 
@@ -51,7 +51,7 @@ class Profile:
         elif self._seen < WARM_UP + self._wanted:
             self._say("nothing was profiled: no step was trained")
 
-    def over(self, bounds: Iterable[tuple[int, int]], active: ActivePhase, feed: Feed, sums: Sums) -> Iterator[tuple[int, int]]:
+    def over(self, bounds: Iterable[tuple[int, int]], active: ActivePhase, feed: Loader, sums: Sums) -> Iterator[tuple[int, int]]:
         """The same bounds; the steps that the loop makes of them are profiled when it is their turn."""
         for bound in bounds:
             if self._seen == WARM_UP + self._wanted:
@@ -79,7 +79,7 @@ class Profile:
             with _muted():
                 self._trace.start()
 
-    def _watch(self, active: ActivePhase, feed: Feed, sums: Sums) -> None:
+    def _watch(self, active: ActivePhase, feed: Loader, sums: Sums) -> None:
         self._watching = ExitStack()
         self._watching.enter_context(record_function(STEP))
         self._watching.enter_context(self._parts.of(OTHER))

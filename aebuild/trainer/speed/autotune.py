@@ -151,7 +151,7 @@ class Tuner:
                  group: Group = ALONE) -> None:
         self.group = group
         self.plan, self.model, self.feed, self.trainable, self.halted = plan, model, feed, trainable, halted
-        clocks = [(clock_of(phase, feed.samples).total, phase) for phase in plan.phases]
+        clocks = [(clock_of(phase, feed.samples).total, phase) for phase in plan.phases if phase.data == "samples"]
         self.batches = sum(count for count, _ in clocks)
         self.phase: PhasePlan = max(clocks, key=lambda each: each[0])[1]
         self.trials: list[Trial] = []

@@ -18,7 +18,8 @@ from aebuild.modules.sync_batch_norm import share_norms
 from aebuild.trainer.players import Forward, joined
 
 if TYPE_CHECKING:
-    from aebuild.modules.autoencoder import Autoencoder, Batch
+    from aebuild.modules.autoencoder import Autoencoder
+    from aebuild.modules.outputs import Batch
     from aebuild.trainer.phase import ActivePhase
     from aebuild.trainer.players import ActivePlayer
 
