@@ -21,6 +21,7 @@ from aebuild.lang.samples import DataInfo
 from aebuild.lang.splits import Scaling
 from aebuild.lang.values import Grid, Sequence, Tokens, Value, Vector, from_json
 from aebuild.modules.likelihoods import CategoricalTokens
+from aebuild.results.drawing import cell_size, draw_sample
 
 DRAW = np.random.default_rng(0)
 TEXT = DRAW.integers(0, 9, (40, 6))
@@ -154,7 +155,7 @@ def test_the_likelihood_is_the_cross_entropy_of_each_place() -> None:
 
 
 @pytest.mark.parametrize(("losses", "more", "code"), [
-    *((f"losses: {{reconstruction: {word}}}", "", "AE355") for word in ("mse", "l1", "gaussian")), ("", "", "AE355"),
+    *((f"losses: {{reconstruction: {word}}}", "", "AE355") for word in ("mse", "l1", "gaussian", "bernoulli")), ("", "", "AE355"),
     ("losses: {reconstruction: categorical}", "corrupt: [mask: {ratio: 0.2}]\n", "AE354"),
     ("losses: {reconstruction: categorical}", "decoder: [lstm: {width: 5, feed: previous}]\n", "AE364")])
 def test_what_needs_numbers_is_refused(folder: Path, losses: str, more: str, code: str) -> None:
@@ -190,3 +191,13 @@ def test_a_tiny_model_learns_repeated_patterns(tmp_path: Path) -> None:
     drawn = opened.model.sample(3)
     assert drawn.shape == (3, 12)
     assert drawn.dtype == torch.int64
+
+
+@pytest.mark.parametrize("length", [1, 7, 16, 17, 40, 1000])
+def test_tokens_are_drawn_in_lines_and_framed_where_they_are_wrong(length: int) -> None:
+    value, sample = Tokens(length, 9), DRAW.integers(0, 9, length).astype(np.float32)
+    alone, right = draw_sample(value, sample, (0, 8)), draw_sample(value, sample, (0, 8), sample)
+    wrong = draw_sample(value, sample, (0, 8), np.where(np.arange(length) == 0, (sample + 1) % 9, sample))
+    assert alone.size == cell_size(value)
+    assert alone.tobytes() == right.tobytes() != wrong.tobytes()
+    assert draw_sample(value, (sample + 1) % 9, (0, 8)).tobytes() != alone.tobytes()
