@@ -84,5 +84,5 @@ class Vq(Quantizer):
 
         ema = latent.update.build_update(latent.books, latent.codes, latent.dim // latent.groups)
         restart = Restart(latent.books, latent.codes, latent.restart.below, latent.restart.decay) if latent.restart else None
-        return CodebookLatent(steps, node.output.shape, feature_axis(node.output), latent.codes, prior, latent.groups,
+        return CodebookLatent(steps, node.output.shape, feature_axis(node.output), latent.codes, latent.groups, prior=prior,
                               shared=latent.shared, ema=ema, restart=restart, initialise=latent.init == "kmeans")
