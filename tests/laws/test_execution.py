@@ -25,15 +25,14 @@ from aebuild.modules.randomness import random_modules
 from aebuild.modules.stage import Stage
 from aebuild.trainer.batches.loader import Feed
 from aebuild.trainer.fit import TrainResult, train
-from aebuild.trainer.job import Job
-from aebuild.trainer.manner import Manner
+from aebuild.trainer.job import Job, Manner
 from aebuild.trainer.phase import reseed_all
 from aebuild.trainer.progress.display import Quiet
 from aebuild.trainer.run_dir.run import Run
 from aebuild.trainer.speed import autotune as choice_module
-from aebuild.trainer.speed.autotune import Bench, Choice, Trial, Tuner
+from aebuild.trainer.speed.autotune import Bench, Tuner
+from aebuild.trainer.speed.choice import FILE, Choice, Trial, stored
 from aebuild.trainer.speed.execution import Execution, candidates, exact
-from aebuild.trainer.speed.settle import FILE, stored
 
 CPU = torch.device("cpu")
 IMAGES = """

@@ -7,19 +7,18 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import BrokenBarrierError
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import torch
 from torch import nn
 
 from aebuild.modules.collectives import Mixed, Part, Threads, sharing
-from aebuild.modules.randomness import reseed
+from aebuild.modules.randomness import Random, reseed
 from aebuild.modules.sync_batch_norm import share_norms
 from aebuild.trainer.players import Forward, joined
 
 if TYPE_CHECKING:
     from aebuild.modules.autoencoder import Autoencoder, Batch
-    from aebuild.trainer.phase import ActivePhase
     from aebuild.trainer.players import ActivePlayer
 
 
@@ -32,7 +31,18 @@ def twin(model: Autoencoder) -> Autoencoder:
     return copy.deepcopy(model, {id(own): nn.Parameter(own.data, own.requires_grad) for own in model.parameters()})
 
 
-class Crew:
+class Trained(Protocol):
+    """What a replica has: players that compute gradients, and modules that draw random numbers."""
+
+    players: list[ActivePlayer]
+    randoms: list[tuple[str, Random]]
+    seed: int
+
+
+P = TypeVar("P", bound=Trained)
+
+
+class Crew(Generic[P]):
     """A phase and its twins, each of which computes its part of every batch in a thread of its own.
 
     What the samples of a batch must know of each other (codebook averages, batch statistics) goes from thread to thread as
@@ -41,7 +51,7 @@ class Crew:
     waiting; parts of a batch do not.
     """
 
-    def __init__(self, phases: list[ActivePhase]) -> None:
+    def __init__(self, phases: list[P]) -> None:
         self.phases = phases
         self.threads = torch.get_num_threads()
         self._pool = ThreadPoolExecutor(len(phases) - 1, "part", torch.set_num_threads, (self.threads,))

@@ -22,6 +22,7 @@ Matmul = Literal["highest", "high", "medium"]
 Half = Literal["encoder", "decoder"]
 Count = Annotated[int, Field(ge=1)]
 HALVES: tuple[Half, ...] = ("encoder", "decoder")
+COMPILING = 60.0          # seconds that the compiler may need for a small model
 
 
 @dataclass(frozen=True)
@@ -151,9 +152,6 @@ def candidates(base: Execution, model: Autoencoder, device: torch.device, patien
         yield "inductor", {"compiler": "inductor", "workers": 1, "threads": base.threads}
         if device.type == "cuda":
             yield "graphs", {"compiler": "graphs"}
-
-
-COMPILING = 60.0          # seconds that the compiler may need for a small model
 
 
 def _computes_bfloat16() -> bool:
