@@ -22,6 +22,15 @@ if TYPE_CHECKING:
     from aebuild.trainer.players import ActivePlayer
 
 
+def replicable(model: nn.Module) -> bool:
+    """False if the class of a module says `cpu_replicas = False`.
+
+    So says one that draws from torch's own generator, which threads would share in no certain order, or that is not safe to run in
+    several threads at once.
+    """
+    return all(getattr(type(module), "cpu_replicas", True) for module in model.modules())
+
+
 def twin(model: Autoencoder) -> Autoencoder:
     """A copy whose parameters are the model's own memory, with gradients apart; buffers and random numbers are its own.
 
@@ -68,7 +77,7 @@ class Crew(Generic[P]):
     def gradient(self, number: int, batch: Batch, step: int, tick: int) -> Forward:
         """The whole batch's gradient for this player of the first phase, and what is to be logged.
 
-        Mixed if a module draws from torch's own generator, which the threads would share in no certain order.
+        Mixed if a module draws from torch's own generator although its class does not say so.
         """
         players = [phase.players[number] for phase in self.phases[:max(1, batch.x.shape[0])]]
         talk = Threads(len(players))
@@ -82,7 +91,7 @@ class Crew(Generic[P]):
         if errors:
             raise next((error for error in errors if not isinstance(error, BrokenBarrierError)), errors[0])
         if not torch.equal(before, torch.default_generator.get_state()):
-            raise Mixed("a layer draws from torch's own random numbers")
+            raise Mixed("a layer draws from torch's own random numbers, and its class lacks `cpu_replicas = False`")
         _add_gradients(players)
         return joined([each for each in found if isinstance(each, Forward)])
 

@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field, TypeAdapter
 
 from aebuild.modules.convolution import ConvTranspose2d
 from aebuild.modules.transformer import Attention, Kernel
+from aebuild.trainer.speed.cpu_replicas import replicable
 
 if TYPE_CHECKING:
     from aebuild.modules.autoencoder import Autoencoder
@@ -140,6 +141,7 @@ def candidates(base: Execution, model: Autoencoder, device: torch.device, patien
     if any(isinstance(module, torch.nn.Conv2d | torch.nn.ConvTranspose2d) for module in modules):
         yield "channels_last", {"memory": "channels_last"}
     if device.type == "cpu":
+        most = most if replicable(model) else 1
         for workers in (number for number in range(2, min(base.threads, most) + 1) if base.threads % number == 0):
             yield f"{workers} workers", {"workers": workers, "threads": base.threads // workers}
         yield "matmul medium", {"matmul": "medium"}

@@ -13,18 +13,18 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from aebuild.modules.collectives import Mixed
 from aebuild.trainer.device import out_of_memory
 from aebuild.trainer.speed.choice import FILE, Choice, asked
+from aebuild.trainer.speed.cpu_replicas import replicable
 from aebuild.trainer.speed.execution import HALVES, Execution, exact
 
 if TYPE_CHECKING:
-
     from aebuild.trainer.loop import Trainer
 
 
 def carry_out(trainer: Trainer, execution: Execution) -> None:
     """Trains in this way; what fails of it is left behind, said and stored, and training goes on from the last checkpoint."""
-    if execution.workers > 1 and (trainer.group.size > 1 or trainer.device.type != "cpu"):
+    if execution.workers > 1 and (why := _no_workers(trainer)):
         execution = execution.but(workers=1, threads=execution.threads * execution.workers)
-        trainer.say(f"workers share the cores of one process: training with {execution} instead")
+        trainer.say(f"{why}: training with {execution} instead")
     trainer.meter.dtype = torch.bfloat16 if execution.precision == "bfloat16" else torch.float32
     try:
         following, why = _tried(trainer, execution)
@@ -35,6 +35,13 @@ def carry_out(trainer: Trainer, execution: Execution) -> None:
             following, why = _tried(trainer, following)
     finally:
         exact(trainer.device).prepare(trainer.model)
+
+
+def _no_workers(trainer: Trainer) -> str:
+    """Why the batch cannot be shared among threads; empty if it can."""
+    if trainer.group.size > 1 or trainer.device.type != "cpu":
+        return "workers share the cores of one process"
+    return "" if replicable(trainer.model) else "a layer of this model does without workers"
 
 
 @contextmanager
