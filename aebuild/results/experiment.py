@@ -27,12 +27,11 @@ from aebuild.trainer.distributed.init_distributed import join
 from aebuild.trainer.distributed.process_group import Group
 from aebuild.trainer.fit import TrainResult
 from aebuild.trainer.fit import train as fit
-from aebuild.trainer.job import Job
-from aebuild.trainer.manner import PLAIN, Manner
+from aebuild.trainer.job import PLAIN, Job, Manner
 from aebuild.trainer.phase import clock_of
 from aebuild.trainer.profiling.timers import Account
 from aebuild.trainer.progress.display import Display, Ending, Quiet
-from aebuild.trainer.run_dir.reserve import vacant
+from aebuild.trainer.run_dir.folder import vacant
 from aebuild.trainer.run_dir.run import Onlooker, Run, data_record
 from aebuild.trainer.signals import Signals
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import aebuild
 from aebuild.lang.diagnostics import Diagnostic, Rule, UsageError
 
 NO_SHIPPED = Rule("AE121", "no shipped spec of this name", """\
@@ -24,7 +23,7 @@ _SENTENCE = re.compile(r"\.(?=\s+[A-Z0-9]|\s*$)")
 
 def folder() -> Path:
     """Where they are: inside the installed package, or beside it in a checkout."""
-    package = Path(aebuild.__file__).parent
+    package = Path(__file__).parents[1]
     return package / "specs" if (package / "specs").is_dir() else package.parent / "specs"
 
 
