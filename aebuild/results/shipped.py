@@ -28,6 +28,12 @@ def folder() -> Path:
     return package / "specs" if (package / "specs").is_dir() else package.parent / "specs"
 
 
+def schema_file() -> Path | None:
+    """The schema that an installed package brings, where the shipped specs point to; None in a checkout, whose parts may change."""
+    path = Path(aebuild.__file__).parent / "docs" / "schema.json"
+    return path if path.is_file() else None
+
+
 def shipped() -> dict[str, Path]:
     """Every shipped spec by its name, such as `vqvae` or `bakeoff/deep`."""
     found = {path.relative_to(folder()).with_suffix("").as_posix(): path for path in folder().rglob("*.yaml")}
