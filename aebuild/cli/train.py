@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aebuild.cli.launcher import prepare_process
-from aebuild.cli.options import FolderPlace, Place, SpecCommand, with_settings
+from aebuild.cli.options import FolderPlace, Place, SpecCommand, with_plugins, with_settings
 from aebuild.cli.output import columns, note, report, say
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Asked:
 @click.command("train", cls=SpecCommand)
 @click.argument("spec", required=False, type=Place())
 @with_settings
+@with_plugins
 @click.option("--resume", "run", type=FolderPlace(), metavar="RUN",
               help="Go on with this run directory where it stopped; with SPEC or --set, with a changed spec.")
 @click.option("--allow", is_flag=True, help="With --resume: take changes of the spec, or of the data, that change the training.")
@@ -116,6 +117,10 @@ def _check(asked: Asked) -> None:
 def _loaded(asked: Asked) -> Loaded | None:
     """The spec to train, or the changed one of a run; None where a run goes on as it is."""
     spec = asked.spec
+    if asked.run is not None:
+        from aebuild.results.run_plugins import check_unchanged
+
+        check_unchanged(asked.run, allow=asked.allow)
     if spec is None and not asked.settings:
         return None
     from aebuild.results.opening import open_spec

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import aebuild
 from aebuild.lang.diagnostics import Diagnostic, Rule, UsageError
 
 NO_SHIPPED = Rule("AE121", "no shipped spec of this name", """\
@@ -25,6 +26,12 @@ def folder() -> Path:
     """Where they are: inside the installed package, or beside it in a checkout."""
     package = Path(__file__).parents[1]
     return package / "specs" if (package / "specs").is_dir() else package.parent / "specs"
+
+
+def schema_file() -> Path | None:
+    """The schema that an installed package brings, where the shipped specs point to; None in a checkout, whose parts may change."""
+    path = Path(aebuild.__file__).parent / "docs" / "schema.json"
+    return path if path.is_file() else None
 
 
 def shipped() -> dict[str, Path]:
