@@ -241,7 +241,7 @@ def _about_nodes(plan: Plan, info: DataInfo) -> Iterator[Finding]:
 def _about_node(node: Node, has_kl: bool) -> Iterator[Finding]:
     if node.kind == "batch_norm" and has_kl:
         yield BATCH_NORM_KL, f"batch normalisation at {node.path}, and the loss has a KL term", node.part, "norm: layer"
-    length = node.input.places[0] if node.input.kind == "sequence" else 0
+    length = node.input.series_length or 0
     if node.kind in ("rnn", "lstm", "gru") and length > 2000:
         yield LONG_RECURRENCE, f"{node.path} steps through {length:,} positions one by one", node.part, Hint("a strided conv in front")
     if node.kind in ("conv", "conv_transpose"):

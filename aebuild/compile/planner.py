@@ -27,7 +27,7 @@ from aebuild.lang.node import Composite, Node, Refusal, Site, Stage
 from aebuild.lang.suggest import closest
 from aebuild.lang.terms import Contribution, ModelTypes, OutputPlan, Penalty
 from aebuild.lang.training import PhasePart
-from aebuild.lang.values import Value, Vector
+from aebuild.lang.values import Value
 
 T = TypeVar("T")
 
@@ -54,6 +54,35 @@ encoder: [conv: 32, output: {kernel: 4}]
 ```yaml
 encoder: [conv: 32]
 decoder: [conv: 32, output: {kernel: 4, stride: 2}]
+```
+""")
+
+
+NO_NUMBERS = Rule("AE354", "a corruption of tokens", """\
+The corruptions change numbers: they add to them, or set them to a value. Tokens are names of symbols, of which neither makes sense. Dropout
+behind the embedding hides a share of what the model sees.
+
+```yaml
+data: {type: arrays, path: text.npy, as: tokens, shape: [12], vocabulary: 27}
+losses: {reconstruction: categorical}
+corrupt: [gaussian: {std: 0.3}]
+```
+```yaml
+corrupt: []
+encoder: [linear: 64, dropout: 0.1]
+```
+""")
+
+UNJUDGED = Rule("AE355", "a likelihood of numbers for tokens", """\
+A likelihood like `mse` or `gaussian` says how far a number is from another. Tokens are names of symbols, of which the numbers tell no
+distance: 3 is no nearer to 4 than to 9. The categorical likelihood gives each of them a probability.
+
+```yaml
+data: {type: arrays, path: text.npy, as: tokens, shape: [12], vocabulary: 27}
+losses: {reconstruction: mse}
+```
+```yaml
+losses: {reconstruction: categorical}
 ```
 """)
 
@@ -119,7 +148,12 @@ def resolve_decoder(spec: Spec) -> StageSpec:
 def _output_plan(spec: Spec, info: DataInfo) -> OutputPlan:
     """The likelihood's demands on the output layer."""
     check_reads(spec.losses.reconstruction.reads_context, _written(spec), spec.losses.reconstruction, "losses.reconstruction")
-    return spec.losses.reconstruction.plan_output(info.target, info.target_range)
+    likelihood = spec.losses.reconstruction
+    if info.target.kind not in likelihood.judges:
+        place, fix = spec.losses.place("reconstruction"), "reconstruction: categorical"
+        message = f"{likelihood.variant_name()} measures distances of numbers, but the data are {info.target}, which name symbols"
+        raise Refusal(Diagnostic(UNJUDGED, message, place or spec.place(), fix if place else f"losses: {{{fix}}}", "losses.reconstruction"))
+    return likelihood.plan_output(info.target, info.target_range)
 
 
 def _attempt(found: list[Diagnostic], make: Callable[[], T]) -> T | None:
@@ -133,6 +167,10 @@ def _attempt(found: list[Diagnostic], make: Callable[[], T]) -> T | None:
 def _corrupt(spec: Spec, info: DataInfo, found: list[Diagnostic]) -> Value:
     value = info.value
     for i, corruption in enumerate(spec.corrupt):
+        if value.dtype == "int64":
+            found.append(Diagnostic(NO_NUMBERS, f"{corruption.variant_name()} changes numbers, but the data are {value}, names of symbols",
+                                    spec.place("corrupt"), "remove corrupt", f"corrupt.{i}"))
+            break
         after = _attempt(found, partial(corruption.plan_corruption, value, site_for(f"corrupt.{i}", Stage())))
         value = after or value
     return value
@@ -143,7 +181,7 @@ def _encoder(spec: Spec, value: Value, found: list[Diagnostic]) -> tuple[Node | 
                   size=tuple(spec.encoder.seed) if spec.encoder.seed else None)
     before = len(found)
     node = plan_steps("encoder", spec.encoder, value, stage, found)
-    if isinstance(value, Vector):
+    if not value.places:
         found[before:] = [read_otherwise(spec.data, finding) for finding in found[before:]]
     return node, stage
 
@@ -155,7 +193,10 @@ def plan_steps(path: str, written: StageSpec, value: Value, stage: Stage, found:
             found.append(Diagnostic(MISPLACED, f"{step.variant_name()} cannot stand here", step.place(), None, path))
             return None
     try:
-        nodes, out = site_for(path, stage).chain(written.steps, value, site_for(path, stage))
+        site = site_for(path, stage)
+        nodes, out = site.chain(written.steps, value, site)
+        if out.dtype == "int64":                       # a stage gives numbers, also one without steps
+            nodes, out = site.adapt(out, ("sequence",), site, None)
     except Refusal as refusal:
         found.append(refusal.diagnostic)
         return None
@@ -250,7 +291,7 @@ def ends_on_grid(steps: Seq[Layer], code: Value) -> bool:
             return False
         if step.wants == ("grid",) or step.resizes(1):
             return True
-    return code.kind == "grid"
+    return code.axes > 0
 
 
 def _last_places(encoder: Stage, target: Value) -> tuple[int, ...] | None:

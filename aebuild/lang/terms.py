@@ -127,6 +127,7 @@ class Likelihood(Term):
     family = "likelihood"
     unit: ClassVar[str] = ""                                  # what its figure is, of one sample
     support: ClassVar[tuple[float, float] | None] = None      # target values must lie in it; None takes any real
+    judges: ClassVar[tuple[str, ...]] = ("vector", "grid", "sequence")       # kinds of targets
     reads_context: ClassVar[tuple[str, ...]] = ()             # keys of the context that it needs
     default_variant: ClassVar[str | None] = None
 

@@ -162,6 +162,18 @@ class Categorical(Likelihood):
         return share @ torch.arange(self.classes, dtype=share.dtype, device=share.device)
 
 
+class CategoricalTokens(Likelihood):
+    """Cross-entropy in nats of tokens; the parameters are a logit for each symbol, [N, T, K]."""
+
+    def forward(self, params: Tensor, target: Tensor) -> Tensor:
+        """[N]."""
+        return per_sample(F.cross_entropy(params.movedim(-1, 1), target, reduction="none"))
+
+    def mean(self, params: Tensor) -> Tensor:
+        """The likeliest token at each place, [N, T] int64."""
+        return params.argmax(-1)
+
+
 def apart(params: Tensor, count: int, axis: int) -> Tensor:
     """Splits C·count channels into C and, right after, count."""
     return torch.unflatten(params, axis, (-1, count))

@@ -83,7 +83,8 @@ def _rows(plan: Plan, model: Autoencoder, splits: Splits) -> tuple[list[Row], li
     reseed_all(randoms, seed, 1)
     rebuilt = model.decode(*_coded(model, x))
     size = code_size(plan.latent.values, plan.latent.bits)
-    rows.append(Row(f"reconstructions, through a code of {size}", plan.target, _array(rebuilt), target))
+    framed = "" if plan.target.dtype == "float32" else ", framed where they are wrong"
+    rows.append(Row(f"reconstructions, through a code of {size}{framed}", plan.target, _array(rebuilt), target))
     if "sample" in model.refusals:
         notes.append(f"no samples: {model.refusals['sample']}")
     else:

@@ -123,6 +123,15 @@ losses: {kind: {weight: [{from: 0, to: 1, over: 2 steps}, {from: 1, to: 0.5, ove
 train: {steps: 5, batch_size: 10, device: cpu}
 """
 
+TOKENS = """
+data: {type: arrays, path: text.npy, as: tokens, vocabulary: 9, limit: 30}
+encoder: [gru: 4]
+latent: {type: gaussian, dim: 2}
+decoder: [gru: 4]
+losses: {reconstruction: {type: categorical, weight: 0.5}}
+train: {steps: 4, batch_size: 10, device: cpu}
+"""
+
 ADVERSARIAL = """
 data: {type: wine, limit: 40}
 encoder: [linear: 6]
@@ -171,7 +180,7 @@ def contexts() -> list[str]:
     series = [SERIES.replace("KIND", kind).replace("FORCING", forcing) for kind, forcing in
               (("lstm", "0.5"), ("gru", "0.3"), ("rnn", "{from: 1, to: 0.2, over: 4 steps}"))]
     adversarial = [ADVERSARIAL.replace("PRIOR", prior).replace("DIM", "2") for prior in PRIORS]
-    return [TABLE, STACK, PATIENT, IMAGE, RESIZED, CATEGORICAL, CODES, *series, ATTENTION, *adversarial, *map(plain, DATA)]
+    return [TABLE, STACK, PATIENT, IMAGE, RESIZED, CATEGORICAL, CODES, *series, ATTENTION, TOKENS, *adversarial, *map(plain, DATA)]
 
 
 def plain(data: str) -> str:
@@ -198,6 +207,7 @@ def make_files(folder: Path) -> None:
     draw = np.random.default_rng(0)
     labels = np.arange(60) % 3
     np.savez(folder / "x.npz", x=draw.integers(0, 255, (60, 3, 6, 8), dtype=np.uint8), y=labels)
+    np.save(folder / "text.npy", draw.integers(0, 7, (60, 6)))
     np.savez(folder / "s.npz", x=draw.normal(size=(60, 6, 2)), y=labels)
     (folder / "ecg5000").mkdir()
     beats = {f"{part}_{what}": array for part, count in (("train", 500), ("test", 4500)) for what, array in

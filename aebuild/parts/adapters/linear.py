@@ -35,7 +35,7 @@ class Linear(Adapter):
 
     def fits(self, value: Value, kind: str, site: Site) -> bool:
         """Vector to grid or sequence."""
-        return isinstance(value, Vector) and kind != "vector"
+        return (value.kind, kind) in (("vector", "grid"), ("vector", "sequence"))
 
     def plan(self, value: Value, kind: str, site: Site, layer: Layer | None) -> Node:
         """Channels are those of the layer behind it."""

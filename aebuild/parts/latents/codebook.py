@@ -13,7 +13,7 @@ from aebuild.lang.families import LatentPlan, Prior, ProjectedLatent, Quantizer
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import Part, knob
 from aebuild.lang.projection import to_code
-from aebuild.lang.values import Value, Vector
+from aebuild.lang.values import Value
 
 if TYPE_CHECKING:
     from torch import nn
@@ -97,7 +97,7 @@ class Codebook(ProjectedLatent):
             if name in self._origin.fields and name not in self.quantizer.takes:
                 site.refuse(self, USELESS, f"`{name}` means nothing to the quantizer {self.quantizer.variant_name()}", name,
                             fix=f"remove {name}")
-        flat = self.but(per="sample") if isinstance(value, Vector) else self
+        flat = self.but(per="sample") if not value.places else self
         steps = to_code(flat, value, site, self.quantizer.features(self))
         plan = self.quantizer.plan_quantizer(self, value, steps, site)
         return plan.joined(self.prior.serve(self, plan.codes, site, ("none", "fitted", "phase")))

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Literal
 
 from aebuild.lang.families import Posterior
 from aebuild.lang.node import Node
-from aebuild.lang.projection import feature_axis
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,4 +21,4 @@ class Diagonal(Posterior):
         """The posterior's module."""
         from aebuild.modules.posteriors import Diagonal as DiagonalModule
 
-        return DiagonalModule(feature_axis(node.output))
+        return DiagonalModule(node.output.feature_axis)

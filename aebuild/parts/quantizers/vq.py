@@ -9,7 +9,6 @@ from aebuild.lang.diagnostics import Rule
 from aebuild.lang.families import LatentPlan, Quantizer
 from aebuild.lang.node import Node, Site
 from aebuild.lang.per_axis import largest_divisor
-from aebuild.lang.projection import feature_axis
 from aebuild.lang.terms import AUTOENCODER, Term, TermPlan
 from aebuild.lang.values import Tokens, Value, elements
 
@@ -84,5 +83,5 @@ class Vq(Quantizer):
 
         ema = latent.update.build_update(latent.books, latent.codes, latent.dim // latent.groups)
         restart = Restart(latent.books, latent.codes, latent.restart.below, latent.restart.decay) if latent.restart else None
-        return CodebookLatent(steps, node.output.shape, feature_axis(node.output), latent.codes, latent.groups, prior=prior,
+        return CodebookLatent(steps, node.output.shape, node.output.feature_axis, latent.codes, latent.groups, prior=prior,
                               shared=latent.shared, ema=ema, restart=restart, initialise=latent.init == "kmeans")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from aebuild.lang.values import Tokens
 from aebuild.modules.outputs import Batch
 from aebuild.trainer.phase import ActivePhase
 
@@ -42,4 +41,4 @@ def step_flops(plan: Plan, phase: PhasePlan) -> int:
 
 def _imagined(value: Value) -> torch.Tensor:
     """A batch of that type."""
-    return torch.empty(ROWS, *value.shape, device="meta", dtype=torch.long if isinstance(value, Tokens) else torch.float32)
+    return torch.empty(ROWS, *value.shape, device="meta", dtype=getattr(torch, value.dtype))
