@@ -38,6 +38,9 @@ def meanings(plan: Plan, evaluation: Evaluation) -> Iterator[tuple[str, str]]:
         yield "PSNR in dB", "that error below the squared range of the data; higher is better"
     for name in evaluation.model.metrics:
         yield name, known_meanings(plan).get(name, "share of labels that are predicted rightly; higher is better")
+    for task in plan.spec.evaluate.tasks:
+        for name in evaluation.tasks.get(str(task.variant_name()), {}):
+            yield f"{task.variant_name()} {name}", task.meanings.get(name, f"a figure of the task {task.variant_name()}")
 
 
 def known_meanings(plan: Plan) -> dict[str, str]:
