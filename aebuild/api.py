@@ -16,24 +16,28 @@ if TYPE_CHECKING:
     from aebuild.modules.autoencoder import Autoencoder
     from aebuild.results.experiment import Outcome
     from aebuild.results.open_run import OpenRun
-    from aebuild.trainer.manner import Manner
+    from aebuild.trainer.job import Manner
     from aebuild.trainer.progress.display import Display
 
 Source: TypeAlias = Union[str, "os.PathLike[str]", Mapping[str, Any], "Loaded"]
+Plugins: TypeAlias = Union[str, "os.PathLike[str]", Sequence[Union[str, "os.PathLike[str]"]]]
 Settings: TypeAlias = str | Mapping[str, Any] | Sequence[str]
 
 
-def load(source: Source, settings: Settings = ()) -> Loaded:
+def load(source: Source, settings: Settings = (), *, plugins: Plugins = ()) -> Loaded:
     """Reads and checks a spec; its `diagnostics` say what is wrong with it.
 
     `source` is a file, a run directory, the name of a shipped spec, or the spec as a dict. `settings` are changes of it:
-    "train.epochs=5", several such, or {"train.epochs": 5}. TypeError for anything else.
+    "train.epochs=5", several such, or {"train.epochs": 5}. `plugins` are Python files that declare parts, which are run; those that
+    AEBUILD_PLUGINS names are too. TypeError for anything else, UsageError for a plug-in that cannot be loaded.
     """
     from aebuild.compile.front import Loaded
     from aebuild.compile.front import load as read
+    from aebuild.compile.plugins import load_plugins
     from aebuild.results.opening import open_spec
 
     changes = _settings(settings)
+    load_plugins(_files(plugins))
     if isinstance(source, Loaded):
         if changes:
             raise TypeError("a loaded spec has its settings already; give them to load(), together with the path")
@@ -46,12 +50,13 @@ def load(source: Source, settings: Settings = ()) -> Loaded:
     return open_spec(_path(source, "a spec is a path, the name of a shipped spec, a dict, or what load() gave"), changes)
 
 
-def plan(source: Source, settings: Settings = ()) -> Plan:
+def plan(source: Source, settings: Settings = (), *, plugins: Plugins = ()) -> Plan:
     """Every node of a spec's model with its type, parameters and cost; SpecError or DataError with all findings."""
-    return load(source, settings).require()
+    return load(source, settings, plugins=plugins).require()
 
 
-def build(source: Source | Plan, settings: Settings = (), *, seed: int | None = None) -> Autoencoder:
+def build(source: Source | Plan, settings: Settings = (), *, seed: int | None = None,
+          plugins: Plugins = ()) -> Autoencoder:
     """The model of a spec or plan with freshly drawn weights, a plain nn.Module; `seed` replaces that of the spec."""
     from aebuild.compile.build import build as make
     from aebuild.compile.plan import Plan
@@ -62,31 +67,33 @@ def build(source: Source | Plan, settings: Settings = (), *, seed: int | None = 
         if _settings(settings):
             raise TypeError("a plan has its settings already; give them to plan() or load()")
         return make(source, seed)
-    return make(plan(source, settings), seed)
+    return make(plan(source, settings, plugins=plugins), seed)
 
 
 def train(source: Source, settings: Settings = (), *, folder: str | os.PathLike[str] | None = None,
-          parent: str | os.PathLike[str] = "runs", display: Display | None = None, manner: Manner | None = None) -> Outcome:
+          parent: str | os.PathLike[str] = "runs", display: Display | None = None, manner: Manner | None = None,
+          plugins: Plugins = ()) -> Outcome:
     """Trains a spec into a new run directory, evaluates it and draws its picture.
 
     The run is `folder`, or a new one in `parent`. Raises the AebuildError that tells what is wrong and how to mend it.
     """
     from aebuild.results.experiment import train as run
-    from aebuild.trainer.manner import PLAIN
+    from aebuild.trainer.job import PLAIN
 
-    loaded = load(source, settings)
+    loaded = load(source, settings, plugins=plugins)
     where = None if folder is None else Path(_path(folder, "folder is a path"))
     return run(loaded, folder=where, parent=Path(_path(parent, "parent is a path")), display=display, manner=manner or PLAIN)
 
 
-def open_run(folder: str | os.PathLike[str], device: str | torch.device = "cpu") -> OpenRun:
+def open_run(folder: str | os.PathLike[str], device: str | torch.device = "cpu", *, plugins: Plugins = ()) -> OpenRun:
     """Brings a trained model back from its run directory, verified, in evaluation mode and without gradients.
 
-    CheckpointError if the folder is no run, or no checkpoint passes verification.
+    Plug-ins that its parts are from have to be named again, by `plugins` or AEBUILD_PLUGINS: a folder's code is not run because the
+    folder says so. CheckpointError if one is not named, if the folder is no run, or if no checkpoint passes verification.
     """
     from aebuild.results.open_run import open_run as reopen
 
-    return reopen(_path(folder, "a run is a path, as `train` gives it in outcome.run"), device)
+    return reopen(_path(folder, "a run is a path, as `train` gives it in outcome.run"), device, _files(plugins))
 
 
 def _path(value: Any, wanted: str) -> str:
@@ -95,6 +102,14 @@ def _path(value: Any, wanted: str) -> str:
         if isinstance(path, str):
             return path
     raise TypeError(f"{wanted}, not {type(value).__name__}")
+
+
+def _files(plugins: Any) -> tuple[str, ...]:
+    """The files of plug-ins, one or several."""
+    wanted = "plugins are paths of Python files, or one such path"
+    if isinstance(plugins, Sequence) and not isinstance(plugins, str | bytes):
+        return tuple(_path(file, wanted) for file in plugins)
+    return (_path(plugins, wanted),)
 
 
 def _settings(settings: Any) -> tuple[str, ...]:

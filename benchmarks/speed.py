@@ -187,7 +187,8 @@ def by_aebuild(kind: str, name: str) -> Any:
     from aebuild.trainer.job import Job
     from aebuild.trainer.loop import Trainer
     from aebuild.trainer.run_dir.run import Run
-    from aebuild.trainer.speed.settle import engaged, settle
+    from aebuild.trainer.speed.autotune import settle
+    from aebuild.trainer.speed.fallback import engaged
 
     plan, splits = loaded(name)
     plan.spec.__dict__["train"] = plan.spec.train.but(speed=kind)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from aebuild.compile.schema import schema
+from aebuild.compile.schema import schema_text
 from aebuild.results.catalogue import every_rule
 from aebuild.results.reference import reference
 
@@ -18,7 +17,7 @@ ABOUT = {"0": "Reading the text", "1": "Keys and values", "2": "Warnings of the 
 
 def pages() -> dict[str, str]:
     """Every generated page by file name."""
-    return {"schema.json": json.dumps(schema(), indent=1, ensure_ascii=False) + "\n", "reference.md": reference(),
+    return {"schema.json": schema_text(), "reference.md": reference(),
             "diagnostics.md": diagnostics()}
 
 

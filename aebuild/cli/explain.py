@@ -6,29 +6,44 @@ import sys
 
 import click
 
+from aebuild.cli.options import with_plugins
 from aebuild.cli.output import colored, columns
 
 
 @click.command("explain")
-@click.argument("code", required=False)
-def command(code: str | None) -> None:
-    """Tell the long story of a diagnostic; without CODE, list them all."""
-    from aebuild.results.catalogue import every_rule
+@click.argument("name", metavar="[CODE|PART]", required=False)
+@with_plugins
+def command(name: str | None) -> None:
+    """Tell the long story of a diagnostic, or what a part is: its keys and an example.
+
+    PART is a word of the spec language, such as `linear` or `gaussian`. Without an argument all diagnostics are listed.
+    """
+    from aebuild.results.catalogue import every_part, every_rule, parts_called
 
     rules = every_rule()
-    if code is None:
+    if name is None:
         for rule in rules.values():
             click.echo(f"{rule.code}  {rule.severity:<7}  {rule.title}")
         return
-    found = rules.get(code.upper())
-    if found is None:
+    if name.upper() in rules:
+        rule = rules[name.upper()]
+        _print(f"# {rule.code}: {rule.title}\n\n*{rule.severity}*\n\n{rule.story}")
+        return
+    from aebuild.results.reference import page_of
+
+    parts = parts_called(name)
+    if not parts:
         from aebuild.lang.suggest import closest
 
-        best = closest(code.upper(), rules)
-        hint = f" Did you mean {best}?" if best else " `aebuild explain` lists them."
-        raise click.UsageError(f"There is no diagnostic {code!r}.{hint}")
-    rule = found
-    text = f"# {rule.code}: {rule.title}\n\n*{rule.severity}*\n\n{rule.story}"
+        words = [part.variant_name() or part.__name__.lower() for part in every_part()]
+        best = closest(name.upper(), rules) or closest(name, words)
+        hint = f" Did you mean {best}?" if best else " `aebuild explain` lists the diagnostics, docs/reference.md the parts."
+        raise click.UsageError(f"There is no diagnostic and no part {name!r}.{hint}")
+    _print("\n".join(page_of(part) for part in parts))
+
+
+def _print(text: str) -> None:
+    """Markdown, for people on a terminal and as it is elsewhere."""
     if colored(sys.stdout):
         from rich.console import Console
         from rich.markdown import Markdown

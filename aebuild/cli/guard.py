@@ -129,11 +129,17 @@ def _unread(number: int) -> bool:
 
 
 def _bug(error: Exception) -> int:
+    """Leaves a report file; the exit code is 3 where a plug-in is to blame."""
     import tempfile
     import traceback
 
     text = f"aebuild {__version__}, Python {sys.version}\n{' '.join(sys.argv)}\n\n" + "".join(traceback.format_exception(error))
     with tempfile.NamedTemporaryFile("w", prefix="aebuild-bug-", suffix=".txt", delete=False, encoding="utf-8", errors="replace") as file:
         file.write(text)
+    plugins = sys.modules.get("aebuild.compile.plugins")
+    if plugins is not None and (found := plugins.blamed(error)) is not None:
+        report([found])
+        say(f"the whole traceback is in {file.name}")
+        return 3
     say(f"aebuild: this is a bug of ours ({type(error).__name__}). Everything we need to mend it is in {file.name}; please send it.")
     return 1

@@ -13,6 +13,7 @@ import click
 from aebuild.compile.short_options import SHORT
 
 SETTINGS = "settings"      # the parameter that holds them all
+PLUGINS = "aebuild.plugins"      # where click's context keeps the files of --plugin
 
 
 class Place(click.ParamType):  # type: ignore[type-arg]  # not generic in older versions of click
@@ -71,6 +72,25 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
                                help=f"{short.help} Short for --set {short.path}=.")(command)
     return click.option("--set", SETTINGS, multiple=True, metavar="PATH=VALUE",
                         help="Change one value of the spec, like encoder.width.1=64; may be repeated.")(command)
+
+
+def with_plugins(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds `--plugin`; the files, and those of AEBUILD_PLUGINS, are run before the command begins."""
+    return click.option("--plugin", "plugins", multiple=True, type=Place(), metavar="FILE", expose_value=False, callback=_load,
+                        help="A Python file that declares parts, which is run; may be repeated. AEBUILD_PLUGINS names more.")(command)
+
+
+def named_plugins(ctx: click.Context) -> list[str]:
+    """The options that name the same plug-ins to another process, wherever it runs."""
+    return [word for file in ctx.meta.get(PLUGINS, ()) for word in ("--plugin", file)]
+
+
+def _load(ctx: click.Context, param: click.Parameter, files: tuple[str, ...]) -> None:
+    ctx.meta[PLUGINS] = [os.path.abspath(file) for file in files]
+    if files or os.environ.get("AEBUILD_PLUGINS"):
+        from aebuild.compile.plugins import load_plugins
+
+        load_plugins(files)
 
 
 spec_file = click.argument("spec", type=Place())

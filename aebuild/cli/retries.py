@@ -10,6 +10,8 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
+from aebuild.cli.options import named_plugins
+
 
 def supervised(ctx: click.Context, retries: int, devices: int, name: str, run: Path | None) -> int:
     """Trains in child processes until they end, their exit code; `name` is that of a new run's spec."""
@@ -22,7 +24,7 @@ def supervised(ctx: click.Context, retries: int, devices: int, name: str, run: P
     if run is not None or not retries:
         command = words(ctx, without=("retries",))
         return supervise(group(command), lambda: group(command), retries, _say)
-    from aebuild.trainer.run_dir.reserve import remove_empty, reserved
+    from aebuild.trainer.run_dir.folder import remove_empty, reserved
 
     folder, made = reserved(name, ctx.params["output"], Path("runs"))
     new = [*words(ctx, without=("retries", "output")), "--output", str(folder)]
@@ -56,7 +58,7 @@ def words(ctx: click.Context, *, without: Collection[str]) -> list[str]:
             found += [word for item in values for word in (max(parameter.opts, key=len), str(item))]
         else:
             found += [str(item) for item in values]
-    return found
+    return found + named_plugins(ctx)
 
 
 def _empty(folder: Path) -> None:

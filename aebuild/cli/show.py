@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
-from aebuild.cli.options import SpecCommand, spec_file, with_settings
+from aebuild.cli.options import SpecCommand, spec_file, with_plugins, with_settings
 from aebuild.cli.output import note, report
 
 
 @click.command("show", cls=SpecCommand)
 @spec_file
 @with_settings
+@with_plugins
 def command(spec: str, settings: tuple[str, ...]) -> None:
     """Print the canonical spec: block form as lists, the mirror as the layers it stands for.
 

@@ -6,13 +6,14 @@ import sys
 
 import click
 
-from aebuild.cli.options import SpecCommand, spec_file, with_settings
+from aebuild.cli.options import SpecCommand, spec_file, with_plugins, with_settings
 from aebuild.cli.output import columns, note, report
 
 
 @click.command("summary", cls=SpecCommand)
 @spec_file
 @with_settings
+@with_plugins
 @click.option("--format", "form", type=click.Choice(["people", "json"]), default="people", show_default=True,
               help="A table, or the whole plan as JSON.")
 def command(spec: str, settings: tuple[str, ...], form: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aebuild.cli.launcher import prepare_process
-from aebuild.cli.options import FolderPlace, Place, SpecCommand, with_settings
+from aebuild.cli.options import FolderPlace, Place, SpecCommand, with_plugins, with_settings
 from aebuild.cli.output import columns, note, report, say
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Asked:
 @click.command("train", cls=SpecCommand)
 @click.argument("spec", required=False, type=Place())
 @with_settings
+@with_plugins
 @click.option("--resume", "run", type=FolderPlace(), metavar="RUN",
               help="Go on with this run directory where it stopped; with SPEC or --set, with a changed spec.")
 @click.option("--allow", is_flag=True, help="With --resume: take changes of the spec, or of the data, that change the training.")
@@ -85,7 +86,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         name = loaded.require().spec.name if loaded is not None else ""
         ctx.exit(supervised(ctx, asked.retries or 0, asked.devices or 1, name, asked.run))
     from aebuild.lang.diagnostics import AebuildError
-    from aebuild.trainer.progress.display import choose_display
+    from aebuild.trainer.progress.choose import choose_display
 
     first = os.environ.get("RANK", "0") == "0"
     display = choose_display("none" if asked.quiet or not first else asked.progress)  # type: ignore[arg-type]
@@ -116,6 +117,10 @@ def _check(asked: Asked) -> None:
 def _loaded(asked: Asked) -> Loaded | None:
     """The spec to train, or the changed one of a run; None where a run goes on as it is."""
     spec = asked.spec
+    if asked.run is not None:
+        from aebuild.results.run_plugins import check_unchanged
+
+        check_unchanged(asked.run, allow=asked.allow)
     if spec is None and not asked.settings:
         return None
     from aebuild.results.opening import open_spec
@@ -138,8 +143,8 @@ def _outcome(asked: Asked, loaded: Loaded | None, display: Display) -> Outcome:
             report(loaded.diagnostics)
     from aebuild.results.experiment import resume, train
     from aebuild.results.revision import Request
-    from aebuild.trainer.manner import Manner
-    from aebuild.trainer.speed.settle import stored
+    from aebuild.trainer.job import Manner
+    from aebuild.trainer.speed.choice import stored
 
     manner = Manner(stored(asked.like).execution if asked.like is not None else None, int(asked.profile or 0), asked.save_every,
                     asked.devices, asked.shard)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aebuild.cli.options import Place, SpecCommand, with_settings
+from aebuild.cli.options import Place, SpecCommand, with_plugins, with_settings
 from aebuild.cli.output import note, report
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @click.command("validate", cls=SpecCommand)
 @click.argument("paths", nargs=-1, required=True, type=Place())
 @with_settings
+@with_plugins
 @click.option("--format", "form", type=click.Choice(["people", "json", "concise"]), default="people", show_default=True,
               help="How findings are printed; json has all of them, on stdout.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing about files that are fine.")
@@ -52,7 +53,7 @@ def command(ctx: click.Context, paths: tuple[str, ...], settings: tuple[str, ...
 
 
 def _files(path: str) -> list[str]:
-    from aebuild.trainer.run_dir.recognise import is_run
+    from aebuild.trainer.run_dir.folder import is_run
 
     folder = Path(path)
     if not folder.is_dir() or is_run(folder):

@@ -23,7 +23,7 @@ from aebuild.compile.spec import Spec
 from aebuild.compile.user_names import check_names
 from aebuild.compile.wording import with_data
 from aebuild.lang.dataset import DataInfo, Where
-from aebuild.lang.diagnostics import DataError, Diagnostic, Hint, Rule, SpecError, UsageError
+from aebuild.lang.diagnostics import AebuildError, DataError, Diagnostic, Hint, Rule, SpecError, UsageError
 from aebuild.lang.regular_files import open_regular
 from aebuild.lang.source import MAX_BYTES, Tree, read
 from aebuild.parts import discover
@@ -85,7 +85,7 @@ class Loaded:
     info: DataInfo | None = None
     plan: Plan | None = None
     diagnostics: list[Diagnostic] = field(default_factory=list)
-    error: type[SpecError] | type[DataError] | type[UsageError] = SpecError
+    error: type[AebuildError] = SpecError
     base: Path = Path()                  # what paths of data are relative to
     notes: list[str] = field(default_factory=list)
 

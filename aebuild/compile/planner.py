@@ -44,6 +44,19 @@ heads: {digit: {from: latent, predicts: label}}
 ```
 """)
 
+UNANSWERED = Rule("AE371", "an evaluation task that these data cannot answer", """\
+Tasks ask something of the data, such as labels, and each is asked once: its figures stand under its name.
+
+```yaml
+data: photos
+evaluate: {tasks: [anomaly: {label: 1}]}
+```
+```yaml
+data: digits
+evaluate: {tasks: [anomaly: {label: 1}]}
+```
+""")
+
 MISPLACED = Rule("AE309", "a step where it cannot stand", """\
 `output` shapes the decoder's output layer, so it stands last in the decoder. `skip` brings an encoder step's output into the decoder, so it
 stands in the decoder's own list, not in the encoder and not inside other steps.
@@ -122,6 +135,7 @@ def plan(spec: Spec, info: DataInfo, least: int | None = None) -> Planned:
     terms = plan_terms(spec, latent, output, losses, info, found)
     usual = usual_epochs(spec, info.counts.get("train"), least)
     phases = plan_phases(spec, written, latent, encoder, decoder, penalties, terms, usual, found)
+    _check_tasks(spec, info, found)
     if not (encoder and latent and decoder and output) or any(d.is_error for d in found):
         return Planned(None, found)
     result = Plan(spec, info.value, info.target, info.target_range, encoder, latent, decoder, output, heads, terms, phases,
@@ -346,6 +360,16 @@ def _penalties(spec: Spec, info: DataInfo, latent: LatentPlan | None, encoder: N
             if made is not None:
                 planned[name] = made
     return planned
+
+
+def _check_tasks(spec: Spec, info: DataInfo, found: list[Diagnostic]) -> None:
+    names: set[str] = set()
+    for i, task in enumerate(spec.evaluate.tasks):
+        name = str(task.variant_name())
+        reason = f"{name} is asked twice" if name in names else task.check(info)
+        names.add(name)
+        if reason is not None:
+            found.append(Diagnostic(UNANSWERED, f"{name}: {reason}", task.place(), Hint("leave it out"), f"evaluate.tasks.{i}"))
 
 
 def _written(spec: Spec) -> tuple[str, ...]:

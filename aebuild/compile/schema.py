@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -31,6 +32,11 @@ def schema() -> Json:
     root |= {"if": {"required": ["extends"]}, "then": {"properties": loose}, "else": {"properties": strict}}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "aebuild spec", **root, "required": [],
             "$defs": writer.defs}
+
+
+def schema_text() -> str:
+    """The schema as the text of a file."""
+    return json.dumps(schema(), indent=1, ensure_ascii=False) + "\n"
 
 
 def _meaning(key: str) -> str:

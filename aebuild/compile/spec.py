@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field
 from aebuild.lang.dataset import Dataset
 from aebuild.lang.families import Corruption, Latent, Layer
 from aebuild.lang.part import Part, knob
+from aebuild.lang.tasks import Task
 from aebuild.lang.terms import Bound, Likelihood, Term
 from aebuild.lang.training import Optimizer, PhasePart, Player
 
@@ -102,6 +103,7 @@ class Train(Part):
 class Evaluate(Part):
     """What is done with the trained model."""
 
+    tasks: list[Task] = Field(default_factory=list, description="further questions to the trained model, beside the usual evaluation")
     pictures: int = knob(10, "originals, reconstructions and samples in the picture, each", affects="evaluation", ge=1, le=100)
 
 

@@ -33,6 +33,18 @@ class Origin:
         return 0
 
 
+class PartError(TypeError):
+    """A class that is no proper part; the message says what it lacks."""
+
+
+class NameTakenError(PartError):
+    """A second part of one name in a family; `owner` is the module that declares the first."""
+
+    def __init__(self, family: str, name: str, owner: str) -> None:
+        super().__init__(f"{family} {name!r} is declared twice, first in {owner}")
+        self.family, self.name, self.owner = family, name, owner
+
+
 class Variants(Mapping[str, "type[Part]"]):
     """The members of a family by name; a member's file is imported when it is first asked for.
 
@@ -48,10 +60,18 @@ class Variants(Mapping[str, "type[Part]"]):
         self._modules.setdefault(name, module)
 
     def add(self, name: str, cls: type[Part]) -> None:
-        """Called for each class as it is made; two classes of one name are a mistake in the code."""
+        """Called for each class as it is made; NameTakenError for a second class of one name, its file imported yet or not."""
+        owner = self._modules.get(name, cls.__module__)
+        if owner != cls.__module__:
+            raise NameTakenError(cls.family, name, owner)
         known = self._classes.setdefault(name, cls)
         if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
-            raise TypeError(f"{cls.family} {name!r} is declared twice: {known} and {cls}")
+            raise NameTakenError(cls.family, name, known.__module__)
+
+    def forget(self, cls: type[Part]) -> None:
+        """Takes a class out again, if it is the member of its name."""
+        for name in [name for name, known in self._classes.items() if known is cls]:
+            del self._classes[name]
 
     def __getitem__(self, name: str) -> type[Part]:
         if name not in self._classes and name in self._modules:
@@ -85,6 +105,7 @@ class Part(BaseModel):
     decider: ClassVar[str] = ""               # the field that decides what `still_missing` wants
     scalar: ClassVar[str | None] = None       # the field that a scalar fills; the part's first if None
     also: ClassVar[tuple[str, ...]] = ()      # other libraries' words for this variant: never accepted, but understood
+    example: ClassVar[str] = ""               # a small spec, or the keys of one, in which this part stands with its numbers written
     foreign: ClassVar[Mapping[str, str]] = {}     # other libraries' words for its keys and choices; subclasses add theirs
 
     _origin: Origin = PrivateAttr(default_factory=Origin)
@@ -94,10 +115,10 @@ class Part(BaseModel):
         """Collect the variant into its family and hold the laws of a part."""
         super().__pydantic_init_subclass__(**kwargs)
         if not (cls.__doc__ or "").strip():
-            raise TypeError(f"{cls.__name__}: a part needs a docstring, the first sentence is its help text")
+            raise PartError(f"{cls.__name__}: a part needs a docstring, the first sentence is its help text")
         for name, info in cls.model_fields.items():
             if name != "type" and not info.description:
-                raise TypeError(f"{cls.__name__}.{name}: a field needs a description")
+                raise PartError(f"{cls.__name__}.{name}: a field needs a description")
         if "family" in cls.__dict__:
             cls.variants = Variants()
             Part.families[cls.family] = cls

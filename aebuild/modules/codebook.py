@@ -30,9 +30,10 @@ class CodebookLatent(DiscreteLatent):
     codebook: Tensor
     initialised: Tensor
 
-    def __init__(self, steps: Mapping[str, nn.Module], shape: Sequence[int], axis: int, codes: int, prior: Prior, groups: int = 1, *,
-                 shared: bool = False, ema: Ema | None = None, restart: Restart | None = None, initialise: bool = False) -> None:
-        super().__init__(steps, shape, axis, codes, prior, groups)
+    def __init__(self, steps: Mapping[str, nn.Module], shape: Sequence[int], axis: int, codes: int, groups: int = 1, *,
+                 prior: Prior | None = None, shared: bool = False, ema: Ema | None = None, restart: Restart | None = None,
+                 initialise: bool = False) -> None:
+        super().__init__(steps, shape, axis, codes, groups, prior)
         self.books = 1 if shared else groups
         self.each = self.width // self.books                                         # vectors of a book in one sample
         book = torch.empty(codes, self.features) if self.books == 1 else torch.empty(groups, codes, self.features)

@@ -13,22 +13,24 @@ from aebuild.modules.code import Code
 from aebuild.modules.codebook_updates import tally
 from aebuild.modules.collectives import total
 from aebuild.modules.latent import Latent
-from aebuild.modules.priors import Prior
+from aebuild.modules.priors import Prior, UniformIndices
 from aebuild.modules.recording import recording
 
 
 class DiscreteLatent(Latent):
     """A code whose vectors, [N, *shape] with D features on `axis`, are each replaced by one of `codes` entries.
 
-    A quantizer is a subclass: it has `quantize` and `lookup`. There are P places; `width` indices stand for a sample.
+    A quantizer is a subclass: it has `quantize` and `lookup`. There are P places; `width` indices stand for a sample. Without a `prior`
+    all are equally likely.
     """
 
-    def __init__(self, steps: Mapping[str, nn.Module], shape: Sequence[int], axis: int, codes: int, prior: Prior, groups: int = 1) -> None:
-        super().__init__(steps, prior)
+    def __init__(self, steps: Mapping[str, nn.Module], shape: Sequence[int], axis: int, codes: int, groups: int = 1,
+                 prior: Prior | None = None) -> None:
+        features = shape[axis - 1 if axis > 0 else axis] // groups
+        width = prod(shape) // features
+        super().__init__(steps, UniformIndices(width, codes) if prior is None else prior)
         self.shape, self.axis, self.codes, self.groups = tuple(shape), axis, codes, groups
-        self.features = self.shape[axis - 1 if axis > 0 else axis] // groups
-        self.places = prod(self.shape) // self.features // groups
-        self.width = self.places * groups
+        self.features, self.width, self.places = features, width, width // groups
         self.books = 1
 
     def quantize(self, z: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:

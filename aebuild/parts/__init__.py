@@ -6,20 +6,21 @@ import pkgutil
 from functools import cache
 from pathlib import Path
 
-from aebuild.lang import codebook_update, dataset, families, terms, training
+from aebuild.lang import codebook_update, dataset, families, tasks, terms, training
 from aebuild.lang.part import Part
 
-HOMES = (codebook_update, dataset, families, terms, training)      # what declares the families that folders belong to
+HOMES = (codebook_update, dataset, families, tasks, terms, training)      # what declares the families that folders belong to
 
 
 @cache
 def discover() -> None:
     """Tells each family its members: the files of its folder, imported when they are first used."""
-    folders = {_plural(word): family for word, family in Part.families.items()}
+    folders = {plural(word): family for word, family in Part.families.items()}
     for folder in pkgutil.iter_modules(__path__):
         for file in pkgutil.iter_modules([str(Path(__path__[0]) / folder.name)]):
             folders[folder.name].variants.expect(file.name, f"{__name__}.{folder.name}.{file.name}")
 
 
-def _plural(word: str) -> str:
+def plural(word: str) -> str:
+    """A family's word for several of its members, which is the name of its folder."""
     return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aebuild.lang.terms import Likelihood, Penalty
+from aebuild.results.run_plugins import options_of
 from aebuild.results.verdict import length_of
+from aebuild.trainer.run_dir.run import Run
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
@@ -38,6 +40,9 @@ def meanings(plan: Plan, evaluation: Evaluation) -> Iterator[tuple[str, str]]:
         yield "PSNR in dB", "that error below the squared range of the data; higher is better"
     for name in evaluation.model.metrics:
         yield name, known_meanings(plan).get(name, "share of labels that are predicted rightly; higher is better")
+    for task in plan.spec.evaluate.tasks:
+        for name in evaluation.tasks.get(str(task.variant_name()), {}):
+            yield f"{task.variant_name()} {name}", task.meanings.get(name, f"a figure of the task {task.variant_name()}")
 
 
 def known_meanings(plan: Plan) -> dict[str, str]:
@@ -64,9 +69,10 @@ def _term(plan: Plan, term: TermPlan) -> str:
 
 def next_steps(plan: Plan, run: Path) -> list[tuple[str, str]]:
     """Three commands to paste, and what each does."""
-    folder, (key, length) = shlex.quote(str(run)), length_of(plan)
-    python = shlex.quote(f"from aebuild import open_run; run = open_run({json.dumps(str(run), ensure_ascii=False)}); print(run.model)")
-    return [(f"aebuild train --resume {folder} --set {key}={2 * length} --allow", "goes on to twice the length"),
-            (f"aebuild train {shlex.quote(str(run / 'spec.yaml'))} --set train.seed={plan.spec.train.seed + 1}",
+    (key, length), plugins = length_of(plan), [record.path for record in Run(run).plugins]
+    named = json.dumps(str(run), ensure_ascii=False) + (f", plugins={json.dumps(plugins, ensure_ascii=False)}" if plugins else "")
+    python = shlex.quote(f"from aebuild import open_run; run = open_run({named}); print(run.model)")
+    return [(f"{Run(run).resume_command} --set {key}={2 * length} --allow", "goes on to twice the length"),
+            (f"aebuild train {shlex.quote(str(run / 'spec.yaml'))}{options_of(run)} --set train.seed={plan.spec.train.seed + 1}",
              "trains the same from another seed, which shows how much is chance; any other key can be set"),
             (f"python -i -c {python}", "opens the trained model in Python: run.model(x), run.model.encode(x), run.plan")]

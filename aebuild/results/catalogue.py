@@ -1,12 +1,19 @@
-"""Every rule there is, found by importing what declares them."""
+"""Every rule and every part there is: rules by importing what declares them, parts by walking what a spec can hold."""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Iterator
 
 import aebuild
+from aebuild.compile.annotations import Shape, fields
+from aebuild.compile.losses import provided_terms
+from aebuild.compile.spec import Spec, StageSpec
 from aebuild.lang.diagnostics import Rule
+from aebuild.lang.part import Part
+from aebuild.lang.terms import Penalty
+from aebuild.parts import discover
 
 
 def every_rule() -> dict[str, Rule]:
@@ -15,3 +22,40 @@ def every_rule() -> dict[str, Rule]:
         if module.name.split(".")[1] not in ("cli", "modules", "__main__"):
             importlib.import_module(module.name)
     return dict(sorted(Rule.catalogue.items()))
+
+
+def every_part() -> list[type[Part]]:
+    """Every part that a spec can hold, those of plug-ins too, each once, in the order of the walk; no families."""
+    discover()
+    found: dict[type[Part], None] = {}
+    waiting: list[type[Part]] = [Spec, *_term_parts()]
+    while waiting:
+        part = waiting.pop(0)
+        if part not in found:
+            found[part] = None
+            waiting += [inner for _, shape in fields(part).values() for inner in _inside(shape)]
+    return [part for part in found if part.variant_name() is not None or not part.family]
+
+
+def parts_called(name: str) -> list[type[Part]]:
+    """The parts that a spec calls so, and records like `train` and `head`."""
+    word = name.casefold()
+    return [part for part in every_part() if (part.variant_name() or part.__name__).casefold() == word]
+
+
+def _term_parts() -> Iterator[type[Part]]:
+    """What may stand under `losses`, which names its terms freely."""
+    yield from Penalty.variants.values()
+    yield from provided_terms().values()
+
+
+def _inside(shape: Shape) -> list[type[Part]]:
+    if shape.kind == "family":
+        return list(shape.variants.values())
+    if shape.kind == "stage_or_family":
+        return [StageSpec, *Shape("family", shape.part).variants.values()]
+    if shape.kind in ("record", "stage"):
+        assert shape.part is not None
+        return [shape.part]
+    inner = [shape.inner] if shape.inner is not None else []
+    return [part for each in (*inner, *shape.others) for part in _inside(each)]

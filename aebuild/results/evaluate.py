@@ -24,6 +24,7 @@ from aebuild.results.baselines import (
     pca_reconstruction,
     token_frequencies,
 )
+from aebuild.results.trained import TrainedModel
 from aebuild.results.usage import Usage
 from aebuild.trainer.batches.loader import Feed, batch_bounds
 from aebuild.trainer.distributed.process_group import ALONE
@@ -83,13 +84,14 @@ class Evaluation:
     mean: Scores
     findings: tuple[Diagnostic, ...] = field(default=(), compare=False)       # they name the run's folder
     whole: int = 0            # samples that the split has
+    tasks: dict[str, dict[str, float]] = field(default_factory=dict)       # the figures of each task of `evaluate.tasks`
 
     def to_json(self) -> dict[str, Any]:
         """As evaluation.json has it."""
         return {"name": self.name, "split": self.split, "samples": self.samples, "samples_in_split": self.whole,
                 "code_values": self.code_values,
                 "code_bits": self.code_bits,
-                "model": self.model.to_json(), **self._baselines(),
+                "model": self.model.to_json(), **self._baselines(), **({"tasks": self.tasks} if self.tasks else {}),
                 "warnings": [{"code": each.code, "message": each.message, "fix": each.fix} for each in self.findings]}
 
     def _baselines(self) -> dict[str, Any]:
@@ -125,18 +127,22 @@ def evaluate(plan: Plan, model: Autoencoder, splits: Splits, *, trained: int | N
     error, usage = heard.error / heard.judged, heard.usage.metrics()
     terms = {term: value for term, value in means.items() if term in names}
     metrics = {metric: value for metric, value in means.items() if metric not in names} | usage
+    tasks = {}
+    for task in plan.spec.evaluate.tasks:
+        progress(f"evaluating {task.variant_name()}", 0, 0)
+        tasks[str(task.variant_name())] = task.evaluate(TrainedModel(plan, model, splits, split))
     if isinstance(plan.target, Tokens):
         found = token_frequencies(known_targets(splits.train), plan.target.classes, splits.train.lengths)
         own = Scores(terms, None, None, metrics, accuracy=1 - error)
         return Evaluation(plan.spec.name, name, len(split), plan.latent.values, plan.latent.bits, 0, own, None,
-                          _score_frequencies(plan, model, found, split), whole=whole)
+                          _score_frequencies(plan, model, found, split), whole=whole, tasks=tasks)
     progress("fitting PCA to compare with", 0, 0)
     own = Scores(terms, error, _psnr(plan, error), metrics)
     training = fitted_rows(known_targets(splits.train))
     components = components_of(plan.latent.bits, len(training), elements(plan.target))
     return Evaluation(plan.spec.name, name, len(split), plan.latent.values, plan.latent.bits, components, own,
                       _score_baseline(plan, model, pca_reconstruction(training, components), split),
-                      _score_baseline(plan, model, mean_reconstruction(known_targets(splits.train)), split), whole=whole)
+                      _score_baseline(plan, model, mean_reconstruction(known_targets(splits.train)), split), whole=whole, tasks=tasks)
 
 
 def judged_samples(split: Split, trained: int) -> int:

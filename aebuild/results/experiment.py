@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from aebuild.compile.canonical import text
 from aebuild.compile.duration import unsaid
 from aebuild.compile.front import Loaded, load
+from aebuild.compile.plugins import plugins_of
 from aebuild.compile.spec_diff import differences
 from aebuild.data.fingerprint import fingerprint
 from aebuild.lang.dataset import Known, OnDisk, Streamable, Where
@@ -21,23 +22,24 @@ from aebuild.results.length import lasting, length_told
 from aebuild.results.open_run import info_of, plan_of
 from aebuild.results.picture import Picture, draw_picture
 from aebuild.results.revision import Request, accept, sentences, write
+from aebuild.results.run_plugins import check_unchanged
 from aebuild.results.sameness import PLACES, check_there, keep_watch, only_moved, place_of, root_of
 from aebuild.results.verdict import finding
 from aebuild.trainer.distributed.init_distributed import join
 from aebuild.trainer.distributed.process_group import Group
 from aebuild.trainer.fit import TrainResult
 from aebuild.trainer.fit import train as fit
-from aebuild.trainer.job import Job
-from aebuild.trainer.manner import PLAIN, Manner
+from aebuild.trainer.job import PLAIN, Job, Manner
 from aebuild.trainer.phase import clock_of
 from aebuild.trainer.profiling.timers import Account
 from aebuild.trainer.progress.display import Display, Ending, Quiet
-from aebuild.trainer.run_dir.reserve import vacant
+from aebuild.trainer.run_dir.folder import vacant
 from aebuild.trainer.run_dir.run import Onlooker, Run, data_record
 from aebuild.trainer.signals import Signals
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
+    from aebuild.compile.plugins import Plugin
     from aebuild.compile.spec import Spec
     from aebuild.lang.dataset import Dataset
     from aebuild.lang.splits import Splits
@@ -84,10 +86,12 @@ def train(spec: str | Path | Loaded, settings: Sequence[str] = (), *, folder: Pa
 def resume(folder: str | Path, display: Display | None = None, *, change: Request | None = None, manner: Manner = PLAIN) -> Outcome:
     """Goes on with a run exactly where it stopped, from its directory alone and its data, or with a changed spec.
 
-    SpecError if a change, also one that was made in the run's `spec.yaml`, does not fit the run's weights, or is not allowed; DataError
+    CheckpointError if a plug-in of the run was not named; SpecError if a change, also one of a plug-in or one that was made in the
+    run's `spec.yaml`, does not fit the run's weights, or is not allowed; DataError
     if the data are gone or have changed. A run that died before its first checkpoint begins anew.
     """
     display, account, folder, change = display or Quiet(), Account(), Path(folder), change or Request()
+    told = check_unchanged(folder, allow=change.allow)
     device = (change.spec.require() if change.spec is not None else _plan_in(folder)).spec.train.device
     group = join(device, manner.devices, sharded=manner.shard)
     with group.guard(), Run.open(folder, write=True) if group.first else Onlooker(folder) as run, \
@@ -96,6 +100,7 @@ def resume(folder: str | Path, display: Display | None = None, *, change: Reques
         with account.of("loading data"):
             if group.first:
                 _change(run, change, display)
+                _remember(run, told, display)
             group.agree(0)                    # from here on the run's spec is the changed one, for all processes
             plan, root = _plan_in(folder), place_of(run)
             if group.first:
@@ -111,7 +116,22 @@ def resume(folder: str | Path, display: Display | None = None, *, change: Reques
 
 def _created(plan: Plan, splits: Splits, folder: Path | None, parent: Path) -> Run:
     return Run.create(plan.spec.name, spec=text(plan.spec), plan=plan.to_json(), data=data_record(splits), folder=folder, parent=parent,
-                      fingerprint=fingerprint(splits), root=root_of(plan.spec.data))
+                      fingerprint=fingerprint(splits), root=root_of(plan.spec.data), plugins=plugins_in(plan))
+
+
+def _remember(run: Run, told: Sequence[str], display: Display) -> None:
+    """Writes down which plug-ins the run's parts are from now on, where that has changed."""
+    for sentence in told:
+        display.note(clean(f"{sentence}; training goes on with it"))
+        run.log(clean(f"{sentence}; training goes on with it"))
+    used = plugins_in(_plan_in(run.folder))
+    if [(record.path, record.sha256) for record in run.plugins] != [(str(plugin.path), plugin.sha256) for plugin in used]:
+        run.remember(used)
+
+
+def plugins_in(plan: Plan) -> tuple[Plugin, ...]:
+    """The plug-ins that a plan's parts are from."""
+    return plugins_of([plan.spec, *(node.part for node in plan.nodes())])
 
 
 def _plan_in(folder: Path) -> Plan:

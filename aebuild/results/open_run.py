@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
-from aebuild.lang.diagnostics import CheckpointError, Diagnostic, SpecError
+from aebuild.compile.plugins import load_plugins
+from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Hint, SpecError
 from aebuild.lang.samples import DataInfo
 from aebuild.lang.splits import Scaling
+from aebuild.results.run_plugins import check_plugins
 from aebuild.trainer.checkpoints.checkpoint import read_training
 from aebuild.trainer.checkpoints.writer import fill
 from aebuild.trainer.run_dir.records import NOT_A_RUN, DataRecord, Malformed, held
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
 class OpenRun:
     """A trained model with its plan, data description and scaling.
 
-    `kept` names the checkpoint the weights are from; `notes` say which better ones were damaged.
+    `kept` names the checkpoint the weights are from; `notes` say which better ones were damaged, and which plug-ins have changed.
     """
 
     run: Run
@@ -38,18 +42,22 @@ class OpenRun:
     notes: tuple[str, ...] = ()
 
 
-def open_run(folder: str | Path, device: str | torch.device = "cpu") -> OpenRun:
+def open_run(folder: str | Path, device: str | torch.device = "cpu", plugins: Iterable[str | os.PathLike[str]] = ()) -> OpenRun:
     """Loads the kept checkpoint of a run, verified, in evaluation mode and without gradients.
 
-    CheckpointError if the folder is no run, or no checkpoint passes verification.
+    `plugins` names the plug-ins that its parts are from, or AEBUILD_PLUGINS does. CheckpointError if the folder is no run, no
+    checkpoint passes verification, or a plug-in was not named.
     """
+    load_plugins(plugins)
     run = Run.open(Path(folder))
+    told = check_plugins(run.folder, lambda files: Hint(f"open_run({str(folder)!r}, plugins={list(files)!r})"))
     info, scaling, target_scaling = data_of(run)
     plan = plan_of(run, info)
     model = _model(plan)
     loaded = run.checkpoints.load(*(("best", "step") if plan.spec.train.keep == "best" else ("step", "best")), read=read_training)
     fill(model, loaded)
-    return OpenRun(run, plan, model.to(device).eval().requires_grad_(False), info, scaling, target_scaling, loaded.name, loaded.passed_over)
+    return OpenRun(run, plan, model.to(device).eval().requires_grad_(False), info, scaling, target_scaling, loaded.name,
+                   (*told, *loaded.passed_over))
 
 
 def data_of(run: Run) -> tuple[DataInfo, Scaling, Scaling | None]:

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from aebuild.compile.front import Loaded, load
 from aebuild.compile.short_options import parse_setting
+from aebuild.lang.diagnostics import CheckpointError
 from aebuild.lang.samples import DataInfo
 from aebuild.lang.suggest import closest
+from aebuild.results.run_plugins import check_plugins, options
 from aebuild.results.shipped import named
 from aebuild.results.shipped import shipped as found
-from aebuild.trainer.run_dir.recognise import is_run
+from aebuild.trainer.run_dir.folder import is_run
 
 
 def open_spec(path: str | Path, settings: Sequence[str] = ()) -> Loaded:
@@ -21,9 +23,16 @@ def open_spec(path: str | Path, settings: Sequence[str] = ()) -> Loaded:
     A run's data may be gone: then what the run knows of them is taken. `notes` say what was opened.
     """
     place = Path(path)
+    inside = place.parent if place.name == "spec.yaml" else place
+    if is_run(inside):
+        try:
+            told = check_plugins(inside, options)
+        except CheckpointError as error:
+            return Loaded(str(path), diagnostics=list(error.diagnostics), error=CheckpointError)
     if is_run(place):
         loaded = load(place / "spec.yaml", settings, known=None if _changes_data(settings) else _known(place))
         loaded.notes.insert(0, f"{path} is a run directory: its spec.yaml is taken")
+        loaded.notes += told
         return loaded
     shipped = named(str(path)) if not place.exists() else None
     if shipped is None:

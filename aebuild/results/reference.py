@@ -7,41 +7,36 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from aebuild.compile.annotations import Shape, fields
-from aebuild.compile.spec import DecoderRecipe, Evaluate, Head, Spec, StageSpec, Train
-from aebuild.lang.codebook_update import CodebookUpdate
-from aebuild.lang.dataset import Dataset
-from aebuild.lang.families import Activation, Adapter, Corruption, Latent, Layer, Norm, Posterior, Prior, Quantizer
 from aebuild.lang.part import Part
 from aebuild.lang.schedule import Ramp
-from aebuild.lang.terms import Bound, Likelihood, Penalty, Term
-from aebuild.lang.training import LrSchedule, Optimizer, PhasePart, Player
-from aebuild.parts import discover
-
-FAMILIES: tuple[tuple[str, type[Part]], ...] = (
-    ("Data", Dataset), ("Corruptions", Corruption), ("Layers", Layer), ("Activations", Activation), ("Norms", Norm),
-    ("Adapters", Adapter), ("Latents", Latent), ("Posteriors", Posterior), ("Quantizers", Quantizer),
-    ("Codebook updates", CodebookUpdate), ("Priors", Prior), ("Decoders", DecoderRecipe),
-    ("Likelihoods", Likelihood), ("Penalties", Penalty), ("Bounds", Bound), ("Optimizers", Optimizer),
-    ("Learning-rate schedules", LrSchedule), ("Phases", PhasePart))
-RECORDS: tuple[tuple[str, type[Part]], ...] = (
-    ("The spec", Spec), ("A stage", StageSpec), ("A head", Head), ("A weighted term", Term), ("A schedule", Ramp), ("train", Train),
-    ("A player", Player), ("evaluate", Evaluate))
+from aebuild.parts import plural
+from aebuild.results.catalogue import every_part
 
 
 def reference() -> str:
     """The whole page as Markdown."""
-    discover()
     return "\n".join(_page()).rstrip("\n") + "\n"
+
+
+def page_of(cls: type[Part]) -> str:
+    """What a part is, its keys, and its example, as Markdown."""
+    return f"# {title_of(cls)}\n\n" + "\n".join(_part(cls)).rstrip("\n") + "\n"
+
+
+def title_of(cls: type[Part]) -> str:
+    """A part as it is spoken of: `layer linear`, or a record's name."""
+    return f"{cls.family.replace('_', ' ')} {cls.variant_name()}" if cls.variant_name() is not None else cls.__name__.lower()
 
 
 def _page() -> Iterator[str]:
     yield "# Reference\n"
     yield "Generated from the parts by `make docs`; each meaning is written once, where the field is declared.\n"
-    for title, record in RECORDS:
-        yield f"## {title}\n"
+    yield "## Records\n"
+    for record in (part for part in every_part() if part.variant_name() is None):
+        yield f"### {record.__name__}\n"
         yield from _part(record)
-    for title, family in FAMILIES:
-        yield f"## {title}\n"
+    for word, family in sorted(Part.families.items()):
+        yield f"## {plural(word).replace('_', ' ').capitalize()}\n"
         yield f"{_doc(family)}\n"
         for name, cls in sorted(family.variants.items()):
             yield f"### `{name}`\n"
@@ -55,12 +50,14 @@ def _doc(cls: type[Part]) -> str:
 def _part(cls: type[Part]) -> Iterator[str]:
     yield f"{_doc(cls)}\n"
     rows = [(key, cls.model_fields[name], shape) for key, (name, shape) in fields(cls).items()]
-    if not rows:
-        return
-    yield "| key | takes | default | meaning |\n| --- | --- | --- | --- |"
+    if rows:
+        yield "| key | takes | default | meaning |\n| --- | --- | --- | --- |"
     for key, info, shape in rows:
         yield f"| `{key}` | {_takes(info, shape)} | {_default(info)} | {(info.description or '').replace('|', '/')} |"
-    yield ""
+    if rows:
+        yield ""
+    if cls.example and "example" in cls.__dict__:
+        yield f"```yaml\n{cls.example.strip()}\n```\n"
 
 
 def _takes(info: object, shape: Shape) -> str:

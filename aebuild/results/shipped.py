@@ -24,8 +24,14 @@ _SENTENCE = re.compile(r"\.(?=\s+[A-Z0-9]|\s*$)")
 
 def folder() -> Path:
     """Where they are: inside the installed package, or beside it in a checkout."""
-    package = Path(aebuild.__file__).parent
+    package = Path(__file__).parents[1]
     return package / "specs" if (package / "specs").is_dir() else package.parent / "specs"
+
+
+def schema_file() -> Path | None:
+    """The schema that an installed package brings, where the shipped specs point to; None in a checkout, whose parts may change."""
+    path = Path(aebuild.__file__).parent / "docs" / "schema.json"
+    return path if path.is_file() else None
 
 
 def shipped() -> dict[str, Path]:

@@ -15,13 +15,14 @@ from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
 from aebuild.lang.schedule import Ramp, numbers
 from aebuild.results.baselines import fitted_rows, known_targets
 from aebuild.results.curves import Curves
+from aebuild.results.run_plugins import options_of
 from aebuild.trainer.progress.formatting import number
+from aebuild.trainer.run_dir.run import Run
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
     from aebuild.lang.splits import Splits
     from aebuild.results.evaluate import Evaluation, Scores
-    from aebuild.trainer.run_dir.run import Run
 
 BEATEN = Rule("AE702", "a result that a baseline beats", """\
 Beside the model stand two baselines: the mean of the training samples, and PCA with a code of the same size; of tokens one, how often
@@ -78,12 +79,13 @@ class Evidence:
 
     def again(self, *settings: str) -> str:
         """The command that trains anew with other settings."""
-        return " ".join(("aebuild train", shlex.quote(str(self.run / "spec.yaml")), *(f"--set {shlex.quote(each)}" for each in settings)))
+        spec = shlex.quote(str(self.run / "spec.yaml")) + options_of(self.run)
+        return " ".join(("aebuild train", spec, *(f"--set {shlex.quote(each)}" for each in settings)))
 
     def longer(self, times: float) -> str:
         """The command that goes on with this run."""
         path, length = length_of(self.plan)
-        return (f"aebuild train --resume {shlex.quote(str(self.run))} --set {path}={_rounded(times * length)} --allow")
+        return (f"{Run(self.run).resume_command} --set {path}={_rounded(times * length)} --allow")
 
 
 def length_of(plan: Plan) -> tuple[str, int]:

@@ -22,7 +22,8 @@ from aebuild.trainer.profiling.profiler import Profile
 from aebuild.trainer.progress.display import Heading
 from aebuild.trainer.run_dir.records import mapping_in
 from aebuild.trainer.signals import Interrupted
-from aebuild.trainer.speed.settle import carry_out, settle
+from aebuild.trainer.speed.autotune import settle
+from aebuild.trainer.speed.fallback import carry_out
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan

@@ -16,16 +16,13 @@ from aebuild.modules.sync_batch_norm import part_norms, share_norms
 from aebuild.trainer.batches.codes import Codes, CodesLoader
 from aebuild.trainer.batches.loader import Feed
 from aebuild.trainer.checkpoints.initial import take_weights
-from aebuild.trainer.checkpoints.progress import Best, Progress
-from aebuild.trainer.checkpoints.trainer_state import Vault
-from aebuild.trainer.diagnosis import diagnosed
+from aebuild.trainer.checkpoints.trainer_state import Best, Progress, Vault
 from aebuild.trainer.distributed.fsdp import shard
-from aebuild.trainer.nonfinite import Watch, finite_parameters
+from aebuild.trainer.nonfinite import Watch, diagnosed, finite_parameters
 from aebuild.trainer.phase import ActivePhase, clock_of, measure
 from aebuild.trainer.profiling.utilisation import Meter
 from aebuild.trainer.progress.display import EpochReport, Status
-from aebuild.trainer.progress.looks import Looks
-from aebuild.trainer.progress.throughput import Pace
+from aebuild.trainer.progress.throughput import Looks, Pace
 from aebuild.trainer.running_means import Sums, finite
 from aebuild.trainer.signals import Interrupted
 

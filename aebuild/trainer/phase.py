@@ -80,7 +80,7 @@ class ActivePhase:
         self._set_rivals()
         self.group = group
         self.parts = 1                 # that a batch is computed in, one after the other
-        self.crew: Crew | None = None  # which computes parts side by side instead
+        self.crew: Crew[ActivePhase] | None = None  # which computes parts side by side instead
         self._twin = partial(ActivePhase, plan, phase, trainable=trainable, samples=samples)
         if group.size > 1:
             self._join()

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
-from aebuild.compile.annotations import Shape, fields
-from aebuild.compile.spec import Spec, StageSpec
-from aebuild.lang.families import Latent
 from aebuild.lang.part import Part
-from aebuild.lang.terms import Penalty
+from aebuild.results.catalogue import every_part
 
 AMOUNT = re.compile(r"\d+(\.\d+)?(?= ?(epochs?|steps?|%)$)")
 TINY = 1e-4
@@ -31,38 +27,6 @@ class Knob:
 
     def __str__(self) -> str:
         return f"{self.part.__module__.removeprefix('aebuild.')}.{self.part.__name__}.{self.name}"
-
-
-def every_part() -> list[type[Part]]:
-    """Every part that a spec can hold, each once, in the order of the walk."""
-    found: dict[type[Part], None] = {}
-    waiting: list[type[Part]] = [Spec, *_term_parts()]
-    while waiting:
-        part = waiting.pop(0)
-        if part not in found:
-            found[part] = None
-            waiting += [inner for _, shape in fields(part).values() for inner in _inside(shape)]
-    return [part for part in found if part.variant_name() is not None or not part.family]
-
-
-def _term_parts() -> Iterator[type[Part]]:
-    """What may stand under `losses`, which names its terms freely."""
-    yield from Penalty.variants.values()
-    for latent in Latent.variants.values():
-        assert issubclass(latent, Latent)
-        yield from latent.terms.values()
-
-
-def _inside(shape: Shape) -> list[type[Part]]:
-    if shape.kind == "family":
-        return list(shape.variants.values())
-    if shape.kind == "stage_or_family":
-        return [StageSpec, *Shape("family", shape.part).variants.values()]
-    if shape.kind in ("record", "stage"):
-        assert shape.part is not None
-        return [shape.part]
-    inner = [shape.inner] if shape.inner is not None else []
-    return [part for each in (*inner, *shape.others) for part in _inside(each)]
 
 
 def every_knob() -> list[Knob]:

@@ -83,5 +83,5 @@ class Vq(Quantizer):
 
         ema = latent.update.build_update(latent.books, latent.codes, latent.dim // latent.groups)
         restart = Restart(latent.books, latent.codes, latent.restart.below, latent.restart.decay) if latent.restart else None
-        return CodebookLatent(steps, node.output.shape, node.output.feature_axis, latent.codes, prior, latent.groups,
+        return CodebookLatent(steps, node.output.shape, node.output.feature_axis, latent.codes, latent.groups, prior=prior,
                               shared=latent.shared, ema=ema, restart=restart, initialise=latent.init == "kmeans")

@@ -14,6 +14,7 @@ from pydantic_core import from_json
 from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Hint, Rule
 from aebuild.lang.regular_files import open_regular, read_regular
 
+PLUGINS = "plugins.json"
 LIMIT = 256 * 2**20      # bytes of one document: a run writes some kilobytes, or the states of very many parameters
 NOT_A_RUN = Rule("AE502", "this is not a run directory", """
 A run directory holds `spec.yaml`, `plan.json`, `data.json`, `environment.json` and `checkpoints`. Everything after
@@ -174,6 +175,21 @@ class Origin(Record):
     root: str | None = None
 
 
+class PluginRecord(Record):
+    """A plug-in that a run is made of: where it was, the hash of its text, its copy in the run, and what it declares."""
+
+    path: str
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    copy_: Name = Field(alias="copy")
+    parts: list[str]
+
+
+class PluginsRecord(Record):
+    """`plugins.json`."""
+
+    plugins: list[PluginRecord]
+
+
 class ValueRecord(Record):
     """A value type; tokens tell how many symbols there are."""
 
@@ -283,6 +299,12 @@ def record_in(path: Path, model: type[M]) -> M:
     """A JSON file of the run in its form; CheckpointError if it is not that."""
     with not_a_run(path):
         return held(model, mapping_in(path), str(path))
+
+
+def recorded_plugins(folder: Path) -> list[PluginRecord]:
+    """The plug-ins that a run's parts are from; CheckpointError if the file that tells it is not what aebuild writes."""
+    path = folder / PLUGINS
+    return record_in(path, PluginsRecord).plugins if os.path.lexists(path) else []
 
 
 @contextmanager

@@ -2,28 +2,78 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shlex
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Hint
+from aebuild.lang.regular_files import open_regular
 from aebuild.trainer.checkpoints.rotation import Checkpoints
 from aebuild.trainer.run_dir.atomic_files import replace_file, replace_json, storing
-from aebuild.trainer.run_dir.lock import Lock
-from aebuild.trainer.run_dir.metrics_log import Journal
-from aebuild.trainer.run_dir.recognise import lacking
-from aebuild.trainer.run_dir.records import NOT_A_RUN, Origin, check_regular, mapping_in, read_document, record_in
-from aebuild.trainer.run_dir.reserve import remove_empty, reserved
+from aebuild.trainer.run_dir.folder import Lock, lacking, remove_empty, reserved
+from aebuild.trainer.run_dir.records import (
+    NOT_A_RUN,
+    PLUGINS,
+    Origin,
+    PluginRecord,
+    check_regular,
+    mapping,
+    mapping_in,
+    not_a_run,
+    read_document,
+    record_in,
+    recorded_plugins,
+)
 
 if TYPE_CHECKING:
+    from aebuild.compile.plugins import Plugin
     from aebuild.lang.splits import Splits
 
 ORIGIN = "origin.json"
+_UNUSUAL = re.compile(r"[^A-Za-z0-9._-]")
+
+
+class Journal:
+    """The metrics of a run, one line of JSON a record, appended while training."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, record: dict[str, Any]) -> None:
+        """Adds one line; ResourceError if the disk refuses."""
+        with storing(self.path), self.path.open("ab") as stream:
+            stream.write((json.dumps(record, ensure_ascii=False) + "\n").encode())
+
+    def length(self) -> int:
+        """Its length in bytes, which a checkpoint remembers."""
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def sync(self) -> None:
+        """Waits until the disk has every line."""
+        if self.path.exists():
+            with storing(self.path), self.path.open("ab") as stream:
+                os.fsync(stream.fileno())
+
+    def cut(self, length: int) -> None:
+        """Forgets what was written after the checkpoint that remembers this length."""
+        if self.path.exists() and self.path.stat().st_size > length:
+            with storing(self.path):
+                os.truncate(self.path, length)
+
+    def read(self) -> list[dict[str, Any]]:
+        """Every complete record; a last line cut short by a crash is left out."""
+        if not self.path.exists():
+            return []
+        with not_a_run(self.path), open_regular(self.path) as stream:
+            return [mapping(line, str(self.path)) for line in stream if line.endswith(b"\n") and line.strip()]
 
 
 @dataclass
@@ -31,7 +81,8 @@ class Run:
     """A run directory.
 
     `spec.yaml` canonical spec · `plan.json` typed table · `data.json` the data and their scaling · `origin.json` the spec as it was
-    accepted and the data's fingerprint · `environment.json` versions, seed, device · `metrics.jsonl` one line per epoch and split ·
+    accepted and the data's fingerprint · `plugins.json`, `plugins` the plug-ins that its parts are from, if any ·
+    `environment.json` versions, seed, device · `metrics.jsonl` one line per epoch and split ·
     `checkpoints/step-N`, `checkpoints/best-N` after N batches of the whole run · `log.txt` what was said.
     """
 
@@ -42,11 +93,13 @@ class Run:
 
     @classmethod
     def create(cls, name: str, *, spec: str, plan: dict[str, Any], data: dict[str, Any], folder: Path | None = None,
-               parent: Path = Path("runs"), fingerprint: dict[str, Any] | None = None, root: str | None = None) -> Self:
+               parent: Path = Path("runs"), fingerprint: dict[str, Any] | None = None, root: str | None = None,
+               plugins: Sequence[Plugin] = ()) -> Self:
         """A new, locked run directory in `folder`, or `parent`/NAME-YYYYmmdd-HHMMSS where none is given.
 
-        `fingerprint` is that of the data, `root` the folder of known data sets. UsageError if `folder` holds anything, BusyError if it
-        is being written, ResourceError if the disk refuses. An error that leaves its context before anything was trained removes it.
+        `fingerprint` is that of the data, `root` the folder of known data sets, `plugins` are those its parts are
+        from. UsageError if `folder` holds anything, BusyError if it is being written, ResourceError if the disk refuses. An error that
+        leaves its context before anything was trained removes it.
         """
         place, made = reserved(name, folder, parent)
         run = cls(place, made=made, worth_keeping=False)
@@ -54,6 +107,7 @@ class Run:
         try:
             replace_file(run.folder / "spec.yaml", spec.encode())
             run.accept(spec, fingerprint, root)
+            run.remember(plugins)
             replace_json(run.folder / "plan.json", plan)
             replace_json(run.folder / "data.json", data)
         except BaseException as error:
@@ -137,6 +191,25 @@ class Run:
         replace_json(self.folder / ORIGIN, {"spec": spec, "data": fingerprint, "root": root})
 
     @property
+    def plugins(self) -> list[PluginRecord]:
+        """The plug-ins that its parts are from, as they were when it was trained last."""
+        return recorded_plugins(self.folder)
+
+    def remember(self, plugins: Sequence[Plugin]) -> None:
+        """From now on its parts are from these plug-ins; each is copied into the run, where nothing ever runs it by itself."""
+        if not plugins and not os.path.lexists(self.folder / PLUGINS):
+            return
+        records = []
+        for plugin in plugins:
+            hashed = f"-{plugin.sha256[:12]}"
+            copy = f"{_UNUSUAL.sub('_', plugin.path.stem.removesuffix(hashed))[:60]}{hashed}.py"
+            with storing(self.folder / "plugins"):
+                (self.folder / "plugins").mkdir(exist_ok=True)
+            replace_file(self.folder / "plugins" / copy, plugin.source)
+            records.append({"path": str(plugin.path), "sha256": plugin.sha256, "copy": copy, "parts": plugin.names})
+        replace_json(self.folder / PLUGINS, {"plugins": records})
+
+    @property
     def data(self) -> dict[str, Any]:
         """What the data are and how they were scaled, as given to `create`."""
         return mapping_in(self.folder / "data.json")
@@ -144,7 +217,8 @@ class Run:
     @property
     def resume_command(self) -> str:
         """What to type to go on with this run."""
-        return f"aebuild train --resume {shlex.quote(str(self.folder))}"
+        words = ["aebuild", "train", "--resume", str(self.folder), *(word for each in self.plugins for word in ("--plugin", each.path))]
+        return shlex.join(words)
 
     def write(self, name: str, value: Any) -> Path:
         """Puts a JSON document into the run and returns its path."""
