@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
 import torch
 
-from aebuild.lang.values import Tokens, elements
+from aebuild.lang.values import Grid, Sequence, Tokens, Vector, elements
 from aebuild.modules.likelihoods import real_places
 from aebuild.results.baselines import (
     Reconstruction,
@@ -131,18 +131,37 @@ def evaluate(plan: Plan, model: Autoencoder, splits: Splits, *, trained: int | N
     for task in plan.spec.evaluate.tasks:
         progress(f"evaluating {task.variant_name()}", 0, 0)
         tasks[str(task.variant_name())] = task.evaluate(TrainedModel(plan, model, splits, split))
-    if isinstance(plan.target, Tokens):
-        found = token_frequencies(known_targets(splits.train), plan.target.classes, splits.train.lengths)
-        own = Scores(terms, None, None, metrics, accuracy=1 - error)
-        return Evaluation(plan.spec.name, name, len(split), plan.latent.values, plan.latent.bits, 0, own, None,
-                          _score_frequencies(plan, model, found, split), whole=whole, tasks=tasks)
-    progress("fitting PCA to compare with", 0, 0)
-    own = Scores(terms, error, _psnr(plan, error), metrics)
-    training = fitted_rows(known_targets(splits.train))
-    components = components_of(plan.latent.bits, len(training), elements(plan.target))
-    return Evaluation(plan.spec.name, name, len(split), plan.latent.values, plan.latent.bits, components, own,
-                      _score_baseline(plan, model, pca_reconstruction(training, components), split),
-                      _score_baseline(plan, model, mean_reconstruction(known_targets(splits.train)), split), whole=whole, tasks=tasks)
+    components, pca, guess = _baselines(plan, model, splits, split, progress)
+    return Evaluation(plan.spec.name, name, len(split), plan.latent.values, plan.latent.bits, components,
+                      _scores(plan, terms, error, metrics), pca, guess, whole=whole, tasks=tasks)
+
+
+def _scores(plan: Plan, terms: dict[str, float], error: float, metrics: dict[str, float] | None = None) -> Scores:
+    """The scores of this error: squared, or the share of tokens that are wrong."""
+    match plan.target:
+        case Vector() | Grid() | Sequence():
+            return Scores(terms, error, _psnr(plan, error), metrics or {})
+        case Tokens():
+            return Scores(terms, None, None, metrics or {}, accuracy=1 - error)
+        case _:
+            assert_never(plan.target)
+
+
+def _baselines(plan: Plan, model: Autoencoder, splits: Splits, split: Split, progress: Callable[[str, int, int], object]
+               ) -> tuple[int, Scores | None, Scores]:
+    """The components of PCA, its scores, and those of one guess for all samples; there is no PCA of tokens."""
+    match plan.target:
+        case Vector() | Grid() | Sequence():
+            progress("fitting PCA to compare with", 0, 0)
+            training = fitted_rows(known_targets(splits.train))
+            components = components_of(plan.latent.bits, len(training), elements(plan.target))
+            return (components, _score_baseline(plan, model, pca_reconstruction(training, components), split),
+                    _score_baseline(plan, model, mean_reconstruction(known_targets(splits.train)), split))
+        case Tokens(classes=classes):
+            found = token_frequencies(known_targets(splits.train), classes, splits.train.lengths)
+            return 0, None, _score_frequencies(plan, model, found, split)
+        case _:
+            assert_never(plan.target)
 
 
 def judged_samples(split: Split, trained: int) -> int:
@@ -205,7 +224,7 @@ def _score_baseline(plan: Plan, model: Autoencoder, reconstruct: Reconstruction,
             raw = model.likelihood.within(params, parts[1], None if lengths is None else lengths[start:stop].to(device))
             term += float(config.config.reduce(raw, config.elements)) * (stop - start)
             count += stop - start
-    return Scores({"reconstruction": term / count} if fits else {}, mse, _psnr(plan, mse))
+    return _scores(plan, {"reconstruction": term / count} if fits else {}, mse)
 
 
 @torch.no_grad()
@@ -220,7 +239,7 @@ def _score_frequencies(plan: Plan, model: Autoencoder, frequencies: NDArray[np.f
         missed = params.argmax(-1) != batch.target
         real = torch.ones_like(missed) if batch.lengths is None else real_places(batch.lengths, batch.target)
         wrong, judged = wrong + float((missed & real).sum()), judged + float(real.sum())
-    return Scores({"reconstruction": term / feed.samples}, None, None, accuracy=1 - wrong / judged)
+    return _scores(plan, {"reconstruction": term / feed.samples}, wrong / judged)
 
 
 def _psnr(plan: Plan, mse: float) -> float | None:
