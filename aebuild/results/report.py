@@ -36,8 +36,8 @@ def table(evaluation: Evaluation) -> Table:
                  for found in values]
         drawn.add_row(Text(label), *cells)
     for task, figures in evaluation.tasks.items():
-        for name, value in figures.items():
-            drawn.add_row(Text(f"{task} {name}"), Text(number(value)), Text(), Text())
+        for name, figure in figures.items():
+            drawn.add_row(Text(f"{task} {name}"), Text(number(figure)), Text(), Text())
     return drawn
 
 
