@@ -124,8 +124,9 @@ def plan_phases(spec: Spec, written: StageSpec, latent: LatentPlan | None, encod
             if pair is not None and not _paired(spec, written, encoder, decoder, latent, phase, found):
                 break
             players = _pair_player(spec, phase, pair[0], depth, latent, terms) if pair else _players(spec, phase, roles, terms)
-            if latent is not None and not pair and not players:
-                found.append(Diagnostic(NOBODY, f"nobody in this model plays in a phase `{phase.variant_name()}`", phase.place(),
+            if latent is not None and not pair and not any(_moves(player, frozen) for player in players):
+                found.append(Diagnostic(NOBODY, f"nobody trains anything in this phase `{phase.variant_name()}`",
+                                        phase.place(),
                                         Hint("leave it out"), f"train.phases.{i}"))
             phases.append(PhasePlan(name, players, epochs, steps, phase.batch_size or spec.train.batch_size, pair,
                                     phase.patience or spec.train.patience, phase.data, frozen, phase.start))
@@ -205,6 +206,12 @@ def _player(name: str, modules: tuple[str, ...], terms: tuple[str, ...], spec: S
 def _players(spec: Spec, phase: PhasePart, roles: tuple[Role, ...], terms: tuple[TermPlan, ...]) -> tuple[PlayerPlan, ...]:
     return tuple(_player(role.name, role.modules, tuple(t.name for t in terms if t.player == role.name), spec, phase, through=role.through)
                  for role in roles if role.phase == phase.plays)
+
+
+def _moves(player: PlayerPlan, frozen: tuple[str, ...]) -> bool:
+    """True if the player has a module with weights of its own that is not frozen; heads and likelihood may be without any."""
+    left = [path for path in player.modules if not any(path == name or path.startswith(f"{name}.") for name in frozen)]
+    return bool(set(left) - {"heads", "likelihood"})
 
 
 def _frozen(phase: PhasePart, path: str, latent: LatentPlan | None, encoder: Node | None, decoder: Node | None,

@@ -145,7 +145,8 @@ def plan(spec: Spec, info: DataInfo, least: int | None = None) -> Planned:
 
 def with_phases(spec: Spec) -> Spec:
     """The spec with the phases that its parts want behind those that train the model, where it writes none."""
-    wanted = [] if "phases" in spec.train._origin.fields else spec.latent.phases()
+    there = {phase.variant_name() for phase in spec.train.phases}
+    wanted = [] if "phases" in spec.train._origin.fields else [name for name in spec.latent.phases() if name not in there]
     if not wanted:
         return spec
     return spec.but(train=spec.train.but(phases=[*spec.train.phases, *(PhasePart.named(name) for name in wanted)]))
