@@ -96,7 +96,7 @@ PROCESSES = Processes()
 
 
 @dataclass(frozen=True)
-class Part:
+class BatchPart:
     """The consecutive rows of number `rank` of `size` in a batch of `rows`; without `talk` nothing can be summed over the parts."""
 
     rank: int
@@ -109,12 +109,12 @@ class Part:
         return self.rows * rank // self.size, self.rows * (rank + 1) // self.size
 
 
-class Mixed(RuntimeError):
+class CrossSampleError(RuntimeError):
     """Something wants all samples of a batch at once, of which only a part is there."""
 
 
 class _Here(threading.local):
-    part: Part | None = None
+    part: BatchPart | None = None
 
 
 _here = _Here()
@@ -125,7 +125,7 @@ def _talk() -> Talk | None:
     if _here.part is None:
         return None
     if _here.part.talk is None:
-        raise Mixed("the samples of a batch meet in this model")
+        raise CrossSampleError("the samples of a batch meet in this model")
     return _here.part.talk
 
 
@@ -136,7 +136,7 @@ def _alone(x: Tensor) -> bool:
 
 
 @contextmanager
-def sharing(part: Part | None) -> Iterator[None]:
+def sharing(part: BatchPart | None) -> Iterator[None]:
     """While entered, what passes through the modules in this thread is this part of a batch; all run the same modules."""
     before, _here.part = _here.part, part
     try:
@@ -145,7 +145,7 @@ def sharing(part: Part | None) -> Iterator[None]:
         _here.part = before
 
 
-def present() -> Part | None:
+def present() -> BatchPart | None:
     """What this thread shares, for `sharing` in a thread that goes on with its work."""
     return _here.part
 

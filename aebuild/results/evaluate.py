@@ -24,7 +24,7 @@ from aebuild.results.baselines import (
     pca_reconstruction,
 )
 from aebuild.results.usage import Usage
-from aebuild.trainer.batches.loader import Feed, batch_bounds
+from aebuild.trainer.batches.loader import Loader, batch_bounds
 from aebuild.trainer.phase import measure, passes
 
 if TYPE_CHECKING:
@@ -93,16 +93,16 @@ def evaluate(plan: Plan, model: Autoencoder, splits: Splits, *, trained: int | N
     if trained is not None and (most := judged_samples(split, trained)) < whole:
         split = split.thinned(most)
     device = next(model.parameters()).device
-    feed = Feed(split, device)
-    batches = len(passes(plan, plan.phases[-1], feed.samples))
+    loader = Loader(split, device)
+    batches = len(passes(plan, plan.phases[-1], loader.samples))
     with Overheard(model) as heard:
         def follow(batch: Batch) -> None:
             heard.judge(batch.target)
             progress("evaluating the model", heard.batches, batches)
 
-        means = measure(plan, replace(plan.phases[-1], pair=None), model, feed, between=follow)
+        means = measure(plan, replace(plan.phases[-1], pair=None), model, loader, between=follow)
     names = {term.name for term in plan.terms}
-    mse, usage = heard.squares / (feed.samples * elements(plan.target)), heard.usage.metrics()
+    mse, usage = heard.squares / (loader.samples * elements(plan.target)), heard.usage.metrics()
     progress("fitting PCA to compare with", 0, 0)
     own = Scores({term: value for term, value in means.items() if term in names}, mse, _psnr(plan, mse),
                  {metric: value for metric, value in means.items() if metric not in names} | usage)

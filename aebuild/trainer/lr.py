@@ -34,7 +34,7 @@ class Clock:
         return value_at(dial, step, self.per_epoch, self.total)
 
 
-class Rate:
+class LearningRate:
     """Sets an optimiser's learning rate before each update.
 
     A plain number is the optimiser's own business, and torch's schedule works on it as torch documents. Where `lr` is a

@@ -14,12 +14,12 @@ from aebuild.lang.terms import Penalty
 from aebuild.modules.autoencoder import Autoencoder, Batch, Pair
 from aebuild.modules.collectives import portion, whole
 from aebuild.modules.randomness import derive, random_modules, reseed
-from aebuild.trainer.batches.loader import Feed, batch_bounds
-from aebuild.trainer.distributed.process_group import ALONE, Group
+from aebuild.trainer.batches.loader import Loader, batch_bounds
+from aebuild.trainer.distributed.process_group import ALONE, ProcessGroup
 from aebuild.trainer.lr import Clock
 from aebuild.trainer.players import ActivePlayer, Objective, under
-from aebuild.trainer.running_means import Sums
-from aebuild.trainer.speed.cpu_replicas import Crew, twin
+from aebuild.trainer.running_means import RunningMeans
+from aebuild.trainer.speed.cpu_replicas import CpuReplicas, replica_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -60,7 +60,7 @@ class ActivePhase:
     """
 
     def __init__(self, plan: Plan, phase: PhasePlan, model: Autoencoder, trainable: frozenset[str], samples: int,
-                 group: Group = ALONE) -> None:
+                 group: ProcessGroup = ALONE) -> None:
         self.plan = phase
         self.model = model
         self.seed = plan.spec.train.seed
@@ -77,7 +77,7 @@ class ActivePhase:
         self._set_rivals()
         self.group = group
         self.parts = 1                 # that a batch is computed in, one after the other
-        self.crew: Crew[ActivePhase] | None = None  # which computes parts side by side instead
+        self.replicas: CpuReplicas[ActivePhase] | None = None  # which computes parts side by side instead
         self._twin = partial(ActivePhase, plan, phase, trainable=trainable, samples=samples)
         if group.size > 1:
             self._join()
@@ -92,17 +92,18 @@ class ActivePhase:
 
     def engage(self, parts: int, workers: int) -> None:
         """From now on a batch is computed in so many parts one after the other, or in as many as there are workers side by side."""
-        self.parts, before = parts, 1 if self.crew is None else len(self.crew.phases)
+        self.parts, before = parts, 1 if self.replicas is None else len(self.replicas.phases)
         if workers != before:
-            self.crew = Crew([self, *(self._twin(model=twin(self.model)) for _ in range(1, workers))]) if workers > 1 else None
+            others = [self._twin(model=replica_of(self.model)) for _ in range(1, workers)]
+            self.replicas = CpuReplicas([self, *others]) if workers > 1 else None
 
     def resting(self) -> AbstractContextManager[None]:
         """While entered, nothing of a batch is computed beside this thread, which then has all cores."""
-        return nullcontext() if self.crew is None else self.crew.resting()
+        return nullcontext() if self.replicas is None else self.replicas.resting()
 
     @property
     def _all(self) -> list[ActivePhase]:
-        return [self] if self.crew is None else self.crew.phases
+        return [self] if self.replicas is None else self.replicas.phases
 
     @property
     def objective(self) -> Objective:
@@ -144,13 +145,13 @@ class ActivePhase:
             if phase._moving:
                 phase._turn(phase._moving, step)
 
-    def run(self, batch: Batch, step: int, tick: int, sums: Sums) -> int:
+    def run(self, batch: Batch, step: int, tick: int, sums: RunningMeans) -> int:
         """All updates of all players from one batch; returns the tick after them."""
         samples = whole(batch.x.shape[0])
         self.begin(step)
         for number, player in enumerate(self.players):
             for _ in range(player.plan.steps):
-                beside = None if self.crew is None else partial(self.crew.gradient, number, batch, step, tick)
+                beside = None if self.replicas is None else partial(self.replicas.gradient, number, batch, step, tick)
                 done = player.update(batch, step, partial(reseed_all, self.randoms, self.seed, tick), self.parts, beside)
                 tick += 1
             sums.add(done.names, done.values, samples)
@@ -177,7 +178,7 @@ def terms_of(plan: Plan, names: Iterable[str]) -> list[TermPlan]:
 
 
 @torch.no_grad()
-def measure(plan: Plan, phase: PhasePlan, model: Autoencoder, feed: Feed, group: Group = ALONE,
+def measure(plan: Plan, phase: PhasePlan, model: Autoencoder, loader: Loader, group: ProcessGroup = ALONE,
             between: Callable[[Batch], object] = lambda _: None) -> dict[str, float]:
     """Mean terms and metrics of every player over a split, in evaluation mode, unweighted.
 
@@ -185,12 +186,12 @@ def measure(plan: Plan, phase: PhasePlan, model: Autoencoder, feed: Feed, group:
     model is left in evaluation mode. `between` is called after each batch and may raise.
     """
     model.eval()
-    sums, randoms = Sums(group), random_modules(model)
+    sums, randoms = RunningMeans(group), random_modules(model)
     pair = Pair(*phase.pair) if phase.pair is not None else None
     unused = Clock(1, 1)
     objectives = [(player.name, Objective(terms_of(plan, player.terms), unused)) for player in phase.players]
-    bounds = passes(plan, phase, feed.samples)
-    batches = feed.passing([group.own(start, stop) for start, stop in bounds])
+    bounds = passes(plan, phase, loader.samples)
+    batches = loader.passing([group.own(start, stop) for start, stop in bounds])
     for number, ((start, stop), batch) in enumerate(zip(bounds, batches, strict=True)):
         with group.part(stop - start):
             for name, objective in objectives:

@@ -38,7 +38,7 @@ class Extent:
     rows: tuple[int, ...] | None = None
 
 
-class Stored:
+class CheckpointReader:
     """A folder with a manifest; what is read from it is verified first, by `verify` or on reading. Damaged if it differs."""
 
     def __init__(self, folder: Path) -> None:

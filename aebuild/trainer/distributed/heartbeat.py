@@ -42,7 +42,7 @@ class News:
     code: int | None = None
 
 
-class Lifeline:
+class Heartbeat:
     """A connection from each process to the first one, which the operating system closes when either dies.
 
     A thread waits for that. What is lost is then in `news`; the main thread, whose collectives fail, raises `error`, and if

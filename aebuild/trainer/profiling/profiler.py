@@ -15,7 +15,7 @@ import torch
 from torch.autograd.profiler import record_function
 from torch.profiler import ProfilerActivity
 
-from aebuild.trainer.profiling.timers import OTHER, Account
+from aebuild.trainer.profiling.timers import OTHER, Timers
 from aebuild.trainer.progress.formatting import percents
 from aebuild.trainer.run_dir.atomic_files import replace_file, storing
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from torch import nn
 
     from aebuild.modules.autoencoder import Autoencoder
-    from aebuild.trainer.batches.loader import Feed
+    from aebuild.trainer.batches.loader import Loader
     from aebuild.trainer.phase import ActivePhase
     from aebuild.trainer.players import ActivePlayer
-    from aebuild.trainer.running_means import Sums
+    from aebuild.trainer.running_means import RunningMeans
 
 WARM_UP = 5         # steps before, in which allocators, caches and the profiler itself find their sizes
 BETWEEN = "between steps"
@@ -41,11 +41,11 @@ class Profile:
     other steps knows of it. On a GPU each part waits for the device when it ends, so that its share is its own.
     """
 
-    def __init__(self, steps: int, folder: Path, device: torch.device, say: Callable[[str], None], account: Account) -> None:
-        self._wanted, self._folder, self._device, self._say, self._account = steps, folder, device, say, account
+    def __init__(self, steps: int, folder: Path, device: torch.device, say: Callable[[str], None], timers: Timers) -> None:
+        self._wanted, self._folder, self._device, self._say, self._timers = steps, folder, device, say, timers
         self._seen = 0
         self._watching = ExitStack()
-        self._parts = Account(lambda: _now(device))
+        self._parts = Timers(lambda: _now(device))
         self._parts.turn(BETWEEN)
         self._trace: Any = None
 
@@ -58,7 +58,7 @@ class Profile:
         elif self._seen < WARM_UP + self._wanted:
             self._say("nothing was profiled: no step was trained")
 
-    def over(self, bounds: Iterable[tuple[int, int]], active: ActivePhase, feed: Feed, sums: Sums) -> Iterator[tuple[int, int]]:
+    def over(self, bounds: Iterable[tuple[int, int]], active: ActivePhase, loader: Loader, sums: RunningMeans) -> Iterator[tuple[int, int]]:
         """The same bounds; the steps that the loop makes of them are profiled when it is their turn."""
         for bound in bounds:
             if self._seen == WARM_UP + self._wanted:
@@ -67,7 +67,7 @@ class Profile:
             if self._trace is None:
                 self._begin()
             if self._seen >= WARM_UP:
-                self._watch(active, feed, sums)
+                self._watch(active, loader, sums)
             yield bound
             self._watching.close()
             self._seen += 1
@@ -78,7 +78,7 @@ class Profile:
                     self._trace.step()
 
     def _begin(self) -> None:
-        with self._account.of("profiling"), storing(self._folder):
+        with self._timers.of("profiling"), storing(self._folder):
             self._folder.mkdir(exist_ok=True)
             activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if self._device.type == "cuda" else [])]
             self._trace = torch.profiler.profile(activities=activities, acc_events=True, schedule=torch.profiler.schedule(
@@ -86,15 +86,15 @@ class Profile:
             with _muted():
                 self._trace.start()
 
-    def _watch(self, active: ActivePhase, feed: Feed, sums: Sums) -> None:
+    def _watch(self, active: ActivePhase, loader: Loader, sums: RunningMeans) -> None:
         self._watching = ExitStack()
         self._watching.enter_context(record_function(STEP))
         self._watching.enter_context(self._parts.of(OTHER))
-        self._watching.enter_context(watched(self._parts, active, feed, sums))
+        self._watching.enter_context(watched(self._parts, active, loader, sums))
 
     def _finish(self) -> None:
         """Writes and tells what was profiled, be it fewer steps than wanted."""
-        with self._account.of("profiling"):
+        with self._timers.of("profiling"):
             self._watching.close()
             trace, self._trace = self._trace, None
             with _muted():
@@ -131,18 +131,18 @@ def _now(device: torch.device) -> float:
 
 
 @contextmanager
-def watched(account: Account, active: ActivePhase, feed: Feed, sums: Sums) -> Iterator[None]:
+def watched(timers: Timers, active: ActivePhase, loader: Loader, sums: RunningMeans) -> Iterator[None]:
     """Charges each part of a step while entered: data, the modules forward, backward, clipping, optimiser, logging.
 
     A part's time is what is spent in it and in no part inside it: of `update`, what is neither forward nor `apply` is backward.
     """
     with ExitStack() as stack:
         for name, module, part in _modules(active.model):
-            Hooks(account, name, part).install(module, stack)
-        _wrap(stack, account, feed, "take", "data")
-        _wrap(stack, account, sums, "add", "logging")
+            Hooks(timers, name, part).install(module, stack)
+        _wrap(stack, timers, loader, "take", "data")
+        _wrap(stack, timers, sums, "add", "logging")
         for player in active.players:
-            _watch_player(stack, account, player)
+            _watch_player(stack, timers, player)
         yield
 
 
@@ -154,21 +154,21 @@ def _modules(model: Autoencoder) -> Iterator[tuple[str, nn.Module, str]]:
             yield f"{half}.{name}", child, name if name == "discriminator" else half
 
 
-def _watch_player(stack: ExitStack, account: Account, player: ActivePlayer) -> None:
-    _wrap(stack, account, player, "update", "backward")
-    _wrap(stack, account, player, "forward", "losses")
-    _wrap(stack, account, player, "apply", "optimizer" if player.plan.clip is None else "clipping")
-    hooks = Hooks(account, "optimizer", "optimizer")
+def _watch_player(stack: ExitStack, timers: Timers, player: ActivePlayer) -> None:
+    _wrap(stack, timers, player, "update", "backward")
+    _wrap(stack, timers, player, "forward", "losses")
+    _wrap(stack, timers, player, "apply", "optimizer" if player.plan.clip is None else "clipping")
+    hooks = Hooks(timers, "optimizer", "optimizer")
     stack.callback(player.optimizer.register_step_pre_hook(hooks.enter).remove)
     stack.callback(player.optimizer.register_step_post_hook(hooks.leave).remove)
 
 
-def _wrap(stack: ExitStack, account: Account, owner: Any, name: str, part: str) -> None:
+def _wrap(stack: ExitStack, timers: Timers, owner: Any, name: str, part: str) -> None:
     """Puts a charged call in front of a method of this one object."""
     plain = getattr(owner, name)
 
     def charged(*given: Any, **named: Any) -> Any:
-        with record_function(part), account.of(part):
+        with record_function(part), timers.of(part):
             return plain(*given, **named)
 
     setattr(owner, name, charged)
@@ -178,8 +178,8 @@ def _wrap(stack: ExitStack, account: Account, owner: Any, name: str, part: str) 
 class Hooks:
     """Charges a part between two hooks of torch; calls may be nested."""
 
-    def __init__(self, account: Account, name: str, part: str) -> None:
-        self._account, self._name, self._part = account, name, part
+    def __init__(self, timers: Timers, name: str, part: str) -> None:
+        self._timers, self._name, self._part = timers, name, part
         self._open: list[tuple[record_function, str]] = []
 
     def install(self, module: nn.Module, stack: ExitStack) -> None:
@@ -191,12 +191,12 @@ class Hooks:
         """The part begins."""
         mark = record_function(self._name)
         mark.__enter__()  # type: ignore[no-untyped-call]
-        self._open.append((mark, self._account.turn(self._part)))
+        self._open.append((mark, self._timers.turn(self._part)))
 
     def leave(self, *_: Any) -> None:
         """The part before it goes on."""
         mark, before = self._open.pop()
-        self._account.turn(before)
+        self._timers.turn(before)
         mark.__exit__(None, None, None)
 
 

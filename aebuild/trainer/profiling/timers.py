@@ -11,7 +11,7 @@ from aebuild.trainer.progress.formatting import duration, percents
 OTHER = "other"
 
 
-class Account:
+class Timers:
     """Seconds by part since it was made; the parts add up to the wall time, because one part is charged at any moment."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
