@@ -245,7 +245,7 @@ def test_strangers_are_hung_up_on() -> None:
     for heartbeat in (other, *found):
         heartbeat.leave(0)
     for thread in threading.enumerate():
-        if thread.name == "lifeline":
+        if thread.name == "heartbeat":
             thread.join(30)
     for end in (*strangers, *other._peers, *found[0]._peers):
         end.close()

@@ -207,13 +207,13 @@ class ShardedCheckpointWriter(CheckpointWriter):
         def taken(kind: str, wanted: Callable[[str, Extent], bool]) -> dict[str, Tensor]:
             shapes = {}
 
-            def part(name: str, extent: Extent) -> tuple[int, int] | None:
+            def own_rows(name: str, extent: Extent) -> tuple[int, int] | None:
                 if not extent.shape or not wanted(name, extent):
                     return None
                 shapes[name] = extent.shape
                 return rows_of(extent.shape[0], self.group.rank, self.group.size)
 
-            found = stored.tensors(kind, part)
+            found = stored.tensors(kind, own_rows)
             return {name: from_rows(tensor, shapes[name], like) if name in shapes else tensor for name, tensor in found.items()}
 
         checkpoint = Checkpoint(taken("model", lambda name, extent: name in targets and by_rows(targets[name])),

@@ -57,7 +57,7 @@ class Heartbeat:
         self._ended = False
         self._peers: dict[socket.socket, int] = {}
         self._connect(size, share, address)
-        threading.Thread(target=self._wait, name="lifeline", daemon=True).start()
+        threading.Thread(target=self._wait, name="heartbeat", daemon=True).start()
 
     def _connect(self, size: int, share: Callable[[int], int], address: str) -> None:
         if self.rank == 0:

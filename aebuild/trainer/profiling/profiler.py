@@ -38,15 +38,15 @@ class Profile:
     """Profiles some steps after a warm-up and leaves `trace.json` and `table.txt` in a folder.
 
     While a step is profiled, hooks stand on its modules and its calls are wrapped; both are gone with the step, and nothing in
-    other steps knows of it. On a GPU each part waits for the device when it ends, so that its share is its own.
+    other steps knows of it. On a GPU each section waits for the device when it ends, so that its share is its own.
     """
 
     def __init__(self, steps: int, folder: Path, device: torch.device, say: Callable[[str], None], timers: Timers) -> None:
         self._wanted, self._folder, self._device, self._say, self._timers = steps, folder, device, say, timers
         self._seen = 0
         self._watching = ExitStack()
-        self._parts = Timers(lambda: _now(device))
-        self._parts.turn(BETWEEN)
+        self._sections = Timers(lambda: _now(device))
+        self._sections.turn(BETWEEN)
         self._trace: Any = None
 
     def __enter__(self) -> Self:
@@ -89,8 +89,8 @@ class Profile:
     def _watch(self, active: ActivePhase, loader: Loader, sums: RunningMeans) -> None:
         self._watching = ExitStack()
         self._watching.enter_context(record_function(STEP))
-        self._watching.enter_context(self._parts.of(OTHER))
-        self._watching.enter_context(watched(self._parts, active, loader, sums))
+        self._watching.enter_context(self._sections.of(OTHER))
+        self._watching.enter_context(watched(self._sections, active, loader, sums))
 
     def _finish(self) -> None:
         """Writes and tells what was profiled, be it fewer steps than wanted."""
@@ -103,8 +103,8 @@ class Profile:
             if done <= 0:
                 self._say(f"nothing was profiled: {self._seen} steps were trained, and the first {WARM_UP} are for warming up")
                 return
-            parts = {name: seconds for name, seconds in self._parts.spent().items() if name != BETWEEN}
-            text = table(Step(done, parts, trace.events(), self._device.type == "cuda"))
+            sections = {name: seconds for name, seconds in self._sections.spent().items() if name != BETWEEN}
+            text = table(Step(done, sections, trace.events(), self._device.type == "cuda"))
             with storing(self._folder):
                 trace.export_chrome_trace(str(self._folder / "trace.json"))
             replace_file(self._folder / "table.txt", text.encode())
@@ -132,13 +132,13 @@ def _now(device: torch.device) -> float:
 
 @contextmanager
 def watched(timers: Timers, active: ActivePhase, loader: Loader, sums: RunningMeans) -> Iterator[None]:
-    """Charges each part of a step while entered: data, the modules forward, backward, clipping, optimiser, logging.
+    """Charges each section of a step while entered: data, the modules forward, backward, clipping, optimiser, logging.
 
-    A part's time is what is spent in it and in no part inside it: of `update`, what is neither forward nor `apply` is backward.
+    A section's time is what is spent in it and in no section inside it: of `update`, what is neither forward nor `apply` is backward.
     """
     with ExitStack() as stack:
-        for name, module, part in _modules(active.model):
-            Hooks(timers, name, part).install(module, stack)
+        for name, module, section in _modules(active.model):
+            Hooks(timers, name, section).install(module, stack)
         _wrap(stack, timers, loader, "take", "data")
         _wrap(stack, timers, sums, "add", "logging")
         for player in active.players:
@@ -147,7 +147,7 @@ def watched(timers: Timers, active: ActivePhase, loader: Loader, sums: RunningMe
 
 
 def _modules(model: Autoencoder) -> Iterator[tuple[str, nn.Module, str]]:
-    """Each half and each of its steps, because greedy training and other players run single steps: path, module, part."""
+    """Each half and each of its steps, because greedy training and other players run single steps: path, module, section."""
     for half, module in model.named_children():
         yield half, module, half
         for name, child in module.named_children():
@@ -163,12 +163,12 @@ def _watch_player(stack: ExitStack, timers: Timers, player: ActivePlayer) -> Non
     stack.callback(player.optimizer.register_step_post_hook(hooks.leave).remove)
 
 
-def _wrap(stack: ExitStack, timers: Timers, owner: Any, name: str, part: str) -> None:
+def _wrap(stack: ExitStack, timers: Timers, owner: Any, name: str, section: str) -> None:
     """Puts a charged call in front of a method of this one object."""
     plain = getattr(owner, name)
 
     def charged(*given: Any, **named: Any) -> Any:
-        with record_function(part), timers.of(part):
+        with record_function(section), timers.of(section):
             return plain(*given, **named)
 
     setattr(owner, name, charged)
@@ -176,10 +176,10 @@ def _wrap(stack: ExitStack, timers: Timers, owner: Any, name: str, part: str) ->
 
 
 class Hooks:
-    """Charges a part between two hooks of torch; calls may be nested."""
+    """Charges a section between two hooks of torch; calls may be nested."""
 
-    def __init__(self, timers: Timers, name: str, part: str) -> None:
-        self._timers, self._name, self._part = timers, name, part
+    def __init__(self, timers: Timers, name: str, section: str) -> None:
+        self._timers, self._name, self._section = timers, name, section
         self._open: list[tuple[record_function, str]] = []
 
     def install(self, module: nn.Module, stack: ExitStack) -> None:
@@ -188,13 +188,13 @@ class Hooks:
         stack.callback(module.register_forward_hook(self.leave, always_call=True).remove)
 
     def enter(self, *_: Any) -> None:
-        """The part begins."""
+        """The section begins."""
         mark = record_function(self._name)
         mark.__enter__()  # type: ignore[no-untyped-call]
-        self._open.append((mark, self._timers.turn(self._part)))
+        self._open.append((mark, self._timers.turn(self._section)))
 
     def leave(self, *_: Any) -> None:
-        """The part before it goes on."""
+        """The section before it goes on."""
         mark, before = self._open.pop()
         self._timers.turn(before)
         mark.__exit__(None, None, None)
@@ -202,21 +202,21 @@ class Hooks:
 
 @dataclass(frozen=True)
 class Step:
-    """What was profiled: how many steps, the seconds of each part over all, torch's events, and whether on a GPU."""
+    """What was profiled: how many steps, the seconds of each section over all, torch's events, and whether on a GPU."""
 
     count: int
-    parts: dict[str, float]
+    sections: dict[str, float]
     events: Iterable[Any]
     on_gpu: bool
 
 
 def table(step: Step) -> str:
-    """The mean step as text: its parts, then its operators by the time spent in themselves."""
-    whole = sum(step.parts.values())
+    """The mean step as text: its sections, then its operators by the time spent in themselves."""
+    whole = sum(step.sections.values())
     lines = [f"profile of {step.count} step{'s' * (step.count > 1)}, {_milliseconds(whole / step.count)} ms each", "",
              f"{'part':<34}{'share':>6}{'ms a step':>12}"]
-    shares = percents(step.parts)
-    lines += [_row(name, shares.get(name, 0), seconds / step.count) for name, seconds in sorted(step.parts.items(), key=lambda p: -p[1])]
+    shares = percents(step.sections)
+    lines += [_row(name, shares.get(name, 0), seconds / step.count) for name, seconds in sorted(step.sections.items(), key=lambda p: -p[1])]
     lines += ["", f"{'operator' + ' on the GPU' * step.on_gpu:<34}{'share':>6}{'ms a step':>12}{'calls':>8}"]
     lines += [_row(name, 100 * seconds / whole, seconds / step.count) + f"{calls / step.count:>8,.0f}"
               for name, (seconds, calls) in _operators(step)[:OPERATORS]]

@@ -63,7 +63,7 @@ class CpuReplicas(Generic[P]):
     def __init__(self, phases: list[P]) -> None:
         self.phases = phases
         self.threads = torch.get_num_threads()
-        self._pool = ThreadPoolExecutor(len(phases) - 1, "part", torch.set_num_threads, (self.threads,))
+        self._pool = ThreadPoolExecutor(len(phases) - 1, "cpu_replica", torch.set_num_threads, (self.threads,))
 
     @contextmanager
     def resting(self) -> Iterator[None]:
