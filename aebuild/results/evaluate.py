@@ -24,7 +24,7 @@ from aebuild.results.baselines import (
     pca_reconstruction,
 )
 from aebuild.results.usage import Usage
-from aebuild.trainer.batches.loader import Loader, batch_bounds
+from aebuild.trainer.batches.loader import SplitLoader, batch_bounds
 from aebuild.trainer.phase import measure, passes
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def evaluate(plan: Plan, model: Autoencoder, splits: Splits, *, trained: int | N
     if trained is not None and (most := judged_samples(split, trained)) < whole:
         split = split.thinned(most)
     device = next(model.parameters()).device
-    loader = Loader(split, device)
+    loader = SplitLoader(split, device)
     batches = len(passes(plan, plan.phases[-1], loader.samples))
     with Overheard(model) as heard:
         def follow(batch: Batch) -> None:

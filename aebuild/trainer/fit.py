@@ -13,7 +13,7 @@ from torch import Tensor
 from aebuild.lang.diagnostics import AebuildError, DataError, DivergedError
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.randomness import derive, random_modules
-from aebuild.trainer.batches.loader import Loader
+from aebuild.trainer.batches.loader import SplitLoader
 from aebuild.trainer.checkpoints.checkpoint import read_training
 from aebuild.trainer.checkpoints.writer import fill
 from aebuild.trainer.device import choose_device, describe_device, environment, memory_guard
@@ -192,7 +192,7 @@ def _fit_latent(plan: Plan, trainer: Trainer, kept: str, display: Display) -> No
 
 
 @torch.no_grad()
-def training_codes(plan: Plan, model: Autoencoder, loader: Loader) -> Tensor:
+def training_codes(plan: Plan, model: Autoencoder, loader: SplitLoader) -> Tensor:
     """The codes of a whole split, [N, ...], in evaluation mode."""
     model.eval()
     randoms, found = random_modules(model), []

@@ -12,7 +12,7 @@ import torch
 
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.sync_batch_norm import part_norms, share_norms
-from aebuild.trainer.batches.loader import Loader
+from aebuild.trainer.batches.loader import SplitLoader
 from aebuild.trainer.checkpoints.trainer_state import Best, Progress, TrainerState
 from aebuild.trainer.distributed.fsdp import shard
 from aebuild.trainer.nonfinite import NonfiniteWatch, diagnosed, finite_parameters
@@ -43,9 +43,9 @@ class Trainer:
         if self.group.sharded:
             shard(model, self.group.size, device)  # takes layer by layer to the device, which never holds the whole model
         self.model = model.to(device)
-        self.loader = Loader(job.splits.train, device)
+        self.loader = SplitLoader(job.splits.train, device)
         validation = job.splits.validation
-        self.judge = Loader(validation, device) if validation is not None and len(validation) else None
+        self.judge = SplitLoader(validation, device) if validation is not None and len(validation) else None
         self.trainable = frozenset(name for name, parameter in model.named_parameters() if parameter.requires_grad)
         self.progress = Progress()
         self.sums = RunningMeans(self.group)

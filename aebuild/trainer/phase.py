@@ -14,7 +14,7 @@ from aebuild.lang.terms import Penalty
 from aebuild.modules.autoencoder import Autoencoder, Batch, Pair
 from aebuild.modules.collectives import portion, whole
 from aebuild.modules.randomness import derive, random_modules, reseed
-from aebuild.trainer.batches.loader import Loader, batch_bounds
+from aebuild.trainer.batches.loader import SplitLoader, batch_bounds
 from aebuild.trainer.distributed.process_group import ALONE, ProcessGroup
 from aebuild.trainer.lr import Clock
 from aebuild.trainer.players import ActivePlayer, Objective, under
@@ -178,7 +178,7 @@ def terms_of(plan: Plan, names: Iterable[str]) -> list[TermPlan]:
 
 
 @torch.no_grad()
-def measure(plan: Plan, phase: PhasePlan, model: Autoencoder, loader: Loader, group: ProcessGroup = ALONE,
+def measure(plan: Plan, phase: PhasePlan, model: Autoencoder, loader: SplitLoader, group: ProcessGroup = ALONE,
             between: Callable[[Batch], object] = lambda _: None) -> dict[str, float]:
     """Mean terms and metrics of every player over a split, in evaluation mode, unweighted.
 

@@ -23,7 +23,7 @@ from aebuild.modules.convolution import ConvTranspose2d
 from aebuild.modules.dropout import Dropout
 from aebuild.modules.randomness import random_modules
 from aebuild.modules.stage import Stage
-from aebuild.trainer.batches.loader import Loader
+from aebuild.trainer.batches.loader import SplitLoader
 from aebuild.trainer.fit import TrainResult, train
 from aebuild.trainer.job import Job, Manner
 from aebuild.trainer.phase import reseed_all
@@ -238,7 +238,7 @@ def test_the_fastest_way_that_agrees_is_taken(monkeypatch: pytest.MonkeyPatch) -
     base = exact(CPU)
     model = build(loaded.plan)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    chosen = Autotuner(loaded.plan, model, Loader(imagined(loaded.info, loaded.plan).train, CPU),
+    chosen = Autotuner(loaded.plan, model, SplitLoader(imagined(loaded.info, loaded.plan).train, CPU),
                    frozenset(name for name, _ in model.named_parameters()), lambda: False).choose()
     assert chosen.execution == base.but(memory="channels_last")
     assert chosen.speedup == pytest.approx(1.25)
@@ -255,7 +255,7 @@ def test_nothing_is_tried_when_the_time_is_used_up(monkeypatch: pytest.MonkeyPat
     assert loaded.plan is not None and loaded.info is not None
     monkeypatch.setattr(Bench, "seconds", lambda bench, steps: 1.0)
     model = build(loaded.plan)
-    chosen = Autotuner(loaded.plan, model, Loader(imagined(loaded.info, loaded.plan).train, CPU),
+    chosen = Autotuner(loaded.plan, model, SplitLoader(imagined(loaded.info, loaded.plan).train, CPU),
                    frozenset(name for name, _ in model.named_parameters()), lambda: True).choose()
     assert chosen.execution == exact(CPU)
     assert {trial.verdict for trial in chosen.trials} == {"not tried: the time for measuring is used up"}

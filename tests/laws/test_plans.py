@@ -15,7 +15,7 @@ from together_worker import small
 from aebuild.compile.build import build
 from aebuild.compile.front import Loaded
 from aebuild.modules.sync_batch_norm import share_norms
-from aebuild.trainer.batches.loader import Loader
+from aebuild.trainer.batches.loader import SplitLoader
 from aebuild.trainer.distributed.process_group import ALONE, MultiProcessGroup, ProcessGroup
 from aebuild.trainer.speed import autotune as autotune_module
 from aebuild.trainer.speed import execution as execution_module
@@ -39,7 +39,7 @@ def tuner_of(loaded: Loaded, group: ProcessGroup = ALONE) -> Autotuner:
     if group.size > 1:
         share_norms(model)
     names = frozenset(name for name, _ in model.named_parameters())
-    return Autotuner(loaded.plan, model, Loader(imagined(loaded.info, loaded.plan).train, CPU), names, lambda: False, group)
+    return Autotuner(loaded.plan, model, SplitLoader(imagined(loaded.info, loaded.plan).train, CPU), names, lambda: False, group)
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)

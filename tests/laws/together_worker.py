@@ -25,7 +25,7 @@ from aebuild.lang.diagnostics import UsageError
 from aebuild.lang.splits import Scaling, Split, Splits
 from aebuild.modules.sync_batch_norm import SharedBatchNorm
 from aebuild.parts import discover
-from aebuild.trainer.batches.loader import Loader
+from aebuild.trainer.batches.loader import SplitLoader
 from aebuild.trainer.distributed import fsdp as fsdp_module
 from aebuild.trainer.distributed.process_group import ALONE, MultiProcessGroup, ProcessGroup
 from aebuild.trainer.job import Job
@@ -78,7 +78,7 @@ def trained(loaded: Loaded, folder: Path, group: ProcessGroup, workers: int) -> 
     return trainer
 
 
-def widen(loader: Loader | None) -> None:
+def widen(loader: SplitLoader | None) -> None:
     """Data in double precision too."""
     assert loader is not None
     for column in (loader.x, loader.target):

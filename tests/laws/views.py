@@ -19,7 +19,7 @@ from aebuild.lang.samples import Where
 from aebuild.lang.splits import Splits
 from aebuild.modules.autoencoder import Autoencoder, Batch
 from aebuild.modules.randomness import random_modules
-from aebuild.trainer.batches.loader import Loader
+from aebuild.trainer.batches.loader import SplitLoader
 from aebuild.trainer.fit import TrainResult, train
 from aebuild.trainer.job import Job
 from aebuild.trainer.phase import ActivePhase, reseed_all
@@ -68,7 +68,7 @@ class View:
         return [self.info.to_json(), arrays]
 
     def batch(self) -> Batch:
-        return Loader(self.splits.train, torch.device("cpu")).slice(0, FEW)
+        return SplitLoader(self.splits.train, torch.device("cpu")).slice(0, FEW)
 
     def model(self, weights: Weights | None) -> Autoencoder:
         model = build(self.plan)

@@ -29,7 +29,7 @@ from aebuild.lang.splits import Scaling, Split, Splits
 from aebuild.results.evaluate import evaluate
 from aebuild.results.experiment import resume, train
 from aebuild.results.picture import draw_picture
-from aebuild.trainer.batches.loader import ByteTable, Loader, RawBatch
+from aebuild.trainer.batches.loader import ByteTable, RawBatch, SplitLoader
 from aebuild.trainer.batches.prefetch import ahead
 from aebuild.trainer.batches.sampler import windowed_order
 from aebuild.trainer.fit import train as fit
@@ -90,18 +90,18 @@ def test_weights_from_disk_are_the_weights_from_memory(kind: str, tmp_path: Path
     loaded = shards(kind, tmp_path)
     streamed = loaded.require().spec.data.load(Where(tmp_path))
     held = in_memory(streamed)
-    orders = {len(split): Loader(split, CPU) for split in (streamed.train, streamed.validation)}
+    orders = {len(split): SplitLoader(split, CPU) for split in (streamed.train, streamed.validation)}
     from_disk = fitted(loaded, streamed, tmp_path / "disk")
-    shuffled, steady = Loader.shuffled, Loader.slice
+    shuffled, steady = SplitLoader.shuffled, SplitLoader.slice
 
-    def as_on_disk(self: Loader, seed: int, phase: str, epoch: int) -> Tensor:
+    def as_on_disk(self: SplitLoader, seed: int, phase: str, epoch: int) -> Tensor:
         return shuffled(orders[self.samples], seed, phase, epoch)
 
-    def steady_as_on_disk(self: Loader, start: int, stop: int) -> Any:
+    def steady_as_on_disk(self: SplitLoader, start: int, stop: int) -> Any:
         return self.take(orders[self.samples]._steady[start:stop]) if not self.streamed else steady(self, start, stop)
 
-    monkeypatch.setattr(Loader, "shuffled", as_on_disk)
-    monkeypatch.setattr(Loader, "slice", steady_as_on_disk)
+    monkeypatch.setattr(SplitLoader, "shuffled", as_on_disk)
+    monkeypatch.setattr(SplitLoader, "slice", steady_as_on_disk)
     from_memory = fitted(loaded, held, tmp_path / "memory")
     assert from_disk.keys() == from_memory.keys()
     assert all(torch.equal(from_disk[name], from_memory[name]) for name in from_disk)
@@ -195,7 +195,7 @@ def test_bytes_become_the_same_numbers_bit_by_bit(scaling: Scaling) -> None:
     levels = scaling.levels
     assert levels is not None
     plain = Scaling(scaling.kind, scaling.offset, scaling.factor, low=scaling.low, high=scaling.high).apply(raw.astype(np.int64))
-    feeds = [Loader(Split(Held(raw, levels), None, Held(raw, levels)), CPU), Loader(Split(plain), CPU)]
+    feeds = [SplitLoader(Split(Held(raw, levels), None, Held(raw, levels)), CPU), SplitLoader(Split(plain), CPU)]
     index = torch.arange(39, -1, -3)
     for batches in ([loader.take(index) for loader in feeds], [loader.slice(3, 9) for loader in feeds]):
         assert torch.equal(batches[0].x, batches[1].x)
@@ -280,7 +280,7 @@ def test_samples_in_memory_need_no_thread(monkeypatch: pytest.MonkeyPatch) -> No
         raise AssertionError("a thread for samples in memory")
 
     monkeypatch.setattr(loader_module, "ahead", refused)
-    loader = Loader(Split(np.zeros((9, 2), np.float32)), CPU)
+    loader = SplitLoader(Split(np.zeros((9, 2), np.float32)), CPU)
     assert [len(batch.x) for batch in loader.batches([torch.arange(4), torch.arange(5)])] == [4, 5]
     assert [len(batch.x) for batch in loader.passing([(0, 4), (4, 9)])] == [4, 5]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from aebuild.lang.splits import Split
-__all__ = ["Loader", "batch_bounds", "order_of"]
+__all__ = ["SplitLoader", "batch_bounds", "order_of"]
 SHARE = 0.5      # of the free GPU memory that the data may take
 
 
@@ -95,7 +95,7 @@ class Column:
         return kept if self.levels is None else self.levels(kept)
 
 
-class Loader:
+class SplitLoader:
     """One split, on the device where it fits, else in main memory or on disk and moved batch by batch.
 
     Bytes stay bytes and become numbers on the device. Samples on disk are read by a thread that is a few batches ahead;

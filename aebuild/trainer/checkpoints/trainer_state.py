@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from aebuild.compile.plan import Plan
     from aebuild.modules.autoencoder import Autoencoder
-    from aebuild.trainer.batches.loader import Loader
+    from aebuild.trainer.batches.loader import SplitLoader
     from aebuild.trainer.distributed.process_group import ProcessGroup
     from aebuild.trainer.phase import ActivePhase
     from aebuild.trainer.run_dir.run import Run
@@ -67,7 +67,7 @@ class Training(Protocol):
     run: Run
     group: ProcessGroup
     device: torch.device
-    loader: Loader
+    loader: SplitLoader
     model: Autoencoder
     progress: Progress
     sums: RunningMeans

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from aebuild.modules.autoencoder import Autoencoder
-    from aebuild.trainer.batches.loader import Loader
+    from aebuild.trainer.batches.loader import SplitLoader
     from aebuild.trainer.phase import ActivePhase
     from aebuild.trainer.players import ActivePlayer
     from aebuild.trainer.running_means import RunningMeans
@@ -58,7 +58,8 @@ class Profile:
         elif self._seen < WARM_UP + self._wanted:
             self._say("nothing was profiled: no step was trained")
 
-    def over(self, bounds: Iterable[tuple[int, int]], active: ActivePhase, loader: Loader, sums: RunningMeans) -> Iterator[tuple[int, int]]:
+    def over(self, bounds: Iterable[tuple[int, int]], active: ActivePhase, loader: SplitLoader,
+             sums: RunningMeans) -> Iterator[tuple[int, int]]:
         """The same bounds; the steps that the loop makes of them are profiled when it is their turn."""
         for bound in bounds:
             if self._seen == WARM_UP + self._wanted:
@@ -86,7 +87,7 @@ class Profile:
             with _muted():
                 self._trace.start()
 
-    def _watch(self, active: ActivePhase, loader: Loader, sums: RunningMeans) -> None:
+    def _watch(self, active: ActivePhase, loader: SplitLoader, sums: RunningMeans) -> None:
         self._watching = ExitStack()
         self._watching.enter_context(record_function(STEP))
         self._watching.enter_context(self._sections.of(OTHER))
@@ -131,7 +132,7 @@ def _now(device: torch.device) -> float:
 
 
 @contextmanager
-def watched(timers: Timers, active: ActivePhase, loader: Loader, sums: RunningMeans) -> Iterator[None]:
+def watched(timers: Timers, active: ActivePhase, loader: SplitLoader, sums: RunningMeans) -> Iterator[None]:
     """Charges each section of a step while entered: data, the modules forward, backward, clipping, optimiser, logging.
 
     A section's time is what is spent in it and in no section inside it: of `update`, what is neither forward nor `apply` is backward.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from aebuild.compile.plan import PhasePlan, Plan
     from aebuild.modules.autoencoder import Autoencoder
-    from aebuild.trainer.batches.loader import Loader
+    from aebuild.trainer.batches.loader import SplitLoader
     from aebuild.trainer.loop import Trainer
 
 WORTH = 30.0              # seconds: a shorter training is not worth measuring for
@@ -140,7 +140,7 @@ class Bench:
 class Autotuner:
     """Looks for the fastest way, one change at a time, on the phase with the most batches."""
 
-    def __init__(self, plan: Plan, model: Autoencoder, loader: Loader, trainable: frozenset[str], halted: Callable[[], bool],
+    def __init__(self, plan: Plan, model: Autoencoder, loader: SplitLoader, trainable: frozenset[str], halted: Callable[[], bool],
                  group: ProcessGroup = ALONE) -> None:
         self.group = group
         self.plan, self.model, self.loader, self.trainable, self.halted = plan, model, loader, trainable, halted
