@@ -24,7 +24,7 @@ from aebuild.results.baselines import (
 )
 from aebuild.results.trained import TrainedModel
 from aebuild.results.usage import Usage
-from aebuild.trainer.batches.loader import Feed, batch_bounds
+from aebuild.trainer.batches.loader import SplitLoader, batch_bounds
 from aebuild.trainer.distributed.process_group import ALONE
 from aebuild.trainer.lr import Clock
 from aebuild.trainer.phase import measured, passes
@@ -98,8 +98,8 @@ def evaluate(plan: Plan, model: Autoencoder, splits: Splits, *, trained: int | N
     if trained is not None and (most := judged_samples(split, trained)) < whole:
         split = split.thinned(most)
     device = next(model.parameters()).device
-    feed = Feed(split, device)
-    bounds = passes(plan, plan.phases[-1], feed.samples)
+    loader = SplitLoader(split, device)
+    bounds = passes(plan, plan.phases[-1], loader.samples)
     heard = Heard(model)
 
     def follow(outputs: Outputs) -> None:
@@ -108,9 +108,9 @@ def evaluate(plan: Plan, model: Autoencoder, splits: Splits, *, trained: int | N
 
     bound = plan.spec.losses.bound
     objective, forward = Objective(plan.terms, Clock(1, 1), bound), Passes(model, None, bound.draws, shared=False, codes=False)
-    means = measured(plan, model, objective, forward, bounds, feed, ALONE, follow)
+    means = measured(plan, model, objective, forward, bounds, loader, ALONE, follow)
     names = {term.name for term in plan.terms}
-    mse, usage = heard.squares / (feed.samples * elements(plan.target)), heard.usage.metrics()
+    mse, usage = heard.squares / (loader.samples * elements(plan.target)), heard.usage.metrics()
     progress("fitting PCA to compare with", 0, 0)
     own = Scores({term: value for term, value in means.items() if term in names}, mse, _psnr(plan, mse),
                  {metric: value for metric, value in means.items() if metric not in names} | usage)

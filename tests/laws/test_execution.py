@@ -24,14 +24,14 @@ from aebuild.modules.dropout import Dropout
 from aebuild.modules.outputs import Batch
 from aebuild.modules.randomness import random_modules
 from aebuild.modules.stage import Stage
-from aebuild.trainer.batches.loader import Feed
+from aebuild.trainer.batches.loader import SplitLoader
 from aebuild.trainer.fit import TrainResult, train
 from aebuild.trainer.job import Job, Manner
 from aebuild.trainer.phase import reseed_all
 from aebuild.trainer.progress.display import Quiet
 from aebuild.trainer.run_dir.run import Run
-from aebuild.trainer.speed import autotune as choice_module
-from aebuild.trainer.speed.autotune import Bench, Tuner
+from aebuild.trainer.speed import autotune as autotune_module
+from aebuild.trainer.speed.autotune import Autotuner, Bench
 from aebuild.trainer.speed.choice import FILE, Choice, Trial, stored
 from aebuild.trainer.speed.execution import Execution, candidates, exact
 
@@ -173,10 +173,10 @@ def test_short_trainings_are_not_measured(tmp_path: Path) -> None:
 
 
 def test_measuring_that_fails_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(tuner: Tuner) -> Choice:
+    def broken(tuner: Autotuner) -> Choice:
         raise ValueError("no such thing")
 
-    monkeypatch.setattr(Tuner, "choose", broken)
+    monkeypatch.setattr(Autotuner, "choose", broken)
     heard = Heard()
     trained(IMAGES, tmp_path / "run", display=heard)
     assert "measuring failed: ValueError: no such thing" in heard.notes[-1]
@@ -231,7 +231,7 @@ def test_the_fastest_way_that_agrees_is_taken(monkeypatch: pytest.MonkeyPatch) -
         losses, found = plain_gradients(bench)
         return (losses, [-tensor for tensor in found]) if bench.execution.matmul == "high" else (losses, found)
 
-    monkeypatch.setattr(choice_module, "candidates", lambda *_: iter([(name, change) for name, (change, _) in WAYS.items()]))
+    monkeypatch.setattr(autotune_module, "candidates", lambda *_: iter([(name, change) for name, (change, _) in WAYS.items()]))
     monkeypatch.setattr(Bench, "seconds", seconds)
     monkeypatch.setattr(Bench, "gradients", gradients)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
@@ -239,7 +239,7 @@ def test_the_fastest_way_that_agrees_is_taken(monkeypatch: pytest.MonkeyPatch) -
     base = exact(CPU)
     model = build(loaded.plan)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    chosen = Tuner(loaded.plan, model, Feed(imagined(loaded.info, loaded.plan).train, CPU),
+    chosen = Autotuner(loaded.plan, model, SplitLoader(imagined(loaded.info, loaded.plan).train, CPU),
                    frozenset(name for name, _ in model.named_parameters()), lambda: False).choose()
     assert chosen.execution == base.but(memory="channels_last")
     assert chosen.speedup == pytest.approx(1.25)
@@ -256,7 +256,7 @@ def test_nothing_is_tried_when_the_time_is_used_up(monkeypatch: pytest.MonkeyPat
     assert loaded.plan is not None and loaded.info is not None
     monkeypatch.setattr(Bench, "seconds", lambda bench, steps: 1.0)
     model = build(loaded.plan)
-    chosen = Tuner(loaded.plan, model, Feed(imagined(loaded.info, loaded.plan).train, CPU),
+    chosen = Autotuner(loaded.plan, model, SplitLoader(imagined(loaded.info, loaded.plan).train, CPU),
                    frozenset(name for name, _ in model.named_parameters()), lambda: True).choose()
     assert chosen.execution == exact(CPU)
     assert {trial.verdict for trial in chosen.trials} == {"not tried: the time for measuring is used up"}

@@ -17,11 +17,11 @@ from torch import nn
 from aebuild.compile.build import build
 from aebuild.compile.front import Loaded
 from aebuild.modules.sync_batch_norm import share_norms
-from aebuild.trainer.batches.loader import Feed
-from aebuild.trainer.distributed.process_group import ALONE, Group, Several
-from aebuild.trainer.speed import autotune as choice_module
+from aebuild.trainer.batches.loader import SplitLoader
+from aebuild.trainer.distributed.process_group import ALONE, MultiProcessGroup, ProcessGroup
+from aebuild.trainer.speed import autotune as autotune_module
 from aebuild.trainer.speed import execution as execution_module
-from aebuild.trainer.speed.autotune import Bench, Tuner
+from aebuild.trainer.speed.autotune import Autotuner, Bench
 from aebuild.trainer.speed.execution import Execution, candidates
 
 CPU = torch.device("cpu")
@@ -34,14 +34,14 @@ train: {batch_size: BATCH}
 """
 
 
-def tuner_of(loaded: Loaded, group: Group = ALONE) -> Tuner:
+def tuner_of(loaded: Loaded, group: ProcessGroup = ALONE) -> Autotuner:
     """What would measure this spec."""
     assert loaded.plan is not None and loaded.info is not None
     model = build(loaded.plan)
     if group.size > 1:
         share_norms(model)
     names = frozenset(name for name, _ in model.named_parameters())
-    return Tuner(loaded.plan, model, Feed(imagined(loaded.info, loaded.plan).train, CPU), names, lambda: False, group)
+    return Autotuner(loaded.plan, model, SplitLoader(imagined(loaded.info, loaded.plan).train, CPU), names, lambda: False, group)
 
 
 @cache
@@ -76,8 +76,8 @@ def test_every_candidate_takes_a_step(path: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("batch", [2, 3])
 def test_a_share_of_one_sample_is_measured(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch norm alone would refuse one value per channel; the processes that do not measure count as its others."""
-    monkeypatch.setattr(choice_module, "WORTH", 0.0)
-    tuner = tuner_of(fine(NORMED.replace("BATCH", str(batch))), Several(0, 2, 0, "gloo", cast(Any, None)))
+    monkeypatch.setattr(autotune_module, "WORTH", 0.0)
+    tuner = tuner_of(fine(NORMED.replace("BATCH", str(batch))), MultiProcessGroup(0, 2, 0, "gloo", cast(Any, None)))
     chosen = tuner.choose()
     assert chosen.trials
     assert not [trial for trial in chosen.trials if trial.verdict.startswith("failed")]
@@ -92,9 +92,9 @@ def test_the_first_steps_are_paid_from_the_time_for_measuring(monkeypatch: pytes
         return 1.0
 
     monkeypatch.setattr(Bench, "seconds", seconds)
-    monkeypatch.setattr(choice_module.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(autotune_module.time, "perf_counter", lambda: clock[0])
     tuner = tuner_of(fine(NORMED.replace("batch_size: BATCH", "batch_size: 2, epochs: 15")))
     chosen = tuner.choose()
     assert [trial for trial in chosen.trials if "used up" in trial.verdict]
     assert [trial for trial in chosen.trials if "used up" not in trial.verdict]
-    assert clock[0] <= choice_module.SHARE * tuner.batches
+    assert clock[0] <= autotune_module.SHARE * tuner.batches

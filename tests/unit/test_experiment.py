@@ -189,7 +189,7 @@ def test_a_start_that_failed_leaves_nothing(given: list[str], tmp_path: Path, mo
     assert [path.name for path in tmp_path.rglob("*")] == ["there"]
 
 
-@pytest.mark.parametrize(("place", "stays"), [("aebuild.trainer.fit.settle", False), ("aebuild.results.experiment.evaluate", True)])
+@pytest.mark.parametrize(("place", "stays"), [("aebuild.trainer.fit.choose_execution", False), ("aebuild.results.experiment.evaluate", True)])
 def test_what_fails_before_the_first_batch_leaves_nothing_and_after_it_the_run(place: str, stays: bool, tmp_path: Path,
                                                                                monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:

@@ -99,6 +99,21 @@ def module_graph() -> dict[str, set[str]]:
     return graph
 
 
+def test_the_printed_tree_is_the_tree() -> None:
+    """docs/architecture.md names every room, and every file of the trainer."""
+    text = (ROOT.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    tree = text.partition("```\naebuild/\n")[2].partition("```")[0]
+    above: list[str] = []
+    told = set()
+    for line in tree.splitlines():
+        depth, name = len(line.partition("── ")[0]) // 4, line.partition("── ")[2].split()[0]
+        above = [*above[:depth], name.rstrip("/")]
+        told.add("/".join(above))
+    rooms = {path.parent for path in ROOT.rglob("__init__.py") if path.parent != ROOT and path.parent.parent != ROOT / "parts"}
+    files = {path for path in (ROOT / "trainer").rglob("*.py") if path.name != "__init__.py"} | {ROOT / "api.py"}
+    assert told == {path.relative_to(ROOT).as_posix() for path in rooms | files}
+
+
 def test_parts_do_not_import_their_siblings() -> None:
     wrong = [found for found in EVERY if found.floor == "parts" and found.name.startswith("aebuild.parts")]
     assert not wrong, "\n".join(map(str, wrong))

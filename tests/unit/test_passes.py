@@ -14,7 +14,7 @@ from aebuild.compile.front import load
 from aebuild.lang.diagnostics import CheckpointError
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.trainer.phase import ActivePhase
-from aebuild.trainer.running_means import Sums
+from aebuild.trainer.running_means import RunningMeans
 
 NORMED = "data: digits\nencoder: {layer: linear, width: 16, norm: batch}\ndecoder: [linear: 16]\n"
 ADVERSARIAL = f"{NORMED}latent: {{type: adversarial, dim: 2, discriminator: [linear: 8]}}\ntrain: {{epochs: 1, players: {{discriminator: {{steps: 3}}}}}}\n"
@@ -32,7 +32,7 @@ def one_batch(text: str) -> tuple[Autoencoder, list[str]]:
     phase = loaded.plan.phases[0]
     active = ActivePhase(loaded.plan, phase, model, frozenset(name for name, _ in model.named_parameters()), 64)
     active.enter(0)
-    active.run(samples(loaded.info, loaded.plan, 16), 0, 0, Sums())
+    active.run(samples(loaded.info, loaded.plan, 16), 0, 0, RunningMeans())
     return model, ran
 
 
