@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class Term(Part):
     """How a named loss term counts."""
 
+    example = ("heads: {digit: {}}\n"
+               "losses: {digit: {weight: 0.5}}")
     scalar = "weight"
     foreign = dict.fromkeys(("beta", "coefficient", "coef", "factor", "scale", "lambda", "alpha"), "weight")
 

@@ -47,8 +47,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def forget() -> None:
     """As in a new process."""
     for plugin in loaded_plugins():
-        module._take_back(plugin.module, plugin.rules)
-    module._loaded.clear()
+        plugin.take_back()
 
 
 @pytest.fixture

@@ -33,6 +33,11 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
     """
 
     type: Literal["arrays"] = "arrays"
+    example = ("data: {type: arrays, path: x.npz, limit: 20, size: 9, pad: 1, labels: 12, label: y, classes: 3}\n"
+               "---\n"
+               "data: {type: arrays, path: x.npz, shape: [3, 6, 8], label: y, split: {test: 12}}\n"
+               "---\n"
+               "data: {type: arrays, path: x.npz, label: y, exclude: {label: [0, 1]}}")
     also = ("npz", "npy", "numpy")
     kind: Literal["vector", "sequence", "grid"] | None = Field(
         None, alias="as", description="what the samples are, where it is not what their axes suggest",

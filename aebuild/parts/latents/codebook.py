@@ -36,6 +36,9 @@ latent: {type: codebook, codes: 512, dim: 20, groups: 20}
 class Restart(Part):
     """Entries that fell out of use start again at vectors of the batch (Dhariwal et al., 2020)."""
 
+    example = ("encoder: {layer: conv, width: 4, stride: 2}\n"
+               "latent: {type: codebook, codes: 4, dim: 4, groups: 2, restart: {below: 2, decay: 0.5}, init: normal}\n"
+               "train: {epochs: 3, batch_size: 10}")
     below: float = knob(1.0, "vectors per step that an entry must win, on running average, to stay; well under the vectors of a "
                              "batch divided by `codes`", affects="training", gt=0)
     decay: float = knob(0.99, "share of the running average that stays in each step", affects="training", ge=0, lt=1)
@@ -48,6 +51,9 @@ def _gradient() -> Any:
 class CommitmentTerm(Term):
     """The pull of the encoder's outputs towards the entries they choose."""
 
+    example = ("encoder: {layer: conv, width: 4, stride: 2}\n"
+               "latent: {type: codebook, codes: 4, dim: 4}\n"
+               "losses: {commitment: {weight: 0.5}}")
     also = ("commitment_cost", "commitment_weight", "commitment_loss", "commit")
 
 
@@ -60,6 +66,10 @@ class Codebook(Latent):
     """
 
     type: Literal["codebook"] = "codebook"
+    example = ("encoder: {layer: conv, width: 4, stride: 2}\n"
+               "latent: {type: codebook, codes: 4, dim: 4, groups: 2, restart: {below: 2, decay: 0.5}, init: normal}\n"
+               "losses: {commitment: {weight: 0.25}}\n"
+               "train: {epochs: 3, batch_size: 10}")
     foreign = dict.fromkeys(("num_embeddings", "n_embeddings", "n_embed", "n_codes", "num_codes", "codebook_size", "K", "entries"), "codes")
     also = ("vq", "vqvae", "vq_vae", "quantized", "discrete", "vector_quantizer", "vector_quantization")
     per: Literal["sample", "position"] = knob(

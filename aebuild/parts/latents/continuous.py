@@ -24,6 +24,7 @@ class Continuous(Latent):
     """
 
     type: Literal["continuous"] = "continuous"
+    example = "latent: {type: continuous, dim: 4, activation: sigmoid}"
     also = ("ae", "deterministic", "autoencoder", "plain", "vector", "bottleneck", "vanilla")
     activation: Activation | None = knob(None, "nonlinearity on the code; sigmoid keeps it in (0, 1)", affects="graph")
     unsampled = "a continuous code has no prior, so a Gaussian is fitted to the codes of the training data"

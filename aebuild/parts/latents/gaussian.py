@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 class KlTerm(Term):
     """The KL divergence of the posterior to the prior, in nats; a weight above 1 is a β-VAE (Higgins et al., 2017)."""
 
+    example = ("latent: {type: gaussian, dim: 3}\n"
+               "losses: {kl: {weight: 0.5, free_bits: 0.05}}")
     also = ("beta", "kl_weight", "kld", "kl_loss", "kl_divergence", "kl_beta")
 
     free_bits: float = knob(
@@ -39,6 +41,9 @@ class Gaussian(Latent):
     """
 
     type: Literal["gaussian"] = "gaussian"
+    example = ("latent: {type: gaussian, dim: 3}\n"
+               "losses: {reconstruction: bernoulli, kl: {weight: {from: 0.1, to: 2, over: 1 epoch}, free_bits: 0.05}}\n"
+               "train: {epochs: 2, batch_size: 10}")
     also = ("vae", "variational", "beta_vae", "normal", "kl", "stochastic")
     terms = {"kl": KlTerm}
     meanings = {"kl": "nats that the code tells of its sample; lower is a looser code, near 0 it tells nothing",

@@ -28,6 +28,7 @@ class Uniform(Prior):
     """Uniform between two bounds in every dimension."""
 
     type: Literal["uniform"] = "uniform"
+    example = "latent: {type: adversarial, dim: 2, prior: {type: uniform, low: -1, high: 2}, discriminator: {layer: linear, width: [4, 3]}}"
     low: float = knob(-1.0, "lower bound", affects="training")
     high: float = knob(1.0, "upper bound", affects="training")
 
