@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from aebuild.modules.autoencoder import Autoencoder
     from aebuild.results.experiment import Outcome
     from aebuild.results.open_run import OpenRun
-    from aebuild.trainer.manner import Manner
+    from aebuild.trainer.job import Manner
     from aebuild.trainer.progress.display import Display
 
 Source: TypeAlias = Union[str, "os.PathLike[str]", Mapping[str, Any], "Loaded"]
@@ -78,7 +78,7 @@ def train(source: Source, settings: Settings = (), *, folder: str | os.PathLike[
     The run is `folder`, or a new one in `parent`. Raises the AebuildError that tells what is wrong and how to mend it.
     """
     from aebuild.results.experiment import train as run
-    from aebuild.trainer.manner import PLAIN
+    from aebuild.trainer.job import PLAIN
 
     loaded = load(source, settings, plugins=plugins)
     where = None if folder is None else Path(_path(folder, "folder is a path"))

@@ -44,8 +44,7 @@ from aebuild.lang.splits import Split
 from aebuild.trainer.checkpoints.rotation import Checkpoints
 from aebuild.trainer.checkpoints.writer import Keeper
 from aebuild.trainer.fit import train
-from aebuild.trainer.job import Job
-from aebuild.trainer.manner import Manner
+from aebuild.trainer.job import Job, Manner
 from aebuild.trainer.phase import ActivePhase
 from aebuild.trainer.run_dir.run import Run, data_record
 

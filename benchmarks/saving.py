@@ -30,9 +30,8 @@ from aebuild.lang.dataset import Where  # noqa: E402
 from aebuild.lang.diagnostics import AebuildError  # noqa: E402
 from aebuild.lang.splits import Split, Splits  # noqa: E402
 from aebuild.trainer.device import choose_device, environment  # noqa: E402
-from aebuild.trainer.job import Job  # noqa: E402
+from aebuild.trainer.job import Job, Manner  # noqa: E402
 from aebuild.trainer.loop import Trainer  # noqa: E402
-from aebuild.trainer.manner import Manner  # noqa: E402
 from aebuild.trainer.run_dir.run import Run  # noqa: E402
 
 NEVER = 10**9

@@ -152,7 +152,7 @@ def by_hand(kind: str, name: str) -> Any:
     import torch
 
     from aebuild.compile.build import build
-    from aebuild.modules.autoencoder import Batch
+    from aebuild.modules.outputs import Batch
 
     plan, splits = loaded(name)
     model = build(plan).train()
@@ -187,7 +187,8 @@ def by_aebuild(kind: str, name: str) -> Any:
     from aebuild.trainer.job import Job
     from aebuild.trainer.loop import Trainer
     from aebuild.trainer.run_dir.run import Run
-    from aebuild.trainer.speed.settle import engaged, settle
+    from aebuild.trainer.speed.autotune import settle
+    from aebuild.trainer.speed.fallback import engaged
 
     plan, splits = loaded(name)
     plan.spec.__dict__["train"] = plan.spec.train.but(speed=kind)
@@ -216,7 +217,7 @@ def by_lightning(kind: str, name: str) -> Any:
     import torch
 
     from aebuild.compile.build import build
-    from aebuild.modules.autoencoder import Batch
+    from aebuild.modules.outputs import Batch
 
     warnings.simplefilter("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)

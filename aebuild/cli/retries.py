@@ -24,7 +24,7 @@ def supervised(ctx: click.Context, retries: int, devices: int, name: str, run: P
     if run is not None or not retries:
         command = words(ctx, without=("retries",))
         return supervise(group(command), lambda: group(command), retries, _say)
-    from aebuild.trainer.run_dir.reserve import remove_empty, reserved
+    from aebuild.trainer.run_dir.folder import remove_empty, reserved
 
     folder, made = reserved(name, ctx.params["output"], Path("runs"))
     new = [*words(ctx, without=("retries", "output")), "--output", str(folder)]

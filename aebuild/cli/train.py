@@ -86,7 +86,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         name = loaded.require().spec.name if loaded is not None else ""
         ctx.exit(supervised(ctx, asked.retries or 0, asked.devices or 1, name, asked.run))
     from aebuild.lang.diagnostics import AebuildError
-    from aebuild.trainer.progress.display import choose_display
+    from aebuild.trainer.progress.choose import choose_display
 
     first = os.environ.get("RANK", "0") == "0"
     display = choose_display("none" if asked.quiet or not first else asked.progress)  # type: ignore[arg-type]
@@ -143,8 +143,8 @@ def _outcome(asked: Asked, loaded: Loaded | None, display: Display) -> Outcome:
             report(loaded.diagnostics)
     from aebuild.results.experiment import resume, train
     from aebuild.results.revision import Request
-    from aebuild.trainer.manner import Manner
-    from aebuild.trainer.speed.settle import stored
+    from aebuild.trainer.job import Manner
+    from aebuild.trainer.speed.choice import stored
 
     manner = Manner(stored(asked.like).execution if asked.like is not None else None, int(asked.profile or 0), asked.save_every,
                     asked.devices, asked.shard)

@@ -53,7 +53,7 @@ def command(ctx: click.Context, paths: tuple[str, ...], settings: tuple[str, ...
 
 
 def _files(path: str) -> list[str]:
-    from aebuild.trainer.run_dir.recognise import is_run
+    from aebuild.trainer.run_dir.folder import is_run
 
     folder = Path(path)
     if not folder.is_dir() or is_run(folder):

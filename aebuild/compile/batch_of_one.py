@@ -48,5 +48,5 @@ def _written(node: Node, plan: Plan) -> Span | None:
 
 def values_in(node: Node) -> int:
     """How many values of a sample a layer or group normalisation takes together."""
-    places = prod(node.input.places) if node.input.kind == "grid" else 1
+    places = prod(node.input.places) if node.input.axes else 1
     return node.input.features // int(node.args.get("groups", 1)) * places

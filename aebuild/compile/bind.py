@@ -92,6 +92,7 @@ class _Binder:
             else:
                 values[key] = self.value(child, known[key][1], below)
         missing = [key for key, (name, _) in known.items() if key not in values and cls.model_fields[name].is_required()]
+        missing += [key for key in cls.still_missing(values) if key not in tree.value]
         for key in missing:
             self.blame.missing(tree, key, cls, path)
         if missing or any(value is Blame.BAD for value in values.values()):
@@ -122,7 +123,7 @@ class _Binder:
         values: dict[str, Any] = {"terms": terms}
         for key, child in tree.value.items():
             bound = self.value(child, shape_of_term(key), f"{path}.{key}")
-            if key == "reconstruction":
+            if key in fields(Losses) and key != "terms":
                 values[key] = bound
             else:
                 terms[key] = bound

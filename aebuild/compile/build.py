@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from aebuild.compile.plan import Plan
-from aebuild.lang.families import Activation, Buildable
-from aebuild.lang.node import Node
-from aebuild.lang.terms import Penalty
+from aebuild.lang.families import Activation
+from aebuild.lang.node import Buildable, Node
 from aebuild.modules.autoencoder import Autoencoder, Head
+from aebuild.modules.losses import Loss
 from aebuild.modules.randomness import derive
 from aebuild.modules.stage import Stage
 
@@ -21,8 +21,8 @@ def build(plan: Plan, seed: int | None = None) -> Autoencoder:
     """The model with freshly drawn weights; each node's depend on the seed and its own path alone."""
     seed = plan.spec.train.seed if seed is None else seed
     losses = plan.spec.losses
-    penalties = {name: config.build_penalty(plan.latent.code) for name, config in losses.terms.items() if isinstance(config, Penalty)}
-    heads = {head.name: Head(build_node(head.node, seed), head.source) for head in plan.heads}
+    penalties = {name: cast(Loss, build_node(penalty.node, seed)) for name, penalty in plan.penalties.items()}
+    heads = {head.name: Head(build_node(head.node, seed), head.source, head.name) for head in plan.heads}
     taps = {source.rsplit(".", 1)[1]: key for source, key in plan.taps.items()}
     encoder = build_node(plan.encoder, seed)
     assert isinstance(encoder, Stage)

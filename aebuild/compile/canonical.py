@@ -7,9 +7,7 @@ from typing import Any
 from aebuild.compile.annotations import fields, is_transparent
 from aebuild.compile.spec import Losses, Spec, StageSpec
 from aebuild.lang.emit import emit
-from aebuild.lang.families import Corruption, Layer
 from aebuild.lang.part import Part
-from aebuild.lang.training import PhasePart
 
 
 def text(spec: Spec) -> str:
@@ -60,7 +58,7 @@ def _value(value: Any) -> Any:
 
 
 def _item(value: Any) -> Any:
-    if not isinstance(value, Layer | PhasePart | Corruption):
+    if not isinstance(value, Part) or value.variant_name() is None:
         return _value(value)
     name, entries = str(value.variant_name()), _entries(value)
     if not entries:

@@ -9,7 +9,7 @@ from aebuild.lang.dataset import Dataset
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
 from aebuild.lang.families import Adapter, Layer
 from aebuild.lang.node import Node, Refusal, Site, Stage
-from aebuild.lang.values import Value, Vector
+from aebuild.lang.values import Value
 
 NO_ADAPTER = Rule("AE303", "types that do not fit together", """\
 A layer needs another kind of value than the one before it gives, and no standard adapter leads from one to the other.
@@ -66,13 +66,18 @@ def _adapted(value: Value, kinds: tuple[str, ...], site: Site, layer: Layer | No
     if value.kind in kinds:
         return (), value
     stage = site.stage
-    if isinstance(value, Vector) and stage.seeds:
+    if not value.places and stage.seeds:
         stage.size = stage.seeds.popleft()
     for kind in kinds:
         adapter = _choose(value, kind, site)
         if adapter is not None:
             node = adapter.plan(value, kind, replace(site, path=f"{base}{adapter.variant_name()}"), layer).marked_inserted()
             return (node,), node.output
+    by_way = _choose(value, "sequence", site)           # tokens become a sequence before they become anything else
+    if by_way is not None:
+        node = by_way.plan(value, "sequence", replace(site, path=f"{base}{by_way.variant_name()}"), layer).marked_inserted()
+        rest, out = _adapted(node.output, kinds, site, layer, base)
+        return (node, *rest), out
     name = layer.variant_name() if layer is not None else "the latent"
     raise Refusal(Diagnostic(NO_ADAPTER, f"{name} wants a {' or '.join(kinds)} but gets {value}, and nothing leads from one to the other",
                              layer.place() if layer is not None else None, _way_out(value, kinds), site.path))
@@ -93,7 +98,7 @@ def _choose(value: Value, kind: str, site: Site) -> Adapter | None:
 
 
 def _way_out(value: Value, kinds: tuple[str, ...]) -> str | None:
-    if isinstance(value, Vector):
+    if not value.places:
         return Hint("put an `unflatten` step before it")
     return Hint("put a `flatten` step before it") if "vector" not in kinds else None
 

@@ -206,13 +206,14 @@ def lint(plan: Plan, info: DataInfo) -> list[Diagnostic]:
 def _about_code(plan: Plan, info: DataInfo) -> Iterator[Finding]:
     spec = plan.spec
     last = spec.encoder.steps[-1] if spec.encoder.steps else None
-    if last is not None and getattr(last, "width", None) == spec.latent.dim and last.variant_name() == "linear":
-        yield (WIDTH_IS_DIM, f"the encoder's last hidden width is {spec.latent.dim}, the same as the code's dim", last,
+    dim = getattr(spec.latent, "dim", None)
+    if last is not None and dim is not None and getattr(last, "width", None) == dim and last.variant_name() == "linear":
+        yield (WIDTH_IS_DIM, f"the encoder's last hidden width is {dim}, the same as the code's dim", last,
                Hint("leave the last layer out: the latent projects to the code itself"))
     regular = spec.corrupt or any(name in spec.losses.terms for name in ("sparsity", "contrastive"))
-    if spec.latent.variant_name() == "continuous" and plan.latent.values >= elements(plan.target) and not regular:
+    if dim is not None and spec.latent.variant_name() == "continuous" and plan.latent.values >= elements(plan.target) and not regular:
         yield (WIDE_CODE, f"the code has {plan.latent.values:,} numbers, the data {elements(plan.target):,}", spec.latent,
-               f"dim: {max(1, spec.latent.dim * elements(plan.target) // plan.latent.values // 4)}")
+               f"dim: {max(1, dim * elements(plan.target) // plan.latent.values // 4)}")
     codes, train = getattr(spec.latent, "codes", None), info.counts.get("train")
     if codes is not None and train is not None:
         positions = train * max(1, round(plan.latent.bits / max(1e-9, _log2(codes))))
@@ -240,7 +241,7 @@ def _about_nodes(plan: Plan, info: DataInfo) -> Iterator[Finding]:
 def _about_node(node: Node, has_kl: bool) -> Iterator[Finding]:
     if node.kind == "batch_norm" and has_kl:
         yield BATCH_NORM_KL, f"batch normalisation at {node.path}, and the loss has a KL term", node.part, "norm: layer"
-    length = node.input.places[0] if node.input.kind == "sequence" else 0
+    length = node.input.series_length or 0
     if node.kind in ("rnn", "lstm", "gru") and length > 2000:
         yield LONG_RECURRENCE, f"{node.path} steps through {length:,} positions one by one", node.part, Hint("a strided conv in front")
     if node.kind in ("conv", "conv_transpose"):

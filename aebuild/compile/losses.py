@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from aebuild.compile.annotations import Shape
-from aebuild.lang.families import Latent
-from aebuild.lang.terms import Likelihood, Penalty, Term
+from aebuild.lang.part import Part
+from aebuild.lang.terms import Bound, Likelihood, Penalty, Provider, Term
 
 
 def shape_of_term(key: str) -> Shape:
-    """The likelihood for `reconstruction`, a penalty, a latent's own term, or a plain weighted term."""
-    if key == "reconstruction":
-        return Shape("family", Likelihood)
+    """The likelihood for `reconstruction`, the bound, a penalty, a term that some part provides, or a plain weighted term."""
+    if key in ("reconstruction", "bound"):
+        return Shape("family", Likelihood if key == "reconstruction" else Bound)
     penalties = Shape("family", Penalty, key=key)
     if penalties.variants:
         return penalties
-    for latent in Latent.variants.values():
-        if issubclass(latent, Latent) and key in latent.terms:
-            return Shape("record", latent.terms[key])
-    return Shape("record", Term)
+    return Shape("record", provided_terms().get(key, Term))
+
+
+def provided_terms() -> dict[str, type[Term]]:
+    """The terms that latents, priors and other parts may bring along, with the class of their options."""
+    return {name: kind for provider in providers() for name, kind in provider.terms.items()}
+
+
+def providers() -> Iterator[type[Provider]]:
+    """Every part that may bring terms, metrics or players."""
+    for family in Part.families.values():
+        if issubclass(family, Provider):
+            yield family
+            yield from (member for member in family.variants.values() if issubclass(member, Provider))
 
 
 def known_terms() -> set[str]:
     """Every key that some part gives a meaning under `losses`."""
-    names = {"reconstruction"}
-    names |= {cls.key for cls in Penalty.variants.values() if issubclass(cls, Penalty)}
-    return names.union(*(cls.terms for cls in Latent.variants.values() if issubclass(cls, Latent)))
+    penalties = {cls.key for cls in Penalty.variants.values() if issubclass(cls, Penalty)}
+    return {"reconstruction", "bound"} | penalties | set(provided_terms())

@@ -5,10 +5,10 @@ from __future__ import annotations
 from math import prod
 
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
-from aebuild.lang.families import Composite, Layer
-from aebuild.lang.node import Node, Refusal, Site
+from aebuild.lang.families import Layer
+from aebuild.lang.node import Composite, Node, Refusal, Site
 from aebuild.lang.terms import OutputPlan
-from aebuild.lang.values import Grid, Sequence, Value, Vector
+from aebuild.lang.values import Value, Vector
 
 MISMATCH = Rule("AE310", "the decoder does not end at the data's size", """\
 The output layer makes the channels of the data at each place; the places themselves must already be those of the data.
@@ -41,11 +41,11 @@ def plan_output(value: Value, target: Value, output: OutputPlan, shape: Layer, s
     here = site.at("output")
     wanted = target.with_features(target.features * output.channels)
     shaped = shape._origin.span is not None
-    if isinstance(target, Vector):
-        nodes = _to_vector(value, target.size * output.channels, here)
-    elif isinstance(value, Vector):
+    if not target.places:
+        nodes = _to_vector(value, wanted.features, here)
+    elif not value.places:
         nodes = _unfold(value, wanted, here)
-    elif isinstance(target, Sequence) and isinstance(value, Sequence) and not shaped:
+    elif wanted.series_length is not None and value.series_length is not None and not shaped:
         nodes = _positionwise(value, wanted, here)
     else:
         return _by_convolution(value, target, wanted, shape, here)
@@ -67,7 +67,7 @@ def _to_vector(value: Value, width: int, here: Site) -> list[Node]:
     return [*adapters, _linear(flat, width, f"{here.path}.linear", Vector(width))]
 
 
-def _unfold(value: Vector, wanted: Value, here: Site) -> list[Node]:
+def _unfold(value: Value, wanted: Value, here: Site) -> list[Node]:
     total = prod(wanted.shape)
     linear = _linear(value, total, f"{here.path}.linear", Vector(total))
     part = Layer.named("unflatten", size=list(wanted.places))
@@ -75,24 +75,23 @@ def _unfold(value: Vector, wanted: Value, here: Site) -> list[Node]:
     return [linear, view.marked_inserted()]
 
 
-def _positionwise(value: Sequence, wanted: Value, here: Site) -> list[Node]:
+def _positionwise(value: Value, wanted: Value, here: Site) -> list[Node]:
     _same_places(value, wanted, here)
-    return [_linear(value, wanted.features, f"{here.path}.linear", wanted, repeats=value.length)]
+    return [_linear(value, wanted.features, f"{here.path}.linear", wanted, repeats=prod(value.places))]
 
 
 def _by_convolution(value: Value, target: Value, wanted: Value, shape: Layer, here: Site) -> Node:
     stage = here.stage
-    if isinstance(value, Sequence) and prod(stage.size or ()) != value.length:
+    if value.series_length not in (None, prod(stage.size or ())):
         stage.size = target.places
     adapters, grid = here.adapt(value, ("grid",), here, None)
-    assert isinstance(grid, Grid)
     if not stage.resizes:
-        stage.resizes.append(((1,) * len(grid.size), grid.size))
+        stage.resizes.append(((1,) * grid.axes, grid.places))
     window = {"kernel": shape.kernel, "stride": shape.stride}  # type: ignore[attr-defined]
     node = Layer.named("conv", width=wanted.features, activation=None, **window).plan(grid, here)
     back: tuple[Node, ...] = ()
     out = node.output
-    if isinstance(target, Sequence):
+    if wanted.series_length is not None:
         back, out = here.adapt(out, ("sequence",), here, None)
     _same_places(out, wanted, here)
     return Node(here.path, "output", value, out, Composite(), sequential=True, children=(*adapters, *node.children, *back))

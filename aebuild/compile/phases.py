@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from aebuild.compile.losses import providers
 from aebuild.compile.plan import PhasePlan, PlayerPlan
 from aebuild.compile.spec import Spec, StageSpec, Train
 from aebuild.compile.wording import quoted_from
-from aebuild.lang.diagnostics import Diagnostic, Rule
+from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
 from aebuild.lang.families import LatentPlan
 from aebuild.lang.node import Node
 from aebuild.lang.suggest import closest
-from aebuild.lang.terms import TermPlan
+from aebuild.lang.terms import AUTOENCODER, Contribution, Role, TermPlan
 from aebuild.lang.training import PhasePart, Player
 
 UNKNOWN_PLAYER = Rule("AE315", "a player that this model does not have", """\
@@ -68,6 +69,31 @@ train: {phases: [greedy, main]}
 """, "warning")
 
 
+NOBODY = Rule("AE352", "a phase in which nobody plays", """\
+A phase trains the players that belong into it. The phase `prior` trains a prior that is learned from the codes of the trained model; other
+priors are fixed, fitted afterwards, or trained together with the model.
+
+```yaml
+train: {phases: [main, prior]}
+```
+```yaml
+train: {phases: [main]}
+```
+""")
+
+NO_PATH = Rule("AE353", "a path that is not in the model", """\
+`freeze` names what a phase leaves as it is by paths of the model, as `aebuild summary` shows them: a half, a layer, or the latent.
+
+```yaml
+encoder: [linear: 64]
+train: {phases: [main, main: {freeze: [encoder.7]}]}
+```
+```yaml
+encoder: [linear: 64]
+train: {phases: [main, main: {freeze: [encoder.0]}]}
+```
+""")
+
 PATIENT = Rule("AE215", "patience that cannot run out", """\
 `patience` ends a phase after so many epochs without a better validation score. The first epoch is always the best so far, so a
 phase of `epochs` can be ended early only by a patience of at most `epochs` - 2.
@@ -82,20 +108,28 @@ train: {epochs: 200, patience: 20}
 
 
 def plan_phases(spec: Spec, written: StageSpec, latent: LatentPlan | None, encoder: Node | None, decoder: Node | None,
-                terms: tuple[TermPlan, ...], usual: int, found: list[Diagnostic]) -> tuple[PhasePlan, ...]:
+                penalties: Mapping[str, Contribution], terms: tuple[TermPlan, ...], usual: int, found: list[Diagnostic]
+                ) -> tuple[PhasePlan, ...]:
     """Every phase with its players; a greedy phase becomes one for each pair of layers. `usual` are the epochs of one without a length."""
-    _check_players(spec.train.players, spec, "train.players", found)
+    roles = (Role(AUTOENCODER, ()),) if latent is None else roles_of(latent, penalties)
+    names = [role.name for role in roles] if latent is not None else [AUTOENCODER, *known_players()]
+    _check_players(spec.train.players, names, "train.players", found)
     phases: list[PhasePlan] = []
     for i, phase in enumerate(spec.train.phases):
-        _check_players(phase.players, spec, f"train.phases.{i}.players", found)
+        _check_players(phase.players, names, f"train.phases.{i}.players", found)
+        frozen = _frozen(phase, f"train.phases.{i}", latent, encoder, decoder, penalties, spec, found)
         epochs, steps = _length(spec.train, phase, usual, found)
         depth = len(spec.encoder.steps) + 1
         for name, pair in phase.stretches(depth):
             if pair is not None and not _paired(spec, written, encoder, decoder, latent, phase, found):
                 break
-            players = _pair_player(spec, phase, pair[0], depth, latent, terms) if pair else _players(spec, phase, latent, terms)
+            players = _pair_player(spec, phase, pair[0], depth, latent, terms) if pair else _players(spec, phase, roles, terms)
+            if latent is not None and not pair and not any(_moves(player, frozen) for player in players):
+                found.append(Diagnostic(NOBODY, f"nobody trains anything in this phase `{phase.variant_name()}`",
+                                        phase.place(),
+                                        Hint("leave it out"), f"train.phases.{i}"))
             phases.append(PhasePlan(name, players, epochs, steps, phase.batch_size or spec.train.batch_size, pair,
-                                    phase.patience or spec.train.patience))
+                                    phase.patience or spec.train.patience, phase.data, frozen, phase.start))
     _check_patience(spec, usual, found)
     _check_trained(spec, terms, phases, found)
     return tuple(phases)
@@ -129,8 +163,7 @@ def _length(train: Train, phase: PhasePart, usual: int, found: list[Diagnostic])
     return (usual, None) if own.epochs is None and own.steps is None else (own.epochs, own.steps)
 
 
-def _check_players(players: Mapping[str, Player], spec: Spec, path: str, found: list[Diagnostic]) -> None:
-    names = spec.latent.players
+def _check_players(players: Mapping[str, Player], names: list[str], path: str, found: list[Diagnostic]) -> None:
     for name, player in players.items():
         if name not in names:
             best, place = closest(name, names), player.place()
@@ -138,23 +171,62 @@ def _check_players(players: Mapping[str, Player], spec: Spec, path: str, found: 
                                     f"{best}: {quoted_from(place)}" if best and place else f"remove {name}", f"{path}.{name}"))
 
 
-def _player(name: str, modules: tuple[str, ...], terms: tuple[str, ...], spec: Spec, phase: PhasePart) -> PlayerPlan:
+def known_players() -> list[str]:
+    """The players that some part may bring along."""
+    return [player for part in providers() for player in part.players]
+
+
+def roles_of(latent: LatentPlan, penalties: Mapping[str, Contribution]) -> tuple[Role, ...]:
+    """Every player of the model: the autoencoder, who trains all that no other keeps to himself, and those that parts bring along."""
+    contributions = (latent, *penalties.values())
+    roles = [role for contribution in contributions for role in contribution.players]
+    apart = frozenset(path for role in roles if role.apart for path in role.modules)
+    losses = [path for penalty in penalties.values() if penalty.node.params for path in _without(penalty.node, apart)]
+    return (Role(AUTOENCODER, ("encoder", *_without(latent.node, apart), "decoder", "likelihood", "heads", *losses)), *roles)
+
+
+def _without(node: Node, apart: frozenset[str]) -> tuple[str, ...]:
+    """The paths of a node and all below it but those apart."""
+    if node.path in apart:
+        return ()
+    if not any(path.startswith(f"{node.path}.") for path in apart):
+        return (node.path,)
+    shown = [child for child in node.children if not child.silent]
+    return (*(f"{node.path}.{name}" for name in node.weights), *(path for child in shown for path in _without(child, apart)))
+
+
+def _player(name: str, modules: tuple[str, ...], terms: tuple[str, ...], spec: Spec, phase: PhasePart, *, through: bool = True
+            ) -> PlayerPlan:
     options = [player for player in (phase.players.get(name), spec.train.players.get(name)) if player is not None]
     optimizer = next((p.optimizer for p in options if p.optimizer is not None), None) or phase.optimizer or spec.train.optimizer
     clips = [clip for clip in (*(player.clip for player in options), phase.clip, spec.train.clip) if clip is not None]
-    return PlayerPlan(name, modules, terms, optimizer, clips[0] if clips else None, options[0].steps if options else 1)
+    return PlayerPlan(name, modules, terms, optimizer, clips[0] if clips else None, options[0].steps if options else 1, through)
 
 
-def _players(spec: Spec, phase: PhasePart, latent: LatentPlan | None, terms: tuple[TermPlan, ...]) -> tuple[PlayerPlan, ...]:
-    discriminator = latent.discriminator.path if latent and latent.discriminator else None
-    code: tuple[str, ...] = ("latent",)
-    if latent and discriminator:
-        own = tuple(f"latent.{name}" for name in latent.node.weights)
-        code = own + tuple(child.path for child in latent.node.children if child.path != discriminator)
-    modules = {"autoencoder": ("encoder", *code, "decoder", "likelihood", "heads"), "generator": ("encoder", *code),
-               "discriminator": (discriminator or "",)}
-    return tuple(_player(name, modules[name], tuple(t.name for t in terms if t.player == name), spec, phase)
-                 for name in spec.latent.players)
+def _players(spec: Spec, phase: PhasePart, roles: tuple[Role, ...], terms: tuple[TermPlan, ...]) -> tuple[PlayerPlan, ...]:
+    return tuple(_player(role.name, role.modules, tuple(t.name for t in terms if t.player == role.name), spec, phase, through=role.through)
+                 for role in roles if role.phase == phase.plays)
+
+
+def _moves(player: PlayerPlan, frozen: tuple[str, ...]) -> bool:
+    """True if the player has a module with weights of its own that is not frozen; heads and likelihood may be without any."""
+    left = [path for path in player.modules if not any(path == name or path.startswith(f"{name}.") for name in frozen)]
+    return bool(set(left) - {"heads", "likelihood"})
+
+
+def _frozen(phase: PhasePart, path: str, latent: LatentPlan | None, encoder: Node | None, decoder: Node | None,
+            penalties: Mapping[str, Contribution], spec: Spec, found: list[Diagnostic]) -> tuple[str, ...]:
+    """The paths under which the phase trains nothing; reports those that are none, and a phase that has nothing left to train."""
+    if latent is None or encoder is None or decoder is None:
+        return ()
+    tops = (encoder, latent.node, decoder, *(penalty.node for penalty in penalties.values()))
+    paths = {node.path for top in tops for node in top.walk()} | {"likelihood", *(f"heads.{name}" for name in spec.heads)}
+    for frozen in phase.freeze:
+        if frozen not in paths:
+            best = closest(frozen, paths)
+            found.append(Diagnostic(NO_PATH, f"there is nothing at {frozen!r} to freeze", phase.place("freeze"),
+                                    f"freeze: [{best}]" if best else None, f"{path}.freeze"))
+    return tuple(phase.freeze)
 
 
 def _pair_player(spec: Spec, phase: PhasePart, at: int, depth: int, latent: LatentPlan | None,
@@ -163,9 +235,9 @@ def _pair_player(spec: Spec, phase: PhasePart, at: int, depth: int, latent: Late
     last = at == depth - 1
     down = "latent" if last else f"encoder.{at}"
     up = "decoder.output" if at == 0 else f"decoder.{depth - 1 - at}"
-    own = {name for name, player, _ in latent.terms if player == "autoencoder"} if latent and last else set()
+    own = {term.name for term in latent.terms if term.player == AUTOENCODER} if latent and last else set()
     names = tuple(t.name for t in terms if t.name == "reconstruction" or t.name in own)
-    return (_player("autoencoder", (down, up, "likelihood"), names, spec, phase),)
+    return (_player(AUTOENCODER, (down, up, "likelihood"), names, spec, phase),)
 
 
 def _paired(spec: Spec, written: StageSpec, encoder: Node | None, decoder: Node | None, latent: LatentPlan | None, phase: PhasePart,
@@ -176,7 +248,7 @@ def _paired(spec: Spec, written: StageSpec, encoder: Node | None, decoder: Node 
         return False
     if not (encoder and decoder and latent):
         return False
-    whole = next((node.kind for node in decoder.walk() if node.kind in ("skip", "unroll")), None)
+    whole = next((node.kind for node in decoder.walk() if node.reads), None)
     if whole is not None:
         found.append(Diagnostic(UNPAIRED, f"the decoder's {whole} ties its layers together, so they cannot be trained in pairs",
                                 phase.place(), "phases: [main]"))

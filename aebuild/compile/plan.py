@@ -11,7 +11,7 @@ from aebuild.compile.spec import Spec
 from aebuild.lang.families import LatentPlan
 from aebuild.lang.node import Node
 from aebuild.lang.schedule import Dial
-from aebuild.lang.terms import OutputPlan, TermPlan
+from aebuild.lang.terms import AUTOENCODER, Contribution, OutputPlan, TermPlan
 from aebuild.lang.training import Optimizer
 from aebuild.lang.values import Range, Value
 
@@ -26,6 +26,7 @@ class PlayerPlan:
     optimizer: Optimizer
     clip: float | None = None
     steps: int = 1
+    through: bool = True          # its gradient goes through the forward pass, which it therefore makes itself
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +34,9 @@ class PhasePlan:
     """A stretch of training: players in turn, for epochs or steps.
 
     `pair` is (encoder depth, "input" | "code") for one step of greedy layer-wise training, else None · `patience` is the number
-    of epochs without a better validation score after which it ends before its time, None for never.
+    of epochs without a better validation score after which it ends before its time, None for never · `data` is what batches are
+    made of: samples, or the codes that the frozen model gives them · under `freeze` nothing is trained · `start` is the run whose
+    weights it begins with.
     """
 
     name: str
@@ -43,6 +46,9 @@ class PhasePlan:
     batch_size: int
     pair: tuple[int, str] | None = None
     patience: int | None = None
+    data: str = "samples"
+    freeze: tuple[str, ...] = ()
+    start: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +59,10 @@ class HeadPlan:
     source: str
     node: Node
     classes: int
+
+    def contribution(self) -> Contribution:
+        """The head as a part of the loss."""
+        return Contribution(node=self.node, terms=(TermPlan(self.name, AUTOENCODER, 1),))
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,17 +89,21 @@ class Plan:
     heads: tuple[HeadPlan, ...]
     terms: tuple[TermPlan, ...]
     phases: tuple[PhasePlan, ...]
+    penalties: dict[str, Contribution] = field(default_factory=dict)
     dials: tuple[DialPlan, ...] = ()
     taps: dict[str, str] = field(default_factory=dict)        # encoder step -> context key of a skip
     refusals: dict[str, str] = field(default_factory=dict)    # operation -> why this design cannot do it
 
     def halves(self) -> Iterator[tuple[str, Node]]:
-        """Encoder, latent, decoder and heads with their nodes."""
+        """Encoder, latent, decoder, heads, and losses with networks of their own, with their nodes."""
         yield "encoder", self.encoder
         yield "latent", self.latent.node
         yield "decoder", self.decoder
         for head in self.heads:
             yield f"heads.{head.name}", head.node
+        for name, penalty in self.penalties.items():
+            if not penalty.node.silent:
+                yield f"penalties.{name}", penalty.node
 
     def nodes(self) -> Iterator[Node]:
         """Every node in order of execution."""
@@ -105,11 +119,12 @@ class Plan:
     @property
     def macs(self) -> int:
         """Multiply-accumulates of one reconstruction."""
-        return sum(half.all_macs for name, half in self.halves() if not name.startswith("heads")) - self._idle_macs()
+        return sum(half.reconstruction_macs for half in (self.encoder, self.latent.node, self.decoder))
 
-    def _idle_macs(self) -> int:
-        """What stands below the latent but does not run in a reconstruction."""
-        return self.latent.discriminator.all_macs if self.latent.discriminator else 0
+    @property
+    def model_phase(self) -> PhasePlan:
+        """The last phase that trains on samples, by which the model is what it is."""
+        return next((phase for phase in reversed(self.phases) if phase.data == "samples"), self.phases[-1])
 
     @cached_property
     def maths(self) -> dict[str, str]:
@@ -128,7 +143,7 @@ class Plan:
             "name": self.spec.name, "input": str(self.input), "target": str(self.target), "range": str(self.bounds),
             "parameters": self.params, "macs": self.macs, "code": str(self.latent.code),
             "code_values": self.latent.values, "code_bits": self.latent.bits,
-            "nodes": [node_row(node) for node in self.nodes()],
+            "nodes": [node_row(node) for node in self.nodes() if not node.silent],
             "terms": [{"name": t.name, "player": t.player, "elements": t.elements, **dump_term(t)} for t in self.terms],
             "phases": [phase_row(phase) for phase in self.phases],
             "refusals": self.refusals,
@@ -155,7 +170,8 @@ def dump_term(term: TermPlan) -> dict[str, Any]:
 
 def phase_row(phase: PhasePlan) -> dict[str, Any]:
     """One phase as JSON."""
+    more = {"data": phase.data, "freeze": phase.freeze, "start": phase.start}
     return {"name": phase.name, "epochs": phase.epochs, "steps": phase.steps, "batch_size": phase.batch_size, "pair": phase.pair,
-            "patience": phase.patience,
+            "patience": phase.patience, **{key: value for key, value in more.items() if value and value != "samples"},
             "players": [{"name": p.name, "modules": p.modules, "terms": p.terms, "clip": p.clip, "steps": p.steps,
                          "optimizer": p.optimizer.model_dump(mode="json", by_alias=True)} for p in phase.players]}

@@ -19,14 +19,15 @@ from aebuild.compile.size_limits import check_extent
 from aebuild.compile.skips import add_skips
 from aebuild.compile.solve import solve
 from aebuild.compile.spec import Mirror, Spec, StageSpec
-from aebuild.compile.terms import plan_terms
+from aebuild.compile.terms import check_reads, plan_penalty, plan_terms
 from aebuild.lang.dataset import DataInfo
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
-from aebuild.lang.families import Adapter, Composite, LatentPlan, Layer
-from aebuild.lang.node import Node, Refusal, Site, Stage
+from aebuild.lang.families import Adapter, LatentPlan, Layer
+from aebuild.lang.node import Composite, Node, Refusal, Site, Stage
 from aebuild.lang.suggest import closest
-from aebuild.lang.terms import OutputPlan
-from aebuild.lang.values import Value, Vector
+from aebuild.lang.terms import Contribution, ModelTypes, OutputPlan, Penalty
+from aebuild.lang.training import PhasePart
+from aebuild.lang.values import Value
 
 T = TypeVar("T")
 
@@ -43,6 +44,19 @@ heads: {digit: {from: latent, predicts: label}}
 ```
 """)
 
+UNANSWERED = Rule("AE371", "an evaluation task that these data cannot answer", """\
+Tasks ask something of the data, such as labels, and each is asked once: its figures stand under its name.
+
+```yaml
+data: photos
+evaluate: {tasks: [anomaly: {label: 1}]}
+```
+```yaml
+data: digits
+evaluate: {tasks: [anomaly: {label: 1}]}
+```
+""")
+
 MISPLACED = Rule("AE309", "a step where it cannot stand", """\
 `output` shapes the decoder's output layer, so it stands last in the decoder. `skip` brings an encoder step's output into the decoder, so it
 stands in the decoder's own list, not in the encoder and not inside other steps.
@@ -53,6 +67,35 @@ encoder: [conv: 32, output: {kernel: 4}]
 ```yaml
 encoder: [conv: 32]
 decoder: [conv: 32, output: {kernel: 4, stride: 2}]
+```
+""")
+
+
+NO_NUMBERS = Rule("AE354", "a corruption of tokens", """\
+The corruptions change numbers: they add to them, or set them to a value. Tokens are names of symbols, of which neither makes sense. Dropout
+behind the embedding hides a share of what the model sees.
+
+```yaml
+data: {type: arrays, path: text.npy, as: tokens, shape: [12], vocabulary: 27}
+losses: {reconstruction: categorical}
+corrupt: [gaussian: {std: 0.3}]
+```
+```yaml
+corrupt: []
+encoder: [linear: 64, dropout: 0.1]
+```
+""")
+
+UNJUDGED = Rule("AE355", "a likelihood of numbers for tokens", """\
+A likelihood like `mse` or `gaussian` says how far a number is from another. Tokens are names of symbols, of which the numbers tell no
+distance: 3 is no nearer to 4 than to 9. The categorical likelihood gives each of them a probability.
+
+```yaml
+data: {type: arrays, path: text.npy, as: tokens, shape: [12], vocabulary: 27}
+losses: {reconstruction: mse}
+```
+```yaml
+losses: {reconstruction: categorical}
 ```
 """)
 
@@ -74,6 +117,7 @@ def plan(spec: Spec, info: DataInfo, least: int | None = None) -> Planned:
     found = check_extent(spec)
     if found:
         return Planned(None, found)
+    spec = with_phases(spec)
     corrupted = _corrupt(spec, info, found)
     encoder, stage = _encoder(spec, corrupted, found)
     latent = _attempt(found, lambda: _latent(spec, encoder.output, stage)) if encoder else None
@@ -86,15 +130,26 @@ def plan(spec: Spec, info: DataInfo, least: int | None = None) -> Planned:
     if latent and output:
         decoder, taps = _decoder(spec, written, latent, info.target, output, stage, found)
     heads = _heads(spec, info, latent, encoder, found)
-    names = tuple(spec.heads)
-    terms = plan_terms(spec, latent, output, names, info, found)
-    phases = plan_phases(spec, written, latent, encoder, decoder, terms, usual_epochs(spec, info.counts.get("train"), least), found)
+    penalties = _penalties(spec, info, latent, encoder, found)
+    losses = {**penalties, **{head.name: head.contribution() for head in heads}}
+    terms = plan_terms(spec, latent, output, losses, info, found)
+    usual = usual_epochs(spec, info.counts.get("train"), least)
+    phases = plan_phases(spec, written, latent, encoder, decoder, penalties, terms, usual, found)
+    _check_tasks(spec, info, found)
     if not (encoder and latent and decoder and output) or any(d.is_error for d in found):
         return Planned(None, found)
-    nodes = [node for half in (encoder, latent.node, decoder, *(h.node for h in heads)) for node in half.walk()]
     result = Plan(spec, info.value, info.target, info.target_range, encoder, latent, decoder, output, heads, terms, phases,
-                  tuple(_dials(nodes)), taps, _refusals(spec, latent, taps))
-    return Planned(result, found)
+                  penalties, (), taps, _refusals(spec, latent, decoder, penalties))
+    return Planned(replace(result, dials=tuple(_dials([*result.nodes()]))), found)
+
+
+def with_phases(spec: Spec) -> Spec:
+    """The spec with the phases that its parts want behind those that train the model, where it writes none."""
+    there = {phase.variant_name() for phase in spec.train.phases}
+    wanted = [] if "phases" in spec.train._origin.fields else [name for name in spec.latent.phases() if name not in there]
+    if not wanted:
+        return spec
+    return spec.but(train=spec.train.but(phases=[*spec.train.phases, *(PhasePart.named(name) for name in wanted)]))
 
 
 def resolve_decoder(spec: Spec) -> StageSpec:
@@ -107,7 +162,13 @@ def resolve_decoder(spec: Spec) -> StageSpec:
 
 def _output_plan(spec: Spec, info: DataInfo) -> OutputPlan:
     """The likelihood's demands on the output layer."""
-    return spec.losses.reconstruction.plan_output(info.target, info.target_range)
+    check_reads(spec.losses.reconstruction.reads_context, _written(spec), spec.losses.reconstruction, "losses.reconstruction")
+    likelihood = spec.losses.reconstruction
+    if info.target.kind not in likelihood.judges:
+        place, fix = spec.losses.place("reconstruction"), "reconstruction: categorical"
+        message = f"{likelihood.variant_name()} measures distances of numbers, but the data are {info.target}, which name symbols"
+        raise Refusal(Diagnostic(UNJUDGED, message, place or spec.place(), fix if place else f"losses: {{{fix}}}", "losses.reconstruction"))
+    return likelihood.plan_output(info.target, info.target_range)
 
 
 def _attempt(found: list[Diagnostic], make: Callable[[], T]) -> T | None:
@@ -121,17 +182,21 @@ def _attempt(found: list[Diagnostic], make: Callable[[], T]) -> T | None:
 def _corrupt(spec: Spec, info: DataInfo, found: list[Diagnostic]) -> Value:
     value = info.value
     for i, corruption in enumerate(spec.corrupt):
+        if value.dtype == "int64":
+            found.append(Diagnostic(NO_NUMBERS, f"{corruption.variant_name()} changes numbers, but the data are {value}, names of symbols",
+                                    spec.place("corrupt"), "remove corrupt", f"corrupt.{i}"))
+            break
         after = _attempt(found, partial(corruption.plan_corruption, value, site_for(f"corrupt.{i}", Stage())))
         value = after or value
     return value
 
 
 def _encoder(spec: Spec, value: Value, found: list[Diagnostic]) -> tuple[Node | None, Stage]:
-    stage = Stage(positions=spec.latent.per == "position", adapter=_adapter(spec.encoder, found),
+    stage = Stage(positions=getattr(spec.latent, "per", "position") == "position", adapter=_adapter(spec.encoder, found),
                   size=tuple(spec.encoder.seed) if spec.encoder.seed else None)
     before = len(found)
     node = plan_steps("encoder", spec.encoder, value, stage, found)
-    if isinstance(value, Vector):
+    if not value.places:
         found[before:] = [read_otherwise(spec.data, finding) for finding in found[before:]]
     return node, stage
 
@@ -143,7 +208,10 @@ def plan_steps(path: str, written: StageSpec, value: Value, stage: Stage, found:
             found.append(Diagnostic(MISPLACED, f"{step.variant_name()} cannot stand here", step.place(), None, path))
             return None
     try:
-        nodes, out = site_for(path, stage).chain(written.steps, value, site_for(path, stage))
+        site = site_for(path, stage)
+        nodes, out = site.chain(written.steps, value, site)
+        if out.dtype == "int64":                       # a stage gives numbers, also one without steps
+            nodes, out = site.adapt(out, ("sequence",), site, None)
     except Refusal as refusal:
         found.append(refusal.diagnostic)
         return None
@@ -198,7 +266,7 @@ def _plan_decoder(written: StageSpec, code: Value, target: Value, output: Output
     stage.size, stage.seeds, stage.resizes = solution.size, solution.seeds, solution.resizes
     site = site_for("decoder", stage, final=True)
     nodes = list(_chain_decoder(steps, code, site, written.skip, target, output, shape))
-    used = {str(node.args["source"]): str(node.args["source"]) for top in nodes for node in top.walk() if node.kind == "skip"}
+    used = {key: key for top in nodes for node in top.walk() for key in node.reads if key in encoder.taps}
     return Node("decoder", "stage", code, nodes[-1].output, Composite(), sequential=True, children=tuple(nodes)), used
 
 
@@ -238,7 +306,7 @@ def ends_on_grid(steps: Seq[Layer], code: Value) -> bool:
             return False
         if step.wants == ("grid",) or step.resizes(1):
             return True
-    return code.kind == "grid"
+    return code.axes > 0
 
 
 def _last_places(encoder: Stage, target: Value) -> tuple[int, ...] | None:
@@ -280,14 +348,49 @@ def _with_classes(node: Node, classes: int, site: Site) -> Node:
     return replace(node, children=(*node.children, *flat, last), output=last.output)
 
 
+def _penalties(spec: Spec, info: DataInfo, latent: LatentPlan | None, encoder: Node | None, found: list[Diagnostic]
+               ) -> dict[str, Contribution]:
+    if latent is None or encoder is None:
+        return {}
+    types = ModelTypes(info.value, info.target, info.target_range, encoder.output, latent.code, spec.latent, tuple(spec.corrupt),
+                       _written(spec))
+    planned = {}
+    for name, config in spec.losses.terms.items():
+        if isinstance(config, Penalty):
+            made = _attempt(found, partial(plan_penalty, spec, name, config, types, site_for(f"penalties.{name}", Stage())))
+            if made is not None:
+                planned[name] = made
+    return planned
+
+
+def _check_tasks(spec: Spec, info: DataInfo, found: list[Diagnostic]) -> None:
+    names: set[str] = set()
+    for i, task in enumerate(spec.evaluate.tasks):
+        name = str(task.variant_name())
+        reason = f"{name} is asked twice" if name in names else task.check(info)
+        names.add(name)
+        if reason is not None:
+            found.append(Diagnostic(UNANSWERED, f"{name}: {reason}", task.place(), Hint("leave it out"), f"evaluate.tasks.{i}"))
+
+
+def _written(spec: Spec) -> tuple[str, ...]:
+    """What losses may read: the clean target, and what corruptions leave on the way."""
+    return ("target", *(key for corruption in spec.corrupt for key in corruption.writes_context))
+
+
 def _dials(nodes: Seq[Node]) -> list[DialPlan]:
     return [DialPlan(node.path, attribute, dial) for node in nodes for attribute, dial in getattr(node.part, "dials", dict)().items()
             if node.args.get("dials")]
 
 
-def _refusals(spec: Spec, latent: LatentPlan, taps: dict[str, str]) -> dict[str, str]:
-    refusals = {}
-    if taps:
-        reason = "its decoder needs the encoder's outputs through skips, so a code alone does not determine the data"
-        refusals.update(dict.fromkeys(("sample", "interpolate", "decode"), reason))
+def _refusals(spec: Spec, latent: LatentPlan, decoder: Node, penalties: dict[str, Contribution]) -> dict[str, str]:
+    """Operations that this design cannot do: those of its parts, and all that start from a code where the decoder reads more than that."""
+    refusals = {**latent.refusals, **{key: why for each in penalties.values() for key, why in each.refusals.items()}}
+    own = {key for node in decoder.walk() for key in node.writes} | {"mean", "target"}       # the true values, in training alone
+    for node in decoder.walk():
+        for key in node.reads:
+            if key not in own:
+                reason = "its decoder needs the encoder's outputs through skips, so a code alone does not determine the data" \
+                    if node.kind == "skip" else f"its decoder reads `{key}` at {node.path}, so a code alone does not determine the data"
+                refusals.update(dict.fromkeys(("sample", "interpolate", "decode"), reason))
     return refusals

@@ -98,6 +98,8 @@ class _Writer:
             if info.is_required():
                 required.append(key)
         found: Json = {"type": "object", "description": _first_sentence(cls), "properties": properties, "additionalProperties": False}
+        if sometimes := cls.still_missing({}):
+            found |= {"if": {"not": {"required": [cls.decider]}}, "then": {"required": list(sometimes)}}
         return {**found, "required": required} if required else found
 
     def value(self, shape: Shape, cls: type[Part], name: str) -> Json:

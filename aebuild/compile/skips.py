@@ -43,7 +43,7 @@ def add_skips(steps: Seq[Layer], value: Value, site: Site) -> tuple[tuple[Node, 
     for i, step in enumerate(steps):
         planned, value = plan_step(step, value, site.at(str(i), final=site.final and i == len(steps) - 1))
         nodes += planned
-        fitting = [path for path, tap in unused.items() if tap.kind == value.kind and tap.places == value.places and value.places]
+        fitting = [path for path, tap in unused.items() if tap.alike(value) and value.places]
         if not fitting:
             continue
         for path in fitting:

@@ -13,7 +13,7 @@ from aebuild.compile.spec import StageSpec
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
 from aebuild.lang.families import Layer
 from aebuild.lang.node import Refusal, Resize
-from aebuild.lang.values import Sequence, Value
+from aebuild.lang.values import Value
 
 Size = tuple[int, ...]
 
@@ -99,8 +99,8 @@ def solve(stage: StageSpec, code: Value, target: Value, encoder_last: Size | Non
 
 def _start(code: Value, grids: Seq[Size | None]) -> Size | None:
     """The grid that the code stands on; a sequence that was read from one of these grids goes back to it."""
-    if isinstance(code, Sequence):
-        return next((size for size in grids if size and prod(size) == code.length), code.places)
+    if code.series_length is not None:
+        return next((size for size in grids if size and prod(size) == code.series_length), code.places)
     return code.places or None
 
 

@@ -7,7 +7,8 @@ from pydantic import AfterValidator, Field
 from aebuild.lang.dataset import Dataset
 from aebuild.lang.families import Corruption, Latent, Layer
 from aebuild.lang.part import Part, knob
-from aebuild.lang.terms import Likelihood, Term
+from aebuild.lang.tasks import Task
+from aebuild.lang.terms import Bound, Likelihood, Term
 from aebuild.lang.training import Optimizer, PhasePart, Player
 
 LONGEST_NAME = 100          # characters: a run's folder has a date besides, and disks take 255 bytes
@@ -72,6 +73,7 @@ class Losses(Part):
 
     reconstruction: Likelihood = Field(
         default_factory=lambda: Likelihood.named("mse"), description="how a reconstruction is judged")
+    bound: Bound = Field(default_factory=lambda: Bound.named("sum"), description="how the terms of a sample become its loss")
     terms: dict[str, Term] = Field(default_factory=dict, description="every other term by name")
 
 
@@ -112,6 +114,7 @@ class Evaluate(Part):
     """What is done with the trained model."""
 
     example = "evaluate: {pictures: 3}"
+    tasks: list[Task] = Field(default_factory=list, description="further questions to the trained model, beside the usual evaluation")
     pictures: int = knob(10, "originals, reconstructions and samples in the picture, each", affects="evaluation", ge=1, le=100)
 
 

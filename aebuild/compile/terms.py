@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from collections.abc import Sequence as Seq
+from dataclasses import replace
+
 from aebuild.compile.spec import Spec
 from aebuild.compile.wording import quoted_from
 from aebuild.lang.dataset import DataInfo
 from aebuild.lang.diagnostics import Diagnostic, Rule
 from aebuild.lang.families import LatentPlan
+from aebuild.lang.node import Refusal, Site
+from aebuild.lang.part import Part
 from aebuild.lang.suggest import closest
-from aebuild.lang.terms import OutputPlan, Penalty, TermPlan
+from aebuild.lang.terms import AUTOENCODER, Contribution, ModelTypes, OutputPlan, Penalty, TermPlan
 
 UNKNOWN_TERM = Rule("AE312", "a weight for a term that nothing provides", """\
 Terms come from parts: `reconstruction` from the likelihood, `kl` from a gaussian latent, `codebook` and `commitment` from a codebook,
@@ -53,42 +59,84 @@ losses: {sparsity: {type: kl, target: 0.25}}
 """)
 
 
-def plan_terms(spec: Spec, latent: LatentPlan | None, output: OutputPlan | None, heads: tuple[str, ...], info: DataInfo,
+UNWRITTEN = Rule("AE349", "a loss that reads what nothing writes", """\
+Some losses read what another part leaves on the way, such as the mask of a corruption. Without that part they have nothing to read.
+
+```yaml
+losses: {reconstruction: masked_mse}
+```
+```yaml
+corrupt: [patch_mask]
+losses: {reconstruction: masked_mse}
+```
+""")
+
+UNFIT_BOUND = Rule("AE351", "a bound that cannot combine these terms", """\
+A bound combines the terms of each sample before they are averaged, so those it names must be there, one number a sample, and
+as they are: free bits, which hold averages over the batch, have no meaning in it.
+
+```yaml
+latent: {type: continuous, dim: 8}
+losses: {bound: iwae}
+```
+```yaml
+latent: {type: gaussian, dim: 8}
+losses: {bound: iwae}
+```
+""")
+
+
+def plan_terms(spec: Spec, latent: LatentPlan | None, output: OutputPlan | None, losses: Mapping[str, Contribution], info: DataInfo,
                found: list[Diagnostic]) -> tuple[TermPlan, ...]:
     """Every term of the model in a fixed order; reports weights for terms that do not exist."""
-    likelihood = spec.losses.reconstruction
+    likelihood, written = spec.losses.reconstruction, spec.losses.terms
     if likelihood.support is not None and not info.target_range.within(*likelihood.support):
         low, high = likelihood.support
         message = f"{likelihood.variant_name()} needs data in [{low:g}, {high:g}], but the data are {info.target_range}"
         found.append(Diagnostic(OUTSIDE, message,
                                 spec.losses.place("reconstruction"), "reconstruction: gaussian",
                                 notes=("or keep it, and write `scale: unit` under `data`",)))
-    terms = [TermPlan("reconstruction", "autoencoder", output.elements if output else 1, likelihood)]
-    provided = spec.latent.terms
-    planned = {name: (player, count) for name, player, count in latent.terms} if latent else {}
-    for name, kind in provided.items():
-        if latent and name not in planned:
-            continue
-        player, count = planned.get(name, ("autoencoder", 1))
-        terms.append(TermPlan(name, player, count, spec.losses.terms.get(name) or kind()))
-    for name, config in spec.losses.terms.items():
-        if isinstance(config, Penalty):
-            _check_penalty(spec, name, config, found)
-            terms.append(TermPlan(name, "autoencoder", config.elements(latent.code) if latent else 1, config))
-        elif name in heads:
-            terms.append(TermPlan(name, "autoencoder", 1, config))
-        elif not any(term.name == name for term in terms):
-            _unknown(spec, name, [term.name for term in terms] + list(heads), found)
-    known = {term.name for term in terms}
-    return (*terms, *(TermPlan(name, "autoencoder", 1) for name in heads if name not in known))
+    own = latent.terms if latent else ()
+    terms = [TermPlan("reconstruction", AUTOENCODER, output.elements if output else 1, likelihood)]
+    terms += [replace(term, config=written.get(term.name, term.config)) for term in own]
+    first = [name for name in written if name in losses]
+    for name in (*first, *(name for name in losses if name not in first)):
+        terms += [replace(term, config=written.get(term.name, term.config)) for term in losses[name].terms]
+    known = [term.name for term in terms]
+    unplanned = {name for part in (spec.latent, *spec.latent.parts()) for name in part.terms} if latent is None else set()
+    for name, config in written.items():
+        if name not in known and name not in unplanned and name not in spec.heads and not isinstance(config, Penalty):
+            _unknown(spec, name, [*known, *(name for name in spec.heads if name not in known)], found)
+    _check_bound(spec, tuple(terms), latent, found)
+    return tuple(terms)
 
 
-def _check_penalty(spec: Spec, name: str, config: Penalty, found: list[Diagnostic]) -> None:
-    reason = config.check(spec.latent)
+def _check_bound(spec: Spec, terms: tuple[TermPlan, ...], latent: LatentPlan | None, found: list[Diagnostic]) -> None:
+    bound = spec.losses.bound
+    if latent is None:
+        return
+    reason = bound.check(terms)
+    if reason is not None:
+        found.append(Diagnostic(UNFIT_BOUND, f"{bound.variant_name()}: {reason}", spec.losses.place("bound"), "bound: sum", "losses.bound"))
+
+
+def plan_penalty(spec: Spec, name: str, config: Penalty, types: ModelTypes, site: Site) -> Contribution:
+    """What a penalty brings in; Refusal if it does not fit the model."""
+    reason = config.check(types)
     if reason is None and config.views == 2 and not spec.corrupt:
         reason = "its two views are two draws of `corrupt`, and nothing corrupts"
     if reason is not None:
-        found.append(Diagnostic(UNFIT_PENALTY, reason, spec.losses.place(name), None, f"losses.{name}"))
+        raise Refusal(Diagnostic(UNFIT_PENALTY, reason, spec.losses.place(name), None, f"losses.{name}"))
+    check_reads(config.reads_context, types.written, config, f"losses.{name}")
+    return config.plan_loss(name, types, site)
+
+
+def check_reads(reads: Seq[str], written: Seq[str], part: Part, path: str) -> None:
+    """Refusal if a loss reads what nothing in the model writes."""
+    for key in reads:
+        if key not in written:
+            raise Refusal(Diagnostic(UNWRITTEN, f"{part.variant_name()} reads `{key}`, which nothing here writes", part.place("type"),
+                                     None, path))
 
 
 def _unknown(spec: Spec, name: str, names: list[str], found: list[Diagnostic]) -> None:

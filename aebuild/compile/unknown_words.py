@@ -82,7 +82,8 @@ def _whole_latent(key: str, value: str) -> str:
     owners = [name for name, cls in Latent.variants.items() if key in fields(cls)]
     kind = "continuous" if "continuous" in owners else owners[0]
     cls = Latent.variants[kind]
-    needed = {other: cls.model_fields[name].examples for other, (name, _) in fields(cls).items() if cls.model_fields[name].is_required()}
+    needed = {other: cls.model_fields[name].examples for other, (name, _) in fields(cls).items()
+              if cls.model_fields[name].is_required() or name in cls.still_missing({})}
     others = "".join(f", {other}: {examples[0]}" for other, examples in needed.items() if examples and other != key)
     return f"{{type: {kind}, {key}: {value}{others}}}"
 

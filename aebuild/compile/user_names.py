@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from aebuild.compile.losses import providers
 from aebuild.compile.wording import written
 from aebuild.lang.diagnostics import Diagnostic, Rule
-from aebuild.lang.families import Latent
 from aebuild.lang.source import Tree
-from aebuild.lang.terms import Penalty
+from aebuild.lang.terms import AUTOENCODER, Penalty
 
 TAKEN = Rule("AE114", "a name that is taken", """\
 A head's name is the name of its loss term, and `NAME_accuracy` that of its metric. In a run's records and tables they stand beside the
@@ -37,13 +37,16 @@ def check_names(tree: Tree) -> list[Diagnostic]:
 
 def known_names() -> dict[str, str]:
     """Every name in a run's records that does not come from the user, and what it means."""
-    names = {"loss": "the sum of all terms", "reconstruction": "the term of the likelihood",
-             "mse": "the squared error of an evaluation", "psnr": "the signal-to-noise ratio of an evaluation"}
-    for kind, latent in Latent.variants.items():
-        if issubclass(latent, Latent):
-            names |= dict.fromkeys(latent.players, "a player") | dict.fromkeys(latent.meanings, f"a metric of a {kind} latent")
-            names |= dict.fromkeys(latent.terms, f"a term of a {kind} latent")
-    return names | {part.key: "a penalty" for part in Penalty.variants.values() if issubclass(part, Penalty)}
+    names = {"loss": "the sum of all terms", "reconstruction": "the term of the likelihood", "bound": "what joins the terms of a sample",
+             "mse": "the squared error of an evaluation", "psnr": "the signal-to-noise ratio of an evaluation", AUTOENCODER: "a player"}
+    for part in providers():
+        owner = f"a {part.variant_name() or ''} {part.family}".replace("  ", " ")
+        names |= dict.fromkeys(part.players, "a player") | dict.fromkeys(part.meanings, f"a metric of {owner}")
+        names |= dict.fromkeys(part.terms, f"a term of {owner}")
+    for penalty in Penalty.variants.values():
+        if issubclass(penalty, Penalty):
+            names |= {penalty.key: "a penalty"} | dict.fromkeys(penalty.players, "a player")
+    return names
 
 
 def _free(name: str, others: list[str]) -> str:

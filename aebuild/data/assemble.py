@@ -21,7 +21,7 @@ from aebuild.lang.diagnostics import DataError, Diagnostic
 from aebuild.lang.sample_storage import Held, Store
 from aebuild.lang.samples import DataInfo, silent
 from aebuild.lang.splits import Scaling, Split, Splits
-from aebuild.lang.values import Grid, Value, elements
+from aebuild.lang.values import Value, elements
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,8 +52,8 @@ def assemble(part: Dataset, raw: Raw, say: Callable[[str], None] = silent) -> Sp
 
 def _bytes_each(info: DataInfo, raw: Raw) -> int:
     """Bytes that a sample takes in memory, bytes staying bytes."""
-    small = raw.outline.bounds is not None and raw.outline.bounds[1] <= 255 and info.scale != "standard"
-    return elements(info.value) * (1 if small else 4) + (elements(info.target) * 4 if raw.target else 0)
+    small = raw.outline.bounds is not None and raw.outline.bounds[1] <= 255 and info.scale not in ("standard", "tokens")
+    return elements(info.value) * (1 if small else info.value.bytes) + (elements(info.target) * info.target.bytes if raw.target else 0)
 
 
 def _as_in_files(rows: Rows, labels: dict[str, NDArray[np.int64]]) -> tuple[Rows, dict[str, NDArray[np.int64]]]:
@@ -155,11 +155,12 @@ def _scaled(part: Dataset, raw: Raw, samples: Mapping[str, Samples], rows: Rows,
     if raw.streamed:
         stores, scaling = streamed_parts(part, cast("Mapping[str, Sharded]", samples), rows, info.scale, value, bounds, say)
         # images stay unread until they are wanted
-        return stores, scaling, () if isinstance(value, Grid) else _merged(part, samples, rows, value, names, scaling)
+        return stores, scaling, _merged(part, samples, rows, value, names, scaling) if value.columns else ()
     fitted = {name: taken(part, samples[origin], index) for name, (origin, index) in rows.items()}
     scaling = fit_scaling(fitted["train"], info.scale, bounds, value)
-    notes = (*_merged(part, samples, rows, value, names, scaling),
-             *straying(fitted["train"], {name: fitted[name] for name in ("validation", "test")}, value, names))
+    notes = _merged(part, samples, rows, value, names, scaling)
+    if value.dtype == "float32":
+        notes += straying(fitted["train"], {name: fitted[name] for name in ("validation", "test")}, value, names)
     stores = {}
     outside = 0
     for name in PARTS:
@@ -177,12 +178,14 @@ def _scaled(part: Dataset, raw: Raw, samples: Mapping[str, Samples], rows: Rows,
 def _names(info: DataInfo, value: Value, target: bool) -> tuple[str, ...] | None:
     """What messages call the columns; None for pixels, which have no names."""
     known = info.target_columns if target else info.columns
-    return known or (None if isinstance(value, Grid) else tuple(map(str, range(value.features))))
+    return known or (tuple(map(str, range(value.features))) if value.columns else None)
 
 
 def _merged(part: Dataset, samples: Mapping[str, Samples], rows: Rows, value: Value, names: tuple[str, ...] | None,
             scaling: Scaling) -> tuple[str, ...]:
     """What is said of training values that rounding merges, from the first samples; refuses what loses all difference."""
+    if value.dtype == "int64":
+        return ()
     origin, index = rows["train"]
     chosen = index[:max(64, LOOKED_AT // elements(value))]
     raw = taken(part, samples[origin], chosen)

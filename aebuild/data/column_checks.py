@@ -10,7 +10,7 @@ from aebuild.data.probe import plural
 from aebuild.data.rules import MERGED
 from aebuild.lang.diagnostics import DataError, Hint
 from aebuild.lang.splits import CHUNK
-from aebuild.lang.values import Grid, Value
+from aebuild.lang.values import Value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,7 +95,7 @@ def straying(train: NDArray[Any], others: Mapping[str, NDArray[Any]], value: Val
 
 def _columns(values: NDArray[Any], value: Value) -> NDArray[Any]:
     """Values [n, ...] as [rows, columns]; a grid is one column."""
-    return values.reshape(-1, 1 if isinstance(value, Grid) else values.shape[-1])
+    return values.reshape(-1, values.shape[-1] if value.columns else 1)
 
 
 def _different(columns: NDArray[Any]) -> NDArray[np.int64]:

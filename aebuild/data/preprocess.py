@@ -10,6 +10,7 @@ from aebuild.data.image_resize import fit_pad, fit_size
 from aebuild.data.raw_samples import Samples
 from aebuild.data.rules import NOT_FINITE
 from aebuild.data.scaling import check_whole
+from aebuild.data.tokens import check_tokens
 from aebuild.lang.dataset import Dataset, Pictured
 from aebuild.lang.splits import Scaling
 
@@ -28,8 +29,10 @@ def taken(part: Dataset, samples: Samples, index: NDArray[np.int64]) -> NDArray[
     return values
 
 
-def scaled(values: NDArray[Any], scaling: Scaling, name: Callable[[int], str]) -> NDArray[np.float32]:
-    """Raw samples as the model's; refuses what is no whole number where that was promised, or too large."""
+def scaled(values: NDArray[Any], scaling: Scaling, name: Callable[[int], str]) -> NDArray[Any]:
+    """Raw samples as the model's; refuses what is no whole number or no token where that was promised, or too large."""
+    if scaling.kind == "tokens":
+        check_tokens(values, int(scaling.high or 0) + 1, name)
     if scaling.kind == "integer":
         check_whole(values, name)
     numbers = scaling.apply(values)

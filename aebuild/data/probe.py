@@ -9,8 +9,8 @@ from aebuild.data.errors import fault
 from aebuild.data.rules import BAD_LABELS, UNDECLARED, UNFIT
 from aebuild.data.split import divide
 from aebuild.lang.dataset import Dataset, Labelled, OnDisk, OwnLabels, Pictured, Sampled
-from aebuild.lang.samples import DataInfo, value_of_shape
-from aebuild.lang.values import Grid, Range, Value
+from aebuild.lang.samples import DataInfo
+from aebuild.lang.values import Grid, Range, Tokens, Value, of_shape
 
 Bounds = tuple[float, float] | None
 LEVELS: dict[str, Bounds] = {"bool": (0.0, 1.0), "uint8": (0.0, 255.0), "uint16": (0.0, 65535.0)}
@@ -58,7 +58,7 @@ def by_part(counts: Mapping[str, int | None]) -> str:
 def scale_of(part: Dataset, value: Value) -> str:
     """The scale asked for, else the type's usual one."""
     chosen = part.scale if isinstance(part, Sampled) else None
-    return chosen or ("unit" if isinstance(value, Grid) else "standard")
+    return chosen or value.usual_scale
 
 
 def range_note(what: str, extent: tuple[float, float] | None, bounds: Bounds, scale: str) -> tuple[str, ...]:
@@ -84,7 +84,7 @@ def scaled_range(scale: str, bounds: Bounds) -> Range:
         return Range(-1.0, 1.0)
     if scale == "standard" or bounds is None:
         return Range(integer=scale == "integer")
-    return Range(*bounds, integer=scale == "integer")
+    return Range(*bounds, integer=scale in ("integer", "tokens"))
 
 
 def pictured(part: Dataset, value: Value) -> Value:
@@ -92,10 +92,10 @@ def pictured(part: Dataset, value: Value) -> Value:
     if not isinstance(part, Pictured) or (part.wanted_size is None and not part.pad):
         return value
     asked = "pad" if part.wanted_size is None else "size"
-    if not isinstance(value, Grid) or len(value.size) != 2:
+    if value.axes != 2:
         raise fault(UNFIT, f"`{asked}` is for images, and these data are {value}", f"remove {asked}", part=part, at=(asked,))
-    height, width = part.wanted_size or value.size
-    return Grid(value.channels, (height + 2 * part.pad, width + 2 * part.pad))
+    height, width = part.wanted_size or value.places
+    return Grid(value.features, (height + 2 * part.pad, width + 2 * part.pad))
 
 
 def describe(part: Dataset, outline: Outline) -> DataInfo:
@@ -162,7 +162,9 @@ def declared_value(part: OnDisk) -> Value:
     shape = tuple(part.shape or ())
     if len(shape) == 2 and getattr(part, "kind", None) == "grid":
         return Grid(shape[0], shape[1:])
-    return value_of_shape(shape)
+    if getattr(part, "kind", None) == "tokens":
+        return Tokens(shape[0], part.vocabulary)  # type: ignore[attr-defined]
+    return of_shape(shape)
 
 
 def _hold_to_declared(part: Dataset, found: DataInfo) -> None:

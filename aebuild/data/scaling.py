@@ -11,7 +11,7 @@ from aebuild.data.errors import fault
 from aebuild.data.probe import Bounds
 from aebuild.data.rules import NOT_FINITE, NOT_WHOLE
 from aebuild.lang.splits import CHUNK, Scaling
-from aebuild.lang.values import Grid, Sequence, Value
+from aebuild.lang.values import Value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +50,7 @@ def fit_scaling(train: NDArray[Any], scale: str, bounds: Bounds, value: Value) -
 
 def needs_samples(scale: str, value: Value, bounds: Bounds) -> bool:
     """True if the scaling depends on the samples, and not on how they are stored alone."""
-    return scale == "standard" or (scale in ("unit", "signed") and not (isinstance(value, Grid) and bounds is not None))
+    return scale == "standard" or (scale in ("unit", "signed") and (value.columns or bounds is None))
 
 
 def fitting(train: Figures, scale: str, bounds: Bounds, value: Value) -> Scaling:
@@ -64,27 +64,22 @@ def fitting(train: Figures, scale: str, bounds: Bounds, value: Value) -> Scaling
 
     if scale in ("none", "integer"):
         return Scaling(scale)
-    last = isinstance(value, Sequence)
+    if scale == "tokens" and bounds is not None:
+        return Scaling(scale, low=bounds[0], high=bounds[1])
+    last = value.feature_axis == -1
     if scale == "standard":
-        mean, deviation = train.moments(_other_axes(value))
+        mean, deviation = train.moments(value.other_axes)
         return _scaling(scale, mean, deviation, last)
     limits = (-1.0, 1.0) if scale == "signed" else (0.0, 1.0)
-    fixed = isinstance(value, Grid) and bounds is not None
+    fixed = not value.columns and bounds is not None
     if fixed and bounds is not None:
         low, high = np.asarray([bounds[0]]), np.asarray([bounds[1]])
     else:
-        axes = None if isinstance(value, Grid) else _other_axes(value)
+        axes = value.other_axes if value.columns else None
         low, high = (np.atleast_1d(np.asarray(least, np.float64)) for least in train.extent(axes))
     span = high / (limits[1] - limits[0]) - low / (limits[1] - limits[0])
     offset = low if scale == "unit" else low / 2 + high / 2
     return _scaling(scale, offset, span, last, None if fixed else limits)
-
-
-def _other_axes(value: Value) -> tuple[int, ...]:
-    """The axes of [N, ...] that are not the features'."""
-    if isinstance(value, Sequence):
-        return (0, 1)
-    return (0, *range(2, 1 + len(value.shape)))
 
 
 def _scaling(kind: str, offset: NDArray[np.float64], span: NDArray[np.float64], last: bool,

@@ -7,7 +7,7 @@ from math import prod
 
 from aebuild.lang.node import Node
 from aebuild.lang.norm_act import Dressed
-from aebuild.lang.values import Grid
+from aebuild.lang.values import Grid, Value
 
 
 @dataclass(frozen=True)
@@ -26,16 +26,16 @@ class Window:
                      zip(size, self.kernel, self.stride, self.dilation, self.padding, strict=True))
 
 
-def convolve(part: Dressed, path: str, value: Grid, width: int, size: tuple[int, ...], window: Window, bias: bool,
+def convolve(part: Dressed, path: str, value: Value, width: int, size: tuple[int, ...], window: Window, bias: bool,
              init: str) -> list[Node]:
     """Leaves of a convolution to `width` channels; uneven padding, or a cut, becomes a leaf of its own."""
     leaves: list[Node] = []
     even = all(a == b >= 0 for a, b in window.padding)
     if not even:
-        padded = Grid(value.channels, tuple(s + a + b for s, (a, b) in zip(value.size, window.padding, strict=True)))
+        padded = Grid(value.features, tuple(s + a + b for s, (a, b) in zip(value.places, window.padding, strict=True)))
         leaves.append(Node(f"{path}.pad", "pad", value, padded, part, {"padding": window.padding}))
         value = padded
-    weights: dict[str, tuple[int, ...]] = {"weight": (width, value.channels // window.groups, *window.kernel)}
+    weights: dict[str, tuple[int, ...]] = {"weight": (width, value.features // window.groups, *window.kernel)}
     if bias:
         weights["bias"] = (width,)
     args = {"kernel": window.kernel, "stride": window.stride, "dilation": window.dilation, "groups": window.groups, "bias": bias,
@@ -47,16 +47,16 @@ def convolve(part: Dressed, path: str, value: Grid, width: int, size: tuple[int,
     return leaves
 
 
-def transpose(part: Dressed, path: str, value: Grid, width: int, size: tuple[int, ...], window: Window,
+def transpose(part: Dressed, path: str, value: Value, width: int, size: tuple[int, ...], window: Window,
               output_padding: tuple[int, ...], bias: bool, init: str) -> Node:
     """The leaf of a transposed convolution that ends at `size`."""
-    weights: dict[str, tuple[int, ...]] = {"weight": (value.channels, width // window.groups, *window.kernel)}
+    weights: dict[str, tuple[int, ...]] = {"weight": (value.features, width // window.groups, *window.kernel)}
     if bias:
         weights["bias"] = (width,)
     args = {"kernel": window.kernel, "stride": window.stride, "dilation": window.dilation, "groups": window.groups, "bias": bias,
             "padding": [a for a, _ in window.padding], "output_padding": output_padding}
     return Node(f"{path}.conv", "conv_transpose", value, Grid(width, size), part, args, weights, init=init,
-                macs=prod(value.size) * prod(weights["weight"]),
+                macs=prod(value.places) * prod(weights["weight"]),
                 window=tuple((d * (k - 1) + 1, 1 / f) for k, f, d in zip(window.kernel, window.stride, window.dilation, strict=True)))
 
 

@@ -11,10 +11,27 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from aebuild.lang.diagnostics import Diagnostic, Rule
 from aebuild.lang.part import Part
+from aebuild.lang.schedule import Dial
 from aebuild.lang.values import Value
 
 if TYPE_CHECKING:
-    from aebuild.lang.families import Layer
+    from torch import nn
+
+
+class Buildable(Part):
+    """A part that plans a node and builds the node's module."""
+
+    def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
+        """The module of a node this part planned; without an own `build`, its children in order."""
+        raise TypeError(f"{type(self).__name__} has no module of its own")
+
+    def dials(self) -> dict[str, Dial]:
+        """Attributes of the built module that follow a schedule while training."""
+        return {}
+
+
+class Composite(Buildable):
+    """What stands at a node that is only the order of its children."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +58,9 @@ class Node:
     sequential: bool = False              # its children simply run in order
     init: str | None = None
     window: tuple[tuple[int, float], ...] | None = ()
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    aside: bool = False
 
     @property
     def name(self) -> str:
@@ -61,6 +81,16 @@ class Node:
     def all_macs(self) -> int:
         """Multiply-accumulates of this node and everything below it."""
         return self.macs + sum(child.all_macs for child in self.children)
+
+    @property
+    def silent(self) -> bool:
+        """True for what has nothing to show beside its part: no parameters, no cost, and no place in a reconstruction."""
+        return self.aside and not self.params and not self.all_macs
+
+    @property
+    def reconstruction_macs(self) -> int:
+        """Multiply-accumulates of what runs in a reconstruction."""
+        return 0 if self.aside else self.macs + sum(child.reconstruction_macs for child in self.children)
 
     def walk(self) -> Iterator[Node]:
         """This node, then everything below it, in order of execution."""
@@ -123,8 +153,8 @@ class Site:
     path: str
     stage: Stage
     final: bool
-    chain: Callable[[Seq[Layer], Value, Site], tuple[tuple[Node, ...], Value]]
-    adapt: Callable[[Value, tuple[str, ...], Site, Layer | None], tuple[tuple[Node, ...], Value]]
+    chain: Callable[[Seq[Any], Value, Site], tuple[tuple[Node, ...], Value]]
+    adapt: Callable[[Value, tuple[str, ...], Site, Any], tuple[tuple[Node, ...], Value]]
 
     def at(self, name: str, *, final: bool | None = None) -> Site:
         """The site of something below this one."""

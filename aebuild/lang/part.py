@@ -102,6 +102,7 @@ class Part(BaseModel):
     variants: ClassVar[Variants] = Variants()
     family: ClassVar[str] = ""
     default_variant: ClassVar[str | None] = None
+    decider: ClassVar[str] = ""               # the field that decides what `still_missing` wants
     scalar: ClassVar[str | None] = None       # the field that a scalar fills; the part's first if None
     also: ClassVar[tuple[str, ...]] = ()      # other libraries' words for this variant: never accepted, but understood
     example: ClassVar[str] = ""               # a small spec, or the keys of one, in which this part stands with its numbers written
@@ -141,6 +142,11 @@ class Part(BaseModel):
         if info is None or get_origin(info.annotation) is not Literal:
             return None
         return str(get_args(info.annotation)[0])
+
+    @classmethod
+    def still_missing(cls, values: Mapping[str, Any]) -> tuple[str, ...]:
+        """Fields that must be written beside these values, though another choice of `decider` would not need them."""
+        return ()
 
     @classmethod
     def named(cls, name: str, **values: Any) -> Self:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from aebuild.lang.diagnostics import Rule
-from aebuild.lang.families import Activation, Buildable, Latent
-from aebuild.lang.node import Node, Site
-from aebuild.lang.values import Grid, Value, Vector
+from aebuild.lang.families import Activation, ProjectedLatent
+from aebuild.lang.node import Buildable, Node, Site
+from aebuild.lang.values import Value
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,33 +39,27 @@ class Projection(Buildable):
         """The leaf that takes `value` to as many features at the same places."""
         init = "linear" if self.activation is None else self.activation.gain
         weights = {"weight": (features, value.features), "bias": (features,)}
-        if isinstance(value, Grid):
-            weights["weight"] += (1,) * len(value.size)
-        return Node(path, "conv" if isinstance(value, Grid) else "linear", value, value.with_features(features), self,
+        weights["weight"] += (1,) * value.axes
+        return Node(path, "conv" if value.axes else "linear", value, value.with_features(features), self,
                     weights=weights, macs=prod(value.places) * value.features * features, init=init,
-                    window=None if isinstance(value, Vector) else ((1, 1.0),) * len(value.places))
+                    window=((1, 1.0),) * len(value.places) or None)
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """A Linear, or a convolution of kernel 1."""
         from torch import nn
 
-        if isinstance(node.input, Grid):
-            conv = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[len(node.input.size) - 1]
+        if axes := node.input.axes:
+            conv = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[axes - 1]
             return conv(node.input.features, node.output.features, 1)
         return nn.Linear(node.input.features, node.output.features)
 
 
-def to_code(latent: Latent, value: Value, site: Site, features: int, activation: Activation | None = None) -> tuple[Node, ...]:
+def to_code(latent: ProjectedLatent, value: Value, site: Site, features: int, activation: Activation | None = None) -> tuple[Node, ...]:
     """The nodes from the encoder's output to the code: adapters for a code per sample, then the projection to `features`."""
     nodes: tuple[Node, ...] = ()
     if latent.per == "sample":
         nodes, value = site.adapt(value, ("vector",), site, None)
-    elif isinstance(value, Vector):
+    elif not value.places:
         site.refuse(latent, POSITIONS, f"the encoder ends in {value}, which has no positions to keep a code at", "per",
                     fix="per: sample")
     return *nodes, Projection(activation=activation).plan(f"{site.path}.projection", value, features)
-
-
-def feature_axis(value: Value) -> int:
-    """The tensor axis of a value's features: last for sequences, else right after the batch."""
-    return -1 if value.kind == "sequence" else 1

@@ -12,7 +12,7 @@ from aebuild.lang.families import Layer
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
 from aebuild.lang.schedule import Dial, numbers
-from aebuild.lang.values import Sequence, Value, Vector
+from aebuild.lang.values import Value
 
 FEED = Rule("AE361", "a feed where no code becomes a sequence", """\
 `feed` says what a recurrent decoder gets at each position when all it is given is one code: the code itself (`repeat`, the
@@ -136,7 +136,7 @@ class Recurrence(Layer):
 
         The first step that meets a code settles the stage's `feed`.
         """
-        if site.stage.up and isinstance(value, Vector):
+        if site.stage.up and not value.places:
             site.stage.agreed["feed"] = self
             if self.feed in ("previous", "none"):
                 return ("vector",)
@@ -153,7 +153,7 @@ class Recurrence(Layer):
             return
         if not site.stage.up:
             site.refuse(self, FEED, f"feed: {self.feed} is for decoders, which start from a code", "feed", fix="remove feed")
-        if isinstance(value, Vector):
+        if not value.places:
             if self.feed == "previous":
                 site.refuse(self, FEED, "feed: previous takes the rest of the decoder into its loop, so it cannot stand inside "
                             "another step", "feed", fix=Hint("move the step to the decoder's own list"))
@@ -180,7 +180,7 @@ class Recurrence(Layer):
         if self.returns not in (None, "sequence"):
             site.refuse(self, LOOP, f"returns: {self.returns} looks at all positions, but the loop makes one after the other",
                         "returns", fix="returns: sequence")
-        if not isinstance(value, Vector):
+        if value.places:
             site.refuse(self, FEED, f"feed: previous starts from one code but this step gets {value}", "feed",
                         fix=Hint("remove feed, or put a `flatten` step before it"))
 
@@ -196,7 +196,7 @@ class Recurrence(Layer):
 
 def _strayer(node: Node, length: int, reverse: bool) -> Node | None:
     """The first node that does not keep to one position and sample, or to the loop's direction."""
-    if any(not isinstance(value, Sequence) or value.length != length for value in (node.input, node.output)):
+    if any(value.series_length != length for value in (node.input, node.output)):
         return node
     if isinstance(node.part, Recurrence):
         return node if node.part.bidirectional or node.part.reverse != reverse else None

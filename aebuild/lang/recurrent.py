@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from aebuild.lang.diagnostics import Diagnostic
-from aebuild.lang.families import Composite, Layer
-from aebuild.lang.node import Node, Refusal, Site
+from aebuild.lang.families import Layer
+from aebuild.lang.node import Composite, Node, Refusal, Site
 from aebuild.lang.projection import Projection
 from aebuild.lang.recurrence import SERIES, Recurrence
 from aebuild.lang.schedule import Dial, Ramp, numbers
@@ -37,12 +37,12 @@ class Recurrent(Recurrence):
     def plan(self, value: Value, site: Site) -> Node:
         """sequence(T; D), or a code, to sequence(T; width) or vector(width)."""
         self.check(value, site)
-        if isinstance(value, Vector):
+        length = value.series_length
+        if length is None:
             return self._from_code(value, site)
-        assert isinstance(value, Sequence)
         returns = self._returns(site)
-        leaf = self._cell(value, f"{site.path}.{self.variant_name()}")
-        return Node(site.path, str(self.variant_name()), value, self._output(value.length, returns), self,
+        leaf = self._cell(value, length, f"{site.path}.{self.variant_name()}")
+        return Node(site.path, str(self.variant_name()), value, self._output(length, returns), self,
                     self._args("read", returns=returns), children=(leaf,), window=None)
 
     def unrolled_value(self, target: Value) -> Value:
@@ -61,10 +61,11 @@ class Recurrent(Recurrence):
             self.check_tail(node, target.length, site)
         inside = self.unrolled_value(target)
         rest = Node(f"{site.path}.tail", "tail", inside, tail[-1].output, Composite(), sequential=True, children=tail)
-        children = (self._initial(value, site), self._cell(target, f"{site.path}.{self.variant_name()}"), rest)
+        children = (self._initial(value, site), self._cell(target, target.length, f"{site.path}.{self.variant_name()}"), rest)
         args = self._args("unroll", length=target.length, teacher_forcing=numbers(self.forcing)[0],
                           dials={"teacher_forcing": _plain(self.forcing)})
-        return Node(site.path, "unroll", value, rest.output, self, args, children=children, window=None)
+        return Node(site.path, "unroll", value, rest.output, self, args, children=children, window=None,
+                    reads=("mean", "target"))
 
     def _args(self, role: str, **more: Any) -> dict[str, Any]:
         """What `modules.recurrent.assemble` makes a step of."""
@@ -84,14 +85,14 @@ class Recurrent(Recurrence):
         features = self.width * self.directions
         return Sequence(length, features) if returns == "sequence" else Vector(features)
 
-    def _cell(self, value: Sequence, path: str) -> Node:
+    def _cell(self, value: Value, length: int, path: str) -> Node:
         rows = self.gates * self.width
-        one = {"weight_ih": (rows, value.size), "weight_hh": (rows, self.width), "bias_ih": (rows,), "bias_hh": (rows,)}
-        return Node(path, str(self.variant_name()), value, self._output(value.length, "sequence"), self,
-                    self._options("layer", inputs=value.size), self._named(one),
-                    macs=self.directions * value.length * rows * (value.size + self.width), window=None)
+        one = {"weight_ih": (rows, value.features), "weight_hh": (rows, self.width), "bias_ih": (rows,), "bias_hh": (rows,)}
+        return Node(path, str(self.variant_name()), value, self._output(length, "sequence"), self,
+                    self._options("layer", inputs=value.features), self._named(one),
+                    macs=self.directions * length * rows * (value.features + self.width), window=None)
 
-    def _undriven(self, value: Vector, length: int, path: str) -> Node:
+    def _undriven(self, value: Value, length: int, path: str) -> Node:
         rows = self.gates * self.width
         one = {"weight_hh": (rows, self.width), "bias_ih": (rows,), "bias_hh": (rows,)}
         return Node(path, str(self.variant_name()), value, self._output(length, "sequence"), self,
@@ -104,13 +105,12 @@ class Recurrent(Recurrence):
         """The linear map from the code to the first state."""
         return Projection().plan(f"{site.path}.initial", value, self.states * self.directions * self.width)
 
-    def _from_code(self, value: Vector, site: Site) -> Node:
+    def _from_code(self, value: Value, site: Site) -> Node:
         stage = site.stage
         if stage.seeds:
             stage.size = stage.seeds.popleft()
         length, returns = length_for(self, value, site), self._returns(site)
         initial = self._initial(value, site)
-        assert isinstance(initial.output, Vector)
         leaf = self._undriven(initial.output, length, f"{site.path}.{self.variant_name()}")
         return Node(site.path, str(self.variant_name()), value, self._output(length, returns), self,
                     self._args("unfold", returns=returns, length=length), children=(initial, leaf), window=None)

@@ -18,7 +18,7 @@ class Store(ABC):
     """The samples [n, ...] of a split as they are kept.
 
     `levels` holds the number that each of the 256 bytes means, float32 [256]; None where the scaled numbers themselves
-    are kept, float32.
+    are kept, float32, or tokens, int64.
     """
 
     shape: tuple[int, ...]
@@ -29,13 +29,13 @@ class Store(ABC):
 
     @abstractmethod
     def take(self, index: NDArray[np.int64]) -> NDArray[Any]:
-        """Samples in the order of the index: uint8 where there are `levels`, else float32."""
+        """Samples in the order of the index: uint8 where there are `levels`, else float32, or int64 of tokens."""
 
     @abstractmethod
     def blocks(self) -> NDArray[np.int64] | None:
         """Where the blocks of samples that are read together begin, and the end; None where all are in memory."""
 
-    def scaled(self, kept: NDArray[Any]) -> NDArray[np.float32]:
+    def scaled(self, kept: NDArray[Any]) -> NDArray[Any]:
         """The numbers that kept samples mean."""
         import numpy as np
 
@@ -61,6 +61,11 @@ class Held(Store):
     def take(self, index: NDArray[np.int64]) -> NDArray[Any]:
         """A copy of these rows."""
         return self.values[index]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all samples."""
+        return int(self.values.nbytes)
 
     def blocks(self) -> None:
         """None: all are in memory."""

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aebuild.lang.values import Grid, Range, Sequence, Value, Vector
+from aebuild.lang.values import Range, Value, from_json
 
 
 def silent(message: str) -> None:
@@ -25,24 +25,6 @@ class Where:
     base: Path
     root: Path | None = None
     say: Callable[[str], None] = silent
-
-
-def value_json(value: Value) -> dict[str, Any]:
-    """A value type as JSON."""
-    return {"kind": value.kind, "shape": list(value.shape)}
-
-
-def value_of_shape(shape: tuple[int, ...]) -> Value:
-    """The type that a declared shape means: [D] a vector, [T, D] a sequence, [C, H, W] and longer a grid."""
-    if len(shape) == 1:
-        return Vector(shape[0])
-    return Sequence(shape[0], shape[1]) if len(shape) == 2 else Grid(shape[0], shape[1:])
-
-
-def value_from_json(data: dict[str, Any]) -> Value:
-    """The value type that `value_json` wrote."""
-    shape = tuple(int(extent) for extent in data["shape"])
-    return Grid(shape[0], shape[1:]) if data["kind"] == "grid" else value_of_shape(shape)
 
 
 _WORDS = ("class_names", "columns", "target_columns", "notes")
@@ -74,7 +56,7 @@ class DataInfo:
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain JSON types."""
-        return asdict(self) | {"value": value_json(self.value), "target": value_json(self.target)} | {
+        return asdict(self) | {"value": self.value.to_json(), "target": self.target.to_json()} | {
             name: None if getattr(self, name) is None else list(getattr(self, name))
             for name in _WORDS}
 
@@ -82,6 +64,6 @@ class DataInfo:
     def from_json(cls, data: dict[str, Any]) -> DataInfo:
         """What `to_json` wrote."""
         names = {name: None if data[name] is None else tuple(data[name]) for name in _WORDS if name in data}
-        types = {name: value_from_json(data[name]) for name in ("value", "target")}
+        types = {name: from_json(data[name]) for name in ("value", "target")}
         ranges = {name: Range(**data[name]) for name in ("range", "target_range")}
         return cls(**(data | names | types | ranges))

@@ -7,7 +7,7 @@ from math import prod
 from aebuild.lang.diagnostics import Diagnostic, Rule
 from aebuild.lang.families import Layer
 from aebuild.lang.node import Refusal, Site
-from aebuild.lang.values import Sequence, Value
+from aebuild.lang.values import Value
 
 LENGTHLESS = Rule("AE360", "a vector must become a sequence, but of what length?", """\
 Recurrent and transformer layers read sequences. In a decoder a code becomes one as long as the data's, or as the encoder's. Where
@@ -30,8 +30,8 @@ def length_for(layer: Layer | None, value: Value, site: Site) -> int:
     stage = site.stage
     if stage.size is not None:
         return prod(stage.size)
-    if isinstance(stage.target, Sequence):
-        return stage.target.length
+    if stage.target is not None and stage.target.series_length is not None:
+        return stage.target.series_length
     name = layer.variant_name() if layer is not None else "the latent"
     raise Refusal(Diagnostic(LENGTHLESS, f"{name} wants a sequence but gets {value}, and nothing says how long it should be",
                              layer.place() if layer is not None else None, "seed: [8]", site.path))

@@ -21,6 +21,8 @@ CHUNK = 1 << 22       # elements scaled at a time in double precision
 class Scaling:
     """How raw values become the model's: (raw - offset) * factor, then clipped to [low, high] where these are given.
 
+    Tokens stay the whole numbers that they are, from `low` to `high`.
+
     One offset and factor for all values, or one for each feature: on the last axis of sequences (`last`), on axis 1 of
     vectors and grids. No factor is zero.
     """
@@ -41,10 +43,12 @@ class Scaling:
         """What `to_json` wrote."""
         return cls(**(data | {"offset": tuple(data["offset"]), "factor": tuple(data["factor"])}))
 
-    def apply(self, raw: NDArray[Any]) -> NDArray[np.float32]:
-        """Raw values [N, ...] as the model's, float32; what float32 cannot hold becomes infinite."""
+    def apply(self, raw: NDArray[Any]) -> NDArray[Any]:
+        """Raw values [N, ...] as the model's, float32, what it cannot hold becomes infinite; tokens as int64."""
         import numpy as np
 
+        if self.kind == "tokens":
+            return raw.astype(np.int64)
         if raw.dtype == np.uint8 and (levels := self.levels) is not None:
             return np.take(levels, raw)
         scaled = np.empty(raw.shape, np.float32)
@@ -56,17 +60,19 @@ class Scaling:
 
     @property
     def levels(self) -> NDArray[np.float32] | None:
-        """What each of the 256 bytes becomes, [256]; None where features are scaled differently."""
+        """What each of the 256 bytes becomes, [256]; None where features are scaled differently, and of tokens."""
         import numpy as np
 
-        if len(self.offset) > 1:
+        if len(self.offset) > 1 or self.kind == "tokens":
             return None
         return Scaling(self.kind, self.offset, self.factor, low=self.low, high=self.high).apply(np.arange(256.0)[:, None])[:, 0]
 
-    def undo(self, scaled: NDArray[Any]) -> NDArray[np.float32]:
-        """The model's values [N, ...] as raw ones, float32."""
+    def undo(self, scaled: NDArray[Any]) -> NDArray[Any]:
+        """The model's values [N, ...] as raw ones, float32; tokens as int64."""
         import numpy as np
 
+        if self.kind == "tokens":
+            return scaled.astype(np.int64)
         raw = np.empty(scaled.shape, np.float32)
         for rows in self._chunks(scaled.shape):
             raw[rows] = scaled[rows].astype(np.float64) / self._spread(self.factor, raw.ndim) + self._spread(self.offset, raw.ndim)
@@ -99,11 +105,11 @@ class Scaling:
 class Split:
     """One of the three parts: samples, labels int64 [n] with -1 unknown, and targets if these are not the input.
 
-    Samples and targets are a Store, or an array [n, *shape] of scaled numbers, float32.
+    Samples and targets are a Store, or an array [n, *shape] of scaled numbers, float32, or of tokens, int64.
     """
 
-    def __init__(self, x: NDArray[np.float32] | Store, labels: NDArray[np.int64] | None = None,
-                 target: NDArray[np.float32] | Store | None = None) -> None:
+    def __init__(self, x: NDArray[Any] | Store, labels: NDArray[np.int64] | None = None,
+                 target: NDArray[Any] | Store | None = None) -> None:
         self.inputs = x if isinstance(x, Store) else Held(x)
         self.labels = labels
         self.targets = target if target is None or isinstance(target, Store) else Held(target)
@@ -134,17 +140,17 @@ class Split:
         return self.inputs if self.targets is None else self.targets
 
     @cached_property
-    def x(self) -> NDArray[np.float32]:
+    def x(self) -> NDArray[Any]:
         """All samples scaled, [n, *shape]; bytes are turned into numbers once, and streamed samples are all read."""
         return _whole(self.inputs)
 
     @cached_property
-    def target(self) -> NDArray[np.float32] | None:
+    def target(self) -> NDArray[Any] | None:
         """All targets scaled, None if they are the input."""
         return None if self.targets is None else _whole(self.targets)
 
 
-def _whole(store: Store) -> NDArray[np.float32]:
+def _whole(store: Store) -> NDArray[Any]:
     import numpy as np
 
     return store.scaled(store.values if isinstance(store, Held) else store.take(np.arange(len(store))))

@@ -1,9 +1,13 @@
-"""The families of the loss: weighted terms, likelihoods and penalties."""
+"""The families of the loss: weighted terms, likelihoods, penalties and bounds; and what any part contributes to a model."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from aebuild.lang.node import Buildable, Node, Site
 from aebuild.lang.part import Part, knob
 from aebuild.lang.schedule import Dial
 from aebuild.lang.values import Range, Value
@@ -11,10 +15,10 @@ from aebuild.lang.values import Range, Value
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from aebuild.lang.families import Latent
+AUTOENCODER = "autoencoder"        # the player that every model has
 
 
-class Term(Part):
+class Term(Buildable):
     """How a named loss term counts."""
 
     example = ("heads: {digit: {}}\n"
@@ -26,9 +30,14 @@ class Term(Part):
     reduction: Literal["sum", "mean"] = knob(
         "sum", "over a sample's elements: sum (the ELBO's ratio of terms) or mean; always averaged over the batch", affects="loss")
 
-    def reduce(self, raw: "Tensor", elements: int) -> "Tensor":
+    def reduce(self, raw: Tensor, elements: int) -> Tensor:
         """A scalar from the raw term: [N, ...] is summed over elements and averaged over N, a scalar stays."""
         total = raw if raw.ndim == 0 else raw.sum() / raw.shape[0]
+        return total / elements if self.reduction == "mean" else total
+
+    def by_sample(self, raw: Tensor, elements: int) -> Tensor:
+        """The raw term [N, ...] as one number a sample, [N], which a bound combines."""
+        total = raw.flatten(1).sum(1) if raw.ndim > 1 else raw
         return total / elements if self.reduction == "mean" else total
 
 
@@ -46,6 +55,61 @@ class TermPlan:
 
 
 @dataclass(frozen=True)
+class Role:
+    """A player that a part brings into the model: who moves the weights under `modules`.
+
+    An `apart` role's weights are moved by no other player. Without `through` its gradient ends at its own modules: it reads the
+    outputs of a pass that another player made. It plays in phases of the type `phase`.
+    """
+
+    name: str
+    modules: tuple[str, ...]
+    apart: bool = False
+    through: bool = True
+    phase: str = "main"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Contribution:
+    """What a part brings into a model: a network at its path, terms, players, and what the model cannot do because of it."""
+
+    node: Node
+    terms: tuple[TermPlan, ...] = ()
+    players: tuple[Role, ...] = ()
+    refusals: Mapping[str, str] = field(default_factory=dict)      # operation -> reason
+
+
+class Provider(Buildable):
+    """A part whose modules make named loss terms and metrics.
+
+    `terms` maps each term to the class of its options, `meanings` each term and metric to what it is and which way is better;
+    `players` are the names of those it may bring along.
+    """
+
+    terms: ClassVar[Mapping[str, type[Term]]] = {}
+    meanings: ClassVar[Mapping[str, str]] = {}
+    players: ClassVar[tuple[str, ...]] = ()
+
+    def phases(self) -> tuple[str, ...]:
+        """The phases that it wants besides those that train the model."""
+        return ()
+
+
+@dataclass(frozen=True, eq=False)
+class ModelTypes:
+    """What a loss can know of the model: the types that flow, the latent, what corrupts the input, and who writes the context."""
+
+    input: Value
+    target: Value
+    bounds: Range
+    features: Value
+    code: Value
+    latent: Part
+    corrupt: tuple[Part, ...] = ()
+    written: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class OutputPlan:
     """What a likelihood asks of the decoder's output layer and offers as a loss."""
 
@@ -59,19 +123,21 @@ class Likelihood(Term):
     """How a reconstruction is judged; owns the output layer's channels and activation.
 
     The module it builds has `forward(params, target) -> [N]` (negative log-likelihood or error, summed over the
-    sample) and `mean(params) -> tensor like the target`.
+    sample), `mean(params) -> tensor like the target` and its inverse `params_of(mean)`.
     """
 
     family = "likelihood"
     unit: ClassVar[str] = ""                                  # what its figure is, of one sample
     support: ClassVar[tuple[float, float] | None] = None      # target values must lie in it; None takes any real
+    judges: ClassVar[tuple[str, ...]] = ("vector", "grid", "sequence")       # kinds of targets
+    reads_context: ClassVar[tuple[str, ...]] = ()             # keys of the context that it needs
     default_variant: ClassVar[str | None] = None
 
-    def plan_output(self, target: Value, bounds: Range) -> "OutputPlan":
+    def plan_output(self, target: Value, bounds: Range) -> OutputPlan:
         """Channels, loss elements and own parameters for a target of this type and range."""
         raise TypeError(f"{type(self).__name__} has no plan")
 
-    def build_likelihood(self, target: Value, bounds: Range) -> "nn.Module":
+    def build_likelihood(self, target: Value, bounds: Range) -> nn.Module:
         """The likelihood's module."""
         raise TypeError(f"{type(self).__name__} has no module")
 
@@ -79,23 +145,52 @@ class Likelihood(Term):
 class Penalty(Term):
     """A loss term beyond the likelihood and the latent's own; `key` is its name under `losses`.
 
-    The module it builds has `forward(code_value) -> raw term`; a `views = 2` penalty gets the codes of two corrupted draws.
+    The module it builds is a `modules.losses.Loss`: `loss(outputs) -> [N, ...]`, or a scalar.
     """
 
     family = "penalty"
     key: ClassVar[str] = ""
     unit: ClassVar[str] = ""              # what its figure is, of one sample
-    views: ClassVar[int] = 1
-    across: ClassVar[bool] = False       # its value depends on which samples are in a batch together
+    views: ClassVar[int] = 1              # draws of `corrupt` that it compares
+    across: ClassVar[bool] = False        # its value depends on which samples are in a batch together
+    reads_context: ClassVar[tuple[str, ...]] = ()     # keys of the context that it needs
+    players: ClassVar[tuple[str, ...]] = ()     # names of players it brings along
 
-    def check(self, latent: "Latent") -> str | None:
-        """Why the penalty cannot act on this latent, if so."""
+    def check(self, types: ModelTypes) -> str | None:
+        """Why the penalty cannot act on this model, if so."""
         return None
 
-    def elements(self, code: Value) -> int:
+    def elements(self, types: ModelTypes) -> int:
         """What `reduction: mean` divides by."""
-        return prod(code.shape)
+        return prod(types.code.shape)
 
-    def build_penalty(self, code: Value) -> "nn.Module":
-        """The penalty's module."""
-        raise TypeError(f"{type(self).__name__} has no module")
+    def plan_loss(self, name: str, types: ModelTypes, site: Site) -> Contribution:
+        """Its module and term; without networks of its own the module needs nothing but the code's type."""
+        node = Node(site.path, str(self.variant_name()), types.code, types.code, self, aside=True)
+        return Contribution(node=node, terms=(TermPlan(name, AUTOENCODER, self.elements(types), self),))
+
+
+class Bound(Part):
+    """How the terms of a sample become its loss.
+
+    What `joined` names is combined sample by sample by the module it builds, `forward({term: [N, draws]}) -> [N]`, from weighted
+    terms; all other terms are added to it.
+    """
+
+    family = "bound"
+    default_variant = "sum"
+    joined: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def draws(self) -> int | None:
+        """Codes drawn for each sample, whose KL is then log q − log p of the draw; None: one, and closed forms where known."""
+        return None
+
+    def check(self, terms: tuple[TermPlan, ...]) -> str | None:
+        """Why these terms cannot be combined, if so."""
+        missing = [name for name in self.joined if all(term.name != name for term in terms)]
+        return f"it combines {' and '.join(self.joined)}, but no {missing[0]} is there" if missing else None
+
+    def build_bound(self) -> nn.Module | None:
+        """The bound's module, None if nothing is joined."""
+        return None

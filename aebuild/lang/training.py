@@ -1,15 +1,12 @@
 """The families of training: optimisers, schedules, players and phases."""
 
 from collections.abc import Sequence as Seq
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from aebuild.lang.part import Part, knob
 from aebuild.lang.schedule import Dial, numbers
-
-if TYPE_CHECKING:
-    pass
 
 
 class LrSchedule(Part):
@@ -62,6 +59,8 @@ class PhasePart(Part):
     """A stretch of training over some players and some data; what it leaves out it takes from `train`."""
 
     family = "phase"
+    data: ClassVar[Literal["samples", "codes"]] = "samples"     # what its batches are made of
+    plays: ClassVar[str] = "main"                               # the players of which kind of phase it trains
 
     epochs: int | None = knob(None, "passes over the training data", affects="training", ge=1)
     steps: int | None = knob(None, "optimiser steps instead of epochs", affects="training", ge=1)
@@ -70,6 +69,9 @@ class PhasePart(Part):
     optimizer: Optimizer | None = Field(None, description="one of torch's optimisers")
     clip: float | None = knob(None, "largest gradient norm", affects="gradient", gt=0)
     players: dict[str, Player] = Field(default_factory=dict, description="options of single players")
+    freeze: list[str] = knob([], "paths of the model that it leaves as they are, such as encoder or encoder.0", affects="training")
+    start: str | None = knob(None, "a run directory, relative to the spec, whose kept weights it begins with where the paths agree",
+                             affects="training")
 
     def stretches(self, depth: int) -> list[tuple[str, tuple[int, str] | None]]:
         """Names of the stretches it consists of, and the pair of layers each trains; `depth` counts the pairs."""

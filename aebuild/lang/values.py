@@ -1,13 +1,86 @@
-"""The static types that flow between layers, without the batch axis N."""
+"""The static types that flow between layers, without the batch axis N.
+
+What a type means for a tensor, a layer, a scaling or an output is said here once, as properties; where code must tell the types
+apart in other ways it matches all of them, which the type checker proves.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
+from math import log2, prod
+from typing import Any, ClassVar, Literal
+
+
+class _Type:
+    """What every type answers.
+
+    `dtype` is the tensor's. `feature_axis` is where the features of the tensor stand; of tokens, where those of what becomes of
+    them stand. `columns` says that each feature is a column with a name and a scale of its own, and no channel. `usual_scale` is how
+    data of the type are scaled where nothing is written.
+    """
+
+    kind: ClassVar[str]
+    dtype: ClassVar[Literal["float32", "int64"]] = "float32"
+    feature_axis: ClassVar[int] = 1
+    columns: ClassVar[bool] = True
+    usual_scale: ClassVar[str] = "standard"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The tensor's shape after the batch axis."""
+        raise NotImplementedError
+
+    @property
+    def features(self) -> int:
+        """Values at one place."""
+        raise NotImplementedError
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """The extent of each axis that is none of features; () for a value without places."""
+        raise NotImplementedError
+
+    @property
+    def axes(self) -> int:
+        """Spatial axes, which a convolution can move along."""
+        return 0
+
+    @property
+    def series_length(self) -> int | None:
+        """Positions of what is read one after the other; None for what is not."""
+        return None
+
+    @property
+    def other_axes(self) -> tuple[int, ...]:
+        """The axes of the tensor [N, ...] that are not the features'."""
+        rank = 1 + len(self.shape)
+        return tuple(axis for axis in range(rank) if axis != self.feature_axis % rank)
+
+    @property
+    def flat(self) -> Vector:
+        """All values of a sample as one vector."""
+        return Vector(prod(self.shape))
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of one element of the tensor."""
+        return 8 if self.dtype == "int64" else 4
+
+    def bits(self, bounded: bool) -> float:
+        """Bits of one element as data are usually stored: a byte where the values are `bounded`, else a float32."""
+        return 8 if bounded else 32
+
+    def alike(self, other: Value) -> bool:
+        """True if both are of one kind and have the same places, so that they can be joined place by place."""
+        return self.kind == other.kind and self.places == other.places
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON types."""
+        return {"kind": self.kind, "shape": list(self.shape)}
 
 
 @dataclass(frozen=True)
-class Vector:
+class Vector(_Type):
     """A flat vector, tensor [N, size]."""
 
     size: int
@@ -38,13 +111,15 @@ class Vector:
 
 
 @dataclass(frozen=True)
-class Grid:
+class Grid(_Type):
     """A waveform, image or volume, tensor [N, channels, *size]; channels first."""
 
     channels: int
     size: tuple[int, ...]
 
     kind = "grid"
+    columns = False
+    usual_scale = "unit"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -61,6 +136,11 @@ class Grid:
         """The spatial size."""
         return self.size
 
+    @property
+    def axes(self) -> int:
+        """One, two or three."""
+        return len(self.size)
+
     def with_features(self, features: int) -> Grid:
         """The same places with another number of features."""
         return Grid(features, self.size)
@@ -70,13 +150,14 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class Sequence:
+class Sequence(_Type):
     """A series of vectors, tensor [N, length, size]; features last."""
 
     length: int
     size: int
 
     kind = "sequence"
+    feature_axis = -1
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -93,6 +174,11 @@ class Sequence:
         """The length, as a tuple of one."""
         return (self.length,)
 
+    @property
+    def series_length(self) -> int:
+        """The length."""
+        return self.length
+
     def with_features(self, features: int) -> Sequence:
         """The same places with another number of features."""
         return Sequence(self.length, features)
@@ -101,7 +187,75 @@ class Sequence:
         return f"sequence({self.length}; {self.size})"
 
 
-Value = Vector | Grid | Sequence
+@dataclass(frozen=True)
+class Tokens(_Type):
+    """A series of symbols, tensor [N, length] of whole numbers below `classes`."""
+
+    length: int
+    classes: int
+
+    kind = "tokens"
+    dtype = "int64"
+    feature_axis = -1
+    columns = False
+    usual_scale = "tokens"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The tensor's shape after the batch axis."""
+        return (self.length,)
+
+    @property
+    def features(self) -> int:
+        """Values at one place: the symbol."""
+        return 1
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """The length, as a tuple of one."""
+        return (self.length,)
+
+    @property
+    def series_length(self) -> int:
+        """The length."""
+        return self.length
+
+    def bits(self, bounded: bool) -> float:
+        """Bits that tell one of the classes."""
+        return log2(self.classes)
+
+    def with_features(self, features: int) -> Sequence:
+        """The same places with numbers instead of a symbol."""
+        return Sequence(self.length, features)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON types."""
+        return {**super().to_json(), "classes": self.classes}
+
+    def __str__(self) -> str:
+        return f"tokens({self.length}; {self.classes})"
+
+
+Value = Vector | Grid | Sequence | Tokens
+
+
+def of_shape(shape: tuple[int, ...]) -> Value:
+    """The type that a declared shape means: [D] a vector, [T, D] a sequence, [C, H, W] and longer a grid."""
+    if len(shape) == 1:
+        return Vector(shape[0])
+    return Sequence(shape[0], shape[1]) if len(shape) == 2 else Grid(shape[0], shape[1:])
+
+
+def from_json(data: dict[str, Any]) -> Value:
+    """The type that `to_json` wrote."""
+    shape = tuple(int(extent) for extent in data["shape"])
+    match data["kind"]:
+        case "grid":
+            return Grid(shape[0], shape[1:])
+        case "tokens":
+            return Tokens(shape[0], int(data["classes"]))
+        case _:
+            return of_shape(shape)
 
 
 def elements(value: Value) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,23 +11,11 @@ from torch import Tensor, nn
 
 from aebuild.modules.children import Children
 from aebuild.modules.code import Code
-from aebuild.modules.collectives import mean, total, whole
+from aebuild.modules.collectives import mean, repeated, total, whole
+from aebuild.modules.losses import Loss, LossFunction
+from aebuild.modules.outputs import Batch, Outputs, repeated_rows
 from aebuild.modules.recording import recording
-from aebuild.modules.stage import Stage
-
-
-@dataclass
-class Batch:
-    """One batch: what is encoded, what is to be reproduced, and labels (-1 where unknown)."""
-
-    x: Tensor
-    target: Tensor
-    labels: Tensor | None = None
-
-    def rows(self, start: int, stop: int) -> Batch:
-        """Some of its samples."""
-        x = self.x[start:stop]
-        return Batch(x, x if self.target is self.x else self.target[start:stop], None if self.labels is None else self.labels[start:stop])
+from aebuild.modules.stage import Stage, taken, unlearned
 
 
 @dataclass(frozen=True)
@@ -41,22 +29,30 @@ class Pair:
     target: str
 
 
-class Head(nn.Module):
+class Head(Loss):
     """A network on the code (or on the encoder's features) that predicts labels."""
 
-    def __init__(self, network: nn.Module, source: str) -> None:
+    def __init__(self, network: nn.Module, source: str, name: str) -> None:
         super().__init__()
         self.network = network
-        self.source = source
+        self.source, self.name = source, name
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, ...] to logits [N, classes]."""
         logits: Tensor = self.network(x)
         return logits
 
-    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def loss(self, outputs: Outputs) -> Tensor | None:
         """Cross-entropy of each labelled sample, [N], zero where the label is unknown, scaled to the known ones' mean."""
+        source = outputs.code.value if self.source == "latent" else outputs.features
+        assert source is not None, "nothing was encoded in this pass"
+        labels = outputs.labels if self.source == "latent" else outputs.batch.labels
+        if labels is None:
+            return None
+        logits = self(source)
         known = labels >= 0
+        outputs.metrics[f"{self.name}_accuracy"] = mean((logits.argmax(1) == labels).float()).detach()
+        outputs.metrics[f"{self.name}_accuracy per"] = mean(known.float())
         raw = nn.functional.cross_entropy(logits, labels.clamp(min=0), reduction="none") * known
         return raw * (whole(labels.shape[0]) / total(known.sum()).clamp(min=1))
 
@@ -68,11 +64,11 @@ class Autoencoder(nn.Module):
     the protocol of modules/code.py. `refusals` names operations this design cannot do and why.
     """
 
-    latent: Any            # a latent module: forward, draw, play
-    likelihood: Any        # a likelihood module: forward, mean
+    latent: Any            # a modules.latent.Latent
+    likelihood: Any        # a modules.likelihoods.Likelihood
 
     def __init__(self, encoder: Stage, latent: nn.Module, decoder: Stage, likelihood: nn.Module,
-                 heads: Mapping[str, Head], penalties: Mapping[str, nn.Module], corruptions: Sequence[tuple[nn.Module, bool]],
+                 heads: Mapping[str, Head], penalties: Mapping[str, Loss], corruptions: Sequence[tuple[nn.Module, bool]],
                  refusals: Mapping[str, str]) -> None:
         super().__init__()
         self.encoder = encoder
@@ -85,11 +81,12 @@ class Autoencoder(nn.Module):
         self.corrupts_always = [always for _, always in corruptions]
         self.refusals = dict(refusals)
 
-    def corrupt(self, x: Tensor) -> Tensor:
+    def corrupt(self, x: Tensor, context: dict[str, Any] | None = None) -> Tensor:
         """The input as the encoder gets it: corrupted in training; by what is `when: always` in evaluation too, unless recorded."""
+        context = {} if context is None else context
         for module, always in zip(self.corruptions, self.corrupts_always, strict=True):
             if self.training or (always and not recording()):
-                x = module(x)
+                x = taken(module, x, context)
         return x
 
     def features(self, x: Tensor, context: dict[str, Any] | None = None) -> Tensor:
@@ -99,8 +96,12 @@ class Autoencoder(nn.Module):
 
     def encode(self, x: Tensor) -> Code:
         """The code of a batch; a variational code is a draw from the posterior, of a recorded program its mean."""
-        code: Code = self.latent(self.features(self.corrupt(x)))
-        return code
+        return self._encoded(x, {})[1]
+
+    def _encoded(self, x: Tensor, context: dict[str, Any], draws: int | None = None) -> tuple[Tensor, Code]:
+        features = self.features(self.corrupt(x, context), context)
+        code: Code = self.latent(features, context, draws)
+        return features, code
 
     def decode(self, value: Tensor, context: dict[str, Any] | None = None) -> Tensor:
         """The expected data, [N, ...] like the target, for a code; ValueError if a code alone does not determine them."""
@@ -119,7 +120,7 @@ class Autoencoder(nn.Module):
     def reconstruct(self, x: Tensor) -> Tensor:
         """The expected data for what the code keeps of the input."""
         context: dict[str, Any] = {}
-        return self.decode(self.latent(self.features(self.corrupt(x), context)).value, context)
+        return self.decode(self._encoded(x, context)[1].value, context)
 
     def forward(self, x: Tensor) -> Tensor:
         """The same as reconstruct."""
@@ -145,45 +146,62 @@ class Autoencoder(nn.Module):
         between = [torch.lerp(first, second, share) for share in shares]
         return torch.stack([self.decode(value if where == "code" else self.latent(value).value) for value in between])
 
-    def terms(self, batch: Batch, player: str = "autoencoder", pair: Pair | None = None
-              ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """The raw loss terms that this player minimises, and scalars to log; `x per` is what the mean of `x` is divided by.
+    def run(self, batch: Batch, pair: Pair | None = None, draws: int | None = None) -> Outputs:
+        """One forward pass, which all losses read; `draws` codes of each sample where they are random.
 
         `pair` restricts the path to one step of greedy layer-wise training.
         """
+        return self._run(batch, pair, draws)
+
+    def losses(self, outputs: Outputs, names: Iterable[str]) -> dict[str, Tensor]:
+        """The raw terms of these names that this batch has; what they compute on the way is left in the pass."""
+        return self._losses(outputs, names)
+
+    def run_losses(self, batch: Batch, names: Iterable[str], pair: Pair | None = None, draws: int | None = None
+                   ) -> tuple[dict[str, Tensor], Outputs]:
+        """A forward pass and its terms in one call, which is what sharded weights are gathered for."""
+        outputs = self._run(batch, pair, draws)
+        return self._losses(outputs, names), outputs
+
+    def terms(self, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The raw terms that the whole model is trained by on a batch, and scalars to log."""
+        outputs = self.run(batch)
+        names = ("reconstruction", *outputs.terms, *dict(self.heads.items()), *dict(self.penalties.items()))
+        return self.losses(outputs, names), outputs.metrics
+
+    def _run(self, batch: Batch, pair: Pair | None, draws: int | None) -> Outputs:
         if pair is not None:
-            return self._pair_terms(batch, pair)
-        if player != "autoencoder":
-            return self.latent.play(player, self.features(self.corrupt(batch.x))), {}
-        context: dict[str, Any] = {"target": batch.target}
-        features = self.features(self.corrupt(batch.x), context)
-        code = self.latent(features)
-        terms = {"reconstruction": self.likelihood(self.parameters_of(code.value, context), batch.target), **code.terms}
-        metrics = dict(code.metrics)
-        self._add_heads(features, code, batch, terms, metrics)
-        self._add_penalties(code, batch, terms)
-        return terms, metrics
+            return self._run_pair(batch, pair)
+        context = batch.context()
+        features, code = self._encoded(batch.x, context, draws)
+        if draws is not None and draws > 1:
+            context = {key: repeated_rows(value, draws) if isinstance(value, Tensor) else value for key, value in context.items()}
+        with repeated(draws or 1):
+            params = self.parameters_of(code.value, context)
 
-    def _add_heads(self, features: Tensor, code: Code, batch: Batch, terms: dict[str, Tensor], metrics: dict[str, Tensor]) -> None:
-        for name, head in self.heads.items():
-            assert isinstance(head, Head)
-            logits = head(code.value if head.source == "latent" else features)
-            if batch.labels is None:
-                continue
-            terms[name] = head.loss(logits, batch.labels)
-            metrics[f"{name}_accuracy"] = mean((logits.argmax(1) == batch.labels).float()).detach()
-            metrics[f"{name}_accuracy per"] = mean((batch.labels >= 0).float())
+        def view() -> Code:
+            with unlearned(self):
+                return self.encode(batch.x)
 
-    def _add_penalties(self, code: Code, batch: Batch, terms: dict[str, Tensor]) -> None:
-        for name, penalty in self.penalties.items():
-            assert isinstance(penalty, nn.Module)
-            if penalty.views == 2:
-                second = self.latent(self.features(self.corrupt(batch.x)))
-                terms[name] = penalty(code.value, second.value)
-            else:
-                terms[name] = penalty(code.value)
+        return Outputs(batch, code, features, params, context, draws or 1, self.likelihood.mean, view, dict(code.terms), dict(code.metrics))
 
-    def _pair_terms(self, batch: Batch, pair: Pair) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def _losses(self, outputs: Outputs, names: Iterable[str]) -> dict[str, Tensor]:
+        functions, found = self.loss_functions(), {}
+        with repeated(outputs.draws):
+            for name in names:
+                term = outputs.terms[name] if name in outputs.terms else functions[name](outputs)
+                if term is not None:
+                    found[name] = outputs.terms[name] = term
+        return found
+
+    def loss_functions(self) -> dict[str, LossFunction]:
+        """What makes each term of a pass; a scalar to log named `x per` is what the mean of `x` is divided by."""
+        found: dict[str, LossFunction] = {"reconstruction": self.likelihood.loss, **self.latent.losses()}
+        for name, module in (*self.heads.items(), *self.penalties.items()):
+            found.update(module.losses(name))
+        return found
+
+    def _run_pair(self, batch: Batch, pair: Pair) -> Outputs:
         down, up = self.encoder.groups(), self.decoder.groups()
         x = self.corrupt(batch.x)
         for step in down[:pair.depth]:
@@ -194,17 +212,12 @@ class Autoencoder(nn.Module):
                 clean = step(clean)
         else:
             clean = x
-        terms: dict[str, Tensor] = {}
-        metrics: dict[str, Tensor] = {}
-        if pair.depth < len(down):
-            y = down[pair.depth](x)
-        else:
-            code = self.latent(x)
-            y, terms, metrics = code.value, dict(code.terms), dict(code.metrics)
+        code = Code(down[pair.depth](x)) if pair.depth < len(down) else self.latent(x)
         undo = len(up) - 1 - pair.depth
-        y = up[undo](y)
+        y = up[undo](code.value)
         if pair.target == "code" and pair.depth:
-            return {"reconstruction": (y - clean.detach()).square().flatten(1).sum(1), **terms}, metrics
+            terms = {"reconstruction": (y - clean.detach()).square().flatten(1).sum(1), **code.terms}
+            return Outputs(batch, code, terms=terms, metrics=dict(code.metrics))
         for step in up[undo + 1:]:
             y = step(y)
-        return {"reconstruction": self.likelihood(y, batch.target), **terms}, metrics
+        return Outputs(batch, code, params=y, mean=self.likelihood.mean, terms=dict(code.terms), metrics=dict(code.metrics))

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from aebuild.modules.posteriors import Distribution
 
 
 @dataclass
@@ -13,10 +17,12 @@ class Code:
 
     `value` is what the decoder gets; `terms` are named raw loss terms, [N, ...] to be summed over a sample and
     averaged over the batch, or scalars that stay as they are; `metrics` are named scalars to log, already detached;
-    `indices` are codebook entries, [N, groups or positions], where the latent has them.
+    `indices` are codebook entries, [N, groups or positions], where the latent has them; `posterior` is what a variational code
+    was drawn from.
     """
 
     value: Tensor
     terms: dict[str, Tensor] = field(default_factory=dict)
     metrics: dict[str, Tensor] = field(default_factory=dict)
     indices: Tensor | None = None
+    posterior: Distribution | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any, Protocol
 
@@ -103,10 +103,11 @@ class Part:
     size: int
     rows: int
     talk: Talk | None = PROCESSES
+    draws: int = 1                # rows that stand for each sample
 
     def bounds(self, rank: int) -> tuple[int, int]:
-        """The first row of a process and the one behind its last; shares differ by a row at most and may be empty."""
-        return self.rows * rank // self.size, self.rows * (rank + 1) // self.size
+        """The first row of a process and the one behind its last; shares differ by a sample at most and may be empty."""
+        return self.draws * (self.rows * rank // self.size), self.draws * (self.rows * (rank + 1) // self.size)
 
 
 class Mixed(RuntimeError):
@@ -145,6 +146,14 @@ def sharing(part: Part | None) -> Iterator[None]:
         _here.part = before
 
 
+@contextmanager
+def repeated(draws: int) -> Iterator[None]:
+    """While entered, so many rows one after the other stand for each sample."""
+    part = _here.part
+    with sharing(part if part is None or draws == part.draws else replace(part, draws=draws)):
+        yield
+
+
 def present() -> Part | None:
     """What this thread shares, for `sharing` in a thread that goes on with its work."""
     return _here.part
@@ -162,7 +171,7 @@ def whole(rows: int) -> int:
         return rows
     first, last = part.bounds(part.rank)
     assert rows == last - first, f"{rows} rows, but this part of the batch has {last - first}"
-    return part.rows
+    return part.rows * part.draws
 
 
 def own(x: Tensor) -> Tensor:

@@ -1,28 +1,34 @@
-"""What all latents share: the projection to the code, and the protocol of encode, draw and play."""
+"""What all latents share: the projection to the code, the prior, and the protocol of encode, draw and losses."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from aebuild.modules.code import Code
+from aebuild.modules.losses import LossFunction
+from aebuild.modules.outputs import Outputs
+from aebuild.modules.priors import Prior
 from aebuild.modules.randomness import Random
 
 
 class Latent(Random):
     """The code between the halves.
 
-    `steps` take the encoder's output to the code (adapters, projection, activation), each under its own name. A latent
-    whose prior must be fitted has a method `fit(codes)` besides, to be called once with the codes of the training data.
+    `steps` take the encoder's output to the code (adapters, projection, activation), each under its own name; `prior` is the
+    distribution that new codes are drawn from. What a prior learns from the codes of the training data it learns by `prior.fit`,
+    or from the term `prior` in a phase of its own.
     """
 
-    def __init__(self, steps: Mapping[str, nn.Module]) -> None:
+    def __init__(self, steps: Mapping[str, nn.Module], prior: Prior) -> None:
         super().__init__()
         for name, step in steps.items():
             self.add_module(name, step)
         self.order = tuple(steps)
+        self.prior = prior
 
     @property
     def device(self) -> torch.device:
@@ -35,18 +41,32 @@ class Latent(Random):
             h = self.get_submodule(name)(h)
         return h
 
-    def forward(self, h: Tensor) -> Code:
-        """The code of the encoder's output."""
+    def forward(self, h: Tensor, context: dict[str, Any] | None = None, draws: int | None = None) -> Code:
+        """The code of the encoder's output; with `draws` so many of each sample, one after the other, where it is random."""
         raise TypeError(f"{type(self).__name__} has no forward")
 
     def draw(self, n: int) -> Tensor:
         """`n` codes from the prior, on the latent's device."""
-        raise TypeError(f"{type(self).__name__} has no prior")
+        return self.prior.draw(n, self.device)
 
-    def play(self, player: str, h: Tensor) -> dict[str, Tensor]:
-        """The terms that a player other than the autoencoder minimises."""
-        raise ValueError(f"{type(self).__name__} has no player {player!r}")
+    def losses(self) -> dict[str, LossFunction]:
+        """The terms besides those that `forward` gives."""
+        return {"prior": self.surprise}
 
-    def normal(self, *shape: int) -> Tensor:
-        """Standard normal numbers from this module's generator."""
-        return torch.randn(shape, generator=self.rng(self.device), device=self.device)
+    def surprise(self, outputs: Outputs) -> Tensor:
+        """Nats of the prior's surprise at the codes, which a prior that is learned in a phase of its own minimises."""
+        return -self.prior.log_prob(self.codes_of(outputs.code))
+
+    def codes_of(self, code: Code) -> Tensor:
+        """What the prior is a distribution of, without a gradient: the code's values, or the indices of a discrete one."""
+        return code.value.detach()
+
+    def code_from(self, codes: Tensor) -> Code:
+        """The code of what `codes_of` gave."""
+        return Code(codes)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        old = f"{prefix}prior_"                  # where priors stood before they were modules of their own
+        for name in [name for name in state_dict if name.startswith(old)]:
+            state_dict[f"{prefix}prior.{name.removeprefix(old)}"] = state_dict.pop(name)
+        super()._load_from_state_dict(state_dict, prefix, *args)

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from aebuild.modules.code import Code
+from aebuild.modules.critics import non_saturating
 from aebuild.modules.latent import Latent
+from aebuild.modules.losses import LossFunction
+from aebuild.modules.outputs import Outputs
+from aebuild.modules.priors import Prior
 
 
 class AdversarialLatent(Latent):
     """An adversarial autoencoder's code, [N, D] (Makhzani et al., 2015).
 
-    `prior` has `draw(n, device) -> [n, D]`, `discriminator` gives a logit for each code, [N, 1], that says how likely it is a
-    draw from the prior. With `simplex` the code is a softmax, to be pushed to one-hot vectors.
+    `discriminator` gives a logit for each code, [N, 1], that says how likely it is a draw from the prior. With `simplex` the code
+    is a softmax, to be pushed to one-hot vectors.
     """
 
-    def __init__(self, steps: Mapping[str, nn.Module], prior: nn.Module, discriminator: nn.Module, simplex: bool) -> None:
-        super().__init__(steps)
-        self.prior = prior
+    def __init__(self, steps: Mapping[str, nn.Module], prior: Prior, discriminator: nn.Module, simplex: bool) -> None:
+        super().__init__(steps, prior)
         self.discriminator = discriminator
         self.simplex = simplex
 
@@ -29,25 +32,23 @@ class AdversarialLatent(Latent):
         code = super().project(h)
         return code.softmax(1) if self.simplex else code
 
-    def forward(self, h: Tensor) -> Code:
-        """The code; its terms belong to the other players."""
+    def forward(self, h: Tensor, context: dict[str, Any] | None = None, draws: int | None = None) -> Code:
+        """The code; its terms belong to other players."""
         return Code(self.project(h))
 
-    def draw(self, n: int) -> Tensor:
-        """`n` codes from the prior."""
-        drawn: Tensor = self.prior.draw(n, self.device)  # type: ignore[operator]
-        return drawn
+    def losses(self) -> dict[str, LossFunction]:
+        """The generator's term and the discriminator's; [N] nats each.
 
-    def play(self, player: str, h: Tensor) -> dict[str, Tensor]:
-        """The generator fools the discriminator (non-saturating); the discriminator tells codes from draws; [N] nats each.
-
-        At the optimum both kinds of codes look alike and the discriminator's term is 2 ln 2.
+        At the optimum codes and draws look alike and the discriminator's term is 2 ln 2.
         """
-        code = self.project(h)
-        if player == "generator":
-            return {"adversarial": F.softplus(-self.discriminator(code)).squeeze(1)}
-        if player == "discriminator":
-            real = self.discriminator(self.draw(len(code)))
-            fake = self.discriminator(code.detach())
-            return {"discriminator": (F.softplus(-real) + F.softplus(fake)).squeeze(1)}
-        return super().play(player, h)
+        return {**super().losses(), "adversarial": self.fool, "discriminator": self.tell_apart}
+
+    def fool(self, outputs: Outputs) -> Tensor:
+        """How sure the discriminator is that codes are none of the prior's draws (non-saturating)."""
+        return non_saturating(self.discriminator(outputs.code.value), real=True)
+
+    def tell_apart(self, outputs: Outputs) -> Tensor:
+        """How badly the discriminator tells codes from draws of the prior."""
+        code = outputs.code.value.detach()
+        drawn = self.prior.draw(len(code), code.device)
+        return non_saturating(self.discriminator(drawn), real=True) + non_saturating(self.discriminator(code), real=False)

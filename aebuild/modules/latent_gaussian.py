@@ -1,50 +1,46 @@
-"""A variational code: a diagonal Gaussian posterior, drawn by reparameterisation."""
+"""A variational code."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from aebuild.modules.bounds import bounded_log_variance
 from aebuild.modules.code import Code
 from aebuild.modules.collectives import variance
-from aebuild.modules.divergences import gaussian_kl
 from aebuild.modules.latent import Latent
+from aebuild.modules.priors import Prior
 from aebuild.modules.recording import recording
 
 ACTIVE = 0.01        # variance of the posterior mean over the data above which a unit is active (Burda et al., 2015)
 
 
 class GaussianLatent(Latent):
-    """N(mean, variance) for each value of the code (Kingma and Welling, 2013).
+    """A draw from a posterior that is pulled to a prior (Kingma and Welling, 2013).
 
-    The steps end in mean and log-variance, one after the other on the features' axis `axis`. The code, [N, *shape], is a
-    draw, in training and in evaluation alike; a program recorded in evaluation mode takes the mean. The log-variance is held in [-20, 20].
+    `posterior` makes a distribution of the projection's output. The code, [N, *shape], is a draw, in training and in evaluation
+    alike; a program recorded in evaluation mode takes the mean.
     """
 
-    def __init__(self, steps: Mapping[str, nn.Module], shape: Sequence[int], axis: int) -> None:
-        super().__init__(steps)
+    def __init__(self, steps: Mapping[str, nn.Module], shape: Sequence[int], posterior: nn.Module, prior: Prior) -> None:
+        super().__init__(steps, prior)
         self.shape = tuple(shape)
-        self.axis = axis
+        self.posterior = posterior
 
-    def posterior(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance, [N, *shape] each."""
-        mean, log_variance = self.project(h).chunk(2, self.axis)
-        return mean, bounded_log_variance(log_variance)
+    def forward(self, h: Tensor, context: dict[str, Any] | None = None, draws: int | None = None) -> Code:
+        """A draw from the posterior, its `kl` to the prior, and the number of active units in the batch.
 
-    def forward(self, h: Tensor) -> Code:
-        """A draw from the posterior, its `kl` to N(0, I) per value, and the number of active units in the batch."""
-        mean, log_variance = self.posterior(h)
+        The divergence is a closed form where one is known, unless `draws` are given: then it is that of the draws.
+        """
+        posterior = self.posterior(self.project(h))
+        mean = posterior.mean
         if not self.training and recording():
             return Code(mean)
-        noise = self.drawn(torch.randn, mean.shape, mean.device, dtype=mean.dtype)
-        value = torch.addcmul(mean, (0.5 * log_variance).exp(), noise)
+        noise = self.drawn(torch.randn, (len(mean), draws or 1, *mean.shape[1:]), mean.device, dtype=mean.dtype)
+        value = posterior.sample(noise)
         with torch.no_grad():
             active = (variance(mean.detach()) > ACTIVE).sum().to(mean.dtype)
-        return Code(value, {"kl": gaussian_kl(mean, log_variance)}, {"active_units": active})
-
-    def draw(self, n: int) -> Tensor:
-        """`n` codes from N(0, I)."""
-        return self.normal(n, *self.shape)
+        kl = self.prior.divergence(posterior, value, closed=draws is None)
+        return Code(value, {"kl": kl}, {"active_units": active}, posterior=posterior)

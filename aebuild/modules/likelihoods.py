@@ -14,8 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from aebuild.modules.bounds import bounded_log_variance
+from aebuild.modules.losses import Loss
+from aebuild.modules.outputs import Outputs
 
 LOG_2_PI = math.log(2 * math.pi)
+HALF_LEVEL = 1 / 512          # a certain 0 or 1 would be infinitely surprised
 
 
 def per_sample(loss: Tensor) -> Tensor:
@@ -23,7 +26,40 @@ def per_sample(loss: Tensor) -> Tensor:
     return loss.flatten(1).sum(1)
 
 
-class Bernoulli(nn.Module):
+class Likelihood(Loss):
+    """A negative log-likelihood or an error, and the expected data."""
+
+    def forward(self, params: Tensor, target: Tensor) -> Tensor:
+        """[N], summed over a sample."""
+        raise TypeError(f"{type(self).__name__} has no forward")
+
+    def mean(self, params: Tensor) -> Tensor:
+        """The expected data, [N, ...] like the target."""
+        raise TypeError(f"{type(self).__name__} has no mean")
+
+    def params_of(self, mean: Tensor) -> Tensor | None:
+        """The parameters that expect just this, by which a reconstruction that no decoder made is judged; None if a mean is too little."""
+        return None
+
+    def loss(self, outputs: Outputs) -> Tensor:
+        """The term `reconstruction`, [N]."""
+        assert outputs.params is not None, "nothing was decoded in this pass"
+        return self(outputs.params, outputs.target)  # type: ignore[no-any-return]
+
+
+class Point(Likelihood):
+    """A likelihood whose parameter is the reconstruction itself."""
+
+    def mean(self, params: Tensor) -> Tensor:
+        """The reconstruction."""
+        return params
+
+    def params_of(self, mean: Tensor) -> Tensor:
+        """The reconstruction."""
+        return mean
+
+
+class Bernoulli(Likelihood):
     """Cross-entropy in nats of a target in [0, 1]; the parameter is a logit."""
 
     def forward(self, params: Tensor, target: Tensor) -> Tensor:
@@ -34,32 +70,28 @@ class Bernoulli(nn.Module):
         """The probability of a one."""
         return params.sigmoid()
 
+    def params_of(self, mean: Tensor) -> Tensor:
+        """Logits, of probabilities held half a level of a byte from 0 and 1."""
+        return mean.clamp(HALF_LEVEL, 1 - HALF_LEVEL).logit()
 
-class SquaredError(nn.Module):
+
+class SquaredError(Point):
     """Squared error; the parameter is the reconstruction."""
 
     def forward(self, params: Tensor, target: Tensor) -> Tensor:
         """[N]."""
         return per_sample(F.mse_loss(params, target, reduction="none"))
 
-    def mean(self, params: Tensor) -> Tensor:
-        """The reconstruction."""
-        return params
 
-
-class AbsoluteError(nn.Module):
+class AbsoluteError(Point):
     """Absolute error; the parameter is the reconstruction."""
 
     def forward(self, params: Tensor, target: Tensor) -> Tensor:
         """[N]."""
         return per_sample(F.l1_loss(params, target, reduction="none"))
 
-    def mean(self, params: Tensor) -> Tensor:
-        """The reconstruction."""
-        return params
 
-
-class FixedGaussian(nn.Module):
+class FixedGaussian(Point):
     """Negative log-density in nats of N(mean, variance) with a variance that is given."""
 
     def __init__(self, variance: float) -> None:
@@ -72,12 +104,8 @@ class FixedGaussian(nn.Module):
         constant = 0.5 * target.shape[1:].numel() * (LOG_2_PI + math.log(self.variance))
         return distance.mul(0.5 / self.variance).add(constant)
 
-    def mean(self, params: Tensor) -> Tensor:
-        """The reconstruction."""
-        return params
 
-
-class LearnedGaussian(nn.Module):
+class LearnedGaussian(Point):
     """Negative log-density in nats of N(mean, variance) with learned variances (Rybkin et al., 2021).
 
     `log_variance` has the `shape` of a sample, or () for one variance for all; it starts at 0 and is held in [-20, 20].
@@ -95,12 +123,8 @@ class LearnedGaussian(nn.Module):
         """[N]."""
         return _gaussian(params, bounded_log_variance(self.log_variance), target)
 
-    def mean(self, params: Tensor) -> Tensor:
-        """The reconstruction."""
-        return params
 
-
-class PredictedGaussian(nn.Module):
+class PredictedGaussian(Likelihood):
     """Negative log-density in nats of N(mean, variance), both predicted: the parameters are mean and log-variance.
 
     The log-variance is held in [-20, 20].
@@ -120,7 +144,7 @@ class PredictedGaussian(nn.Module):
         return apart(params, 2, self.axis).select(_second(self.axis), 0)
 
 
-class Categorical(nn.Module):
+class Categorical(Likelihood):
     """Cross-entropy in nats of whole numbers 0 to `classes` − 1; the parameters are a logit for each."""
 
     def __init__(self, classes: int, axis: int) -> None:
@@ -136,6 +160,18 @@ class Categorical(nn.Module):
         """The expected number."""
         share = apart(params, self.classes, self.axis).movedim(_second(self.axis), -1).softmax(-1)
         return share @ torch.arange(self.classes, dtype=share.dtype, device=share.device)
+
+
+class CategoricalTokens(Likelihood):
+    """Cross-entropy in nats of tokens; the parameters are a logit for each symbol, [N, T, K]."""
+
+    def forward(self, params: Tensor, target: Tensor) -> Tensor:
+        """[N]."""
+        return per_sample(F.cross_entropy(params.movedim(-1, 1), target, reduction="none"))
+
+    def mean(self, params: Tensor) -> Tensor:
+        """The likeliest token at each place, [N, T] int64."""
+        return params.argmax(-1)
 
 
 def apart(params: Tensor, count: int, axis: int) -> Tensor:

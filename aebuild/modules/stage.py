@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -107,6 +107,20 @@ class Again:
     def _put(self, states: list[Any]) -> None:
         for module, state in zip(self._randoms, states, strict=True):
             module.put(state)
+
+
+@contextmanager
+def unlearned(model: nn.Module) -> Iterator[None]:
+    """While entered, forward passes leave no trace in what a model learns of its batches: running statistics, codebook averages."""
+    kept = [(buffer, buffer._version, buffer.clone()) for module in model.modules() if module.training
+            for buffer in module.buffers(recurse=False)]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, version, before in kept:
+                if buffer._version != version:
+                    buffer.copy_(before)
 
 
 class Skip(Contextual):

@@ -37,7 +37,20 @@ def meanings(plan: Plan, evaluation: Evaluation) -> Iterator[tuple[str, str]]:
     if evaluation.model.psnr is not None:
         yield "PSNR in dB", "that error below the squared range of the data; higher is better"
     for name in evaluation.model.metrics:
-        yield name, plan.spec.latent.meanings.get(name, "share of labels that are predicted rightly; higher is better")
+        yield name, known_meanings(plan).get(name, "share of labels that are predicted rightly; higher is better")
+    for task in plan.spec.evaluate.tasks:
+        for name in evaluation.tasks.get(str(task.variant_name()), {}):
+            yield f"{task.variant_name()} {name}", task.meanings.get(name, f"a figure of the task {task.variant_name()}")
+
+
+def known_meanings(plan: Plan) -> dict[str, str]:
+    """What the terms and metrics of the latent and its parts are."""
+    latent = plan.spec.latent
+    found = {"bound": "the loss of a sample as its terms are joined; lower is better",
+             "prior": "nats of the prior's surprise at codes; lower is better"}
+    for part in (latent, *latent.parts()):
+        found.update(part.meanings)
+    return found
 
 
 def _term(plan: Plan, term: TermPlan) -> str:
@@ -47,7 +60,8 @@ def _term(plan: Plan, term: TermPlan) -> str:
         return f"{config.unit} {over}; lower is better"
     if term.name in plan.spec.heads:
         return f"nats of surprise at the right label {over}; lower is better"
-    unit, _, better = plan.spec.latent.meanings[term.name].partition("; ")
+    told = known_meanings(plan).get(term.name, f"loss of the player {term.player}; it and its rivals hold each other in balance")
+    unit, _, better = told.partition("; ")
     return f"{unit} {over}; {better}"
 
 

@@ -7,8 +7,6 @@ from math import ceil, prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,7 +18,6 @@ Reconstruction = Callable[["NDArray[np.float32]"], "NDArray[np.float32]"]
 
 MOST_ROWS = 20_000      # PCA is fitted on this many training samples, evenly spaced
 MOST_VALUES = 1 << 25   # and on this many numbers, which are held together: 128 MiB
-HALF_LEVEL = 1 / 512    # half a grey level: how near a linear baseline's probability may come to 0 and 1
 
 
 def components_of(bits: float, samples: int, size: int) -> int:
@@ -80,21 +77,3 @@ def mean_reconstruction(training: NDArray[Any]) -> Reconstruction:
 def clipped(values: NDArray[np.float32], bounds: Range) -> NDArray[np.float32]:
     """Values held in the range of the data."""
     return values if bounds.low is None and bounds.high is None else np.clip(values, bounds.low, bounds.high)
-
-
-def judge(likelihood: nn.Module, means: Tensor, target: Tensor) -> Tensor | None:
-    """The model's own reconstruction term, [N], for reconstructions that no decoder made.
-
-    The parameters whose mean is the reconstruction are sought among the reconstruction itself and its logit. None where the
-    likelihood wants more than a mean: a predicted variance, a class for each value.
-    """
-    near = means.clamp(HALF_LEVEL, 1 - HALF_LEVEL)
-    for params, wanted in ((means, means), (near.logit(), near)):
-        try:
-            found = likelihood.mean(params)  # type: ignore[operator]
-        except RuntimeError:
-            continue
-        if found.shape == wanted.shape and torch.allclose(found, wanted, atol=1e-5):
-            term: Tensor = likelihood(params, target)
-            return term
-    return None

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import aebuild
 from aebuild.compile.annotations import Shape, fields
+from aebuild.compile.losses import provided_terms
 from aebuild.compile.spec import Spec, StageSpec
 from aebuild.lang.diagnostics import Rule
-from aebuild.lang.families import Latent
 from aebuild.lang.part import Part
 from aebuild.lang.terms import Penalty
 from aebuild.parts import discover
@@ -47,9 +47,7 @@ def parts_called(name: str) -> list[type[Part]]:
 def _term_parts() -> Iterator[type[Part]]:
     """What may stand under `losses`, which names its terms freely."""
     yield from Penalty.variants.values()
-    for latent in Latent.variants.values():
-        if issubclass(latent, Latent):
-            yield from latent.terms.values()
+    yield from provided_terms().values()
 
 
 def _inside(shape: Shape) -> list[type[Part]]:

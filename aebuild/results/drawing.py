@@ -1,13 +1,15 @@
-"""Samples as small pictures: images enlarged without blur, everything else as curves."""
+"""Samples as small pictures: images enlarged without blur, tokens as coloured squares, everything else as curves."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from colorsys import hsv_to_rgb
+from math import ceil
+from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
-from aebuild.lang.values import Grid, Sequence, Value
+from aebuild.lang.values import Grid, Sequence, Tokens, Value, Vector
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,18 +19,31 @@ LARGEST = 160          # images above this are made smaller
 CURVES = (150, 96)     # width and height of a cell with curves
 INKS = ("#1f5fa8", "#d1495b", "#3a7d44", "#e09f3e", "#6d597a", "#00798c")
 SHADE = "#c4c9d1"
+LINE = 16              # tokens in a line, or more where they are very many
+SQUARE = 20            # edge of a token's square
+GOLDEN = 0.618034      # share of the colour circle between a number's colour and the next one's
 
 
 def is_image(value: Value) -> bool:
     """True if samples of this type are drawn as images: grids of two or three axes."""
-    return isinstance(value, Grid) and len(value.size) >= 2
+    return value.axes >= 2
 
 
 def cell_size(value: Value) -> tuple[int, int]:
     """Width and height of the cell of one sample."""
-    if not isinstance(value, Grid) or not is_image(value):
-        return CURVES
-    height, width = value.size[-2:]
+    match value:
+        case Grid(size=(*_, height, width)):
+            return _enlarged(height, width)
+        case Vector() | Grid() | Sequence():
+            return CURVES
+        case Tokens():
+            columns, edge = _squares(value)
+            return columns * edge, ceil(value.length / columns) * edge
+        case _:
+            assert_never(value)
+
+
+def _enlarged(height: int, width: int) -> tuple[int, int]:
     longest = max(height, width)
     if longest > LARGEST:
         return max(1, round(width * LARGEST / longest)), max(1, round(height * LARGEST / longest))
@@ -42,9 +57,15 @@ def draw_sample(value: Value, sample: NDArray[np.float32], limits: tuple[float, 
 
     `behind` is another sample, shown as grey curves behind this one's; images do not use it.
     """
-    if is_image(value):
-        return _image(sample, limits).resize(cell_size(value), _filter(sample, cell_size(value)))
-    return _curves(_channels(value, sample), limits, None if behind is None else _channels(value, behind))
+    match value:
+        case Grid() if is_image(value):
+            return _image(sample, limits).resize(cell_size(value), _filter(sample, cell_size(value)))
+        case Vector() | Grid() | Sequence():
+            return _curves(_channels(value, sample), limits, None if behind is None else _channels(value, behind))
+        case Tokens():
+            return _symbols(value, sample, behind)
+        case _:
+            assert_never(value)
 
 
 def _filter(sample: NDArray[np.float32], size: tuple[int, int]) -> Image.Resampling:
@@ -65,11 +86,42 @@ def _image(sample: NDArray[np.float32], limits: tuple[float, float]) -> Image.Im
     return Image.fromarray(np.ascontiguousarray(grey)).convert("RGB")
 
 
-def _channels(value: Value, sample: NDArray[np.float32]) -> NDArray[np.float32]:
+def _channels(value: Vector | Grid | Sequence, sample: NDArray[np.float32]) -> NDArray[np.float32]:
     """The curves of a sample, [curves, points]: features over time, channels over places, a vector as one curve."""
-    if isinstance(value, Sequence):
-        return sample.T
-    return sample.reshape(value.features, -1) if isinstance(value, Grid) else sample.reshape(1, -1)
+    match value:
+        case Vector():
+            return sample.reshape(1, -1)
+        case Grid():
+            return sample.reshape(value.features, -1)
+        case Sequence():
+            return sample.T
+        case _:
+            assert_never(value)
+
+
+def _symbols(value: Tokens, sample: NDArray[np.float32], behind: NDArray[np.float32] | None) -> Image.Image:
+    """Tokens as coloured squares in lines, a colour for each number, which is written in it where it fits.
+
+    Where a token is not the one `behind` it, it is framed.
+    """
+    columns, edge = _squares(value)
+    picture = Image.new("RGB", cell_size(value), "#f6f7f9")
+    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(max(8, edge // 2))
+    for place, token in enumerate(sample.astype(np.int64).tolist()):
+        left, top = place % columns * edge, place // columns * edge
+        wrong = behind is not None and token != int(behind[place])
+        hue = token * GOLDEN % 1
+        ink = tuple(round(255 * part) for part in hsv_to_rgb(hue, 0.35, 0.95))
+        pen.rectangle((left, top, left + edge - 2, top + edge - 2), fill=ink, outline=INKS[1] if wrong else None, width=2 if wrong else 0)
+        if font.getlength(str(token)) < edge - 2 and edge > 9:
+            pen.text((left + edge / 2 - 1, top + edge / 2 - 1), str(token), fill="#11151c", font=font, anchor="mm")
+    return picture
+
+
+def _squares(value: Tokens) -> tuple[int, int]:
+    """How many tokens stand in a line, and the edge of each one's square in pixels."""
+    columns = ceil(value.length / ceil(value.length / max(LINE, ceil(value.length ** 0.5))))
+    return columns, max(2, min(SQUARE, 2 * LARGEST // columns))
 
 
 def _curves(lines: NDArray[np.float32], limits: tuple[float, float], behind: NDArray[np.float32] | None) -> Image.Image:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import prod
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,21 +17,25 @@ from aebuild.results.baselines import (
     clipped,
     components_of,
     fitted_rows,
-    judge,
     judged_targets,
     known_targets,
     mean_reconstruction,
     pca_reconstruction,
 )
+from aebuild.results.trained import TrainedModel
 from aebuild.results.usage import Usage
 from aebuild.trainer.batches.loader import Feed, batch_bounds
-from aebuild.trainer.phase import measure, passes
+from aebuild.trainer.distributed.process_group import ALONE
+from aebuild.trainer.lr import Clock
+from aebuild.trainer.phase import measured, passes
+from aebuild.trainer.players import Objective, Passes
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
     from aebuild.lang.diagnostics import Diagnostic
     from aebuild.lang.splits import Split, Splits
-    from aebuild.modules.autoencoder import Autoencoder, Batch
+    from aebuild.modules.autoencoder import Autoencoder
+    from aebuild.modules.outputs import Outputs
 
 JUDGED = 2_000            # samples of a split that are always judged
 JUDGED_SHARE = 0.15       # or this share of those that were trained
@@ -70,6 +74,7 @@ class Evaluation:
     mean: Scores
     findings: tuple[Diagnostic, ...] = field(default=(), compare=False)       # they name the run's folder
     whole: int = 0            # samples that the split has
+    tasks: dict[str, dict[str, float]] = field(default_factory=dict)       # the figures of each task of `evaluate.tasks`
 
     def to_json(self) -> dict[str, Any]:
         """As evaluation.json has it."""
@@ -77,7 +82,7 @@ class Evaluation:
                 "code_values": self.code_values,
                 "code_bits": self.code_bits,
                 "model": self.model.to_json(), "pca": {"components": self.components, **self.pca.to_json()},
-                "mean": self.mean.to_json(),
+                "mean": self.mean.to_json(), **({"tasks": self.tasks} if self.tasks else {}),
                 "warnings": [{"code": each.code, "message": each.message, "fix": each.fix} for each in self.findings]}
 
 
@@ -94,23 +99,30 @@ def evaluate(plan: Plan, model: Autoencoder, splits: Splits, *, trained: int | N
         split = split.thinned(most)
     device = next(model.parameters()).device
     feed = Feed(split, device)
-    batches = len(passes(plan, plan.phases[-1], feed.samples))
-    with Overheard(model) as heard:
-        def follow(batch: Batch) -> None:
-            heard.judge(batch.target)
-            progress("evaluating the model", heard.batches, batches)
+    bounds = passes(plan, plan.phases[-1], feed.samples)
+    heard = Heard(model)
 
-        means = measure(plan, replace(plan.phases[-1], pair=None), model, feed, between=follow)
+    def follow(outputs: Outputs) -> None:
+        heard.judge(outputs)
+        progress("evaluating the model", heard.batches, len(bounds))
+
+    bound = plan.spec.losses.bound
+    objective, forward = Objective(plan.terms, Clock(1, 1), bound), Passes(model, None, bound.draws, shared=False, codes=False)
+    means = measured(plan, model, objective, forward, bounds, feed, ALONE, follow)
     names = {term.name for term in plan.terms}
     mse, usage = heard.squares / (feed.samples * elements(plan.target)), heard.usage.metrics()
     progress("fitting PCA to compare with", 0, 0)
     own = Scores({term: value for term, value in means.items() if term in names}, mse, _psnr(plan, mse),
                  {metric: value for metric, value in means.items() if metric not in names} | usage)
+    tasks = {}
+    for task in plan.spec.evaluate.tasks:
+        progress(f"evaluating {task.variant_name()}", 0, 0)
+        tasks[str(task.variant_name())] = task.evaluate(TrainedModel(plan, model, splits, split))
     training = fitted_rows(known_targets(splits.train))
     components = components_of(plan.latent.bits, len(training), elements(plan.target))
     return Evaluation(plan.spec.name, name, len(split), plan.latent.values, plan.latent.bits, components, own,
                       _score_baseline(plan, model, pca_reconstruction(training, components), split),
-                      _score_baseline(plan, model, mean_reconstruction(known_targets(splits.train)), split), whole=whole)
+                      _score_baseline(plan, model, mean_reconstruction(known_targets(splits.train)), split), whole=whole, tasks=tasks)
 
 
 def judged_samples(split: Split, trained: int) -> int:
@@ -133,31 +145,18 @@ def judged_split(splits: Splits) -> tuple[str, Split]:
     return "training", splits.train
 
 
-class Overheard:
-    """Codes and reconstructions as they pass while the terms of a model are measured, which need no pass of their own."""
+class Heard:
+    """Errors and used entries of the passes that the terms of a model are measured in."""
 
     def __init__(self, model: Autoencoder) -> None:
-        self._model = model
         self.usage, self.squares, self.batches = Usage(model), 0.0, 0
-        self._codes: list[Any] = []
-        self._params: list[torch.Tensor] = []
 
-    def __enter__(self) -> Self:
-        self._handles = [self._model.latent.register_forward_hook(lambda _module, _given, code: self._codes.append(code)),
-                         self._model.decoder.register_forward_hook(lambda _module, _given, params: self._params.append(params))]
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for handle in self._handles:
-            handle.remove()
-
-    def judge(self, target: torch.Tensor) -> None:
-        """Takes the batch that has passed; the first code and output are those of the reconstruction."""
-        self.squares += float((self._model.likelihood.mean(self._params[0]) - target).square().sum(dtype=torch.float64))
-        self.usage.add(self._codes[0].indices)
+    def judge(self, outputs: Outputs) -> None:
+        """Takes the pass of a batch."""
+        squares = (outputs.reconstruction - outputs.target).square().sum(dtype=torch.float64)
+        self.squares += float(squares) / outputs.draws
+        self.usage.add(outputs.code.indices)
         self.batches += 1
-        self._codes.clear()
-        self._params.clear()
 
 
 @torch.no_grad()
@@ -170,10 +169,11 @@ def _score_baseline(plan: Plan, model: Autoencoder, reconstruct: Reconstruction,
         mse += float(np.square(values.astype(np.float64) - test).mean()) * (len(test) / len(split))
         for start, stop in batch_bounds(len(test) if fits else 0, 4096):
             parts = [torch.from_numpy(np.ascontiguousarray(part[start:stop])).to(device) for part in (values, test)]
-            raw = judge(model.likelihood, *parts)
-            if raw is None:
+            params = model.likelihood.params_of(parts[0])
+            if params is None:
                 fits = False
                 break
+            raw = model.likelihood(params, parts[1])
             term += float(config.config.reduce(raw, config.elements)) * (stop - start)
             count += stop - start
     return Scores({"reconstruction": term / count} if fits else {}, mse, _psnr(plan, mse))

@@ -29,12 +29,11 @@ from aebuild.trainer.distributed.init_distributed import join
 from aebuild.trainer.distributed.process_group import Group
 from aebuild.trainer.fit import TrainResult
 from aebuild.trainer.fit import train as fit
-from aebuild.trainer.job import Job
-from aebuild.trainer.manner import PLAIN, Manner
+from aebuild.trainer.job import PLAIN, Job, Manner
 from aebuild.trainer.phase import clock_of
 from aebuild.trainer.profiling.timers import Account
 from aebuild.trainer.progress.display import Display, Ending, Quiet
-from aebuild.trainer.run_dir.reserve import vacant
+from aebuild.trainer.run_dir.folder import vacant
 from aebuild.trainer.run_dir.run import Onlooker, Run, data_record
 from aebuild.trainer.signals import Signals
 
@@ -77,7 +76,7 @@ def train(spec: str | Path | Loaded, settings: Sequence[str] = (), *, folder: Pa
         with account.of("loading data"):
             splits = group.in_turn(lambda: plan.spec.data.load(Where(base, say=display.note)))
         _tell(splits, display)
-        plan = replace(plan, spec=plan.spec.but(data=_settled(plan.spec, base, splits)))       # as a resume will find it
+        plan = _settled(plan, base, splits)                                       # as a resume will find it
         unwritten, plan = bool(unsaid(plan.spec)), lasting(plan, splits)
         display.note(length_told(plan, splits, unwritten=unwritten))
         with _created(plan, splits, folder, parent) if group.first else Onlooker(folder or parent) as run:
@@ -150,9 +149,8 @@ def _change(run: Run, change: Request, display: Display) -> None:
         return
     new, base = wanted.require(), Path(wanted.file).parent
     splits = new.spec.data.load(Where(base, place_of(run), display.note))
-    settled = new.spec.but(data=_settled(new.spec, base, splits))
     before = plan_of(run, info_of(run), origin.spec if origin is not None else None)
-    new = lasting(replace(new, spec=settled), splits, before)
+    new = lasting(_settled(new, base, splits), splits, before)
     settled = new.spec
     found = differences(before, new)
     if only_moved(run, found, splits):
@@ -189,7 +187,7 @@ def _whole(job: Job) -> Job:
 
 def _samples_trained(plan: Plan, splits: Splits) -> int:
     """How many samples all phases train, each as often as it is trained."""
-    return sum(clock_of(phase, len(splits.train)).total * phase.batch_size for phase in plan.phases)
+    return sum(clock_of(phase, len(splits.train)).total * phase.batch_size for phase in plan.phases if phase.data == "samples")
 
 
 def _finish(job: Job, *, resume: bool) -> Outcome:
@@ -223,8 +221,16 @@ def _ending(outcome: Outcome, account: Account) -> Ending:
                   str(outcome.picture.path), outcome.picture.notes, account.spent(), str(account))
 
 
-def _settled(spec: Spec, base: Path, splits: Splits) -> Dataset:
-    """The data with absolute paths, so that a run can be taken up from anywhere, and with or without memory for all of them."""
+def _settled(plan: Plan, base: Path, splits: Splits) -> Plan:
+    """The plan with absolute paths, so that a run can be taken up from anywhere, and with or without memory for all of its data."""
+    starts = [None if phase.start is None else str((base / phase.start).absolute()) for phase in plan.spec.train.phases]
+    train = plan.spec.train.but(phases=[phase.but(start=start) for phase, start in zip(plan.spec.train.phases, starts, strict=True)])
+    spec = plan.spec.but(data=_settled_data(plan.spec, base, splits), **({"train": train} if any(starts) else {}))
+    return replace(plan, spec=spec, phases=tuple(
+        replace(phase, start=None if phase.start is None else str((base / phase.start).absolute())) for phase in plan.phases))
+
+
+def _settled_data(spec: Spec, base: Path, splits: Splits) -> Dataset:
     data = spec.data
     if isinstance(data, Streamable):
         data = data.but(stream=splits.streamed)

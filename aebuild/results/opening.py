@@ -14,7 +14,7 @@ from aebuild.lang.suggest import closest
 from aebuild.results.run_plugins import check_plugins, options
 from aebuild.results.shipped import named
 from aebuild.results.shipped import shipped as found
-from aebuild.trainer.run_dir.recognise import is_run
+from aebuild.trainer.run_dir.folder import is_run
 
 
 def open_spec(path: str | Path, settings: Sequence[str] = ()) -> Loaded:

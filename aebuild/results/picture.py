@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from aebuild.modules.randomness import derive, random_modules
+from aebuild.modules.stage import taken
 from aebuild.results.drawing import cell_size, draw_sample, is_image
 from aebuild.results.evaluate import judged_split
 from aebuild.results.report import code_size
@@ -71,31 +72,26 @@ def _rows(plan: Plan, model: Autoencoder, splits: Splits) -> tuple[list[Row], li
     feed = Feed(split, next(model.parameters()).device)
     batch = feed.slice(0, min(plan.spec.evaluate.pictures, feed.samples))
     randoms, seed = random_modules(model.eval()), derive(plan.spec.train.seed, "picture")
-    target, x, notes = _array(batch.target), batch.x, []
+    target, x, context, notes = _array(batch.target), batch.x, batch.context(), []
     rows = [Row(f"originals, from the {name} split", plan.target, target)]
     if len(model.corruptions):
         reseed_all(randoms, seed, 0)
         for corruption in model.corruptions:
-            x = corruption(x)
+            x = taken(corruption, x, context)
         rows.append(Row("corrupted, as the encoder sees them in training", plan.input, _array(x), _array(batch.x)))
     elif batch.target is not batch.x:
         rows.append(Row("inputs", plan.input, _array(batch.x)))
     reseed_all(randoms, seed, 1)
-    rebuilt = model.decode(*_coded(model, x))
+    rebuilt = model.decode(model.latent(model.features(x, context), context).value, context)
     size = code_size(plan.latent.values, plan.latent.bits)
-    rows.append(Row(f"reconstructions, through a code of {size}", plan.target, _array(rebuilt), target))
+    framed = "" if plan.target.dtype == "float32" else ", framed where they are wrong"
+    rows.append(Row(f"reconstructions, through a code of {size}{framed}", plan.target, _array(rebuilt), target))
     if "sample" in model.refusals:
         notes.append(f"no samples: {model.refusals['sample']}")
     else:
         reseed_all(randoms, seed, 2)
         rows.append(Row("samples, from codes drawn at random", plan.target, _array(model.sample(plan.spec.evaluate.pictures))))
     return rows, notes
-
-
-def _coded(model: Autoencoder, x: Tensor) -> tuple[Tensor, dict[str, object]]:
-    """The code of an input that is already corrupted, and the context that skips need."""
-    context: dict[str, object] = {}
-    return model.latent(model.features(x, context)).value, context
 
 
 def _array(tensor: Tensor) -> NDArray[np.float32]:

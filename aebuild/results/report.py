@@ -35,6 +35,9 @@ def table(evaluation: Evaluation) -> Table:
         cells = [Text("" if found is None else number(found), "bold green" if found is not None and found == best else "")
                  for found in values]
         drawn.add_row(Text(label), *cells)
+    for task, figures in evaluation.tasks.items():
+        for name, figure in figures.items():
+            drawn.add_row(Text(f"{task} {name}"), Text(number(figure)), Text(), Text())
     return drawn
 
 

@@ -24,7 +24,7 @@ _SENTENCE = re.compile(r"\.(?=\s+[A-Z0-9]|\s*$)")
 
 def folder() -> Path:
     """Where they are: inside the installed package, or beside it in a checkout."""
-    package = Path(aebuild.__file__).parent
+    package = Path(__file__).parents[1]
     return package / "specs" if (package / "specs").is_dir() else package.parent / "specs"
 
 

@@ -78,10 +78,11 @@ _SEES_ALL = frozenset({"rnn", "lstm", "gru", "attention", "transformer", "unroll
 def code_line(plan: Plan) -> Text:
     """How much smaller the code is than the data, in values and in bits."""
     values, latent = elements(plan.target), plan.latent
-    depth = 8 if plan.bounds.low is not None else 32
-    continuous = f"{latent.values:,} of {values:,} values (1 : {values / latent.values:.1f}), " if latent.bits == 32 * latent.values else ""
-    return Text.assemble(("code ", "bold"), f"{latent.code}: {continuous}{latent.bits:,.0f} of {values * depth:,} bits "
-                         f"(1 : {values * depth / latent.bits:.1f}, {depth} bits a value of the data)")
+    depth = plan.target.bits(plan.bounds.low is not None)
+    numbers = latent.bits == 32 * latent.values and plan.target.dtype == "float32"
+    continuous = f"{latent.values:,} of {values:,} values (1 : {values / latent.values:.1f}), " if numbers else ""
+    return Text.assemble(("code ", "bold"), f"{latent.code}: {continuous}{latent.bits:,.0f} of {values * depth:,.0f} bits "
+                         f"(1 : {values * depth / latent.bits:.1f}, {depth:.3g} bits a value of the data)")
 
 
 def asymmetry(plan: Plan) -> Table:

@@ -89,7 +89,8 @@ class Evidence:
 
 def length_of(plan: Plan) -> tuple[str, int]:
     """The key of the spec that the last phase's length is written at, and the length."""
-    train, last, plans = plan.spec.train, len(plan.spec.train.phases) - 1, plan.phases[-1]
+    train, plans = plan.spec.train, plan.model_phase
+    last = max((i for i, phase in enumerate(train.phases) if phase.data == plans.data), default=0)
     own = train.phases[last]
     key = "steps" if plans.epochs is None else "epochs"
     path = "train" if own.epochs is None and own.steps is None else f"train.phases.{last}"
@@ -124,7 +125,7 @@ def finding(plan: Plan, evaluation: Evaluation, splits: Splits, run: Run) -> Dia
     if verdict is None or BEATEN.code in plan.spec.allow:
         return None
     records = run.journal.read()
-    evidence = Evidence(plan, evaluation, Curves.of(records, plan.phases[-1].name), records[-1]["step"] if records else 0,
+    evidence = Evidence(plan, evaluation, Curves.of(records, plan.model_phase.name), records[-1]["step"] if records else 0,
                         _size(splits), run.folder)
     cause, fix = _cause(evidence, verdict)
     told = f"{verdict.baseline} reconstructs the {evaluation.split} split better: {verdict.measure} {number(verdict.theirs)}, " \
@@ -201,7 +202,7 @@ def _rate(evidence: Evidence, verdict: Verdict) -> tuple[str, str] | None:
     lr, path = _rate_of(evidence.plan)
     if not evidence.curves.losses:
         return None
-    usual = max(numbers(type(evidence.plan.phases[-1].players[0].optimizer).model_fields["lr"].default))
+    usual = max(numbers(type(evidence.plan.model_phase.players[0].optimizer).model_fields["lr"].default))
     if evidence.curves.unsteady():
         return f"the loss goes up and down, so the learning rate of {lr:g} is too large", _with_rate(evidence, lr / 10, path)
     if not (verdict.baseline.startswith("the mean") or evidence.curves.pace() > 0):
@@ -222,7 +223,7 @@ def _price(evidence: Evidence, verdict: Verdict) -> tuple[str, str] | None:
 
 def _rate_of(plan: Plan) -> tuple[float, str | None]:
     """The largest learning rate of the last phase's first player, and the key it is written at, where it is one number for all."""
-    optimizer, train = plan.phases[-1].players[0].optimizer, plan.spec.train
+    optimizer, train = plan.model_phase.players[0].optimizer, plan.spec.train
     return max(numbers(optimizer.lr)), "train.optimizer.lr" if optimizer == train.optimizer and isinstance(optimizer.lr, float) else None
 
 

@@ -8,22 +8,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
 from aebuild.lang.diagnostics import AebuildError, DataError, DivergedError
 from aebuild.modules.autoencoder import Autoencoder
-from aebuild.modules.randomness import derive, random_modules
-from aebuild.trainer.batches.loader import Feed
+from aebuild.modules.priors import Prior
+from aebuild.trainer.batches.codes import Codes
 from aebuild.trainer.checkpoints.checkpoint import read_training
 from aebuild.trainer.checkpoints.writer import fill
 from aebuild.trainer.device import choose_device, describe_device, environment, memory_guard
 from aebuild.trainer.loop import Trainer
-from aebuild.trainer.phase import clock_of, passes, reseed_all
+from aebuild.trainer.phase import clock_of
 from aebuild.trainer.profiling.profiler import Profile
 from aebuild.trainer.progress.display import Heading
 from aebuild.trainer.run_dir.records import mapping_in
 from aebuild.trainer.signals import Interrupted
-from aebuild.trainer.speed.settle import carry_out, settle
+from aebuild.trainer.speed.autotune import settle
+from aebuild.trainer.speed.fallback import carry_out
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
@@ -84,8 +84,8 @@ def train(job: Job, *, resume: bool = False, model: Autoencoder | None = None) -
             trainer.finish()
             group.finish()
             kept = _keep(plan, trainer, display)
-            if callable(getattr(trainer.model.latent, "fit", None)) and "sample" not in plan.refusals:
-                _fit_latent(plan, trainer, kept, display)
+            if type(trainer.model.latent.prior).fit is not Prior.fit and "sample" not in plan.refusals:
+                _fit_prior(plan, trainer, kept, display)
     best = trainer.progress.best
     return TrainResult(trainer.model, kept, best.epoch if best else None, best.score if best else None, trainer.progress.total,
                        trainer.progress.seconds, device)
@@ -176,26 +176,13 @@ def _keep(plan: Plan, trainer: Trainer, display: Display) -> str:
     return loaded.name
 
 
-def _fit_latent(plan: Plan, trainer: Trainer, kept: str, display: Display) -> None:
+def _fit_prior(plan: Plan, trainer: Trainer, kept: str, display: Display) -> None:
     """Fits the latent's prior to the codes of the training split and saves it with the kept weights."""
-    codes = training_codes(plan, trainer.model, trainer.feed)
-    with torch.no_grad():
-        trainer.model.latent.fit(codes)
-    display.note(f"fitted a prior to the codes of {len(codes):,} training samples, for `sample`")
+    trainer.model.latent.prior.fit(Codes(plan, trainer.model, trainer.feed))
+    display.note(f"fitted a prior to the codes of {trainer.feed.samples:,} training samples, for `sample`")
     kind, step = kept.split("-")
     if kind == "best":
         trainer.vault.keeper.remember_best(trainer.model, trainer.progress.state(), int(step))
         trainer.vault.keeper.save_best()
     elif int(step) == trainer.progress.total:      # an older one stands in for a damaged best: the newest stays as it is
         trainer.save()
-
-
-@torch.no_grad()
-def training_codes(plan: Plan, model: Autoencoder, feed: Feed) -> Tensor:
-    """The codes of a whole split, [N, ...], in evaluation mode."""
-    model.eval()
-    randoms, found = random_modules(model), []
-    for number, batch in enumerate(feed.passing(passes(plan, plan.phases[-1], feed.samples))):
-        reseed_all(randoms, derive(plan.spec.train.seed, "codes"), number)
-        found.append(model.encode(batch.x).value)
-    return torch.cat(found)

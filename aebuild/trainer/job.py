@@ -1,4 +1,4 @@
-"""What one training works with."""
+"""What one training works with, and what is asked of it beside its spec."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aebuild.trainer.distributed.process_group import ALONE, Group
-from aebuild.trainer.manner import PLAIN, Manner
 from aebuild.trainer.profiling.timers import Account
 from aebuild.trainer.progress.display import Display, Quiet
 from aebuild.trainer.signals import Signals
@@ -15,6 +14,26 @@ if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
     from aebuild.lang.splits import Splits
     from aebuild.trainer.run_dir.run import Run
+    from aebuild.trainer.speed.execution import Execution
+
+
+@dataclass(frozen=True)
+class Manner:
+    """What the command line asks of a training beside its spec.
+
+    `execution` replaces the choice that `train.speed` asks for · `profile` is a number of steps to profile ·
+    `save_every` is the number of batches between checkpoints, which are otherwise counted in seconds ·
+    `devices` is how many processes there must be, None for as many as the launcher says · `shard` divides the weights.
+    """
+
+    execution: Execution | None = None
+    profile: int = 0
+    save_every: int | None = None
+    devices: int | None = None
+    shard: bool = False
+
+
+PLAIN = Manner()
 
 
 @dataclass(frozen=True)

@@ -6,23 +6,23 @@ import math
 import time
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.sync_batch_norm import part_norms, share_norms
+from aebuild.trainer.batches.codes import Codes, CodesLoader
 from aebuild.trainer.batches.loader import Feed
-from aebuild.trainer.checkpoints.progress import Best, Progress
-from aebuild.trainer.checkpoints.trainer_state import Vault
-from aebuild.trainer.diagnosis import diagnosed
+from aebuild.trainer.checkpoints.initial import take_weights
+from aebuild.trainer.checkpoints.trainer_state import Best, Progress, Vault
 from aebuild.trainer.distributed.fsdp import shard
-from aebuild.trainer.nonfinite import Watch, finite_parameters
+from aebuild.trainer.nonfinite import Watch, diagnosed, finite_parameters
 from aebuild.trainer.phase import ActivePhase, clock_of, measure
 from aebuild.trainer.profiling.utilisation import Meter
 from aebuild.trainer.progress.display import EpochReport, Status
-from aebuild.trainer.progress.looks import Looks
-from aebuild.trainer.progress.throughput import Pace
+from aebuild.trainer.progress.throughput import Looks, Pace
 from aebuild.trainer.running_means import Sums, finite
 from aebuild.trainer.signals import Interrupted
 
@@ -49,6 +49,7 @@ class Trainer:
         self.feed = Feed(job.splits.train, device)
         validation = job.splits.validation
         self.judge = Feed(validation, device) if validation is not None and len(validation) else None
+        self._coded: dict[str, CodesLoader] = {}           # of the phase that trains on codes
         self.trainable = frozenset(name for name, parameter in model.named_parameters() if parameter.requires_grad)
         self.progress = Progress()
         self.sums = Sums(self.group)
@@ -112,12 +113,21 @@ class Trainer:
             parameter.requires_grad_(name in self.trainable)
 
     def activate(self) -> ActivePhase:
-        """The phase that is to run, with fresh optimisers."""
+        """The phase that is to run, with fresh optimisers; its data, if they are codes, and the weights that it begins with."""
         phase = self.plan.phases[self.progress.phase]
+        self._coded.clear()
+        if phase.start is not None and self.progress.step == 0 and self.watch is None:
+            self.say(take_weights(self.model, Path(phase.start), self.device))
+        if phase.data == "codes":
+            codes, classes = self.plan.latent.codes, getattr(self.plan.latent.codes, "classes", None)
+            self.say(f"phase {phase.name} trains on the codes of the training samples, {codes}")
+            for name, feed in (("train", self.feed), ("validation", self.judge)):
+                if feed is not None:
+                    self._coded[name] = CodesLoader(Codes(self.plan, self.model, feed), classes, self.device)
         return ActivePhase(self.plan, phase, self.model, self.trainable, self.feed.samples, self.group)
 
     def _run_epoch(self, active: ActivePhase) -> None:
-        progress, feed, clock = self.progress, self.feed, active.clock
+        progress, feed, clock = self.progress, self._coded.get("train", self.feed), active.clock
         epoch, begun = divmod(progress.step, clock.per_epoch)
         order = feed.shuffled(active.seed, f"{progress.phase}.{active.plan.name}", epoch)
         run = active.run if self.watch is None else partial(self.watch.run, active)
@@ -159,7 +169,8 @@ class Trainer:
         if self.watch is None and not (finite(means) and self._finite_parameters()):
             raise diagnosed(self, active)
         with self.account.of("validation"), active.resting():
-            judged = {} if self.judge is None else measure(self.plan, active.plan, self.model, self.judge, self.group,
+            judged = {} if self.judge is None else measure(self.plan, active.plan, self.model,
+                                                           self._coded.get("validation", self.judge), self.group,
                                                            lambda _: self._heed(active))
         self._pace.judged += self.judge.samples if self.judge is not None else 0
         if self.watch is None and not finite(judged):

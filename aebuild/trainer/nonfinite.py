@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import torch
 from torch import Tensor, nn
 
 from aebuild.lang.diagnostics import Diagnostic, DivergedError, Rule
 from aebuild.modules.collectives import anywhere, whole
+from aebuild.trainer.checkpoints.trainer_state import Training
 from aebuild.trainer.distributed.fsdp import local
 from aebuild.trainer.phase import reseed_all
+from aebuild.trainer.running_means import finite
 
 if TYPE_CHECKING:
-    from aebuild.modules.autoencoder import Autoencoder, Batch
+    from aebuild.modules.autoencoder import Autoencoder
+    from aebuild.modules.outputs import Batch
+    from aebuild.trainer.checkpoints.trainer_state import Vault
     from aebuild.trainer.distributed.process_group import Group
     from aebuild.trainer.phase import ActivePhase
     from aebuild.trainer.players import ActivePlayer, Forward
@@ -146,7 +151,7 @@ def _last_bad(player: ActivePlayer, *, gradients: bool) -> str | None:
 
 def _term_of_gradient(player: ActivePlayer, batch: Batch, step: int) -> str | None:
     """The first term whose own gradient is not finite."""
-    for name, value in player.objective.reduced(player.forward(batch, step).terms).items():
+    for name, value in player.objective.reduced(player.forward(batch, step).terms, step).items():
         if value.requires_grad:
             found = torch.autograd.grad(value, player.params, retain_graph=True, allow_unused=True)
             if anywhere(not all(_finite(gradient) for gradient in found if gradient is not None)):
@@ -178,3 +183,42 @@ def _tensors(value: Any) -> Iterator[Tensor]:
     elif is_dataclass(value):
         for entry in fields(value):
             yield from _tensors(getattr(value, entry.name))
+
+
+class Repeatable(Training, Protocol):
+    """A trainer that can repeat its steps."""
+
+    vault: Vault
+    watch: Watch | None
+
+    def loop(self, until: float = math.inf) -> None:
+        """Trains up to a batch of the run."""
+        ...
+
+    def place(self, active: ActivePhase) -> str:
+        """Phase, epoch and step in words."""
+        ...
+
+
+def diagnosed(trainer: Repeatable, active: ActivePhase, judged: dict[str, float] | None = None) -> DivergedError:
+    """The error that ends a training whose numbers, or those of its validation, are not finite."""
+    trainer.say("NaN or infinity: repeating the steps since the last checkpoint to find where it began")
+    noticed, place = trainer.progress.total, trainer.place(active)
+    trainer.vault.save_best()
+    kept = f"the last good checkpoint is kept: {trainer.run.folder / 'checkpoints'}"
+    if judged is not None:
+        bad = next(name for name, value in judged.items() if not finite({name: value}))
+        return diverged(f"on the validation split after {place}", Fault("autoencoder", "a mean", None, bad), active, kept)
+    fault = _replay(trainer, noticed)
+    return diverged(f"in {trainer.place(trainer.active or active)}" if fault else f"in or before {place}", fault, active, kept)
+
+
+def _replay(trainer: Repeatable, until: int) -> Fault | None:
+    """The first fault on the way from the last checkpoint to this batch, if it comes again."""
+    trainer.vault.take_up()
+    with Watch(trainer.model) as trainer.watch:
+        try:
+            trainer.loop(until)
+        except Fault as fault:
+            return fault
+    return None

@@ -10,14 +10,15 @@ import torch
 from torch import nn
 
 from aebuild.lang.schedule import Ramp
-from aebuild.lang.terms import Penalty
-from aebuild.modules.autoencoder import Autoencoder, Batch, Pair
-from aebuild.modules.collectives import portion, whole
+from aebuild.lang.terms import AUTOENCODER, Penalty
+from aebuild.modules.autoencoder import Autoencoder, Pair
+from aebuild.modules.collectives import portion, repeated, whole
+from aebuild.modules.outputs import Batch, Outputs
 from aebuild.modules.randomness import derive, random_modules, reseed
-from aebuild.trainer.batches.loader import Feed, batch_bounds
+from aebuild.trainer.batches.loader import Loader, batch_bounds
 from aebuild.trainer.distributed.process_group import ALONE, Group
 from aebuild.trainer.lr import Clock
-from aebuild.trainer.players import ActivePlayer, Objective, under
+from aebuild.trainer.players import ActivePlayer, Objective, Passes, under
 from aebuild.trainer.running_means import Sums
 from aebuild.trainer.speed.cpu_replicas import Crew, twin
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from aebuild.compile.plan import PhasePlan, Plan
-    from aebuild.lang.terms import TermPlan
 
 BIGGER = 4        # times the batch size; measured on a CPU: 1.05 (convolutions, 256) to 2 (dense, 32) times as fast
 
@@ -66,18 +66,21 @@ class ActivePhase:
         self.seed = plan.spec.train.seed
         self.clock = clock_of(phase, samples)
         self.bounds = batch_bounds(samples, phase.batch_size)
-        self.pair = Pair(*phase.pair) if phase.pair is not None else None
-        self.players = [ActivePlayer(player, terms_of(plan, player.terms), model, trainable, self.clock, self.pair)
+        pair = Pair(*phase.pair) if phase.pair is not None else None
+        self.passes = passes_of(plan, phase, model, pair)
+        movable = frozenset(name for name in trainable if not under(name, phase.freeze))
+        self.players = [ActivePlayer(player, objective_of(plan, player.terms, self.clock, phase), model, movable, self.clock, self.passes)
                         for player in phase.players]
         self.randoms = random_modules(model)
         self._paths = [path for player in phase.players for path in player.modules]
+        self._frozen = phase.freeze
         modules = dict(model.named_modules(remove_duplicate=False))
         self._dials = [(modules[dial.path], dial.attribute, dial.dial) for dial in plan.dials]
         self._moving = [dial for dial in self._dials if isinstance(dial[2], Ramp | list)]
         self._set_rivals()
         self.group = group
         self.parts = 1                 # that a batch is computed in, one after the other
-        self.crew: Crew | None = None  # which computes parts side by side instead
+        self.crew: Crew[ActivePhase] | None = None  # which computes parts side by side instead
         self._twin = partial(ActivePhase, plan, phase, trainable=trainable, samples=samples)
         if group.size > 1:
             self._join()
@@ -128,7 +131,7 @@ class ActivePhase:
                 parameter.requires_grad_(True)
         self.model.eval()
         for name, module in self.model.named_modules():
-            module.training = name == "" or under(name, self._paths)
+            module.training = name == "" or (under(name, self._paths) and not under(name, self._frozen))
         for child in self.model.children():
             if not child.state_dict():
                 child.train()
@@ -141,6 +144,7 @@ class ActivePhase:
     def begin(self, step: int) -> None:
         """Sets the dials that move to their values at this batch of the phase."""
         for phase in self._all:
+            phase.passes.begin()
             if phase._moving:
                 phase._turn(phase._moving, step)
 
@@ -171,32 +175,46 @@ class ActivePhase:
             player.load(state[player.plan.name], revised=revised)
 
 
-def terms_of(plan: Plan, names: Iterable[str]) -> list[TermPlan]:
-    """The plan's terms of these names."""
-    return [plan.term(name) for name in names]
+def objective_of(plan: Plan, names: Iterable[str], clock: Clock, phase: PhasePlan | None = None) -> Objective:
+    """The objective of a player of these terms; layer by layer they are only added."""
+    bound = None if phase is not None and phase.pair is not None else plan.spec.losses.bound
+    return Objective([plan.term(name) for name in names], clock, bound)
+
+
+def passes_of(plan: Plan, phase: PhasePlan, model: Autoencoder, pair: Pair | None) -> Passes:
+    """The forward passes of a phase."""
+    draws = None if pair is not None else plan.spec.losses.bound.draws
+    return Passes(model, pair, draws, shared=any(not player.through for player in phase.players), codes=phase.data == "codes")
 
 
 @torch.no_grad()
-def measure(plan: Plan, phase: PhasePlan, model: Autoencoder, feed: Feed, group: Group = ALONE,
-            between: Callable[[Batch], object] = lambda _: None) -> dict[str, float]:
-    """Mean terms and metrics of every player over a split, in evaluation mode, unweighted.
+def measure(plan: Plan, phase: PhasePlan, model: Autoencoder, feed: Loader, group: Group = ALONE,
+            between: Callable[[Outputs], object] = lambda _: None) -> dict[str, float]:
+    """Mean terms and metrics of every player over a split, in evaluation mode, unweighted, from one pass a batch.
 
     Noise is drawn from (seed, batch), the same at every call, so that two measurements differ by the weights only. The
     model is left in evaluation mode. `between` is called after each batch and may raise.
     """
+    pair = Pair(*phase.pair) if phase.pair is not None else None
+    objective = objective_of(plan, [name for player in phase.players for name in player.terms], Clock(1, 1), phase)
+    forward = passes_of(plan, phase, model, pair)
+    return measured(plan, model, objective, forward, passes(plan, phase, feed.samples), feed, group, between)
+
+
+@torch.no_grad()
+def measured(plan: Plan, model: Autoencoder, objective: Objective, forward: Passes, bounds: list[tuple[int, int]], feed: Loader,
+             group: Group, between: Callable[[Outputs], object]) -> dict[str, float]:
+    """Mean terms of an objective and metrics over a split."""
     model.eval()
     sums, randoms = Sums(group), random_modules(model)
-    pair = Pair(*phase.pair) if phase.pair is not None else None
-    unused = Clock(1, 1)
-    objectives = [(player.name, Objective(terms_of(plan, player.terms), unused)) for player in phase.players]
-    bounds = passes(plan, phase, feed.samples)
     batches = feed.passing([group.own(start, stop) for start, stop in bounds])
     for number, ((start, stop), batch) in enumerate(zip(bounds, batches, strict=True)):
         with group.part(stop - start):
-            for name, objective in objectives:
-                reseed_all(randoms, derive(plan.spec.train.seed, "measure", name), number)
-                raw, metrics = model.terms(batch, name, pair)
-                reduced = objective.reduced(raw)
-                sums.add((*reduced, *metrics), [*reduced.values(), *map(portion, metrics.values())], stop - start)
-        between(batch)
+            reseed_all(randoms, derive(plan.spec.train.seed, "measure", AUTOENCODER), number)
+            forward.begin()
+            raw, outputs = forward.losses(batch, objective.names, through=True)
+            with repeated(outputs.draws):
+                reduced = objective.reduced(raw, 0, outputs.draws, batch.weights)
+            sums.add((*reduced, *outputs.metrics), [*reduced.values(), *map(portion, outputs.metrics.values())], stop - start)
+        between(outputs)
     return sums.means()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,11 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from aebuild.lang.schedule import Ramp
-from aebuild.modules.autoencoder import Autoencoder, Batch, Pair
-from aebuild.modules.collectives import Part, portion, shared, sharing, whole
+from aebuild.modules.autoencoder import Autoencoder, Pair
+from aebuild.modules.code import Code
+from aebuild.modules.collectives import Part, portion, present, repeated, shared, sharing, whole
+from aebuild.modules.outputs import Batch, Outputs
+from aebuild.modules.stage import unlearned
 from aebuild.trainer.distributed.fsdp import divided, local
 from aebuild.trainer.distributed.process_group import Group, Several
 from aebuild.trainer.lr import Clock, Rate
@@ -21,7 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from aebuild.compile.plan import PlayerPlan
-    from aebuild.lang.terms import TermPlan
+    from aebuild.lang.terms import Bound, Term, TermPlan
+
+BOUND = "bound"        # what joined terms are logged as
+SEEN = Outputs(Batch(torch.empty(0), torch.empty(0)), Code(torch.empty(0)))       # a pass that nobody shares
 
 
 def under(name: str, paths: Iterable[str]) -> bool:
@@ -46,23 +53,40 @@ def joined(found: Sequence[Forward]) -> Forward:
 
 
 class Objective:
-    """The weighted sum of a player's terms at any step of its phase."""
+    """What a player minimises at any step of its phase: the weighted sum of its terms, of which a bound may join some first."""
 
-    def __init__(self, terms: Iterable[TermPlan], clock: Clock) -> None:
+    def __init__(self, terms: Iterable[TermPlan], clock: Clock, bound: Bound | None = None) -> None:
         self._terms = [(term.name, term.config, term.elements, _constant(term.config.weight)) for term in terms]
         self._clock = clock
+        self._joined = tuple(name for name, *_ in self._terms if bound is not None and name in bound.joined)
+        self._bound = bound.build_bound() if bound is not None and self._joined else None
+        self.names = tuple(name for name, *_ in self._terms)
 
-    def reduced(self, raw: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The scalar of each of the player's terms that this batch has, unweighted; of a shared batch this part's portion."""
-        return {name: _of_batch(raw[name], config.reduce(raw[name], elements)) for name, config, elements, _ in self._terms
-                if name in raw}
+    def reduced(self, raw: dict[str, Tensor], step: int, draws: int = 1, weights: Tensor | None = None) -> dict[str, Tensor]:
+        """The scalar of each of the player's terms that this batch has, unweighted, and `bound`; of a shared batch this part's portion.
+
+        `weights`, [N], are how much the samples count.
+        """
+        if weights is not None:
+            raw = {name: term if term.ndim == 0 else _weighted(term, weights) for name, term in raw.items()}
+        found = {name: _of_batch(raw[name], config.reduce(raw[name], elements)) for name, config, elements, _ in self._terms
+                 if name in raw}
+        if self._bound is not None:
+            joined = {name: (config.by_sample(raw[name], elements) * self._weight(config, constant, step)).view(-1, draws)
+                      for name, config, elements, constant in self._terms if name in self._joined}
+            by_sample: Tensor = self._bound(joined)
+            found[BOUND] = _of_batch(by_sample, by_sample.mean())
+        return found
+
+    def _weight(self, config: Term, constant: float | None, step: int) -> float:
+        return self._clock.dial(config.weight, step) if constant is None else constant
 
     def loss(self, reduced: dict[str, Tensor], step: int) -> Tensor:
         """What the player minimises at this batch of the phase."""
-        total: Tensor | None = None
+        total: Tensor | None = reduced[BOUND] if self._bound is not None else None
         for name, config, _, constant in self._terms:
-            if name in reduced:
-                weight = self._clock.dial(config.weight, step) if constant is None else constant
+            if name in reduced and name not in self._joined:
+                weight = self._weight(config, constant, step)
                 part = reduced[name] if weight == 1.0 else reduced[name] * weight
                 total = part if total is None else total + part
         assert total is not None, "the plan gives every player a term that every batch has"
@@ -70,12 +94,19 @@ class Objective:
 
     def score(self, means: dict[str, float]) -> float:
         """The loss of these mean terms under the weights that the phase ends with, so that schedules do not confound it."""
-        return sum(self._clock.dial(config.weight, self._clock.total) * means[name]
-                   for name, config, _, _ in self._terms if name in means)
+        return self.now(means, self._clock.total)
 
     def now(self, means: dict[str, float], step: int) -> float:
         """The loss of these mean terms under the weights of this batch of the phase."""
-        return sum(self._clock.dial(config.weight, step) * means[name] for name, config, _, _ in self._terms if name in means)
+        rest = sum(self._clock.dial(config.weight, step) * means[name] for name, config, _, _ in self._terms
+                   if name in means and name not in self._joined)
+        return rest + means[BOUND] if self._bound is not None else rest
+
+
+def _weighted(term: Tensor, weights: Tensor) -> Tensor:
+    """A raw term [N·draws, ...] of samples that count so much, [N]."""
+    by_row = weights.repeat_interleave(term.shape[0] // weights.shape[0])
+    return term * by_row.view(-1, *(1,) * (term.ndim - 1))
 
 
 def _of_batch(raw: Tensor, reduced: Tensor) -> Tensor:
@@ -90,14 +121,55 @@ def _constant(dial: Any) -> float | None:
     return None if isinstance(dial, Ramp | list) else float(dial)
 
 
+class Passes:
+    """The forward passes of a batch: who sends a gradient through the model makes one, who only looks at its outputs shares the last.
+
+    What modules learn of a batch (running statistics, codebook averages) they learn in its first pass. Where a phase trains on
+    codes a batch is made of codes, and no pass is needed.
+    """
+
+    def __init__(self, model: Autoencoder, pair: Pair | None, draws: int | None, *, shared: bool, codes: bool) -> None:
+        self._model, self._pair, self._draws, self._shared, self._codes = model, pair, draws, shared, codes
+        self._last: dict[int, Outputs] = {}          # of each part of the batch; only where it is shared more than SEEN
+
+    def begin(self) -> None:
+        """A new batch."""
+        self._last.clear()
+
+    def losses(self, batch: Batch, names: tuple[str, ...], *, through: bool) -> tuple[dict[str, Tensor], Outputs]:
+        """A player's raw terms, and the pass that they read."""
+        part = present()
+        number = 0 if part is None else part.rank
+        last = self._last.get(number)
+        if self._codes:
+            return self._looking(Outputs(batch, self._model.latent.code_from(batch.x)), names)
+        if not through and last is not None:
+            return self._looking(last, names)
+        with nullcontext() if last is None else unlearned(self._model):
+            if through:
+                raw, made = self._model.run_losses(batch, names, self._pair, self._draws)
+            else:
+                with torch.no_grad():
+                    made = self._model.run(batch, self._pair, self._draws)
+        if last is not None:
+            made.metrics = {}                        # those of the first pass are logged
+        if last is None or self._shared:
+            self._last[number] = made.detached() if self._shared else SEEN
+        return (raw, made) if through else self._looking(made, names)
+
+    def _looking(self, outputs: Outputs, names: tuple[str, ...]) -> tuple[dict[str, Tensor], Outputs]:
+        outputs = outputs.detached()
+        return self._model.losses(outputs, names), outputs
+
+
 class ActivePlayer:
     """A player of the phase that runs: the parameters under its modules and the optimiser that moves them."""
 
-    def __init__(self, plan: PlayerPlan, terms: Iterable[TermPlan], model: Autoencoder, trainable: frozenset[str], clock: Clock,
-                 pair: Pair | None) -> None:
+    def __init__(self, plan: PlayerPlan, objective: Objective, model: Autoencoder, trainable: frozenset[str], clock: Clock,
+                 passes: Passes) -> None:
         self.plan = plan
         self.model = model
-        self.pair = pair
+        self.passes = passes
         self.named = [(name, p) for name, p in model.named_parameters() if name in trainable and under(name, plan.modules)]
         self.params = [parameter for _, parameter in self.named]
         self.optimizer = plan.optimizer.build_optimizer(self.params)
@@ -105,7 +177,7 @@ class ActivePlayer:
             for group in self.optimizer.param_groups:
                 group["fused"] = None               # torch has no fused steps for divided weights
         self.rate = Rate(plan.optimizer, self.optimizer, clock)
-        self.objective = Objective(terms, clock)
+        self.objective = objective
         self.rivals: list[nn.Parameter] = []       # parameters of the other players, frozen while it is this one's turn
         self._together: nn.Module | None = None
         self._turn = Turn(self)
@@ -178,8 +250,10 @@ class ActivePlayer:
 
     def forward(self, batch: Batch, step: int) -> Forward:
         """The loss and everything to log, without touching a gradient; of a shared batch this part's portions."""
-        raw, metrics = self.model.terms(batch, self.plan.name, self.pair)
-        reduced = self.objective.reduced(raw)
+        raw, outputs = self.passes.losses(batch, self.objective.names, through=self.plan.through)
+        with repeated(outputs.draws):
+            reduced = self.objective.reduced(raw, step, outputs.draws, batch.weights)
+        metrics = outputs.metrics
         loss = self.objective.loss(reduced, step)
         values = [value.detach() for value in reduced.values()]
         return Forward(loss, (*reduced, *metrics), values + list(map(portion, metrics.values())), raw)

@@ -26,7 +26,7 @@ def plan_text(plan: Plan) -> str:
     """A plan as lines to compare: nodes, latent, terms, phases with their players."""
     lines = [f"data     {plan.input}, target {plan.target} in {plan.bounds}", f"params   {plan.params:,}", ""]
     for half in (plan.encoder, plan.latent.node, plan.decoder, *(head.node for head in plan.heads)):
-        lines += [_row(node) for node in half.walk()]
+        lines += [_row(node) for node in half.walk() if not node.silent]
     lines += ["", f"code     {plan.latent.code}, {plan.latent.values:,} values, {plan.latent.bits:,.1f} bits", ""]
     lines += [f"term     {term.name} of {term.player}, {term.elements:,} elements: {_part(term.config)}" for term in plan.terms]
     for phase in plan.phases:

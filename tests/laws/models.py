@@ -13,7 +13,8 @@ from aebuild.compile.front import Loaded, load
 from aebuild.compile.plan import Plan
 from aebuild.lang.samples import DataInfo
 from aebuild.lang.splits import Scaling, Split, Splits
-from aebuild.modules.autoencoder import Autoencoder, Batch
+from aebuild.modules.autoencoder import Autoencoder
+from aebuild.modules.outputs import Batch
 from aebuild.modules.randomness import random_modules
 from aebuild.trainer.phase import ActivePhase, reseed_all
 

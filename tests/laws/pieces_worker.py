@@ -32,9 +32,8 @@ from aebuild.trainer.checkpoints import sharded_checkpoint as pieces
 from aebuild.trainer.distributed import fsdp as shard_module
 from aebuild.trainer.distributed.process_group import ALONE, Group, Several
 from aebuild.trainer.fit import train
-from aebuild.trainer.job import Job
+from aebuild.trainer.job import Job, Manner
 from aebuild.trainer.loop import Trainer
-from aebuild.trainer.manner import Manner
 from aebuild.trainer.progress.display import Quiet
 from aebuild.trainer.run_dir.run import Onlooker, Run, data_record
 

@@ -17,23 +17,23 @@ from aebuild.compile.build import build
 from aebuild.compile.front import Loaded
 from aebuild.compile.memory import memory_of
 from aebuild.lang.diagnostics import CheckpointError, ResourceError
-from aebuild.modules.autoencoder import Autoencoder, Batch
+from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.collectives import present
 from aebuild.modules.convolution import ConvTranspose2d
 from aebuild.modules.dropout import Dropout
+from aebuild.modules.outputs import Batch
 from aebuild.modules.randomness import random_modules
 from aebuild.modules.stage import Stage
 from aebuild.trainer.batches.loader import Feed
 from aebuild.trainer.fit import TrainResult, train
-from aebuild.trainer.job import Job
-from aebuild.trainer.manner import Manner
+from aebuild.trainer.job import Job, Manner
 from aebuild.trainer.phase import reseed_all
 from aebuild.trainer.progress.display import Quiet
 from aebuild.trainer.run_dir.run import Run
 from aebuild.trainer.speed import autotune as choice_module
-from aebuild.trainer.speed.autotune import Bench, Choice, Trial, Tuner
+from aebuild.trainer.speed.autotune import Bench, Tuner
+from aebuild.trainer.speed.choice import FILE, Choice, Trial, stored
 from aebuild.trainer.speed.execution import Execution, candidates, exact
-from aebuild.trainer.speed.settle import FILE, stored
 
 CPU = torch.device("cpu")
 IMAGES = """
@@ -377,8 +377,21 @@ def test_workers_do_not_share_torchs_own_random_numbers(tmp_path: Path, monkeypa
     monkeypatch.setattr(Stage, "forward", forward)
     heard = Heard()
     trained(IMAGES, tmp_path / "run", Execution(threads=1, workers=2), display=heard)
-    assert heard.notes[-1] == ("workers cannot share the batch (a layer draws from torch's own random numbers): "
-                               "going on from the last checkpoint with 2 threads")
+    assert heard.notes[-1] == ("workers cannot share the batch (a layer draws from torch's own random numbers, and its class lacks "
+                               "`cpu_replicas = False`): going on from the last checkpoint with 2 threads")
+
+
+def test_a_layer_may_do_without_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says so in its class: nothing is tried first, and the weights are those of one worker."""
+    monkeypatch.setattr(Stage, "cpu_replicas", False, raising=False)
+    plan = fine(IMAGES).plan
+    assert plan is not None
+    assert not [name for name, _ in candidates(Execution(threads=6), build(plan), CPU, 0.0, 100) if "worker" in name]
+    heard = Heard()
+    done = trained(IMAGES, tmp_path / "run", Execution(threads=1, workers=2), display=heard)
+    assert heard.notes[-1] == "a layer of this model does without workers: training with 2 threads instead"
+    alone = trained(IMAGES, tmp_path / "other", Execution(threads=2)).model.state_dict()
+    assert all(torch.equal(tensor, alone[name]) for name, tensor in done.model.state_dict().items())
 
 
 def test_workers_are_measured_where_there_are_cores() -> None:

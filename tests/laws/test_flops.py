@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from aebuild.compile.front import load
 from aebuild.compile.plan import Plan
-from aebuild.modules.autoencoder import Batch
+from aebuild.modules.outputs import Batch
 from aebuild.trainer.phase import ActivePhase
 from aebuild.trainer.profiling.flops import step_flops
 

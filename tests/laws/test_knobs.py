@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contexts import LOCAL, every_example, examples, make_files
+from contexts import LOCAL, every_example, examples, make_files, plugged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from knobs import Knob, every_knob, first_values, others
@@ -176,7 +176,7 @@ def shared(knob: Knob) -> bool:
     return issubclass(knob.part, Known) and knob.name not in own
 
 
-@pytest.mark.parametrize("knob", [knob for knob in every_knob() if not shared(knob)], ids=str)
+@pytest.mark.parametrize("knob", [knob for knob in every_knob() if not shared(knob) and not plugged(knob.part)], ids=str)
 def test_a_number_is_alive(knob: Knob, folder: Path) -> None:
     hold(knob, trials(folder))
 

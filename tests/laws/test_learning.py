@@ -11,7 +11,8 @@ from torch import nn
 from aebuild.compile.build import build
 from aebuild.compile.front import Loaded
 from aebuild.lang.node import Node
-from aebuild.modules.autoencoder import Autoencoder, Batch
+from aebuild.modules.autoencoder import Autoencoder
+from aebuild.modules.outputs import Batch
 from specs import specs
 
 COUNT = 5

@@ -47,8 +47,8 @@ def test_a_latent_declares_every_name_it_uses(latent):
     batch = samples(loaded.info, loaded.plan, 8)
     for phase in loaded.plan.phases:
         for player in phase.players:
-            terms, metrics = model.terms(batch, player.name)
-            found |= {player.name, *terms, *(name.removesuffix(" per") for name in metrics)}
+            outputs = model.run(batch)
+            found |= {player.name, *model.losses(outputs, player.terms), *(name.removesuffix(" per") for name in outputs.metrics)}
     assert found - {"digit", "digit_accuracy"} <= set(known_names())
     assert turns(loaded.plan, model, batch)
 

@@ -11,8 +11,8 @@ from test_execution import CPU, IMAGES
 from test_plans import tuner_of
 
 from aebuild.trainer.speed import autotune as choice_module
-from aebuild.trainer.speed.autotune import Bench, Choice
-from aebuild.trainer.speed.autotune_cache import place_of, recall, remember
+from aebuild.trainer.speed.autotune import Bench
+from aebuild.trainer.speed.choice import Choice, place_of, recall, remember
 from aebuild.trainer.speed.execution import exact
 
 

@@ -26,7 +26,7 @@ from aebuild.results.open_run import open_run
 from aebuild.trainer.fit import TrainResult, train
 from aebuild.trainer.job import Job
 from aebuild.trainer.phase import reseed_all
-from aebuild.trainer.progress import looks as looks_module
+from aebuild.trainer.progress import throughput as looks_module
 from aebuild.trainer.progress.display import Quiet
 from aebuild.trainer.run_dir.run import Run, data_record
 from aebuild.trainer.signals import Interrupted

@@ -17,7 +17,8 @@ from aebuild.compile.front import Loaded
 from aebuild.lang.diagnostics import DataError
 from aebuild.lang.samples import Where
 from aebuild.lang.splits import Splits
-from aebuild.modules.autoencoder import Autoencoder, Batch
+from aebuild.modules.autoencoder import Autoencoder
+from aebuild.modules.outputs import Batch
 from aebuild.modules.randomness import random_modules
 from aebuild.trainer.batches.loader import Feed
 from aebuild.trainer.fit import TrainResult, train

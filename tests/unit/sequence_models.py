@@ -16,7 +16,8 @@ from aebuild.lang.dataset import DataInfo
 from aebuild.lang.diagnostics import Diagnostic
 from aebuild.lang.source import read
 from aebuild.lang.values import Range, Sequence, Value
-from aebuild.modules.autoencoder import Autoencoder, Batch
+from aebuild.modules.autoencoder import Autoencoder
+from aebuild.modules.outputs import Batch
 from aebuild.parts import discover
 
 discover()

@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 
 from aebuild.lang.diagnostics import CheckpointError, ResourceError
 from aebuild.trainer.checkpoints import checkpoint as module
-from aebuild.trainer.checkpoints.checkpoint import Checkpoint, read_folder, write_folder
-from aebuild.trainer.checkpoints.pack import pack, unpack
+from aebuild.trainer.checkpoints.checkpoint import Checkpoint, pack, read_folder, unpack, write_folder
 from aebuild.trainer.checkpoints.reader import Damaged
 from aebuild.trainer.checkpoints.rotation import Checkpoints
 from aebuild.trainer.run_dir import atomic_files as durable

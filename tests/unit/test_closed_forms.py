@@ -12,7 +12,8 @@ from sklearn.datasets import load_digits
 from aebuild.compile.build import build
 from aebuild.compile.front import load
 from aebuild.compile.plan import Plan
-from aebuild.modules.autoencoder import Autoencoder, Batch
+from aebuild.modules.autoencoder import Autoencoder
+from aebuild.modules.outputs import Batch
 
 DIGITS = torch.from_numpy(load_digits().data / 16).to(torch.float64)
 EIGENVALUES = np.linalg.eigvalsh(np.cov(DIGITS.numpy().T, bias=True))[::-1].copy()

@@ -12,9 +12,11 @@ from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
-from aebuild.modules.codebook import CodebookLatent, FittedCodebookLatent, usage_of
+from aebuild.modules.codebook import CodebookLatent
 from aebuild.modules.codebook_updates import Ema, Restart, kmeans, tally
+from aebuild.modules.discrete import usage_of
 from aebuild.modules.nearest_code import CPU_BLOCK, nearest
+from aebuild.modules.priors import EmpiricalIndices
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -25,9 +27,9 @@ def digits() -> Tensor:
     return torch.from_numpy(load_digits().data / 16).float()
 
 
-def book(codes: int, features: int, groups: int = 1, kind: type[CodebookLatent] = CodebookLatent, **options: Any) -> CodebookLatent:
+def book(codes: int, features: int, groups: int = 1, **options: Any) -> CodebookLatent:
     """A codebook on vectors without a projection to learn."""
-    return kind({"projection": nn.Identity()}, (features,), 1, codes, groups, **options)
+    return CodebookLatent({"projection": nn.Identity()}, (features,), 1, codes, groups, **options)
 
 
 def test_the_search_agrees_with_the_naive_one() -> None:
@@ -147,13 +149,13 @@ def test_who_pulls_whom() -> None:
     latent = book(8, 6, groups=2)
     z = torch.randn(5, 6, generator=generator(), requires_grad=True)
     terms = latent(z).terms
-    pull = 2 * (z - latent.lookup(latent.indices_of(z))).detach()
+    pull = 2 * (z - latent.lookup(latent(z).indices)).detach()
     (on_z,) = torch.autograd.grad(terms["commitment"].sum(), z, retain_graph=True)
     torch.testing.assert_close(on_z, pull)
     terms["codebook"].sum().backward()
     assert z.grad is None
     expected = torch.zeros(2, 8, 3)
-    for sample, indices in zip(pull, latent.indices_of(z), strict=True):
+    for sample, indices in zip(pull, latent(z).indices, strict=True):
         for group, index in enumerate(indices):
             expected[group, index] -= sample[3 * group:3 * group + 3]
     torch.testing.assert_close(latent.codebook.grad, expected)
@@ -266,17 +268,17 @@ def test_restart_and_kmeans_depend_on_their_own_seed_alone() -> None:
 
 def test_uniform_draws_use_every_entry_alike() -> None:
     latent = book(4, 4, groups=2)
-    indices = latent.indices_of(latent.draw(40_000))
+    indices = latent(latent.draw(40_000)).indices
     shares = tally(indices.t().contiguous(), 4) / 40_000
     torch.testing.assert_close(shares, torch.full((2, 4), 0.25), atol=0.02, rtol=0)
 
 
 def test_an_empirical_prior_draws_as_the_data_do() -> None:
-    latent = book(4, 4, groups=2, kind=FittedCodebookLatent)
+    latent = book(4, 4, groups=2, prior=EmpiricalIndices(2, 4))
     wanted = torch.tensor([[0.0, 0.5, 0.5, 0.0], [0.1, 0.2, 0.0, 0.7]])
     chosen = torch.stack([torch.multinomial(row, 20_000, replacement=True, generator=generator()) for row in wanted], 1)
-    latent.fit(latent.lookup(chosen).detach())  # type: ignore[operator]
-    torch.testing.assert_close(latent.prior_frequencies, wanted, atol=0.02, rtol=0)
-    drawn = tally(latent.indices_of(latent.draw(40_000)).t().contiguous(), 4) / 40_000
+    latent.prior.fit(chosen.split(3000))
+    torch.testing.assert_close(latent.prior.frequencies, wanted, atol=0.02, rtol=0)
+    drawn = tally(latent(latent.draw(40_000)).indices.t().contiguous(), 4) / 40_000
     torch.testing.assert_close(drawn, wanted, atol=0.02, rtol=0)
     assert (drawn[wanted == 0] == 0).all()

@@ -13,7 +13,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from aebuild.trainer.profiling.timers import Account
-from aebuild.trainer.progress.display import Ending, EpochReport, Heading, Quiet, Status, choose_display
+from aebuild.trainer.progress.choose import choose_display
+from aebuild.trainer.progress.display import Ending, EpochReport, Heading, Quiet, Status
 from aebuild.trainer.progress.formatting import duration, memory, number, percents
 from aebuild.trainer.progress.json_lines import JsonLines
 from aebuild.trainer.progress.live_table import LiveDisplay, Screen

@@ -21,7 +21,7 @@ from aebuild.cli.verbs import commands
 from aebuild.lang.diagnostics import SpecError
 from aebuild.trainer.fit import train
 from aebuild.trainer.job import Job
-from aebuild.trainer.progress import looks as looks_module
+from aebuild.trainer.progress import throughput as looks_module
 from aebuild.trainer.progress.display import Ending, EpochReport
 from aebuild.trainer.progress.json_lines import MOST, JsonLines
 

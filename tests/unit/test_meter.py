@@ -15,7 +15,7 @@ from aebuild.trainer.job import Job
 from aebuild.trainer.profiling import utilisation as meter_module
 from aebuild.trainer.profiling.timers import Account
 from aebuild.trainer.profiling.utilisation import Meter, matmul_speed
-from aebuild.trainer.progress import looks as looks_module
+from aebuild.trainer.progress import throughput as looks_module
 from aebuild.trainer.progress.display import EpochReport, Quiet, Status
 
 CPU = torch.device("cpu")

@@ -17,9 +17,8 @@ from aebuild.cli.guard import guarded
 from aebuild.cli.verbs import commands
 from aebuild.lang.diagnostics import DivergedError
 from aebuild.trainer.fit import train
-from aebuild.trainer.job import Job
+from aebuild.trainer.job import Job, Manner
 from aebuild.trainer.loop import Trainer
-from aebuild.trainer.manner import Manner
 from aebuild.trainer.profiling.profiler import WARM_UP
 from aebuild.trainer.progress.display import Quiet
 from aebuild.trainer.run_dir.run import Run
@@ -108,8 +107,8 @@ def test_steps_that_are_not_profiled_know_nothing_of_it(tmp_path: Path, monkeypa
         seen.append((self.progress.total, marked))
         plain(self, active)
 
-    monkeypatch.setattr("aebuild.trainer.progress.looks.LOOK_EVERY", 0.0)
-    monkeypatch.setattr("aebuild.trainer.progress.looks.LOOK_SHARE", 0.0)
+    monkeypatch.setattr("aebuild.trainer.progress.throughput.LOOK_EVERY", 0.0)
+    monkeypatch.setattr("aebuild.trainer.progress.throughput.LOOK_SHARE", 0.0)
     monkeypatch.setattr(Trainer, "_look", spied)
     trained(tmp_path / "run", two_phases(), 4)
     assert [step for step, marked in seen if marked] == [WARM_UP + i for i in range(1, 5)]

@@ -22,7 +22,7 @@ from aebuild.results.open_run import open_run
 from aebuild.results.picture import Picture
 from aebuild.trainer.checkpoints.checkpoint import read_folder, seal_folder, write_tensors
 from aebuild.trainer.checkpoints.reader import IN_PIECES, Damaged
-from aebuild.trainer.manner import Manner
+from aebuild.trainer.job import Manner
 from aebuild.trainer.run_dir.run import Run
 
 SPEC = """

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from aebuild.lang.families import Layer
 from aebuild.lang.values import Grid, Sequence, Vector
-from aebuild.modules.autoencoder import Batch
+from aebuild.modules.outputs import Batch
 from aebuild.modules.recurrent import Recurrent, Undriven, Unroll
 
 KINDS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}

@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 
 from aebuild.lang.diagnostics import BusyError, CheckpointError, ResourceError, UsageError
-from aebuild.trainer.run_dir.metrics_log import Journal
-from aebuild.trainer.run_dir.run import Run
+from aebuild.trainer.run_dir.run import Journal, Run
 from aebuild.trainer.signals import Interrupted, Signals
 
 ROOT = Path(__file__).resolve().parents[2]

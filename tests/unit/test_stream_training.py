@@ -29,13 +29,12 @@ from aebuild.lang.splits import Scaling, Split, Splits
 from aebuild.results.evaluate import evaluate
 from aebuild.results.experiment import resume, train
 from aebuild.results.picture import draw_picture
-from aebuild.trainer.batches.levels import Levels
-from aebuild.trainer.batches.loader import Feed, Kept
+from aebuild.trainer.batches.loader import Feed, Kept, Levels
 from aebuild.trainer.batches.prefetch import ahead
 from aebuild.trainer.batches.sampler import windowed_order
 from aebuild.trainer.fit import train as fit
 from aebuild.trainer.job import Job
-from aebuild.trainer.progress import looks as looks_module
+from aebuild.trainer.progress import throughput as looks_module
 from aebuild.trainer.run_dir.run import Run, data_record
 from aebuild.trainer.signals import Interrupted
 

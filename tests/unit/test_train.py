@@ -27,11 +27,10 @@ from aebuild.trainer.checkpoints.checkpoint import read_folder
 from aebuild.trainer.checkpoints.rotation import Checkpoints
 from aebuild.trainer.device import choose_device, memory_guard
 from aebuild.trainer.fit import train
-from aebuild.trainer.job import Job
-from aebuild.trainer.manner import Manner
+from aebuild.trainer.job import Job, Manner
 from aebuild.trainer.nonfinite import finite_parameters
 from aebuild.trainer.phase import ActivePhase, reseed_all
-from aebuild.trainer.progress import looks as looks_module
+from aebuild.trainer.progress import throughput as looks_module
 from aebuild.trainer.progress.display import EpochReport, Quiet
 from aebuild.trainer.run_dir.atomic_files import CANNOT_WRITE
 from aebuild.trainer.run_dir.run import Run

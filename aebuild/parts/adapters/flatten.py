@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from aebuild.lang.families import Adapter, Layer
 from aebuild.lang.node import Node, Site
-from aebuild.lang.values import Value, Vector, elements
+from aebuild.lang.values import Value
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,11 +22,11 @@ class Flatten(Adapter):
 
     def fits(self, value: Value, kind: str, site: Site) -> bool:
         """Grid or sequence to vector."""
-        return kind == "vector"
+        return (value.kind, kind) in (("grid", "vector"), ("sequence", "vector"))
 
     def plan(self, value: Value, kind: str, site: Site, layer: Layer | None) -> Node:
         """Keeps every value."""
-        return Node(site.path, "flatten", value, Vector(elements(value)), self, window=None)
+        return Node(site.path, "flatten", value, value.flat, self, window=None)
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """torch's Flatten."""

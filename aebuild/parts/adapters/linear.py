@@ -6,8 +6,8 @@ from math import prod
 from typing import TYPE_CHECKING, Literal
 
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
-from aebuild.lang.families import Adapter, Composite, Layer
-from aebuild.lang.node import Node, Refusal, Site
+from aebuild.lang.families import Adapter, Layer
+from aebuild.lang.node import Composite, Node, Refusal, Site
 from aebuild.lang.values import Grid, Sequence, Value, Vector
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Linear(Adapter):
 
     def fits(self, value: Value, kind: str, site: Site) -> bool:
         """Vector to grid or sequence."""
-        return isinstance(value, Vector) and kind != "vector"
+        return (value.kind, kind) in (("vector", "grid"), ("vector", "sequence"))
 
     def plan(self, value: Value, kind: str, site: Site, layer: Layer | None) -> Node:
         """Channels are those of the layer behind it."""

@@ -21,11 +21,12 @@ class Mean(Adapter):
 
     def fits(self, value: Value, kind: str, site: Site) -> bool:
         """Grid or sequence to vector."""
-        return kind == "vector"
+        return (value.kind, kind) in (("grid", "vector"), ("sequence", "vector"))
 
     def plan(self, value: Value, kind: str, site: Site, layer: Layer | None) -> Node:
         """One value a feature."""
-        return Node(site.path, "mean", value, Vector(value.features), self, {"features": 1 if value.kind == "grid" else 2}, window=None)
+        axis = value.feature_axis % (1 + len(value.shape))
+        return Node(site.path, "mean", value, Vector(value.features), self, {"features": axis}, window=None)
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The mean over places."""

@@ -24,16 +24,15 @@ class Raster(Adapter):
 
     def fits(self, value: Value, kind: str, site: Site) -> bool:
         """A grid of two or three axes to a sequence; and back where the size is known."""
-        if isinstance(value, Grid):
-            return kind == "sequence" and len(value.size) > 1
         size = site.stage.size
-        return isinstance(value, Sequence) and kind == "grid" and size is not None and prod(size) == value.length
+        return value.axes > 1 if (value.kind, kind) == ("grid", "sequence") else (
+            (value.kind, kind) == ("sequence", "grid") and size is not None and prod(size) == value.series_length)
 
     def plan(self, value: Value, kind: str, site: Site, layer: Layer | None) -> Node:
         """Keeps every value."""
-        if isinstance(value, Grid):
-            site.stage.size = value.size
-            return Node(site.path, "raster", value, Sequence(prod(value.size), value.channels), self)
+        if kind == "sequence":
+            site.stage.size = value.places
+            return Node(site.path, "raster", value, Sequence(prod(value.places), value.features), self)
         size = site.stage.size
         assert size is not None
         return Node(site.path, "unraster", value, Grid(value.features, size), self, {"size": size})

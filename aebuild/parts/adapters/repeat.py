@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from aebuild.lang.families import Adapter, Layer
 from aebuild.lang.node import Node, Site
 from aebuild.lang.sequence_length import length_for
-from aebuild.lang.values import Sequence, Value, Vector
+from aebuild.lang.values import Sequence, Value
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,7 +24,7 @@ class Repeat(Adapter):
 
     def fits(self, value: Value, kind: str, site: Site) -> bool:
         """Vector to sequence."""
-        return isinstance(value, Vector) and kind == "sequence"
+        return (value.kind, kind) == ("vector", "sequence")
 
     def plan(self, value: Value, kind: str, site: Site, layer: Layer | None) -> Node:
         """As long as the decoder's seed, or as the data."""

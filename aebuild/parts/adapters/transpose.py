@@ -23,10 +23,9 @@ class Transpose(Adapter):
 
     def fits(self, value: Value, kind: str, site: Site) -> bool:
         """A sequence to a grid of one axis, unless a larger grid is expected; and back."""
-        if isinstance(value, Grid):
-            return kind == "sequence" and len(value.size) == 1
         size = site.stage.size
-        return isinstance(value, Sequence) and kind == "grid" and (size is None or len(size) == 1)
+        return value.axes == 1 if (value.kind, kind) == ("grid", "sequence") else (
+            (value.kind, kind) == ("sequence", "grid") and (size is None or len(size) == 1))
 
     def plan(self, value: Value, kind: str, site: Site, layer: Layer | None) -> Node:
         """Keeps every value."""

@@ -12,9 +12,11 @@ from aebuild.data.axes import Layout, interpret, usual_kind
 from aebuild.data.errors import blamed, fault, must_fit, shown
 from aebuild.data.probe import LEVELS, Outline, by_part, declared, describe, range_note, scale_of
 from aebuild.data.rules import UNFIT
+from aebuild.data.tokens import check_options, count_tokens, token_layout
 from aebuild.lang.dataset import DataInfo, Divided, OnDisk, OwnLabels, Pictured, Sampled, Streamable, Where
 from aebuild.lang.diagnostics import Hint
 from aebuild.lang.part import knob
+from aebuild.lang.values import Tokens
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
 class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
     """Samples in an .npz or .npy file: x or x_train, x_val, x_test, with labels y likewise; never a pickle.
 
-    [N, D] are vectors, [N, T, D] sequences (images where the values are bytes), more axes are images and volumes.
+    [N, D] are vectors, [N, T, D] sequences (images where the values are bytes), more axes are images and volumes. With `as: tokens`
+    [N, T] are whole numbers that name symbols.
     """
 
     type: Literal["arrays"] = "arrays"
@@ -37,9 +40,14 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
                "---\n"
                "data: {type: arrays, path: x.npz, shape: [3, 6, 8], label: y, split: {test: 12}}\n"
                "---\n"
-               "data: {type: arrays, path: x.npz, label: y, exclude: {label: [0, 1]}}")
+               "data: {type: arrays, path: x.npz, label: y, exclude: {label: [0, 1]}}\n"
+               "---\n"
+               "data: {type: arrays, path: text.npy, as: tokens, vocabulary: 9, limit: 30}\n"
+               "encoder: [gru: 4]\n"
+               "decoder: [gru: 4]\n"
+               "losses: {reconstruction: categorical}")
     also = ("npz", "npy", "numpy")
-    kind: Literal["vector", "sequence", "grid"] | None = Field(
+    kind: Literal["vector", "sequence", "grid", "tokens"] | None = Field(
         None, alias="as", description="what the samples are, where it is not what their axes suggest",
         json_schema_extra={"affects": "data"})
     channels: Literal["first", "last"] | None = knob(
@@ -51,11 +59,16 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
     label: str | None = knob(None, "name of the labels' array (default: y, label, labels, ... of whole numbers or words)", affects="data",
                              min_length=1)
     target: str | None = knob(None, "name of the array to reconstruct instead of the input", affects="data", min_length=1)
+    vocabulary: int | None = knob(
+        None, "how many different tokens there are, with `as: tokens` (default: one more than the largest, for which the array is read)",
+        affects="data", ge=2)
 
     def probe(self, where: Where) -> DataInfo:
         """Type and counts from the arrays' headers."""
+        check_options(self)
         if self.shape is not None:
-            return declared(self, labelled=bool(self.label or self.classes))
+            bounds = None if self.vocabulary is None else (0.0, self.vocabulary - 1.0)
+            return declared(self, bounds=bounds, labelled=bool(self.label or self.classes))
         with blamed(self, "path"):
             path, found = self._find(where)
             return describe(self, self._outline(path, found))
@@ -66,6 +79,7 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
         from aebuild.data.raw_samples import Raw
         from aebuild.data.streamed import sentence
 
+        check_options(self)
         with blamed(self, "path"):
             path, found = self._find(where)
             outline = self._outline(path, found)
@@ -76,8 +90,9 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
                 outline = outline.told(sentence(self, size))
             else:
                 must_fit(size, found.x["train"].label(path), _on_disk(path))
-            layout = self._layout(found.x["train"], path)
-            target = self._layout(found.target["train"], path) if found.target else layout
+            classes = outline.value.classes if isinstance(outline.value, Tokens) else None
+            layout = self._layout(found.x["train"], path, classes)
+            target = self._layout(found.target["train"], path, classes) if found.target else layout
             x = _stored(path, found.x, layout, streamed)
             for note in () if streamed else range_note("the samples", _extent(x["train"]), outline.bounds, scale_of(self, outline.value)):
                 outline = outline.told(note)
@@ -108,22 +123,38 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
         path = where.base / self.path
         return path, find_arrays(headers(path), path, self, self.array, self.label, self.target)
 
-    def _layout(self, member: Member, path: Path) -> Layout:
+    def _layout(self, member: Member, path: Path, classes: int | None = None) -> Layout:
+        if self.kind == "tokens":
+            return token_layout(member, member.label(path), classes or 2, self)
         return interpret(member.shape, member.dtype.name, member.label(path), self.kind, self.channels, self)
+
+    def _vocabulary(self, path: Path, found: Found) -> int | None:
+        """How many tokens there are, None without any; reads the arrays where the spec does not say."""
+        from aebuild.data.formats.npy import map_array, read_array
+
+        if self.kind != "tokens" or self.vocabulary is not None:
+            return self.vocabulary
+        members = [*found.x.values(), *found.target.values()]
+        for member in members:
+            self._layout(member, path)
+        return count_tokens((read_array if member.name else map_array)(path, member) for member in members)
 
     def _outline(self, path: Path, found: Found) -> Outline:
         first = found.x["train"]
         aim = found.target.get("train")
-        layout = self._layout(first, path)
+        classes = self._vocabulary(path, found)
+        layout = self._layout(first, path, classes)
+        aimed = self._layout(aim, path, classes) if aim else None
+        bounds = None if classes is None else (0.0, classes - 1.0)
         value = layout.value
         counts: dict[str, int | None] = {part: member.shape[0] for part, member in found.x.items()}
         told = "as the spec says" if self.kind else f"read as {usual_kind(first.shape, first.dtype.name)}s by type and axes"
         sentence = (f"{shown(path.name)}: {by_part(counts)} samples, each {value} of {first.dtype.name} "
                     f"({told}), " + (f"labels in {shown(next(iter(found.labels.values())).name)}" if found.labels else "no labels")
                     + (f"; not used: {', '.join(map(shown, found.left[:8]))}" if found.left else ""))
-        return Outline(value, counts, sentence, LEVELS.get(first.dtype.name), self._layout(aim, path).value if aim else None,
-                       LEVELS.get(aim.dtype.name) if aim else None, labelled=bool(found.labels),
-                       notes=(*_notes(layout, first, path), *(_notes(self._layout(aim, path), aim, path) if aim else ())))
+        return Outline(value, counts, sentence, bounds or LEVELS.get(first.dtype.name), None if aimed is None else aimed.value,
+                       bounds or LEVELS.get(aim.dtype.name) if aim else None, labelled=bool(found.labels),
+                       notes=(*_notes(layout, first, path), *(_notes(aimed, aim, path) if aim and aimed else ())))
 
     def _labels(self, path: Path, found: Found) -> tuple[dict[str, NDArray[np.int64]], tuple[str, ...] | None]:
         from aebuild.data.formats.npy import read_array

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from aebuild.lang.diagnostics import Rule
-from aebuild.lang.families import Latent, LatentPlan, Layer, Prior
+from aebuild.lang.families import LatentPlan, Layer, Prior, ProjectedLatent
 from aebuild.lang.node import Node, Site, Stage
 from aebuild.lang.projection import Projection, to_code
-from aebuild.lang.terms import Term
+from aebuild.lang.terms import Role, Term, TermPlan
 from aebuild.lang.values import Value, Vector
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def _gaussian() -> Any:
     return Prior.variants["gaussian"]()
 
 
-class Adversarial(Latent):
+class Adversarial(ProjectedLatent):
     """A deterministic code whose distribution a discriminator pushes to a prior (Makhzani et al., 2015).
 
     Three players take turns: the autoencoder reconstructs, the discriminator learns to tell codes from draws of the prior, the
@@ -56,33 +56,38 @@ class Adversarial(Latent):
     terms = {"adversarial": Term, "discriminator": Term}
     meanings = {"adversarial": "nats of surprise of the discriminator at codes; 0.693 where it cannot tell them from the prior",
                 "discriminator": "nats of its surprise at codes and draws; 1.386 where it cannot tell them apart"}
-    players = ("autoencoder", "generator", "discriminator")
+    players = ("generator", "discriminator")
 
     def plan_latent(self, value: Value, site: Site) -> LatentPlan:
         """Adapters and projection; and the discriminator, which a reconstruction does not run."""
         if self.per == "position":
             site.refuse(self, ONE_CODE, "an adversarial latent has one code for the sample", "per", fix="per: sample")
-        self.prior.size(self.dim, site)
-        steps = to_code(self, value, site, self.dim)
         code = Vector(self.dim)
+        prior = self.prior.serve(self, code, site, ("none",))
+        steps = to_code(self, value, site, self.dim)
         judge = self._plan_discriminator(code, site.at("discriminator"))
         node = Node(site.path, "adversarial", value, code, self, children=(*steps, judge))
-        terms = (("adversarial", "generator", 1), ("discriminator", "discriminator", 1))
-        return LatentPlan(node, code, self.dim, 32.0 * self.dim, terms, judge)
+        generator = Role("generator", ("encoder", *(step.path for step in steps)))
+        plan = LatentPlan(node=node, code=code, values=self.dim, bits=32.0 * self.dim, codes=code,
+                          terms=(TermPlan("adversarial", "generator", 1), TermPlan("discriminator", "discriminator", 1)),
+                          players=(generator, Role("discriminator", (judge.path,), apart=True, through=False)))
+        return plan.joined(prior)
 
     def _plan_discriminator(self, code: Vector, site: Site) -> Node:
         site = replace(site, stage=Stage())
         hidden, value = site.chain(self.discriminator, code, site)
         adapters, value = site.adapt(value, ("vector",), site, None)
         output = Projection(activation=None).plan(f"{site.path}.output", value, 1)
-        return Node(site.path, "discriminator", code, output.output, self, children=(*hidden, *adapters, output))
+        return Node(site.path, "discriminator", code, output.output, self, children=(*hidden, *adapters, output), aside=True)
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The latent, or its discriminator."""
         from aebuild.modules.latent_adversarial import AdversarialLatent
+        from aebuild.modules.priors import Prior as PriorModule
         from aebuild.modules.stage import Stage as StageModule
 
         if node.kind == "discriminator":
             return StageModule(children)
-        steps = {name: module for name, module in children.items() if name != "discriminator"}
-        return AdversarialLatent(steps, self.prior.build_prior(self.dim), children["discriminator"], self.prior.simplex)
+        judge, prior = children.pop("discriminator"), children.pop("prior")
+        assert isinstance(prior, PriorModule)
+        return AdversarialLatent(children, prior, judge, self.prior.simplex)

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from math import log2
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from aebuild.lang.codebook_update import CodebookUpdate
 from aebuild.lang.diagnostics import Rule
-from aebuild.lang.families import Latent, LatentPlan
+from aebuild.lang.families import LatentPlan, Prior, ProjectedLatent, Quantizer
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import Part, knob
-from aebuild.lang.per_axis import largest_divisor
-from aebuild.lang.projection import feature_axis, to_code
-from aebuild.lang.terms import Term
-from aebuild.lang.values import Value, Vector, elements
+from aebuild.lang.projection import to_code
+from aebuild.lang.values import Value
 
 if TYPE_CHECKING:
     from torch import nn
 
-GROUPS = Rule("AE341", "groups do not divide the code", """\
-`groups` cuts the features of the code into groups of equal size, each with a codebook of its own (`shared: true`: one for all).
-So their number must divide `dim`. As many groups as features make scalar codebooks.
+USELESS = Rule("AE348", "an option that the quantizer has no use for", """\
+How many entries there are, how they are learned and where they begin are questions of some quantizers only: others, such as a rounding
+to fixed levels, have no entries to learn. An option that would do nothing is refused.
 
 ```yaml
-latent: {type: codebook, codes: 512, dim: 20, groups: 8}     # 20 / 8 is not whole
+latent: {type: codebook, codes: 64, dim: 4, update: ema, quantizer: {type: fsq, levels: [4, 4, 4]}}
 ```
 ```yaml
-latent: {type: codebook, codes: 512, dim: 20, groups: 20}
+latent: {type: codebook, codes: 64, dim: 4, update: ema}
 ```
 """)
 
@@ -48,16 +46,15 @@ def _gradient() -> Any:
     return CodebookUpdate.variants["gradient"]()
 
 
-class CommitmentTerm(Term):
-    """The pull of the encoder's outputs towards the entries they choose."""
-
-    example = ("encoder: {layer: conv, width: 4, stride: 2}\n"
-               "latent: {type: codebook, codes: 4, dim: 4}\n"
-               "losses: {commitment: {weight: 0.5}}")
-    also = ("commitment_cost", "commitment_weight", "commitment_loss", "commit")
+def _vq() -> Any:
+    return Quantizer.named("vq")
 
 
-class Codebook(Latent):
+def _uniform() -> Any:
+    return Prior.named("uniform")
+
+
+class Codebook(ProjectedLatent):
     """A discrete code: the nearest entry of a learned codebook (van den Oord et al., 2017).
 
     At each place of a grid or sequence (a vector is one place), or of the whole sample as a vector, the code is cut into groups
@@ -72,9 +69,11 @@ class Codebook(Latent):
                "train: {epochs: 3, batch_size: 10}")
     foreign = dict.fromkeys(("num_embeddings", "n_embeddings", "n_embed", "n_codes", "num_codes", "codebook_size", "K", "entries"), "codes")
     also = ("vq", "vqvae", "vq_vae", "quantized", "discrete", "vector_quantizer", "vector_quantization")
+    dim: int | None = knob(None, "features of the code at each place", examples=[16], affects="graph", ge=1)  # type: ignore[assignment]
+    decider = "quantizer"
     per: Literal["sample", "position"] = knob(
         "position", "codes for the sample as one vector, or at each place of the encoder's grid or sequence", affects="graph")
-    codes: int = knob(..., "entries of a codebook", examples=[512], affects="graph", ge=2)
+    codes: int | None = knob(None, "entries of a codebook", examples=[512], affects="graph", ge=2)
     groups: int = knob(1, "parts the features are cut into, each replaced by an entry; divides dim", affects="graph", ge=1)
     shared: bool = knob(False, "one codebook for all groups instead of one each", affects="graph")
     update: CodebookUpdate = Field(default_factory=_gradient, description="how the entries are learned: gradient or ema")
@@ -82,13 +81,10 @@ class Codebook(Latent):
         "kmeans", "where the entries begin: k-means on the first training batch, or N(0, 1), of which most are never used without "
                   "restart", affects="training")
     restart: Restart | None = Field(None, description="replace entries that fell out of use; none to let them be")
-    prior: Literal["uniform", "empirical"] = knob(
-        "uniform", "how codes are drawn: all entries alike, or as often as the training data use them at their place",
-        affects="graph")
-    terms = {"codebook": Term, "commitment": CommitmentTerm}
-    meanings = {"codebook": "squared distance of the entries to the codes; lower is better",
-                "commitment": "squared distance of the codes to their entries; lower is better",
-                "perplexity": "how many entries are in use, as if alike; between 1 and `codes`, higher is better",
+    quantizer: Quantizer = Field(default_factory=_vq, description="how vectors become entries")
+    prior: Prior = Field(default_factory=_uniform, description="how codes are drawn: uniform, all entries alike; empirical, as often as "
+                         "the training data use them at their place; or learned")
+    meanings = {"perplexity": "how many entries are in use, as if alike; between 1 and `codes`, higher is better",
                 "usage": "share of entries that are used at all; higher is better"}
 
     @property
@@ -96,42 +92,24 @@ class Codebook(Latent):
         """Codebooks there are."""
         return 1 if self.shared else self.groups
 
-    def plan_latent(self, value: Value, site: Site) -> LatentPlan:
-        """Adapters, projection and codebooks."""
-        if self.dim % self.groups:
-            best = largest_divisor(self.dim, self.groups)
-            site.refuse(self, GROUPS, f"{self.groups} groups do not divide the {self.dim} features of the code", "groups", "dim",
-                        fix=f"groups: {best}")
-        steps = to_code(self.but(per="sample") if isinstance(value, Vector) else self, value, site, self.dim)
-        code = steps[-1].output
-        size, features = elements(code), self.dim // self.groups
-        book = {"codebook": (*((self.books,) if self.books > 1 else ()), self.codes, features)}
-        node = Node(site.path, "codebook", value, code, self, children=steps,
-                    weights=book if self.update.trained else {},
-                    buffers=self._buffers(features, size // features, {} if self.update.trained else book),
-                    macs=size * self.codes if features > 1 else 0)       # scalars are looked up in sorted entries
-        terms = ("codebook", "commitment") if self.update.trained else ("commitment",)
-        return LatentPlan(node, code, size, log2(self.codes) * (size // features), tuple((t, "autoencoder", size) for t in terms))
+    @classmethod
+    def still_missing(cls, values: Mapping[str, Any]) -> tuple[str, ...]:
+        """What the quantizer needs."""
+        quantizer = values.get("quantizer", _vq())
+        return tuple(name for name in quantizer.needs if values.get(name) is None) if isinstance(quantizer, Quantizer) else ()
 
-    def _buffers(self, features: int, indices: int, book: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
-        buffers = dict(book)
-        if book:
-            buffers |= {"update.counts": (self.books, self.codes), "update.sums": (self.books, self.codes, features)}
-        if self.restart is not None:
-            buffers |= {"restart.usage": (self.books, self.codes), "restart.steps": ()}
-        if self.init == "kmeans":
-            buffers["initialised"] = ()
-        if self.prior == "empirical":
-            buffers["prior_frequencies"] = (indices, self.codes)
-        return buffers
+    def plan_latent(self, value: Value, site: Site) -> LatentPlan:
+        """Adapters and projection, what the quantizer plans, and the prior."""
+        for name in Quantizer.options:
+            if name in self._origin.fields and name not in self.quantizer.takes:
+                site.refuse(self, USELESS, f"`{name}` means nothing to the quantizer {self.quantizer.variant_name()}", name,
+                            fix=f"remove {name}")
+        flat = self.but(per="sample") if not value.places else self
+        steps = to_code(flat, value, site, self.quantizer.features(self))
+        plan = self.quantizer.plan_quantizer(self, value, steps, site)
+        return plan.joined(self.prior.serve(self, plan.codes, site, ("none", "fitted", "phase")))
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The latent."""
-        from aebuild.modules.codebook import CodebookLatent, FittedCodebookLatent
-        from aebuild.modules.codebook_updates import Restart as RestartModule
-
-        make = FittedCodebookLatent if self.prior == "empirical" else CodebookLatent
-        ema = self.update.build_update(self.books, self.codes, self.dim // self.groups)
-        restart = RestartModule(self.books, self.codes, self.restart.below, self.restart.decay) if self.restart else None
-        return make(children, node.output.shape, feature_axis(node.output), self.codes, self.groups,
-                    shared=self.shared, ema=ema, restart=restart, initialise=self.init == "kmeans")
+        steps = {name: module for name, module in children.items() if name != "prior"}
+        return self.quantizer.build_latent(self, node, steps, children["prior"])

@@ -86,32 +86,31 @@ class Conv(Dressed):
 
     def plan(self, value: Value, site: Site) -> Node:
         """grid(C; S) to grid(width; S') with S' from the stride, or from the solver in a decoder."""
-        assert isinstance(value, Grid)
-        if value.channels % self.groups or self.width % self.groups:
-            site.refuse(self, GROUPS, f"{self.groups} groups do not divide {value.channels} input and {self.width} output channels",
+        if value.features % self.groups or self.width % self.groups:
+            site.refuse(self, GROUPS, f"{self.groups} groups do not divide {value.features} input and {self.width} output channels",
                         "groups")
         leaves = self._up(value, site) if site.stage.up else self._down(value, site)
         return self.dress(leaves, value, site)
 
-    def _down(self, value: Grid, site: Site) -> list[Node]:
+    def _down(self, value: Value, site: Site) -> list[Node]:
         if self.upsample is not None:
             site.refuse(self, DECODER_ONLY, "upsample only acts in a decoder", "upsample", fix="remove upsample")
-        rank = len(value.size)
+        rank = len(value.places)
         kernel, dilation = per_axis(self, "kernel", rank, site), per_axis(self, "dilation", rank, site)
         stride = (1,) * rank if self.stride is None else per_axis(self, "stride", rank, site)
         padding = tuple((k - 1) // 2 * d for k, d in zip(kernel, dilation, strict=True)) if self.padding is None else per_axis(
             self, "padding", rank, site)
         window = Window(kernel, stride, dilation, tuple((p, p) for p in padding), self.groups)
-        size = window.down(value.size)
+        size = window.down(value.places)
         if min(size) < 1:
             site.refuse(self, TOO_SMALL, f"a kernel of {_times(kernel)} does not fit into {value} padded by {_times(padding)}",
-                        "kernel", "stride", fix=f"kernel: {min(value.size)}")
+                        "kernel", "stride", fix=f"kernel: {min(value.places)}")
         return convolve(self, site.path, value, self.width, size, window, self.bias, self.gain)
 
-    def _up(self, value: Grid, site: Site) -> list[Node]:
+    def _up(self, value: Value, site: Site) -> list[Node]:
         if self.padding is not None:
             site.refuse(self, ENCODER_ONLY, "padding is solved in a decoder", "padding", fix="remove padding")
-        rank = len(value.size)
+        rank = len(value.places)
         kernel, dilation = per_axis(self, "kernel", rank, site), per_axis(self, "dilation", rank, site)
         if self.stride is not None:
             per_axis(self, "stride", rank, site)
@@ -119,7 +118,7 @@ class Conv(Dressed):
         if max(factor) == 1:
             return self._same(value, size, kernel, dilation, site.path)
         if self.upsample == "nearest":
-            grown = Grid(value.channels, size)
+            grown = Grid(value.features, size)
             resize = Node(f"{site.path}.resize", "resize", value, grown, self, {"size": size},
                           window=tuple((1, 1 / f) for f in factor))
             return [resize, *self._same(grown, size, kernel, dilation, site.path)]
@@ -127,26 +126,26 @@ class Conv(Dressed):
             return self._shuffled(value, size, factor, kernel, dilation, site.path)
         return self._transposed(value, size, factor, kernel, dilation, site.path)
 
-    def _same(self, value: Grid, size: tuple[int, ...], kernel: tuple[int, ...], dilation: tuple[int, ...], path: str,
+    def _same(self, value: Value, size: tuple[int, ...], kernel: tuple[int, ...], dilation: tuple[int, ...], path: str,
               width: int | None = None) -> list[Node]:
         padding = []
-        for have, want, k, d in zip(value.size, size, kernel, dilation, strict=True):
+        for have, want, k, d in zip(value.places, size, kernel, dilation, strict=True):
             total = want - have + d * (k - 1)
             padding.append((total // 2, total - total // 2))
         window = Window(kernel, (1,) * len(size), dilation, tuple(padding), self.groups)
         return convolve(self, path, value, width or self.width, size, window, self.bias, self.gain)
 
-    def _shuffled(self, value: Grid, size: tuple[int, ...], factor: tuple[int, ...], kernel: tuple[int, ...],
+    def _shuffled(self, value: Value, size: tuple[int, ...], factor: tuple[int, ...], kernel: tuple[int, ...],
                   dilation: tuple[int, ...], path: str) -> list[Node]:
-        leaves = self._same(value, value.size, kernel, dilation, path, self.width * prod(factor))
-        grown = Grid(self.width, tuple(s * f for s, f in zip(value.size, factor, strict=True)))
+        leaves = self._same(value, value.places, kernel, dilation, path, self.width * prod(factor))
+        grown = Grid(self.width, tuple(s * f for s, f in zip(value.places, factor, strict=True)))
         leaves.append(Node(f"{path}.shuffle", "shuffle", leaves[-1].output, grown, self, {"factor": factor},
                            window=tuple((1, 1 / f) for f in factor)))
         return leaves if grown.size == size else [*leaves, _crop(self, path, grown, size)]
 
-    def _transposed(self, value: Grid, size: tuple[int, ...], factor: tuple[int, ...], kernel: tuple[int, ...],
+    def _transposed(self, value: Value, size: tuple[int, ...], factor: tuple[int, ...], kernel: tuple[int, ...],
                     dilation: tuple[int, ...], path: str) -> list[Node]:
-        fits = [fit_transpose(*axis) for axis in zip(value.size, size, kernel, factor, dilation, strict=True)]
+        fits = [fit_transpose(*axis) for axis in zip(value.places, size, kernel, factor, dilation, strict=True)]
         window = Window(kernel, factor, dilation, tuple((p, p) for p, _, _ in fits), self.groups)
         full = tuple(s + crop for s, (_, _, crop) in zip(size, fits, strict=True))
         leaf = transpose(self, path, value, self.width, full, window, tuple(op for _, op, _ in fits), self.bias, self.gain)
@@ -189,8 +188,8 @@ class Conv(Dressed):
         return convolution(len(node.output.places), node.input.features, node.output.features, **node.args)
 
 
-def _crop(part: Conv, path: str, value: Grid, size: tuple[int, ...]) -> Node:
-    return Node(f"{path}.crop", "crop", value, Grid(value.channels, size), part, {"size": size})
+def _crop(part: Conv, path: str, value: Value, size: tuple[int, ...]) -> Node:
+    return Node(f"{path}.crop", "crop", value, Grid(value.features, size), part, {"size": size})
 
 
 def _times(numbers: tuple[int, ...]) -> str:

@@ -10,7 +10,7 @@ from aebuild.lang.node import Node, Resize, Site
 from aebuild.lang.norm_act import Dressed
 from aebuild.lang.part import knob
 from aebuild.lang.per_axis import Margin, Size, per_axis, spread
-from aebuild.lang.values import Grid, Value
+from aebuild.lang.values import Value
 
 if TYPE_CHECKING:
     from torch import nn
@@ -45,12 +45,11 @@ class ConvTranspose(Dressed):
 
     def plan(self, value: Value, site: Site) -> Node:
         """grid(C; S) to grid(width; (S-1)·stride - 2·padding + dilation·(kernel-1) + 1 + output_padding)."""
-        assert isinstance(value, Grid)
-        rank = len(value.size)
+        rank = len(value.places)
         kernel, stride = per_axis(self, "kernel", rank, site), per_axis(self, "stride", rank, site)
         dilation, extra = per_axis(self, "dilation", rank, site), per_axis(self, "output_padding", rank, site)
         padding = self._padding(rank) if self.padding is None else per_axis(self, "padding", rank, site)
-        size = tuple(transposed_size(*axis) for axis in zip(value.size, kernel, stride, dilation, padding, extra, strict=True))
+        size = tuple(transposed_size(*axis) for axis in zip(value.places, kernel, stride, dilation, padding, extra, strict=True))
         if min(size) < 1 or any(e >= max(f, d) for e, f, d in zip(extra, stride, dilation, strict=True)):
             site.refuse(self, PADDING, f"padding {list(padding)} and output padding {list(extra)} are impossible on {value}",
                         "output_padding", "padding", fix="output_padding: 0")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from aebuild.lang.families import Layer
 from aebuild.lang.node import Node, Site
-from aebuild.lang.values import Value, Vector, elements
+from aebuild.lang.values import Value
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,7 +21,7 @@ class Flatten(Layer):
 
     def plan(self, value: Value, site: Site) -> Node:
         """Any type to vector."""
-        return Node(site.path, "flatten", value, Vector(elements(value)), self, window=None)
+        return Node(site.path, "flatten", value, value.flat, self, window=None)
 
     def mirrored(self) -> Layer | None:
         """Nothing: the compiler unfolds where a grid is needed."""

@@ -40,15 +40,14 @@ class Pool(Layer):
 
     def plan(self, value: Value, site: Site) -> Node:
         """grid(C; S) to grid(C; S//size)."""
-        assert isinstance(value, Grid)
-        block = per_axis(self, "size", len(value.size), site)
-        size = tuple(s // b for s, b in zip(value.size, block, strict=True))
+        block = per_axis(self, "size", len(value.places), site)
+        size = tuple(s // b for s, b in zip(value.places, block, strict=True))
         if min(size) < 1:
             site.refuse(self, TOO_SMALL, f"blocks of {'×'.join(map(str, block))} do not fit into {value}", "size",
-                        fix=f"size: {min(value.size)}")
+                        fix=f"size: {min(value.places)}")
         if site.stage.up:
             site.next_resize()
-        return Node(site.path, f"{self.mode}_pool", value, Grid(value.channels, size), self, {"block": block},
+        return Node(site.path, f"{self.mode}_pool", value, Grid(value.features, size), self, {"block": block},
                     window=tuple((b, float(b)) for b in block))
 
     def resizes(self, rank: int) -> list[Resize]:

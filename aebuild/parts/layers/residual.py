@@ -10,8 +10,8 @@ from pydantic import Field
 from aebuild.lang.container import Nested
 from aebuild.lang.convolution import Window, convolve
 from aebuild.lang.diagnostics import Rule
-from aebuild.lang.families import Activation, Composite
-from aebuild.lang.node import Node, Resize, Site
+from aebuild.lang.families import Activation
+from aebuild.lang.node import Composite, Node, Resize, Site
 from aebuild.lang.norm_act import Dressed
 from aebuild.lang.values import Grid, Value
 
@@ -55,13 +55,14 @@ class Residual(Nested):
     def _shortcut(self, value: Value, out: Value, site: Site) -> Node:
         path = f"{site.path}.shortcut"
         leaves: list[Node] = []
-        if isinstance(value, Grid) and isinstance(out, Grid) and out.size != value.size:
-            leaves.append(Node(f"{path}.resize", "resize", value, Grid(value.channels, out.size), self, {"size": out.size}, window=None))
+        if value.axes and out.places != value.places:
+            grown = Grid(value.features, out.places)
+            leaves.append(Node(f"{path}.resize", "resize", value, grown, self, {"size": out.places}, window=None))
             value = leaves[-1].output
-        if value != out and isinstance(value, Grid) and isinstance(out, Grid):
-            ones = (1,) * len(out.size)
-            projection = Dressed.named("conv", width=out.channels, activation=None)
-            leaves += convolve(projection, path, value, out.channels, out.size,
+        if value != out and value.axes:
+            ones = (1,) * value.axes
+            projection = Dressed.named("conv", width=out.features, activation=None)
+            leaves += convolve(projection, path, value, out.features, out.places,
                                Window(ones, ones, ones, tuple((0, 0) for _ in ones)), True, "linear")
         elif value != out:
             weights: dict[str, tuple[int, ...]] = {"weight": (out.features, value.features), "bias": (out.features,)}

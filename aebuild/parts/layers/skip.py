@@ -60,13 +60,14 @@ class Skip(Layer):
             site.refuse(self, NO_SOURCE, f"there is no encoder step {self.source!r} to skip from; there are {names}", "source",
                         fix=f"from: {next(iter(taps))}" if taps else None)
         tap = taps[self.source]
-        if tap.kind != value.kind or tap.places != value.places or (self.combine == "add" and tap.features != value.features):
-            fitting = [path for path, other in taps.items() if other.kind == value.kind and other.places == value.places
+        if not tap.alike(value) or (self.combine == "add" and tap.features != value.features):
+            fitting = [path for path, other in taps.items() if other.alike(value)
                        and (self.combine == "concat" or other.features == value.features)]
             site.refuse(self, UNEQUAL, f"{self.source} gives {tap} but the decoder has {value} here", "source",
                         fix=f"from: {fitting[-1]}" if fitting else None)
         out = value if self.combine == "add" else value.with_features(value.features + tap.features)
-        return Node(site.path, "skip", value, out, self, {"source": self.source, "axis": -1 if value.kind == "sequence" else 1})
+        return Node(site.path, "skip", value, out, self, {"source": self.source, "axis": value.feature_axis},
+                    reads=(self.source,))
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """A join with the encoder's tap."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from aebuild.lang.diagnostics import Rule
-from aebuild.lang.families import Activation, Buildable, Layer, Norm
-from aebuild.lang.node import Node, Site
+from aebuild.lang.families import Activation, Layer, Norm
+from aebuild.lang.node import Buildable, Node, Site
 from aebuild.lang.part import knob
 from aebuild.lang.projection import Projection
-from aebuild.lang.values import Sequence, Value, Vector
+from aebuild.lang.values import Value, Vector
 
 if TYPE_CHECKING:
     from torch import nn
@@ -77,11 +78,10 @@ class Transformer(Layer):
 
     def plan(self, value: Value, site: Site) -> Node:
         """sequence(T; D) to sequence(T; width), or to vector(width)."""
-        assert isinstance(value, Sequence)
         if self.width % self.heads:
             site.refuse(self, HEADS, f"{self.heads} heads do not divide {self.width} features", "heads", "width",
                         fix=f"heads: {nearest_divisor(self.width, self.heads)}")
-        inside = Sequence(value.length, self.width)
+        inside = value.with_features(self.width)
         returns = self.returns or ("mean" if site.final and not site.stage.up and not site.stage.positions else "sequence")
         children = [*self._entry(value, inside, site), *self._sublayer("attention", self._attention(inside, site), inside, site),
                     *self._sublayer("mlp", self._mlp(inside, site), inside, site)]
@@ -112,10 +112,10 @@ class Transformer(Layer):
             return table(node.output.places[0], self.width)
         return Block(children, node.args["returns"])
 
-    def _entry(self, value: Sequence, inside: Sequence, site: Site) -> list[Node]:
+    def _entry(self, value: Value, inside: Value, site: Site) -> list[Node]:
         """What comes before the sum: a map to the block's width, and positions where the stage has none."""
         leaves: list[Node] = []
-        if value.size != self.width:
+        if value.features != self.width:
             leaves.append(Projection().plan(f"{site.path}.embed", value, self.width))
         kind = self._positions(site)
         if kind is not None:
@@ -141,7 +141,7 @@ class Transformer(Layer):
     def _kind(self) -> str:
         return "learned" if self.positions == "auto" else self.positions
 
-    def _sublayer(self, name: str, node: Node, inside: Sequence, site: Site) -> list[Node]:
+    def _sublayer(self, name: str, node: Node, inside: Value, site: Site) -> list[Node]:
         """A norm, the sublayer, and dropout on what it adds."""
         drop = Node(f"{site.path}.{name}_dropout", "dropout", inside, inside, self)
         return [self._norm(inside, site.at(f"{name}_norm")), node, *([drop] if self.dropout else [])]
@@ -151,15 +151,15 @@ class Transformer(Layer):
         assert isinstance(norm, Norm)
         return norm.plan(value, site)
 
-    def _attention(self, inside: Sequence, site: Site) -> Node:
+    def _attention(self, inside: Value, site: Site) -> Node:
         """Every position with every other: T² products of `width` for the scores, as many for the sum."""
         path = f"{site.path}.attention"
         qkv = Projection().plan(f"{path}.qkv", inside, 3 * self.width)
         out = Projection().plan(f"{path}.out", inside, self.width)
         return Node(path, "attention", inside, inside, self, {"heads": self.heads, "causal": self.causal},
-                    macs=2 * inside.length ** 2 * self.width, children=(qkv, out), window=None)
+                    macs=2 * prod(inside.places) ** 2 * self.width, children=(qkv, out), window=None)
 
-    def _mlp(self, inside: Sequence, site: Site) -> Node:
+    def _mlp(self, inside: Value, site: Site) -> Node:
         path = f"{site.path}.mlp"
         expand = Projection(activation=self.activation).plan(f"{path}.expand", inside, self.mlp * self.width)
         bend = self.activation.plan(expand.output, site.at("mlp").at("activation"))

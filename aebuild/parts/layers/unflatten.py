@@ -11,7 +11,7 @@ from aebuild.lang.diagnostics import Hint, Rule
 from aebuild.lang.families import Layer
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
-from aebuild.lang.values import Grid, Sequence, Value, Vector
+from aebuild.lang.values import Grid, Sequence, Value
 
 if TYPE_CHECKING:
     from torch import nn
@@ -55,20 +55,19 @@ class Unflatten(Layer):
 
     def plan(self, value: Value, site: Site) -> Node:
         """vector(D) to grid(D/places; size) or sequence(places; D/places)."""
-        assert isinstance(value, Vector)
         places = prod(self.size)
-        if self._channels not in (None, value.size / places):
+        if self._channels not in (None, value.features / places):
             total, size = places * (self._channels or 1), list(self.size)
             wider = Hint(f"a layer of width {total} before it")
             site.refuse(self, UNEVEN, f"{value} is not {self._channels} channels of {'×'.join(map(str, size))}, as the sizes are read "
                         f"in front of data with {len(size)} ax{'i' if len(size) == 1 else 'e'}s: these are {total:,} values", "size",
-                        fix=wider if value.size % places else f"unflatten: {size}")
-        if value.size % places:
+                        fix=wider if value.features % places else f"unflatten: {size}")
+        if value.features % places:
             site.refuse(self, UNEVEN, f"{value} does not divide into {places} places", "size",
-                        fix=Hint(f"a layer of width {-(-value.size // places) * places} before it"))
-        out: Value = Grid(value.size // places, tuple(self.size))
+                        fix=Hint(f"a layer of width {-(-value.features // places) * places} before it"))
+        out: Value = Grid(value.features // places, tuple(self.size))
         if self.to == "sequence":
-            out = Sequence(places, value.size // places)
+            out = Sequence(places, value.features // places)
         site.stage.size = out.places
         return Node(site.path, "unflatten", value, out, self, {"shape": out.shape})
 

@@ -26,12 +26,11 @@ class Upsample(Layer):
 
     def plan(self, value: Value, site: Site) -> Node:
         """grid(C; S) to grid(C; S·scale), or up to scale-1 less or more in a decoder."""
-        assert isinstance(value, Grid)
-        factor = per_axis(self, "scale", len(value.size), site)
-        size = tuple(s * f for s, f in zip(value.size, factor, strict=True))
+        factor = per_axis(self, "scale", len(value.places), site)
+        size = tuple(s * f for s, f in zip(value.places, factor, strict=True))
         if site.stage.up:
             size = site.next_resize()[1]
-        return Node(site.path, "upsample", value, Grid(value.channels, size), self, {"size": size, "mode": self.mode},
+        return Node(site.path, "upsample", value, Grid(value.features, size), self, {"size": size, "mode": self.mode},
                     window=tuple((1, 1 / f) for f in factor))
 
     def resizes(self, rank: int) -> list[Resize]:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Literal
 
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
 from aebuild.lang.node import Refusal
-from aebuild.lang.projection import feature_axis
 from aebuild.lang.terms import Likelihood, OutputPlan
 from aebuild.lang.values import Range, Value, elements
 
@@ -29,12 +28,13 @@ losses: {reconstruction: categorical}
 
 
 class Categorical(Likelihood):
-    """Cross-entropy over the whole numbers that an element can be; the reconstruction is the expected number."""
+    """Cross-entropy over the whole numbers that an element can be; the reconstruction is the expected number, or the likeliest token."""
 
     type: Literal["categorical"] = "categorical"
     example = ("data: {type: digits, limit: 20, scale: integer}\n"
                "losses: {reconstruction: {type: categorical, weight: 0.5}}")
     unit = "nats of cross-entropy"
+    judges = ("vector", "grid", "sequence", "tokens")
     also = ("ce", "cross_entropy", "softmax", "sparse_categorical_crossentropy", "nll")
 
     def plan_output(self, target: Value, bounds: Range) -> OutputPlan:
@@ -56,5 +56,8 @@ class Categorical(Likelihood):
     def build_likelihood(self, target: Value, bounds: Range) -> nn.Module:
         """The likelihood's module."""
         from aebuild.modules.likelihoods import Categorical as CategoricalModule
+        from aebuild.modules.likelihoods import CategoricalTokens
 
-        return CategoricalModule(self.classes(bounds), feature_axis(target))
+        if target.dtype == "int64":
+            return CategoricalTokens()
+        return CategoricalModule(self.classes(bounds), target.feature_axis)

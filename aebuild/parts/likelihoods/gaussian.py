@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from aebuild.lang.part import knob
-from aebuild.lang.projection import feature_axis
 from aebuild.lang.terms import Likelihood, OutputPlan
 from aebuild.lang.values import Range, Value, elements
 
@@ -40,7 +39,7 @@ class Gaussian(Likelihood):
         from aebuild.modules.likelihoods import FixedGaussian, LearnedGaussian, PredictedGaussian
 
         if self.variance == "predicted":
-            return PredictedGaussian(feature_axis(target))
+            return PredictedGaussian(target.feature_axis)
         if isinstance(self.variance, str):
             return LearnedGaussian(target.shape if self.variance == "per_dim" else ())
         return FixedGaussian(self.variance)

@@ -36,5 +36,5 @@ class Batch(Norm):
         from aebuild.modules.shapes import SequenceBatchNorm
 
         kinds = (nn.BatchNorm1d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-        kind = SequenceBatchNorm if node.args["kind"] == "sequence" else kinds[node.args["axes"]]
+        kind = SequenceBatchNorm if node.input.series_length is not None else kinds[node.args["axes"]]
         return kind(node.args["features"], eps=self.eps, momentum=self.momentum)

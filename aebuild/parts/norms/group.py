@@ -9,7 +9,7 @@ from aebuild.lang.families import Norm
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
 from aebuild.lang.per_axis import largest_divisor
-from aebuild.lang.values import Sequence, Value
+from aebuild.lang.values import Value
 
 if TYPE_CHECKING:
     from torch import nn
@@ -50,7 +50,7 @@ class Group(Norm):
 
     def plan(self, value: Value, site: Site) -> Node:
         """A scale and a shift per channel."""
-        if isinstance(value, Sequence):
+        if value.series_length is not None:
             site.refuse(self, SEQUENCES, f"group normalisation cannot be applied to {value}", fix="norm: layer")
         if value.features % self.groups:
             best = largest_divisor(value.features, self.groups)

@@ -30,6 +30,6 @@ class Layer(Norm):
         """torch's LayerNorm, or GroupNorm with one group on a grid."""
         from torch import nn
 
-        if node.args["kind"] == "grid":
+        if node.input.axes:
             return nn.GroupNorm(1, node.args["features"], eps=self.eps)
         return nn.LayerNorm(node.args["features"], eps=self.eps)

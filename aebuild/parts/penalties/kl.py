@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from aebuild.lang.families import Latent
+from aebuild.lang.node import Node
 from aebuild.lang.part import knob
-from aebuild.lang.terms import Penalty
-from aebuild.lang.values import Value
+from aebuild.lang.terms import ModelTypes, Penalty
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,15 +23,15 @@ class Kl(Penalty):
     unit = "nats between wanted and mean activation"
     target: float = knob(0.05, "mean activation that each unit shall have", affects="loss", gt=0, lt=1)
 
-    def check(self, latent: Latent) -> str | None:
+    def check(self, types: ModelTypes) -> str | None:
         """The code must lie in (0, 1)."""
-        activation = getattr(latent, "activation", None)
-        softmax = getattr(getattr(latent, "prior", None), "simplex", False)
+        activation = getattr(types.latent, "activation", None)
+        softmax = getattr(getattr(types.latent, "prior", None), "simplex", False)
         if softmax or (activation is not None and activation.variant_name() == "sigmoid"):
             return None
         return "a rate is the mean of a code in (0, 1), which a continuous latent has with `activation: sigmoid`"
 
-    def build_penalty(self, code: Value) -> nn.Module:
+    def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The penalty's module."""
         from aebuild.modules.penalties import SparsityKl
 

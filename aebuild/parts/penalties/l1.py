@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from aebuild.lang.node import Node
 from aebuild.lang.terms import Penalty
-from aebuild.lang.values import Value
 
 if TYPE_CHECKING:
     from torch import nn
@@ -19,7 +19,7 @@ class L1(Penalty):
     key = "sparsity"
     unit = "absolute values of the code"
 
-    def build_penalty(self, code: Value) -> nn.Module:
+    def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The penalty's module."""
         from aebuild.modules.penalties import SparsityL1
 

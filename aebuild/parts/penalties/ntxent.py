@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from aebuild.lang.node import Node
 from aebuild.lang.part import knob
-from aebuild.lang.terms import Penalty
-from aebuild.lang.values import Value
+from aebuild.lang.terms import ModelTypes, Penalty
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,11 +25,11 @@ class NtXent(Penalty):
     views = 2
     temperature: float = knob(0.5, "divides the cosine similarities; a small one looks at close neighbours", affects="loss", gt=0)
 
-    def elements(self, code: Value) -> int:
+    def elements(self, types: ModelTypes) -> int:
         """One number for the sample."""
         return 1
 
-    def build_penalty(self, code: Value) -> nn.Module:
+    def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The penalty's module."""
         from aebuild.modules.penalties import NtXent as NtXentModule
 

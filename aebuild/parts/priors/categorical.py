@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Literal
 
 from aebuild.lang.diagnostics import Rule
 from aebuild.lang.families import Prior
-from aebuild.lang.node import Site
+from aebuild.lang.node import Node, Site
+from aebuild.lang.terms import Contribution
+from aebuild.lang.values import Value
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,14 +32,14 @@ class Categorical(Prior):
     example = "latent: {type: adversarial, dim: 2, prior: categorical, discriminator: {layer: linear, width: [4, 3]}}"
     simplex = True
 
-    def size(self, dim: int, site: Site) -> int:
+    def plan_prior(self, codes: Value, site: Site) -> Contribution:
         """Two dimensions or more."""
-        if dim < 2:
+        if codes.features < 2:
             site.refuse(self, ALONE, "a categorical prior needs a code of at least 2 dimensions", "type", fix="dim: 10")
-        return dim
+        return super().plan_prior(codes, site)
 
-    def build_prior(self, dim: int) -> nn.Module:
+    def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The prior's module."""
         from aebuild.modules.priors import CategoricalPrior
 
-        return CategoricalPrior(dim)
+        return CategoricalPrior(node.output.shape)

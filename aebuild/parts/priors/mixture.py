@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from aebuild.lang.families import Prior
-from aebuild.lang.node import Site
+from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
 from aebuild.lang.planar_priors import require_plane
+from aebuild.lang.terms import Contribution
+from aebuild.lang.values import Value
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,16 +23,18 @@ class Mixture(Prior):
                "latent: {type: adversarial, dim: 2, prior: {type: mixture, components: 3, radius: 2, std: 0.5, across: 0.2}, "
                "discriminator: {layer: linear, width: [4, 3]}}")
     also = ("gmm", "gaussian_mixture")
+    density = True
     components: int = knob(10, "petals, equally likely", affects="training", ge=1)
     radius: float = knob(4.0, "distance of their centres from the origin", affects="training", ge=0)
     std: float = knob(1.0, "standard deviation along the direction from the origin", affects="training", gt=0)
     across: float = knob(0.3, "standard deviation at right angles to it", affects="training", gt=0)
 
-    def size(self, dim: int, site: Site) -> int:
+    def plan_prior(self, codes: Value, site: Site) -> Contribution:
         """Two dimensions."""
-        return require_plane(self, dim, site)
+        require_plane(self, codes, site)
+        return super().plan_prior(codes, site)
 
-    def build_prior(self, dim: int) -> nn.Module:
+    def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The prior's module."""
         from aebuild.modules.priors import MixturePrior
 

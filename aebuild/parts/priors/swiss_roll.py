@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from aebuild.lang.families import Prior
-from aebuild.lang.node import Site
+from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
 from aebuild.lang.planar_priors import require_plane
+from aebuild.lang.terms import Contribution
+from aebuild.lang.values import Value
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,11 +26,12 @@ class SwissRoll(Prior):
     radius: float = knob(4.0, "distance of its end from the origin", affects="training", gt=0)
     std: float = knob(0.1, "standard deviation of a blur around the curve", affects="training", ge=0)
 
-    def size(self, dim: int, site: Site) -> int:
+    def plan_prior(self, codes: Value, site: Site) -> Contribution:
         """Two dimensions."""
-        return require_plane(self, dim, site)
+        require_plane(self, codes, site)
+        return super().plan_prior(codes, site)
 
-    def build_prior(self, dim: int) -> nn.Module:
+    def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The prior's module."""
         from aebuild.modules.priors import SwissRollPrior
 

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Literal
 
 from aebuild.lang.diagnostics import Rule
 from aebuild.lang.families import Prior
-from aebuild.lang.node import Site
+from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
+from aebuild.lang.terms import Contribution
+from aebuild.lang.values import Tokens, Value
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,22 +26,40 @@ latent: {type: adversarial, dim: 2, prior: {type: uniform, low: -1, high: 1}}
 """)
 
 
+INDICES = Rule("AE350", "bounds of a uniform prior over indices", """\
+Over the indices of a codebook a uniform prior makes every entry equally likely; there is nothing for `low` and `high` to bound.
+
+```yaml
+latent: {type: codebook, codes: 64, dim: 8, prior: {type: uniform, low: 0, high: 1}}
+```
+```yaml
+latent: {type: codebook, codes: 64, dim: 8, prior: uniform}
+```
+""")
+
+
 class Uniform(Prior):
-    """Uniform between two bounds in every dimension."""
+    """Uniform between two bounds in every dimension; of a codebook all entries alike."""
 
     type: Literal["uniform"] = "uniform"
     example = "latent: {type: adversarial, dim: 2, prior: {type: uniform, low: -1, high: 2}, discriminator: {layer: linear, width: [4, 3]}}"
+    serves = ("code", "tokens")
     low: float = knob(-1.0, "lower bound", affects="training")
     high: float = knob(1.0, "upper bound", affects="training")
 
-    def size(self, dim: int, site: Site) -> int:
-        """Any dimension; the bounds must be in order."""
+    def plan_prior(self, codes: Value, site: Site) -> Contribution:
+        """Any code; the bounds must be in order, and mean something."""
+        for name in ("low", "high"):
+            if isinstance(codes, Tokens) and name in self._origin.fields:
+                site.refuse(self, INDICES, f"`{name}` bounds nothing: the code is made of indices", name, fix=f"remove {name}")
         if self.low >= self.high:
             site.refuse(self, INTERVAL, f"low, {self.low:g}, must be smaller than high, {self.high:g}", "low", "high")
-        return dim
+        return super().plan_prior(codes, site)
 
-    def build_prior(self, dim: int) -> nn.Module:
+    def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The prior's module."""
-        from aebuild.modules.priors import UniformPrior
+        from aebuild.modules.priors import UniformIndices, UniformPrior
 
-        return UniformPrior(dim, self.low, self.high)
+        if isinstance(node.output, Tokens):
+            return UniformIndices(node.output.length, node.output.classes)
+        return UniformPrior(node.output.shape, self.low, self.high)

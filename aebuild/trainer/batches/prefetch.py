@@ -6,25 +6,34 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import Generic, Protocol, TypeVar
 
 from torch import Tensor
-
-if TYPE_CHECKING:
-    from aebuild.trainer.batches.loader import Kept
 
 MOST_BYTES = 256 << 20      # of batches that wait; one may wait whatever its size
 PATIENCE = 2.0              # seconds that closing waits for a read in progress
 
 
+class Sized(Protocol):
+    """Something whose bytes are counted."""
+
+    @property
+    def nbytes(self) -> int:
+        """Its bytes."""
+        ...
+
+
+T = TypeVar("T", bound=Sized)
+
+
 @contextmanager
-def ahead(read: Callable[[Tensor], Kept], indices: Iterable[Tensor]) -> Iterator[Iterator[Kept]]:
+def ahead(read: Callable[[Tensor], T], indices: Iterable[Tensor]) -> Iterator[Iterator[T]]:
     """What `read` makes of each index, in their order, while a thread reads the next ones.
 
     An exception in the thread is raised where its batch would have come. Leaving stops the thread: it never waits for
     anything but its own read, and ends with the process.
     """
-    queue = _Queue()
+    queue: _Queue[T] = _Queue()
     thread = threading.Thread(target=_fill, args=(queue, read, indices), name="prefetch", daemon=True)
     thread.start()
     try:
@@ -34,7 +43,7 @@ def ahead(read: Callable[[Tensor], Kept], indices: Iterable[Tensor]) -> Iterator
         thread.join(PATIENCE)
 
 
-def _fill(queue: _Queue, read: Callable[[Tensor], Kept], indices: Iterable[Tensor]) -> None:
+def _fill(queue: _Queue[T], read: Callable[[Tensor], T], indices: Iterable[Tensor]) -> None:
     try:
         for index in indices:
             if not queue.put(read(index)):
@@ -44,17 +53,17 @@ def _fill(queue: _Queue, read: Callable[[Tensor], Kept], indices: Iterable[Tenso
         queue.end(error)
 
 
-class _Queue:
+class _Queue(Generic[T]):
     """Batches that wait, at most so many bytes of them."""
 
     def __init__(self) -> None:
-        self._held: deque[Kept] = deque()
+        self._held: deque[T] = deque()
         self._size = 0
         self._closed = self._ended = False
         self._error: BaseException | None = None
         self._changed = threading.Condition()
 
-    def put(self, kept: Kept) -> bool:
+    def put(self, kept: T) -> bool:
         """Waits for room and adds a batch; False once nobody wants any more."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or not self._held or self._size + kept.nbytes <= MOST_BYTES)
@@ -76,7 +85,7 @@ class _Queue:
             self._held.clear()
             self._changed.notify_all()
 
-    def __iter__(self) -> Iterator[Kept]:
+    def __iter__(self) -> Iterator[T]:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._held or self._ended)

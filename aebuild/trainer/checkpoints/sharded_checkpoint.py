@@ -15,12 +15,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from torch import Tensor, nn
 
 from aebuild.lang.diagnostics import CheckpointError, ResourceError, Silent
-from aebuild.trainer.checkpoints.buffers import Buffers
-from aebuild.trainer.checkpoints.checkpoint import Checkpoint, check_state, seal_folder, write_tensors
-from aebuild.trainer.checkpoints.pack import pack, unpack
+from aebuild.trainer.checkpoints.checkpoint import Checkpoint, check_state, pack, seal_folder, unpack, write_tensors
 from aebuild.trainer.checkpoints.reader import IN_PIECES, Damaged, Extent, Stored, piece_name
 from aebuild.trainer.checkpoints.rotation import Loaded
-from aebuild.trainer.checkpoints.writer import SAVE_EVERY, SAVE_SHARE, Keeper, fill
+from aebuild.trainer.checkpoints.writer import SAVE_EVERY, SAVE_SHARE, Buffers, Keeper, fill
 from aebuild.trainer.distributed.fsdp import by_rows, from_rows, local, rows_of, whole
 
 if TYPE_CHECKING:

@@ -4,18 +4,83 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from aebuild.compile.build import build
 from aebuild.trainer.checkpoints.compatibility import Unfit, check_players, check_sums, taking_up
-from aebuild.trainer.checkpoints.progress import Progress
 from aebuild.trainer.checkpoints.sharded_checkpoint import PieceKeeper
 from aebuild.trainer.checkpoints.writer import Keeper
 from aebuild.trainer.distributed.fsdp import put, whole
 from aebuild.trainer.phase import clock_of
 
 if TYPE_CHECKING:
-    from aebuild.trainer.loop import Trainer
+    import torch
+
+    from aebuild.compile.plan import Plan
+    from aebuild.modules.autoencoder import Autoencoder
+    from aebuild.trainer.batches.loader import Feed
+    from aebuild.trainer.distributed.process_group import Group
+    from aebuild.trainer.phase import ActivePhase
+    from aebuild.trainer.run_dir.run import Run
+    from aebuild.trainer.running_means import Sums
+
+
+@dataclass
+class Best:
+    """The best validation score of the phase that runs, and where it was reached."""
+
+    score: float
+    epoch: int
+    step: int
+
+
+@dataclass
+class Progress:
+    """Phase, batches done in it and in the whole run, forward passes done, and seconds spent.
+
+    Epoch and place in the epoch follow from `step`; random numbers follow from `tick`.
+    """
+
+    phase: int = 0
+    step: int = 0
+    total: int = 0
+    tick: int = 0
+    seconds: float = 0.0
+    best: Best | None = None
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return asdict(self)
+
+    @classmethod
+    def load(cls, state: dict[str, Any]) -> Self:
+        """The progress of a checkpoint."""
+        best = state["best"]
+        return cls(**{**state, "best": Best(**best) if best is not None else None})
+
+
+class Training(Protocol):
+    """What a trainer has that is saved and taken up again."""
+
+    plan: Plan
+    run: Run
+    group: Group
+    device: torch.device
+    feed: Feed
+    model: Autoencoder
+    progress: Progress
+    sums: Sums
+    active: ActivePhase | None
+    validation: dict[str, float]
+
+    def activate(self) -> ActivePhase:
+        """The phase that is to run, with fresh optimisers."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Tells the user, and the log."""
+        ...
 
 
 class Vault:
@@ -25,7 +90,7 @@ class Vault:
     and reads its own piece.
     """
 
-    def __init__(self, trainer: Trainer, save_every: int | None) -> None:
+    def __init__(self, trainer: Training, save_every: int | None) -> None:
         self.trainer, self.group = trainer, trainer.group
         self._in_pieces = self.group.sharded
         self._data = self._hash_of_data() if self.group.first else ""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 
 from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Hint, Rule
-from aebuild.trainer.checkpoints.buffers import Buffers
-from aebuild.trainer.checkpoints.checkpoint import Checkpoint, read_training
-from aebuild.trainer.checkpoints.pack import pack, unpack
+from aebuild.trainer.checkpoints.checkpoint import Checkpoint, pack, read_training, unpack
 from aebuild.trainer.checkpoints.rotation import Loaded
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 SAVE_EVERY = 20.0      # seconds between checkpoints, or
 SAVE_SHARE = 50        # this many times as long as the last one took, so that saving costs two percent at most
-
 OTHER_MODEL = Rule("AE507", "the checkpoint does not fit the model", """
 The names or shapes of the tensors in the checkpoint are not those of the model that this spec builds. The checkpoint is
 undamaged, so the run was made with another spec or another version of aebuild. `environment.json` in the run tells which.
@@ -30,6 +29,29 @@ $ aebuild train --resume runs/vae     # made by another version: refused
 $ aebuild train vae        # a new run
 ```
 """)
+
+
+class Buffers:
+    """One set of copies in main memory, pinned where the tensors are on a GPU; filled again and again."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, Tensor] = {}
+
+    def fill(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Copies of these tensors, complete when this returns, in the memory of the last call where it fits."""
+        copies, devices = {}, set()
+        for name, tensor in tensors.items():
+            own = tensor.detach()
+            held = self._held.get(name)
+            if held is None or held.shape != own.shape or held.dtype != own.dtype:
+                held = torch.empty(own.shape, dtype=own.dtype, pin_memory=own.is_cuda)
+            copies[name] = held.copy_(own, non_blocking=own.is_cuda)
+            if own.is_cuda:
+                devices.add(own.device)
+        for device in devices:
+            torch.cuda.current_stream(device).synchronize()
+        self._held = copies
+        return copies
 
 
 class Keeper:

@@ -41,7 +41,8 @@ def shard(model: nn.Module, size: int, device: torch.device) -> None:
         if isinstance(module, nn.Linear | nn.modules.conv._ConvNd) and sum(p.numel() for p in module.parameters()) >= BLOCK:
             fully_shard(module, mesh=mesh)
     fully_shard(model, mesh=mesh)
-    register_fsdp_forward_method(model, "terms")
+    for method in ("run", "losses", "run_losses"):
+        register_fsdp_forward_method(model, method)
     assert isinstance(model, FSDPModule)
     model.unshard()          # decides what gets gradients: everything; players are told apart by their optimisers
     model.reshard()

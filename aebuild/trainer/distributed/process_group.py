@@ -12,7 +12,7 @@ from torch import Tensor
 
 from aebuild.lang.diagnostics import AebuildError, DivergedError, Silent
 from aebuild.modules.collectives import Part, sharing
-from aebuild.trainer.checkpoints.pack import pack, unpack
+from aebuild.trainer.checkpoints.checkpoint import pack, unpack
 from aebuild.trainer.signals import Interrupted
 
 if TYPE_CHECKING:

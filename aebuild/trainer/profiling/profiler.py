@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,18 +15,23 @@ import torch
 from torch.autograd.profiler import record_function
 from torch.profiler import ProfilerActivity
 
-from aebuild.trainer.profiling.parts import watched
-from aebuild.trainer.profiling.shares import STEP, Step, table
 from aebuild.trainer.profiling.timers import OTHER, Account
+from aebuild.trainer.progress.formatting import percents
 from aebuild.trainer.run_dir.atomic_files import replace_file, storing
 
 if TYPE_CHECKING:
-    from aebuild.trainer.batches.loader import Feed
+    from torch import nn
+
+    from aebuild.modules.autoencoder import Autoencoder
+    from aebuild.trainer.batches.loader import Loader
     from aebuild.trainer.phase import ActivePhase
+    from aebuild.trainer.players import ActivePlayer
     from aebuild.trainer.running_means import Sums
 
 WARM_UP = 5         # steps before, in which allocators, caches and the profiler itself find their sizes
 BETWEEN = "between steps"
+OPERATORS = 10      # that the table names
+STEP = "step"       # the mark of a whole step in the trace
 
 
 class Profile:
@@ -51,7 +58,7 @@ class Profile:
         elif self._seen < WARM_UP + self._wanted:
             self._say("nothing was profiled: no step was trained")
 
-    def over(self, bounds: Iterable[tuple[int, int]], active: ActivePhase, feed: Feed, sums: Sums) -> Iterator[tuple[int, int]]:
+    def over(self, bounds: Iterable[tuple[int, int]], active: ActivePhase, feed: Loader, sums: Sums) -> Iterator[tuple[int, int]]:
         """The same bounds; the steps that the loop makes of them are profiled when it is their turn."""
         for bound in bounds:
             if self._seen == WARM_UP + self._wanted:
@@ -79,7 +86,7 @@ class Profile:
             with _muted():
                 self._trace.start()
 
-    def _watch(self, active: ActivePhase, feed: Feed, sums: Sums) -> None:
+    def _watch(self, active: ActivePhase, feed: Loader, sums: Sums) -> None:
         self._watching = ExitStack()
         self._watching.enter_context(record_function(STEP))
         self._watching.enter_context(self._parts.of(OTHER))
@@ -121,3 +128,123 @@ def _now(device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
+
+
+@contextmanager
+def watched(account: Account, active: ActivePhase, feed: Loader, sums: Sums) -> Iterator[None]:
+    """Charges each part of a step while entered: data, the modules forward, backward, clipping, optimiser, logging.
+
+    A part's time is what is spent in it and in no part inside it: of `update`, what is neither forward nor `apply` is backward.
+    """
+    with ExitStack() as stack:
+        for name, module, part in _modules(active.model, active.players):
+            Hooks(account, name, part).install(module, stack)
+        _wrap(stack, account, feed, "take", "data")
+        _wrap(stack, account, sums, "add", "logging")
+        for player in active.players:
+            _watch_player(stack, account, player)
+        yield
+
+
+def _modules(model: Autoencoder, players: Sequence[ActivePlayer]) -> Iterator[tuple[str, nn.Module, str]]:
+    """Each half and each of its steps, because greedy training and other players run single steps: path, module, part."""
+    for half, module in model.named_children():
+        yield half, module, half
+        for name, child in module.named_children():
+            path = f"{half}.{name}"
+            apart = [player.plan.name for player in players if path in player.plan.modules and not player.plan.through]
+            yield path, child, apart[0] if apart else half
+
+
+def _watch_player(stack: ExitStack, account: Account, player: ActivePlayer) -> None:
+    _wrap(stack, account, player, "update", "backward")
+    _wrap(stack, account, player, "forward", "losses")
+    _wrap(stack, account, player, "apply", "optimizer" if player.plan.clip is None else "clipping")
+    hooks = Hooks(account, "optimizer", "optimizer")
+    stack.callback(player.optimizer.register_step_pre_hook(hooks.enter).remove)
+    stack.callback(player.optimizer.register_step_post_hook(hooks.leave).remove)
+
+
+def _wrap(stack: ExitStack, account: Account, owner: Any, name: str, part: str) -> None:
+    """Puts a charged call in front of a method of this one object."""
+    plain = getattr(owner, name)
+
+    def charged(*given: Any, **named: Any) -> Any:
+        with record_function(part), account.of(part):
+            return plain(*given, **named)
+
+    setattr(owner, name, charged)
+    stack.callback(delattr, owner, name)
+
+
+class Hooks:
+    """Charges a part between two hooks of torch; calls may be nested."""
+
+    def __init__(self, account: Account, name: str, part: str) -> None:
+        self._account, self._name, self._part = account, name, part
+        self._open: list[tuple[record_function, str]] = []
+
+    def install(self, module: nn.Module, stack: ExitStack) -> None:
+        """Around the module's forward, whether it succeeds or not."""
+        stack.callback(module.register_forward_pre_hook(self.enter).remove)
+        stack.callback(module.register_forward_hook(self.leave, always_call=True).remove)
+
+    def enter(self, *_: Any) -> None:
+        """The part begins."""
+        mark = record_function(self._name)
+        mark.__enter__()  # type: ignore[no-untyped-call]
+        self._open.append((mark, self._account.turn(self._part)))
+
+    def leave(self, *_: Any) -> None:
+        """The part before it goes on."""
+        mark, before = self._open.pop()
+        self._account.turn(before)
+        mark.__exit__(None, None, None)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What was profiled: how many steps, the seconds of each part over all, torch's events, and whether on a GPU."""
+
+    count: int
+    parts: dict[str, float]
+    events: Iterable[Any]
+    on_gpu: bool
+
+
+def table(step: Step) -> str:
+    """The mean step as text: its parts, then its operators by the time spent in themselves."""
+    whole = sum(step.parts.values())
+    lines = [f"profile of {step.count} step{'s' * (step.count > 1)}, {_milliseconds(whole / step.count)} ms each", "",
+             f"{'part':<34}{'share':>6}{'ms a step':>12}"]
+    shares = percents(step.parts)
+    lines += [_row(name, shares.get(name, 0), seconds / step.count) for name, seconds in sorted(step.parts.items(), key=lambda p: -p[1])]
+    lines += ["", f"{'operator' + ' on the GPU' * step.on_gpu:<34}{'share':>6}{'ms a step':>12}{'calls':>8}"]
+    lines += [_row(name, 100 * seconds / whole, seconds / step.count) + f"{calls / step.count:>8,.0f}"
+              for name, (seconds, calls) in _operators(step)[:OPERATORS]]
+    return "\n".join(lines) + "\n"
+
+
+def _row(name: str, percent: float, seconds: float) -> str:
+    shown = name if len(name) <= 32 else f"{name[:31]}…"
+    return f"{shown:<34}{percent:>4.0f} %{_milliseconds(seconds):>12}"
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1000 * seconds:,.3f}"
+
+
+def _operators(step: Step) -> list[tuple[str, tuple[float, int]]]:
+    """Seconds spent in each operator itself, and its calls, inside the steps; the most expensive first."""
+    events = list(step.events)
+    steps = sorted((event.time_range.start, event.time_range.end) for event in events if event.name == STEP)
+    starts = [start for start, _ in steps]
+    found: dict[str, tuple[float, int]] = {}
+    for event in events:
+        at = bisect_right(starts, event.time_range.start) - 1
+        if event.is_user_annotation or event.device_type.name != "CPU" or at < 0 or event.time_range.start > steps[at][1]:
+            continue                    # a mark of ours, a kernel (its operator has its time), or validation between two steps
+        spent = event.self_device_time_total if step.on_gpu else event.self_cpu_time_total
+        seconds, calls = found.get(event.name, (0.0, 0))
+        found[event.name] = (seconds + spent / 1e6, calls + 1)
+    return sorted(found.items(), key=lambda item: -item[1][0])

@@ -1,15 +1,13 @@
-"""What a training tells while it runs, and the forms in which it can be shown."""
+"""What a training tells while it runs, and to whom."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from aebuild.lang.diagnostics import Diagnostic
-
-Form = Literal["auto", "live", "plain", "json", "none"]
 
 
 @dataclass(frozen=True)
@@ -140,22 +138,3 @@ class Quiet:
 
     def fail(self, diagnostics: Sequence[Diagnostic], exit_code: int) -> None:
         """Shows nothing: diagnostics are shown by the command line."""
-
-
-def choose_display(form: Form = "auto") -> Display:
-    """A live table or plain lines on stderr, JSON lines on stdout, or nothing; `auto` is live on a terminal, else plain."""
-    import sys
-
-    from rich.console import Console
-
-    from aebuild.trainer.progress.json_lines import JsonLines
-    from aebuild.trainer.progress.live_table import LiveDisplay
-    from aebuild.trainer.progress.plain_lines import PlainDisplay
-
-    if form == "none":
-        return Quiet()
-    if form == "json":
-        return JsonLines(sys.stdout.fileno())
-    if form == "live" or (form == "auto" and Console(stderr=True).is_terminal):
-        return LiveDisplay(Console(stderr=True, force_terminal=True))
-    return PlainDisplay()

@@ -191,10 +191,11 @@ class PluginsRecord(Record):
 
 
 class ValueRecord(Record):
-    """A value type."""
+    """A value type; tokens tell how many symbols there are."""
 
-    kind: Literal["vector", "sequence", "grid"]
+    kind: Literal["vector", "sequence", "grid", "tokens"]
     shape: Annotated[list[Positive], Field(min_length=1, max_length=4)]
+    classes: Positive | None = None
 
 
 class RangeRecord(Record):

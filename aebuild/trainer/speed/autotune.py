@@ -1,4 +1,4 @@
-"""`speed: auto`: measures ways to compute this training on the real model and batch, and takes the fastest that agrees."""
+"""Which way a training is computed: the one asked for, or of those measured on the real model and batch the fastest that agrees."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from aebuild.modules.collectives import Imagined, Part, sharing
+from aebuild.trainer.device import out_of_memory
 from aebuild.trainer.distributed.process_group import ALONE, Group
 from aebuild.trainer.phase import ActivePhase, clock_of, reseed_all
 from aebuild.trainer.running_means import Sums
-from aebuild.trainer.speed.autotune_cache import place_of, recall, remember
+from aebuild.trainer.speed.choice import FILE, Choice, Trial, asked, place_of, recall, remember, stored
 from aebuild.trainer.speed.execution import Execution, candidates, exact
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from aebuild.compile.plan import PhasePlan, Plan
     from aebuild.modules.autoencoder import Autoencoder
     from aebuild.trainer.batches.loader import Feed
+    from aebuild.trainer.loop import Trainer
 
 WORTH = 30.0              # seconds: a shorter training is not worth measuring for
 SHARE = 0.04              # of the expected training time may go into measuring,
@@ -39,8 +40,6 @@ HOPELESS = 1.5            # a plan this many times slower in its first pairs is 
 TRIAL = 11                # steps that a trial takes at least: none is begun that the time left would not hold
 LOOSE = (1e-2, 1e-1)      # what bfloat16, tf32 and reduced products may change: relative loss, relative norm of the gradient
 TIGHT = (1e-4, 1e-2)      # what another order of float32 operations may
-
-
 CHECKED = 3               # steps that checking a plan of an earlier training takes
 
 
@@ -49,51 +48,45 @@ def allowed(execution: Execution) -> tuple[float, float]:
     return TIGHT if (execution.precision, execution.matmul) == ("float32", "highest") else LOOSE
 
 
-@dataclass(frozen=True)
-class Trial:
-    """A way that was tried: how many times as fast as the best before it, how far off exact, and what became of it."""
+def settle(trainer: Trainer, *, resume: bool, given: Execution | None) -> Execution:
+    """The way to compute: the one given, that of the resumed run, exact, or the fastest of those measured.
 
-    name: str
-    verdict: str
-    speedup: float | None = None
-    loss_error: float | None = None
-    gradient_error: float | None = None
-
-    def __str__(self) -> str:
-        """One line for the log."""
-        found = f", {self.speedup:.2f} times as fast" if self.speedup is not None else ""
-        if self.loss_error is not None and self.gradient_error is not None:
-            found += f"; loss off by {self.loss_error:.1e}, gradient by {self.gradient_error:.1e}"
-        return f"{self.name}: {self.verdict}{found}"
+    It is stored in the run and said. Of several processes the first one decides.
+    """
+    told: dict[str, Any] | None = None
+    if trainer.group.first:
+        told = _settled(trainer, resume=resume, given=given).to_json()
+    return Execution.from_json(trainer.group.spread(told, trainer.device))
 
 
-@dataclass(frozen=True)
-class Choice:
-    """The plan that was taken, why, and what was tried; `asked` is what the spec wanted then."""
+def _settled(trainer: Trainer, *, resume: bool, given: Execution | None) -> Execution:
+    run, device, spec = trainer.run, trainer.device, trainer.plan.spec.train
+    wanted = asked(trainer.plan)
+    if given is not None:
+        choice = Choice(given, "as given", wanted)
+    elif resume and (run.folder / FILE).exists() and (before := stored(run.folder)).asked == wanted:
+        return before.execution
+    elif spec.speed == "exact" or trainer.group.sharded:
+        reason = "as the spec wants" if spec.speed == "exact" else "a sharded model is not copied"
+        choice = Choice(exact(device, spec.recompute), reason, wanted)
+    else:
+        try:
+            choice = Tuner(trainer.plan, trainer.model, trainer.feed, trainer.trainable, lambda: trainer.signals.caught is not None,
+                           trainer.group).choose()
+        except Exception as error:       # what exact trains is trained, whatever becomes of measuring
+            why = "there is no memory for a copy to measure" if out_of_memory(error) else f"measuring failed: {_short(error)}"
+            choice = Choice(exact(device, spec.recompute), why, wanted)
+            trainer.say(str(choice))
+    run.write(FILE, choice.to_json())
+    for trial in choice.trials:
+        run.log(f"speed: {trial}")
+    if choice.trials or choice.reason.startswith("measured before"):
+        trainer.say(str(choice))
+    return choice.execution
 
-    execution: Execution
-    reason: str
-    asked: str
-    speedup: float = 1.0
-    milliseconds: float | None = None
-    trials: tuple[Trial, ...] = field(default=())
 
-    def to_json(self) -> dict[str, Any]:
-        """As execution.json has it."""
-        return {"asked": self.asked, "execution": self.execution.to_json(), "reason": self.reason, "speedup": self.speedup,
-                "milliseconds": self.milliseconds, "trials": [vars(trial) for trial in self.trials]}
-
-    def __str__(self) -> str:
-        """One line for the user."""
-        if self.milliseconds is None:
-            return f"speed: {self.execution} ({self.reason})"
-        return f"speed: {self.execution}, {self.speedup:.2f} times exact, {self.milliseconds:.3g} ms a batch ({self.reason})"
-
-
-def asked(plan: Plan) -> str:
-    """What a spec wants of the way to compute; where this changes on a resume, the choice is made again."""
-    train = plan.spec.train
-    return " ".join((train.device, train.speed, *train.recompute))
+def _short(error: Exception) -> str:
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:200]}"
 
 
 class Bench:
@@ -151,7 +144,7 @@ class Tuner:
                  group: Group = ALONE) -> None:
         self.group = group
         self.plan, self.model, self.feed, self.trainable, self.halted = plan, model, feed, trainable, halted
-        clocks = [(clock_of(phase, feed.samples).total, phase) for phase in plan.phases]
+        clocks = [(clock_of(phase, feed.samples).total, phase) for phase in plan.phases if phase.data == "samples"]
         self.batches = sum(count for count, _ in clocks)
         self.phase: PhasePlan = max(clocks, key=lambda each: each[0])[1]
         self.trials: list[Trial] = []

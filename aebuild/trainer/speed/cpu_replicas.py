@@ -7,20 +7,29 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import BrokenBarrierError
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import torch
 from torch import nn
 
 from aebuild.modules.collectives import Mixed, Part, Threads, sharing
-from aebuild.modules.randomness import reseed
+from aebuild.modules.randomness import Random, reseed
 from aebuild.modules.sync_batch_norm import share_norms
 from aebuild.trainer.players import Forward, joined
 
 if TYPE_CHECKING:
-    from aebuild.modules.autoencoder import Autoencoder, Batch
-    from aebuild.trainer.phase import ActivePhase
+    from aebuild.modules.autoencoder import Autoencoder
+    from aebuild.modules.outputs import Batch
     from aebuild.trainer.players import ActivePlayer
+
+
+def replicable(model: nn.Module) -> bool:
+    """False if the class of a module says `cpu_replicas = False`.
+
+    So says one that draws from torch's own generator, which threads would share in no certain order, or that is not safe to run in
+    several threads at once.
+    """
+    return all(getattr(type(module), "cpu_replicas", True) for module in model.modules())
 
 
 def twin(model: Autoencoder) -> Autoencoder:
@@ -32,7 +41,18 @@ def twin(model: Autoencoder) -> Autoencoder:
     return copy.deepcopy(model, {id(own): nn.Parameter(own.data, own.requires_grad) for own in model.parameters()})
 
 
-class Crew:
+class Trained(Protocol):
+    """What a replica has: players that compute gradients, and modules that draw random numbers."""
+
+    players: list[ActivePlayer]
+    randoms: list[tuple[str, Random]]
+    seed: int
+
+
+P = TypeVar("P", bound=Trained)
+
+
+class Crew(Generic[P]):
     """A phase and its twins, each of which computes its part of every batch in a thread of its own.
 
     What the samples of a batch must know of each other (codebook averages, batch statistics) goes from thread to thread as
@@ -41,7 +61,7 @@ class Crew:
     waiting; parts of a batch do not.
     """
 
-    def __init__(self, phases: list[ActivePhase]) -> None:
+    def __init__(self, phases: list[P]) -> None:
         self.phases = phases
         self.threads = torch.get_num_threads()
         self._pool = ThreadPoolExecutor(len(phases) - 1, "part", torch.set_num_threads, (self.threads,))
@@ -58,7 +78,7 @@ class Crew:
     def gradient(self, number: int, batch: Batch, step: int, tick: int) -> Forward:
         """The whole batch's gradient for this player of the first phase, and what is to be logged.
 
-        Mixed if a module draws from torch's own generator, which the threads would share in no certain order.
+        Mixed if a module draws from torch's own generator although its class does not say so.
         """
         players = [phase.players[number] for phase in self.phases[:max(1, batch.x.shape[0])]]
         talk = Threads(len(players))
@@ -72,7 +92,7 @@ class Crew:
         if errors:
             raise next((error for error in errors if not isinstance(error, BrokenBarrierError)), errors[0])
         if not torch.equal(before, torch.default_generator.get_state()):
-            raise Mixed("a layer draws from torch's own random numbers")
+            raise Mixed("a layer draws from torch's own random numbers, and its class lacks `cpu_replicas = False`")
         _add_gradients(players)
         return joined([each for each in found if isinstance(each, Forward)])
 

@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field, TypeAdapter
 
 from aebuild.modules.convolution import ConvTranspose2d
 from aebuild.modules.transformer import Attention, Kernel
+from aebuild.trainer.speed.cpu_replicas import replicable
 
 if TYPE_CHECKING:
     from aebuild.modules.autoencoder import Autoencoder
@@ -22,6 +23,7 @@ Matmul = Literal["highest", "high", "medium"]
 Half = Literal["encoder", "decoder"]
 Count = Annotated[int, Field(ge=1)]
 HALVES: tuple[Half, ...] = ("encoder", "decoder")
+COMPILING = 60.0          # seconds that the compiler may need for a small model
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,7 @@ def candidates(base: Execution, model: Autoencoder, device: torch.device, patien
     if any(isinstance(module, torch.nn.Conv2d | torch.nn.ConvTranspose2d) for module in modules):
         yield "channels_last", {"memory": "channels_last"}
     if device.type == "cpu":
+        most = most if replicable(model) else 1
         for workers in (number for number in range(2, min(base.threads, most) + 1) if base.threads % number == 0):
             yield f"{workers} workers", {"workers": workers, "threads": base.threads // workers}
         yield "matmul medium", {"matmul": "medium"}
@@ -151,9 +154,6 @@ def candidates(base: Execution, model: Autoencoder, device: torch.device, patien
         yield "inductor", {"compiler": "inductor", "workers": 1, "threads": base.threads}
         if device.type == "cuda":
             yield "graphs", {"compiler": "graphs"}
-
-
-COMPILING = 60.0          # seconds that the compiler may need for a small model
 
 
 def _computes_bfloat16() -> bool:

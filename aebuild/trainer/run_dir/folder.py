@@ -1,18 +1,23 @@
-"""Which folder a new run is made in."""
+"""The folder of a run: how it is recognised, made, and locked by the process that writes it."""
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import shlex
+import socket
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from aebuild.lang.diagnostics import Diagnostic, Hint, ResourceError, Rule, UsageError
+from aebuild.lang.diagnostics import BusyError, Diagnostic, Hint, ResourceError, Rule, UsageError
 from aebuild.lang.printable import clean
 from aebuild.trainer.run_dir.atomic_files import storing
+from aebuild.trainer.run_dir.records import mapping
 
+FILES = ("spec.yaml", "plan.json", "data.json")
 RUN_EXISTS = Rule("AE501", "the run directory is already in use", """
 A new run wants a new or an empty directory, so that no earlier result is overwritten. Resume the run that is there, or
 give another path; without a path aebuild makes `runs/NAME-DATE-TIME`.
@@ -32,6 +37,26 @@ $ aebuild train vae -o $'runs/\\e[31mred'     # refused
 $ aebuild train vae -o runs/red               # fine
 ```
 """)
+BUSY = Rule("AE505", "another process writes this run", """
+A run directory is written by one process at a time: two would mix their metrics and overwrite each other's checkpoints.
+The lock belongs to the operating system and ends with the process that holds it, however that ends, so it never has to be
+removed by hand. Wait for the other process, stop it, or train into another directory.
+
+```console
+$ aebuild train --resume runs/vae-20260102-030405        # while it still trains: refused
+$ aebuild train vae                           # a run of its own
+```
+""")
+
+
+def lacking(folder: Path) -> list[str]:
+    """The files that make a folder a run directory and that it has not."""
+    return [name for name in FILES if not os.path.exists(folder / name)]
+
+
+def is_run(folder: Path) -> bool:
+    """True for a run directory."""
+    return not lacking(folder)
 
 
 def reserved(name: str, folder: Path | None, parent: Path) -> tuple[Path, list[Path]]:
@@ -98,3 +123,37 @@ def _fresh(parent: Path, name: str) -> Path:
             if not isinstance(error.__cause__, FileExistsError):
                 raise
     raise UsageError(Diagnostic(RUN_EXISTS, f"{parent} holds ten thousand runs of this second", fix=Hint("give a path")))
+
+
+class Lock:
+    """The right to write a run directory, held until `release` or the end of the process."""
+
+    def __init__(self, path: Path) -> None:
+        """BusyError naming the holder if another process, or another Lock of this one, has it."""
+        with storing(path):
+            self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = _holder(self._handle)
+            os.close(self._handle)
+            raise BusyError(Diagnostic(BUSY, f"{path.parent} is being written{holder}",
+                                       fix=Hint("wait for it, stop it, or train into another directory"))) from None
+        with storing(path):
+            os.ftruncate(self._handle, 0)
+            text = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")})
+            os.pwrite(self._handle, text.encode(), 0)
+
+    def release(self) -> None:
+        """Lets others write; calling it twice does no harm."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+
+def _holder(handle: int) -> str:
+    try:
+        told = mapping(os.pread(handle, 4096, 0), "lock")
+        return f" by process {int(told['pid'])} on {str(told['host'])!r} since {str(told['since'])!r}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return " by another process"

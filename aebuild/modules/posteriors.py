@@ -1,0 +1,59 @@
+"""What a variational code is drawn from."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from aebuild.modules.bounds import bounded_log_variance
+
+
+class Distribution:
+    """The posteriors of a batch, [N, *shape]; `mean` is what a program without random numbers takes."""
+
+    mean: Tensor
+
+    def sample(self, noise: Tensor) -> Tensor:
+        """Codes [N·draws, *shape] from standard normal noise [N, draws, *shape], differentiable, and remembered for `log_q`."""
+        raise TypeError(f"{type(self).__name__} cannot be drawn from")
+
+    def log_q(self) -> Tensor:
+        """Log-density of the last codes drawn, for each value of the code, [N·draws, *shape], or of each as a whole, [N·draws]."""
+        raise TypeError(f"{type(self).__name__} has no density")
+
+
+class DiagonalGaussian(Distribution):
+    """N(mean, exp(log_variance)) for each value of the code, independently."""
+
+    def __init__(self, mean: Tensor, log_variance: Tensor) -> None:
+        self.mean, self.log_variance = mean, log_variance
+        self._noise: Tensor | None = None
+
+    def sample(self, noise: Tensor) -> Tensor:
+        """By reparameterisation (Kingma and Welling, 2013)."""
+        self._noise = noise
+        spread = (0.5 * self.log_variance).exp()
+        if noise.shape[1] == 1:
+            return torch.addcmul(self.mean, spread, noise[:, 0])
+        return torch.addcmul(self.mean.unsqueeze(1), spread.unsqueeze(1), noise).flatten(0, 1)
+
+    def log_q(self) -> Tensor:
+        """For each value of the code."""
+        assert self._noise is not None, "nothing was drawn"
+        log_variance = self.log_variance.unsqueeze(1).expand_as(self._noise)
+        return (-0.5 * (self._noise.square() + log_variance + math.log(2 * math.pi))).flatten(0, 1)
+
+
+class Diagonal(nn.Module):
+    """Mean and log-variance, one after the other on the features' axis; the log-variance is held in [-20, 20]."""
+
+    def __init__(self, axis: int) -> None:
+        super().__init__()
+        self.axis = axis
+
+    def forward(self, numbers: Tensor) -> DiagonalGaussian:
+        """The posteriors that the projection's output [N, ...] describes."""
+        mean, log_variance = numbers.chunk(2, self.axis)
+        return DiagonalGaussian(mean, bounded_log_variance(log_variance))

@@ -1,0 +1,1 @@
+"""The bounds, one file each."""

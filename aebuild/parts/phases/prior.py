@@ -1,0 +1,21 @@
+"""A prior over the codes of the trained model."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from aebuild.lang.training import PhasePart
+
+
+class Prior(PhasePart):
+    """Trains a prior that is learned from the codes of the training data, with everything else frozen."""
+
+    type: Literal["prior"] = "prior"
+    example = "train: {phases: [main: {epochs: 10}, prior: {epochs: 5}]}"
+    also = ("latent_prior", "second_stage", "stage2")
+    data = "codes"
+    plays = "prior"
+
+    def stretches(self, depth: int) -> list[tuple[str, tuple[int, str] | None]]:
+        """One, over the prior."""
+        return [("prior", None)]

@@ -1,0 +1,60 @@
+"""Parts of one file outside the package do all that those inside do: they train, resume, are evaluated, opened and drawn from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from aebuild import open_run, train
+from aebuild.compile.front import load
+from aebuild.compile.plugins import load_plugins, loaded_plugins
+from aebuild.results.experiment import resume
+from aebuild.results.revision import Request
+
+FILES = sorted((Path(__file__).parents[1] / "plugins").glob("*.py"))
+STEPS = 6
+
+
+@pytest.fixture(params=FILES, ids=lambda path: path.stem)
+def part(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The part of a file that carries an example; no other test knows of it."""
+    plugin, = load_plugins([request.param])
+    yield next(part for part in plugin.parts if getattr(part, "example", ""))
+    for each in loaded_plugins():
+        each.take_back()
+
+
+def test_one_file_is_enough(part: Any, tmp_path: Path) -> None:
+    text = f"name: plugged\n{part.example}train: {{steps: {STEPS}, batch_size: 32, speed: exact}}\n"
+    loaded = load(tmp_path / "spec.yaml", text=text)
+    assert loaded.errors == [], part.example
+    plan = loaded.require()
+    outcome = train(loaded, folder=tmp_path / "run")
+    assert outcome.result.steps == STEPS * len(plan.phases)
+    scores = outcome.evaluation.model
+    assert {term.name for term in plan.terms} == set(scores.terms)
+    assert all(torch.tensor(value).isfinite() for value in scores.terms.values())
+
+    longer = Request(load(tmp_path / "run" / "spec.yaml", [f"train.steps={2 * STEPS}"]), allow=True)
+    again = resume(tmp_path / "run", change=longer)
+    assert again.result.steps == STEPS * len(plan.phases) + STEPS
+    whole = train(load(tmp_path / "spec.yaml", [f"train.steps={2 * STEPS}"], text=text), folder=tmp_path / "whole")
+    if len(plan.phases) == 1:                # of several only the last one goes on
+        for name, tensor in whole.result.model.state_dict().items():
+            assert torch.equal(again.result.model.state_dict()[name], tensor), name
+        assert again.evaluation.to_json()["model"] == whole.evaluation.to_json()["model"]
+
+    opened = open_run(tmp_path / "run").model
+    assert opened.sample(3).shape == (3, *plan.target.shape)
+    x = torch.rand(2, *plan.input.shape)
+    assert opened.reconstruct(x).isfinite().all()
+
+
+def test_every_extension_is_there() -> None:
+    wanted = {"fsq", "planar", "learned_mixture", "autoregressive", "masked", "patchgan", "iwae", "ssim", "anomaly"}
+    assert wanted <= {path.stem for path in FILES}
+    assert load_plugins() == ()
