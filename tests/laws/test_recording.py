@@ -51,7 +51,7 @@ def ways(model: Autoencoder, x: Tensor) -> list[tuple[Way, Tensor]]:
 def settled(model: Autoencoder, x: Tensor, context: dict[str, Any] | None = None) -> Tensor:
     """The code without noise."""
     features = model.features(x, context)
-    return model.latent.posterior(features)[0] if isinstance(model.latent, GaussianLatent) else model.latent(features).value
+    return model.latent.posterior(model.latent.project(features)).mean if isinstance(model.latent, GaussianLatent) else model.latent(features).value
 
 
 def expected(number: int, model: Autoencoder, x: Tensor) -> Tensor:

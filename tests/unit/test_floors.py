@@ -26,10 +26,6 @@ BELOW = {
     "modules": {"modules"},
 }
 LIGHT = ("lang", "parts", "compile", "cli")               # nothing heavy when these are imported
-CIRCLES = {                                              # what is left to mend: who names whom back
-    ("aebuild.lang.node", "aebuild.lang.families"), ("aebuild.lang.terms", "aebuild.lang.families"),
-    ("aebuild.compile.spec_diff", "aebuild.compile.plan"),
-}
 HEAVY = ("torch", "numpy", "sklearn", "PIL", "pyarrow", "safetensors", "scipy")
 
 
@@ -83,11 +79,8 @@ def test_every_folder_is_a_floor() -> None:
 
 def test_no_module_needs_itself() -> None:
     """Not even for an annotation, or inside a function: whoever reads one can begin somewhere."""
-    named = {(module, needed) for module, needs in module_graph().items() for needed in needs}
-    assert named >= CIRCLES, "mended: take it out of the list"
-    graph = {module: {needed for needed in needs if (module, needed) not in CIRCLES} for module, needs in module_graph().items()}
     try:
-        TopologicalSorter(graph).prepare()
+        TopologicalSorter(module_graph()).prepare()
     except CycleError as error:
         pytest.fail(" - ".join(error.args[1]))
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from aebuild.compile.build import build
+from aebuild.compile.spec_diff import fingerprints
 from aebuild.trainer.checkpoints.compatibility import Unfit, check_players, check_sums, taking_up
 from aebuild.trainer.checkpoints.sharded_checkpoint import PieceKeeper
 from aebuild.trainer.checkpoints.writer import Keeper
@@ -165,7 +166,7 @@ class Vault:
         trainer = self.trainer
         active = trainer.active.state() if trainer.active is not None else None
         return {"progress": trainer.progress.state(), "sums": trainer.sums.state(), "validation": trainer.validation,
-                "active": active, "maths": {**trainer.plan.maths, "data": self._data}, "clock": self._clock()}
+                "active": active, "maths": {**fingerprints(trainer.plan.spec), "data": self._data}, "clock": self._clock()}
 
     def _clock(self) -> list[int]:
         """Samples, batch size and batches of an epoch: what a place in an epoch means."""
@@ -173,7 +174,8 @@ class Vault:
         return [samples, phase.batch_size, clock_of(phase, samples).per_epoch]
 
     def _restore(self, state: dict[str, Any]) -> None:
-        trainer, maths = self.trainer, self.trainer.plan.maths
+        trainer = self.trainer
+        maths = fingerprints(trainer.plan.spec)
         revised = any(state["maths"][name] != maths[name] for name in maths)
         with taking_up():
             trainer.progress = Progress.load(state["progress"])
