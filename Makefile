@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 
 .PHONY: demo test lint types format bench docs clean
 
-demo: $(VENV)/.ready
+demo: $(VENV)/.ready docs/schema.json
 	$(BIN)/aebuild train specs/vqvae.yaml
 
-test: $(VENV)/.ready lint types
+test: $(VENV)/.ready docs/schema.json lint types
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 lint: $(VENV)/.ready
@@ -24,7 +24,10 @@ bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/front.py
 	$(BIN)/python benchmarks/speed.py
 
-docs: $(VENV)/.ready
+docs: docs/schema.json
+
+# The schema that specs/ point to, and the pages made from the parts beside it; none is in git.
+docs/schema.json: $(VENV)/.ready docs/generate.py $(shell find aebuild -name '*.py')
 	$(BIN)/python docs/generate.py
 
 # pip keeps a torch that is already there; the pins are those the tests ran with.
@@ -34,4 +37,4 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build *.egg-info
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build *.egg-info docs/schema.json docs/reference.md docs/diagnostics.md

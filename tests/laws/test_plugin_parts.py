@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from aebuild import open_run, train
-from aebuild.compile import plugins
 from aebuild.compile.front import load
 from aebuild.compile.plugins import load_plugins, loaded_plugins
 from aebuild.results.experiment import resume
@@ -26,8 +25,7 @@ def part(request: pytest.FixtureRequest) -> Iterator[Any]:
     plugin, = load_plugins([request.param])
     yield next(part for part in plugin.parts if getattr(part, "example", ""))
     for each in loaded_plugins():
-        plugins._take_back(each.module, each.rules)
-    plugins._loaded.clear()
+        each.take_back()
 
 
 def test_one_file_is_enough(part: Any, tmp_path: Path) -> None:
