@@ -90,7 +90,7 @@ def plan_terms(spec: Spec, latent: LatentPlan | None, output: OutputPlan | None,
                found: list[Diagnostic]) -> tuple[TermPlan, ...]:
     """Every term of the model in a fixed order; reports weights for terms that do not exist."""
     likelihood, written = spec.losses.reconstruction, spec.losses.terms
-    if likelihood.support is not None and not info.target_range.within(*likelihood.support):
+    if likelihood.support is not None and info.target.kind in likelihood.judges and not info.target_range.within(*likelihood.support):
         low, high = likelihood.support
         message = f"{likelihood.variant_name()} needs data in [{low:g}, {high:g}], but the data are {info.target_range}"
         found.append(Diagnostic(OUTSIDE, message,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from aebuild.data.column_checks import LOOKED_AT, check_doubles, merging, straying
 from aebuild.data.errors import fault, listed, must_fit, shown, similar
 from aebuild.data.fingerprint import digest
+from aebuild.data.lengths import beyond, real
 from aebuild.data.preprocess import as_bytes, named, scaled, taken
 from aebuild.data.probe import describe, plural
 from aebuild.data.raw_samples import Raw, Rows, Samples, Sharded
@@ -43,10 +44,11 @@ def assemble(part: Dataset, raw: Raw, say: Callable[[str], None] = silent) -> Sp
         rows, labels = _as_in_files(rows, labels)
     else:
         must_fit(count * _bytes_each(info, raw), plural(count, "sample"), "stream: true" if isinstance(part, Streamable) else None)
-    x, scaling, notes = _scaled(part, raw, raw.x, rows, info, False, say)
-    target, target_scaling, more = (_scaled(part, raw, raw.target, rows, info, True, say)
+    lengths = {name: raw.lengths[origin][index] for name, (origin, index) in rows.items()} if raw.lengths else {}
+    x, scaling, notes = _scaled(part, raw, raw.x, rows, info, False, say, lengths)
+    target, target_scaling, more = (_scaled(part, raw, raw.target, rows, info, True, say, lengths)
                                     if raw.target else ({}, None, ()))
-    parts = {name: Split(x[name], labels.get(name), target.get(name)) for name in PARTS}
+    parts = {name: Split(x[name], labels.get(name), target.get(name), lengths.get(name)) for name in PARTS}
     return Splits(**parts, scaling=scaling, info=info, target_scaling=target_scaling, notes=(*raw.outline.notes, *notes, *more))
 
 
@@ -148,8 +150,8 @@ def _labels(part: Dataset, raw: Raw, rows: Rows) -> dict[str, NDArray[np.int64]]
 
 
 def _scaled(part: Dataset, raw: Raw, samples: Mapping[str, Samples], rows: Rows, info: DataInfo, target: bool,
-            say: Callable[[str], None]) -> tuple[dict[str, Store], Scaling, tuple[str, ...]]:
-    """Each part fitted and scaled, or to be; the scaling comes from the training part alone."""
+            say: Callable[[str], None], lengths: Mapping[str, NDArray[np.int64]]) -> tuple[dict[str, Store], Scaling, tuple[str, ...]]:
+    """Each part fitted and scaled, or to be; the scaling comes from the training part alone, without what is beyond `lengths`."""
     value, bounds = (info.target, raw.outline.target_bounds) if target else (info.value, raw.outline.bounds)
     names = _names(info, value, target)
     if raw.streamed:
@@ -157,19 +159,22 @@ def _scaled(part: Dataset, raw: Raw, samples: Mapping[str, Samples], rows: Rows,
         # images stay unread until they are wanted
         return stores, scaling, _merged(part, samples, rows, value, names, scaling) if value.columns else ()
     fitted = {name: taken(part, samples[origin], index) for name, (origin, index) in rows.items()}
-    scaling = fit_scaling(fitted["train"], info.scale, bounds, value)
+    known = {name: real(values, lengths.get(name)) for name, values in fitted.items()}
+    scaling = fit_scaling(known["train"], info.scale, bounds, value)
     notes = _merged(part, samples, rows, value, names, scaling)
     if value.dtype == "float32":
-        notes += straying(fitted["train"], {name: fitted[name] for name in ("validation", "test")}, value, names)
+        notes += straying(known["train"], {name: known[name] for name in ("validation", "test")}, value, names)
     stores = {}
     outside = 0
     for name in PARTS:
         values, (origin, index) = fitted.pop(name), rows[name]
         if name != "train":
-            outside += scaling.outside(values)
+            outside += scaling.outside(known[name])
         kept = as_bytes(values) if scaling.levels is not None else None
         held, levels = (scaled(values, scaling, named(samples[origin], index)), None) if kept is None else (kept, scaling.levels)
-        stores[name] = Held(held, levels, digest(values))
+        if name in lengths and levels is None:
+            held[beyond(held, lengths[name])] = 0
+        stores[name] = Held(held, levels, digest(values) + (digest(lengths[name]) if name in lengths else ""))
     clipped = (f"{plural(outside, 'value')} of validation and test lay outside the training samples' range and were clipped to "
                f"[{scaling.low:g}, {scaling.high:g}]",) if outside else ()
     return stores, scaling, (*clipped, *notes)

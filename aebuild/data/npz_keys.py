@@ -19,11 +19,12 @@ PART_WORDS = {"train": "train", "val": "validation", "valid": "validation", "val
 
 @dataclass
 class Found:
-    """The arrays of each part; `left` are those that were not used."""
+    """The arrays of each part; `lengths` say how many places of a series are real, `left` are those that were not used."""
 
     x: dict[str, Member] = field(default_factory=dict)
     labels: dict[str, Member] = field(default_factory=dict)
     target: dict[str, Member] = field(default_factory=dict)
+    lengths: dict[str, Member] = field(default_factory=dict)
     left: list[str] = field(default_factory=list)
 
 
@@ -43,12 +44,14 @@ def family(members: Mapping[str, Member], word: str) -> dict[str, Member]:
     return found or ({"train": members[word]} if word in members else {})
 
 
-def find_arrays(members: Mapping[str, Member], path: Path, part: Part, chosen: str | None, label: str | None, target: str | None) -> Found:
+def find_arrays(members: Mapping[str, Member], path: Path, part: Part, chosen: str | None, label: str | None, target: str | None,
+                lengths: str | None = None) -> Found:
     """The arrays to read, by the spec's names or the usual ones."""
     taken: set[str] = set()
     asked = _named(members, path, part, "array", chosen)
-    found = Found(labels=_named(members, path, part, "label", label), target=_named(members, path, part, "target", target))
-    for held in (found.labels, found.target):
+    found = Found(labels=_named(members, path, part, "label", label), target=_named(members, path, part, "target", target),
+                  lengths=_named(members, path, part, "lengths", lengths))
+    for held in (found.labels, found.target, found.lengths):
         taken |= {member.name for member in held.values()}
     found.x = asked or _samples(members, taken, path, part)
     taken |= {member.name for member in found.x.values()}
@@ -110,7 +113,7 @@ def _check(found: Found, path: Path, part: Part) -> None:
                         f"{member.label(path)} has shape {list(member.shape)}, but array {shown(first.name)} has {list(first.shape)}")
         if not member.shape:
             raise fault(UNFIT, f"{member.label(path)} is a single number; samples stand on the first axis")
-        for what, held in (("labels", found.labels), ("targets", found.target)):
+        for what, held in (("labels", found.labels), ("targets", found.target), ("lengths", found.lengths)):
             if name in held and held[name].shape[:1] != member.shape[:1]:
                 raise fault(DISAGREE,
                             f"{held[name].label(path)} has {(held[name].shape or (1,))[0]:,} {what} for the {member.shape[0]:,} samples of "

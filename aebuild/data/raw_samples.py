@@ -118,7 +118,8 @@ class Cut:
 class Raw:
     """All samples by part: train, and others the data bring along.
 
-    Labels are class numbers, -1 unknown. Where they are `streamed`, all samples are Sharded.
+    Labels are class numbers, -1 unknown. `lengths` are the real places of series that are padded. Where they are `streamed`,
+    all samples are Sharded.
     """
 
     outline: Outline
@@ -126,3 +127,4 @@ class Raw:
     labels: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     target: Mapping[str, Samples] = field(default_factory=dict)
     streamed: bool = False
+    lengths: dict[str, NDArray[np.int64]] = field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, assert_never
 
 from aebuild.lang.diagnostics import Diagnostic
 from aebuild.lang.families import Layer
@@ -11,7 +11,7 @@ from aebuild.lang.projection import Projection
 from aebuild.lang.recurrence import SERIES, Recurrence
 from aebuild.lang.schedule import Dial, Ramp, numbers
 from aebuild.lang.sequence_length import length_for
-from aebuild.lang.values import Sequence, Value, Vector
+from aebuild.lang.values import Grid, Sequence, Tokens, Value, Vector
 
 
 class Recurrent(Recurrence):
@@ -47,10 +47,14 @@ class Recurrent(Recurrence):
 
     def unrolled_value(self, target: Value) -> Value:
         """What the steps inside the loop get."""
-        if not isinstance(target, Sequence):
-            raise Refusal(Diagnostic(SERIES, f"feed: previous makes a series position by position, but the data are {target}",
-                                     self.place("feed"), "feed: repeat", "decoder"))
-        return Sequence(target.length, self.width)
+        match target:
+            case Sequence():
+                return Sequence(target.length, self.width)
+            case Vector() | Grid() | Tokens():
+                raise Refusal(Diagnostic(SERIES, f"feed: previous makes a series position by position, but the data are {target}",
+                                         self.place("feed"), "feed: repeat", "decoder"))
+            case _:
+                assert_never(target)
 
     def plan_unrolled(self, value: Value, tail: tuple[Node, ...], site: Site) -> Node:
         """The rest of the decoder, its output layer last, in one loop with this step."""

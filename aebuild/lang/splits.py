@@ -105,13 +105,15 @@ class Scaling:
 class Split:
     """One of the three parts: samples, labels int64 [n] with -1 unknown, and targets if these are not the input.
 
+    `lengths`, int64 [n], are the places of a series that are real, the first ones; None where all are.
+
     Samples and targets are a Store, or an array [n, *shape] of scaled numbers, float32, or of tokens, int64.
     """
 
     def __init__(self, x: NDArray[Any] | Store, labels: NDArray[np.int64] | None = None,
-                 target: NDArray[Any] | Store | None = None) -> None:
+                 target: NDArray[Any] | Store | None = None, lengths: NDArray[np.int64] | None = None) -> None:
         self.inputs = x if isinstance(x, Store) else Held(x)
-        self.labels = labels
+        self.labels, self.lengths = labels, lengths
         self.targets = target if target is None or isinstance(target, Store) else Held(target)
 
     def __len__(self) -> int:
@@ -127,7 +129,7 @@ class Split:
             return Held(store.take(index), store.levels)
 
         return Split(some(self.inputs), None if self.labels is None else self.labels[index],
-                     None if self.targets is None else some(self.targets))
+                     None if self.targets is None else some(self.targets), None if self.lengths is None else self.lengths[index])
 
     @property
     def streamed(self) -> bool:

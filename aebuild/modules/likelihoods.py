@@ -26,6 +26,12 @@ def per_sample(loss: Tensor) -> Tensor:
     return loss.flatten(1).sum(1)
 
 
+def real_places(lengths: Tensor, target: Tensor) -> Tensor:
+    """True at the first `lengths` [N] places of each sample, [N, T, 1, ...], so that it spreads over the target [N, T, ...]."""
+    places = torch.arange(target.shape[1], device=lengths.device) < lengths[:, None]
+    return places.reshape(*places.shape, *(1,) * (target.ndim - 2))
+
+
 class Likelihood(Loss):
     """A negative log-likelihood or an error, and the expected data."""
 
@@ -41,10 +47,20 @@ class Likelihood(Loss):
         """The parameters that expect just this, by which a reconstruction that no decoder made is judged; None if a mean is too little."""
         return None
 
+    def each(self, params: Tensor, target: Tensor) -> Tensor:
+        """The same of each element, [N, ...] like the target: what `forward` sums."""
+        raise TypeError(f"{type(self).__name__} judges whole samples, not their places one by one, so none of unequal length")
+
+    def within(self, params: Tensor, target: Tensor, lengths: Tensor | None) -> Tensor:
+        """[N], summed over the first `lengths` [N] places of each sample; over all where there are no lengths."""
+        if lengths is None:
+            return self(params, target)  # type: ignore[no-any-return]
+        return per_sample(self.each(params, target).masked_fill(~real_places(lengths, target), 0.0))
+
     def loss(self, outputs: Outputs) -> Tensor:
         """The term `reconstruction`, [N]."""
         assert outputs.params is not None, "nothing was decoded in this pass"
-        return self(outputs.params, outputs.target)  # type: ignore[no-any-return]
+        return self.within(outputs.params, outputs.target, outputs.lengths)
 
 
 class Point(Likelihood):
@@ -64,7 +80,11 @@ class Bernoulli(Likelihood):
 
     def forward(self, params: Tensor, target: Tensor) -> Tensor:
         """[N]."""
-        return per_sample(F.binary_cross_entropy_with_logits(params, target, reduction="none"))
+        return per_sample(self.each(params, target))
+
+    def each(self, params: Tensor, target: Tensor) -> Tensor:
+        """Like the target."""
+        return F.binary_cross_entropy_with_logits(params, target, reduction="none")
 
     def mean(self, params: Tensor) -> Tensor:
         """The probability of a one."""
@@ -80,7 +100,11 @@ class SquaredError(Point):
 
     def forward(self, params: Tensor, target: Tensor) -> Tensor:
         """[N]."""
-        return per_sample(F.mse_loss(params, target, reduction="none"))
+        return per_sample(self.each(params, target))
+
+    def each(self, params: Tensor, target: Tensor) -> Tensor:
+        """Like the target."""
+        return F.mse_loss(params, target, reduction="none")
 
 
 class AbsoluteError(Point):
@@ -88,7 +112,11 @@ class AbsoluteError(Point):
 
     def forward(self, params: Tensor, target: Tensor) -> Tensor:
         """[N]."""
-        return per_sample(F.l1_loss(params, target, reduction="none"))
+        return per_sample(self.each(params, target))
+
+    def each(self, params: Tensor, target: Tensor) -> Tensor:
+        """Like the target."""
+        return F.l1_loss(params, target, reduction="none")
 
 
 class FixedGaussian(Point):
@@ -103,6 +131,10 @@ class FixedGaussian(Point):
         distance = per_sample(F.mse_loss(params, target, reduction="none"))
         constant = 0.5 * target.shape[1:].numel() * (LOG_2_PI + math.log(self.variance))
         return distance.mul(0.5 / self.variance).add(constant)
+
+    def each(self, params: Tensor, target: Tensor) -> Tensor:
+        """Like the target."""
+        return F.mse_loss(params, target, reduction="none").mul(0.5 / self.variance).add(0.5 * (LOG_2_PI + math.log(self.variance)))
 
 
 class LearnedGaussian(Point):
@@ -123,6 +155,10 @@ class LearnedGaussian(Point):
         """[N]."""
         return _gaussian(params, bounded_log_variance(self.log_variance), target)
 
+    def each(self, params: Tensor, target: Tensor) -> Tensor:
+        """Like the target."""
+        return _each_gaussian(params, bounded_log_variance(self.log_variance), target) + 0.5 * LOG_2_PI
+
 
 class PredictedGaussian(Likelihood):
     """Negative log-density in nats of N(mean, variance), both predicted: the parameters are mean and log-variance.
@@ -136,8 +172,17 @@ class PredictedGaussian(Likelihood):
 
     def forward(self, params: Tensor, target: Tensor) -> Tensor:
         """[N]."""
+        mean, log_variance = self._parts(params)
+        return _gaussian(mean, log_variance, target)
+
+    def each(self, params: Tensor, target: Tensor) -> Tensor:
+        """Like the target."""
+        mean, log_variance = self._parts(params)
+        return _each_gaussian(mean, log_variance, target) + 0.5 * LOG_2_PI
+
+    def _parts(self, params: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_variance = apart(params, 2, self.axis).unbind(_second(self.axis))
-        return _gaussian(mean, bounded_log_variance(log_variance), target)
+        return mean, bounded_log_variance(log_variance)
 
     def mean(self, params: Tensor) -> Tensor:
         """The predicted mean."""
@@ -153,8 +198,12 @@ class Categorical(Likelihood):
 
     def forward(self, params: Tensor, target: Tensor) -> Tensor:
         """[N]."""
+        return per_sample(self.each(params, target))
+
+    def each(self, params: Tensor, target: Tensor) -> Tensor:
+        """Like the target."""
         logits = apart(params, self.classes, self.axis).movedim(_second(self.axis), 1)      # (N, K, ...)
-        return per_sample(F.cross_entropy(logits, target.long(), reduction="none"))
+        return F.cross_entropy(logits, target.long(), reduction="none")
 
     def mean(self, params: Tensor) -> Tensor:
         """The expected number."""
@@ -167,7 +216,11 @@ class CategoricalTokens(Likelihood):
 
     def forward(self, params: Tensor, target: Tensor) -> Tensor:
         """[N]."""
-        return per_sample(F.cross_entropy(params.movedim(-1, 1), target, reduction="none"))
+        return per_sample(self.each(params, target))
+
+    def each(self, params: Tensor, target: Tensor) -> Tensor:
+        """Like the target."""
+        return F.cross_entropy(params.movedim(-1, 1), target, reduction="none")
 
     def mean(self, params: Tensor) -> Tensor:
         """The likeliest token at each place, [N, T] int64."""
@@ -184,6 +237,11 @@ def _second(axis: int) -> int:
 
 
 def _gaussian(mean: Tensor, log_variance: Tensor, target: Tensor) -> Tensor:
-    scaled = F.mse_loss(mean, target, reduction="none") * (-log_variance).exp()
     constant = 0.5 * LOG_2_PI * target.shape[1:].numel()
-    return per_sample(0.5 * (scaled + log_variance)) + constant
+    return per_sample(_each_gaussian(mean, log_variance, target)) + constant
+
+
+def _each_gaussian(mean: Tensor, log_variance: Tensor, target: Tensor) -> Tensor:
+    """Without the constant."""
+    scaled = F.mse_loss(mean, target, reduction="none") * (-log_variance).exp()
+    return 0.5 * (scaled + log_variance)

@@ -68,6 +68,11 @@ class Outputs:
         return repeated_rows(self.batch.target, self.draws)
 
     @property
+    def lengths(self) -> Tensor | None:
+        """How many places of each sample are real, a row for each row of `params`; None where all are."""
+        return None if self.batch.lengths is None else repeated_rows(self.batch.lengths, self.draws)
+
+    @property
     def labels(self) -> Tensor | None:
         """Class numbers, -1 where unknown, a row for each row of the code."""
         return None if self.batch.labels is None else repeated_rows(self.batch.labels, self.draws)

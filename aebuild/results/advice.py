@@ -32,8 +32,10 @@ def meanings(plan: Plan, evaluation: Evaluation) -> Iterator[tuple[str, str]]:
     """Each row of the table with its unit and which way is better."""
     for name in evaluation.model.terms:
         yield name, _term(plan, plan.term(name))
-    bounds = plan.bounds
-    yield "MSE per element", f"squared error of one value of the data, which are {bounds}; lower is better"
+    if evaluation.model.mse is not None:
+        yield "MSE per element", f"squared error of one value of the data, which are {plan.bounds}; lower is better"
+    if evaluation.model.accuracy is not None:
+        yield "tokens right", "share of the tokens that are reconstructed as they are; higher is better"
     if evaluation.model.psnr is not None:
         yield "PSNR in dB", "that error below the squared range of the data; higher is better"
     for name in evaluation.model.metrics:

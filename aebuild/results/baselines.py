@@ -32,7 +32,7 @@ def fitted_rows(data: NDArray[Any]) -> NDArray[np.float32]:
     return data[chosen].reshape(len(chosen), -1).astype(np.float32)
 
 
-def known_targets(split: Split) -> NDArray[np.float32]:
+def known_targets(split: Split) -> NDArray[Any]:
     """The targets that the baselines are fitted on: all in memory, or of those on disk some evenly spaced blocks."""
     store = split.targets or split.inputs
     borders = store.blocks()
@@ -44,7 +44,7 @@ def known_targets(split: Split) -> NDArray[np.float32]:
     return store.scaled(store.take(some[:most]))
 
 
-def judged_targets(split: Split) -> Iterator[NDArray[np.float32]]:
+def judged_targets(split: Split) -> Iterator[NDArray[Any]]:
     """The targets to reconstruct: in one piece from memory, in many from disk."""
     store = split.targets or split.inputs
     if store.blocks() is None:
@@ -72,6 +72,20 @@ def mean_reconstruction(training: NDArray[Any]) -> Reconstruction:
     """The training mean in place of every test sample."""
     mean = training.mean(0, dtype=np.float64).astype(np.float32)
     return lambda test: np.broadcast_to(mean, test.shape).copy()
+
+
+def token_frequencies(training: NDArray[np.int64], classes: int, lengths: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+    """How often each token stands at each place of the training samples [n, T], as shares [T, classes].
+
+    Each count begins at 1 (Laplace), so that no token is impossible. Places beyond a sample's length do not count.
+    """
+    places = training.shape[1]
+    counts = np.ones((places, classes))
+    for place in range(places):
+        column = training[:, place] if lengths is None else training[lengths > place, place]
+        counts[place] += np.bincount(column, minlength=classes)
+    shares: NDArray[np.float32] = (counts / counts.sum(1, keepdims=True)).astype(np.float32)
+    return shares
 
 
 def clipped(values: NDArray[np.float32], bounds: Range) -> NDArray[np.float32]:

@@ -6,12 +6,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
 import torch
 
-from aebuild.lang.values import elements
+from aebuild.lang.values import Grid, Sequence, Tokens, Vector, elements
+from aebuild.modules.likelihoods import real_places
 from aebuild.results.baselines import (
     Reconstruction,
     clipped,
@@ -21,6 +22,7 @@ from aebuild.results.baselines import (
     known_targets,
     mean_reconstruction,
     pca_reconstruction,
+    token_frequencies,
 )
 from aebuild.results.trained import TrainedModel
 from aebuild.results.usage import Usage
@@ -31,6 +33,8 @@ from aebuild.trainer.phase import measured, passes
 from aebuild.trainer.players import Objective, Passes
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from aebuild.compile.plan import Plan
     from aebuild.lang.diagnostics import Diagnostic
     from aebuild.lang.splits import Split, Splits
@@ -46,22 +50,28 @@ JUDGED_VALUES = 1 << 28   # of data on disk, which are then held in memory, at m
 class Scores:
     """How well one way to reconstruct does: mean terms per sample, error per element, further metrics.
 
-    `psnr` in dB, from the mean squared error over the whole split; None where the data have no range.
+    `psnr` in dB, from the mean squared error over the whole split; None where the data have no range. Of tokens there is the
+    `accuracy` in place of both: the share that is right.
     """
 
     terms: dict[str, float]
-    mse: float
+    mse: float | None
     psnr: float | None
     metrics: dict[str, float] = field(default_factory=dict)
+    accuracy: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As evaluation.json has it."""
-        return {"terms": self.terms, "mse": self.mse, "psnr": self.psnr, "metrics": self.metrics}
+        judged = {"mse": self.mse, "psnr": self.psnr} if self.accuracy is None else {"accuracy": self.accuracy}
+        return {"terms": self.terms, **judged, "metrics": self.metrics}
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The scores of the model, of PCA with a code of the same size, and of the mean sample; `findings` are warnings about them."""
+    """The scores of the model, of PCA with a code of the same size, and of the mean sample; `findings` are warnings about them.
+
+    Of tokens there is no PCA, and in place of the mean the most frequent token of each place.
+    """
 
     name: str
     split: str
@@ -70,7 +80,7 @@ class Evaluation:
     code_bits: float
     components: int
     model: Scores
-    pca: Scores
+    pca: Scores | None
     mean: Scores
     findings: tuple[Diagnostic, ...] = field(default=(), compare=False)       # they name the run's folder
     whole: int = 0            # samples that the split has
@@ -81,9 +91,13 @@ class Evaluation:
         return {"name": self.name, "split": self.split, "samples": self.samples, "samples_in_split": self.whole,
                 "code_values": self.code_values,
                 "code_bits": self.code_bits,
-                "model": self.model.to_json(), "pca": {"components": self.components, **self.pca.to_json()},
-                "mean": self.mean.to_json(), **({"tasks": self.tasks} if self.tasks else {}),
+                "model": self.model.to_json(), **self._baselines(), **({"tasks": self.tasks} if self.tasks else {}),
                 "warnings": [{"code": each.code, "message": each.message, "fix": each.fix} for each in self.findings]}
+
+    def _baselines(self) -> dict[str, Any]:
+        if self.pca is None:
+            return {"most_frequent": self.mean.to_json()}
+        return {"pca": {"components": self.components, **self.pca.to_json()}, "mean": self.mean.to_json()}
 
 
 def evaluate(plan: Plan, model: Autoencoder, splits: Splits, *, trained: int | None = None,
@@ -110,19 +124,44 @@ def evaluate(plan: Plan, model: Autoencoder, splits: Splits, *, trained: int | N
     objective, forward = Objective(plan.terms, Clock(1, 1), bound), Passes(model, None, bound.draws, shared=False, codes=False)
     means = measured(plan, model, objective, forward, bounds, loader, ALONE, follow)
     names = {term.name for term in plan.terms}
-    mse, usage = heard.squares / (loader.samples * elements(plan.target)), heard.usage.metrics()
-    progress("fitting PCA to compare with", 0, 0)
-    own = Scores({term: value for term, value in means.items() if term in names}, mse, _psnr(plan, mse),
-                 {metric: value for metric, value in means.items() if metric not in names} | usage)
+    error, usage = heard.error / heard.judged, heard.usage.metrics()
+    terms = {term: value for term, value in means.items() if term in names}
+    metrics = {metric: value for metric, value in means.items() if metric not in names} | usage
     tasks = {}
     for task in plan.spec.evaluate.tasks:
         progress(f"evaluating {task.variant_name()}", 0, 0)
         tasks[str(task.variant_name())] = task.evaluate(TrainedModel(plan, model, splits, split))
-    training = fitted_rows(known_targets(splits.train))
-    components = components_of(plan.latent.bits, len(training), elements(plan.target))
-    return Evaluation(plan.spec.name, name, len(split), plan.latent.values, plan.latent.bits, components, own,
-                      _score_baseline(plan, model, pca_reconstruction(training, components), split),
-                      _score_baseline(plan, model, mean_reconstruction(known_targets(splits.train)), split), whole=whole, tasks=tasks)
+    components, pca, guess = _baselines(plan, model, splits, split, progress)
+    return Evaluation(plan.spec.name, name, len(split), plan.latent.values, plan.latent.bits, components,
+                      _scores(plan, terms, error, metrics), pca, guess, whole=whole, tasks=tasks)
+
+
+def _scores(plan: Plan, terms: dict[str, float], error: float, metrics: dict[str, float] | None = None) -> Scores:
+    """The scores of this error: squared, or the share of tokens that are wrong."""
+    match plan.target:
+        case Vector() | Grid() | Sequence():
+            return Scores(terms, error, _psnr(plan, error), metrics or {})
+        case Tokens():
+            return Scores(terms, None, None, metrics or {}, accuracy=1 - error)
+        case _:
+            assert_never(plan.target)
+
+
+def _baselines(plan: Plan, model: Autoencoder, splits: Splits, split: Split, progress: Callable[[str, int, int], object]
+               ) -> tuple[int, Scores | None, Scores]:
+    """The components of PCA, its scores, and those of one guess for all samples; there is no PCA of tokens."""
+    match plan.target:
+        case Vector() | Grid() | Sequence():
+            progress("fitting PCA to compare with", 0, 0)
+            training = fitted_rows(known_targets(splits.train))
+            components = components_of(plan.latent.bits, len(training), elements(plan.target))
+            return (components, _score_baseline(plan, model, pca_reconstruction(training, components), split),
+                    _score_baseline(plan, model, mean_reconstruction(known_targets(splits.train)), split))
+        case Tokens(classes=classes):
+            found = token_frequencies(known_targets(splits.train), classes, splits.train.lengths)
+            return 0, None, _score_frequencies(plan, model, found, split)
+        case _:
+            assert_never(plan.target)
 
 
 def judged_samples(split: Split, trained: int) -> int:
@@ -146,15 +185,22 @@ def judged_split(splits: Splits) -> tuple[str, Split]:
 
 
 class Heard:
-    """Errors and used entries of the passes that the terms of a model are measured in."""
+    """Errors and used entries of the passes that the terms of a model are measured in.
+
+    `error` is the squared error of all elements that count, or the number of wrong tokens; `judged` how many they are.
+    """
 
     def __init__(self, model: Autoencoder) -> None:
-        self.usage, self.squares, self.batches = Usage(model), 0.0, 0
+        self.usage, self.error, self.judged, self.batches = Usage(model), 0.0, 0.0, 0
 
     def judge(self, outputs: Outputs) -> None:
         """Takes the pass of a batch."""
-        squares = (outputs.reconstruction - outputs.target).square().sum(dtype=torch.float64)
-        self.squares += float(squares) / outputs.draws
+        target = outputs.target
+        apart = outputs.reconstruction - target if target.is_floating_point() else (outputs.reconstruction != target).double()
+        real = None if outputs.lengths is None else real_places(outputs.lengths, target).expand_as(target)
+        counted = apart if real is None else apart.masked_fill(~real, 0.0)
+        self.error += float(counted.square().sum(dtype=torch.float64)) / outputs.draws
+        self.judged += (target.numel() if real is None else int(real.sum())) / outputs.draws
         self.usage.add(outputs.code.indices)
         self.batches += 1
 
@@ -163,20 +209,37 @@ class Heard:
 def _score_baseline(plan: Plan, model: Autoencoder, reconstruct: Reconstruction, split: Split) -> Scores:
     device = next(model.parameters()).device
     mse, term, count, config = 0.0, 0.0, 0, plan.term("reconstruction")
+    lengths = None if split.lengths is None else torch.from_numpy(split.lengths)      # of samples in memory, which come in one piece
     fits = True
     for test in judged_targets(split):
         values = clipped(reconstruct(test), plan.bounds)
-        mse += float(np.square(values.astype(np.float64) - test).mean()) * (len(test) / len(split))
+        real = None if lengths is None else real_places(lengths, torch.from_numpy(test)).expand(test.shape).numpy()
+        mse += float(np.square(values.astype(np.float64) - test).mean(where=True if real is None else real)) * (len(test) / len(split))
         for start, stop in batch_bounds(len(test) if fits else 0, 4096):
             parts = [torch.from_numpy(np.ascontiguousarray(part[start:stop])).to(device) for part in (values, test)]
             params = model.likelihood.params_of(parts[0])
             if params is None:
                 fits = False
                 break
-            raw = model.likelihood(params, parts[1])
+            raw = model.likelihood.within(params, parts[1], None if lengths is None else lengths[start:stop].to(device))
             term += float(config.config.reduce(raw, config.elements)) * (stop - start)
             count += stop - start
-    return Scores({"reconstruction": term / count} if fits else {}, mse, _psnr(plan, mse))
+    return _scores(plan, {"reconstruction": term / count} if fits else {}, mse)
+
+
+@torch.no_grad()
+def _score_frequencies(plan: Plan, model: Autoencoder, frequencies: NDArray[np.float32], split: Split) -> Scores:
+    """The scores of the same guess for all samples: how often each token stands at each place, [T, K]."""
+    feed, config = Feed(split, next(model.parameters()).device), plan.term("reconstruction")
+    logits = torch.from_numpy(frequencies).log().to(feed.device)
+    term = wrong = judged = 0.0
+    for batch in feed.passing(batch_bounds(feed.samples, 4096)):
+        params = logits.expand(len(batch.target), *logits.shape)
+        term += float(config.config.reduce(model.likelihood.within(params, batch.target, batch.lengths), config.elements)) * len(params)
+        missed = params.argmax(-1) != batch.target
+        real = torch.ones_like(missed) if batch.lengths is None else real_places(batch.lengths, batch.target)
+        wrong, judged = wrong + float((missed & real).sum()), judged + float(real.sum())
+    return _scores(plan, {"reconstruction": term / feed.samples}, wrong / judged)
 
 
 def _psnr(plan: Plan, mse: float) -> float | None:

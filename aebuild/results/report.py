@@ -18,16 +18,19 @@ Row = tuple[str, Callable[["Scores"], "float | None"], bool | None]      # label
 
 def table(evaluation: Evaluation) -> Table:
     """Model, PCA and mean side by side; the best of each row in bold."""
-    parts = [evaluation.model, evaluation.pca, evaluation.mean]
+    columns = [(evaluation.name, evaluation.model), (f"PCA, {numbers(evaluation.components)}", evaluation.pca),
+               ("most frequent token" if evaluation.pca is None else "mean", evaluation.mean)]
+    parts = [part for _, part in columns if part is not None]
     size = code_size(evaluation.code_values, evaluation.code_bits)
     drawn = Table(title=Text(f"{evaluation.split} split, {evaluation.samples:,} samples; code of {size}"),
                   title_justify="left", title_style="bold", box=None, padding=(0, 3, 0, 0), header_style="dim")
     drawn.add_column("")
-    if evaluation.pca.mse < 1e-9:
+    if evaluation.pca is not None and (evaluation.pca.mse or 0.0) < 1e-9:
         drawn.caption = Text("the code is not smaller than the data, so PCA loses nothing", "dim")
         drawn.caption_justify = "left"
-    for name in (evaluation.name, f"PCA, {numbers(evaluation.components)}", "mean"):
-        drawn.add_column(Text(name), justify="right")
+    for name, part in columns:
+        if part is not None:
+            drawn.add_column(Text(name), justify="right")
     for label, value, more_is_better in _rows(evaluation):
         values = [value(part) for part in parts]
         known = [found for found in values if found is not None]
@@ -37,7 +40,7 @@ def table(evaluation: Evaluation) -> Table:
         drawn.add_row(Text(label), *cells)
     for task, figures in evaluation.tasks.items():
         for name, figure in figures.items():
-            drawn.add_row(Text(f"{task} {name}"), Text(number(figure)), Text(), Text())
+            drawn.add_row(Text(f"{task} {name}"), Text(number(figure)), *(Text() for _ in parts[1:]))
     return drawn
 
 
@@ -53,7 +56,8 @@ def numbers(count: int) -> str:
 
 def _rows(evaluation: Evaluation) -> list[Row]:
     rows: list[Row] = [(name, _term(name), False if name == "reconstruction" else None) for name in evaluation.model.terms]
-    rows += [("MSE per element", lambda scores: scores.mse, False), ("PSNR in dB", lambda scores: scores.psnr, True)]
+    rows += [("MSE per element", lambda scores: scores.mse, False), ("PSNR in dB", lambda scores: scores.psnr, True),
+             ("tokens right", lambda scores: scores.accuracy, True)]
     rows += [(name, _metric(name), None) for name in evaluation.model.metrics]
     return [row for row in rows if row[1](evaluation.model) is not None]
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from aebuild.results.evaluate import Evaluation, Scores
 
 BEATEN = Rule("AE702", "a result that a baseline beats", """\
-Beside the model stand two baselines: the mean of the training samples, and PCA with a code of the same size. A model that is no
+Beside the model stand two baselines: the mean of the training samples, and PCA with a code of the same size; of tokens one, how often
+each stands at its place. A model that is no
 better has not learned yet, or cannot. The likeliest cause is read from the curves in `metrics.jsonl`:
 
 - the curve was *still falling*: train longer; the fix is the command, with as many epochs as the last pace needs, and 2,000 steps.
@@ -100,11 +101,15 @@ def length_of(plan: Plan) -> tuple[str, int]:
 def beaten(evaluation: Evaluation) -> Verdict | None:
     """The baseline that the model does not beat: the mean if not even that, else PCA, unless its code is as large as the data."""
     measure, value = _measure(evaluation)
-    ours, pca, mean = (value(scores) for scores in (evaluation.model, evaluation.pca, evaluation.mean))
+    ours, mean = value(evaluation.model), value(evaluation.mean)
+    if evaluation.pca is None:
+        worse = not ours < mean - SLACK * abs(mean)
+        return Verdict("the most frequent token of each place", measure, ours, mean, mean) if worse else None
+    pca = value(evaluation.pca)
     slack = SLACK * abs(mean - pca)
     if not ours < mean - slack:
         return Verdict("the mean of the training samples", measure, ours, mean, min(mean, pca))
-    if evaluation.pca.mse > LOSSLESS and ours > pca + slack:
+    if (evaluation.pca.mse or 0.0) > LOSSLESS and ours > pca + slack:
         components = f"{evaluation.components:,} component{'s'[:evaluation.components != 1]}"
         return Verdict(f"PCA with {components}", measure, ours, pca, pca)
     return None
@@ -115,7 +120,7 @@ def _measure(evaluation: Evaluation) -> tuple[str, Any]:
     def term(scores: Scores) -> float:
         return scores.terms["reconstruction"]
 
-    own = all("reconstruction" in scores.terms for scores in (evaluation.model, evaluation.pca, evaluation.mean))
+    own = all("reconstruction" in scores.terms for scores in (evaluation.model, evaluation.pca, evaluation.mean) if scores)
     return ("reconstruction", term) if own else ("MSE per element", lambda scores: scores.mse)
 
 
@@ -151,7 +156,7 @@ def _cause(evidence: Evidence, verdict: Verdict) -> tuple[str, str]:
 
 def _scale(evidence: Evidence, verdict: Verdict) -> tuple[str, str] | None:
     low, high = SIZES
-    if low <= evidence.size <= high or evidence.size == 0:
+    if low <= evidence.size <= high or evidence.size == 0 or evidence.evaluation.pca is None:
         return None
     support = evidence.plan.spec.losses.reconstruction.support
     scale = "standard" if support is None else "unit"
@@ -205,7 +210,7 @@ def _rate(evidence: Evidence, verdict: Verdict) -> tuple[str, str] | None:
     usual = max(numbers(type(evidence.plan.model_phase.players[0].optimizer).model_fields["lr"].default))
     if evidence.curves.unsteady():
         return f"the loss goes up and down, so the learning rate of {lr:g} is too large", _with_rate(evidence, lr / 10, path)
-    if not (verdict.baseline.startswith("the mean") or evidence.curves.pace() > 0):
+    if not (verdict.baseline.startswith("the ") or evidence.curves.pace() > 0):
         return None
     if lr > usual:
         return f"the loss hardly moves, and the learning rate of {lr:g} is a large one", _with_rate(evidence, max(usual, lr / 10), path)
@@ -215,7 +220,7 @@ def _rate(evidence: Evidence, verdict: Verdict) -> tuple[str, str] | None:
 def _price(evidence: Evidence, verdict: Verdict) -> tuple[str, str] | None:
     kl = evidence.evaluation.model.terms.get("kl")
     weight = next((max(numbers(term.config.weight)) for term in evidence.plan.terms if term.name == "kl"), 0.0)
-    if kl is None or weight <= 0:
+    if kl is None or weight <= 0 or evidence.evaluation.pca is None:
         return None
     return (f"the KL term, at weight {weight:g}, lets the code carry {number(kl)} nats, where PCA keeps whole float32 numbers; for better "
             "reconstructions at the cost of samples, lower it", evidence.again(f"losses.kl={_rounded(weight / 10)}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from data_making import load as load_data
 from data_making import part_of, refusal
 from torch.nn import functional as F
 
+from aebuild import open_run, train
 from aebuild.compile.build import build
 from aebuild.compile.front import Loaded, load
 from aebuild.data.fingerprint import fingerprint
@@ -19,6 +21,7 @@ from aebuild.lang.samples import DataInfo
 from aebuild.lang.splits import Scaling
 from aebuild.lang.values import Grid, Sequence, Tokens, Value, Vector, from_json
 from aebuild.modules.likelihoods import CategoricalTokens
+from aebuild.results.drawing import cell_size, draw_sample
 
 DRAW = np.random.default_rng(0)
 TEXT = DRAW.integers(0, 9, (40, 6))
@@ -152,9 +155,49 @@ def test_the_likelihood_is_the_cross_entropy_of_each_place() -> None:
 
 
 @pytest.mark.parametrize(("losses", "more", "code"), [
-    *((f"losses: {{reconstruction: {word}}}", "", "AE355") for word in ("mse", "l1", "gaussian")), ("", "", "AE355"),
+    *((f"losses: {{reconstruction: {word}}}", "", "AE355") for word in ("mse", "l1", "gaussian", "bernoulli")), ("", "", "AE355"),
     ("losses: {reconstruction: categorical}", "corrupt: [mask: {ratio: 0.2}]\n", "AE354"),
     ("losses: {reconstruction: categorical}", "decoder: [lstm: {width: 5, feed: previous}]\n", "AE364")])
 def test_what_needs_numbers_is_refused(folder: Path, losses: str, more: str, code: str) -> None:
     found = planned(folder, more=more, losses=losses).diagnostics
     assert [finding.code for finding in found] == [code]
+
+
+def test_a_tiny_model_learns_repeated_patterns(tmp_path: Path) -> None:
+    """Texts of two motifs in turn: the model tells most tokens, the most frequent one of each place few; a resume goes on with it."""
+    draw = np.random.default_rng(0)
+    motifs = draw.integers(0, 8, (4, 3))
+    which = draw.integers(0, 4, (300, 2))
+    np.save(tmp_path / "text.npy", np.tile(motifs[which].reshape(300, 6), 2))
+    spec = {"name": "motifs", "data": {"path": str(tmp_path / "text.npy"), "as": "tokens"}, "encoder": [{"linear": 48}],
+            "latent": {"type": "continuous", "dim": 6}, "losses": {"reconstruction": "categorical"},
+            "train": {"epochs": 25, "batch_size": 32, "device": "cpu", "speed": "exact", "optimizer": {"lr": 0.01}}}
+    outcome = train(spec, folder=tmp_path / "run")
+    judged = outcome.evaluation
+    assert judged.pca is None
+    assert judged.findings == ()
+    assert judged.model.accuracy is not None
+    assert judged.mean.accuracy is not None
+    assert judged.mean.accuracy < 0.7 < 0.9 < judged.model.accuracy
+    assert judged.model.terms["reconstruction"] < judged.mean.terms["reconstruction"]
+    written = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert written["model"]["accuracy"] == judged.model.accuracy
+    assert set(written["most_frequent"]) == {"terms", "accuracy", "metrics"}
+    assert "pca" not in written
+    opened = open_run(tmp_path / "run")
+    order = np.random.RandomState(42).permutation(300)
+    test = torch.from_numpy(np.load(tmp_path / "text.npy")[order[270:]])
+    assert float((opened.model(test) == test).double().mean()) == pytest.approx(judged.model.accuracy)
+    drawn = opened.model.sample(3)
+    assert drawn.shape == (3, 12)
+    assert drawn.dtype == torch.int64
+
+
+@pytest.mark.parametrize("length", [1, 7, 16, 17, 40, 1000])
+def test_tokens_are_drawn_in_lines_and_framed_where_they_are_wrong(length: int) -> None:
+    value, sample = Tokens(length, 9), DRAW.integers(0, 9, length).astype(np.float32)
+    alone, right = draw_sample(value, sample, (0, 8)), draw_sample(value, sample, (0, 8), sample)
+    wrong = draw_sample(value, sample, (0, 8), np.where(np.arange(length) == 0, (sample + 1) % 9, sample))
+    assert alone.size == cell_size(value)
+    assert alone.tobytes() == right.tobytes() != wrong.tobytes()
+    assert draw_sample(value, (sample + 1) % 9, (0, 8)).tobytes() != alone.tobytes()

@@ -11,7 +11,7 @@ from pydantic import Field
 from aebuild.data.axes import Layout, interpret, usual_kind
 from aebuild.data.errors import blamed, fault, must_fit, shown
 from aebuild.data.probe import LEVELS, Outline, by_part, declared, describe, range_note, scale_of
-from aebuild.data.rules import UNFIT
+from aebuild.data.rules import DISAGREE, UNFIT
 from aebuild.data.tokens import check_options, count_tokens, token_layout
 from aebuild.lang.dataset import DataInfo, Divided, OnDisk, OwnLabels, Pictured, Sampled, Streamable, Where
 from aebuild.lang.diagnostics import Hint
@@ -59,6 +59,9 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
     label: str | None = knob(None, "name of the labels' array (default: y, label, labels, ... of whole numbers or words)", affects="data",
                              min_length=1)
     target: str | None = knob(None, "name of the array to reconstruct instead of the input", affects="data", min_length=1)
+    lengths: str | None = knob(
+        None, "name of the array [N] of whole numbers that says how many places of each series are real, where they are padded at the end",
+        affects="data", min_length=1)
     vocabulary: int | None = knob(
         None, "how many different tokens there are, with `as: tokens` (default: one more than the largest, for which the array is read)",
         affects="data", ge=2)
@@ -76,6 +79,7 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
     def load(self, where: Where) -> Splits:
         """The arrays, divided and scaled."""
         from aebuild.data.assemble import assemble
+        from aebuild.data.lengths import ended
         from aebuild.data.raw_samples import Raw
         from aebuild.data.streamed import sentence
 
@@ -96,8 +100,10 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
             x = _stored(path, found.x, layout, streamed)
             for note in () if streamed else range_note("the samples", _extent(x["train"]), outline.bounds, scale_of(self, outline.value)):
                 outline = outline.told(note)
-            return assemble(self, Raw(replace(outline, class_names=names), x, labels,
-                                      _stored(path, found.target, target, streamed), streamed), where.say)
+            aims, lengths = _stored(path, found.target, target, streamed), self._lengths(path, found, outline)
+            if lengths:
+                x, aims = (ended(held, lengths) for held in (x, aims))
+            return assemble(self, Raw(replace(outline, class_names=names), x, labels, aims, streamed, lengths), where.say)
 
     def instead(self, kind: str) -> str | None:
         """The same with `as`."""
@@ -121,7 +127,7 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
         from aebuild.data.npz_keys import find_arrays
 
         path = where.base / self.path
-        return path, find_arrays(headers(path), path, self, self.array, self.label, self.target)
+        return path, find_arrays(headers(path), path, self, self.array, self.label, self.target, self.lengths)
 
     def _layout(self, member: Member, path: Path, classes: int | None = None) -> Layout:
         if self.kind == "tokens":
@@ -151,10 +157,23 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
         told = "as the spec says" if self.kind else f"read as {usual_kind(first.shape, first.dtype.name)}s by type and axes"
         sentence = (f"{shown(path.name)}: {by_part(counts)} samples, each {value} of {first.dtype.name} "
                     f"({told}), " + (f"labels in {shown(next(iter(found.labels.values())).name)}" if found.labels else "no labels")
+                    + (f", lengths in {shown(next(iter(found.lengths.values())).name)}" if found.lengths else "")
                     + (f"; not used: {', '.join(map(shown, found.left[:8]))}" if found.left else ""))
         return Outline(value, counts, sentence, bounds or LEVELS.get(first.dtype.name), None if aimed is None else aimed.value,
                        bounds or LEVELS.get(aim.dtype.name) if aim else None, labelled=bool(found.labels),
                        notes=(*_notes(layout, first, path), *(_notes(aimed, aim, path) if aim and aimed else ())))
+
+    def _lengths(self, path: Path, found: Found, outline: Outline) -> dict[str, NDArray[np.int64]]:
+        from aebuild.data.formats.npy import read_array
+        from aebuild.data.lengths import check_lengths
+
+        if not found.lengths:
+            return {}
+        for name in found.x:
+            if name not in found.lengths:
+                raise fault(DISAGREE, f"the {name} part has no lengths", part=self, at=("lengths",))
+        stored = {name: (read_array(path, member), member.label(path)) for name, member in found.lengths.items() if name in found.x}
+        return check_lengths(stored, outline.value, outline.target or outline.value, self)
 
     def _labels(self, path: Path, found: Found) -> tuple[dict[str, NDArray[np.int64]], tuple[str, ...] | None]:
         from aebuild.data.formats.npy import read_array

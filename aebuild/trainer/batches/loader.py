@@ -87,10 +87,11 @@ class RawBatch(NamedTuple):
     x: Tensor
     target: Tensor | None
     labels: Tensor | None
+    lengths: Tensor | None = None
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all three."""
+        """Bytes of all of it."""
         return sum(part.nbytes for part in self if part is not None)
 
     def each(self, change: Callable[[Tensor], Tensor]) -> RawBatch:
@@ -131,7 +132,7 @@ class SplitLoader:
         home = device if self.resident else torch.device("cpu")
         self.x = Column(split.inputs, device, home)
         self.target = None if split.targets is None else Column(split.targets, device, home)
-        self.labels = None if split.labels is None else _tensor(split.labels).to(home)
+        self.labels, self.lengths = (None if held is None else _tensor(held).to(home) for held in (split.labels, split.lengths))
 
     @property
     def streamed(self) -> bool:
@@ -172,7 +173,8 @@ class SplitLoader:
         if self.x.values is None:
             return self.take(self._steady[start:stop])
         target = None if self.target is None or self.target.values is None else self.target.values[start:stop]
-        return self._delivered(RawBatch(self.x.values[start:stop], target, None if self.labels is None else self.labels[start:stop]))
+        rest = (None if held is None else held[start:stop] for held in (self.labels, self.lengths))
+        return self._delivered(RawBatch(self.x.values[start:stop], target, *rest))
 
     @cached_property
     def _steady(self) -> Tensor:
@@ -182,7 +184,7 @@ class SplitLoader:
 
     def _kept(self, index: Tensor) -> RawBatch:
         kept = RawBatch(self.x.take(index), None if self.target is None else self.target.take(index),
-                    None if self.labels is None else self.labels.index_select(0, index))
+                    *(None if held is None else held.index_select(0, index) for held in (self.labels, self.lengths)))
         if self.resident or self.device.type == "cpu":
             return kept
         with torch.cuda.device(self.device):          # this may be another thread, and so another device
@@ -192,7 +194,8 @@ class SplitLoader:
         if not self.resident:
             kept = kept.each(lambda part: part.to(self.device, non_blocking=True))
         x = self.x.numbers(kept.x)
-        return Batch(x, x if self.target is None or kept.target is None else self.target.numbers(kept.target), kept.labels)
+        return Batch(x, x if self.target is None or kept.target is None else self.target.numbers(kept.target), kept.labels,
+                     lengths=kept.lengths)
 
 
 def _fits(size: int, device: torch.device) -> bool:
