@@ -26,6 +26,8 @@ from aebuild.lang.splits import Splits
 from aebuild.parts import discover
 from specs import specs
 
+pytestmark = pytest.mark.slow
+
 discover()
 DECLARED = {"graph", "loss", "gradient", "data", "training", "evaluation"}
 Place = tuple[Any, ...]                       # the way to a part: names of fields, positions in lists, keys
