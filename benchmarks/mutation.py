@@ -32,23 +32,23 @@ from types import ModuleType
 
 ROOT = Path(__file__).resolve().parent.parent
 UNIT = "tests/unit"
-LATENT = [f"{UNIT}/test_latents.py", "tests/laws/test_losses.py", f"{UNIT}/test_closed_forms.py"]
+LATENT = ["tests/laws/test_losses.py", f"{UNIT}/test_latents.py", f"{UNIT}/test_closed_forms.py"]
 CODEBOOK = [f"{UNIT}/test_codebook.py", "tests/laws/test_losses.py", f"{UNIT}/test_latents.py"]
 TRAINED = [f"{UNIT}/test_train.py", "tests/laws/test_losses.py", "tests/laws/test_modes.py"]
 TESTS: dict[str, list[str]] = {          # the tests that answer for a file, the likeliest first
-    "aebuild/modules/bounds.py": LATENT,
+    "aebuild/modules/bounds.py": [f"{UNIT}/test_latents.py::test_bounded_values_can_come_back", f"{UNIT}/test_likelihoods.py", *LATENT],
     "aebuild/modules/codebook.py": CODEBOOK,
     "aebuild/modules/codebook_updates.py": CODEBOOK,
-    "aebuild/modules/convolution.py": [f"{UNIT}/test_sameness.py", f"{UNIT}/test_sequence.py", "tests/laws/test_exact_plan.py"],
+    "aebuild/modules/convolution.py": ["tests/laws/test_execution.py::test_the_adjoint_of_a_convolution", "tests/laws/test_exact_plan.py"],
     "aebuild/modules/corruptions.py": [f"{UNIT}/test_corruptions.py"],
-    "aebuild/modules/divergences.py": [*LATENT, f"{UNIT}/test_penalties.py"],
-    "aebuild/modules/dropout.py": [f"{UNIT}/test_corruptions.py", "tests/laws/test_modes.py"],
+    "aebuild/modules/divergences.py": [f"{UNIT}/test_divergences.py"],
+    "aebuild/modules/dropout.py": [f"{UNIT}/test_dropout.py"],
     "aebuild/modules/likelihoods.py": [f"{UNIT}/test_likelihoods.py", f"{UNIT}/test_closed_forms.py"],
     "aebuild/modules/nearest_code.py": CODEBOOK,
     "aebuild/modules/penalties.py": [f"{UNIT}/test_penalties.py"],
     "aebuild/modules/priors.py": [f"{UNIT}/test_priors.py", *LATENT],
     "aebuild/modules/recurrent.py": [f"{UNIT}/test_recurrent.py"],
-    "aebuild/modules/shapes.py": ["tests/laws/test_exact_plan.py"],
+    "aebuild/modules/shapes.py": [f"{UNIT}/test_shapes.py"],
     "aebuild/modules/transformer.py": [f"{UNIT}/test_transformer.py"],
     "aebuild/trainer/players.py": TRAINED,
 }
