@@ -1,15 +1,18 @@
-# `make demo` trains the first model, `make test` runs the tests; both create .venv and may be run again at any time.
+# `make demo` trains the first model, `make test` runs all tests, `make quick` the quick ones. Each creates .venv where there is none.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types format bench docs clean
+.PHONY: demo test quick lint types format bench docs clean
 
 demo: $(VENV)/.ready docs/schema.json
 	$(BIN)/aebuild train specs/vqvae.yaml
 
 test: $(VENV)/.ready docs/schema.json lint types
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+quick: $(VENV)/.ready
+	OMP_NUM_THREADS=1 HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -n 2 -m "not slow"
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

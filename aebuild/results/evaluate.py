@@ -230,7 +230,7 @@ def _score_baseline(plan: Plan, model: Autoencoder, reconstruct: Reconstruction,
 @torch.no_grad()
 def _score_frequencies(plan: Plan, model: Autoencoder, frequencies: NDArray[np.float32], split: Split) -> Scores:
     """The scores of the same guess for all samples: how often each token stands at each place, [T, K]."""
-    feed, config = Feed(split, next(model.parameters()).device), plan.term("reconstruction")
+    feed, config = SplitLoader(split, next(model.parameters()).device), plan.term("reconstruction")
     logits = torch.from_numpy(frequencies).log().to(feed.device)
     term = wrong = judged = 0.0
     for batch in feed.passing(batch_bounds(feed.samples, 4096)):

@@ -55,8 +55,8 @@ def reseed_all(randoms: Any, seed: int, tick: int) -> None:
 class ActivePhase:
     """One phase with live optimisers.
 
-    Only parameters under a player's modules can move. Modules outside them are in evaluation mode, so that a frozen
-    layer keeps its running statistics too; corruptions and penalties, which hold no state, always train.
+    Only parameters under a player's modules can move. Modules outside them are in evaluation mode, so that a frozen layer keeps
+    its running statistics and drops nothing; corruptions and penalties that hold no state always train.
     """
 
     def __init__(self, plan: Plan, phase: PhasePlan, model: Autoencoder, trainable: frozenset[str], samples: int,
@@ -133,9 +133,9 @@ class ActivePhase:
         self.model.eval()
         for name, module in self.model.named_modules():
             module.training = name == "" or (under(name, self._paths) and not under(name, self._frozen))
-        for child in self.model.children():
-            if not child.state_dict():
-                child.train()
+        for module in (*self.model.corruptions, *dict(self.model.penalties.items()).values()):
+            if not module.state_dict():
+                module.train()
         self._turn(self._dials, step)
 
     def _turn(self, dials: Iterable[tuple[nn.Module, str, Any]], step: int) -> None:

@@ -211,6 +211,7 @@ WAYS: dict[str, tuple[dict[str, Any], float]] = {        # what changes, and how
     "faster": ({"memory": "channels_last"}, 0.8), "no gain": ({"attention": "fused"}, 0.79)}
 
 
+@pytest.mark.slow
 def test_the_fastest_way_that_agrees_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     """Five ways with known times: a slower one, a wrong one, one that fails, a faster one, and one within the noise."""
     loaded = fine(IMAGES.replace("epochs: 2", "epochs: 100"))
@@ -289,6 +290,7 @@ def small_memory(model_rows: int, monkeypatch: pytest.MonkeyPatch, *, until: str
     monkeypatch.setattr(Autoencoder, "terms", terms)
 
 
+@pytest.mark.slow
 def test_a_batch_too_big_for_memory_is_computed_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Noise, corruption and dropout included: the same batch, gradient and metrics as at once, within rounding."""
     text = IMAGES.replace(", norm: batch", "") + "corrupt: [gaussian: {std: 0.3}]\n"
@@ -306,6 +308,7 @@ def test_a_batch_too_big_for_memory_is_computed_in_parts(tmp_path: Path, monkeyp
         assert other["terms"] == pytest.approx(one["terms"], rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [IMAGES, IMAGES.replace(", norm: batch", "").replace(
     "{type: gaussian, dim: 4}", "{type: codebook, codes: 8, dim: 4, update: ema}")])
 def test_where_samples_meet_a_half_is_recomputed_instead(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -331,6 +334,7 @@ def test_parts_side_by_side_are_parts_one_after_the_other(text: str, tmp_path: P
     assert rows[0] == pytest.approx(rows[1], rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [IMAGES, CODEBOOK])
 def test_workers_give_the_same_bits_again(text: str, tmp_path: Path) -> None:
     """However the threads are scheduled, with batch statistics and codebooks that all of them share."""
@@ -353,6 +357,7 @@ def test_a_worker_that_fails_ends_the_step(failing: int, tmp_path: Path, monkeyp
         trained(CODEBOOK, tmp_path / "run", Execution(threads=1, workers=3))
 
 
+@pytest.mark.slow
 def test_workers_too_big_for_memory_are_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = Autoencoder.terms
 
@@ -368,6 +373,7 @@ def test_workers_too_big_for_memory_are_left_behind(tmp_path: Path, monkeypatch:
     assert stored(tmp_path / "run").execution == Execution(threads=2)
 
 
+@pytest.mark.slow
 def test_workers_do_not_share_torchs_own_random_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = Stage.forward
 
@@ -463,6 +469,7 @@ def test_dropout_does_not_depend_on_the_format() -> None:
     assert 0 < float((plain == 0).float().mean()) < 1
 
 
+@pytest.mark.slow
 def test_what_fits_in_no_way_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small_memory(0, monkeypatch)
     for number, text in enumerate((IMAGES, IMAGES.replace(", norm: batch", ""))):

@@ -27,6 +27,8 @@ from aebuild.parts import discover
 from aebuild.results.catalogue import every_part
 from specs import specs
 
+pytestmark = pytest.mark.slow
+
 discover()
 DECLARED = {"graph", "loss", "gradient", "data", "training", "evaluation"}
 Place = tuple[Any, ...]                       # the way to a part: names of fields, positions in lists, keys

@@ -24,6 +24,8 @@ from aebuild.trainer.speed import execution as execution_module
 from aebuild.trainer.speed.autotune import Autotuner, Bench
 from aebuild.trainer.speed.execution import Execution, candidates
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 SHIPPED = sorted((Path(__file__).resolve().parents[2] / "specs").glob("**/*.yaml"))
 NORMED = """

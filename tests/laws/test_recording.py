@@ -18,6 +18,8 @@ from aebuild.compile.front import load
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.latent_gaussian import GaussianLatent
 
+pytestmark = pytest.mark.slow
+
 SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.yaml"))
 LATENTS = {
     "continuous": "latent={type: continuous, dim: 6, per: position}",

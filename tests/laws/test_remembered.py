@@ -15,6 +15,8 @@ from aebuild.trainer.speed.autotune import Bench
 from aebuild.trainer.speed.choice import Choice, place_of, recall, remember
 from aebuild.trainer.speed.execution import exact
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,8 @@ from aebuild.trainer.run_dir.run import Run, data_record
 from aebuild.trainer.signals import Interrupted
 from specs import specs
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def looking_at_every_step() -> Iterator[None]:

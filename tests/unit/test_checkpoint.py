@@ -203,6 +203,7 @@ def breaking_off(point: int, failure: Any) -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("failure", ["crash", errno.ENOSPC, errno.EIO])
 @pytest.mark.parametrize("again", [30, 20], ids=["the next step", "the same step"])
 def test_a_good_checkpoint_remains_wherever_a_save_breaks_off(tmp_path: Path, failure: Any, again: int) -> None:

@@ -29,6 +29,8 @@ from aebuild.trainer.distributed.process_group import ALONE
 from aebuild.trainer.distributed.supervisor import bounded
 from aebuild.trainer.run_dir.run import Run
 
+pytestmark = pytest.mark.slow
+
 STARTED: list[subprocess.Popen[str]] = []
 ROOT = Path(__file__).resolve().parents[2]
 SPEC = "data: digits\nencoder: [linear: 8]\nlatent: {type: gaussian, dim: 2}\ntrain: {epochs: EPOCHS, batch_size: 500}\n"

@@ -21,6 +21,8 @@ from aebuild.lang.diagnostics import ResourceError
 from aebuild.results.experiment import resume, train
 from aebuild.results.open_run import open_run
 
+pytestmark = pytest.mark.slow
+
 SPECS = Path(__file__).parents[2] / "specs"
 QUICK = ["train.epochs=2", "data.limit=200"]
 

@@ -38,6 +38,8 @@ from aebuild.trainer.progress import throughput as throughput_module
 from aebuild.trainer.run_dir.run import Run, data_record
 from aebuild.trainer.signals import Interrupted
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 IMAGES = """
 data: {type: KIND, path: PATH, stream: true}

@@ -216,6 +216,7 @@ def full_plan() -> Any:
                            name="second", epochs=None, steps=7), weight=RAMP)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("every_step")
 @pytest.mark.parametrize("looks", range(1, 16))
 def test_resume_is_bit_equal_at_every_step(tmp_path: Path, looks: int) -> None:
@@ -282,6 +283,7 @@ def test_a_phase_ends_when_its_patience_runs_out(tmp_path: Path, patience: int) 
     assert (result.score, result.epoch) == (min(second), second.index(min(second)) + 1)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("every_step")
 @pytest.mark.parametrize("looks", range(1, 40, 3))
 def test_a_resume_is_as_patient(tmp_path: Path, looks: int) -> None:
