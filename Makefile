@@ -1,15 +1,18 @@
-# `make demo` trains the first model, `make test` runs the tests; both create .venv and may be run again at any time.
+# `make demo` trains the first model, `make test` runs all tests, `make quick` the quick ones. Each creates .venv where there is none.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types format bench docs clean
+.PHONY: demo test quick lint types format bench docs clean
 
-demo: $(VENV)/.ready
+demo: $(VENV)/.ready docs/schema.json
 	$(BIN)/aebuild train specs/vqvae.yaml
 
-test: $(VENV)/.ready lint types
+test: $(VENV)/.ready docs/schema.json lint types
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+quick: $(VENV)/.ready
+	OMP_NUM_THREADS=1 HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -n 2 -m "not slow"
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
@@ -24,7 +27,10 @@ bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/front.py
 	$(BIN)/python benchmarks/speed.py
 
-docs: $(VENV)/.ready
+docs: docs/schema.json
+
+# The schema that specs/ point to, and the pages made from the parts beside it; none is in git.
+docs/schema.json: $(VENV)/.ready docs/generate.py $(shell find aebuild -name '*.py')
 	$(BIN)/python docs/generate.py
 
 # pip keeps a torch that is already there; the pins are those the tests ran with.
@@ -34,4 +40,4 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build *.egg-info
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build *.egg-info docs/schema.json docs/reference.md docs/diagnostics.md

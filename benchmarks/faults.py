@@ -32,7 +32,7 @@ from safetensors.numpy import load_file
 from aebuild.cli import main as aebuild
 from aebuild.trainer.checkpoints.checkpoint import read_folder
 from aebuild.trainer.checkpoints.reader import Damaged
-from aebuild.trainer.checkpoints.writer import Keeper
+from aebuild.trainer.checkpoints.writer import CheckpointWriter
 
 CALLS = ("openat", "write", "fsync", "rename", "renameat", "mkdir", "unlinkat", "rmdir")
 SPEC = """
@@ -83,7 +83,7 @@ def _child(folder: Path, words: list[str], pipes: tuple[int, int] | None) -> Non
 
 def _announce(ready: int, go: int) -> None:
     """Lets the writer's thread say who it is and wait, before it first writes."""
-    plain, told = Keeper._write, threading.Event()
+    plain, told = CheckpointWriter._write, threading.Event()
 
     def write(*given: object) -> float:
         if not told.is_set():
@@ -92,7 +92,7 @@ def _announce(ready: int, go: int) -> None:
             os.read(go, 2)
         return plain(*given)
 
-    Keeper._write = write  # type: ignore[assignment, method-assign]
+    CheckpointWriter._write = write  # type: ignore[assignment, method-assign]
 
 
 def weights(run: Path) -> bytes:

@@ -42,7 +42,7 @@ from aebuild.lang.dataset import Where
 from aebuild.lang.diagnostics import AebuildError
 from aebuild.lang.splits import Split
 from aebuild.trainer.checkpoints.rotation import Checkpoints
-from aebuild.trainer.checkpoints.writer import Keeper
+from aebuild.trainer.checkpoints.writer import CheckpointWriter
 from aebuild.trainer.fit import train
 from aebuild.trainer.job import Job, Manner
 from aebuild.trainer.phase import ActivePhase
@@ -119,23 +119,23 @@ class Victim:
         shared["ended"] = result.steps
 
     def _instrument(self, kill: tuple[int, bool] | None) -> None:
-        shared, run, begin, save = self.shared, ActivePhase.run, Keeper.save, Checkpoints.save
+        shared, run, begin, save = self.shared, ActivePhase.run, CheckpointWriter.save, Checkpoints.save
 
         def counted(phase: Any, *given: Any) -> Any:
             tick = run(phase, *given)
             shared["at"] += 1
             return tick
 
-        def begun(keeper: Any, model: Any, state: Any, **named: Any) -> None:
+        def begun(writer: Any, model: Any, state: Any, **named: Any) -> None:
             shared["begun"] = state["progress"]["total"]
-            begin(keeper, model, state, **named)
+            begin(writer, model, state, **named)
 
         def watched(checkpoints: Checkpoints, name: str, checkpoint: Any) -> None:
             save(checkpoints, name, checkpoint)
             if name.startswith("step"):
                 shared["done"] = int(name.split("-")[1])
 
-        ActivePhase.run, Keeper.save, Checkpoints.save = counted, begun, watched  # type: ignore[method-assign]
+        ActivePhase.run, CheckpointWriter.save, Checkpoints.save = counted, begun, watched  # type: ignore[method-assign]
         for owner, name in WRITERS:
             setattr(owner, name, _deadly(getattr(owner, name), shared, kill))
 

@@ -77,13 +77,13 @@ def train(folder: Path, device: str, prefetch: bool, steps: int | None) -> dict[
     """One pass: its speed and the most memory."""
     from aebuild.compile.front import load
     from aebuild.lang.dataset import Where
-    from aebuild.trainer.batches import loader as feed
+    from aebuild.trainer.batches import loader
     from aebuild.trainer.fit import train as fit
     from aebuild.trainer.job import Job
     from aebuild.trainer.run_dir.run import Run, data_record
 
     if not prefetch:
-        feed.ahead = one_by_one
+        loader.ahead = one_by_one
     plan = load(folder / "spec.yaml", text=SPEC.format(folder=folder, device=device, length=f"steps: {steps}" if steps else "epochs: 1")).require()
     began = time.perf_counter()
     splits = plan.spec.data.load(Where(folder))

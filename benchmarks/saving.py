@@ -48,7 +48,7 @@ class Contender:
         self.trainer = Trainer(Job(plan, splits, run, manner=Manner(save_every=every)), build(plan), device)
         self.trainer.start()
         self.busy = 0.0            # seconds of processor time in the writer
-        write = self.trainer.vault.keeper._write
+        write = self.trainer.state.writer._write
 
         def timed(*given: object) -> float:
             began = time.thread_time()
@@ -56,14 +56,14 @@ class Contender:
             self.busy += time.thread_time() - began
             return took
 
-        self.trainer.vault.keeper._write = timed
+        self.trainer.state.writer._write = timed
 
     def seconds(self, steps: int) -> float:
         """Seconds a step over so many; a write that still goes on ends before anything else begins."""
         before, began = self.trainer.progress.total, time.perf_counter()
         self.trainer.loop(before + steps)
         took = time.perf_counter() - began
-        self.trainer.vault.keeper.wait()
+        self.trainer.state.writer.wait()
         return took / (self.trainer.progress.total - before)
 
     def checkpoint(self, steps: int) -> tuple[float, float]:

@@ -187,8 +187,8 @@ def by_aebuild(kind: str, name: str) -> Any:
     from aebuild.trainer.job import Job
     from aebuild.trainer.loop import Trainer
     from aebuild.trainer.run_dir.run import Run
-    from aebuild.trainer.speed.autotune import settle
-    from aebuild.trainer.speed.fallback import engaged
+    from aebuild.trainer.speed.autotune import choose_execution
+    from aebuild.trainer.speed.fallback import computed_by
 
     plan, splits = loaded(name)
     plan.spec.__dict__["train"] = plan.spec.train.but(speed=kind)
@@ -196,12 +196,12 @@ def by_aebuild(kind: str, name: str) -> Any:
     device = choose_device("cpu")
     run.write("environment.json", environment(device, 0))
     trainer = Trainer(Job(plan, splits, run), build(plan), device)
-    execution = settle(trainer, resume=False, given=None)
+    execution = choose_execution(trainer, resume=False, given=None)
     trainer.start()
 
     def train(batches: int) -> int:
         before = trainer.progress.total
-        with engaged(trainer, execution):
+        with computed_by(trainer, execution):
             trainer.loop(before + batches)
         return trainer.progress.total - before
 

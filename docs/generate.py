@@ -1,4 +1,4 @@
-"""Writes docs/schema.json, docs/reference.md and docs/diagnostics.md from the code; `make docs` calls it."""
+"""Writes docs/schema.json, docs/reference.md and docs/diagnostics.md from the code; `make demo`, `test` and `docs` call it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from aebuild.results.catalogue import every_rule
 from aebuild.results.reference import reference
 
 HERE = Path(__file__).parent
+NAMES = ("reference.md", "diagnostics.md", "schema.json")
 
 
 ABOUT = {"0": "Reading the text", "1": "Keys and values", "2": "Warnings of the field's knowledge", "3": "Types, shapes and sizes",
@@ -17,8 +18,7 @@ ABOUT = {"0": "Reading the text", "1": "Keys and values", "2": "Warnings of the 
 
 def pages() -> dict[str, str]:
     """Every generated page by file name."""
-    return {"schema.json": schema_text(), "reference.md": reference(),
-            "diagnostics.md": diagnostics()}
+    return dict(zip(NAMES, (reference(), diagnostics(), schema_text()), strict=True))
 
 
 def diagnostics() -> str:
@@ -34,7 +34,12 @@ def diagnostics() -> str:
     return "\n".join(lines) + "\n"
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Writes every page; the schema last, whose time tells make that all are there."""
     for name, text in pages().items():
         (HERE / name).write_text(text, encoding="utf-8")
         print(f"docs/{name}: {len(text):,} characters")
+
+
+if __name__ == "__main__":
+    main()

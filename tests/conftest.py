@@ -6,13 +6,17 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
 
+WANTING = pytest.StashKey[int]()
+
 settings.register_profile("default", max_examples=100, deadline=None, derandomize=True, database=None, suppress_health_check=SLOW)
+settings.register_profile("quick", settings.get_profile("default"), max_examples=20)
 settings.register_profile("long", max_examples=2000, deadline=None, print_blob=True, suppress_health_check=SLOW)
 
 
@@ -31,6 +35,36 @@ def pytest_report_header(config: pytest.Config) -> str:
     if found is None:
         return "real data: none, so tests that want it are skipped (set AEBUILD_DATA)"
     return f"real data: {', '.join(sorted(path.name for path in found.iterdir() if path.is_dir()))} in {found}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Counts the tests that want real data, before any is left out; a process of xdist tells the one that started it."""
+    wanting = sum("real_data" in item.fixturenames for item in items if isinstance(item, pytest.Function))
+    config.stash[WANTING] = wanting
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["wanting"] = wanting
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> str:
+    """How many tests want real data."""
+    return told(config.stash[WANTING])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Keeps what a process of xdist has counted; all of them collect the same tests."""
+    node.config.stash[WANTING] = getattr(node, "workeroutput", {}).get("wanting", 0)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """How many tests want real data, where processes of xdist have collected them."""
+    if config.getoption("numprocesses", None):
+        terminalreporter.write_line(told(config.stash.get(WANTING, 0)))
+
+
+def told(wanting: int) -> str:
+    """How many tests want real data, and whether they have any."""
+    return f"real data: {wanting} tests want it, and {'are skipped (set AEBUILD_DATA)' if data_folder() is None else 'have it'}"
 
 
 def data_folder() -> Path | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from aebuild.compile import unknown_words as guess
+from aebuild.compile import unknown_words
 from aebuild.compile.annotations import Shape, counts, fields
 from aebuild.compile.bind_errors import Blame
 from aebuild.compile.block import expand_block
@@ -64,7 +64,7 @@ class _Binder:
         cls = shape.variants.get(chosen.value) if isinstance(chosen.value, str) else None
         if cls is None:
             self.blame.unknown_variant(chosen, shape, path)
-            meant = shape.variants.get(guess.variant(str(chosen.value), shape.variants) or "")
+            meant = shape.variants.get(unknown_words.variant(str(chosen.value), shape.variants) or "")
             if meant is not None:
                 known = {key: child for key, child in tree.value.items() if key in fields(meant)}
                 self.record(mapping({**tree.value, **lengthen_fields(known, meant)}, tree), meant, path)
@@ -161,7 +161,7 @@ class _Binder:
         """A stage: a mapping of `steps`, a block, or a recipe."""
         if not isinstance(tree.value, dict):
             return self.blame.kind(tree, "a list of layers or a block like {layer: conv, width: 64}", path, shape)
-        if "type" in tree.value and shape.kind == "stage_or_family" and not guess.layer(tree.value["type"].value):
+        if "type" in tree.value and shape.kind == "stage_or_family" and not unknown_words.layer(tree.value["type"].value):
             return self.variant(tree, Shape("family", shape.part), path)
         if "layer" in tree.value:
             expanded = expand_block(tree, path, self.blame)

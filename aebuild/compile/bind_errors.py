@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from aebuild.compile import unknown_words as guess
+from aebuild.compile import unknown_words
 from aebuild.compile.annotations import Shape, fields
 from aebuild.compile.spec import Losses
 from aebuild.compile.wording import family_name, is_whole, listed, mended, number_text, owner_of, what, written
@@ -136,7 +136,7 @@ class Blame:
         """A key that the part does not have; `beside` are all that are written there."""
         names = extra if extra is not None else [*fields(cls)]
         above = path.rpartition(".")[0]
-        meant = guess.key(key, cls, above, written(tree), names, beside)
+        meant = unknown_words.key(key, cls, above, written(tree), names, beside)
         if meant and meant.key:
             self._meant.append((above, meant.key))
         message = f"{owner_of(cls)} has no key {key!r}; " + (meant.reason if meant and meant.reason else f"it has {listed(names)}")
@@ -161,7 +161,8 @@ class Blame:
         words = f"there is no {family_name(shape)} {what(tree)}; there are {listed(shape.variants)}"
         word = str(tree.value)
         in_list = shape.part is Layer and not path.endswith(".layer")
-        return self.report(UNKNOWN_VARIANT, words, tree, path, guess.step(word) if in_list else guess.variant(word, shape.variants))
+        fix = unknown_words.step(word) if in_list else unknown_words.variant(word, shape.variants)
+        return self.report(UNKNOWN_VARIANT, words, tree, path, fix)
 
     def no_type(self, tree: Tree, shape: Shape, path: str) -> object:
         """A mapping that does not choose a variant."""
@@ -187,7 +188,7 @@ class Blame:
     def no_layer(self, tree: Tree, path: str) -> object:
         """A stage that is neither a list, nor a block, nor has steps."""
         chosen = tree.value.get("type") if isinstance(tree.value, dict) else None
-        name = guess.layer(chosen.value) if chosen else None
+        name = unknown_words.layer(chosen.value) if chosen else None
         if chosen and name:
             return self.report(NO_TYPE, "a stage chooses its layers with `layer`, not with `type`", chosen, path, f"layer: {name}",
                                at_key=True)
@@ -202,13 +203,13 @@ class Blame:
             fix = f"linear: {tree.value}"
         elif shape.part is Latent and is_whole(tree):
             fix = f"{{type: continuous, dim: {tree.value}}}"
-        elif shape.kind in ("stage", "stage_or_family") and (name := guess.layer(tree.value)):
+        elif shape.kind in ("stage", "stage_or_family") and (name := unknown_words.layer(tree.value)):
             fix = f"{{layer: {name}, width: 64}}"
         elif shape.kind in ("stage", "stage_or_family") and is_whole(tree):
             fix = f"{{layer: linear, width: {tree.value}}}"
         elif shape.kind == "list":
             fix = f"[{written(tree)}]"
-        elif shape.part is Losses and isinstance(tree.value, str) and (name := guess.likelihood(tree.value)):
+        elif shape.part is Losses and isinstance(tree.value, str) and (name := unknown_words.likelihood(tree.value)):
             fix = f"{{reconstruction: {name}}}"
         return self.report(WRONG_KIND, f"this must be {wanted}, not {what(tree)}", tree, path, fix)
 
@@ -247,7 +248,7 @@ class Blame:
         elif kind == "literal_error":
             choices = [word.strip(" '") for word in str(context["expected"]).replace(" or ", ", ").split(",")]
             word = str(place.value)
-            meant = guess.foreign_keys(cls).get(bare(word))
+            meant = unknown_words.foreign_keys(cls).get(bare(word))
             best = meant if meant in choices else closest(word, choices)
             fix = f"{key}: {best}" if best else None
             self.say("choice", f"{key} must be one of {listed(choices)}, not {what(place)}", place, path, fix)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from aebuild.compile.spec import Spec
@@ -125,13 +124,6 @@ class Plan:
     def model_phase(self) -> PhasePlan:
         """The last phase that trains on samples, by which the model is what it is."""
         return next((phase for phase in reversed(self.phases) if phase.data == "samples"), self.phases[-1])
-
-    @cached_property
-    def maths(self) -> dict[str, str]:
-        """What the weights depend on, in short: two digests that a checkpoint remembers."""
-        from aebuild.compile.spec_diff import fingerprints
-
-        return fingerprints(self.spec)
 
     def term(self, name: str) -> TermPlan:
         """The term of that name."""

@@ -121,6 +121,11 @@ class Plugin:
         """What it adds, as in `layer gated`."""
         return [f"{part.family} {part.variant_name()}" for part in self.parts]
 
+    def take_back(self) -> None:
+        """Makes as if it had never been loaded."""
+        _take_back(self.module, self.rules)
+        _loaded.pop(self.sha256, None)
+
 
 _loaded: dict[str, Plugin] = {}       # by SHA-256
 _number = itertools.count(1)          # a name that a failed attempt has left behind is never used again
@@ -153,21 +158,22 @@ def loaded_plugins() -> tuple[Plugin, ...]:
 
 def plugins_of(parts: Iterable[object]) -> tuple[Plugin, ...]:
     """The plug-ins that these parts, and the parts in them, are from."""
-    modules = {type(part).__module__ for outer in parts for part in _within(outer)}
+    modules = {type(part).__module__ for outer in parts for part in within(outer)}
     return tuple(plugin for plugin in _loaded.values() if plugin.module in modules)
 
 
-def _within(value: object) -> Iterator[Part]:
+def within(value: object) -> Iterator[Part]:
+    """A part and all parts in it."""
     if isinstance(value, Part):
         yield value
         for name in type(value).model_fields:
-            yield from _within(getattr(value, name))
+            yield from within(getattr(value, name))
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _within(item)
+            yield from within(item)
     elif isinstance(value, dict):
         for item in value.values():
-            yield from _within(item)
+            yield from within(item)
 
 
 def blamed(error: BaseException) -> Diagnostic | None:
@@ -186,8 +192,7 @@ def _one(path: Path) -> Plugin:
         return _loaded[sha256]
     discover()
     for old in [plugin for plugin in _loaded.values() if plugin.path == path]:
-        _take_back(old.module, old.rules)
-        del _loaded[old.sha256]
+        old.take_back()
     module = ModuleType(f"aebuild_plugin_{next(_number)}")
     module.__file__ = str(path)
     families, rules = dict(Part.families), set(Rule.catalogue)

@@ -28,6 +28,8 @@ Name = Annotated[str, AfterValidator(_name)]
 class StageSpec(Part):
     """The hidden layers of a half or of a network, in order."""
 
+    example = ("encoder: {layer: conv, width: 4, stride: 2}\n"
+               "decoder: {steps: [conv: 4, conv: 2], seed: [3, 2]}")
     steps: list[Layer] = knob(..., "the layers, in order", affects="graph")
     seed: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=3)] | None = knob(
         None, "size of the grid (or length of the sequence) that a vector unfolds to", affects="graph")
@@ -45,6 +47,8 @@ class Mirror(DecoderRecipe):
     """The encoder's layers in reverse, with departures."""
 
     type: Literal["mirror"] = "mirror"
+    example = ("encoder: [linear: 8, linear: 6]\n"
+               "decoder: {type: mirror, widen: 2, deepen: 1}")
     widen: float = knob(1.0, "factor on every width", affects="graph", gt=0, le=1000)
     deepen: int = knob(0, "extra layers, copies of the first one without stride", affects="graph", ge=0)
 
@@ -52,6 +56,7 @@ class Mirror(DecoderRecipe):
 class Head(Part):
     """A network on the code that predicts a label; its term carries the head's name."""
 
+    example = "heads: {digit: {from: encoder, predicts: label, network: [linear: 6]}}"
     source: Literal["latent", "encoder"] = Field(
         "latent", alias="from", description="what it reads: the code, or the encoder's features before the bottleneck",
         json_schema_extra={"affects": "graph"})
@@ -62,6 +67,7 @@ class Head(Part):
 class Losses(Part):
     """The reconstruction's likelihood and the weights of all other named terms."""
 
+    example = "losses: {reconstruction: {type: mse, weight: 2}, sparsity: {type: l1, weight: 0.1}}"
     foreign = {**dict.fromkeys(("likelihood", "recon", "recon_loss", "reconstruction_loss", "criterion", "loss_fn"), "reconstruction"),
                **dict.fromkeys(("sparse", "l1_penalty", "activity_regularizer"), "sparsity")}
 
@@ -74,6 +80,10 @@ class Losses(Part):
 class Train(Part):
     """How the model is trained."""
 
+    example = ("train: {steps: 6, batch_size: 16, seed: 1, clip: 0.5}\n"
+               "---\n"
+               "data: {type: wine, limit: 50}\n"
+               "train: {epochs: 8, patience: 2, batch_size: 20, optimizer: {lr: 0.3}}")
     foreign = {**dict.fromkeys(("num_epochs", "n_epochs", "max_epochs", "epoch"), "epochs"),
                **dict.fromkeys(("max_steps", "iterations", "n_steps", "num_steps"), "steps"),
                **dict.fromkeys(("batch", "bs", "batchsize"), "batch_size"),
@@ -103,6 +113,7 @@ class Train(Part):
 class Evaluate(Part):
     """What is done with the trained model."""
 
+    example = "evaluate: {pictures: 3}"
     tasks: list[Task] = Field(default_factory=list, description="further questions to the trained model, beside the usual evaluation")
     pictures: int = knob(10, "originals, reconstructions and samples in the picture, each", affects="evaluation", ge=1, le=100)
 
@@ -110,6 +121,10 @@ class Evaluate(Part):
 class Spec(Part):
     """A whole spec."""
 
+    example = ("name: small\n"
+               "data: digits\n"
+               "encoder: [linear: 8]\n"
+               "latent: {type: continuous, dim: 3}")
     foreign = {"dataset": "data", "loss": "losses", "training": "train", "trainer": "train", "fit": "train", "noise": "corrupt",
                "corruption": "corrupt", "augment": "corrupt", "bottleneck": "latent", "code": "latent", "latent_space": "latent",
                "z": "latent", "model_name": "name", "base": "extends", "inherits": "extends", "head": "heads", "eval": "evaluate"}

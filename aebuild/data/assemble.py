@@ -1,4 +1,4 @@
-"""From raw samples to the three parts: divided, cut short, fitted, scaled."""
+"""From raw samples to the three splits: divided, cut short, fitted, scaled."""
 
 from __future__ import annotations
 

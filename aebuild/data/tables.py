@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aebuild.data.errors import fault, listed, shown, similar
-from aebuild.data.formats import csv as commas
-from aebuild.data.formats import parquet
+from aebuild.data.formats import csv, parquet
 from aebuild.data.formats.csv_dialect import SEPARATORS, UNNAMED, Asked, counts, number
 from aebuild.data.rules import NO_SUCH_NAME, UNFIT
 from aebuild.lang.dataset import Column, Tabular
@@ -39,7 +38,7 @@ class Sheet:
     numeric: tuple[bool, ...]
     rows: int | None
     style: str
-    commas: commas.Head | None = None
+    commas: csv.Head | None = None
     notes: tuple[str, ...] = ()
     left: tuple[int, ...] = ()
 
@@ -76,7 +75,7 @@ class Sheet:
     def read(self, numbers: Sequence[int], words: Sequence[int] = ()) -> tuple[NDArray[np.float64], list[list[str]]]:
         """Columns of numbers [rows, columns], and columns of words as lists."""
         if self.commas is not None:
-            return commas.read(self.path, self.commas, numbers, words)
+            return csv.read(self.path, self.commas, numbers, words)
         return parquet.read(self.path, self.names, numbers, words)
 
 
@@ -94,7 +93,7 @@ def open_sheet(path: Path, part: Tabular) -> Sheet:
         columns, rows = parquet.head(path)
         style = parquet.ENDING[1:] if not path.is_dir() else f"in {len(rows):,} {parquet.ENDING} file{'s' if len(rows) != 1 else ''}"
         return Sheet(path, tuple(columns), tuple(columns.values()), sum(rows), style)
-    head = commas.head(path, Asked(part.separator, part.decimal, part.header))
+    head = csv.head(path, Asked(part.separator, part.decimal, part.header))
     style = (f"separated by {SEPARATORS[head.dialect.separator]}" + (", with a decimal comma" if head.dialect.decimal == "," else "")
              + ("" if head.dialect.titled else ", without a line of names"))
     sheet = Sheet(path, head.names, head.numeric, None, style, head)
@@ -178,4 +177,4 @@ def numbers_only(sheet: Sheet, places: Sequence[int], part: Part) -> None:
                     _columns_fix(numeric) if 0 < len(numeric) <= 20 else Hint("name the columns to use under columns"),
                     part=part, at=("columns", "path"))
     if sheet.commas is not None:
-        commas.check(sheet.path, sheet.commas, places)
+        csv.check(sheet.path, sheet.commas, places)

@@ -35,6 +35,7 @@ class Division(Part):
     series are divided in blocks of time instead, in the same order.
     """
 
+    example = "data: {type: digits, split: {validation: 0.2, test: 300, seed: 1}}"
     validation: Held = knob(
         None, "samples that validate: a count, or a share of those not in the data's own test part; 0: none "
         "(default 0.1, or the data's own part)", affects="data")
@@ -48,6 +49,7 @@ class Holdout(Part):
     The training part is permuted once by the seed; the first samples train, the last validate.
     """
 
+    example = "data: {type: ecg5000, limit: 40, split: {validation: 20, seed: 1}}"
     validation: Held = knob(0.1, "samples that validate: a count, or a share of the official training part; 0: none", affects="data")
     seed: Seed = knob(42, "seed of the permutation", affects="data")
 
@@ -55,6 +57,7 @@ class Holdout(Part):
 class Window(Part):
     """Windows cut out of longer series."""
 
+    example = "data: {type: series, path: wave.csv, window: {length: 8, stride: 2}}"
     length: int = knob(..., "steps in a window", examples=[64], affects="data", ge=1)
     stride: int = knob(1, "steps from the start of one window to the next", affects="data", ge=1)
 
@@ -62,6 +65,7 @@ class Window(Part):
 class Exclude(Part):
     """Classes that training never sees, as in anomaly detection; they stay in the test part."""
 
+    example = "data: {type: digits, exclude: {label: 1}}"
     label: str | int | list[str | int] = knob(
         ..., "class to leave out of training and validation, or a list: its name, or its number counted from 0", affects="data")
 

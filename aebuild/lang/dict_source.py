@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from aebuild.lang import yaml_limits as bounds
+from aebuild.lang import yaml_limits
 from aebuild.lang.diagnostics import Diagnostic, Span, Text
 from aebuild.lang.source import parse_scalar
 from aebuild.lang.tree import Tree
@@ -27,7 +27,7 @@ def _tree(value: Any, path: str, found: list[Diagnostic], depth: int, key: Span 
     place = path or "spec"
     if depth > MAX_DEPTH:
         span = _span(place, "…")
-        found.append(Diagnostic(bounds.TOO_DEEP, f"nested deeper than {MAX_DEPTH} levels", span))
+        found.append(Diagnostic(yaml_limits.TOO_DEEP, f"nested deeper than {MAX_DEPTH} levels", span))
         return Tree(None, span, key, damaged=True)
     if isinstance(value, Mapping):
         entries = {}

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from yaml import events as ev
 
-from aebuild.lang import yaml_limits as bounds
+from aebuild.lang import yaml_limits
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, Span
 from aebuild.lang.encoding import Script
 from aebuild.lang.printable import quote
@@ -55,7 +55,7 @@ class Reader:
     def read(self) -> Tree | None:
         """The first document's tree; what is wrong goes to `found`."""
         if not yaml.__with_libyaml__:
-            self.refuse(bounds.NO_LIBYAML, "PyYAML was installed without libyaml", self.script.span(0, 0),
+            self.refuse(yaml_limits.NO_LIBYAML, "PyYAML was installed without libyaml", self.script.span(0, 0),
                         Hint("pip install --force-reinstall --only-binary :all: pyyaml"))
             return None
         string = self.without_directives()
@@ -66,7 +66,7 @@ class Reader:
                 if isinstance(event, ev.DocumentStartEvent):
                     documents += 1
                     if documents == 2:
-                        self.refuse(bounds.DOCUMENTS, "a second document begins here; a file is one spec",
+                        self.refuse(yaml_limits.DOCUMENTS, "a second document begins here; a file is one spec",
                                     self.span(event), Hint("move it to a file of its own"))
                         break
                 else:
@@ -88,7 +88,7 @@ class Reader:
         elif isinstance(event, ev.NodeEvent):
             self.nodes += 1
             if self.nodes > MAX_NODES:
-                self.refuse(bounds.TOO_MANY, f"more than {MAX_NODES:,} keys and values; reading stopped here", self.span(event))
+                self.refuse(yaml_limits.TOO_MANY, f"more than {MAX_NODES:,} keys and values; reading stopped here", self.span(event))
                 raise _Enough
             if isinstance(event, ev.AliasEvent):
                 self.alias(event)
@@ -117,10 +117,10 @@ class Reader:
         while match := _PROPERTY.match(self.script.string, begin):
             span = self.script.span(*match.span(1))
             if match[1][0] == "&":
-                self.refuse(bounds.ANCHOR, f"{quote(match[1])} is an anchor, and a spec has none", span,
+                self.refuse(yaml_limits.ANCHOR, f"{quote(match[1])} is an anchor, and a spec has none", span,
                             Hint("delete it; share settings with `extends`, or put the text in quotes"))
             else:
-                self.refuse(bounds.TAG, f"{quote(match[1])} is a tag, and a spec has none", span,
+                self.refuse(yaml_limits.TAG, f"{quote(match[1])} is a tag, and a spec has none", span,
                             Hint("delete it, or put the text in quotes"))
             begin = match.end()
         return begin + len(_BLANKS.match(self.script.string, begin)[0])      # type: ignore[index]  # matches everywhere
@@ -129,7 +129,7 @@ class Reader:
         """Refuses an alias; a merge key in front of it has been refused already."""
         span = self.span(event)
         if not (self.stack and self.stack[-1].merging):
-            self.refuse(bounds.ALIAS, f"{quote('*' + event.anchor)} is an alias, and a spec has none", span,
+            self.refuse(yaml_limits.ALIAS, f"{quote('*' + event.anchor)} is an alias, and a spec has none", span,
                         Hint("write the value out, or put the text in quotes"))
         self.place(Tree(None, span, self.key_span(), damaged=True))
 
@@ -158,13 +158,13 @@ class Reader:
         top.expects_key, top.here, top.end, top.key = False, span, span, text
         first = top.entries.get(text) if isinstance(top.entries, dict) else None
         if unquoted and text == "<<":
-            self.refuse(bounds.MERGE, "`<<` is a merge key, and a spec has none", span, Hint("extends: the-other-file.yaml"))
+            self.refuse(yaml_limits.MERGE, "`<<` is a merge key, and a spec has none", span, Hint("extends: the-other-file.yaml"))
             top.key, top.merging = None, True
         elif unquoted and not (isinstance(resolve(text)[0], str)):
             what = f"the key {quote(text)} is not a name" if text else "a key is missing here"
-            self.refuse(bounds.NO_NAME, what, span, f'"{text}"' if text else None)
+            self.refuse(yaml_limits.NO_NAME, what, span, f'"{text}"' if text else None)
         elif first is not None and first.key is not None:
-            self.refuse(bounds.DUPLICATE, f"the key {quote(text)} is written twice", span, Hint("keep one of them"),
+            self.refuse(yaml_limits.DUPLICATE, f"the key {quote(text)} is written twice", span, Hint("keep one of them"),
                         f"first written in line {first.key.line}, column {first.key.column}")
         if first is not None:
             top.key = None
@@ -183,7 +183,7 @@ class Reader:
     def open(self, event: Any, span: Span) -> None:
         """Begins a list or a mapping."""
         if len(self.stack) == MAX_DEPTH:
-            self.refuse(bounds.TOO_DEEP, f"nested deeper than {MAX_DEPTH} levels; reading stopped here", span)
+            self.refuse(yaml_limits.TOO_DEEP, f"nested deeper than {MAX_DEPTH} levels; reading stopped here", span)
             raise _Enough
         mapping = isinstance(event, ev.MappingStartEvent)
         self.stack.append(_Open(event, span, self.key_span(), {} if mapping else [], span, mapping))
@@ -212,7 +212,7 @@ class Reader:
             top.entries.append(tree)
         elif top.expects_key:
             if not tree.is_scalar:
-                self.refuse(bounds.COMPLEX_KEY, "a list or mapping cannot be a key", tree.span)
+                self.refuse(yaml_limits.COMPLEX_KEY, "a list or mapping cannot be a key", tree.span)
             top.expects_key, top.key, top.here = False, None, tree.span
         else:
             if top.key is not None:
@@ -224,7 +224,7 @@ class Reader:
         pieces, done = [], 0
         for start, line in zip(self.script.starts, self.script.text.lines, strict=True):
             if line.startswith("%"):
-                self.refuse(bounds.DIRECTIVE, "a line that begins with % is a directive, and a spec has none",
+                self.refuse(yaml_limits.DIRECTIVE, "a line that begins with % is a directive, and a spec has none",
                             self.script.span(start, start + len(line)), Hint("delete the line"))
                 pieces += [self.script.string[done:start], "#"]
                 done = start + 1

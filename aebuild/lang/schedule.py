@@ -40,6 +40,9 @@ def in_steps(duration: str, steps_per_epoch: int, total_steps: int) -> int:
 class Ramp(Part):
     """A number that moves from one value to another, then stays."""
 
+    example = ("heads: {digit: {}}\n"
+               "losses: {digit: {weight: [{from: 0, to: 1, over: 2 steps}, {from: 1, to: 0.5, over: 50%, shape: cosine}]}}\n"
+               "train: {steps: 6, batch_size: 10, optimizer: {lr: {from: 0.001, to: 0.01, over: 3 steps}}}")
     start: float = Field(..., alias="from", description="value at the beginning", json_schema_extra={"affects": "training"})
     to: float = knob(..., "value at the end, kept from then on", affects="training")
     over: Duration = knob("100%", "how long the move takes: 10 epochs, 500 steps or 20% of the phase", affects="training")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aebuild.lang import yaml_limits as bounds
+from aebuild.lang import yaml_limits
 from aebuild.lang.diagnostics import Diagnostic, Hint, Span
 from aebuild.lang.encoding import MAX_BYTES, lettered
 from aebuild.lang.reader import Reader
@@ -25,14 +25,14 @@ def read(text: bytes | str, name: str) -> tuple[Tree | None, list[Diagnostic]]:
         return None, found
     tree = Reader(script, found).read()
     if tree is None and not found:
-        found.append(Diagnostic(bounds.EMPTY, "the file is empty", script.span(0, 0)))
+        found.append(Diagnostic(yaml_limits.EMPTY, "the file is empty", script.span(0, 0)))
     if tree is None or tree.is_mapping:
         return tree, found
     if not tree.damaged:
         glued = isinstance(tree.value, str) and GLUED.match(tree.value)
         what = "a list" if tree.is_list else "text" if isinstance(tree.value, str) else "a single value"
         fix = f"{glued[1]}: {glued[2][:80]}" if glued else None
-        found.append(Diagnostic(bounds.NO_MAPPING, f"a spec is a mapping of keys to values, this is {what}", tree.span, fix))
+        found.append(Diagnostic(yaml_limits.NO_MAPPING, f"a spec is a mapping of keys to values, this is {what}", tree.span, fix))
     return None, found
 
 
@@ -47,7 +47,7 @@ def read_value(text: str, name: str) -> tuple[Tree | None, list[Diagnostic]]:
     tree = Reader(script, found).read()
     if tree is None and not found:
         commented = ("a value that begins with # wants quotes",) if "#" in text else ()
-        found.append(Diagnostic(bounds.EMPTY, "the value is empty", script.span(0, len(script.string)),
+        found.append(Diagnostic(yaml_limits.EMPTY, "the value is empty", script.span(0, len(script.string)),
                                 Hint("write null to delete the key, or '' for empty text"), notes=commented))
     return tree, found
 

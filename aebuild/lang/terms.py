@@ -21,6 +21,8 @@ AUTOENCODER = "autoencoder"        # the player that every model has
 class Term(Buildable):
     """How a named loss term counts."""
 
+    example = ("heads: {digit: {}}\n"
+               "losses: {digit: {weight: 0.5}}")
     scalar = "weight"
     foreign = dict.fromkeys(("beta", "coefficient", "coef", "factor", "scale", "lambda", "alpha"), "weight")
 

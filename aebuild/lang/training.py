@@ -48,6 +48,8 @@ class Optimizer(Part):
 class Player(Part):
     """A set of parameters that minimises its own terms."""
 
+    example = ("latent: {type: adversarial, dim: 2}\n"
+               "train: {steps: 4, batch_size: 10, players: {discriminator: {steps: 2, clip: 0.1, optimizer: {lr: 0.01}}}}")
     optimizer: Optimizer | None = Field(None, description="its optimiser; the phase's if absent")
     clip: float | None = knob(None, "largest gradient norm; the phase's if absent", affects="gradient", gt=0)
     steps: int = knob(1, "updates of this player for each batch", affects="training", ge=1)

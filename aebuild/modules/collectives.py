@@ -96,7 +96,7 @@ PROCESSES = Processes()
 
 
 @dataclass(frozen=True)
-class Part:
+class BatchPart:
     """The consecutive rows of number `rank` of `size` in a batch of `rows`; without `talk` nothing can be summed over the parts."""
 
     rank: int
@@ -110,12 +110,12 @@ class Part:
         return self.draws * (self.rows * rank // self.size), self.draws * (self.rows * (rank + 1) // self.size)
 
 
-class Mixed(RuntimeError):
+class CrossSampleError(RuntimeError):
     """Something wants all samples of a batch at once, of which only a part is there."""
 
 
 class _Here(threading.local):
-    part: Part | None = None
+    part: BatchPart | None = None
 
 
 _here = _Here()
@@ -126,7 +126,7 @@ def _talk() -> Talk | None:
     if _here.part is None:
         return None
     if _here.part.talk is None:
-        raise Mixed("the samples of a batch meet in this model")
+        raise CrossSampleError("the samples of a batch meet in this model")
     return _here.part.talk
 
 
@@ -137,7 +137,7 @@ def _alone(x: Tensor) -> bool:
 
 
 @contextmanager
-def sharing(part: Part | None) -> Iterator[None]:
+def sharing(part: BatchPart | None) -> Iterator[None]:
     """While entered, what passes through the modules in this thread is this part of a batch; all run the same modules."""
     before, _here.part = _here.part, part
     try:
@@ -154,7 +154,7 @@ def repeated(draws: int) -> Iterator[None]:
         yield
 
 
-def present() -> Part | None:
+def present() -> BatchPart | None:
     """What this thread shares, for `sharing` in a thread that goes on with its work."""
     return _here.part
 
@@ -248,7 +248,7 @@ def of_first(x: Tensor) -> Tensor:
 
 
 class _Total(torch.autograd.Function):
-    """Sums over the processes; each one's gradient is the sum of all gradients of the total."""
+    """RunningMeans over the processes; each one's gradient is the sum of all gradients of the total."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, talk: Talk) -> Tensor:

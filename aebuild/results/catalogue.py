@@ -40,7 +40,8 @@ def every_part() -> list[type[Part]]:
 def parts_called(name: str) -> list[type[Part]]:
     """The parts that a spec calls so, and records like `train` and `head`."""
     word = name.casefold()
-    return [part for part in every_part() if (part.variant_name() or part.__name__).casefold() == word]
+    parts = dict.fromkeys([*every_part(), *(cls for family in Part.families.values() for cls in family.variants.values())])
+    return [part for part in parts if (part.variant_name() or part.__name__).casefold() == word]
 
 
 def _term_parts() -> Iterator[type[Part]]:

@@ -26,7 +26,7 @@ from aebuild.results.baselines import (
 )
 from aebuild.results.trained import TrainedModel
 from aebuild.results.usage import Usage
-from aebuild.trainer.batches.loader import Feed, batch_bounds
+from aebuild.trainer.batches.loader import SplitLoader, batch_bounds
 from aebuild.trainer.distributed.process_group import ALONE
 from aebuild.trainer.lr import Clock
 from aebuild.trainer.phase import measured, passes
@@ -112,8 +112,8 @@ def evaluate(plan: Plan, model: Autoencoder, splits: Splits, *, trained: int | N
     if trained is not None and (most := judged_samples(split, trained)) < whole:
         split = split.thinned(most)
     device = next(model.parameters()).device
-    feed = Feed(split, device)
-    bounds = passes(plan, plan.phases[-1], feed.samples)
+    loader = SplitLoader(split, device)
+    bounds = passes(plan, plan.phases[-1], loader.samples)
     heard = Heard(model)
 
     def follow(outputs: Outputs) -> None:
@@ -122,7 +122,7 @@ def evaluate(plan: Plan, model: Autoencoder, splits: Splits, *, trained: int | N
 
     bound = plan.spec.losses.bound
     objective, forward = Objective(plan.terms, Clock(1, 1), bound), Passes(model, None, bound.draws, shared=False, codes=False)
-    means = measured(plan, model, objective, forward, bounds, feed, ALONE, follow)
+    means = measured(plan, model, objective, forward, bounds, loader, ALONE, follow)
     names = {term.name for term in plan.terms}
     error, usage = heard.error / heard.judged, heard.usage.metrics()
     terms = {term: value for term, value in means.items() if term in names}
@@ -230,7 +230,7 @@ def _score_baseline(plan: Plan, model: Autoencoder, reconstruct: Reconstruction,
 @torch.no_grad()
 def _score_frequencies(plan: Plan, model: Autoencoder, frequencies: NDArray[np.float32], split: Split) -> Scores:
     """The scores of the same guess for all samples: how often each token stands at each place, [T, K]."""
-    feed, config = Feed(split, next(model.parameters()).device), plan.term("reconstruction")
+    feed, config = SplitLoader(split, next(model.parameters()).device), plan.term("reconstruction")
     logits = torch.from_numpy(frequencies).log().to(feed.device)
     term = wrong = judged = 0.0
     for batch in feed.passing(batch_bounds(feed.samples, 4096)):

@@ -26,15 +26,15 @@ from aebuild.results.run_plugins import check_unchanged
 from aebuild.results.sameness import PLACES, check_there, keep_watch, only_moved, place_of, root_of
 from aebuild.results.verdict import finding
 from aebuild.trainer.distributed.init_distributed import join
-from aebuild.trainer.distributed.process_group import Group
+from aebuild.trainer.distributed.process_group import ProcessGroup
 from aebuild.trainer.fit import TrainResult
 from aebuild.trainer.fit import train as fit
 from aebuild.trainer.job import PLAIN, Job, Manner
 from aebuild.trainer.phase import clock_of
-from aebuild.trainer.profiling.timers import Account
+from aebuild.trainer.profiling.timers import Timers
 from aebuild.trainer.progress.display import Display, Ending, Quiet
 from aebuild.trainer.run_dir.folder import vacant
-from aebuild.trainer.run_dir.run import Onlooker, Run, data_record
+from aebuild.trainer.run_dir.run import ReadOnlyRun, Run, data_record
 from aebuild.trainer.signals import Signals
 
 if TYPE_CHECKING:
@@ -67,20 +67,20 @@ def train(spec: str | Path | Loaded, settings: Sequence[str] = (), *, folder: Pa
     loaded = spec if isinstance(spec, Loaded) else load(spec, settings)
     plan = loaded.require()
     display = display or Quiet()
-    base, account = loaded.base, Account()
+    base, timers = loaded.base, Timers()
     group = join(plan.spec.train.device, manner.devices, sharded=manner.shard)
     with group.guard(), Signals("while the data were read") as signals:
         if folder is not None and group.first:
             vacant(folder)                       # said at once, not when all data have been read
         display.busy("loading data")
-        with account.of("loading data"):
+        with timers.of("loading data"):
             splits = group.in_turn(lambda: plan.spec.data.load(Where(base, say=display.note)))
         _tell(splits, display)
         plan = _settled(plan, base, splits)                                       # as a resume will find it
         unwritten, plan = bool(unsaid(plan.spec)), lasting(plan, splits)
         display.note(length_told(plan, splits, unwritten=unwritten))
-        with _created(plan, splits, folder, parent) if group.first else Onlooker(folder or parent) as run:
-            return _finish(_whole(Job(plan, splits, run, display, account, manner, signals, group)), resume=False)
+        with _created(plan, splits, folder, parent) if group.first else ReadOnlyRun(folder or parent) as run:
+            return _finish(_whole(Job(plan, splits, run, display, timers, manner, signals, group)), resume=False)
 
 
 def resume(folder: str | Path, display: Display | None = None, *, change: Request | None = None, manner: Manner = PLAIN) -> Outcome:
@@ -90,14 +90,14 @@ def resume(folder: str | Path, display: Display | None = None, *, change: Reques
     run's `spec.yaml`, does not fit the run's weights, or is not allowed; DataError
     if the data are gone or have changed. A run that died before its first checkpoint begins anew.
     """
-    display, account, folder, change = display or Quiet(), Account(), Path(folder), change or Request()
+    display, timers, folder, change = display or Quiet(), Timers(), Path(folder), change or Request()
     told = check_unchanged(folder, allow=change.allow)
     device = (change.spec.require() if change.spec is not None else _plan_in(folder)).spec.train.device
     group = join(device, manner.devices, sharded=manner.shard)
-    with group.guard(), Run.open(folder, write=True) if group.first else Onlooker(folder) as run, \
+    with group.guard(), Run.open(folder, write=True) if group.first else ReadOnlyRun(folder) as run, \
             Signals("before training went on", run.resume_command) as signals:
         display.busy("loading data")
-        with account.of("loading data"):
+        with timers.of("loading data"):
             if group.first:
                 _change(run, change, display)
                 _remember(run, told, display)
@@ -111,7 +111,7 @@ def resume(folder: str | Path, display: Display | None = None, *, change: Reques
             group.agree(0)
         plan = _plan_in(folder)               # over the data as they are now
         _tell(splits, display)
-        return _finish(_whole(Job(plan, splits, run, display, account, manner, signals, group)), resume=_begun(run, group, display))
+        return _finish(_whole(Job(plan, splits, run, display, timers, manner, signals, group)), resume=_begun(run, group, display))
 
 
 def _created(plan: Plan, splits: Splits, folder: Path | None, parent: Path) -> Run:
@@ -165,7 +165,7 @@ def _change(run: Run, change: Request, display: Display) -> None:
         run.accept(text(settled), run.fingerprint, origin.root)
 
 
-def _begun(run: Run, group: Group, display: Display) -> bool:
+def _begun(run: Run, group: ProcessGroup, display: Display) -> bool:
     begun = bool(group.agree(0, int(group.first and (run.checkpoints.begun() or run.journal.length() > 0)))[1])
     if not begun:
         display.note("this run ended before its first checkpoint: it begins anew")
@@ -191,12 +191,12 @@ def _samples_trained(plan: Plan, splits: Splits) -> int:
 
 
 def _finish(job: Job, *, resume: bool) -> Outcome:
-    plan, splits, run, account = job.plan, job.splits, job.run, job.account
+    plan, splits, run, timers = job.plan, job.splits, job.run, job.timers
     job.group.tell_resume(run.resume_command)
     result = fit(job, resume=resume)
     job.signals.where = "in the evaluation"
     trained = _samples_trained(plan, splits)
-    with account.of("evaluation"):
+    with timers.of("evaluation"):
         evaluation = evaluate(plan, result.model, splits, trained=trained, progress=job.display.busy)
         if evaluation.samples < evaluation.whole:
             job.display.note(f"judged by {evaluation.samples:,} of the {evaluation.whole:,} samples of the {evaluation.split} split, "
@@ -207,18 +207,18 @@ def _finish(job: Job, *, resume: bool) -> Outcome:
             run.log(f"{found.code}: {found.message}")
         run.write("evaluation.json", evaluation.to_json())
     job.display.busy("drawing the picture")
-    with account.of("picture"):
+    with timers.of("picture"):
         picture = draw_picture(plan, result.model, splits, run.folder / "picture.png")
     outcome = Outcome(run.folder, result, evaluation, picture, tuple(advice(plan, evaluation, run.folder)))
-    run.log(str(account))
-    job.display.end(_ending(outcome, account))
+    run.log(str(timers))
+    job.display.end(_ending(outcome, timers))
     return outcome
 
 
-def _ending(outcome: Outcome, account: Account) -> Ending:
+def _ending(outcome: Outcome, timers: Timers) -> Ending:
     result = outcome.result
     return Ending(result.kept, result.epoch, result.score, result.steps, outcome.evaluation.to_json(), str(outcome.run),
-                  str(outcome.picture.path), outcome.picture.notes, account.spent(), str(account))
+                  str(outcome.picture.path), outcome.picture.notes, timers.spent(), str(timers))
 
 
 def _settled(plan: Plan, base: Path, splits: Splits) -> Plan:

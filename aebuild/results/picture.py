@@ -17,7 +17,7 @@ from aebuild.modules.stage import taken
 from aebuild.results.drawing import cell_size, draw_sample, is_image
 from aebuild.results.evaluate import judged_split
 from aebuild.results.report import code_size
-from aebuild.trainer.batches.loader import Feed
+from aebuild.trainer.batches.loader import SplitLoader
 from aebuild.trainer.phase import reseed_all
 from aebuild.trainer.run_dir.atomic_files import replace_file
 
@@ -69,8 +69,8 @@ def draw_picture(plan: Plan, model: Autoencoder, splits: Splits, path: Path) -> 
 @torch.no_grad()
 def _rows(plan: Plan, model: Autoencoder, splits: Splits) -> tuple[list[Row], list[str]]:
     name, split = judged_split(splits)
-    feed = Feed(split, next(model.parameters()).device)
-    batch = feed.slice(0, min(plan.spec.evaluate.pictures, feed.samples))
+    loader = SplitLoader(split, next(model.parameters()).device)
+    batch = loader.slice(0, min(plan.spec.evaluate.pictures, loader.samples))
     randoms, seed = random_modules(model.eval()), derive(plan.spec.train.seed, "picture")
     target, x, context, notes = _array(batch.target), batch.x, batch.context(), []
     rows = [Row(f"originals, from the {name} split", plan.target, target)]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from aebuild.modules.randomness import derive, random_modules
-from aebuild.trainer.batches.loader import Feed
+from aebuild.trainer.batches.loader import SplitLoader
 from aebuild.trainer.phase import passes, reseed_all
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class TrainedModel:
     def passes(self, split: Split) -> Iterator[Outputs]:
         """The forward pass of each batch, without gradients."""
         self.model.eval()
-        feed, randoms = Feed(split, next(self.model.parameters()).device), random_modules(self.model)
+        feed, randoms = SplitLoader(split, next(self.model.parameters()).device), random_modules(self.model)
         for number, batch in enumerate(feed.passing(passes(self.plan, self.plan.model_phase, feed.samples))):
             with torch.no_grad():
                 reseed_all(randoms, derive(self.plan.spec.train.seed, "task"), number)

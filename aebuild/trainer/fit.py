@@ -22,13 +22,13 @@ from aebuild.trainer.profiling.profiler import Profile
 from aebuild.trainer.progress.display import Heading
 from aebuild.trainer.run_dir.records import mapping_in
 from aebuild.trainer.signals import Interrupted
-from aebuild.trainer.speed.autotune import settle
-from aebuild.trainer.speed.fallback import carry_out
+from aebuild.trainer.speed.autotune import choose_execution
+from aebuild.trainer.speed.fallback import train_with_fallback
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
     from aebuild.trainer.job import Job
-    from aebuild.trainer.profiling.timers import Account
+    from aebuild.trainer.profiling.timers import Timers
     from aebuild.trainer.progress.display import Display
     from aebuild.trainer.run_dir.run import Run
 
@@ -58,29 +58,29 @@ def train(job: Job, *, resume: bool = False, model: Autoencoder | None = None) -
     training goes on at the very step of the newest good checkpoint, computed as before; a training that was finished is loaded again.
     Raises ResourceError, DivergedError, CheckpointError, and Interrupted after a signal, when everything is saved.
     """
-    plan, run, display, account, manner, group = job.plan, job.run, job.display, job.account, job.manner, job.group
-    account.turn("starting")
+    plan, run, display, timers, manner, group = job.plan, job.run, job.display, job.timers, job.manner, job.group
+    timers.turn("starting")
     device = choose_device(plan.spec.train.device)
     now = {**environment(device, plan.spec.train.seed), "processes": group.size}
     if resume and group.first:
         _compare(run, now, display)
     run.write(ENVIRONMENT, now)
     batch_size = max(phase.batch_size for phase in plan.phases)
-    with _own_generators(device), job.signals as signals, _shown(_heading(job, device), run, display, account), \
+    with _own_generators(device), job.signals as signals, _shown(_heading(job, device), run, display, timers), \
             memory_guard(plan, batch_size):
         signals.where, signals.resume = "after the training", run.resume_command
         trainer = Trainer(job, model or _built(plan), device)
-        with closing(trainer.vault), _worth_keeping(trainer):
+        with closing(trainer.state), _worth_keeping(trainer):
             with signals.holding():
                 if resume:
                     trainer.resume()
                 else:
                     trainer.start()
                 display.busy("choosing how to compute")
-                with account.of("choosing how to compute"):
-                    execution = settle(trainer, resume=resume, given=manner.execution)
+                with timers.of("choosing how to compute"):
+                    execution = choose_execution(trainer, resume=resume, given=manner.execution)
                 with _profiled(trainer, manner.profile if group.first else 0):
-                    carry_out(trainer, execution)
+                    train_with_fallback(trainer, execution)
             trainer.finish()
             group.finish()
             kept = _keep(plan, trainer, display)
@@ -139,12 +139,12 @@ def _profiled(trainer: Trainer, steps: int) -> Iterator[None]:
     if not steps:
         yield
         return
-    with Profile(steps, trainer.run.folder / "profile", trainer.device, trainer.display.note, trainer.account) as trainer.profile:
+    with Profile(steps, trainer.run.folder / "profile", trainer.device, trainer.display.note, trainer.timers) as trainer.profile:
         yield
 
 
 @contextmanager
-def _shown(heading: Heading, run: Run, display: Display, account: Account) -> Iterator[None]:
+def _shown(heading: Heading, run: Run, display: Display, timers: Timers) -> Iterator[None]:
     run.log(f"training {heading.name} on {heading.data}, {heading.device}")
     display.start(heading)
     try:
@@ -154,7 +154,7 @@ def _shown(heading: Heading, run: Run, display: Display, account: Account) -> It
         display.stop()
         with suppress(AebuildError):           # a full disk must not hide the message that says so
             run.log(f"stopped: {error}")
-            run.log(str(account))
+            run.log(str(timers))
         raise
     finally:
         display.stop()
@@ -178,11 +178,11 @@ def _keep(plan: Plan, trainer: Trainer, display: Display) -> str:
 
 def _fit_prior(plan: Plan, trainer: Trainer, kept: str, display: Display) -> None:
     """Fits the latent's prior to the codes of the training split and saves it with the kept weights."""
-    trainer.model.latent.prior.fit(Codes(plan, trainer.model, trainer.feed))
-    display.note(f"fitted a prior to the codes of {trainer.feed.samples:,} training samples, for `sample`")
+    trainer.model.latent.prior.fit(Codes(plan, trainer.model, trainer.loader))
+    display.note(f"fitted a prior to the codes of {trainer.loader.samples:,} training samples, for `sample`")
     kind, step = kept.split("-")
     if kind == "best":
-        trainer.vault.keeper.remember_best(trainer.model, trainer.progress.state(), int(step))
-        trainer.vault.keeper.save_best()
+        trainer.state.writer.remember_best(trainer.model, trainer.progress.state(), int(step))
+        trainer.state.writer.save_best()
     elif int(step) == trainer.progress.total:      # an older one stands in for a damaged best: the newest stays as it is
         trainer.save()

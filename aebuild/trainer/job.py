@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from aebuild.trainer.distributed.process_group import ALONE, Group
-from aebuild.trainer.profiling.timers import Account
+from aebuild.trainer.distributed.process_group import ALONE, ProcessGroup
+from aebuild.trainer.profiling.timers import Timers
 from aebuild.trainer.progress.display import Display, Quiet
 from aebuild.trainer.signals import Signals
 
@@ -40,7 +40,7 @@ PLAIN = Manner()
 class Job:
     """A plan, its data, and the run directory that takes everything; by itself it is done quietly, in this process alone.
 
-    `account` is charged with the time, `signals` is entered where the training begins if it is not yet, `group` are the
+    `timers` is charged with the time, `signals` is entered where the training begins if it is not yet, `group` are the
     processes that train together, `afterwards` how many samples will pass the model in the evaluation.
     """
 
@@ -48,8 +48,8 @@ class Job:
     splits: Splits
     run: Run
     display: Display = field(default_factory=Quiet)
-    account: Account = field(default_factory=Account)
+    timers: Timers = field(default_factory=Timers)
     manner: Manner = PLAIN
     signals: Signals = field(default_factory=Signals)
-    group: Group = ALONE
+    group: ProcessGroup = ALONE
     afterwards: int = 0

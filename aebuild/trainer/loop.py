@@ -14,16 +14,16 @@ import torch
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.sync_batch_norm import part_norms, share_norms
 from aebuild.trainer.batches.codes import Codes, CodesLoader
-from aebuild.trainer.batches.loader import Feed
+from aebuild.trainer.batches.loader import SplitLoader
 from aebuild.trainer.checkpoints.initial import take_weights
-from aebuild.trainer.checkpoints.trainer_state import Best, Progress, Vault
+from aebuild.trainer.checkpoints.trainer_state import Best, Progress, TrainerState
 from aebuild.trainer.distributed.fsdp import shard
-from aebuild.trainer.nonfinite import Watch, diagnosed, finite_parameters
+from aebuild.trainer.nonfinite import NonfiniteWatch, diagnosed, finite_parameters
 from aebuild.trainer.phase import ActivePhase, clock_of, measure
-from aebuild.trainer.profiling.utilisation import Meter
+from aebuild.trainer.profiling.utilisation import UtilisationMeter
 from aebuild.trainer.progress.display import EpochReport, Status
-from aebuild.trainer.progress.throughput import Looks, Pace
-from aebuild.trainer.running_means import Sums, finite
+from aebuild.trainer.progress.throughput import LookInterval, Throughput
+from aebuild.trainer.running_means import RunningMeans, finite
 from aebuild.trainer.signals import Interrupted
 
 if TYPE_CHECKING:
@@ -40,39 +40,39 @@ class Trainer:
 
     def __init__(self, job: Job, model: Autoencoder, device: torch.device) -> None:
         self.plan, self.run, self.display, self.device, self.signals = job.plan, job.run, job.display, device, job.signals
-        self.account, self.group = job.account, job.group
+        self.timers, self.group = job.timers, job.group
         if self.group.size > 1:
             share_norms(model)
         if self.group.sharded:
             shard(model, self.group.size, device)  # takes layer by layer to the device, which never holds the whole model
         self.model = model.to(device)
-        self.feed = Feed(job.splits.train, device)
+        self.loader = SplitLoader(job.splits.train, device)
         validation = job.splits.validation
-        self.judge = Feed(validation, device) if validation is not None and len(validation) else None
+        self.judge = SplitLoader(validation, device) if validation is not None and len(validation) else None
         self._coded: dict[str, CodesLoader] = {}           # of the phase that trains on codes
         self.trainable = frozenset(name for name, parameter in model.named_parameters() if parameter.requires_grad)
         self.progress = Progress()
-        self.sums = Sums(self.group)
+        self.sums = RunningMeans(self.group)
         self.active: ActivePhase | None = None
-        self.watch: Watch | None = None
+        self.watch: NonfiniteWatch | None = None
         self.profile: Profile | None = None
         self.parts = self.workers = 1  # that a batch is computed in: one after the other, or side by side
         self.validation: dict[str, float] = {}
-        self.totals = sum(clock_of(phase, self.feed.samples).total for phase in self.plan.phases)
-        self.meter = Meter(self.plan, device, self.run, self.account)
-        self.vault = Vault(self, job.manner.save_every)
-        self._looks = Looks(self.group)
-        self._pace = Pace(self.account)
+        self.totals = sum(clock_of(phase, self.loader.samples).total for phase in self.plan.phases)
+        self.meter = UtilisationMeter(self.plan, device, self.run, self.timers)
+        self.state = TrainerState(self, job.manner.save_every)
+        self._interval = LookInterval(self.group)
+        self._throughput = Throughput(self.timers)
         self._afterwards = job.afterwards
 
     def start(self) -> None:
         """Saves the untrained model: the disk is proved, and there is something to go back to."""
-        self.vault.begin()
+        self.state.begin()
         self.save()
 
     def resume(self) -> None:
         """Takes up the newest good checkpoint; CheckpointError if there is none."""
-        name, damaged = self.vault.take_up()
+        name, damaged = self.state.take_up()
         for reason in damaged:
             self.say(f"{reason}; going on from `{name}`")
         if self.group.first:
@@ -106,7 +106,7 @@ class Trainer:
 
     def finish(self) -> None:
         """Leaves the model as it was built, in evaluation mode, its parameters trainable; a sharded one is put together first."""
-        self.vault.put_together()
+        self.state.put_together()
         part_norms(self.model)
         self.model.eval()
         for name, parameter in self.model.named_parameters():
@@ -121,28 +121,28 @@ class Trainer:
         if phase.data == "codes":
             codes, classes = self.plan.latent.codes, getattr(self.plan.latent.codes, "classes", None)
             self.say(f"phase {phase.name} trains on the codes of the training samples, {codes}")
-            for name, feed in (("train", self.feed), ("validation", self.judge)):
-                if feed is not None:
-                    self._coded[name] = CodesLoader(Codes(self.plan, self.model, feed), classes, self.device)
-        return ActivePhase(self.plan, phase, self.model, self.trainable, self.feed.samples, self.group)
+            for name, loader in (("train", self.loader), ("validation", self.judge)):
+                if loader is not None:
+                    self._coded[name] = CodesLoader(Codes(self.plan, self.model, loader), classes, self.device)
+        return ActivePhase(self.plan, phase, self.model, self.trainable, self.loader.samples, self.group)
 
     def _run_epoch(self, active: ActivePhase) -> None:
-        progress, feed, clock = self.progress, self._coded.get("train", self.feed), active.clock
+        progress, loader, clock = self.progress, self._coded.get("train", self.loader), active.clock
         epoch, begun = divmod(progress.step, clock.per_epoch)
-        order = feed.shuffled(active.seed, f"{progress.phase}.{active.plan.name}", epoch)
+        order = loader.shuffled(active.seed, f"{progress.phase}.{active.plan.name}", epoch)
         run = active.run if self.watch is None else partial(self.watch.run, active)
-        self._pace.go()
+        self._throughput.go()
         bounds = active.bounds[begun:clock.total - epoch * clock.per_epoch]
-        marked = bounds if self.profile is None else self.profile.over(bounds, active, feed, self.sums)
+        marked = bounds if self.profile is None else self.profile.over(bounds, active, loader, self.sums)
         shares = (order[first:last] for first, last in (self.group.own(start, stop) for start, stop in bounds))
-        with closing(feed.batches(shares)) as batches:
+        with closing(loader.batches(shares)) as batches:
             for (start, stop), batch in zip(marked, batches, strict=True):
                 with self.group.part(stop - start):
                     progress.tick = run(batch, progress.step, progress.tick, self.sums)
                 progress.step += 1
                 progress.total += 1
-                self._pace.samples += stop - start
-                if self._looks.due(progress.total, self.signals.caught) or self.vault.keeper.counts(progress.total):
+                self._throughput.samples += stop - start
+                if self._interval.due(progress.total, self.signals.caught) or self.state.writer.counts(progress.total):
                     self._look(active)
         self._finish_epoch(active)
 
@@ -150,29 +150,29 @@ class Trainer:
         began = time.perf_counter()
         if self.watch is None:
             means = self.sums.means()      # waits for the device, so that its work is charged to training
-            before = self.account.turn("display")
+            before = self.timers.turn("display")
             if not finite(means):
                 raise diagnosed(self, active)
-            self._looks.done(self.progress.total, began)
+            self._interval.done(self.progress.total, began)
             self._heed(active)
             self.display.update(self._status(active, self._with_loss(active, means)))
-            if self.vault.due():
+            if self.state.due():
                 self._save(active)
-            self.account.turn(before)
+            self.timers.turn(before)
         else:
-            self._looks.done(self.progress.total, began)
+            self._interval.done(self.progress.total, began)
             self._heed(active)
 
     def _finish_epoch(self, active: ActivePhase) -> None:
         means = self.sums.means()
-        self._pace.rest()
+        self._throughput.rest()
         if self.watch is None and not (finite(means) and self._finite_parameters()):
             raise diagnosed(self, active)
-        with self.account.of("validation"), active.resting():
+        with self.timers.of("validation"), active.resting():
             judged = {} if self.judge is None else measure(self.plan, active.plan, self.model,
                                                            self._coded.get("validation", self.judge), self.group,
                                                            lambda _: self._heed(active))
-        self._pace.judged += self.judge.samples if self.judge is not None else 0
+        self._throughput.judged += self.judge.samples if self.judge is not None else 0
         if self.watch is None and not finite(judged):
             raise diagnosed(self, active, judged)
         score = active.objective.score(judged or means)
@@ -182,7 +182,7 @@ class Trainer:
             self._record(active, means, judged, score)
         self.sums.clear()
         active.enter(self.progress.step)
-        if self.watch is None and not self._over(active) and self.vault.due():
+        if self.watch is None and not self._over(active) and self.state.due():
             self._save(active)
 
     def _record(self, active: ActivePhase, means: dict[str, float], judged: dict[str, float], score: float) -> None:
@@ -190,22 +190,22 @@ class Trainer:
         progress = self.progress
         epoch = -(-progress.step // active.clock.per_epoch)
         means, self.validation = self._with_loss(active, means), self._with_loss(active, judged)
-        progress.seconds += self._pace.lap()
+        progress.seconds += self._throughput.lap()
         better = self.judge is not None and (progress.best is None or score < progress.best.score)
         if better:
             progress.best = Best(score, epoch, progress.total)
-            self.vault.remember_best()
+            self.state.remember_best()
         if self.group.first:
             self._write(active, means, judged, score, better)
         status = self._status(active, means)
-        with self.account.of("display"):
+        with self.timers.of("display"):
             self.display.epoch(EpochReport(status, better, last=self._over(active)))
 
     def _write(self, active: ActivePhase, means: dict[str, float], judged: dict[str, float], score: float, better: bool) -> None:
         progress = self.progress
         head = {"phase": active.plan.name, "epoch": -(-progress.step // active.clock.per_epoch), "step": progress.total}
         self.run.journal.append({**head, "split": "train", **self._told(means), "lr": active.rates(),
-                                 "seconds": round(progress.seconds, 3), "samples_per_second": round(self._pace.speed, 1)})
+                                 "seconds": round(progress.seconds, 3), "samples_per_second": round(self._throughput.speed, 1)})
         if judged:
             told = self._told(self.validation)
             self.run.journal.append({**head, "split": "validation", **told, "score": score, "best": better})
@@ -250,9 +250,9 @@ class Trainer:
 
     def save(self, *, wait: bool = True) -> None:
         """Has the best model written if it changed, and the whole state; `wait` until the disk has it."""
-        self.progress.seconds += self._pace.lap()
-        with self.account.of("saving"):
-            self.vault.save(wait=wait)
+        self.progress.seconds += self._throughput.lap()
+        with self.timers.of("saving"):
+            self.state.save(wait=wait)
         self.display.checkpoint(self.progress.total)
 
     def _with_loss(self, active: ActivePhase, means: dict[str, float]) -> dict[str, float]:
@@ -273,12 +273,12 @@ class Trainer:
     def _status(self, active: ActivePhase, means: dict[str, float]) -> Status:
         progress, clock = self.progress, active.clock
         validated = self.judge.samples * -(-(clock.total - progress.step) // clock.per_epoch) if self.judge is not None else 0
-        left = self._pace.left(progress.total, self.totals - progress.total, validated, self._afterwards)
+        left = self._throughput.left(progress.total, self.totals - progress.total, validated, self._afterwards)
         epoch = -(-progress.step // clock.per_epoch)
         return Status(active.plan.name, progress.phase + 1, len(self.plan.phases), epoch, clock.epochs, progress.step, clock.total,
-                      progress.total, self.totals, self._pace.speed, left, means, self.validation,
+                      progress.total, self.totals, self._throughput.speed, left, means, self.validation,
                       progress.best.epoch if progress.best else None, self.meter.memory,
-                      self.meter.utilisation(active.plan, self._pace.samples // self.group.size, self._pace.trained,
+                      self.meter.utilisation(active.plan, self._throughput.samples // self.group.size, self._throughput.trained,
                                              active.resting()))
 
     def say(self, text: str) -> None:

@@ -34,25 +34,25 @@ class Clock:
         return value_at(dial, step, self.per_epoch, self.total)
 
 
-class Rate:
+class LearningRate:
     """Sets an optimiser's learning rate before each update.
 
     A plain number is the optimiser's own business, and torch's schedule works on it as torch documents. Where `lr` is a
     ramp, torch's schedule sees the rate 1 and what it makes of it multiplies the ramp.
     """
 
-    def __init__(self, part: Optimizer, optimizer: TorchOptimizer, clock: Clock) -> None:
-        self._dial = part.lr
-        self._ramped = isinstance(part.lr, Ramp | list)
-        self._each = part.schedule.each if part.schedule is not None else None
+    def __init__(self, config: Optimizer, optimizer: TorchOptimizer, clock: Clock) -> None:
+        self._dial = config.lr
+        self._ramped = isinstance(config.lr, Ramp | list)
+        self._each = config.schedule.each if config.schedule is not None else None
         self._optimizer = optimizer
         self._clock = clock
         self._factor = 1.0
         if self._ramped:
             self._set(1.0)
         self.schedule: Any = None
-        if part.schedule is not None:
-            self.schedule = part.schedule.build_schedule(optimizer, clock.epochs, clock.total)
+        if config.schedule is not None:
+            self.schedule = config.schedule.build_schedule(optimizer, clock.epochs, clock.total)
             self._factor = float(self._optimizer.param_groups[0]["lr"])
 
     @property

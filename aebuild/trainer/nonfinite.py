@@ -21,11 +21,11 @@ from aebuild.trainer.running_means import finite
 if TYPE_CHECKING:
     from aebuild.modules.autoencoder import Autoencoder
     from aebuild.modules.outputs import Batch
-    from aebuild.trainer.checkpoints.trainer_state import Vault
-    from aebuild.trainer.distributed.process_group import Group
+    from aebuild.trainer.checkpoints.trainer_state import TrainerState
+    from aebuild.trainer.distributed.process_group import ProcessGroup
     from aebuild.trainer.phase import ActivePhase
     from aebuild.trainer.players import ActivePlayer, Forward
-    from aebuild.trainer.running_means import Sums
+    from aebuild.trainer.running_means import RunningMeans
 
 DIVERGED = Rule("AE701", "training met NaN or infinity", """
 Some number of the model left the range of floating point, and from then on everything is NaN. The last checkpoint, from
@@ -40,7 +40,7 @@ train: {optimizer: {type: adam, lr: 1e-3}, clip: 1.0}     # does not
 """)
 
 
-class Fault(Exception):
+class Nonfinite(Exception):
     """The first thing that was not finite: in which player's turn, what, where and in which term."""
 
     def __init__(self, player: str, what: str, module: str | None, term: str | None) -> None:
@@ -54,7 +54,7 @@ class Fault(Exception):
         return f"the first value that is not finite is {self.what}{where}{term}{turn}"
 
 
-def diverged(where: str, fault: Fault | None, active: ActivePhase, kept: str) -> DivergedError:
+def diverged(where: str, fault: Nonfinite | None, active: ActivePhase, kept: str) -> DivergedError:
     """The error that ends a diverged training, with what to change."""
     cause = str(fault) if fault is not None else "repeating the steps did not show it again, so no module can be named"
     player = next((p for p in active.players if fault is not None and p.plan.name == fault.player), active.players[0])
@@ -69,8 +69,8 @@ def diverged(where: str, fault: Fault | None, active: ActivePhase, kept: str) ->
                                     path=(fault.module or "") if fault is not None else ""))
 
 
-class Watch:
-    """Runs batches like ActivePhase.run, but looks at every module's output, gradient and parameter; raises Fault."""
+class NonfiniteWatch:
+    """Runs batches like ActivePhase.run, but looks at every module's output, gradient and parameter; raises Nonfinite."""
 
     def __init__(self, model: Autoencoder) -> None:
         self._model = model
@@ -91,11 +91,11 @@ class Watch:
                 self._first = name
         return look
 
-    def run(self, active: ActivePhase, batch: Batch, step: int, tick: int, sums: Sums) -> int:
+    def run(self, active: ActivePhase, batch: Batch, step: int, tick: int, sums: RunningMeans) -> int:
         """All updates of all players from one batch; returns the tick after them."""
         active.begin(step)
         fine = _finite(batch.x) and _finite(batch.target)
-        _raise(active.group, None if fine else Fault("autoencoder", "the data", None, None))
+        _raise(active.group, None if fine else Nonfinite("autoencoder", "the data", None, None))
         for player in active.players:
             for _ in range(player.plan.steps):
                 reseed_all(active.randoms, active.seed, tick)
@@ -112,20 +112,20 @@ class Watch:
         bad = _last_bad(player, gradients=True)
         if anywhere(bad is not None):
             reseed_all(active.randoms, active.seed, tick)
-            _raise(active.group, Fault(player.plan.name, "the gradient", bad, _term_of_gradient(player, batch, step)))
+            _raise(active.group, Nonfinite(player.plan.name, "the gradient", bad, _term_of_gradient(player, batch, step)))
         player.apply(step)
         bad = _last_bad(player, gradients=False)
-        _raise(active.group, None if bad is None else Fault(player.plan.name, "the updated parameter", bad, None))
+        _raise(active.group, None if bad is None else Nonfinite(player.plan.name, "the updated parameter", bad, None))
         return done
 
     def look(self, active: ActivePhase, player: ActivePlayer, batch: Batch, step: int) -> Forward:
-        """A forward pass; Fault if anything in it is not finite."""
+        """A forward pass; Nonfinite if anything in it is not finite."""
         self._first = None
         done = player.ahead(batch, step)
         terms = [name for name, value in zip(done.names, done.values, strict=True) if not _finite(value)]
         fault = None
         if terms or not _finite(done.loss):
-            fault = Fault(player.plan.name, "the output" if self._first else "the loss", self._first, terms[0] if terms else None)
+            fault = Nonfinite(player.plan.name, "the output" if self._first else "the loss", self._first, terms[0] if terms else None)
         _raise(active.group, fault)
         return done
 
@@ -159,11 +159,11 @@ def _term_of_gradient(player: ActivePlayer, batch: Batch, step: int) -> str | No
     return None
 
 
-def _raise(group: Group, fault: Fault | None) -> None:
+def _raise(group: ProcessGroup, fault: Nonfinite | None) -> None:
     """Raises the fault that any process found, in all of them."""
     told = group.word(None if fault is None else json.dumps([fault.player, fault.what, fault.module, fault.term]))
     if told is not None:
-        raise Fault(*json.loads(told))
+        raise Nonfinite(*json.loads(told))
 
 
 def _finite(tensor: Tensor) -> bool:
@@ -188,8 +188,8 @@ def _tensors(value: Any) -> Iterator[Tensor]:
 class Repeatable(Training, Protocol):
     """A trainer that can repeat its steps."""
 
-    vault: Vault
-    watch: Watch | None
+    state: TrainerState
+    watch: NonfiniteWatch | None
 
     def loop(self, until: float = math.inf) -> None:
         """Trains up to a batch of the run."""
@@ -204,21 +204,21 @@ def diagnosed(trainer: Repeatable, active: ActivePhase, judged: dict[str, float]
     """The error that ends a training whose numbers, or those of its validation, are not finite."""
     trainer.say("NaN or infinity: repeating the steps since the last checkpoint to find where it began")
     noticed, place = trainer.progress.total, trainer.place(active)
-    trainer.vault.save_best()
+    trainer.state.save_best()
     kept = f"the last good checkpoint is kept: {trainer.run.folder / 'checkpoints'}"
     if judged is not None:
         bad = next(name for name, value in judged.items() if not finite({name: value}))
-        return diverged(f"on the validation split after {place}", Fault("autoencoder", "a mean", None, bad), active, kept)
+        return diverged(f"on the validation split after {place}", Nonfinite("autoencoder", "a mean", None, bad), active, kept)
     fault = _replay(trainer, noticed)
     return diverged(f"in {trainer.place(trainer.active or active)}" if fault else f"in or before {place}", fault, active, kept)
 
 
-def _replay(trainer: Repeatable, until: int) -> Fault | None:
+def _replay(trainer: Repeatable, until: int) -> Nonfinite | None:
     """The first fault on the way from the last checkpoint to this batch, if it comes again."""
-    trainer.vault.take_up()
-    with Watch(trainer.model) as trainer.watch:
+    trainer.state.take_up()
+    with NonfiniteWatch(trainer.model) as trainer.watch:
         try:
             trainer.loop(until)
-        except Fault as fault:
+        except Nonfinite as fault:
             return fault
     return None

@@ -16,11 +16,11 @@ from aebuild.modules.collectives import portion, repeated, whole
 from aebuild.modules.outputs import Batch, Outputs
 from aebuild.modules.randomness import derive, random_modules, reseed
 from aebuild.trainer.batches.loader import Loader, batch_bounds
-from aebuild.trainer.distributed.process_group import ALONE, Group
+from aebuild.trainer.distributed.process_group import ALONE, ProcessGroup
 from aebuild.trainer.lr import Clock
 from aebuild.trainer.players import ActivePlayer, Objective, Passes, under
-from aebuild.trainer.running_means import Sums
-from aebuild.trainer.speed.cpu_replicas import Crew, twin
+from aebuild.trainer.running_means import RunningMeans
+from aebuild.trainer.speed.cpu_replicas import CpuReplicas, replica_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -55,12 +55,12 @@ def reseed_all(randoms: Any, seed: int, tick: int) -> None:
 class ActivePhase:
     """One phase with live optimisers.
 
-    Only parameters under a player's modules can move. Modules outside them are in evaluation mode, so that a frozen
-    layer keeps its running statistics too; corruptions and penalties, which hold no state, always train.
+    Only parameters under a player's modules can move. Modules outside them are in evaluation mode, so that a frozen layer keeps
+    its running statistics and drops nothing; corruptions and penalties that hold no state always train.
     """
 
     def __init__(self, plan: Plan, phase: PhasePlan, model: Autoencoder, trainable: frozenset[str], samples: int,
-                 group: Group = ALONE) -> None:
+                 group: ProcessGroup = ALONE) -> None:
         self.plan = phase
         self.model = model
         self.seed = plan.spec.train.seed
@@ -80,7 +80,7 @@ class ActivePhase:
         self._set_rivals()
         self.group = group
         self.parts = 1                 # that a batch is computed in, one after the other
-        self.crew: Crew[ActivePhase] | None = None  # which computes parts side by side instead
+        self.replicas: CpuReplicas[ActivePhase] | None = None  # which computes parts side by side instead
         self._twin = partial(ActivePhase, plan, phase, trainable=trainable, samples=samples)
         if group.size > 1:
             self._join()
@@ -95,17 +95,18 @@ class ActivePhase:
 
     def engage(self, parts: int, workers: int) -> None:
         """From now on a batch is computed in so many parts one after the other, or in as many as there are workers side by side."""
-        self.parts, before = parts, 1 if self.crew is None else len(self.crew.phases)
+        self.parts, before = parts, 1 if self.replicas is None else len(self.replicas.phases)
         if workers != before:
-            self.crew = Crew([self, *(self._twin(model=twin(self.model)) for _ in range(1, workers))]) if workers > 1 else None
+            others = [self._twin(model=replica_of(self.model)) for _ in range(1, workers)]
+            self.replicas = CpuReplicas([self, *others]) if workers > 1 else None
 
     def resting(self) -> AbstractContextManager[None]:
         """While entered, nothing of a batch is computed beside this thread, which then has all cores."""
-        return nullcontext() if self.crew is None else self.crew.resting()
+        return nullcontext() if self.replicas is None else self.replicas.resting()
 
     @property
     def _all(self) -> list[ActivePhase]:
-        return [self] if self.crew is None else self.crew.phases
+        return [self] if self.replicas is None else self.replicas.phases
 
     @property
     def objective(self) -> Objective:
@@ -132,9 +133,9 @@ class ActivePhase:
         self.model.eval()
         for name, module in self.model.named_modules():
             module.training = name == "" or (under(name, self._paths) and not under(name, self._frozen))
-        for child in self.model.children():
-            if not child.state_dict():
-                child.train()
+        for module in (*self.model.corruptions, *dict(self.model.penalties.items()).values()):
+            if not module.state_dict():
+                module.train()
         self._turn(self._dials, step)
 
     def _turn(self, dials: Iterable[tuple[nn.Module, str, Any]], step: int) -> None:
@@ -148,13 +149,13 @@ class ActivePhase:
             if phase._moving:
                 phase._turn(phase._moving, step)
 
-    def run(self, batch: Batch, step: int, tick: int, sums: Sums) -> int:
+    def run(self, batch: Batch, step: int, tick: int, sums: RunningMeans) -> int:
         """All updates of all players from one batch; returns the tick after them."""
         samples = whole(batch.x.shape[0])
         self.begin(step)
         for number, player in enumerate(self.players):
             for _ in range(player.plan.steps):
-                beside = None if self.crew is None else partial(self.crew.gradient, number, batch, step, tick)
+                beside = None if self.replicas is None else partial(self.replicas.gradient, number, batch, step, tick)
                 done = player.update(batch, step, partial(reseed_all, self.randoms, self.seed, tick), self.parts, beside)
                 tick += 1
             sums.add(done.names, done.values, samples)
@@ -188,7 +189,7 @@ def passes_of(plan: Plan, phase: PhasePlan, model: Autoencoder, pair: Pair | Non
 
 
 @torch.no_grad()
-def measure(plan: Plan, phase: PhasePlan, model: Autoencoder, feed: Loader, group: Group = ALONE,
+def measure(plan: Plan, phase: PhasePlan, model: Autoencoder, feed: Loader, group: ProcessGroup = ALONE,
             between: Callable[[Outputs], object] = lambda _: None) -> dict[str, float]:
     """Mean terms and metrics of every player over a split, in evaluation mode, unweighted, from one pass a batch.
 
@@ -203,10 +204,10 @@ def measure(plan: Plan, phase: PhasePlan, model: Autoencoder, feed: Loader, grou
 
 @torch.no_grad()
 def measured(plan: Plan, model: Autoencoder, objective: Objective, forward: Passes, bounds: list[tuple[int, int]], feed: Loader,
-             group: Group, between: Callable[[Outputs], object]) -> dict[str, float]:
+             group: ProcessGroup, between: Callable[[Outputs], object]) -> dict[str, float]:
     """Mean terms of an objective and metrics over a split."""
     model.eval()
-    sums, randoms = Sums(group), random_modules(model)
+    sums, randoms = RunningMeans(group), random_modules(model)
     batches = feed.passing([group.own(start, stop) for start, stop in bounds])
     for number, ((start, stop), batch) in enumerate(zip(bounds, batches, strict=True)):
         with group.part(stop - start):

@@ -14,12 +14,12 @@ from torch.nn.parallel import DistributedDataParallel
 from aebuild.lang.schedule import Ramp
 from aebuild.modules.autoencoder import Autoencoder, Pair
 from aebuild.modules.code import Code
-from aebuild.modules.collectives import Part, portion, present, repeated, shared, sharing, whole
+from aebuild.modules.collectives import BatchPart, portion, present, repeated, shared, sharing, whole
 from aebuild.modules.outputs import Batch, Outputs
 from aebuild.modules.stage import unlearned
 from aebuild.trainer.distributed.fsdp import divided, local
-from aebuild.trainer.distributed.process_group import Group, Several
-from aebuild.trainer.lr import Clock, Rate
+from aebuild.trainer.distributed.process_group import MultiProcessGroup, ProcessGroup
+from aebuild.trainer.lr import Clock, LearningRate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -176,15 +176,15 @@ class ActivePlayer:
         if any(parameter is not local(parameter) for parameter in self.params):
             for group in self.optimizer.param_groups:
                 group["fused"] = None               # torch has no fused steps for divided weights
-        self.rate = Rate(plan.optimizer, self.optimizer, clock)
+        self.rate = LearningRate(plan.optimizer, self.optimizer, clock)
         self.objective = objective
         self.rivals: list[nn.Parameter] = []       # parameters of the other players, frozen while it is this one's turn
         self._together: nn.Module | None = None
         self._turn = Turn(self)
 
-    def join(self, group: Group) -> None:
+    def join(self, group: ProcessGroup) -> None:
         """Lets torch average the gradients over the processes, while they come; call it with only own parameters trainable."""
-        if isinstance(group, Several):
+        if isinstance(group, MultiProcessGroup):
             self._turn.processes = group.size
             if group.sharded:                      # then the model's own hooks do it, and divide by the processes too
                 self._together = self._turn
@@ -219,7 +219,7 @@ class ActivePlayer:
         rows = batch.x.shape[0]
         found: list[Forward] = []
         for number in range(min(parts, rows)):
-            part = Part(number, min(parts, rows), rows, talk=None)
+            part = BatchPart(number, min(parts, rows), rows, talk=None)
             reseed()
             with sharing(part):
                 done = self.forward(batch.rows(*part.bounds(number)), step)

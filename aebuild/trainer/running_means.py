@@ -8,19 +8,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from aebuild.trainer.distributed.process_group import ALONE, Group
+from aebuild.trainer.distributed.process_group import ALONE, ProcessGroup
 
 PER = " per"      # `accuracy per` is the share of samples that `accuracy` is about
 
 
-class Sums:
+class RunningMeans:
     """Sample-weighted sums of named scalars in float64; adding never waits for the device.
 
     Values that are logged together share one group: their names, one tensor of sums, and how many samples it holds. On
     several processes values are portions, which add up to the value of the whole batch; samples are those of the whole batch.
     """
 
-    def __init__(self, company: Group = ALONE) -> None:
+    def __init__(self, company: ProcessGroup = ALONE) -> None:
         self._company = company
         self._groups: dict[tuple[str, ...], tuple[Tensor, list[int]]] = {}
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,7 @@ from jsonschema import Draft202012Validator
 from aebuild.compile.canonical import text as canonical
 from aebuild.compile.front import load
 from aebuild.compile.schema import schema
+from aebuild.results.catalogue import every_part, every_rule
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -101,6 +106,69 @@ def test_the_schema_refuses_misspelt_keys_and_names(wrong, validator):
     assert not validator.is_valid(read(wrong))
 
 
-@pytest.mark.parametrize(("page", "text"), module_at(ROOT / "docs" / "generate.py").pages().items(), ids=lambda part: part[:20])
-def test_a_generated_page_is_up_to_date(page, text):
-    assert (ROOT / "docs" / page).read_text(encoding="utf-8") == text, "run `make docs`"
+generate = module_at(ROOT / "docs" / "generate.py")
+
+
+@pytest.fixture(scope="module")
+def pages():
+    """The pages that are made from the code, by name."""
+    return generate.pages()
+
+
+def test_the_pages_are_made_and_kept_out_of_git(pages, tmp_path, monkeypatch):
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    monkeypatch.setattr(generate, "HERE", tmp_path)
+    generate.main()
+    assert {f"docs/{path.name}" for path in tmp_path.iterdir()} == {f"docs/{name}" for name in pages} <= set(ignored)
+    assert json.loads((tmp_path / "schema.json").read_text(encoding="utf-8")) == schema()
+
+
+def test_the_pages_tell_every_part_and_every_rule(pages):
+    for part in every_part():
+        first = " ".join(part.__doc__.split("\n\n")[0].split())
+        assert f"### `{part.variant_name()}`\n" in pages["reference.md"] or part.variant_name() is None
+        assert first in pages["reference.md"]
+    assert all(f"\n## {code}\n" in pages["diagnostics.md"] for code in every_rule())
+
+
+DOCUMENTS = sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md"])
+
+
+@pytest.mark.parametrize("document", [path for path in DOCUMENTS if path.name not in generate.NAMES], ids=lambda path: path.stem)
+def test_links_lead_somewhere(document, pages):
+    text = re.sub(r"^(`{3,})[^`\n]*\n.*?^\1$", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        place = (document.parent / path).resolve() if path else document
+        made = pages.get(place.name) if place.parent == ROOT / "docs" else None
+        assert made is not None or place.exists(), target
+        if anchor:
+            page = made if made is not None else place.read_text(encoding="utf-8")
+            assert anchor in {_anchor(line) for line in page.splitlines() if line.startswith("#")}, target
+
+
+def _anchor(heading: str) -> str:
+    """A heading's anchor, as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", heading.lstrip("#").strip().lower()).replace(" ", "-")
+
+
+def test_an_installed_package_brings_the_schema_its_specs_point_to(tmp_path, monkeypatch, capsys):
+    """The build's step is run as setuptools runs it, into a folder that stands for the installation."""
+    done = subprocess.run([sys.executable, "setup.py", "-q", "build_py", "--build-lib", str(tmp_path / "lib")], cwd=ROOT,
+                          capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    package = tmp_path / "lib" / "aebuild"
+    for spec in (package / "specs").rglob("*.yaml"):
+        pointed = re.search(r"\$schema=(\S+)", spec.read_text(encoding="utf-8").splitlines()[0])[1]
+        assert (spec.parent / pointed).resolve() == package / "docs" / "schema.json"
+    printed = subprocess.run([sys.executable, "-m", "aebuild", "schema"], cwd=tmp_path / "lib", capture_output=True, text=True,
+                             env={**os.environ, "PYTHONPATH": str(tmp_path / "lib")}, timeout=120, check=True).stdout
+    assert printed == (package / "docs" / "schema.json").read_text(encoding="utf-8") == generate.schema_text()
+
+
+def test_the_first_command_of_the_readme_makes_what_specs_point_to():
+    told = subprocess.run(["make", "-n", "-W", "docs/generate.py", "demo"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
+    lines = told.splitlines()
+    assert next(i for i, line in enumerate(lines) if "docs/generate.py" in line) < next(i for i, line in enumerate(lines) if "aebuild train" in line)

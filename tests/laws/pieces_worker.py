@@ -28,14 +28,14 @@ from aebuild.compile.canonical import text as canonical
 from aebuild.compile.front import Loaded
 from aebuild.lang.diagnostics import AebuildError
 from aebuild.parts import discover
-from aebuild.trainer.checkpoints import sharded_checkpoint as pieces
-from aebuild.trainer.distributed import fsdp as shard_module
-from aebuild.trainer.distributed.process_group import ALONE, Group, Several
+from aebuild.trainer.checkpoints import sharded_checkpoint
+from aebuild.trainer.distributed import fsdp as fsdp_module
+from aebuild.trainer.distributed.process_group import ALONE, MultiProcessGroup, ProcessGroup
 from aebuild.trainer.fit import train
 from aebuild.trainer.job import Job, Manner
 from aebuild.trainer.loop import Trainer
 from aebuild.trainer.progress.display import Quiet
-from aebuild.trainer.run_dir.run import Onlooker, Run, data_record
+from aebuild.trainer.run_dir.run import ReadOnlyRun, Run, data_record
 
 
 class Stopped(Exception):
@@ -53,11 +53,11 @@ class Until(Quiet):
             raise Stopped
 
 
-def begun(loaded: Loaded, folder: Path, group: Group, stop: int = 1000, every: int | None = None) -> Trainer:
+def begun(loaded: Loaded, folder: Path, group: ProcessGroup, stop: int = 1000, every: int | None = None) -> Trainer:
     """A trainer at the beginning, or where the run in this folder ended."""
     assert loaded.plan is not None and loaded.spec is not None
     splits = imagined(loaded)
-    run: Any = Onlooker(folder)
+    run: Any = ReadOnlyRun(folder)
     old = bool(group.agree(int((folder / "spec.yaml").exists()))[0])
     if group.first:
         run = Run.open(folder) if old else Run.create("law", spec=canonical(loaded.spec), plan=loaded.plan.to_json(),
@@ -65,18 +65,18 @@ def begun(loaded: Loaded, folder: Path, group: Group, stop: int = 1000, every: i
     group.agree(0)
     model = build(loaded.plan).double()
     trainer = Trainer(Job(loaded.plan, splits, run, Until(stop), manner=Manner(save_every=every or stop), group=group), model, torch.device("cpu"))
-    for feed in (trainer.feed, trainer.judge):
-        widen(feed)
+    for loader in (trainer.loader, trainer.judge):
+        widen(loader)
     trainer.resume() if old else trainer.start()
     return trainer
 
 
-def leg(loaded: Loaded, folder: Path, group: Group, stop: int, every: int | None = None) -> None:
+def leg(loaded: Loaded, folder: Path, group: ProcessGroup, stop: int, every: int | None = None) -> None:
     """Trains up to the checkpoint at this batch, which may be in the midst of an epoch."""
     trainer = begun(loaded, folder, group, stop, every)
     with pytest.raises(Stopped):
         trainer.loop()
-    trainer.vault.close()
+    trainer.state.close()
     if group.first and trainer.run.lock is not None:
         trainer.run.close()
 
@@ -89,7 +89,7 @@ def write_down(trainer: Trainer, name: Path) -> None:
     trainer.run.close()
 
 
-def handed_over(number: int, loaded: Loaded, folder: Path, several: Group, both: Group) -> None:
+def handed_over(number: int, loaded: Loaded, folder: Path, several: ProcessGroup, both: ProcessGroup) -> None:
     """Sharded on two, on one, sharded on two, on two; and unbroken on one."""
     run = folder / f"run-{number}"
     leg(loaded, run, both, 2)
@@ -107,7 +107,7 @@ def handed_over(number: int, loaded: Loaded, folder: Path, several: Group, both:
         write_down(trainer, folder / f"unbroken-{number}-0")
 
 
-def damaged(loaded: Loaded, folder: Path, both: Group) -> list[Any]:
+def damaged(loaded: Loaded, folder: Path, both: ProcessGroup) -> list[Any]:
     """What is taken up where a bit is flipped, or a piece is missing."""
     leg(loaded, folder / "whole", both, 2, 1)
     told = []
@@ -119,7 +119,7 @@ def damaged(loaded: Loaded, folder: Path, both: Group) -> list[Any]:
             data[-1] ^= 1
             piece.write_bytes(data) if name == "flipped" else piece.unlink()
         both.agree(0)
-        told.append(begun(loaded, copy, both).vault.take_up())
+        told.append(begun(loaded, copy, both).state.take_up())
     return told
 
 
@@ -127,7 +127,7 @@ def full(*_: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def refused(loaded: Loaded, folder: Path, both: Group) -> list[Any]:
+def refused(loaded: Loaded, folder: Path, both: ProcessGroup) -> list[Any]:
     """How each process ends where the disk of one is full; and that it could have gone on."""
     trainer = begun(loaded, folder / "refused", both)
     told = []
@@ -136,7 +136,7 @@ def refused(loaded: Loaded, folder: Path, both: Group) -> list[Any]:
             if name == "rmtree" and both.first:
                 (folder / "refused" / "checkpoints" / ".new-step-0").write_text("in the way")
             elif both.rank == rank:
-                patch.setattr(pieces, name, full)
+                patch.setattr(sharded_checkpoint, name, full)
             with pytest.raises(AebuildError) as caught:
                 trainer.save()
             told.append([type(caught.value).__name__, caught.value.exit_code, str(caught.value)])
@@ -153,11 +153,11 @@ def main(rank: int, folder: Path) -> None:
     warnings.simplefilter("error")
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
-    shard_module.BLOCK = 64              # so that small models have several units too
+    fsdp_module.BLOCK = 64              # so that small models have several units too
     store = distributed.FileStore(str(folder / "store"), 2)
     distributed.init_process_group("gloo", store=store, rank=rank, world_size=2, timeout=timedelta(seconds=60))
-    lifeline = cast(Any, SimpleNamespace(leave=lambda code: None))
-    several, both = (Several(rank, 2, rank, "gloo", lifeline, sharded=sharded) for sharded in (False, True))
+    heartbeat = cast(Any, SimpleNamespace(leave=lambda code: None))
+    several, both = (MultiProcessGroup(rank, 2, rank, "gloo", heartbeat, sharded=sharded) for sharded in (False, True))
     cases = list(map(fine, json.loads((folder / "cases.json").read_text())))
     for number, loaded in enumerate(cases):
         handed_over(number, loaded, folder, several, both)
@@ -166,7 +166,7 @@ def main(rank: int, folder: Path) -> None:
     torch.set_default_dtype(torch.float32)
     last, splits = cases[-1], imagined(cases[-1])
     assert last.plan is not None and last.spec is not None
-    run: Any = Onlooker(folder / "ended")
+    run: Any = ReadOnlyRun(folder / "ended")
     if both.first:
         run = Run.create("law", spec=canonical(last.spec), plan=last.plan.to_json(), data=data_record(splits), folder=folder / "ended")
     result = train(Job(last.plan, splits, run, group=both))          # all but the first end here

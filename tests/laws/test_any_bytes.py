@@ -36,6 +36,7 @@ def test_noise_is_refused(data: bytes) -> None:
     survived(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", range(0, 1000, 100))
 def test_damaged_and_hostile_specs_are_survived(start: int) -> None:
     for number in range(start, start + 100):

@@ -24,14 +24,14 @@ from aebuild.modules.dropout import Dropout
 from aebuild.modules.outputs import Batch
 from aebuild.modules.randomness import random_modules
 from aebuild.modules.stage import Stage
-from aebuild.trainer.batches.loader import Feed
+from aebuild.trainer.batches.loader import SplitLoader
 from aebuild.trainer.fit import TrainResult, train
 from aebuild.trainer.job import Job, Manner
 from aebuild.trainer.phase import reseed_all
 from aebuild.trainer.progress.display import Quiet
 from aebuild.trainer.run_dir.run import Run
-from aebuild.trainer.speed import autotune as choice_module
-from aebuild.trainer.speed.autotune import Bench, Tuner
+from aebuild.trainer.speed import autotune as autotune_module
+from aebuild.trainer.speed.autotune import Autotuner, Bench
 from aebuild.trainer.speed.choice import FILE, Choice, Trial, stored
 from aebuild.trainer.speed.execution import Execution, candidates, exact
 
@@ -173,10 +173,10 @@ def test_short_trainings_are_not_measured(tmp_path: Path) -> None:
 
 
 def test_measuring_that_fails_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(tuner: Tuner) -> Choice:
+    def broken(tuner: Autotuner) -> Choice:
         raise ValueError("no such thing")
 
-    monkeypatch.setattr(Tuner, "choose", broken)
+    monkeypatch.setattr(Autotuner, "choose", broken)
     heard = Heard()
     trained(IMAGES, tmp_path / "run", display=heard)
     assert "measuring failed: ValueError: no such thing" in heard.notes[-1]
@@ -211,6 +211,7 @@ WAYS: dict[str, tuple[dict[str, Any], float]] = {        # what changes, and how
     "faster": ({"memory": "channels_last"}, 0.8), "no gain": ({"attention": "fused"}, 0.79)}
 
 
+@pytest.mark.slow
 def test_the_fastest_way_that_agrees_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     """Five ways with known times: a slower one, a wrong one, one that fails, a faster one, and one within the noise."""
     loaded = fine(IMAGES.replace("epochs: 2", "epochs: 100"))
@@ -231,7 +232,7 @@ def test_the_fastest_way_that_agrees_is_taken(monkeypatch: pytest.MonkeyPatch) -
         losses, found = plain_gradients(bench)
         return (losses, [-tensor for tensor in found]) if bench.execution.matmul == "high" else (losses, found)
 
-    monkeypatch.setattr(choice_module, "candidates", lambda *_: iter([(name, change) for name, (change, _) in WAYS.items()]))
+    monkeypatch.setattr(autotune_module, "candidates", lambda *_: iter([(name, change) for name, (change, _) in WAYS.items()]))
     monkeypatch.setattr(Bench, "seconds", seconds)
     monkeypatch.setattr(Bench, "gradients", gradients)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
@@ -239,7 +240,7 @@ def test_the_fastest_way_that_agrees_is_taken(monkeypatch: pytest.MonkeyPatch) -
     base = exact(CPU)
     model = build(loaded.plan)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    chosen = Tuner(loaded.plan, model, Feed(imagined(loaded.info, loaded.plan).train, CPU),
+    chosen = Autotuner(loaded.plan, model, SplitLoader(imagined(loaded.info, loaded.plan).train, CPU),
                    frozenset(name for name, _ in model.named_parameters()), lambda: False).choose()
     assert chosen.execution == base.but(memory="channels_last")
     assert chosen.speedup == pytest.approx(1.25)
@@ -256,7 +257,7 @@ def test_nothing_is_tried_when_the_time_is_used_up(monkeypatch: pytest.MonkeyPat
     assert loaded.plan is not None and loaded.info is not None
     monkeypatch.setattr(Bench, "seconds", lambda bench, steps: 1.0)
     model = build(loaded.plan)
-    chosen = Tuner(loaded.plan, model, Feed(imagined(loaded.info, loaded.plan).train, CPU),
+    chosen = Autotuner(loaded.plan, model, SplitLoader(imagined(loaded.info, loaded.plan).train, CPU),
                    frozenset(name for name, _ in model.named_parameters()), lambda: True).choose()
     assert chosen.execution == exact(CPU)
     assert {trial.verdict for trial in chosen.trials} == {"not tried: the time for measuring is used up"}
@@ -289,6 +290,7 @@ def small_memory(model_rows: int, monkeypatch: pytest.MonkeyPatch, *, until: str
     monkeypatch.setattr(Autoencoder, "terms", terms)
 
 
+@pytest.mark.slow
 def test_a_batch_too_big_for_memory_is_computed_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Noise, corruption and dropout included: the same batch, gradient and metrics as at once, within rounding."""
     text = IMAGES.replace(", norm: batch", "") + "corrupt: [gaussian: {std: 0.3}]\n"
@@ -306,6 +308,7 @@ def test_a_batch_too_big_for_memory_is_computed_in_parts(tmp_path: Path, monkeyp
         assert other["terms"] == pytest.approx(one["terms"], rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [IMAGES, IMAGES.replace(", norm: batch", "").replace(
     "{type: gaussian, dim: 4}", "{type: codebook, codes: 8, dim: 4, update: ema}")])
 def test_where_samples_meet_a_half_is_recomputed_instead(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -331,6 +334,7 @@ def test_parts_side_by_side_are_parts_one_after_the_other(text: str, tmp_path: P
     assert rows[0] == pytest.approx(rows[1], rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [IMAGES, CODEBOOK])
 def test_workers_give_the_same_bits_again(text: str, tmp_path: Path) -> None:
     """However the threads are scheduled, with batch statistics and codebooks that all of them share."""
@@ -353,6 +357,7 @@ def test_a_worker_that_fails_ends_the_step(failing: int, tmp_path: Path, monkeyp
         trained(CODEBOOK, tmp_path / "run", Execution(threads=1, workers=3))
 
 
+@pytest.mark.slow
 def test_workers_too_big_for_memory_are_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = Autoencoder.terms
 
@@ -368,6 +373,7 @@ def test_workers_too_big_for_memory_are_left_behind(tmp_path: Path, monkeypatch:
     assert stored(tmp_path / "run").execution == Execution(threads=2)
 
 
+@pytest.mark.slow
 def test_workers_do_not_share_torchs_own_random_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = Stage.forward
 
@@ -463,6 +469,7 @@ def test_dropout_does_not_depend_on_the_format() -> None:
     assert 0 < float((plain == 0).float().mean()) < 1
 
 
+@pytest.mark.slow
 def test_what_fits_in_no_way_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small_memory(0, monkeypatch)
     for number, text in enumerate((IMAGES, IMAGES.replace(", norm: batch", ""))):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from broken import replaced
-from contexts import among_files, contexts
+from contexts import among_files, every_example
 
 from aebuild.compile.bind import LARGEST
 from aebuild.compile.front import load
@@ -30,7 +30,7 @@ def wholes(tree: Tree) -> list[Tree]:
     return [tree] if isinstance(tree.value, int) and not isinstance(tree.value, bool) else []
 
 
-@pytest.mark.parametrize("text", contexts(), ids=range(len(contexts())))
+@pytest.mark.parametrize("text", every_example(), ids=range(len(every_example())))
 def test_no_whole_number_is_too_large_to_be_refused(text, files):
     tree, _ = read(text, "generated.yaml")
     assert tree is not None

@@ -51,6 +51,7 @@ def counted(plan: Plan) -> dict[str, float]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted(SPECS.rglob("*.yaml")), ids=lambda path: path.stem)
 def test_shipped_specs(path: Path) -> None:
     plan = load(str(path)).require()

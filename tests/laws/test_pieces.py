@@ -21,6 +21,8 @@ from aebuild.results.open_run import open_run
 from aebuild.trainer.checkpoints.checkpoint import read_folder
 from aebuild.trainer.checkpoints.rotation import Checkpoints
 
+pytestmark = pytest.mark.slow
+
 ADAM = "type: adam, lr: 1e-3"
 CASES = [case.replace("type: sgd, lr: 1e-2", ADAM) for case in (
     WRITTEN["norms over grids, labels, predicted variances"],

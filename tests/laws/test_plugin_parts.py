@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ import pytest
 import torch
 
 from aebuild import open_run, train
-from aebuild.compile import plugins
 from aebuild.compile.front import load
 from aebuild.compile.plugins import load_plugins, loaded_plugins
+from aebuild.lang.part import Part
 from aebuild.results.experiment import resume
 from aebuild.results.revision import Request
 
@@ -26,12 +27,11 @@ def part(request: pytest.FixtureRequest) -> Iterator[Any]:
     plugin, = load_plugins([request.param])
     yield next(part for part in plugin.parts if getattr(part, "example", ""))
     for each in loaded_plugins():
-        plugins._take_back(each.module, each.rules)
-    plugins._loaded.clear()
+        each.take_back()
 
 
 def test_one_file_is_enough(part: Any, tmp_path: Path) -> None:
-    text = f"name: plugged\n{part.example}train: {{steps: {STEPS}, batch_size: 32, speed: exact}}\n"
+    text = f"name: plugged\n{part.example}train: {{steps: {STEPS}, batch_size: 32, speed: exact, keep: last}}\n"
     loaded = load(tmp_path / "spec.yaml", text=text)
     assert loaded.errors == [], part.example
     plan = loaded.require()
@@ -60,3 +60,16 @@ def test_every_extension_is_there() -> None:
     wanted = {"fsq", "planar", "learned_mixture", "autoregressive", "masked", "patchgan", "iwae", "ssim", "anomaly"}
     assert wanted <= {path.stem for path in FILES}
     assert load_plugins() == ()
+
+
+@pytest.mark.parametrize(("file", "spec", "code", "path"), [
+    ("fsq", "latent: {type: codebook, codes: 8, quantizer: fsq}", "AE348", "latent"),
+    ("masked", "latent: {type: continuous, dim: 4}\nlosses: {reconstruction: masked_mse}", "AE349", "losses.reconstruction"),
+    ("iwae", "latent: {type: continuous, dim: 4}\nlosses: {bound: iwae}", "AE351", "losses.bound"),
+    ("iwae", "latent: {type: gaussian, dim: 4}\nlosses: {bound: iwae, kl: {free_bits: 1}}", "AE351", "losses.bound"),
+    ("anomaly", "latent: {type: continuous, dim: 4}\nevaluate: {tasks: [anomaly: {label: 10}]}", "AE371", "evaluate.tasks.0"),
+])
+def test_what_does_not_fit_is_refused(file: str, spec: str, code: str, path: str) -> None:
+    with plugged(FILES[0].with_name(f"{file}.py")):
+        found = load("spec.yaml", text=f"data: digits\nencoder: [linear: 8]\n{spec}\n").errors
+    assert [(error.code, error.path) for error in found] == [(code, path)]

@@ -18,6 +18,8 @@ from aebuild.compile.front import load
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.latent_gaussian import GaussianLatent
 
+pytestmark = pytest.mark.slow
+
 SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.yaml"))
 LATENTS = {
     "continuous": "latent={type: continuous, dim: 6, per: position}",
@@ -51,7 +53,7 @@ def ways(model: Autoencoder, x: Tensor) -> list[tuple[Way, Tensor]]:
 def settled(model: Autoencoder, x: Tensor, context: dict[str, Any] | None = None) -> Tensor:
     """The code without noise."""
     features = model.features(x, context)
-    return model.latent.posterior(features)[0] if isinstance(model.latent, GaussianLatent) else model.latent(features).value
+    return model.latent.posterior(model.latent.project(features)).mean if isinstance(model.latent, GaussianLatent) else model.latent(features).value
 
 
 def expected(number: int, model: Autoencoder, x: Tensor) -> Tensor:

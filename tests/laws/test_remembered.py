@@ -10,10 +10,12 @@ from models import fine
 from test_execution import CPU, IMAGES
 from test_plans import tuner_of
 
-from aebuild.trainer.speed import autotune as choice_module
+from aebuild.trainer.speed import autotune as autotune_module
 from aebuild.trainer.speed.autotune import Bench
 from aebuild.trainer.speed.choice import Choice, place_of, recall, remember
 from aebuild.trainer.speed.execution import exact
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +29,7 @@ def chosen(text: str, monkeypatch: pytest.MonkeyPatch, tried: list[str], *, halt
         tried.append("measured")
         return iter([("last", {"memory": "channels_last"})])
 
-    monkeypatch.setattr(choice_module, "candidates", candidates)
+    monkeypatch.setattr(autotune_module, "candidates", candidates)
     monkeypatch.setattr(Bench, "seconds", lambda bench, steps: 0.5 if bench.execution.memory == "channels_last" else 1.0)
     tuner = tuner_of(fine(text))
     tuner.halted = lambda: halted

@@ -26,18 +26,20 @@ from aebuild.results.open_run import open_run
 from aebuild.trainer.fit import TrainResult, train
 from aebuild.trainer.job import Job
 from aebuild.trainer.phase import reseed_all
-from aebuild.trainer.progress import throughput as looks_module
+from aebuild.trainer.progress import throughput as throughput_module
 from aebuild.trainer.progress.display import Quiet
 from aebuild.trainer.run_dir.run import Run, data_record
 from aebuild.trainer.signals import Interrupted
 from specs import specs
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def looking_at_every_step() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(looks_module, "LOOK_EVERY", 0.0)
-        patch.setattr(looks_module, "LOOK_SHARE", 0)
+        patch.setattr(throughput_module, "LOOK_EVERY", 0.0)
+        patch.setattr(throughput_module, "LOOK_SHARE", 0)
         patch.setattr(os, "fsync", lambda descriptor: None)
         yield
 

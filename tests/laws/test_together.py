@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from models import fine
 from safetensors.torch import load_file
@@ -17,6 +18,8 @@ from together_worker import BATCH, small
 
 from aebuild.compile.front import load
 from specs import seeded
+
+pytestmark = pytest.mark.slow
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]

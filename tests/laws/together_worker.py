@@ -25,12 +25,12 @@ from aebuild.lang.diagnostics import UsageError
 from aebuild.lang.splits import Scaling, Split, Splits
 from aebuild.modules.sync_batch_norm import SharedBatchNorm
 from aebuild.parts import discover
-from aebuild.trainer.batches.loader import Feed
-from aebuild.trainer.distributed import fsdp as shard_module
-from aebuild.trainer.distributed.process_group import ALONE, Group, Several
+from aebuild.trainer.batches.loader import SplitLoader
+from aebuild.trainer.distributed import fsdp as fsdp_module
+from aebuild.trainer.distributed.process_group import ALONE, MultiProcessGroup, ProcessGroup
 from aebuild.trainer.job import Job
 from aebuild.trainer.loop import Trainer
-from aebuild.trainer.run_dir.run import Onlooker, Run, data_record
+from aebuild.trainer.run_dir.run import ReadOnlyRun, Run, data_record
 
 SAMPLES, JUDGED, BATCH = 29, 7, 11        # batches of 11, 11 and 7: no two shares of a batch are alike
 
@@ -58,30 +58,30 @@ def imagined(loaded: Loaded) -> Splits:
     return Splits(*parts, scaling=Scaling(), info=loaded.info)
 
 
-def trained(loaded: Loaded, folder: Path, group: Group, workers: int) -> Trainer:
+def trained(loaded: Loaded, folder: Path, group: ProcessGroup, workers: int) -> Trainer:
     """The case after all its steps."""
     assert loaded.plan is not None and loaded.spec is not None
-    run: Any = Onlooker(folder)
+    run: Any = ReadOnlyRun(folder)
     splits = imagined(loaded)
     if group.first:
         run = Run.create("law", spec=canonical(loaded.spec), plan=loaded.plan.to_json(), data=data_record(splits), folder=folder)
     trainer = Trainer(Job(loaded.plan, splits, run, group=group), build(loaded.plan).double(), torch.device("cpu"))
-    for feed in (trainer.feed, trainer.judge):
-        widen(feed)
+    for loader in (trainer.loader, trainer.judge):
+        widen(loader)
     trainer.workers = workers
     trainer.start()
     trainer.loop()
     assert trainer.active is not None
-    assert (trainer.active.crew is not None) == (workers > 1)
+    assert (trainer.active.replicas is not None) == (workers > 1)
     trainer.finish()
     assert not any(isinstance(module, SharedBatchNorm) for module in trainer.model.modules())      # it is handed out as it was built
     return trainer
 
 
-def widen(feed: Feed | None) -> None:
+def widen(loader: SplitLoader | None) -> None:
     """Data in double precision too."""
-    assert feed is not None
-    for column in (feed.x, feed.target):
+    assert loader is not None
+    for column in (loader.x, loader.target):
         if column is not None:
             assert column.values is not None
             column.values, column.levels = column.numbers(column.values).double(), None
@@ -99,12 +99,12 @@ def main(rank: int, size: int, folder: Path, way: str) -> None:
     warnings.simplefilter("error")
     torch.set_default_dtype(torch.float64)
     torch.set_num_threads(1)
-    shard_module.BLOCK = 64              # so that small models have several units too
-    group: Group = ALONE
+    fsdp_module.BLOCK = 64              # so that small models have several units too
+    group: ProcessGroup = ALONE
     if size > 1:
         store = distributed.FileStore(str(folder / f"store-{way}"), size)
         distributed.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=timedelta(seconds=120))
-        group = Several(rank, size, rank, "gloo", cast(Any, None), sharded=way == "sharded")
+        group = MultiProcessGroup(rank, size, rank, "gloo", cast(Any, None), sharded=way == "sharded")
     for number, text in enumerate(json.loads((folder / "cases.json").read_text())):
         try:
             journal, weights = outcome(trained(fine(text), folder / f"run-{size}-{way}-{number}", group, 3 if way == "threads" else 1))

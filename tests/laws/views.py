@@ -20,7 +20,7 @@ from aebuild.lang.splits import Splits
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.outputs import Batch
 from aebuild.modules.randomness import random_modules
-from aebuild.trainer.batches.loader import Feed
+from aebuild.trainer.batches.loader import SplitLoader
 from aebuild.trainer.fit import TrainResult, train
 from aebuild.trainer.job import Job
 from aebuild.trainer.phase import ActivePhase, reseed_all
@@ -69,7 +69,7 @@ class View:
         return [self.info.to_json(), arrays]
 
     def batch(self) -> Batch:
-        return Feed(self.splits.train, torch.device("cpu")).slice(0, FEW)
+        return SplitLoader(self.splits.train, torch.device("cpu")).slice(0, FEW)
 
     def model(self, weights: Weights | None) -> Autoencoder:
         model = build(self.plan)

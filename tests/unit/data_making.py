@@ -18,7 +18,7 @@ from aebuild.parts import discover
 
 discover()
 REAL = os.environ.get("AEBUILD_DATA")
-needs_real_data = pytest.mark.skipif(not REAL, reason="AEBUILD_DATA names no folder with the known data sets")
+needs_real_data = pytest.mark.usefixtures("real_data")
 
 
 def part_of(variant: str, **fields: Any) -> Any:

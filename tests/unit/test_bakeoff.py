@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +14,8 @@ from aebuild.results.evaluate import evaluate
 from aebuild.trainer.fit import train
 from aebuild.trainer.job import Job
 from aebuild.trainer.run_dir.run import Run
+
+pytestmark = pytest.mark.slow
 
 SPECS = Path(__file__).parents[2] / "specs" / "bakeoff"
 NAMES = ("shallow", "deep", "stacked", "sparse", "denoising", "vae", "beta_vae_strict", "beta_vae_loose", "vq")
@@ -31,9 +32,7 @@ def test_the_even_comparison_of_the_vae_has_equal_widths() -> None:
 
 
 @pytest.fixture(scope="module")
-def splits() -> Splits:
-    if "AEBUILD_DATA" not in os.environ:
-        pytest.skip("needs MNIST under AEBUILD_DATA")
+def splits(real_data: Path) -> Splits:
     whole = load(SPECS / "base.yaml", ["data.limit=3000"]).require().spec.data.load(Where(SPECS))
     return replace(whole, validation=_first(whole.validation, 300), test=_first(whole.test, 500))
 

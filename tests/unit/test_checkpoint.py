@@ -21,7 +21,7 @@ from aebuild.trainer.checkpoints import checkpoint as module
 from aebuild.trainer.checkpoints.checkpoint import Checkpoint, pack, read_folder, unpack, write_folder
 from aebuild.trainer.checkpoints.reader import Damaged
 from aebuild.trainer.checkpoints.rotation import Checkpoints
-from aebuild.trainer.run_dir import atomic_files as durable
+from aebuild.trainer.run_dir import atomic_files
 
 
 def made(number: float) -> Checkpoint:
@@ -186,7 +186,7 @@ def breaking_off(point: int, failure: Any) -> Iterator[None]:
                             (module.safetensors.torch, "save_file")):
             plain = getattr(owner, name)
             patch.setattr(owner, name, lambda *a, plain=plain, **k: (break_off(), plain(*a, **k))[1])
-        whole = durable.write_synced
+        whole = atomic_files.write_synced
 
         def torn(path: Path, data: bytes) -> None:
             try:
@@ -198,11 +198,12 @@ def breaking_off(point: int, failure: Any) -> Iterator[None]:
                 raise
             whole(path, data)
 
-        for owner in (durable, module):
+        for owner in (atomic_files, module):
             patch.setattr(owner, "write_synced", torn)
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("failure", ["crash", errno.ENOSPC, errno.EIO])
 @pytest.mark.parametrize("again", [30, 20], ids=["the next step", "the same step"])
 def test_a_good_checkpoint_remains_wherever_a_save_breaks_off(tmp_path: Path, failure: Any, again: int) -> None:

@@ -84,6 +84,7 @@ def test_an_option_that_does_not_exist_proposes_the_right_one(wrong, right, run,
     assert f"Did you mean {right}?" in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("line", "code"), [
     ("schema >&-", 2), ("validate {spec} >&-", 2), ("validate {spec} <&-", 0), ("validate {spec} 2>&-", 0), ("validate nowhere 2>&-", 2),
     ("schema >/dev/full", 6), ("validate {spec} >/dev/full", 6), ("validate nowhere 2>/dev/full", 2), ("schema | true", 0),

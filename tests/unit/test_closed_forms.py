@@ -29,6 +29,7 @@ def loss_of(plan: Plan, model: Autoencoder, x: torch.Tensor) -> torch.Tensor:
     return torch.stack([term.config.reduce(raw[term.name], term.elements) for term in plan.terms]).sum()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("k", "expected"), [(2, 3.355253), (10, 1.228574), (16, 0.706796), (32, 0.157909)])
 def test_the_best_linear_autoencoder_is_pca(k: int, expected: float) -> None:
     """Eckart and Young (1936): no linear autoencoder is better than the first k principal components; ours reaches them."""

@@ -23,11 +23,13 @@ from aebuild.lang.diagnostics import UsageError
 from aebuild.modules.codebook import CodebookLatent
 from aebuild.modules.likelihoods import LearnedGaussian
 from aebuild.trainer.distributed.fsdp import shard
-from aebuild.trainer.distributed.heartbeat import LOOPBACK, Lifeline
+from aebuild.trainer.distributed.heartbeat import LOOPBACK, Heartbeat
 from aebuild.trainer.distributed.init_distributed import _address, join, rank_of, timeout_of, world_of
 from aebuild.trainer.distributed.process_group import ALONE
 from aebuild.trainer.distributed.supervisor import bounded
 from aebuild.trainer.run_dir.run import Run
+
+pytestmark = pytest.mark.slow
 
 STARTED: list[subprocess.Popen[str]] = []
 ROOT = Path(__file__).resolve().parents[2]
@@ -225,27 +227,27 @@ def test_processes_without_a_bound_are_refused(tmp_path: Path) -> None:
 def test_strangers_are_hung_up_on() -> None:
     """On the loopback, with garbage, nothing, half a greeting, a wrong token: the process with the token is the one that counts."""
     told: list[SimpleQueue[int]] = [SimpleQueue(), SimpleQueue()]
-    found: list[Lifeline] = []
+    found: list[Heartbeat] = []
 
     def share(number: int) -> int:
         for queue in told:
             queue.put(number)
         return number
 
-    first = threading.Thread(target=lambda: found.append(Lifeline(0, 2, 30.0, share, LOOPBACK)))
+    first = threading.Thread(target=lambda: found.append(Heartbeat(0, 2, 30.0, share, LOOPBACK)))
     first.start()
     port = told[0].get(timeout=30)
     strangers = [socket.create_connection((LOOPBACK, port), timeout=30) for _ in range(100)]
     for number, stranger in enumerate(strangers[50:]):
         stranger.sendall((b"GET / HTTP/1.1\r\n\r\n", b"H", struct.pack("<cHQ", b"H", 1, 7))[number % 3])
-    other = Lifeline(1, 2, 30.0, lambda _: told[1].get(timeout=30), LOOPBACK)
+    other = Heartbeat(1, 2, 30.0, lambda _: told[1].get(timeout=30), LOOPBACK)
     first.join(30)
     assert list(found[0]._peers.values()) == [1]
     assert next(iter(found[0]._peers)).getsockname()[0] == LOOPBACK
-    for lifeline in (other, *found):
-        lifeline.leave(0)
+    for heartbeat in (other, *found):
+        heartbeat.leave(0)
     for thread in threading.enumerate():
-        if thread.name == "lifeline":
+        if thread.name == "heartbeat":
             thread.join(30)
     for end in (*strangers, *other._peers, *found[0]._peers):
         end.close()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from aebuild.trainer.profiling.timers import Account
+from aebuild.trainer.profiling.timers import Timers
 from aebuild.trainer.progress.choose import choose_display
 from aebuild.trainer.progress.display import Ending, EpochReport, Heading, Quiet, Status
 from aebuild.trainer.progress.formatting import duration, memory, number, percents
@@ -117,31 +117,31 @@ class Clock:
 
 def test_every_second_is_charged_to_one_part() -> None:
     clock = Clock()
-    account = Account(clock)
+    timers = Timers(clock)
     clock.now += 1
-    with account.of("training"):
+    with timers.of("training"):
         clock.now += 10
-        with account.of("saving"):
+        with timers.of("saving"):
             clock.now += 3
         clock.now += 10
-        assert account.seconds("training") == 20
-    saving = account.of("saving")
+        assert timers.seconds("training") == 20
+    saving = timers.of("saving")
     saving.__enter__()
     clock.now += 4
     assert not saving.__exit__(KeyError, KeyError(), None)
     clock.now += 2
-    assert account.spent() == {"training": 20, "saving": 7, "other": 3}
-    assert str(account) == "0:30 in all: training 67 %, saving 23 %, other 10 %"
+    assert timers.spent() == {"training": 20, "saving": 7, "other": 3}
+    assert str(timers) == "0:30 in all: training 67 %, saving 23 %, other 10 %"
 
 
 @given(st.lists(st.tuples(st.sampled_from(["training", "saving", "other"]), st.integers(0, 1000)), max_size=30))
 def test_the_parts_add_up_to_the_wall_time(turns: list[tuple[str, int]]) -> None:
     clock = Clock()
-    account = Account(clock)
+    timers = Timers(clock)
     for part, seconds in turns:
-        account.turn(part)
+        timers.turn(part)
         clock.now += seconds
-    assert sum(account.spent().values()) == clock.now - 100
+    assert sum(timers.spent().values()) == clock.now - 100
 
 
 def test_what_is_done_beside_training_is_said() -> None:

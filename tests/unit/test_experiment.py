@@ -21,6 +21,8 @@ from aebuild.lang.diagnostics import ResourceError
 from aebuild.results.experiment import resume, train
 from aebuild.results.open_run import open_run
 
+pytestmark = pytest.mark.slow
+
 SPECS = Path(__file__).parents[2] / "specs"
 QUICK = ["train.epochs=2", "data.limit=200"]
 
@@ -189,7 +191,7 @@ def test_a_start_that_failed_leaves_nothing(given: list[str], tmp_path: Path, mo
     assert [path.name for path in tmp_path.rglob("*")] == ["there"]
 
 
-@pytest.mark.parametrize(("place", "stays"), [("aebuild.trainer.fit.settle", False), ("aebuild.results.experiment.evaluate", True)])
+@pytest.mark.parametrize(("place", "stays"), [("aebuild.trainer.fit.choose_execution", False), ("aebuild.results.experiment.evaluate", True)])
 def test_what_fails_before_the_first_batch_leaves_nothing_and_after_it_the_run(place: str, stays: bool, tmp_path: Path,
                                                                                monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:

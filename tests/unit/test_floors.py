@@ -26,10 +26,6 @@ BELOW = {
     "modules": {"modules"},
 }
 LIGHT = ("lang", "parts", "compile", "cli")               # nothing heavy when these are imported
-CIRCLES = {                                              # what is left to mend: who names whom back
-    ("aebuild.lang.node", "aebuild.lang.families"), ("aebuild.lang.terms", "aebuild.lang.families"),
-    ("aebuild.compile.spec_diff", "aebuild.compile.plan"),
-}
 HEAVY = ("torch", "numpy", "sklearn", "PIL", "pyarrow", "safetensors", "scipy")
 
 
@@ -83,11 +79,8 @@ def test_every_folder_is_a_floor() -> None:
 
 def test_no_module_needs_itself() -> None:
     """Not even for an annotation, or inside a function: whoever reads one can begin somewhere."""
-    named = {(module, needed) for module, needs in module_graph().items() for needed in needs}
-    assert named >= CIRCLES, "mended: take it out of the list"
-    graph = {module: {needed for needed in needs if (module, needed) not in CIRCLES} for module, needs in module_graph().items()}
     try:
-        TopologicalSorter(graph).prepare()
+        TopologicalSorter(module_graph()).prepare()
     except CycleError as error:
         pytest.fail(" - ".join(error.args[1]))
 
@@ -104,6 +97,21 @@ def module_graph() -> dict[str, set[str]]:
         found = {next((part for part in (name, name.rpartition(".")[0]) if part in files), module) for name in names}
         graph[module] = found - {module}
     return graph
+
+
+def test_the_printed_tree_is_the_tree() -> None:
+    """docs/architecture.md names every room, and every file of the trainer."""
+    text = (ROOT.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    tree = text.partition("```\naebuild/\n")[2].partition("```")[0]
+    above: list[str] = []
+    told = set()
+    for line in tree.splitlines():
+        depth, name = len(line.partition("── ")[0]) // 4, line.partition("── ")[2].split()[0]
+        above = [*above[:depth], name.rstrip("/")]
+        told.add("/".join(above))
+    rooms = {path.parent for path in ROOT.rglob("__init__.py") if path.parent != ROOT and path.parent.parent != ROOT / "parts"}
+    files = {path for path in (ROOT / "trainer").rglob("*.py") if path.name != "__init__.py"} | {ROOT / "api.py"}
+    assert told == {path.relative_to(ROOT).as_posix() for path in rooms | files}
 
 
 def test_parts_do_not_import_their_siblings() -> None:

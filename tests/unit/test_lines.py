@@ -21,7 +21,7 @@ from aebuild.cli.verbs import commands
 from aebuild.lang.diagnostics import SpecError
 from aebuild.trainer.fit import train
 from aebuild.trainer.job import Job
-from aebuild.trainer.progress import throughput as looks_module
+from aebuild.trainer.progress import throughput as throughput_module
 from aebuild.trainer.progress.display import Ending, EpochReport
 from aebuild.trainer.progress.json_lines import MOST, JsonLines
 
@@ -84,7 +84,7 @@ def command(*words: str) -> int:
 
 def test_every_line_of_a_training_is_as_documented(tmp_path: Path, capfd: pytest.CaptureFixture[str],
                                                    monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(looks_module, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(throughput_module, "LOOK_EVERY", 0.0)
     assert command(str(SPECS / "vqvae.yaml"), "--set", "train.epochs=2", "--set", "data.limit=300", "--progress", "json",
                    "-o", str(tmp_path / "run")) == 0
     events = checked(capfd.readouterr().out)

@@ -12,10 +12,10 @@ from tiny_training import phase, tiny_model, tiny_plan, tiny_run, tiny_splits
 
 from aebuild.trainer.fit import train
 from aebuild.trainer.job import Job
-from aebuild.trainer.profiling import utilisation as meter_module
-from aebuild.trainer.profiling.timers import Account
-from aebuild.trainer.profiling.utilisation import Meter, matmul_speed
-from aebuild.trainer.progress import throughput as looks_module
+from aebuild.trainer.profiling import utilisation as utilisation_module
+from aebuild.trainer.profiling.timers import Timers
+from aebuild.trainer.profiling.utilisation import UtilisationMeter, matmul_speed
+from aebuild.trainer.progress import throughput as throughput_module
 from aebuild.trainer.progress.display import EpochReport, Quiet, Status
 
 CPU = torch.device("cpu")
@@ -24,13 +24,13 @@ CPU = torch.device("cpu")
 def test_utilisation_is_work_over_time_over_the_peak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each phase's samples count at its own cost; nothing is measured in the first seconds, and then once."""
     cost, calls = {"first": 10, "second": 1000}, []
-    monkeypatch.setattr(meter_module, "step_flops", lambda plan, phase: cost[phase.name])
-    monkeypatch.setattr(meter_module, "matmul_speed", lambda device, dtype: calls.append(dtype) or 5000.0)
+    monkeypatch.setattr(utilisation_module, "step_flops", lambda plan, phase: cost[phase.name])
+    monkeypatch.setattr(utilisation_module, "matmul_speed", lambda device, dtype: calls.append(dtype) or 5000.0)
     first, second = phase(name="first"), phase(name="second")
-    account = Account()
+    timers = Timers()
     with tiny_run(tmp_path / "run") as run:
         run.write("environment.json", {"torch": "2"})
-        meter = Meter(SimpleNamespace(), CPU, run, account)
+        meter = UtilisationMeter(SimpleNamespace(), CPU, run, timers)
         assert meter.utilisation(first, 500, 5.0) is None
         assert meter.utilisation(first, 1000, 9.0) is None
         assert calls == []
@@ -39,7 +39,7 @@ def test_utilisation_is_work_over_time_over_the_peak(tmp_path: Path, monkeypatch
     assert calls == [torch.float32]
     assert json.loads((run.folder / "environment.json").read_text()) == {"torch": "2", "matmul_flops_per_second": 5000,
                                                                          "matmul_dtype": "float32"}
-    assert "measuring" in account.spent()
+    assert "measuring" in timers.spent()
 
 
 def test_a_short_measurement_finds_some_speed_and_draws_from_nobodys_generator() -> None:
@@ -58,10 +58,10 @@ def test_measuring_changes_no_bit_and_every_status_tells_memory(tmp_path: Path, 
 
     with tiny_run(tmp_path / "plain") as run:
         plain = train(Job(tiny_plan(), tiny_splits(), run), model=tiny_model())
-    monkeypatch.setattr(looks_module, "LOOK_EVERY", 0.0)
-    monkeypatch.setattr(meter_module, "MEASURE_AFTER", 0.0)
-    monkeypatch.setattr(meter_module, "MEASURE_FOR", 0.0)
-    monkeypatch.setattr(meter_module, "step_flops", lambda plan, phase: 1000)
+    monkeypatch.setattr(throughput_module, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(utilisation_module, "MEASURE_AFTER", 0.0)
+    monkeypatch.setattr(utilisation_module, "MEASURE_FOR", 0.0)
+    monkeypatch.setattr(utilisation_module, "step_flops", lambda plan, phase: 1000)
     display = Seen()
     with tiny_run(tmp_path / "measured") as run:
         measured = train(Job(tiny_plan(), tiny_splits(), run, display=display), model=tiny_model())

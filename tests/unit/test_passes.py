@@ -14,7 +14,7 @@ from aebuild.compile.front import load
 from aebuild.lang.diagnostics import CheckpointError
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.trainer.phase import ActivePhase
-from aebuild.trainer.running_means import Sums
+from aebuild.trainer.running_means import RunningMeans
 
 NORMED = "data: digits\nencoder: {layer: linear, width: 16, norm: batch}\ndecoder: [linear: 16]\n"
 ADVERSARIAL = f"{NORMED}latent: {{type: adversarial, dim: 2, discriminator: [linear: 8]}}\ntrain: {{epochs: 1, players: {{discriminator: {{steps: 3}}}}}}\n"
@@ -32,7 +32,7 @@ def one_batch(text: str) -> tuple[Autoencoder, list[str]]:
     phase = loaded.plan.phases[0]
     active = ActivePhase(loaded.plan, phase, model, frozenset(name for name, _ in model.named_parameters()), 64)
     active.enter(0)
-    active.run(samples(loaded.info, loaded.plan, 16), 0, 0, Sums())
+    active.run(samples(loaded.info, loaded.plan, 16), 0, 0, RunningMeans())
     return model, ran
 
 
@@ -89,6 +89,6 @@ def test_a_phase_begins_with_the_weights_of_a_run(tmp_path: Path) -> None:
         kept = name.startswith(("encoder", "decoder.0", "latent.projection"))
         assert torch.equal(before[name], after[name]) is kept or name.startswith("latent.prior"), name
     assert "began with" in (tmp_path / "second" / "log.txt").read_text() or open_run(tmp_path / "second").plan.phases[0].start
-    other = load(tmp_path / "spec.yaml", text=(PHASES % "main: {steps: 1, start: first}").replace("linear: 16", "linear: 9"))
+    other = load(tmp_path / "spec.yaml", text=(PHASES % "main: {steps: 1, start: first}").replace("digits", "wine").replace("linear: 16", "linear: 9"))
     with pytest.raises(CheckpointError, match="AE520"):
         train(other, folder=tmp_path / "third")

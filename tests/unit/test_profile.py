@@ -45,6 +45,7 @@ def trained(folder: Path, plan: Any, profile: int, display: Quiet | None = None)
         return train(Job(plan, tiny_splits(), run, manner=Manner(profile=profile), display=display or Quiet()), model=tiny_model()).model, run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [1, 6, 100])
 def test_profiled_or_not_the_weights_are_the_same_bits(tmp_path: Path, steps: int) -> None:
     """Across the end of an epoch, into a second phase with other players, and beyond the end of the training."""

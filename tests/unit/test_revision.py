@@ -108,6 +108,7 @@ def test_more_epochs_for_a_finished_run_equal_as_many_at_once(tmp_path: Path) ->
     assert same(resume(tmp_path / "run"), whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", ["cosine", "one_cycle", "{type: step, step_size: 1}", "{type: exponential, gamma: 0.9}"])
 def test_a_schedule_goes_on_at_its_place_in_the_new_length(tmp_path: Path, schedule: str) -> None:
     setting = f"train.optimizer.schedule={schedule}"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from aebuild.lang.diagnostics import BusyError, CheckpointError, ResourceError, UsageError
-from aebuild.trainer.run_dir.run import Journal, Run
+from aebuild.trainer.run_dir.run import MetricsLog, Run
 from aebuild.trainer.signals import Interrupted, Signals
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,7 +88,7 @@ def test_a_folder_that_cannot_be_written_is_a_resource_error(tmp_path: Path) -> 
 
 
 def test_the_journal_is_cut_back_and_survives_a_torn_line(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "metrics.jsonl")
+    journal = MetricsLog(tmp_path / "metrics.jsonl")
     assert (journal.read(), journal.length()) == ([], 0)
     journal.append({"epoch": 1})
     journal.sync()

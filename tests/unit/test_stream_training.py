@@ -18,7 +18,7 @@ from stopping import StopAt
 from torch import Tensor
 
 import aebuild.data.raw_samples
-import aebuild.trainer.batches.loader as feed_module
+import aebuild.trainer.batches.loader as loader_module
 import aebuild.trainer.batches.prefetch as prefetch_module
 from aebuild.compile.canonical import text as canonical
 from aebuild.compile.front import Loaded, load
@@ -29,14 +29,16 @@ from aebuild.lang.splits import Scaling, Split, Splits
 from aebuild.results.evaluate import evaluate
 from aebuild.results.experiment import resume, train
 from aebuild.results.picture import draw_picture
-from aebuild.trainer.batches.loader import Feed, Kept, Levels
+from aebuild.trainer.batches.loader import ByteTable, RawBatch, SplitLoader
 from aebuild.trainer.batches.prefetch import ahead
 from aebuild.trainer.batches.sampler import windowed_order
 from aebuild.trainer.fit import train as fit
 from aebuild.trainer.job import Job
-from aebuild.trainer.progress import throughput as looks_module
+from aebuild.trainer.progress import throughput as throughput_module
 from aebuild.trainer.run_dir.run import Run, data_record
 from aebuild.trainer.signals import Interrupted
+
+pytestmark = pytest.mark.slow
 
 CPU = torch.device("cpu")
 IMAGES = """
@@ -56,7 +58,7 @@ train: {epochs: 3, batch_size: 16, device: cpu, seed: 3}
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aebuild.data.raw_samples, "BLOCK", 8)
-    monkeypatch.setattr(feed_module, "WINDOW", 24)
+    monkeypatch.setattr(loader_module, "WINDOW", 24)
 
 
 def shards(kind: str, folder: Path) -> Loaded:
@@ -90,18 +92,18 @@ def test_weights_from_disk_are_the_weights_from_memory(kind: str, tmp_path: Path
     loaded = shards(kind, tmp_path)
     streamed = loaded.require().spec.data.load(Where(tmp_path))
     held = in_memory(streamed)
-    orders = {len(split): Feed(split, CPU) for split in (streamed.train, streamed.validation)}
+    orders = {len(split): SplitLoader(split, CPU) for split in (streamed.train, streamed.validation)}
     from_disk = fitted(loaded, streamed, tmp_path / "disk")
-    shuffled, steady = Feed.shuffled, Feed.slice
+    shuffled, steady = SplitLoader.shuffled, SplitLoader.slice
 
-    def as_on_disk(self: Feed, seed: int, phase: str, epoch: int) -> Tensor:
+    def as_on_disk(self: SplitLoader, seed: int, phase: str, epoch: int) -> Tensor:
         return shuffled(orders[self.samples], seed, phase, epoch)
 
-    def steady_as_on_disk(self: Feed, start: int, stop: int) -> Any:
+    def steady_as_on_disk(self: SplitLoader, start: int, stop: int) -> Any:
         return self.take(orders[self.samples]._steady[start:stop]) if not self.streamed else steady(self, start, stop)
 
-    monkeypatch.setattr(Feed, "shuffled", as_on_disk)
-    monkeypatch.setattr(Feed, "slice", steady_as_on_disk)
+    monkeypatch.setattr(SplitLoader, "shuffled", as_on_disk)
+    monkeypatch.setattr(SplitLoader, "slice", steady_as_on_disk)
     from_memory = fitted(loaded, held, tmp_path / "memory")
     assert from_disk.keys() == from_memory.keys()
     assert all(torch.equal(from_disk[name], from_memory[name]) for name in from_disk)
@@ -110,8 +112,8 @@ def test_weights_from_disk_are_the_weights_from_memory(kind: str, tmp_path: Path
 @pytest.mark.parametrize("kind", ["webdataset", "table"])
 @pytest.mark.parametrize("looks", [1, 7, 11])
 def test_a_resume_in_the_middle_of_a_pass_is_an_unbroken_run(kind: str, looks: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(looks_module, "LOOK_EVERY", 0.0)
-    monkeypatch.setattr(looks_module, "LOOK_SHARE", 0)
+    monkeypatch.setattr(throughput_module, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(throughput_module, "LOOK_SHARE", 0)
     loaded = shards(kind, tmp_path)
     whole = train(loaded, folder=tmp_path / "whole")
     with pytest.raises(Interrupted):
@@ -195,9 +197,9 @@ def test_bytes_become_the_same_numbers_bit_by_bit(scaling: Scaling) -> None:
     levels = scaling.levels
     assert levels is not None
     plain = Scaling(scaling.kind, scaling.offset, scaling.factor, low=scaling.low, high=scaling.high).apply(raw.astype(np.int64))
-    feeds = [Feed(Split(Held(raw, levels), None, Held(raw, levels)), CPU), Feed(Split(plain), CPU)]
+    feeds = [SplitLoader(Split(Held(raw, levels), None, Held(raw, levels)), CPU), SplitLoader(Split(plain), CPU)]
     index = torch.arange(39, -1, -3)
-    for batches in ([feed.take(index) for feed in feeds], [feed.slice(3, 9) for feed in feeds]):
+    for batches in ([loader.take(index) for loader in feeds], [loader.slice(3, 9) for loader in feeds]):
         assert torch.equal(batches[0].x, batches[1].x)
         assert torch.equal(batches[0].target, batches[1].x)
         assert batches[0].x.dtype == torch.float32
@@ -206,19 +208,19 @@ def test_bytes_become_the_same_numbers_bit_by_bit(scaling: Scaling) -> None:
 
 
 def test_common_scalings_are_computed_and_odd_ones_looked_up() -> None:
-    known = [Levels(levels, CPU).line for levels in (Scaling("unit", (0.0,), (1 / 255,)).levels, Scaling("signed", (127.5,), (1 / 127.5,)).levels,
+    known = [ByteTable(levels, CPU).line for levels in (Scaling("unit", (0.0,), (1 / 255,)).levels, Scaling("signed", (127.5,), (1 / 127.5,)).levels,
                                                      Scaling("none").levels) if levels is not None]
     assert known == [(0.0, 255.0), (127.5, 127.5), (0.0, 1.0)]
     clipped = Scaling("unit", (20.0,), (1 / 97,), low=0.0, high=1.0).levels
-    assert clipped is not None and Levels(clipped, CPU).line is None
+    assert clipped is not None and ByteTable(clipped, CPU).line is None
 
 
 # ------------------------------------------------------------------------------------------------------- reading ahead
 
 
-def kept(index: Tensor) -> Kept:
+def kept(index: Tensor) -> RawBatch:
     """A batch that is its index."""
-    return Kept(index.clone(), None, None)
+    return RawBatch(index.clone(), None, None)
 
 
 def test_batches_come_in_their_order_and_the_thread_ends() -> None:
@@ -232,7 +234,7 @@ def test_an_error_comes_where_its_batch_would_have_come() -> None:
     from aebuild.data.errors import fault
     from aebuild.data.rules import DAMAGED
 
-    def read(index: Tensor) -> Kept:
+    def read(index: Tensor) -> RawBatch:
         if int(index[0]) == 6:
             raise fault(DAMAGED, "shard-7.tar is damaged")
         return kept(index)
@@ -247,7 +249,7 @@ def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prefetch_module, "MOST_BYTES", 5 * 24)
     made = 0
 
-    def read(index: Tensor) -> Kept:
+    def read(index: Tensor) -> RawBatch:
         nonlocal made
         made += 1
         return kept(index)
@@ -263,7 +265,7 @@ def test_closing_does_not_wait_for_a_read_that_hangs(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(prefetch_module, "PATIENCE", 0.1)
     release = threading.Event()
 
-    def read(index: Tensor) -> Kept:
+    def read(index: Tensor) -> RawBatch:
         if int(index[0]):
             release.wait(20)
         return kept(index)
@@ -279,10 +281,10 @@ def test_samples_in_memory_need_no_thread(monkeypatch: pytest.MonkeyPatch) -> No
     def refused(*_: Any) -> Iterator[Any]:
         raise AssertionError("a thread for samples in memory")
 
-    monkeypatch.setattr(feed_module, "ahead", refused)
-    feed = Feed(Split(np.zeros((9, 2), np.float32)), CPU)
-    assert [len(batch.x) for batch in feed.batches([torch.arange(4), torch.arange(5)])] == [4, 5]
-    assert [len(batch.x) for batch in feed.passing([(0, 4), (4, 9)])] == [4, 5]
+    monkeypatch.setattr(loader_module, "ahead", refused)
+    loader = SplitLoader(Split(np.zeros((9, 2), np.float32)), CPU)
+    assert [len(batch.x) for batch in loader.batches([torch.arange(4), torch.arange(5)])] == [4, 5]
+    assert [len(batch.x) for batch in loader.passing([(0, 4), (4, 9)])] == [4, 5]
 
 
 def test_a_damaged_sample_stops_training_with_its_name(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from aebuild.trainer.distributed import supervisor as module
 from aebuild.trainer.distributed.supervisor import Ending, Worker, supervise, together
 from aebuild.trainer.run_dir.run import Run
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 SPEC = """
 name: tiny

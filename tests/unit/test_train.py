@@ -22,7 +22,7 @@ from aebuild.lang.schedule import Ramp
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.randomness import random_modules
 from aebuild.trainer.batches.loader import batch_bounds, order_of
-from aebuild.trainer.checkpoints import writer as keeper_module
+from aebuild.trainer.checkpoints import writer as writer_module
 from aebuild.trainer.checkpoints.checkpoint import read_folder
 from aebuild.trainer.checkpoints.rotation import Checkpoints
 from aebuild.trainer.device import choose_device, memory_guard
@@ -30,11 +30,11 @@ from aebuild.trainer.fit import train
 from aebuild.trainer.job import Job, Manner
 from aebuild.trainer.nonfinite import finite_parameters
 from aebuild.trainer.phase import ActivePhase, reseed_all
-from aebuild.trainer.progress import throughput as looks_module
+from aebuild.trainer.progress import throughput as throughput_module
 from aebuild.trainer.progress.display import EpochReport, Quiet
 from aebuild.trainer.run_dir.atomic_files import CANNOT_WRITE
 from aebuild.trainer.run_dir.run import Run
-from aebuild.trainer.running_means import Sums
+from aebuild.trainer.running_means import RunningMeans
 from aebuild.trainer.signals import Interrupted
 
 RAMP = Ramp.model_validate({"from": 0.0, "to": 1.0, "over": "2 epochs"})
@@ -51,8 +51,8 @@ def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
 @pytest.fixture
 def every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """The trainer looks after every batch, so that a test can stop it anywhere."""
-    monkeypatch.setattr(looks_module, "LOOK_EVERY", 0.0)
-    monkeypatch.setattr(looks_module, "LOOK_SHARE", 0.0)
+    monkeypatch.setattr(throughput_module, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(throughput_module, "LOOK_SHARE", 0.0)
 
 
 @pytest.mark.parametrize(("samples", "size", "expected"), [
@@ -71,11 +71,11 @@ def test_order_is_a_pure_function_and_a_permutation() -> None:
 
 
 def test_sums_are_sample_weighted_means() -> None:
-    sums = Sums()
+    sums = RunningMeans()
     sums.add(("a", "b"), [torch.tensor(1.0), torch.tensor(2.0)], 3)
     sums.add(("a",), [torch.tensor(5.0)], 1)
     assert sums.means() == {"a": 2.0, "b": 2.0}
-    restored = Sums()
+    restored = RunningMeans()
     restored.load(sums.state(), torch.device("cpu"))
     assert restored.means() == sums.means()
 
@@ -216,6 +216,7 @@ def full_plan() -> Any:
                            name="second", epochs=None, steps=7), weight=RAMP)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("every_step")
 @pytest.mark.parametrize("looks", range(1, 16))
 def test_resume_is_bit_equal_at_every_step(tmp_path: Path, looks: int) -> None:
@@ -282,6 +283,7 @@ def test_a_phase_ends_when_its_patience_runs_out(tmp_path: Path, patience: int) 
     assert (result.score, result.epoch) == (min(second), second.index(min(second)) + 1)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("every_step")
 @pytest.mark.parametrize("looks", range(1, 40, 3))
 def test_a_resume_is_as_patient(tmp_path: Path, looks: int) -> None:
@@ -467,8 +469,8 @@ def test_training_goes_on_while_a_checkpoint_is_written(tmp_path: Path, monkeypa
 
 @pytest.mark.parametrize("every", [None, 2])
 def test_what_the_writer_meets_stops_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: int | None) -> None:
-    monkeypatch.setattr(keeper_module, "SAVE_EVERY", 0.0)
-    monkeypatch.setattr(looks_module, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(writer_module, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(throughput_module, "LOOK_EVERY", 0.0)
     disk = Slow(monkeypatch)
     disk.error = ResourceError(Diagnostic(CANNOT_WRITE, "cannot write step-2: No space left on device"))
     disk.gate.set()

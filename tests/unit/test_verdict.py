@@ -19,6 +19,8 @@ from aebuild.results.evaluate import Evaluation, Scores
 from aebuild.results.experiment import train
 from aebuild.results.verdict import BEATEN, beaten
 
+pytestmark = pytest.mark.slow
+
 LOW, BIG, NOISE = "{path: low.npy, scale: none}", "{path: big.npy, scale: none}", "{path: noise.npy, scale: none}"
 LINES, VARIATIONAL = "{type: continuous, dim: 3}", "{type: gaussian, dim: 3}"
 SPEC = """

@@ -16,6 +16,7 @@ class ELU(Activation):
     """x above zero, alpha·(exp x - 1) below (Clevert et al., 2015)."""
 
     type: Literal["elu"] = "elu"
+    example = "encoder: [linear: {width: 8, activation: {type: elu, alpha: 0.7}}]"
     alpha: float = knob(1.0, "size of the saturated value below zero", affects="gradient", gt=0)
     gain = "relu"
 

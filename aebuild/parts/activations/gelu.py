@@ -15,6 +15,7 @@ class GELU(Activation):
     """x·Φ(x), the Gaussian error linear unit (Hendrycks and Gimpel, 2016)."""
 
     type: Literal["gelu"] = "gelu"
+    example = "encoder: [linear: {width: 8, activation: gelu}]"
     gain = "relu"
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:

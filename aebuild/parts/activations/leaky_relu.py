@@ -16,6 +16,7 @@ class LeakyReLU(Activation):
     """x above zero, slope·x below (Maas et al., 2013)."""
 
     type: Literal["leaky_relu"] = "leaky_relu"
+    example = "encoder: [linear: {width: 8, activation: {type: leaky_relu, negative_slope: 0.1}}]"
     also = ("lrelu",)
     negative_slope: float = knob(0.01, "slope below zero", affects="gradient", ge=0, le=1)
     gain = "leaky_relu"

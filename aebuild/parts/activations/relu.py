@@ -15,6 +15,7 @@ class ReLU(Activation):
     """max(0, x) (Nair and Hinton, 2010)."""
 
     type: Literal["relu"] = "relu"
+    example = "encoder: [linear: {width: 8, activation: relu}]"
     gain = "relu"
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:

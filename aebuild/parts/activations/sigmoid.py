@@ -15,6 +15,7 @@ class Sigmoid(Activation):
     """The logistic function, in (0, 1)."""
 
     type: Literal["sigmoid"] = "sigmoid"
+    example = "encoder: [linear: {width: 8, activation: sigmoid}]"
     gain = "sigmoid"
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:

@@ -15,6 +15,7 @@ class SiLU(Activation):
     """x·sigmoid(x), also called swish (Elfwing et al., 2017)."""
 
     type: Literal["silu"] = "silu"
+    example = "encoder: [linear: {width: 8, activation: silu}]"
     also = ("swish",)
     gain = "relu"
 

@@ -15,6 +15,7 @@ class Softplus(Activation):
     """log(1 + exp x), a smooth rectifier, above 0."""
 
     type: Literal["softplus"] = "softplus"
+    example = "encoder: [linear: {width: 8, activation: softplus}]"
     gain = "relu"
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:

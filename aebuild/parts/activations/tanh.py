@@ -15,6 +15,7 @@ class Tanh(Activation):
     """The hyperbolic tangent, in (-1, 1)."""
 
     type: Literal["tanh"] = "tanh"
+    example = "encoder: [linear: {width: 8, activation: tanh}]"
     gain = "tanh"
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:

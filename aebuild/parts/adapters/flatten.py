@@ -16,6 +16,8 @@ class Flatten(Adapter):
     """Lays a grid or sequence out as one long vector."""
 
     type: Literal["flatten"] = "flatten"
+    example = ("encoder: {layer: conv, width: 4, stride: 2}\n"
+               "decoder: [linear: 16]")
     standard = ("vector",)
 
     def fits(self, value: Value, kind: str, site: Site) -> bool:

@@ -31,6 +31,7 @@ class Linear(Adapter):
     """A fully connected layer to every place, then unflattened."""
 
     type: Literal["linear"] = "linear"
+    example = "encoder: {layer: conv, width: 4, stride: 2}"
     standard = ("grid",)
 
     def fits(self, value: Value, kind: str, site: Site) -> bool:

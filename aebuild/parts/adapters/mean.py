@@ -16,6 +16,8 @@ class Mean(Adapter):
     """Averages over all places, also called global average pooling (Lin et al., 2013)."""
 
     type: Literal["mean"] = "mean"
+    example = ("encoder: {layer: conv, width: 4, adapter: mean}\n"
+               "decoder: [linear: 16]")
 
     def fits(self, value: Value, kind: str, site: Site) -> bool:
         """Grid or sequence to vector."""

@@ -17,6 +17,9 @@ class Raster(Adapter):
     """Reads a grid row by row as a sequence of places, or lays a sequence back."""
 
     type: Literal["raster"] = "raster"
+    example = ("data: {type: digits, limit: 30}\n"
+               "encoder: [conv: {width: 2, stride: 2}, lstm: 3]\n"
+               "decoder: [linear: 16]")
     standard = ("grid", "sequence")
 
     def fits(self, value: Value, kind: str, site: Site) -> bool:

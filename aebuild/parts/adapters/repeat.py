@@ -17,6 +17,9 @@ class Repeat(Adapter):
     """Gives every position of a sequence the same vector."""
 
     type: Literal["repeat"] = "repeat"
+    example = ("data: {type: series, path: wave.csv, window: {length: 8, stride: 2}}\n"
+               "encoder: [lstm: 3]\n"
+               "decoder: [lstm: {width: 3, feed: repeat}]")
     standard = ("sequence",)
 
     def fits(self, value: Value, kind: str, site: Site) -> bool:

@@ -16,6 +16,9 @@ class Transpose(Adapter):
     """Features last to channels first, or back."""
 
     type: Literal["transpose"] = "transpose"
+    example = ("data: {type: series, path: wave.csv, window: {length: 8, stride: 2}}\n"
+               "encoder: [conv: {width: 2, stride: 2}, lstm: 3]\n"
+               "decoder: [lstm: 3]")
     standard = ("grid", "sequence")
 
     def fits(self, value: Value, kind: str, site: Site) -> bool:

@@ -26,6 +26,7 @@ class Gaussian(Corruption):
     """Adds Gaussian noise to every element (Vincent et al., 2010)."""
 
     type: Literal["gaussian"] = "gaussian"
+    example = "corrupt: [gaussian: {std: 0.5, clip: [0, 1]}]"
     also = ("noise", "gaussian_noise", "normal", "awgn")
     std: float = knob(..., "standard deviation, in the scale of the data", examples=[0.3], affects="data", gt=0)
     clip: Interval | None = knob(None, "bounds to clamp to after the noise, [low, high]", affects="data")

@@ -15,6 +15,7 @@ class Mask(Corruption):
     """Hides elements at random (Vincent et al., 2008)."""
 
     type: Literal["mask"] = "mask"
+    example = "corrupt: [mask: {ratio: 0.3, value: 0.5}]"
     also = ("masking", "dropout", "salt_and_pepper", "zero", "blackout")
     ratio: float = knob(..., "probability that an element is hidden", examples=[0.25], affects="data", gt=0, lt=1)
     value: float = knob(0.0, "what a hidden element becomes", affects="data")

@@ -36,6 +36,16 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
     """
 
     type: Literal["arrays"] = "arrays"
+    example = ("data: {type: arrays, path: x.npz, limit: 20, size: 9, pad: 1, labels: 12, label: y, classes: 3}\n"
+               "---\n"
+               "data: {type: arrays, path: x.npz, shape: [3, 6, 8], label: y, split: {test: 12}}\n"
+               "---\n"
+               "data: {type: arrays, path: x.npz, label: y, exclude: {label: [0, 1]}}\n"
+               "---\n"
+               "data: {type: arrays, path: text.npy, as: tokens, vocabulary: 9, limit: 30}\n"
+               "encoder: [gru: 4]\n"
+               "decoder: [gru: 4]\n"
+               "losses: {reconstruction: categorical}")
     also = ("npz", "npy", "numpy")
     kind: Literal["vector", "sequence", "grid", "tokens"] | None = Field(
         None, alias="as", description="what the samples are, where it is not what their axes suggest",

@@ -25,6 +25,7 @@ class BreastCancer(Sampled, Divided, Labelled):
     """
 
     type: Literal["breast_cancer"] = "breast_cancer"
+    example = "data: {type: breast_cancer, limit: 50, labels: 30, split: {validation: 0.1, seed: 1}}"
 
     def probe(self, where: Where) -> DataInfo:
         """Known without reading."""

@@ -20,6 +20,7 @@ class Cifar10(Sampled, HeldOut, Labelled, Pictured, Known):
     """60,000 colour photographs, 32×32, of ten classes (Krizhevsky, 2009)."""
 
     type: Literal["cifar10"] = "cifar10"
+    example = "data: {type: cifar10, limit: 40, labels: 30, size: 7, pad: 1}"
 
     def probe(self, where: Where) -> DataInfo:
         """Known without reading."""

@@ -23,6 +23,7 @@ class Digits(Sampled, Divided, Labelled, Pictured):
     """
 
     type: Literal["digits"] = "digits"
+    example = "data: {type: digits, limit: 30, size: [10, 7], pad: 1, labels: 20, split: {validation: 10, test: 0.5, seed: 4}}"
     also = ("load_digits", "sklearn_digits")
 
     def probe(self, where: Where) -> DataInfo:

@@ -21,6 +21,7 @@ class Ecg5000(Sampled, HeldOut, Labelled, Known):
     """5,000 heartbeats of 140 steps, normal or abnormal (UCR archive)."""
 
     type: Literal["ecg5000"] = "ecg5000"
+    example = "data: {type: ecg5000, limit: 40, labels: 30, split: {validation: 20}}"
     also = ("ecg",)
 
     def probe(self, where: Where) -> DataInfo:

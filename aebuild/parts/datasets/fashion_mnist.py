@@ -28,6 +28,7 @@ class FashionMnist(Sampled, HeldOut, Labelled, Pictured, Known):
     """70,000 pictures of clothes, 28×28 grey (Xiao et al., 2017); downloaded if absent."""
 
     type: Literal["fashion_mnist"] = "fashion_mnist"
+    example = "data: {type: fashion_mnist, limit: 40, labels: 30, size: 7, pad: 1, split: {validation: 0.01}}"
     also = ("fmnist",)
 
     mirrors: ClassVar[tuple[str, ...]] = ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",

@@ -26,6 +26,9 @@ class Idx(Sampled, Divided, OwnLabels, Pictured, OnDisk):
     """Samples in IDX files, plain or gzip-compressed: one file with its labels beside it, or a folder of train and test pairs."""
 
     type: Literal["idx"] = "idx"
+    example = ("data: {type: idx, path: train-images-idx3-ubyte.gz, limit: 20, size: [5, 4], pad: 1, labels: 12, classes: 3}\n"
+               "---\n"
+               "data: {type: idx, path: train-images-idx3-ubyte.gz, shape: [1, 6, 5]}")
 
     def probe(self, where: Where) -> DataInfo:
         """Type and counts from the files' headers."""

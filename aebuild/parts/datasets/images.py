@@ -24,6 +24,9 @@ class Images(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
     """A folder of images, or of one folder a class; either may stand under train and test."""
 
     type: Literal["images"] = "images"
+    example = ("data: {type: images, path: pictures, limit: 12, size: 5, pad: 1, labels: 6, classes: 2}\n"
+               "---\n"
+               "data: {type: images, path: pictures, shape: [3, 6, 7]}")
     also = ("image_folder", "folder")
     channels: Literal["gray", "rgb", "rgba"] | None = knob(
         None, "what the images are turned into; rgba keeps transparency, otherwise it is laid on white (default: gray if the first images "

@@ -28,6 +28,7 @@ class Mnist(Sampled, HeldOut, Labelled, Pictured, Known):
     """70,000 handwritten digits, 28×28 grey (LeCun et al., 1998); downloaded if absent."""
 
     type: Literal["mnist"] = "mnist"
+    example = "data: {type: mnist, limit: 40, labels: 30, size: 7, pad: 1, split: {validation: 100, seed: 1}}"
 
     mirrors: ClassVar[tuple[str, ...]] = ("https://ossci-datasets.s3.amazonaws.com/mnist",
                                           "https://storage.googleapis.com/cvdf-datasets/mnist")

@@ -28,6 +28,7 @@ class Photos(Sampled, Divided):
     """
 
     type: Literal["photos"] = "photos"
+    example = "data: {type: photos, patch: 6, count: 60, limit: 30}"
     patch: int = knob(32, "height and width of a patch, in pixels", affects="data", ge=1, le=HEIGHT)
     count: int = knob(2000, "patches in all parts together", affects="data", ge=3, le=1_000_000)
 

@@ -30,6 +30,11 @@ class Series(Sampled, Divided, Tabular, OnDisk):
     """
 
     type: Literal["series"] = "series"
+    example = ("data: {type: series, path: wave.csv, columns: [1, 2], target: [0, 2], window: {length: 8, stride: 2}, limit: 30}\n"
+               "---\n"
+               "data: {type: series, path: wave.csv, window: {length: 6, stride: 3}, shape: [6, 3], columns: [0, 1, 2]}\n"
+               "---\n"
+               "data: {type: series, path: machines.csv, group: 1, window: {length: 4, stride: 2}, columns: [2, 3], limit: 30}")
     also = ("timeseries", "time_series", "sequences")
     columns: Columns | None = knob(
         None, "the columns that are the input, by name or counted from 0 (default: all of numbers but the target)", affects="data")

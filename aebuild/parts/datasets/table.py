@@ -31,6 +31,11 @@ class Table(Sampled, Divided, OwnLabels, Streamable, Tabular, OnDisk):
     """Rows of a .csv, .tsv or .parquet table, or of a folder of .parquet files: each row is a vector."""
 
     type: Literal["table"] = "table"
+    example = ("data: {type: table, path: rows.csv, columns: [0, 1, 2], label: 4, target: [1, 3], limit: 30, labels: 20, classes: 3}\n"
+               "latent: {type: continuous, dim: 1}\n"
+               "---\n"
+               "data: {type: table, path: rows.csv, columns: [a, b], shape: [2]}\n"
+               "latent: {type: continuous, dim: 1}")
     also = ("csv", "tsv", "parquet", "tabular", "dataframe")
     columns: Chosen | None = knob(
         None, "the columns that are the input, by name or counted from 0 (default: all but label and target)", affects="data")

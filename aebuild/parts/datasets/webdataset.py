@@ -30,6 +30,10 @@ class Webdataset(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
     """
 
     type: Literal["webdataset"] = "webdataset"
+    example = ("data: {type: webdataset, path: tars, limit: 20, size: 9, pad: 1, labels: 12, classes: 3, split: {validation: 6, "
+               "test: 0.2, seed: 1}}\n"
+               "---\n"
+               "data: {type: webdataset, path: tars, stream: true, shape: [1, 6, 5], exclude: {label: 1}}")
     also = ("tar", "wds", "shards", "web_dataset")
     input: str | None = knob(None, "ending of the members that are the samples: an image's, or npy (default: the only one that could be)",
                              affects="data", min_length=1)

@@ -25,6 +25,8 @@ class Wine(Sampled, Divided, Labelled):
     """
 
     type: Literal["wine"] = "wine"
+    example = ("data: {type: wine, limit: 60, labels: 40, split: {validation: 0.2, test: 20, seed: 3}, exclude: {label: 1}}\n"
+               "heads: {kind: {from: latent, predicts: label}}")
 
     def probe(self, where: Where) -> DataInfo:
         """Known without reading."""

@@ -45,6 +45,10 @@ class Adversarial(ProjectedLatent):
     """
 
     type: Literal["adversarial"] = "adversarial"
+    example = ("data: {type: wine, limit: 40}\n"
+               "latent: {type: adversarial, dim: 2, prior: gaussian, discriminator: {layer: linear, width: [4, 3]}}\n"
+               "losses: {adversarial: {weight: 0.5}, discriminator: {weight: 2}}\n"
+               "train: {steps: 4, batch_size: 20, players: {discriminator: {steps: 2, clip: 0.1}}}")
     also = ("aae", "gan", "adversarial_ae")
     prior: Prior = Field(default_factory=_gaussian, description="the distribution that codes are to have")
     discriminator: list[Layer] = Field(

@@ -27,6 +27,7 @@ class Continuous(ProjectedLatent):
     """
 
     type: Literal["continuous"] = "continuous"
+    example = "latent: {type: continuous, dim: 4, activation: sigmoid}"
     also = ("ae", "deterministic", "autoencoder", "plain", "vector", "bottleneck", "vanilla")
     activation: Activation | None = knob(None, "nonlinearity on the code; sigmoid keeps it in (0, 1)", affects="graph")
     prior: Prior = Field(default_factory=_fitted, description="how new codes are drawn: fitted, from a Gaussian fitted to the training "

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class KlTerm(Term):
     """The KL divergence of the posterior to the prior, in nats; a weight above 1 is a β-VAE (Higgins et al., 2017)."""
 
+    example = ("latent: {type: gaussian, dim: 3}\n"
+               "losses: {kl: {weight: 0.5, free_bits: 0.05}}")
     also = ("beta", "kl_weight", "kld", "kl_loss", "kl_divergence", "kl_beta")
 
     free_bits: float = knob(
@@ -53,6 +55,9 @@ class Gaussian(ProjectedLatent):
     """
 
     type: Literal["gaussian"] = "gaussian"
+    example = ("latent: {type: gaussian, dim: 3}\n"
+               "losses: {reconstruction: bernoulli, kl: {weight: {from: 0.1, to: 2, over: 1 epoch}, free_bits: 0.05}}\n"
+               "train: {epochs: 2, batch_size: 10}")
     also = ("vae", "variational", "beta_vae", "normal", "kl", "stochastic")
     posterior: Posterior = Field(default_factory=_diagonal, description="what a sample's code is drawn from")
     prior: Prior = Field(default_factory=_standard, description="what the `kl` term pulls the posteriors to, and new codes are drawn from")

@@ -69,6 +69,9 @@ class Conv(Dressed):
     """A convolution; in a decoder it enlarges the grid by its stride."""
 
     type: Literal["conv"] = "conv"
+    example = ("encoder: [conv: {width: 4, kernel: [3, 2], stride: 2, padding: 1, dilation: 1, groups: 1}, conv: {width: 4, "
+               "kernel: 2, groups: 2}]\n"
+               "decoder: [conv: {width: 4, kernel: 3, stride: 1}, conv: {width: 2, dilation: 2}]")
     also = ("conv1d", "conv2d", "conv3d", "cnn", "convolution")
     width: int = knob(..., "output channels", examples=[64], affects="graph", ge=1)
     kernel: Size = knob(3, "size of the window", affects="graph")

@@ -32,6 +32,8 @@ class ConvTranspose(Dressed):
     """A transposed convolution, sizes exactly as torch computes them."""
 
     type: Literal["conv_transpose"] = "conv_transpose"
+    example = ("encoder: [pool: 2, conv_transpose: {width: 4, kernel: 3, stride: 2, padding: 1, output_padding: 1, dilation: 2}]\n"
+               "decoder: [linear: 16]")
     also = ("deconv", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "conv2d_transpose", "transposed_conv")
     width: int = knob(..., "output channels", examples=[64], affects="graph", ge=1)
     kernel: Size = knob(3, "size of the window", affects="graph")

@@ -16,6 +16,8 @@ class Flatten(Layer):
     """A grid or sequence as one long vector."""
 
     type: Literal["flatten"] = "flatten"
+    example = ("encoder: [conv: {width: 2, stride: 2}, flatten, linear: 8]\n"
+               "decoder: [linear: 16]")
 
     def plan(self, value: Value, site: Site) -> Node:
         """Any type to vector."""

@@ -17,6 +17,7 @@ class Linear(Dressed):
     """A fully connected layer on a vector."""
 
     type: Literal["linear"] = "linear"
+    example = "encoder: [linear: {width: 8, activation: tanh}]"
     also = ("dense", "fc", "mlp", "fully_connected", "feedforward", "affine")
     width: int = knob(..., "output features", examples=[64], affects="graph", ge=1)
     wants = ("vector",)

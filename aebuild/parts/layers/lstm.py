@@ -15,6 +15,9 @@ class LSTM(Recurrent):
     """A long short-term memory over a sequence (Hochreiter and Schmidhuber, 1997)."""
 
     type: Literal["lstm"] = "lstm"
+    example = ("data: {type: series, path: wave.csv, window: {length: 8, stride: 2}}\n"
+               "encoder: [lstm: {width: 3, returns: sequence}, lstm: 3]\n"
+               "decoder: [lstm: {width: 3, feed: previous, teacher_forcing: 0.5}]")
     gates = 4
     states = 2
 

@@ -14,6 +14,8 @@ class Output(Layer):
     """Shapes the output layer of an image decoder; stands last."""
 
     type: Literal["output"] = "output"
+    example = ("encoder: {layer: conv, width: 4, stride: 2}\n"
+               "decoder: [conv: 2, output: {kernel: 3, stride: 2}]")
     also = ("head", "final", "out")
     kernel: Size = knob(1, "size of the window", affects="graph")
     stride: Size = knob(1, "factor of enlargement", affects="graph")

@@ -31,6 +31,8 @@ class Pool(Layer):
     """The maximum or mean of blocks of a grid."""
 
     type: Literal["pool"] = "pool"
+    example = ("encoder: [conv: 4, pool: {size: 2, mode: max}]\n"
+               "decoder: [linear: 16]")
     also = ("maxpool", "max_pool", "maxpool2d", "max_pooling2d", "avgpool", "avg_pool", "avgpool2d", "average_pooling2d")
     size: Size = knob(2, "edge of a block", affects="graph")
     mode: Literal["max", "mean"] = knob("max", "what stands for a block", affects="graph")

@@ -16,6 +16,10 @@ class RNN(Recurrent):
     """A simple recurrent layer over a sequence (Elman, 1990)."""
 
     type: Literal["rnn"] = "rnn"
+    example = ("data: {type: series, path: wave.csv, window: {length: 8, stride: 2}}\n"
+               "encoder: [rnn: 3]\n"
+               "decoder: [rnn: {width: 3, feed: previous, teacher_forcing: {from: 1, to: 0.2, over: 4 steps}}]\n"
+               "train: {steps: 6, batch_size: 10}")
     also = ("simple_rnn", "recurrent")
     nonlinearity: Literal["tanh", "relu"] = knob("tanh", "what makes the new state of the sum", affects="graph")
 

@@ -46,6 +46,9 @@ class Skip(Layer):
     """Joins an encoder step's output to the decoder (Ronneberger et al., 2015)."""
 
     type: Literal["skip"] = "skip"
+    example = ("encoder: [conv: {width: 4, stride: 2}, conv: {width: 4, stride: 2}]\n"
+               "latent: {type: continuous, dim: 2, per: position}\n"
+               "decoder: [conv: 4, skip: {from: encoder.0}, conv: 4]")
     source: str = Field(..., alias="from", description="path of the encoder's step, like encoder.1", json_schema_extra={"affects": "graph"})
     combine: Literal["concat", "add"] = knob("concat", "stack the channels, or add them", affects="graph")
 

@@ -57,6 +57,9 @@ class Transformer(Layer):
     """
 
     type: Literal["transformer"] = "transformer"
+    example = ("data: {type: arrays, path: s.npz, limit: 30}\n"
+               "encoder: {layer: transformer, depth: 2, width: 4, heads: 2, mlp: 2, dropout: 0.2}\n"
+               "decoder: {layer: lstm, width: 3}")
     also = ("attention", "self_attention", "vit", "transformer_encoder", "multi_head_attention")
     width: int = knob(..., "features at each position", examples=[64], affects="graph", ge=1)
     heads: int = knob(4, "attention heads; divides the width", affects="graph", ge=1)

@@ -36,6 +36,8 @@ class Unflatten(Layer):
     """
 
     type: Literal["unflatten"] = "unflatten"
+    example = ("encoder: [unflatten: [8], conv: {width: 2, kernel: 3, stride: 2}]\n"
+               "decoder: [linear: 16]")
     also = ("reshape", "view")
     size: list[Annotated[int, Field(ge=1)]] = knob(..., "places per axis, one to three", affects="graph", min_length=1, max_length=3)
     to: Literal["grid", "sequence"] = knob("grid", "a grid, or a sequence of the first size", affects="graph")

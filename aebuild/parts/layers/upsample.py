@@ -18,6 +18,7 @@ class Upsample(Layer):
     """Enlarges a grid by a factor; in a decoder it ends where the data's size needs it."""
 
     type: Literal["upsample"] = "upsample"
+    example = "decoder: [linear: 16, unflatten: [2, 2], upsample: {scale: 2}, conv: 2, output: {kernel: 3, stride: 2}]"
     also = ("upsampling2d", "upsampling", "interpolate", "resize")
     scale: Size = knob(2, "factor of enlargement", affects="graph")
     mode: Literal["nearest", "linear"] = knob("nearest", "repeat the nearest value, or interpolate linearly", affects="graph")

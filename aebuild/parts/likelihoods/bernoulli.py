@@ -15,6 +15,7 @@ class Bernoulli(Likelihood):
     """Cross-entropy of targets in [0, 1]; the output is a logit, the reconstruction a probability."""
 
     type: Literal["bernoulli"] = "bernoulli"
+    example = "losses: {reconstruction: {type: bernoulli, weight: 0.5}}"
     unit = "nats of cross-entropy"
     also = ("bce", "binary_crossentropy", "binary_cross_entropy", "bce_with_logits", "logistic")
     support = (0.0, 1.0)

@@ -31,6 +31,8 @@ class Categorical(Likelihood):
     """Cross-entropy over the whole numbers that an element can be; the reconstruction is the expected number, or the likeliest token."""
 
     type: Literal["categorical"] = "categorical"
+    example = ("data: {type: digits, limit: 20, scale: integer}\n"
+               "losses: {reconstruction: {type: categorical, weight: 0.5}}")
     unit = "nats of cross-entropy"
     judges = ("vector", "grid", "sequence", "tokens")
     also = ("ce", "cross_entropy", "softmax", "sparse_categorical_crossentropy", "nll")

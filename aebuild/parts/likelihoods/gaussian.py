@@ -22,6 +22,7 @@ class Gaussian(Likelihood):
     """
 
     type: Literal["gaussian"] = "gaussian"
+    example = "losses: {reconstruction: {type: gaussian, variance: 0.5, weight: 0.1}}"
     unit = "nats of negative log-density (which may be below 0)"
     also = ("normal", "gaussian_nll")
     variance: Annotated[float, Field(gt=0)] | Literal["learned", "per_dim", "predicted"] = knob(

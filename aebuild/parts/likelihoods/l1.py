@@ -15,6 +15,7 @@ class L1(Likelihood):
     """Absolute error, less moved by outliers than the squared one."""
 
     type: Literal["l1"] = "l1"
+    example = "losses: {reconstruction: {type: l1, weight: 0.5}}"
     unit = "absolute error"
     also = ("mae", "laplace", "mean_absolute_error", "absolute")
 

@@ -15,6 +15,7 @@ class Mse(Likelihood):
     """Squared error; the ELBO's ratio to a KL term is that of a Gaussian of variance 1/2."""
 
     type: Literal["mse"] = "mse"
+    example = "losses: {reconstruction: {type: mse, weight: 2}}"
     unit = "squared error"
     also = ("l2", "mean_squared_error", "squared", "squared_error", "rmse")
 

@@ -15,6 +15,7 @@ class Cosine(LrSchedule):
     """The learning rate along half a cosine to `eta_min` (Loshchilov and Hutter, 2016)."""
 
     type: Literal["cosine"] = "cosine"
+    example = "train: {epochs: 2, batch_size: 10, optimizer: {type: sgd, lr: 0.01, schedule: {type: cosine, T_max: 3, eta_min: 0.001}}}"
     also = ("cosine_annealing", "cosine_annealing_lr")
     T_max: int | None = knob(None, "epochs of the fall, after which it rises again; none for the whole phase", affects="training",
                              ge=1)

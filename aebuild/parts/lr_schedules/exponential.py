@@ -15,6 +15,7 @@ class Exponential(LrSchedule):
     """The learning rate times `gamma` after every epoch."""
 
     type: Literal["exponential"] = "exponential"
+    example = "train: {epochs: 2, batch_size: 10, optimizer: {type: sgd, lr: 0.01, schedule: {type: exponential, gamma: 0.7}}}"
     also = ("exponential_lr", "exponential_decay")
     gamma: float = knob(..., "factor of each epoch", examples=[0.95], affects="training", gt=0)
 

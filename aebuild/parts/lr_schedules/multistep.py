@@ -17,6 +17,7 @@ class MultiStep(LrSchedule):
     """The learning rate times `gamma` at each milestone."""
 
     type: Literal["multistep"] = "multistep"
+    example = "train: {epochs: 3, batch_size: 10, optimizer: {lr: 0.01, schedule: {type: multistep, milestones: [1, 2], gamma: 0.3}}}"
     also = ("multistep_lr",)
     milestones: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)] = knob(
         ..., "epochs after which it falls", affects="training")

@@ -20,6 +20,13 @@ class OneCycle(LrSchedule):
     """
 
     type: Literal["one_cycle"] = "one_cycle"
+    example = ("train:\n"
+               "  steps: 6\n"
+               "  batch_size: 10\n"
+               "  optimizer:\n"
+               "    lr: 0.01\n"
+               "    schedule: {type: one_cycle, pct_start: 0.4, base_momentum: 0.8, max_momentum: 0.9, div_factor: 5, "
+               "final_div_factor: 10}")
     also = ("one_cycle_lr",)
     each = "step"
     pct_start: float = knob(0.3, "share of the cycle that rises", affects="training", gt=0, lt=1)

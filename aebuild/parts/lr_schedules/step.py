@@ -15,6 +15,7 @@ class Step(LrSchedule):
     """The learning rate times `gamma` every `step_size` epochs."""
 
     type: Literal["step"] = "step"
+    example = "train: {epochs: 2, batch_size: 10, optimizer: {type: sgd, lr: 0.01, schedule: {type: step, step_size: 1, gamma: 0.5}}}"
     also = ("step_lr",)
     step_size: int = knob(..., "epochs between two falls", examples=[10], affects="training", ge=1)
     gamma: float = knob(0.1, "factor of each fall", affects="training", gt=0)

@@ -17,6 +17,7 @@ class Batch(Norm):
     """Normalises each channel over the batch (Ioffe and Szegedy, 2015)."""
 
     type: Literal["batch"] = "batch"
+    example = "encoder: [linear: {width: 8, norm: {type: batch, momentum: 0.2, eps: 0.001}}]"
     also = ("batch_norm", "batchnorm1d", "batchnorm2d", "bn", "batch_normalization")
     momentum: float = knob(0.1, "share of a new batch in the running statistics", affects="training", gt=0, le=1)
     eps: float = knob(1e-5, "added to the variance", affects="gradient", gt=0)

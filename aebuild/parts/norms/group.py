@@ -43,6 +43,7 @@ class Group(Norm):
     """Normalises groups of channels of each sample (Wu and He, 2018)."""
 
     type: Literal["group"] = "group"
+    example = "encoder: [linear: {width: 8, norm: {type: group, groups: 2, eps: 0.001}}]"
     also = ("group_norm", "gn", "instance")
     groups: int = knob(8, "number of groups; divides the channels", affects="graph", ge=1)
     eps: float = knob(1e-5, "added to the variance", affects="gradient", gt=0)

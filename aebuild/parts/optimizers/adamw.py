@@ -22,6 +22,7 @@ class AdamW(Optimizer):
     """Adam with decoupled weight decay (Loshchilov and Hutter, 2017)."""
 
     type: Literal["adamw"] = "adamw"
+    example = "train: {steps: 4, batch_size: 10, optimizer: {type: adamw, lr: 0.01, betas: [0.8, 0.9], eps: 1.0e-4, weight_decay: 0.1}}"
     betas: Annotated[list[Beta], Field(min_length=2, max_length=2)] = knob(
         [0.9, 0.999], "decay of the running averages of the gradient and of its square", affects="training")
     eps: float = knob(1e-8, "added to the denominator", affects="training", gt=0)

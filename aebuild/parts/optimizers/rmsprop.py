@@ -18,6 +18,9 @@ class RmsProp(Optimizer):
     """RMSprop (Hinton, 2012)."""
 
     type: Literal["rmsprop"] = "rmsprop"
+    example = (
+               "train: {steps: 4, batch_size: 10, optimizer: {type: rmsprop, lr: 0.01, alpha: 0.9, eps: 1.0e-4, weight_decay: "
+               "0.1, momentum: 0.3}}")
     alpha: float = knob(0.99, "decay of the running average of the squared gradient", affects="training", ge=0, lt=1)
     eps: float = knob(1e-8, "added to the denominator", affects="training", gt=0)
     weight_decay: float = knob(0.0, "L2 penalty, added to the gradient", affects="training", ge=0)

@@ -20,6 +20,7 @@ class Sgd(Optimizer):
     """Stochastic gradient descent, with momentum or without."""
 
     type: Literal["sgd"] = "sgd"
+    example = "train: {steps: 4, batch_size: 10, optimizer: {type: sgd, lr: 0.01, momentum: 0.5, dampening: 0.1, weight_decay: 0.1}}"
     also = ("momentum", "nesterov", "gradient_descent")
     momentum: float = knob(0.0, "share of the last step that is kept", affects="training", ge=0, lt=1)
     dampening: float = knob(0.0, "share of the gradient that momentum leaves out", affects="training", ge=0, lt=1)

@@ -16,6 +16,8 @@ class Kl(Penalty):
     """KL of a target rate to the mean activation of each unit of the code over the batch (Ng, 2011)."""
 
     type: Literal["kl"] = "kl"
+    example = ("latent: {type: continuous, dim: 4, activation: sigmoid}\n"
+               "losses: {sparsity: {type: kl, target: 0.2, weight: 0.5}}")
     across = True
     key = "sparsity"
     unit = "nats between wanted and mean activation"

@@ -15,6 +15,7 @@ class L1(Penalty):
     """The sum of the code's absolute values."""
 
     type: Literal["l1"] = "l1"
+    example = "losses: {sparsity: {type: l1, weight: 0.2}}"
     key = "sparsity"
     unit = "absolute values of the code"
 

@@ -16,6 +16,8 @@ class NtXent(Penalty):
     """Codes of two corrupted views of a sample attract, those of other samples repel (SimCLR, Chen et al., 2020)."""
 
     type: Literal["ntxent"] = "ntxent"
+    example = ("corrupt: [gaussian: 0.5]\n"
+               "losses: {contrastive: {temperature: 0.5, weight: 0.3}}")
     across = True
     also = ("nt_xent", "simclr", "infonce", "info_nce")
     key = "contrastive"

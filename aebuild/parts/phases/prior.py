@@ -11,6 +11,7 @@ class Prior(PhasePart):
     """Trains a prior that is learned from the codes of the training data, with everything else frozen."""
 
     type: Literal["prior"] = "prior"
+    example = "train: {phases: [main: {epochs: 10}, prior: {epochs: 5}]}"
     also = ("latent_prior", "second_stage", "stage2")
     data = "codes"
     plays = "prior"

@@ -15,6 +15,7 @@ class Diagonal(Posterior):
     """A Gaussian for each value of the code, independently (Kingma and Welling, 2013)."""
 
     type: Literal["diagonal"] = "diagonal"
+    example = "latent: {type: gaussian, dim: 3, posterior: diagonal}"
     also = ("normal", "gaussian", "independent", "factorised", "factorized", "mean_field")
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:

@@ -29,6 +29,7 @@ class Categorical(Prior):
     """One-hot vectors, all equally likely; the code becomes a softmax over its `dim` categories (Makhzani et al., 2015)."""
 
     type: Literal["categorical"] = "categorical"
+    example = "latent: {type: adversarial, dim: 2, prior: categorical, discriminator: {layer: linear, width: [4, 3]}}"
     simplex = True
 
     def plan_prior(self, codes: Value, site: Site) -> Contribution:

@@ -17,6 +17,8 @@ class Empirical(Prior):
     """Each index as often as the training data use it at its place and group, independently."""
 
     type: Literal["empirical"] = "empirical"
+    example = ("encoder: {layer: conv, width: 4, stride: 2}\n"
+               "latent: {type: codebook, codes: 4, dim: 4, prior: empirical}")
     also = ("histogram", "marginal", "frequencies")
     serves = ("tokens",)
     density = True

@@ -19,6 +19,7 @@ class Fitted(Prior):
     """A Gaussian fitted to the codes of the training data after training; with full covariance up to 512 values."""
 
     type: Literal["fitted"] = "fitted"
+    example = "latent: {type: continuous, dim: 4, prior: fitted}"
     also = ("full_gaussian", "ex_post", "post_hoc")
     learning = "fitted"
 

@@ -16,6 +16,7 @@ class Gaussian(Prior):
     """N(0, std²) in every dimension."""
 
     type: Literal["gaussian"] = "gaussian"
+    example = "latent: {type: adversarial, dim: 2, prior: {type: gaussian, std: 0.5}, discriminator: {layer: linear, width: [4, 3]}}"
     also = ("normal", "standard", "standard_normal")
     density = True
     std: float = knob(1.0, "standard deviation", affects="training", gt=0)

@@ -19,6 +19,9 @@ class Mixture(Prior):
     """Gaussians around the origin of the plane like the petals of a flower (Makhzani et al., 2015)."""
 
     type: Literal["mixture"] = "mixture"
+    example = (
+               "latent: {type: adversarial, dim: 2, prior: {type: mixture, components: 3, radius: 2, std: 0.5, across: 0.2}, "
+               "discriminator: {layer: linear, width: [4, 3]}}")
     also = ("gmm", "gaussian_mixture")
     density = True
     components: int = knob(10, "petals, equally likely", affects="training", ge=1)

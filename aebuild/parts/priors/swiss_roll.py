@@ -19,6 +19,9 @@ class SwissRoll(Prior):
     """A spiral from the origin of the plane outwards (Makhzani et al., 2015)."""
 
     type: Literal["swiss_roll"] = "swiss_roll"
+    example = (
+               "latent: {type: adversarial, dim: 2, prior: {type: swiss_roll, turns: 1.5, radius: 2, std: 0.2}, discriminator: "
+               "{layer: linear, width: [4, 3]}}")
     turns: float = knob(2.0, "turns around the origin", affects="training", gt=0)
     radius: float = knob(4.0, "distance of its end from the origin", affects="training", gt=0)
     std: float = knob(0.1, "standard deviation of a blur around the curve", affects="training", ge=0)

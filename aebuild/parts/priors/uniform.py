@@ -42,6 +42,7 @@ class Uniform(Prior):
     """Uniform between two bounds in every dimension; of a codebook all entries alike."""
 
     type: Literal["uniform"] = "uniform"
+    example = "latent: {type: adversarial, dim: 2, prior: {type: uniform, low: -1, high: 2}, discriminator: {layer: linear, width: [4, 3]}}"
     serves = ("code", "tokens")
     low: float = knob(-1.0, "lower bound", affects="training")
     high: float = knob(1.0, "upper bound", affects="training")

@@ -31,6 +31,9 @@ latent: {type: codebook, codes: 512, dim: 20, groups: 20}
 class CommitmentTerm(Term):
     """The pull of the encoder's outputs towards the entries they choose."""
 
+    example = ("encoder: {layer: conv, width: 4, stride: 2}\n"
+               "latent: {type: codebook, codes: 4, dim: 4}\n"
+               "losses: {commitment: {weight: 0.5}}")
     also = ("commitment_cost", "commitment_weight", "commitment_loss", "commit")
 
 
@@ -38,6 +41,8 @@ class Vq(Quantizer):
     """The nearest entry of a learned codebook (van den Oord et al., 2017)."""
 
     type: Literal["vq"] = "vq"
+    example = ("encoder: {layer: conv, width: 4, stride: 2}\n"
+               "latent: {type: codebook, codes: 4, dim: 4, quantizer: vq}")
     also = ("vector", "vector_quantization", "nearest", "euclidean")
     takes = ("codes", "dim", "groups", "shared", "update", "init", "restart")
     needs = ("codes", "dim")

@@ -16,7 +16,7 @@ from aebuild.trainer.phase import passes, reseed_all
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
     from aebuild.modules.autoencoder import Autoencoder
-    from aebuild.trainer.batches.loader import Feed
+    from aebuild.trainer.batches.loader import SplitLoader
 
 
 class Codes:
@@ -25,7 +25,7 @@ class Codes:
     The model encodes in evaluation mode, with the same noise each time.
     """
 
-    def __init__(self, plan: Plan, model: Autoencoder, feed: Feed) -> None:
+    def __init__(self, plan: Plan, model: Autoencoder, feed: SplitLoader) -> None:
         self._plan, self._model, self._feed = plan, model, feed
 
     def __iter__(self) -> Iterator[Tensor]:

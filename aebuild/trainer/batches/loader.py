@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from aebuild.lang.splits import Split
-__all__ = ["Feed", "batch_bounds", "order_of"]
+__all__ = ["SplitLoader", "batch_bounds", "order_of"]
 SHARE = 0.5      # of the free GPU memory that the data may take
 
 
@@ -43,7 +43,7 @@ class Loader(Protocol):
     def take(self, index: Tensor) -> Batch:
         """The samples of these indices as a batch on the device."""
         ...
-class Levels:
+class ByteTable:
     """Turns bytes into the very numbers of a table, float32 [256].
 
     Where (byte - a) / b gives each of the 256 numbers bit by bit, that is done instead: it takes a tenth of the time of
@@ -81,7 +81,7 @@ def _along(kept: Tensor, middle: float, scale: float) -> Tensor:
     return numbers if scale == 1 else numbers.div_(scale)
 
 
-class Kept(NamedTuple):
+class RawBatch(NamedTuple):
     """A batch as it is kept: bytes or numbers, in main memory or on the device."""
 
     x: Tensor
@@ -94,9 +94,9 @@ class Kept(NamedTuple):
         """Bytes of all of it."""
         return sum(part.nbytes for part in self if part is not None)
 
-    def each(self, change: Callable[[Tensor], Tensor]) -> Kept:
+    def each(self, change: Callable[[Tensor], Tensor]) -> RawBatch:
         """The same with each tensor changed."""
-        return Kept(change(self.x), *(None if part is None else change(part) for part in self[1:]))
+        return RawBatch(change(self.x), *(None if part is None else change(part) for part in self[1:]))
 
 
 class Column:
@@ -104,7 +104,7 @@ class Column:
 
     def __init__(self, store: Store, device: torch.device, home: torch.device) -> None:
         self.store = store
-        self.levels = None if store.levels is None else Levels(store.levels, device)
+        self.levels = None if store.levels is None else ByteTable(store.levels, device)
         self.values = _tensor(store.values).to(home) if isinstance(store, Held) else None
 
     def take(self, index: Tensor) -> Tensor:
@@ -116,7 +116,7 @@ class Column:
         return kept if self.levels is None else self.levels(kept)
 
 
-class Feed:
+class SplitLoader:
     """One split, on the device where it fits, else in main memory or on disk and moved batch by batch.
 
     Bytes stay bytes and become numbers on the device. Samples on disk are read by a thread that is a few batches ahead;
@@ -174,7 +174,7 @@ class Feed:
             return self.take(self._steady[start:stop])
         target = None if self.target is None or self.target.values is None else self.target.values[start:stop]
         rest = (None if held is None else held[start:stop] for held in (self.labels, self.lengths))
-        return self._delivered(Kept(self.x.values[start:stop], target, *rest))
+        return self._delivered(RawBatch(self.x.values[start:stop], target, *rest))
 
     @cached_property
     def _steady(self) -> Tensor:
@@ -182,15 +182,15 @@ class Feed:
         assert self.borders is not None
         return windowed_order(self.borders, 0, "steady", 0, WINDOW)
 
-    def _kept(self, index: Tensor) -> Kept:
-        kept = Kept(self.x.take(index), None if self.target is None else self.target.take(index),
+    def _kept(self, index: Tensor) -> RawBatch:
+        kept = RawBatch(self.x.take(index), None if self.target is None else self.target.take(index),
                     *(None if held is None else held.index_select(0, index) for held in (self.labels, self.lengths)))
         if self.resident or self.device.type == "cpu":
             return kept
         with torch.cuda.device(self.device):          # this may be another thread, and so another device
             return kept.each(Tensor.pin_memory)
 
-    def _delivered(self, kept: Kept) -> Batch:
+    def _delivered(self, kept: RawBatch) -> Batch:
         if not self.resident:
             kept = kept.each(lambda part: part.to(self.device, non_blocking=True))
         x = self.x.numbers(kept.x)

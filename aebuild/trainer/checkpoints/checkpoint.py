@@ -17,7 +17,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
-from aebuild.trainer.checkpoints.reader import WHOLE, Damaged, Stored
+from aebuild.trainer.checkpoints.reader import WHOLE, CheckpointReader, Damaged
 from aebuild.trainer.run_dir.atomic_files import replace_synced, sync_folder, write_synced
 from aebuild.trainer.run_dir.records import BestState, Malformed, StateRecord, decoded, held
 
@@ -107,7 +107,7 @@ def seal_folder(folder: Path, documents: Mapping[str, Any], seals: Mapping[str, 
 
 def read_folder(folder: Path) -> Checkpoint:
     """Reads a checkpoint folder, whole or in pieces, and verifies every byte; Damaged if anything differs."""
-    stored = Stored(folder)
+    stored = CheckpointReader(folder)
     if stored.in_pieces:
         stored.verify()
         return Checkpoint(stored.tensors("model"), stored.document("state.json"), stored.tensors("trainer"))

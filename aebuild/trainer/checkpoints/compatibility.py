@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from aebuild.trainer.players import ActivePlayer
 
 
-class Unfit(ValueError):
+class Incompatible(ValueError):
     """What does not fit; the message says it."""
 
 
@@ -30,36 +30,37 @@ def taking_up() -> Iterator[None]:
     except (ValueError, TypeError, LookupError, AttributeError, RuntimeError) as error:
         if out_of_memory(error):
             raise
-        said = str(error) if isinstance(error, Unfit) else f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        first = str(error).splitlines()[0] if str(error) else ""
+        said = first if isinstance(error, Incompatible) else f"{type(error).__name__}: {first}"
         raise CheckpointError(Diagnostic(OTHER_MODEL, f"the state of the checkpoint does not fit the training: {said}",
                                          fix=Hint("use the version named in environment.json, or train anew"))) from error
 
 
 def check_sums(state: Sequence[Mapping[str, Any]]) -> None:
-    """Unfit if sums of an epoch that has begun are not one number a name."""
+    """Incompatible if sums of an epoch that has begun are not one number a name."""
     for group in state:
         if not isinstance(group["sums"], Tensor) or group["sums"].shape != (len(group["names"]),):
-            raise Unfit("its sums are not one number a name")
+            raise Incompatible("its sums are not one number a name")
 
 
 def check_players(active: ActivePhase, state: Mapping[str, Any], *, revised: bool) -> None:
-    """Unfit if optimisers or rates are not of the kinds and shapes that the players have."""
+    """Incompatible if optimisers or rates are not of the kinds and shapes that the players have."""
     fresh = active.state()
     for player in active.players:
         name = player.plan.name
         own, found = fresh[name], state[name]
         if not _alike(found["optimizer"]["param_groups"], own["optimizer"]["param_groups"]):
-            raise Unfit(f"the options of the optimiser of player {name}")
+            raise Incompatible(f"the options of the optimiser of player {name}")
         for index, slots in found["optimizer"]["state"].items():
             if not _same_slots(slots, _slots(player, player.params[index]), player.params[index]):
-                raise Unfit(f"the optimiser of player {name} at parameter {index}")
+                raise Incompatible(f"the optimiser of player {name} at parameter {index}")
         schedule, its = found["rate"]["schedule"], own["rate"]["schedule"]
         if not revised and not _alike(schedule, its):
-            raise Unfit(f"the schedule of player {name}")
+            raise Incompatible(f"the schedule of player {name}")
         if schedule is not None and not isinstance(schedule.get("last_epoch", 0), int):
-            raise Unfit(f"the schedule of player {name}")
+            raise Incompatible(f"the schedule of player {name}")
         if not revised and its is not None and any(hasattr(type(player.rate.schedule), key) for key in schedule.keys() - its.keys()):
-            raise Unfit(f"the schedule of player {name}")
+            raise Incompatible(f"the schedule of player {name}")
 
 
 def _slots(player: ActivePlayer, parameter: Tensor) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class Extent:
     rows: tuple[int, ...] | None = None
 
 
-class Stored:
+class CheckpointReader:
     """A folder with a manifest; what is read from it is verified first, by `verify` or on reading. Damaged if it differs."""
 
     def __init__(self, folder: Path) -> None:
@@ -114,12 +114,12 @@ class Stored:
         if digest != self._seals[name].sha256:
             raise Damaged(f"{name} does not have the SHA-256 of its manifest")
 
-    def tensors(self, kind: str, part: Callable[[str, Extent], tuple[int, int] | None] = lambda name, extent: None) -> dict[str, Tensor]:
-        """All tensors of a kind, of each only the rows between these bounds where `part` gives any; verify the files before."""
+    def tensors(self, kind: str, rows: Callable[[str, Extent], tuple[int, int] | None] = lambda name, extent: None) -> dict[str, Tensor]:
+        """All tensors of a kind, of each only the rows between these bounds where `rows` gives any; verify the files before."""
         if not self.has(kind):
             return {}
         with self._opened(kind) as files:
-            return {name: _rows(files, name, extent, part(name, extent)) for name, extent in self._extents(kind, files).items()}
+            return {name: _rows(files, name, extent, rows(name, extent)) for name, extent in self._extents(kind, files).items()}
 
     @contextmanager
     def _opened(self, kind: str) -> Iterator[list[Any]]:

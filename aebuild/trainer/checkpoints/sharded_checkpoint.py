@@ -16,34 +16,34 @@ from torch import Tensor, nn
 
 from aebuild.lang.diagnostics import CheckpointError, ResourceError, Silent
 from aebuild.trainer.checkpoints.checkpoint import Checkpoint, check_state, pack, seal_folder, unpack, write_tensors
-from aebuild.trainer.checkpoints.reader import IN_PIECES, Damaged, Extent, Stored, piece_name
+from aebuild.trainer.checkpoints.reader import IN_PIECES, CheckpointReader, Damaged, Extent, piece_name
 from aebuild.trainer.checkpoints.rotation import Loaded
-from aebuild.trainer.checkpoints.writer import SAVE_EVERY, SAVE_SHARE, Buffers, Keeper, fill
+from aebuild.trainer.checkpoints.writer import SAVE_EVERY, SAVE_SHARE, Buffers, CheckpointWriter, fill
 from aebuild.trainer.distributed.fsdp import by_rows, from_rows, local, rows_of, whole
 
 if TYPE_CHECKING:
-    from aebuild.trainer.distributed.process_group import Group
+    from aebuild.trainer.distributed.process_group import ProcessGroup
     from aebuild.trainer.run_dir.run import Run
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Piece(Checkpoint):
+class CheckpointShard(Checkpoint):
     """What one process holds of a checkpoint, and by kind and name how all tensors lie in the files of all processes."""
 
     layout: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-class PieceKeeper(Keeper):
-    """Keeper of a sharded training; all processes call the same methods at once.
+class ShardedCheckpointWriter(CheckpointWriter):
+    """CheckpointWriter of a sharded training; all processes call the same methods at once.
 
     Each writes the rows that it has, the first one also what all have alike, then the JSON and the manifest, when the
     pieces of all are on the disk. A save returns when it is done: ResourceError in the first process if the disk refuses
     in any, Silent in the others.
     """
 
-    def __init__(self, run: Run, every: int | None, group: Group) -> None:
+    def __init__(self, run: Run, every: int | None, group: ProcessGroup) -> None:
         super().__init__(run, every)
         self.group = group
 
@@ -51,7 +51,7 @@ class PieceKeeper(Keeper):
         """Holds a copy of this process's rows."""
         own, layout = self._own(model.state_dict())
         buffers = self._best[2] if self._best is not None else self._spare.pop() if self._spare else Buffers()
-        self._best = (f"best-{step}", Piece(buffers.fill(own), {"progress": progress}, layout={"model": layout}), buffers)
+        self._best = (f"best-{step}", CheckpointShard(buffers.fill(own), {"progress": progress}, layout={"model": layout}), buffers)
 
     def save_best(self) -> None:
         """Writes the held model, if there is one that is not written yet."""
@@ -64,7 +64,7 @@ class PieceKeeper(Keeper):
         weights, layout = self._own(model.state_dict())
         trainer, its = self._own(tensors)
         self._saved = state["progress"]["total"]
-        step = (f"step-{self._saved}", Piece(weights, packed, trainer, {"model": layout, "trainer": its}))
+        step = (f"step-{self._saved}", CheckpointShard(weights, packed, trainer, {"model": layout, "trainer": its}))
         took = self._write(self._take_best(), step)
         self._next = time.perf_counter() + max(SAVE_EVERY, SAVE_SHARE * took)
 
@@ -108,7 +108,7 @@ class PieceKeeper(Keeper):
             raise
         self.group.agree(0)
 
-    def _write_folder(self, folder: Path, piece: Piece) -> None:
+    def _write_folder(self, folder: Path, piece: CheckpointShard) -> None:
         folder.mkdir(parents=True)
         self.group.agree(0)
         self.group.word(str(folder.resolve()))
@@ -129,7 +129,7 @@ class PieceKeeper(Keeper):
         for piece in pieces:
             self._heed()
             folder = self.group.word(None)
-            assert folder is not None and isinstance(piece, Piece)
+            assert folder is not None and isinstance(piece, CheckpointShard)
             self._put(Path(folder), piece)
         self._heed()
 
@@ -137,7 +137,7 @@ class PieceKeeper(Keeper):
         if self.group.agree(0)[0]:
             raise Silent(ResourceError.exit_code)
 
-    def _put(self, folder: Path, piece: Piece) -> list[dict[str, Any]]:
+    def _put(self, folder: Path, piece: CheckpointShard) -> list[dict[str, Any]]:
         """Writes this process's files and hears from all: their seals, or what their disks refused."""
         told: dict[str, Any] = {"seals": {}}
         try:
@@ -195,25 +195,25 @@ class PieceKeeper(Keeper):
             raise Damaged(damage)
         return done
 
-    def _verified(self, folder: Path) -> Stored:
-        stored = Stored(folder)
+    def _verified(self, folder: Path) -> CheckpointReader:
+        stored = CheckpointReader(folder)
         stored.verify(self.group.rank, self.group.size)
         return stored
 
-    def _taken(self, stored: Stored, targets: Mapping[str, Tensor]) -> Checkpoint:
+    def _taken(self, stored: CheckpointReader, targets: Mapping[str, Tensor]) -> Checkpoint:
         """Weights that are divided here and optimiser states that are divided there by rows, the rest in full."""
         like = next(tensor for tensor in targets.values() if by_rows(tensor))
 
         def taken(kind: str, wanted: Callable[[str, Extent], bool]) -> dict[str, Tensor]:
             shapes = {}
 
-            def part(name: str, extent: Extent) -> tuple[int, int] | None:
+            def own_rows(name: str, extent: Extent) -> tuple[int, int] | None:
                 if not extent.shape or not wanted(name, extent):
                     return None
                 shapes[name] = extent.shape
                 return rows_of(extent.shape[0], self.group.rank, self.group.size)
 
-            found = stored.tensors(kind, part)
+            found = stored.tensors(kind, own_rows)
             return {name: from_rows(tensor, shapes[name], like) if name in shapes else tensor for name, tensor in found.items()}
 
         checkpoint = Checkpoint(taken("model", lambda name, extent: name in targets and by_rows(targets[name])),

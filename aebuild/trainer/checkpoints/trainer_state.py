@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from aebuild.compile.build import build
-from aebuild.trainer.checkpoints.compatibility import Unfit, check_players, check_sums, taking_up
-from aebuild.trainer.checkpoints.sharded_checkpoint import PieceKeeper
-from aebuild.trainer.checkpoints.writer import Keeper
+from aebuild.compile.spec_diff import fingerprints
+from aebuild.trainer.checkpoints.compatibility import Incompatible, check_players, check_sums, taking_up
+from aebuild.trainer.checkpoints.sharded_checkpoint import ShardedCheckpointWriter
+from aebuild.trainer.checkpoints.writer import CheckpointWriter
 from aebuild.trainer.distributed.fsdp import put, whole
 from aebuild.trainer.phase import clock_of
 
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
 
     from aebuild.compile.plan import Plan
     from aebuild.modules.autoencoder import Autoencoder
-    from aebuild.trainer.batches.loader import Feed
-    from aebuild.trainer.distributed.process_group import Group
+    from aebuild.trainer.batches.loader import SplitLoader
+    from aebuild.trainer.distributed.process_group import ProcessGroup
     from aebuild.trainer.phase import ActivePhase
     from aebuild.trainer.run_dir.run import Run
-    from aebuild.trainer.running_means import Sums
+    from aebuild.trainer.running_means import RunningMeans
 
 
 @dataclass
@@ -65,12 +66,12 @@ class Training(Protocol):
 
     plan: Plan
     run: Run
-    group: Group
+    group: ProcessGroup
     device: torch.device
-    feed: Feed
+    loader: SplitLoader
     model: Autoencoder
     progress: Progress
-    sums: Sums
+    sums: RunningMeans
     active: ActivePhase | None
     validation: dict[str, float]
 
@@ -83,7 +84,7 @@ class Training(Protocol):
         ...
 
 
-class Vault:
+class TrainerState:
     """Puts a trainer's state into checkpoints and back.
 
     The first process reads and writes, and the others get everything from it. Where the model is sharded, each process writes
@@ -94,7 +95,9 @@ class Vault:
         self.trainer, self.group = trainer, trainer.group
         self._in_pieces = self.group.sharded
         self._data = self._hash_of_data() if self.group.first else ""
-        self.keeper = PieceKeeper(trainer.run, save_every, self.group) if self._in_pieces else Keeper(trainer.run, save_every)
+        self.writer: CheckpointWriter = CheckpointWriter(trainer.run, save_every)
+        if self._in_pieces:
+            self.writer = ShardedCheckpointWriter(trainer.run, save_every, self.group)
 
     def _hash_of_data(self) -> str:
         told = self.trainer.run.fingerprint
@@ -103,7 +106,7 @@ class Vault:
 
     def close(self) -> None:
         """Lets what is being written be finished, without raising its error."""
-        self.keeper.close()
+        self.writer.close()
 
     def begin(self) -> None:
         """The same untrained weights in all processes."""
@@ -112,34 +115,34 @@ class Vault:
 
     def due(self) -> bool:
         """True if it is time for a checkpoint; the first process decides."""
-        return bool(self.group.agree(0, int(self.group.first and self.keeper.due(self.trainer.progress.total)))[1])
+        return bool(self.group.agree(0, int(self.group.first and self.writer.due(self.trainer.progress.total)))[1])
 
     def save(self, *, wait: bool) -> None:
         """Has the best model written if it changed, and the whole state; `wait` until the disk has it."""
         if self.group.sharded and not self._in_pieces:
-            self.keeper.rewrite(self.trainer.model)
+            self.writer.rewrite(self.trainer.model)
             return
         state = self._state()
         if self._takes_part:
-            self.keeper.save(self.trainer.model, state, wait=wait)
+            self.writer.save(self.trainer.model, state, wait=wait)
 
     def save_best(self) -> None:
         """Writes the best model if it changed, and waits for the disk."""
         if self._takes_part:
-            self.keeper.save_best()
+            self.writer.save_best()
 
     def remember_best(self) -> None:
         """Holds the model as it is, the best one so far."""
         progress = self.trainer.progress
         if self._takes_part:
-            self.keeper.remember_best(self.trainer.model, progress.state(), progress.total)
+            self.writer.remember_best(self.trainer.model, progress.state(), progress.total)
 
     def take_up(self) -> tuple[str, tuple[str, ...]]:
         """Loads the newest good checkpoint: its name, and why better ones were passed over; CheckpointError if none is good."""
         state, name, model = None, "", self.trainer.model
         damaged: tuple[str, ...] = ()
         if self._takes_part:
-            state, loaded = self.keeper.load(model)
+            state, loaded = self.writer.load(model)
             name, damaged = loaded.name, loaded.passed_over
         if not self._in_pieces and self.group.size > 1:
             state, tensors = self.group.spread((state, model.state_dict() if self.group.first else None), self.trainer.device)
@@ -154,8 +157,8 @@ class Vault:
             tensors = whole(self.trainer.model.state_dict())
             self.trainer.model = build(self.trainer.plan).to(self.trainer.device)
             self.trainer.model.load_state_dict(tensors)
-            self.keeper.close()
-            self.keeper, self._in_pieces = Keeper(self.trainer.run), False
+            self.writer.close()
+            self.writer, self._in_pieces = CheckpointWriter(self.trainer.run), False
 
     @property
     def _takes_part(self) -> bool:
@@ -165,15 +168,16 @@ class Vault:
         trainer = self.trainer
         active = trainer.active.state() if trainer.active is not None else None
         return {"progress": trainer.progress.state(), "sums": trainer.sums.state(), "validation": trainer.validation,
-                "active": active, "maths": {**trainer.plan.maths, "data": self._data}, "clock": self._clock()}
+                "active": active, "maths": {**fingerprints(trainer.plan.spec), "data": self._data}, "clock": self._clock()}
 
     def _clock(self) -> list[int]:
         """Samples, batch size and batches of an epoch: what a place in an epoch means."""
-        phase, samples = self.trainer.plan.phases[self.trainer.progress.phase], self.trainer.feed.samples
+        phase, samples = self.trainer.plan.phases[self.trainer.progress.phase], self.trainer.loader.samples
         return [samples, phase.batch_size, clock_of(phase, samples).per_epoch]
 
     def _restore(self, state: dict[str, Any]) -> None:
-        trainer, maths = self.trainer, self.trainer.plan.maths
+        trainer = self.trainer
+        maths = fingerprints(trainer.plan.spec)
         revised = any(state["maths"][name] != maths[name] for name in maths)
         with taking_up():
             trainer.progress = Progress.load(state["progress"])
@@ -181,7 +185,7 @@ class Vault:
             trainer.sums.load(state["sums"], trainer.device)
             trainer.validation, trainer.active = state["validation"], None
             if trainer.progress.phase >= len(trainer.plan.phases):
-                raise Unfit(f"it stands in phase {trainer.progress.phase + 1} of {len(trainer.plan.phases)}")
+                raise Incompatible(f"it stands in phase {trainer.progress.phase + 1} of {len(trainer.plan.phases)}")
             if state["active"] is not None:
                 trainer.active = trainer.activate()
                 check_players(trainer.active, state["active"], revised=revised)

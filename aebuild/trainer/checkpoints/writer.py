@@ -54,7 +54,7 @@ class Buffers:
         return copies
 
 
-class Keeper:
+class CheckpointWriter:
     """Saves `step-N` now and then, and before it `best-N` if there is a better one.
 
     The training thread only copies tensors; a second thread writes, hashes, waits for the disk, renames and prunes. One

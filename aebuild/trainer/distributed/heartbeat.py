@@ -42,7 +42,7 @@ class News:
     code: int | None = None
 
 
-class Lifeline:
+class Heartbeat:
     """A connection from each process to the first one, which the operating system closes when either dies.
 
     A thread waits for that. What is lost is then in `news`; the main thread, whose collectives fail, raises `error`, and if
@@ -57,7 +57,7 @@ class Lifeline:
         self._ended = False
         self._peers: dict[socket.socket, int] = {}
         self._connect(size, share, address)
-        threading.Thread(target=self._wait, name="lifeline", daemon=True).start()
+        threading.Thread(target=self._wait, name="heartbeat", daemon=True).start()
 
     def _connect(self, size: int, share: Callable[[int], int], address: str) -> None:
         if self.rank == 0:

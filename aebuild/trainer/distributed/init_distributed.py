@@ -10,8 +10,8 @@ from typing import Any
 import torch
 
 from aebuild.lang.diagnostics import Diagnostic, Hint, ResourceError, Rule, Silent, UsageError, WorkerLostError
-from aebuild.trainer.distributed.heartbeat import LOOPBACK, LOST, Lifeline
-from aebuild.trainer.distributed.process_group import ALONE, Group, Several
+from aebuild.trainer.distributed.heartbeat import LOOPBACK, LOST, Heartbeat
+from aebuild.trainer.distributed.process_group import ALONE, MultiProcessGroup, ProcessGroup
 
 TIMEOUT = 600.0      # seconds without an answer after which a process counts as hung
 WORLD = Rule("AE612", "the number of processes is not what was asked for", """
@@ -72,7 +72,7 @@ def timeout_of(environment: Mapping[str, str] = os.environ) -> float:
     return seconds
 
 
-def join(device: str, wanted: int | None = None, *, sharded: bool = False) -> Group:
+def join(device: str, wanted: int | None = None, *, sharded: bool = False) -> ProcessGroup:
     """Meets the other processes of a launcher's group; ALONE where there is none.
 
     `device` is that of the spec. UsageError if the group is not of the wanted size, ResourceError if a process has no GPU
@@ -95,7 +95,7 @@ def join(device: str, wanted: int | None = None, *, sharded: bool = False) -> Gr
         raise WorkerLostError(Diagnostic(LOST, told, fix=Hint("see that all of them were started"))) from error
     if int(count) != world or distributed.get_world_size() != world:
         raise UsageError(Diagnostic(WORLD, f"{world} processes are wanted, but {int(count)} came", fix=Hint("start them with torchrun")))
-    return Several(rank, world, local_rank, backend, Lifeline(rank, world, timeout, _of_first, _address(world)),
+    return MultiProcessGroup(rank, world, local_rank, backend, Heartbeat(rank, world, timeout, _of_first, _address(world)),
                    sharded=sharded)
 
 

@@ -11,20 +11,20 @@ import torch
 from torch import Tensor
 
 from aebuild.lang.diagnostics import AebuildError, DivergedError, Silent
-from aebuild.modules.collectives import Part, sharing
+from aebuild.modules.collectives import BatchPart, sharing
 from aebuild.trainer.checkpoints.checkpoint import pack, unpack
 from aebuild.trainer.signals import Interrupted
 
 if TYPE_CHECKING:
-    from aebuild.trainer.distributed.heartbeat import Lifeline
+    from aebuild.trainer.distributed.heartbeat import Heartbeat
 
 T = TypeVar("T")
 _BROKEN = ("Connection closed by peer", "Connection reset", "Broken pipe", "NCCL", "recv", "Socket", "socket", "store", "Store")
 _LATE = ("Timed out", "timed out", "timeout", "Timeout")
 
 
-class Group:
-    """One process alone; the methods of `Several` without anybody to talk to."""
+class ProcessGroup:
+    """One process alone; the methods of `MultiProcessGroup` without anybody to talk to."""
 
     rank = 0
     size = 1
@@ -85,15 +85,15 @@ class Group:
         yield
 
 
-ALONE = Group()
+ALONE = ProcessGroup()
 
 
-class Several(Group):
+class MultiProcessGroup(ProcessGroup):
     """Processes over torch's default group, with tensors on the CPU and on the device."""
 
-    def __init__(self, rank: int, size: int, local_rank: int, backend: str, lifeline: Lifeline, *, sharded: bool = False) -> None:
+    def __init__(self, rank: int, size: int, local_rank: int, backend: str, heartbeat: Heartbeat, *, sharded: bool = False) -> None:
         self.rank, self.size, self.sharded = rank, size, sharded
-        self.local_rank, self.backend, self.lifeline = local_rank, backend, lifeline
+        self.local_rank, self.backend, self.heartbeat = local_rank, backend, heartbeat
 
     @property
     def words(self) -> str:
@@ -102,13 +102,13 @@ class Several(Group):
 
     def own(self, start: int, stop: int) -> tuple[int, int]:
         """The bounds of this process's rows, which may be none."""
-        first, last = Part(self.rank, self.size, stop - start).bounds(self.rank)
+        first, last = BatchPart(self.rank, self.size, stop - start).bounds(self.rank)
         return start + first, start + last
 
     @contextmanager
     def part(self, rows: int) -> Iterator[None]:
         """Modules draw and sum for the whole batch."""
-        with sharing(Part(self.rank, self.size, rows)):
+        with sharing(BatchPart(self.rank, self.size, rows)):
             yield
 
     def total(self, x: Tensor) -> Tensor:
@@ -165,14 +165,14 @@ class Several(Group):
     def finish(self) -> None:
         """Raises Silent in all processes but the first."""
         self.agree(0)
-        self.lifeline.leave(0)
+        self.heartbeat.leave(0)
         torch.distributed.destroy_process_group()
         if not self.first:
             raise Silent(0)
 
     def tell_resume(self, command: str) -> None:
         """All will say it."""
-        self.lifeline.resume = self._bytes(command.encode(), 0).decode()
+        self.heartbeat.resume = self._bytes(command.encode(), 0).decode()
 
     @contextmanager
     def guard(self) -> Iterator[None]:
@@ -180,21 +180,21 @@ class Several(Group):
         try:
             yield
         except Silent as error:
-            self.lifeline.leave(error.exit_code)
+            self.heartbeat.leave(error.exit_code)
             raise
         except AebuildError as error:
-            self.lifeline.leave(error.exit_code)
+            self.heartbeat.leave(error.exit_code)
             if isinstance(error, Interrupted | DivergedError) and not self.first:
                 raise Silent(error.exit_code) from error
             raise
         except RuntimeError as error:
             said = str(error)
             if any(sign in said for sign in _LATE):
-                raise self.lifeline.hung() from error
-            if self.lifeline.news is not None or any(sign in said for sign in _BROKEN):
-                raise self.lifeline.error() from error
-            self.lifeline.leave(1)
+                raise self.heartbeat.hung() from error
+            if self.heartbeat.news is not None or any(sign in said for sign in _BROKEN):
+                raise self.heartbeat.error() from error
+            self.heartbeat.leave(1)
             raise
         except BaseException:
-            self.lifeline.leave(1)
+            self.heartbeat.leave(1)
             raise

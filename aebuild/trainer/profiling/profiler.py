@@ -15,7 +15,7 @@ import torch
 from torch.autograd.profiler import record_function
 from torch.profiler import ProfilerActivity
 
-from aebuild.trainer.profiling.timers import OTHER, Account
+from aebuild.trainer.profiling.timers import OTHER, Timers
 from aebuild.trainer.progress.formatting import percents
 from aebuild.trainer.run_dir.atomic_files import replace_file, storing
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from aebuild.trainer.batches.loader import Loader
     from aebuild.trainer.phase import ActivePhase
     from aebuild.trainer.players import ActivePlayer
-    from aebuild.trainer.running_means import Sums
+    from aebuild.trainer.running_means import RunningMeans
 
 WARM_UP = 5         # steps before, in which allocators, caches and the profiler itself find their sizes
 BETWEEN = "between steps"
@@ -38,15 +38,15 @@ class Profile:
     """Profiles some steps after a warm-up and leaves `trace.json` and `table.txt` in a folder.
 
     While a step is profiled, hooks stand on its modules and its calls are wrapped; both are gone with the step, and nothing in
-    other steps knows of it. On a GPU each part waits for the device when it ends, so that its share is its own.
+    other steps knows of it. On a GPU each section waits for the device when it ends, so that its share is its own.
     """
 
-    def __init__(self, steps: int, folder: Path, device: torch.device, say: Callable[[str], None], account: Account) -> None:
-        self._wanted, self._folder, self._device, self._say, self._account = steps, folder, device, say, account
+    def __init__(self, steps: int, folder: Path, device: torch.device, say: Callable[[str], None], timers: Timers) -> None:
+        self._wanted, self._folder, self._device, self._say, self._timers = steps, folder, device, say, timers
         self._seen = 0
         self._watching = ExitStack()
-        self._parts = Account(lambda: _now(device))
-        self._parts.turn(BETWEEN)
+        self._sections = Timers(lambda: _now(device))
+        self._sections.turn(BETWEEN)
         self._trace: Any = None
 
     def __enter__(self) -> Self:
@@ -58,7 +58,7 @@ class Profile:
         elif self._seen < WARM_UP + self._wanted:
             self._say("nothing was profiled: no step was trained")
 
-    def over(self, bounds: Iterable[tuple[int, int]], active: ActivePhase, feed: Loader, sums: Sums) -> Iterator[tuple[int, int]]:
+    def over(self, bounds: Iterable[tuple[int, int]], active: ActivePhase, loader: Loader, sums: RunningMeans) -> Iterator[tuple[int, int]]:
         """The same bounds; the steps that the loop makes of them are profiled when it is their turn."""
         for bound in bounds:
             if self._seen == WARM_UP + self._wanted:
@@ -67,7 +67,7 @@ class Profile:
             if self._trace is None:
                 self._begin()
             if self._seen >= WARM_UP:
-                self._watch(active, feed, sums)
+                self._watch(active, loader, sums)
             yield bound
             self._watching.close()
             self._seen += 1
@@ -78,7 +78,7 @@ class Profile:
                     self._trace.step()
 
     def _begin(self) -> None:
-        with self._account.of("profiling"), storing(self._folder):
+        with self._timers.of("profiling"), storing(self._folder):
             self._folder.mkdir(exist_ok=True)
             activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if self._device.type == "cuda" else [])]
             self._trace = torch.profiler.profile(activities=activities, acc_events=True, schedule=torch.profiler.schedule(
@@ -86,15 +86,15 @@ class Profile:
             with _muted():
                 self._trace.start()
 
-    def _watch(self, active: ActivePhase, feed: Loader, sums: Sums) -> None:
+    def _watch(self, active: ActivePhase, loader: Loader, sums: RunningMeans) -> None:
         self._watching = ExitStack()
         self._watching.enter_context(record_function(STEP))
-        self._watching.enter_context(self._parts.of(OTHER))
-        self._watching.enter_context(watched(self._parts, active, feed, sums))
+        self._watching.enter_context(self._sections.of(OTHER))
+        self._watching.enter_context(watched(self._sections, active, loader, sums))
 
     def _finish(self) -> None:
         """Writes and tells what was profiled, be it fewer steps than wanted."""
-        with self._account.of("profiling"):
+        with self._timers.of("profiling"):
             self._watching.close()
             trace, self._trace = self._trace, None
             with _muted():
@@ -103,8 +103,8 @@ class Profile:
             if done <= 0:
                 self._say(f"nothing was profiled: {self._seen} steps were trained, and the first {WARM_UP} are for warming up")
                 return
-            parts = {name: seconds for name, seconds in self._parts.spent().items() if name != BETWEEN}
-            text = table(Step(done, parts, trace.events(), self._device.type == "cuda"))
+            sections = {name: seconds for name, seconds in self._sections.spent().items() if name != BETWEEN}
+            text = table(Step(done, sections, trace.events(), self._device.type == "cuda"))
             with storing(self._folder):
                 trace.export_chrome_trace(str(self._folder / "trace.json"))
             replace_file(self._folder / "table.txt", text.encode())
@@ -131,18 +131,18 @@ def _now(device: torch.device) -> float:
 
 
 @contextmanager
-def watched(account: Account, active: ActivePhase, feed: Loader, sums: Sums) -> Iterator[None]:
+def watched(timers: Timers, active: ActivePhase, loader: Loader, sums: RunningMeans) -> Iterator[None]:
     """Charges each part of a step while entered: data, the modules forward, backward, clipping, optimiser, logging.
 
-    A part's time is what is spent in it and in no part inside it: of `update`, what is neither forward nor `apply` is backward.
+    A section's time is what is spent in it and in no section inside it: of `update`, what is neither forward nor `apply` is backward.
     """
     with ExitStack() as stack:
         for name, module, part in _modules(active.model, active.players):
-            Hooks(account, name, part).install(module, stack)
-        _wrap(stack, account, feed, "take", "data")
-        _wrap(stack, account, sums, "add", "logging")
+            Hooks(timers, name, part).install(module, stack)
+        _wrap(stack, timers, loader, "take", "data")
+        _wrap(stack, timers, sums, "add", "logging")
         for player in active.players:
-            _watch_player(stack, account, player)
+            _watch_player(stack, timers, player)
         yield
 
 
@@ -156,21 +156,21 @@ def _modules(model: Autoencoder, players: Sequence[ActivePlayer]) -> Iterator[tu
             yield path, child, apart[0] if apart else half
 
 
-def _watch_player(stack: ExitStack, account: Account, player: ActivePlayer) -> None:
-    _wrap(stack, account, player, "update", "backward")
-    _wrap(stack, account, player, "forward", "losses")
-    _wrap(stack, account, player, "apply", "optimizer" if player.plan.clip is None else "clipping")
-    hooks = Hooks(account, "optimizer", "optimizer")
+def _watch_player(stack: ExitStack, timers: Timers, player: ActivePlayer) -> None:
+    _wrap(stack, timers, player, "update", "backward")
+    _wrap(stack, timers, player, "forward", "losses")
+    _wrap(stack, timers, player, "apply", "optimizer" if player.plan.clip is None else "clipping")
+    hooks = Hooks(timers, "optimizer", "optimizer")
     stack.callback(player.optimizer.register_step_pre_hook(hooks.enter).remove)
     stack.callback(player.optimizer.register_step_post_hook(hooks.leave).remove)
 
 
-def _wrap(stack: ExitStack, account: Account, owner: Any, name: str, part: str) -> None:
+def _wrap(stack: ExitStack, timers: Timers, owner: Any, name: str, section: str) -> None:
     """Puts a charged call in front of a method of this one object."""
     plain = getattr(owner, name)
 
     def charged(*given: Any, **named: Any) -> Any:
-        with record_function(part), account.of(part):
+        with record_function(section), timers.of(section):
             return plain(*given, **named)
 
     setattr(owner, name, charged)
@@ -178,10 +178,10 @@ def _wrap(stack: ExitStack, account: Account, owner: Any, name: str, part: str) 
 
 
 class Hooks:
-    """Charges a part between two hooks of torch; calls may be nested."""
+    """Charges a section between two hooks of torch; calls may be nested."""
 
-    def __init__(self, account: Account, name: str, part: str) -> None:
-        self._account, self._name, self._part = account, name, part
+    def __init__(self, timers: Timers, name: str, section: str) -> None:
+        self._timers, self._name, self._section = timers, name, section
         self._open: list[tuple[record_function, str]] = []
 
     def install(self, module: nn.Module, stack: ExitStack) -> None:
@@ -190,35 +190,35 @@ class Hooks:
         stack.callback(module.register_forward_hook(self.leave, always_call=True).remove)
 
     def enter(self, *_: Any) -> None:
-        """The part begins."""
+        """The section begins."""
         mark = record_function(self._name)
         mark.__enter__()  # type: ignore[no-untyped-call]
-        self._open.append((mark, self._account.turn(self._part)))
+        self._open.append((mark, self._timers.turn(self._section)))
 
     def leave(self, *_: Any) -> None:
-        """The part before it goes on."""
+        """The section before it goes on."""
         mark, before = self._open.pop()
-        self._account.turn(before)
+        self._timers.turn(before)
         mark.__exit__(None, None, None)
 
 
 @dataclass(frozen=True)
 class Step:
-    """What was profiled: how many steps, the seconds of each part over all, torch's events, and whether on a GPU."""
+    """What was profiled: how many steps, the seconds of each section over all, torch's events, and whether on a GPU."""
 
     count: int
-    parts: dict[str, float]
+    sections: dict[str, float]
     events: Iterable[Any]
     on_gpu: bool
 
 
 def table(step: Step) -> str:
-    """The mean step as text: its parts, then its operators by the time spent in themselves."""
-    whole = sum(step.parts.values())
+    """The mean step as text: its sections, then its operators by the time spent in themselves."""
+    whole = sum(step.sections.values())
     lines = [f"profile of {step.count} step{'s' * (step.count > 1)}, {_milliseconds(whole / step.count)} ms each", "",
              f"{'part':<34}{'share':>6}{'ms a step':>12}"]
-    shares = percents(step.parts)
-    lines += [_row(name, shares.get(name, 0), seconds / step.count) for name, seconds in sorted(step.parts.items(), key=lambda p: -p[1])]
+    shares = percents(step.sections)
+    lines += [_row(name, shares.get(name, 0), seconds / step.count) for name, seconds in sorted(step.sections.items(), key=lambda p: -p[1])]
     lines += ["", f"{'operator' + ' on the GPU' * step.on_gpu:<34}{'share':>6}{'ms a step':>12}{'calls':>8}"]
     lines += [_row(name, 100 * seconds / whole, seconds / step.count) + f"{calls / step.count:>8,.0f}"
               for name, (seconds, calls) in _operators(step)[:OPERATORS]]

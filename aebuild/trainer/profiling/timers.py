@@ -1,4 +1,4 @@
-"""Where the time of a run goes: every moment is charged to exactly one part."""
+"""Where the time of a run goes: every moment is charged to exactly one section."""
 
 from __future__ import annotations
 
@@ -11,42 +11,42 @@ from aebuild.trainer.progress.formatting import duration, percents
 OTHER = "other"
 
 
-class Account:
-    """Seconds by part since it was made; the parts add up to the wall time, because one part is charged at any moment."""
+class Timers:
+    """Seconds by section since it was made; the sections add up to the wall time, because one section is charged at any moment."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
         self._since = clock()
-        self._part = OTHER
+        self._section = OTHER
         self._spent: dict[str, float] = {}
 
-    def turn(self, part: str) -> str:
-        """From now on this part is charged; returns the one before."""
-        now, before = self._clock(), self._part
+    def turn(self, section: str) -> str:
+        """From now on this section is charged; returns the one before."""
+        now, before = self._clock(), self._section
         self._spent[before] = self._spent.get(before, 0.0) + (now - self._since)
-        self._since, self._part = now, part
+        self._since, self._section = now, section
         return before
 
     @contextmanager
-    def of(self, part: str) -> Iterator[None]:
-        """Charges this part inside, and then again what was charged before."""
-        before = self.turn(part)
+    def of(self, section: str) -> Iterator[None]:
+        """Charges this section inside, and then again what was charged before."""
+        before = self.turn(section)
         try:
             yield
         finally:
             self.turn(before)
 
-    def seconds(self, part: str) -> float:
-        """What this part took up to now."""
-        running = self._clock() - self._since if part == self._part else 0.0
-        return self._spent.get(part, 0.0) + running
+    def seconds(self, section: str) -> float:
+        """What this section took up to now."""
+        running = self._clock() - self._since if section == self._section else 0.0
+        return self._spent.get(section, 0.0) + running
 
     def spent(self) -> dict[str, float]:
-        """The seconds of each part up to now, the longest first."""
-        self.turn(self._part)
+        """The seconds of each section up to now, the longest first."""
+        self.turn(self._section)
         return dict(sorted(self._spent.items(), key=lambda item: -item[1]))
 
     def __str__(self) -> str:
-        parts = self.spent()
-        shares = ", ".join(f"{name} {share} %" for name, share in percents(parts).items() if share)
-        return f"{duration(sum(parts.values()))} in all: {shares}"
+        sections = self.spent()
+        shares = ", ".join(f"{name} {share} %" for name, share in percents(sections).items() if share)
+        return f"{duration(sum(sections.values()))} in all: {shares}"

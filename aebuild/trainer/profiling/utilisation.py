@@ -15,7 +15,7 @@ from aebuild.trainer.run_dir.records import mapping_in
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import PhasePlan, Plan
-    from aebuild.trainer.profiling.timers import Account
+    from aebuild.trainer.profiling.timers import Timers
     from aebuild.trainer.run_dir.run import Run
 
 MEASURE_AFTER = 10.0      # seconds of training, so that measuring takes two percent of the time at most
@@ -23,7 +23,7 @@ MEASURE_FOR = 0.2
 SIZES = (512, 1024, 2048, 4096, 8192)
 
 
-class Meter:
+class UtilisationMeter:
     """Memory and utilisation of one run on one device.
 
     Utilisation is the operations a second that the training's matrix products and convolutions take (trainer/profiling/flops.py), over
@@ -31,10 +31,10 @@ class Meter:
     when the training has lasted ten seconds, and written to environment.json.
     """
 
-    def __init__(self, plan: Plan, device: torch.device, run: Run, account: Account) -> None:
+    def __init__(self, plan: Plan, device: torch.device, run: Run, timers: Timers) -> None:
         self.dtype = torch.float32                              # of the run's matrix products
         self.peak: float | None = None                          # operations a second
-        self._plan, self._device, self._run, self._account = plan, device, run, account
+        self._plan, self._device, self._run, self._timers = plan, device, run, timers
         self._samples: dict[PhasePlan, int] = {}
         self._costs: dict[PhasePlan, int] = {}
 
@@ -56,7 +56,7 @@ class Meter:
         if seconds < MEASURE_AFTER:
             return None
         if self.peak is None:
-            with self._account.of("measuring"), resting or nullcontext():
+            with self._timers.of("measuring"), resting or nullcontext():
                 self._measure()
         if phase not in self._costs:
             self._costs = {known: step_flops(self._plan, known) for known in self._samples}

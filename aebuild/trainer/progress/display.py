@@ -75,7 +75,7 @@ class Ending:
     picture: str
     notes: tuple[str, ...]
     time: dict[str, float]
-    account: str
+    timers: str
 
 
 class Display(Protocol):

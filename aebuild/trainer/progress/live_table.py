@@ -76,7 +76,7 @@ class LiveDisplay(Quiet):
     def end(self, ending: Ending) -> None:
         """Where the time went."""
         self._rest()
-        self._console.print(Text(ending.account, "dim"))
+        self._console.print(Text(ending.timers, "dim"))
 
 
 class Screen:

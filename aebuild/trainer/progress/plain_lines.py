@@ -51,7 +51,7 @@ class PlainDisplay(Quiet):
 
     def end(self, ending: Ending) -> None:
         """Where the time went."""
-        self._line(ending.account)
+        self._line(ending.timers)
 
     def _line(self, text: str) -> None:
         self._told = time.monotonic()

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import time
 
-from aebuild.trainer.distributed.process_group import Group
-from aebuild.trainer.profiling.timers import OTHER, Account
+from aebuild.trainer.distributed.process_group import ProcessGroup
+from aebuild.trainer.profiling.timers import OTHER, Timers
 
 LOOK_EVERY = 0.25      # seconds between looks at the numbers: one wait for the device each
 LOOK_SHARE = 200       # or this many times as long as a look takes, so that looking costs half a percent at most
 LOOK_LATEST = 1.0      # seconds between looks of several processes, which notice signals only then
 
 
-class Pace:
+class Throughput:
     """Speed and time left as this process sees them; the clock starts with the first epoch."""
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, timers: Timers) -> None:
         self.samples = 0
         self.judged = 0            # samples of all validations
-        self._account = account
+        self._timers = timers
         self._lap = time.perf_counter()
         self._first: tuple[float, int] | None = None
 
     def go(self) -> None:
         """Training goes on."""
-        self._account.turn("training")
+        self._timers.turn("training")
 
     def rest(self) -> None:
         """Training pauses."""
-        self._account.turn(OTHER)
+        self._timers.turn(OTHER)
 
     def lap(self) -> float:
         """Seconds since the last lap, everything included."""
@@ -39,7 +39,7 @@ class Pace:
     @property
     def trained(self) -> float:
         """Seconds of training, without those for validation, saving and looking."""
-        return self._account.seconds("training")
+        return self._timers.seconds("training")
 
     @property
     def speed(self) -> float:
@@ -63,14 +63,14 @@ class Pace:
     def _judging(self) -> float:
         """Seconds that a sample takes without a gradient; before any was judged, a third of what it takes with one."""
         if self.judged:
-            return self._account.seconds("validation") / self.judged
+            return self._timers.seconds("validation") / self.judged
         return self.trained / max(1, 3 * self.samples)
 
 
-class Looks:
+class LookInterval:
     """Alone the clock and signals say when; together the first process says how many steps until the next look."""
 
-    def __init__(self, group: Group) -> None:
+    def __init__(self, group: ProcessGroup) -> None:
         self._group = group
         self._when = 0.0                       # alone: a time
         self._at = 0                           # together: a step of the run

@@ -30,7 +30,7 @@ Whole = Annotated[int, Field(ge=0, lt=2**63)]
 Positive = Annotated[int, Field(ge=1, lt=2**63)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$", max_length=255)]
-Part = Literal["train", "validation", "test"]
+SplitName = Literal["train", "validation", "test"]
 M = TypeVar("M", bound="Record")
 
 
@@ -161,9 +161,9 @@ class Fingerprint(Record):
     """What the data were."""
 
     schema_: SchemaRecord = Field(alias="schema")
-    counts: dict[Part, Whole]
-    contents: dict[Part, str]
-    labels: dict[Part, str | None]
+    counts: dict[SplitName, Whole]
+    contents: dict[SplitName, str]
+    labels: dict[SplitName, str | None]
     files: dict[Literal["names", "sizes", "times"], str] | None
 
 
@@ -214,7 +214,7 @@ class InfoRecord(Record):
     range: RangeRecord
     target_range: RangeRecord
     scale: str
-    counts: dict[Part, Whole | None]
+    counts: dict[SplitName, Whole | None]
     detected: str
     labelled: bool
     classes: Whole | None

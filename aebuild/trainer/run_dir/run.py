@@ -41,7 +41,7 @@ ORIGIN = "origin.json"
 _UNUSUAL = re.compile(r"[^A-Za-z0-9._-]")
 
 
-class Journal:
+class MetricsLog:
     """The metrics of a run, one line of JSON a record, appended while training."""
 
     def __init__(self, path: Path) -> None:
@@ -162,9 +162,9 @@ class Run:
         return Checkpoints(self.folder / "checkpoints")
 
     @property
-    def journal(self) -> Journal:
+    def journal(self) -> MetricsLog:
         """The metrics, one line per epoch and split."""
-        return Journal(self.folder / "metrics.jsonl")
+        return MetricsLog(self.folder / "metrics.jsonl")
 
     @property
     def spec(self) -> str:
@@ -244,7 +244,7 @@ class Run:
             stream.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
 
 
-class Onlooker(Run):
+class ReadOnlyRun(Run):
     """A run that another process writes; this one leaves it alone."""
 
     def write(self, name: str, value: Any) -> Path:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from aebuild.modules.collectives import Imagined, Part, sharing
+from aebuild.modules.collectives import BatchPart, Imagined, sharing
 from aebuild.trainer.device import out_of_memory
-from aebuild.trainer.distributed.process_group import ALONE, Group
+from aebuild.trainer.distributed.process_group import ALONE, ProcessGroup
 from aebuild.trainer.phase import ActivePhase, clock_of, reseed_all
-from aebuild.trainer.running_means import Sums
+from aebuild.trainer.running_means import RunningMeans
 from aebuild.trainer.speed.choice import FILE, Choice, Trial, asked, place_of, recall, remember, stored
 from aebuild.trainer.speed.execution import Execution, candidates, exact
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from aebuild.compile.plan import PhasePlan, Plan
     from aebuild.modules.autoencoder import Autoencoder
-    from aebuild.trainer.batches.loader import Feed
+    from aebuild.trainer.batches.loader import SplitLoader
     from aebuild.trainer.loop import Trainer
 
 WORTH = 30.0              # seconds: a shorter training is not worth measuring for
@@ -48,7 +48,7 @@ def allowed(execution: Execution) -> tuple[float, float]:
     return TIGHT if (execution.precision, execution.matmul) == ("float32", "highest") else LOOSE
 
 
-def settle(trainer: Trainer, *, resume: bool, given: Execution | None) -> Execution:
+def choose_execution(trainer: Trainer, *, resume: bool, given: Execution | None) -> Execution:
     """The way to compute: the one given, that of the resumed run, exact, or the fastest of those measured.
 
     It is stored in the run and said. Of several processes the first one decides.
@@ -71,7 +71,7 @@ def _settled(trainer: Trainer, *, resume: bool, given: Execution | None) -> Exec
         choice = Choice(exact(device, spec.recompute), reason, wanted)
     else:
         try:
-            choice = Tuner(trainer.plan, trainer.model, trainer.feed, trainer.trainable, lambda: trainer.signals.caught is not None,
+            choice = Autotuner(trainer.plan, trainer.model, trainer.loader, trainer.trainable, lambda: trainer.signals.caught is not None,
                            trainer.group).choose()
         except Exception as error:       # what exact trains is trained, whatever becomes of measuring
             why = "there is no memory for a copy to measure" if out_of_memory(error) else f"measuring failed: {_short(error)}"
@@ -92,12 +92,12 @@ def _short(error: Exception) -> str:
 class Bench:
     """A copy of the model, trained for a few batches in one way."""
 
-    def __init__(self, tuner: Tuner, model: Autoencoder, execution: Execution) -> None:
+    def __init__(self, tuner: Autotuner, model: Autoencoder, execution: Execution) -> None:
         self.execution = execution
         self.tuner = tuner
         self.model = copy.deepcopy(model)
         execution.prepare(self.model)
-        self.active = ActivePhase(tuner.plan, tuner.phase, self.model, tuner.trainable, tuner.feed.samples)
+        self.active = ActivePhase(tuner.plan, tuner.phase, self.model, tuner.trainable, tuner.loader.samples)
         self._done = 0
         with self._ready():
             self.active.enter(0)
@@ -115,8 +115,8 @@ class Bench:
             for number, player in enumerate(self.active.players):
                 reseed_all(self.active.randoms, self.active.seed, 0)
                 player.take_turn()
-                if self.active.crew is not None:
-                    done = self.active.crew.gradient(number, self.tuner.batch(0), 0, 0)
+                if self.active.replicas is not None:
+                    done = self.active.replicas.gradient(number, self.tuner.batch(0), 0, 0)
                 else:
                     done = player.forward(self.tuner.batch(0), 0)
                     player.send_back(done)
@@ -126,25 +126,25 @@ class Bench:
 
     def seconds(self, steps: int) -> float:
         """How long so many training steps take."""
-        sums = Sums()
+        sums = RunningMeans()
         with self._ready():
             began = time.perf_counter()
             for _ in range(steps):
                 self.active.run(self.tuner.batch(self._done), 0, 0, sums)
                 self._done += 1
-            if self.tuner.feed.device.type == "cuda":
+            if self.tuner.loader.device.type == "cuda":
                 torch.cuda.synchronize()
             return (time.perf_counter() - began) / steps
 
 
-class Tuner:
-    """Looks for the fastest way, one change at a time, on the phase with the most batches."""
+class Autotuner:
+    """LookInterval for the fastest way, one change at a time, on the phase with the most batches."""
 
-    def __init__(self, plan: Plan, model: Autoencoder, feed: Feed, trainable: frozenset[str], halted: Callable[[], bool],
-                 group: Group = ALONE) -> None:
+    def __init__(self, plan: Plan, model: Autoencoder, loader: SplitLoader, trainable: frozenset[str], halted: Callable[[], bool],
+                 group: ProcessGroup = ALONE) -> None:
         self.group = group
-        self.plan, self.model, self.feed, self.trainable, self.halted = plan, model, feed, trainable, halted
-        clocks = [(clock_of(phase, feed.samples).total, phase) for phase in plan.phases if phase.data == "samples"]
+        self.plan, self.model, self.loader, self.trainable, self.halted = plan, model, loader, trainable, halted
+        clocks = [(clock_of(phase, loader.samples).total, phase) for phase in plan.phases if phase.data == "samples"]
         self.batches = sum(count for count, _ in clocks)
         self.phase: PhasePlan = max(clocks, key=lambda each: each[0])[1]
         self.trials: list[Trial] = []
@@ -155,24 +155,24 @@ class Tuner:
     @property
     def rows(self) -> int:
         """How many samples of a batch this process has."""
-        first, last = self.group.own(0, min(self.phase.batch_size, self.feed.samples))
+        first, last = self.group.own(0, min(self.phase.batch_size, self.loader.samples))
         return max(1, last - first)
 
     @property
-    def part(self) -> Part | None:
+    def part(self) -> BatchPart | None:
         """What a measured batch is a part of: the other processes, which do not measure, count as if they had the same."""
         size = self.group.size
-        return Part(0, size, size * self.rows, Imagined(size)) if size > 1 else None
+        return BatchPart(0, size, size * self.rows, Imagined(size)) if size > 1 else None
 
     def batch(self, number: int) -> Any:
         """One of the first batches of the data, as they lie."""
         size = self.rows
-        start = number % max(1, min(8, self.feed.samples // size)) * size
-        return self.feed.slice(start, start + size)
+        start = number % max(1, min(8, self.loader.samples // size)) * size
+        return self.loader.slice(start, start + size)
 
     def choose(self) -> Choice:
         """The plan to train with."""
-        base = exact(self.feed.device, self.plan.spec.train.recompute)
+        base = exact(self.loader.device, self.plan.spec.train.recompute)
         place = self._place()
         before = recall(place) if place is not None and SHARE * self.batches >= CHECKED else None
         if before is None and SHARE * self.batches < TRIAL:          # no trial could be begun
@@ -191,8 +191,8 @@ class Tuner:
         best, total = settled, 1.0
         self.losses, self.gradients = Bench(self, self.model, base).gradients()
         patience = SHARE * expected if self.group.size == 1 else 0.0          # the compiler and torch's averaging of gradients are untried
-        most = min(self.phase.batch_size, self.feed.samples) if self.group.size == 1 else 1
-        for name, change in candidates(base, self.model, self.feed.device, patience, most):
+        most = min(self.phase.batch_size, self.loader.samples) if self.group.size == 1 else 1
+        for name, change in candidates(base, self.model, self.loader.device, patience, most):
             if self.left < TRIAL * once or self.halted():
                 self.trials.append(Trial(name, "not tried: the time for measuring is used up"))
                 continue
@@ -211,7 +211,7 @@ class Tuner:
     def _place(self) -> Path | None:
         """Where the choice for this model is kept for other trainings; None where the user has no home."""
         try:
-            return place_of(self.plan, self.phase, self.feed.device, self.group.size, self.asked)
+            return place_of(self.plan, self.phase, self.loader.device, self.group.size, self.asked)
         except RuntimeError:
             return None
 

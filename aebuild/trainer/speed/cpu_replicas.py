@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 import torch
 from torch import nn
 
-from aebuild.modules.collectives import Mixed, Part, Threads, sharing
+from aebuild.modules.collectives import BatchPart, CrossSampleError, Threads, sharing
 from aebuild.modules.randomness import Random, reseed
 from aebuild.modules.sync_batch_norm import share_norms
 from aebuild.trainer.players import Forward, joined
@@ -32,7 +32,7 @@ def replicable(model: nn.Module) -> bool:
     return all(getattr(type(module), "cpu_replicas", True) for module in model.modules())
 
 
-def twin(model: Autoencoder) -> Autoencoder:
+def replica_of(model: Autoencoder) -> Autoencoder:
     """A copy whose parameters are the model's own memory, with gradients apart; buffers and random numbers are its own.
 
     Batch normalisation of both learns from here on to share a batch.
@@ -41,7 +41,7 @@ def twin(model: Autoencoder) -> Autoencoder:
     return copy.deepcopy(model, {id(own): nn.Parameter(own.data, own.requires_grad) for own in model.parameters()})
 
 
-class Trained(Protocol):
+class Replica(Protocol):
     """What a replica has: players that compute gradients, and modules that draw random numbers."""
 
     players: list[ActivePlayer]
@@ -49,10 +49,10 @@ class Trained(Protocol):
     seed: int
 
 
-P = TypeVar("P", bound=Trained)
+P = TypeVar("P", bound=Replica)
 
 
-class Crew(Generic[P]):
+class CpuReplicas(Generic[P]):
     """A phase and its twins, each of which computes its part of every batch in a thread of its own.
 
     What the samples of a batch must know of each other (codebook averages, batch statistics) goes from thread to thread as
@@ -64,7 +64,7 @@ class Crew(Generic[P]):
     def __init__(self, phases: list[P]) -> None:
         self.phases = phases
         self.threads = torch.get_num_threads()
-        self._pool = ThreadPoolExecutor(len(phases) - 1, "part", torch.set_num_threads, (self.threads,))
+        self._pool = ThreadPoolExecutor(len(phases) - 1, "cpu_replica", torch.set_num_threads, (self.threads,))
 
     @contextmanager
     def resting(self) -> Iterator[None]:
@@ -78,7 +78,7 @@ class Crew(Generic[P]):
     def gradient(self, number: int, batch: Batch, step: int, tick: int) -> Forward:
         """The whole batch's gradient for this player of the first phase, and what is to be logged.
 
-        Mixed if a module draws from torch's own generator although its class does not say so.
+        CrossSampleError if a module draws from torch's own generator although its class does not say so.
         """
         players = [phase.players[number] for phase in self.phases[:max(1, batch.x.shape[0])]]
         talk = Threads(len(players))
@@ -92,14 +92,14 @@ class Crew(Generic[P]):
         if errors:
             raise next((error for error in errors if not isinstance(error, BrokenBarrierError)), errors[0])
         if not torch.equal(before, torch.default_generator.get_state()):
-            raise Mixed("a layer draws from torch's own random numbers, and its class lacks `cpu_replicas = False`")
+            raise CrossSampleError("a layer draws from torch's own random numbers, and its class lacks `cpu_replicas = False`")
         _add_gradients(players)
         return joined([each for each in found if isinstance(each, Forward)])
 
 
 def _part(player: ActivePlayer, batch: Batch, step: int, rank: int, talk: Threads) -> Forward | BaseException:
     """What came of a part; where it failed, the others are told, and the threads that wait for it fail too."""
-    part = Part(rank, talk.size, batch.x.shape[0], talk)
+    part = BatchPart(rank, talk.size, batch.x.shape[0], talk)
     try:
         with sharing(part):
             done = player.ahead(batch.rows(*part.bounds(rank)), step)

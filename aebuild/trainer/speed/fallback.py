@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from aebuild.modules.collectives import Mixed
+from aebuild.modules.collectives import CrossSampleError
 from aebuild.trainer.device import out_of_memory
 from aebuild.trainer.speed.choice import FILE, Choice, asked
 from aebuild.trainer.speed.cpu_replicas import replicable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aebuild.trainer.loop import Trainer
 
 
-def carry_out(trainer: Trainer, execution: Execution) -> None:
+def train_with_fallback(trainer: Trainer, execution: Execution) -> None:
     """Trains in this way; what fails of it is left behind, said and stored, and training goes on from the last checkpoint."""
     if execution.workers > 1 and (why := _no_workers(trainer)):
         execution = execution.but(workers=1, threads=execution.threads * execution.workers)
@@ -45,7 +45,7 @@ def _no_workers(trainer: Trainer) -> str:
 
 
 @contextmanager
-def engaged(trainer: Trainer, execution: Execution) -> Iterator[None]:
+def computed_by(trainer: Trainer, execution: Execution) -> Iterator[None]:
     """While entered, the trainer computes in this way."""
     execution.prepare(trainer.model)
     trainer.parts, trainer.workers = execution.accumulate, execution.workers
@@ -56,9 +56,9 @@ def engaged(trainer: Trainer, execution: Execution) -> Iterator[None]:
 def _tried(trainer: Trainer, execution: Execution) -> tuple[Execution | None, str]:
     """Trains to the end, or says what to try instead and why; what cannot be helped is raised."""
     try:
-        with engaged(trainer, execution):
+        with computed_by(trainer, execution):
             if execution.accumulate > 1 and any(isinstance(module, _BatchNorm) for module in trainer.model.modules()):
-                raise Mixed("batch normalisation needs the whole batch")
+                raise CrossSampleError("batch normalisation needs the whole batch")
             trainer.loop()
             return None, ""
     except (MemoryError, RuntimeError) as error:
@@ -76,13 +76,13 @@ def _instead(trainer: Trainer, execution: Execution, error: Exception) -> tuple[
     if execution.compiler != "none" and type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
         reason = (str(error).strip().splitlines() or [""])[0]
         return execution.but(compiler="none"), f"the compiler failed ({type(error).__name__}: {reason})"
-    if trainer.group.size > 1 or not (out_of_memory(error) or isinstance(error, Mixed)):
+    if trainer.group.size > 1 or not (out_of_memory(error) or isinstance(error, CrossSampleError)):
         return None, ""
     if execution.workers > 1:
-        why = f"workers cannot share the batch ({error})" if isinstance(error, Mixed) else "memory is too small for workers"
+        why = f"workers cannot share the batch ({error})" if isinstance(error, CrossSampleError) else "memory is too small for workers"
         return execution.but(workers=1, threads=execution.threads * execution.workers), why
     why = "memory is too small for the batch"
-    if isinstance(error, Mixed):
+    if isinstance(error, CrossSampleError):
         return execution.but(accumulate=1, recompute=HALVES), f"{why}, and its samples meet in this model"
     if 2 * execution.accumulate <= max(phase.batch_size for phase in trainer.plan.phases) and execution.recompute != HALVES:
         return execution.but(accumulate=2 * execution.accumulate), why
