@@ -52,8 +52,7 @@ def _others(plan: Plan, model: Autoencoder) -> list[str]:
         value = code if head.source == "latent" else torch.empty(BATCH, *plan.encoder.output.shape, device="meta")
         shapes, macs, _ = _run(model, plan, lambda name=head.name, value=value: model.heads[name](value))
         problems += _compare_nodes(plan, shapes, macs)
-    judge = plan.latent.discriminator
-    if judge is not None:
+    for judge in (node for node in plan.latent.node.children if node.aside and node.all_macs):
         module = model.get_submodule(judge.path)
         shapes, macs, _ = _run(model, plan, lambda: module(code))
         problems += _compare_nodes(plan, shapes, macs)
@@ -117,6 +116,5 @@ def _shape(shape: tuple[int, ...], looped: bool) -> tuple[int, ...]:
 
 
 def _running(node: Node, plan: Plan) -> int:
-    """The MACs of a node in a reconstruction, where the latent's discriminator does not run."""
-    judge = plan.latent.discriminator
-    return node.all_macs - (judge.all_macs if judge is not None and node is plan.latent.node else 0)
+    """The MACs of a node in a reconstruction, where a discriminator does not run."""
+    return node.all_macs if node.aside else node.reconstruction_macs
