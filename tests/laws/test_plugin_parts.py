@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from aebuild import open_run, train
 from aebuild.compile.front import load
 from aebuild.compile.plugins import load_plugins, loaded_plugins
+from aebuild.lang.part import Part
 from aebuild.results.experiment import resume
 from aebuild.results.revision import Request
 
