@@ -36,7 +36,7 @@ LATENT = ["tests/laws/test_losses.py", f"{UNIT}/test_latents.py", f"{UNIT}/test_
 CODEBOOK = [f"{UNIT}/test_codebook.py", "tests/laws/test_losses.py", f"{UNIT}/test_latents.py"]
 TRAINED = [f"{UNIT}/test_train.py", "tests/laws/test_losses.py", "tests/laws/test_modes.py"]
 TESTS: dict[str, list[str]] = {          # the tests that answer for a file, the likeliest first
-    "aebuild/modules/bounds.py": [f"{UNIT}/test_latents.py::test_bounded_values_can_come_back", f"{UNIT}/test_likelihoods.py", *LATENT],
+    "aebuild/modules/bounds.py": [f"{UNIT}/test_bounds.py"],
     "aebuild/modules/codebook.py": CODEBOOK,
     "aebuild/modules/codebook_updates.py": CODEBOOK,
     "aebuild/modules/convolution.py": ["tests/laws/test_execution.py::test_the_adjoint_of_a_convolution", "tests/laws/test_exact_plan.py"],
