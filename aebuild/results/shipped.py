@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import aebuild
 from aebuild.lang.diagnostics import Diagnostic, Rule, UsageError
 
 NO_SHIPPED = Rule("AE121", "no shipped spec of this name", """\
@@ -30,7 +29,7 @@ def folder() -> Path:
 
 def schema_file() -> Path | None:
     """The schema that an installed package brings, where the shipped specs point to; None in a checkout, whose parts may change."""
-    path = Path(aebuild.__file__).parent / "docs" / "schema.json"
+    path = Path(__file__).parents[1] / "docs" / "schema.json"
     return path if path.is_file() else None
 
 

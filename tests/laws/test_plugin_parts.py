@@ -21,13 +21,22 @@ FILES = sorted((Path(__file__).parents[1] / "plugins").glob("*.py"))
 STEPS = 6
 
 
+@contextmanager
+def plugged(path: Path) -> Iterator[tuple[type[Part], ...]]:
+    """The parts of a file, of which nothing is known before or after."""
+    plugin, = load_plugins([path])
+    try:
+        yield plugin.parts
+    finally:
+        for each in loaded_plugins():
+            each.take_back()
+
+
 @pytest.fixture(params=FILES, ids=lambda path: path.stem)
 def part(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """The part of a file that carries an example; no other test knows of it."""
-    plugin, = load_plugins([request.param])
-    yield next(part for part in plugin.parts if getattr(part, "example", ""))
-    for each in loaded_plugins():
-        each.take_back()
+    """The part of a file that carries an example."""
+    with plugged(request.param) as parts:
+        yield next(part for part in parts if part.example)
 
 
 def test_one_file_is_enough(part: Any, tmp_path: Path) -> None:

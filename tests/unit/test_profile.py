@@ -104,7 +104,7 @@ def test_steps_that_are_not_profiled_know_nothing_of_it(tmp_path: Path, monkeypa
     plain = Trainer._look
 
     def spied(self: Trainer, active: Any) -> None:
-        marked = "update" in vars(active.players[0]) or bool(self.model.encoder._forward_hooks) or "take" in vars(self.feed)
+        marked = "update" in vars(active.players[0]) or bool(self.model.encoder._forward_hooks) or "take" in vars(self.loader)
         seen.append((self.progress.total, marked))
         plain(self, active)
 
