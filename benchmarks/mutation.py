@@ -57,7 +57,7 @@ TESTS: dict[str, list[str]] = {          # the tests that answer for a file, the
     "aebuild/modules/convolution.py": [f"{LAWS}/test_execution.py::test_the_adjoint_of_a_convolution", f"{LAWS}/test_exact_plan.py"],
     "aebuild/modules/recurrent.py": [f"{UNIT}/test_recurrent.py"],
     "aebuild/modules/transformer.py": [f"{UNIT}/test_transformer.py"],
-    "aebuild/lang/terms.py": [f"{LAWS}/test_losses.py", f"{UNIT}/test_penalties.py", f"{UNIT}/test_likelihoods.py"],
+    "aebuild/lang/terms.py": [f"{UNIT}/test_terms.py", f"{LAWS}/test_losses.py", f"{UNIT}/test_passes.py", f"{UNIT}/test_penalties.py", f"{UNIT}/test_likelihoods.py"],
     "aebuild/parts/latents/adversarial.py": [f"{UNIT}/test_latents.py"],
     "aebuild/parts/latents/codebook.py": [f"{UNIT}/test_latents.py"],
     "aebuild/parts/latents/continuous.py": [f"{UNIT}/test_latents.py"],
