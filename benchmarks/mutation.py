@@ -31,26 +31,43 @@ from pathlib import Path
 from types import ModuleType
 
 ROOT = Path(__file__).resolve().parent.parent
-UNIT = "tests/unit"
-LATENT = ["tests/laws/test_losses.py", f"{UNIT}/test_latents.py", f"{UNIT}/test_closed_forms.py"]
-CODEBOOK = [f"{UNIT}/test_codebook.py", "tests/laws/test_losses.py", f"{UNIT}/test_latents.py"]
-TRAINED = [f"{UNIT}/test_train.py", "tests/laws/test_losses.py", "tests/laws/test_modes.py"]
+UNIT, LAWS = "tests/unit", "tests/laws"
+BOOK = [f"{UNIT}/test_codebook.py", f"{LAWS}/test_losses.py"]
+CODE = [f"{LAWS}/test_losses.py", f"{UNIT}/test_posteriors.py", f"{UNIT}/test_latents.py"]
+DATA = [f"{UNIT}/test_likelihoods.py", f"{UNIT}/test_tokens.py", f"{UNIT}/test_lengths.py"]
 TESTS: dict[str, list[str]] = {          # the tests that answer for a file, the likeliest first
-    "aebuild/modules/bounds.py": [f"{UNIT}/test_latents.py::test_bounded_values_can_come_back", f"{UNIT}/test_likelihoods.py", *LATENT],
-    "aebuild/modules/codebook.py": CODEBOOK,
-    "aebuild/modules/codebook_updates.py": CODEBOOK,
-    "aebuild/modules/convolution.py": ["tests/laws/test_execution.py::test_the_adjoint_of_a_convolution", "tests/laws/test_exact_plan.py"],
-    "aebuild/modules/corruptions.py": [f"{UNIT}/test_corruptions.py"],
+    "aebuild/modules/bounds.py": [f"{UNIT}/test_bounds.py"],
     "aebuild/modules/divergences.py": [f"{UNIT}/test_divergences.py"],
     "aebuild/modules/dropout.py": [f"{UNIT}/test_dropout.py"],
-    "aebuild/modules/likelihoods.py": [f"{UNIT}/test_likelihoods.py", f"{UNIT}/test_closed_forms.py"],
-    "aebuild/modules/nearest_code.py": CODEBOOK,
-    "aebuild/modules/penalties.py": [f"{UNIT}/test_penalties.py"],
-    "aebuild/modules/priors.py": [f"{UNIT}/test_priors.py", *LATENT],
-    "aebuild/modules/recurrent.py": [f"{UNIT}/test_recurrent.py"],
+    "aebuild/modules/corruptions.py": [f"{UNIT}/test_corruptions.py"],
     "aebuild/modules/shapes.py": [f"{UNIT}/test_shapes.py"],
+    "aebuild/modules/penalties.py": [f"{UNIT}/test_penalties.py"],
+    "aebuild/modules/posteriors.py": [f"{UNIT}/test_posteriors.py", *CODE],
+    "aebuild/modules/priors.py": [f"{UNIT}/test_priors.py", *CODE],
+    "aebuild/modules/codebook_updates.py": BOOK,
+    "aebuild/modules/codebook.py": [*BOOK, f"{UNIT}/test_latents.py"],
+    "aebuild/modules/discrete.py": [*BOOK, f"{UNIT}/test_latents.py"],
+    "aebuild/modules/nearest_code.py": BOOK,
+    "aebuild/modules/likelihoods.py": DATA,
+    "aebuild/modules/latent.py": CODE,
+    "aebuild/modules/latent_gaussian.py": CODE,
+    "aebuild/modules/latent_adversarial.py": CODE,
+    "aebuild/modules/critics.py": CODE,
+    "aebuild/modules/autoencoder.py": [f"{UNIT}/test_passes.py", f"{LAWS}/test_modes.py", f"{UNIT}/test_train.py"],
+    "aebuild/modules/convolution.py": [f"{LAWS}/test_execution.py::test_the_adjoint_of_a_convolution", f"{LAWS}/test_exact_plan.py"],
+    "aebuild/modules/recurrent.py": [f"{UNIT}/test_recurrent.py"],
     "aebuild/modules/transformer.py": [f"{UNIT}/test_transformer.py"],
-    "aebuild/trainer/players.py": TRAINED,
+    "aebuild/lang/terms.py": [f"{UNIT}/test_terms.py", f"{LAWS}/test_losses.py", f"{UNIT}/test_passes.py", f"{UNIT}/test_penalties.py", f"{UNIT}/test_likelihoods.py"],
+    "aebuild/parts/latents/adversarial.py": [f"{UNIT}/test_latents.py"],
+    "aebuild/parts/latents/codebook.py": [f"{UNIT}/test_latents.py"],
+    "aebuild/parts/latents/continuous.py": [f"{UNIT}/test_latents.py"],
+    "aebuild/parts/latents/gaussian.py": CODE,
+    "aebuild/parts/likelihoods/bernoulli.py": DATA,
+    "aebuild/parts/likelihoods/categorical.py": DATA,
+    "aebuild/parts/likelihoods/gaussian.py": DATA,
+    "aebuild/parts/likelihoods/l1.py": DATA,
+    "aebuild/parts/likelihoods/mse.py": DATA,
+    "aebuild/trainer/players.py": [f"{UNIT}/test_passes.py", f"{LAWS}/test_losses.py", f"{LAWS}/test_modes.py", f"{UNIT}/test_train.py"],
 }
 
 COMPARED = {ast.Lt: (ast.LtE, ast.GtE), ast.LtE: (ast.Lt, ast.Gt), ast.Gt: (ast.GtE, ast.LtE), ast.GtE: (ast.Gt, ast.Lt),

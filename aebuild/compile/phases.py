@@ -124,6 +124,8 @@ def plan_phases(spec: Spec, written: StageSpec, latent: LatentPlan | None, encod
             if pair is not None and not _paired(spec, written, encoder, decoder, latent, phase, found):
                 break
             players = _pair_player(spec, phase, pair[0], depth, latent, terms) if pair else _players(spec, phase, roles, terms)
+            if pair and encoder and decoder and latent and not _weighted(players[0], (encoder, decoder, latent.node)):
+                continue                                    # dropout and its mirror have nothing to learn
             if latent is not None and not pair and not any(_moves(player, frozen) for player in players):
                 found.append(Diagnostic(NOBODY, f"nobody trains anything in this phase `{phase.variant_name()}`",
                                         phase.place(),
@@ -212,6 +214,12 @@ def _moves(player: PlayerPlan, frozen: tuple[str, ...]) -> bool:
     """True if the player has a module with weights of its own that is not frozen; heads and likelihood may be without any."""
     left = [path for path in player.modules if not any(path == name or path.startswith(f"{name}.") for name in frozen)]
     return bool(set(left) - {"heads", "likelihood"})
+
+
+def _weighted(player: PlayerPlan, stages: tuple[Node, ...]) -> bool:
+    """True if there are weights under the player's modules."""
+    paths = [node.path for stage in stages for node in stage.walk() if node.own_params]
+    return any(path == name or path.startswith(f"{name}.") for path in paths for name in player.modules)
 
 
 def _frozen(phase: PhasePart, path: str, latent: LatentPlan | None, encoder: Node | None, decoder: Node | None,

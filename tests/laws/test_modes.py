@@ -102,3 +102,10 @@ def test_corruptions_and_penalties_act_in_every_phase(number: int) -> None:
     enter(plan, model, number)
     assert not torch.equal(model.corrupt(batch.x), batch.x)
     assert not torch.equal(model.penalties["sparsity"](batch.x), batch.x)
+
+
+def test_a_pair_that_has_nothing_to_learn_is_left_out() -> None:
+    plan, model, _ = model_of(STACKED.replace("repeat: {times: 1, steps: [linear: 7, dropout: 0.5]}", "dropout: 0.5"))
+    assert [phase.name for phase in plan.phases] == ["greedy.0", "greedy.2", "greedy.3", "main"]
+    for number in range(len(plan.phases)):
+        assert enter(plan, model, number).players[0].params

@@ -7,10 +7,12 @@ import torch
 from latent_site import built, site
 from torch import distributions as D
 
-from aebuild.lang.values import Tokens, Vector
+from aebuild.lang.values import Grid, Tokens, Value, Vector
 from aebuild.modules.posteriors import DiagonalGaussian
 from aebuild.modules.priors import FittedGaussian, GaussianPrior, UniformIndices
-from aebuild.parts.latents.gaussian import KlTerm
+from aebuild.parts.latents.adversarial import Adversarial
+from aebuild.parts.latents.continuous import Continuous
+from aebuild.parts.latents.gaussian import Gaussian, KlTerm
 from aebuild.parts.priors.empirical import Empirical
 from aebuild.parts.priors.mixture import Mixture
 from aebuild.parts.priors.uniform import Uniform
@@ -80,3 +82,10 @@ def test_a_prior_is_fitted_block_by_block_as_to_all_at_once() -> None:
     blocks.fit(codes.split(77))
     torch.testing.assert_close(blocks.mean, once.mean)
     torch.testing.assert_close(blocks.factor @ blocks.factor.T, codes.T.cov(correction=0), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("value", [Vector(24), Grid(6, (3, 4))], ids=str)
+def test_a_real_code_has_32_bits_a_value(value: Value) -> None:
+    for part in (Continuous(dim=5), Gaussian(dim=5), Adversarial(dim=5)):
+        plan = part.plan_latent(value, site())
+        assert (plan.values, plan.bits) == (5, 160)
