@@ -28,9 +28,10 @@ from aebuild.results.trained import TrainedModel
 from aebuild.results.usage import Usage
 from aebuild.trainer.batches.loader import SplitLoader, batch_bounds
 from aebuild.trainer.distributed.process_group import ALONE
+from aebuild.trainer.forward_passes import Passes
 from aebuild.trainer.lr import Clock
+from aebuild.trainer.objective import Objective
 from aebuild.trainer.phase import measured, passes
-from aebuild.trainer.players import Objective, Passes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -17,8 +17,10 @@ from aebuild.modules.outputs import Batch, Outputs
 from aebuild.modules.randomness import derive, random_modules, reseed
 from aebuild.trainer.batches.loader import Loader, batch_bounds
 from aebuild.trainer.distributed.process_group import ALONE, ProcessGroup
+from aebuild.trainer.forward_passes import Passes
 from aebuild.trainer.lr import Clock
-from aebuild.trainer.players import ActivePlayer, Objective, Passes, under
+from aebuild.trainer.objective import Objective
+from aebuild.trainer.players import ActivePlayer, under
 from aebuild.trainer.running_means import RunningMeans
 from aebuild.trainer.speed.cpu_replicas import CpuReplicas, replica_of
 

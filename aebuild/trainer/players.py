@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,24 +10,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from aebuild.lang.schedule import Ramp
-from aebuild.modules.autoencoder import Autoencoder, Pair
-from aebuild.modules.code import Code
-from aebuild.modules.collectives import BatchPart, portion, present, repeated, shared, sharing, whole
-from aebuild.modules.outputs import Batch, Outputs
-from aebuild.modules.stage import unlearned
+from aebuild.modules.autoencoder import Autoencoder
+from aebuild.modules.collectives import BatchPart, portion, repeated, sharing
+from aebuild.modules.outputs import Batch
 from aebuild.trainer.distributed.fsdp import divided, local
 from aebuild.trainer.distributed.process_group import MultiProcessGroup, ProcessGroup
+from aebuild.trainer.forward_passes import Passes
 from aebuild.trainer.lr import Clock, LearningRate
+from aebuild.trainer.objective import Objective
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from aebuild.compile.plan import PlayerPlan
-    from aebuild.lang.terms import Bound, Term, TermPlan
-
-BOUND = "bound"        # what joined terms are logged as
-SEEN = Outputs(Batch(torch.empty(0), torch.empty(0)), Code(torch.empty(0)))       # a pass that nobody shares
 
 
 def under(name: str, paths: Iterable[str]) -> bool:
@@ -50,116 +44,6 @@ def joined(found: Sequence[Forward]) -> Forward:
     """What the parts of a batch amount to: portions add up."""
     values = [torch.stack(every).sum(0) for every in zip(*(done.values for done in found), strict=True)]
     return replace(found[0], loss=torch.stack([done.loss.detach() for done in found]).sum(), values=values, terms={})
-
-
-class Objective:
-    """What a player minimises at any step of its phase: the weighted sum of its terms, of which a bound may join some first."""
-
-    def __init__(self, terms: Iterable[TermPlan], clock: Clock, bound: Bound | None = None) -> None:
-        self._terms = [(term.name, term.config, term.elements, _constant(term.config.weight)) for term in terms]
-        self._clock = clock
-        self._joined = tuple(name for name, *_ in self._terms if bound is not None and name in bound.joined)
-        self._bound = bound.build_bound() if bound is not None and self._joined else None
-        self.names = tuple(name for name, *_ in self._terms)
-
-    def reduced(self, raw: dict[str, Tensor], step: int, draws: int = 1, weights: Tensor | None = None) -> dict[str, Tensor]:
-        """The scalar of each of the player's terms that this batch has, unweighted, and `bound`; of a shared batch this part's portion.
-
-        `weights`, [N], are how much the samples count.
-        """
-        if weights is not None:
-            raw = {name: term if term.ndim == 0 else _weighted(term, weights) for name, term in raw.items()}
-        found = {name: _of_batch(raw[name], config.reduce(raw[name], elements)) for name, config, elements, _ in self._terms
-                 if name in raw}
-        if self._bound is not None:
-            joined = {name: (config.by_sample(raw[name], elements) * self._weight(config, constant, step)).view(-1, draws)
-                      for name, config, elements, constant in self._terms if name in self._joined}
-            by_sample: Tensor = self._bound(joined)
-            found[BOUND] = _of_batch(by_sample, by_sample.mean())
-        return found
-
-    def _weight(self, config: Term, constant: float | None, step: int) -> float:
-        return self._clock.dial(config.weight, step) if constant is None else constant
-
-    def loss(self, reduced: dict[str, Tensor], step: int) -> Tensor:
-        """What the player minimises at this batch of the phase."""
-        total: Tensor | None = reduced[BOUND] if self._bound is not None else None
-        for name, config, _, constant in self._terms:
-            if name in reduced and name not in self._joined:
-                weight = self._weight(config, constant, step)
-                part = reduced[name] if weight == 1.0 else reduced[name] * weight
-                total = part if total is None else total + part
-        assert total is not None, "the plan gives every player a term that every batch has"
-        return total
-
-    def score(self, means: dict[str, float]) -> float:
-        """The loss of these mean terms under the weights that the phase ends with, so that schedules do not confound it."""
-        return self.now(means, self._clock.total)
-
-    def now(self, means: dict[str, float], step: int) -> float:
-        """The loss of these mean terms under the weights of this batch of the phase."""
-        rest = sum(self._clock.dial(config.weight, step) * means[name] for name, config, _, _ in self._terms
-                   if name in means and name not in self._joined)
-        return rest + means[BOUND] if self._bound is not None else rest
-
-
-def _weighted(term: Tensor, weights: Tensor) -> Tensor:
-    """A raw term [N·draws, ...] of samples that count so much, [N]."""
-    by_row = weights.repeat_interleave(term.shape[0] // weights.shape[0])
-    return term * by_row.view(-1, *(1,) * (term.ndim - 1))
-
-
-def _of_batch(raw: Tensor, reduced: Tensor) -> Tensor:
-    """A term's portion of the whole batch's mean; a scalar is the same for all parts already."""
-    if not shared():
-        return reduced
-    rows = raw.shape[0] if raw.ndim else 0
-    return portion(reduced) if raw.ndim == 0 else reduced * (rows / whole(rows)) if rows else raw.sum()
-
-
-def _constant(dial: Any) -> float | None:
-    return None if isinstance(dial, Ramp | list) else float(dial)
-
-
-class Passes:
-    """The forward passes of a batch: who sends a gradient through the model makes one, who only looks at its outputs shares the last.
-
-    What modules learn of a batch (running statistics, codebook averages) they learn in its first pass. Where a phase trains on
-    codes a batch is made of codes, and no pass is needed.
-    """
-
-    def __init__(self, model: Autoencoder, pair: Pair | None, draws: int | None, *, shared: bool, codes: bool) -> None:
-        self._model, self._pair, self._draws, self._shared, self._codes = model, pair, draws, shared, codes
-        self._last: dict[int, Outputs] = {}          # of each part of the batch; only where it is shared more than SEEN
-
-    def begin(self) -> None:
-        """A new batch."""
-        self._last.clear()
-
-    def losses(self, batch: Batch, names: tuple[str, ...], *, through: bool) -> tuple[dict[str, Tensor], Outputs]:
-        """A player's raw terms, and the pass that they read."""
-        part = present()
-        number = 0 if part is None else part.rank
-        last = self._last.get(number)
-        if self._codes:
-            return self._looking(Outputs(batch, self._model.latent.code_from(batch.x)), names)
-        if not through and last is not None:
-            return self._looking(last, names)
-        with nullcontext() if last is None else unlearned(self._model):
-            if through:
-                raw, made = self._model.run_losses(batch, names, self._pair, self._draws)
-            else:
-                with torch.no_grad():
-                    made = self._model.run(batch, self._pair, self._draws)
-        if last is not None:
-            made.metrics = {}                        # those of the first pass are logged
-        if last is None or self._shared:
-            self._last[number] = made.detached() if self._shared else SEEN
-        return (raw, made) if through else self._looking(made, names)
-
-    def _looking(self, outputs: Outputs, names: tuple[str, ...]) -> tuple[dict[str, Tensor], Outputs]:
-        outputs = outputs.detached()
-        return self._model.losses(outputs, names), outputs
 
 
 class ActivePlayer:

@@ -1,0 +1,87 @@
+"""What a player minimises: weighted terms, of which a bound may join some sample by sample."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from aebuild.lang.schedule import Ramp
+from aebuild.modules.collectives import portion, shared, whole
+from aebuild.trainer.lr import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from aebuild.lang.terms import Bound, Term, TermPlan
+
+BOUND = "bound"        # what joined terms are logged as
+
+
+class Objective:
+    """What a player minimises at any step of its phase: the weighted sum of its terms, of which a bound may join some first."""
+
+    def __init__(self, terms: Iterable[TermPlan], clock: Clock, bound: Bound | None = None) -> None:
+        self._terms = [(term.name, term.config, term.elements, _constant(term.config.weight)) for term in terms]
+        self._clock = clock
+        self._joined = tuple(name for name, *_ in self._terms if bound is not None and name in bound.joined)
+        self._bound = bound.build_bound() if bound is not None and self._joined else None
+        self.names = tuple(name for name, *_ in self._terms)
+
+    def reduced(self, raw: dict[str, Tensor], step: int, draws: int = 1, weights: Tensor | None = None) -> dict[str, Tensor]:
+        """The scalar of each of the player's terms that this batch has, unweighted, and `bound`; of a shared batch this part's portion.
+
+        `weights`, [N], are how much the samples count.
+        """
+        if weights is not None:
+            raw = {name: term if term.ndim == 0 else _weighted(term, weights) for name, term in raw.items()}
+        found = {name: _of_batch(raw[name], config.reduce(raw[name], elements)) for name, config, elements, _ in self._terms
+                 if name in raw}
+        if self._bound is not None:
+            joined = {name: (config.by_sample(raw[name], elements) * self._weight(config, constant, step)).view(-1, draws)
+                      for name, config, elements, constant in self._terms if name in self._joined}
+            by_sample: Tensor = self._bound(joined)
+            found[BOUND] = _of_batch(by_sample, by_sample.mean())
+        return found
+
+    def _weight(self, config: Term, constant: float | None, step: int) -> float:
+        return self._clock.dial(config.weight, step) if constant is None else constant
+
+    def loss(self, reduced: dict[str, Tensor], step: int) -> Tensor:
+        """What the player minimises at this batch of the phase."""
+        total: Tensor | None = reduced[BOUND] if self._bound is not None else None
+        for name, config, _, constant in self._terms:
+            if name in reduced and name not in self._joined:
+                weight = self._weight(config, constant, step)
+                part = reduced[name] if weight == 1.0 else reduced[name] * weight
+                total = part if total is None else total + part
+        assert total is not None, "the plan gives every player a term that every batch has"
+        return total
+
+    def score(self, means: dict[str, float]) -> float:
+        """The loss of these mean terms under the weights that the phase ends with, so that schedules do not confound it."""
+        return self.now(means, self._clock.total)
+
+    def now(self, means: dict[str, float], step: int) -> float:
+        """The loss of these mean terms under the weights of this batch of the phase."""
+        rest = sum(self._clock.dial(config.weight, step) * means[name] for name, config, _, _ in self._terms
+                   if name in means and name not in self._joined)
+        return rest + means[BOUND] if self._bound is not None else rest
+
+
+def _weighted(term: Tensor, weights: Tensor) -> Tensor:
+    """A raw term [N·draws, ...] of samples that count so much, [N]."""
+    by_row = weights.repeat_interleave(term.shape[0] // weights.shape[0])
+    return term * by_row.view(-1, *(1,) * (term.ndim - 1))
+
+
+def _of_batch(raw: Tensor, reduced: Tensor) -> Tensor:
+    """A term's portion of the whole batch's mean; a scalar is the same for all parts already."""
+    if not shared():
+        return reduced
+    rows = raw.shape[0] if raw.ndim else 0
+    return portion(reduced) if raw.ndim == 0 else reduced * (rows / whole(rows)) if rows else raw.sum()
+
+
+def _constant(dial: Any) -> float | None:
+    return None if isinstance(dial, Ramp | list) else float(dial)
