@@ -105,15 +105,18 @@ class Scaling:
 class Split:
     """One of the three parts: samples, labels int64 [n] with -1 unknown, and targets if these are not the input.
 
-    `lengths`, int64 [n], are the places of a series that are real, the first ones; None where all are.
+    `lengths`, int64 [n], are the places of a series that are real, the first ones; None where all are. A data set may bring along more
+    of what a `modules.outputs.Batch` has, by its name, [n, ...]: `conditions`, `mask`, `weights`, `ids`.
 
     Samples and targets are a Store, or an array [n, *shape] of scaled numbers, float32, or of tokens, int64.
     """
 
     def __init__(self, x: NDArray[Any] | Store, labels: NDArray[np.int64] | None = None,
-                 target: NDArray[Any] | Store | None = None, lengths: NDArray[np.int64] | None = None) -> None:
+                 target: NDArray[Any] | Store | None = None, lengths: NDArray[np.int64] | None = None,
+                 **more: NDArray[Any]) -> None:
         self.inputs = x if isinstance(x, Store) else Held(x)
         self.labels, self.lengths = labels, lengths
+        self.beside = {name: held for name, held in {"labels": labels, "lengths": lengths, **more}.items() if held is not None}
         self.targets = target if target is None or isinstance(target, Store) else Held(target)
 
     def __len__(self) -> int:
@@ -128,8 +131,8 @@ class Split:
         def some(store: Store) -> Held:
             return Held(store.take(index), store.levels)
 
-        return Split(some(self.inputs), None if self.labels is None else self.labels[index],
-                     None if self.targets is None else some(self.targets), None if self.lengths is None else self.lengths[index])
+        return Split(some(self.inputs), target=None if self.targets is None else some(self.targets),
+                     **{name: held[index] for name, held in self.beside.items()})
 
     @property
     def streamed(self) -> bool:

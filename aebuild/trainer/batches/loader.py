@@ -86,17 +86,17 @@ class RawBatch(NamedTuple):
 
     x: Tensor
     target: Tensor | None
-    labels: Tensor | None
-    lengths: Tensor | None = None
+    beside: dict[str, Tensor]           # what else the data know of each sample
 
     @property
     def nbytes(self) -> int:
         """Bytes of all of it."""
-        return sum(part.nbytes for part in self if part is not None)
+        return sum(held.nbytes for held in (self.x, self.target, *self.beside.values()) if held is not None)
 
     def each(self, change: Callable[[Tensor], Tensor]) -> RawBatch:
         """The same with each tensor changed."""
-        return RawBatch(change(self.x), *(None if part is None else change(part) for part in self[1:]))
+        return RawBatch(change(self.x), None if self.target is None else change(self.target),
+                        {name: change(held) for name, held in self.beside.items()})
 
 
 class Column:
@@ -132,7 +132,7 @@ class SplitLoader:
         home = device if self.resident else torch.device("cpu")
         self.x = Column(split.inputs, device, home)
         self.target = None if split.targets is None else Column(split.targets, device, home)
-        self.labels, self.lengths = (None if held is None else _tensor(held).to(home) for held in (split.labels, split.lengths))
+        self.beside = {name: _tensor(held).to(home) for name, held in split.beside.items()}
 
     @property
     def streamed(self) -> bool:
@@ -173,8 +173,8 @@ class SplitLoader:
         if self.x.values is None:
             return self.take(self._steady[start:stop])
         target = None if self.target is None or self.target.values is None else self.target.values[start:stop]
-        rest = (None if held is None else held[start:stop] for held in (self.labels, self.lengths))
-        return self._delivered(RawBatch(self.x.values[start:stop], target, *rest))
+        beside = {name: held[start:stop] for name, held in self.beside.items()}
+        return self._delivered(RawBatch(self.x.values[start:stop], target, beside))
 
     @cached_property
     def _steady(self) -> Tensor:
@@ -184,7 +184,7 @@ class SplitLoader:
 
     def _kept(self, index: Tensor) -> RawBatch:
         kept = RawBatch(self.x.take(index), None if self.target is None else self.target.take(index),
-                    *(None if held is None else held.index_select(0, index) for held in (self.labels, self.lengths)))
+                        {name: held.index_select(0, index) for name, held in self.beside.items()})
         if self.resident or self.device.type == "cpu":
             return kept
         with torch.cuda.device(self.device):          # this may be another thread, and so another device
@@ -194,8 +194,7 @@ class SplitLoader:
         if not self.resident:
             kept = kept.each(lambda part: part.to(self.device, non_blocking=True))
         x = self.x.numbers(kept.x)
-        return Batch(x, x if self.target is None or kept.target is None else self.target.numbers(kept.target), kept.labels,
-                     lengths=kept.lengths)
+        return Batch(x, x if self.target is None or kept.target is None else self.target.numbers(kept.target), **kept.beside)
 
 
 def _fits(size: int, device: torch.device) -> bool:

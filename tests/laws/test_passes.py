@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from models import fine, samples
@@ -12,7 +13,12 @@ from aebuild import open_run, train
 from aebuild.compile.build import build
 from aebuild.compile.front import load
 from aebuild.lang.diagnostics import CheckpointError
+from aebuild.lang.splits import Split
+from aebuild.lang.terms import TermPlan
 from aebuild.modules.autoencoder import Autoencoder
+from aebuild.trainer.batches.loader import SplitLoader
+from aebuild.trainer.lr import Clock
+from aebuild.trainer.objective import Objective
 from aebuild.trainer.phase import ActivePhase
 from aebuild.trainer.running_means import RunningMeans
 
@@ -93,3 +99,18 @@ def test_a_phase_begins_with_the_weights_of_a_run(tmp_path: Path) -> None:
     other = load(tmp_path / "spec.yaml", text=text)
     with pytest.raises(CheckpointError, match="AE520"):
         train(other, folder=tmp_path / "third")
+
+
+def test_what_data_know_of_samples_reaches_the_losses() -> None:
+    """Weights count samples; conditions and masks stand in the context that modules read."""
+    x = np.random.default_rng(0).random((40, 4), np.float32)
+    beside = {"weights": np.linspace(0, 2, 40, dtype=np.float32), "conditions": x[:, :1], "ids": np.arange(40)}
+    batch = SplitLoader(Split(x, **beside), torch.device("cpu")).take(torch.tensor([3, 39]))
+    assert batch.ids is not None and batch.weights is not None
+    assert batch.ids.tolist() == [3, 39]
+    assert set(batch.context()) == {"target", "conditions"}
+    raw = {"reconstruction": torch.tensor([2.0, 5.0])}
+    reduced = Objective([TermPlan("reconstruction", "autoencoder", 4)], Clock(1, 1)).reduced(raw, 0, weights=batch.weights)
+    assert reduced["reconstruction"].item() == pytest.approx((2 * 6 / 39 + 5 * 2) / 2)
+    thin = Split(x, **beside).thinned(2)
+    assert thin.beside["ids"].tolist() == [0, 39]
