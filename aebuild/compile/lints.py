@@ -5,24 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from aebuild.compile.plan import Plan
+from aebuild.compile.plugins import within
 from aebuild.compile.spec import Spec, Train
 from aebuild.lang.dataset import DataInfo
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, Span
-from aebuild.lang.node import Node
+from aebuild.lang.lint import Finding, Surroundings, warning
 from aebuild.lang.part import Part
 from aebuild.lang.schedule import numbers
 from aebuild.lang.suggest import closest
 from aebuild.lang.training import PhasePart
 from aebuild.lang.values import elements
 
-Finding = tuple[Rule, str, object, str | None]
-
-
-def _warning(code: str, title: str, story: str) -> Rule:
-    return Rule(code, title, story, "warning")
-
-
-WIDTH_IS_DIM = _warning("AE201", "the last hidden width equals the code", """\
+WIDTH_IS_DIM = warning("AE201", "the last hidden width equals the code", """\
 A stage lists hidden layers only; the latent adds its own projection to the code. A last hidden layer as wide as the code is often a code
 written twice: a layer with norm and activation, then another linear map of the same size.
 
@@ -36,7 +30,7 @@ latent: {type: continuous, dim: 32}
 ```
 """)
 
-WIDE_CODE = _warning("AE202", "the code is as large as the data", """\
+WIDE_CODE = warning("AE202", "the code is as large as the data", """\
 A deterministic autoencoder whose code has at least as many numbers as the data can copy its input and learn nothing. A smaller code, a
 corruption or a sparsity penalty forces it to find structure.
 
@@ -50,21 +44,7 @@ latent: {type: continuous, dim: 4}
 ```
 """)
 
-BATCH_NORM_KL = _warning("AE203", "batch normalisation beside a KL term", """\
-Batch normalisation makes a sample's posterior depend on the rest of its batch, and the noise of the batch statistics adds to the noise of
-the posterior: the KL term then measures something else in training than in evaluation. Layer or group normalisation does not mix samples.
-
-```yaml
-encoder: {layer: linear, width: 256, norm: batch}
-latent: {type: gaussian, dim: 16}
-```
-```yaml
-encoder: {layer: linear, width: 256, norm: layer}
-latent: {type: gaussian, dim: 16}
-```
-""")
-
-COLLAPSE = _warning("AE204", "a decoder that may ignore the code", """\
+COLLAPSE = warning("AE204", "a decoder that may ignore the code", """\
 A decoder that sees the previous true values can predict the next one without the code. With a KL term at full weight from the start,
 ignoring the code is the easiest way to lower the loss: the posterior collapses to the prior (Bowman et al., 2015). Raise the weight slowly,
 or allow some free bits.
@@ -79,46 +59,7 @@ losses: {kl: {weight: {from: 0, to: 1, over: 10 epochs}}}
 ```
 """)
 
-MANY_CODES = _warning("AE205", "more codes than samples to learn them", """\
-Every entry of a codebook needs samples that choose it. With more entries than code positions in the training data most can never be
-learnt and stay dead.
-
-```yaml
-data: wine                                     # 178 rows
-latent: {type: codebook, codes: 4096, dim: 8, per: sample}
-```
-```yaml
-latent: {type: codebook, codes: 32, dim: 8, per: sample}
-```
-""")
-
-LONG_RECURRENCE = _warning("AE206", "a recurrent layer over a very long sequence", """\
-A recurrent layer works one step after the other: over thousands of steps it is slow, and gradients vanish on the way. A strided convolution
-in front shortens the sequence.
-
-```yaml
-data: {type: series, path: sound.npz, shape: [8000, 1]}     # 8,000 samples of sound
-encoder: [lstm: 64]
-decoder: [linear: 64]
-```
-```yaml
-encoder: [conv: {width: 32, kernel: 9, stride: 8}, conv: {width: 64, kernel: 9, stride: 8}, lstm: 64]
-```
-""")
-
-HOLES = _warning("AE207", "a stride larger than its kernel", """\
-A window that moves further than its own size leaves places out: an encoder never sees them, a transposed convolution in a decoder never
-writes them (they get the bias alone).
-
-```yaml
-encoder: [conv: {width: 32, kernel: 2, stride: 3}]
-```
-```yaml
-encoder: [conv: {width: 32, kernel: 3, stride: 3}]
-```
-""")
-
-UNSCALED = _warning("AE208", "data far from unit scale", """\
+UNSCALED = warning("AE208", "data far from unit scale", """\
 Networks are initialised for inputs of about unit size. Raw values in the hundreds make the first steps explode or saturate.
 
 ```yaml
@@ -129,7 +70,7 @@ data: {type: mnist, scale: unit}
 ```
 """)
 
-DEAD_WEIGHT = _warning("AE209", "a term of weight zero", """\
+DEAD_WEIGHT = warning("AE209", "a term of weight zero", """\
 A term of weight zero is computed and logged but trains nothing.
 
 ```yaml
@@ -142,7 +83,7 @@ losses: {reconstruction: mse}
 ```
 """)
 
-BATCH_TOO_LARGE = _warning("AE210", "a batch larger than the training data", """\
+BATCH_TOO_LARGE = warning("AE210", "a batch larger than the training data", """\
 With a batch larger than the training split each epoch is a single step, and most of the batch size says nothing.
 
 ```yaml
@@ -154,7 +95,7 @@ train: {batch_size: 32}
 ```
 """)
 
-ALLOWED_FOR_NOTHING = _warning("AE211", "an allowed warning that does not occur", """\
+ALLOWED_FOR_NOTHING = warning("AE211", "an allowed warning that does not occur", """\
 `allow` silences a warning and gives the reason. One that silences nothing is left over from an earlier design, or misspelt.
 
 ```yaml
@@ -165,21 +106,8 @@ allow: {}
 ```
 """)
 
-VARIANCE = _warning("AE212", "predicted variance without a floor", """\
-A decoder that predicts its own variance can drive it towards zero wherever the data are constant, such as the black border of digits;
-the likelihood then grows without bound and training becomes unstable. A single learned variance is robust.
 
-```yaml
-data: mnist
-losses: {reconstruction: {type: gaussian, variance: predicted}}
-```
-```yaml
-losses: {reconstruction: {type: gaussian, variance: learned}}
-```
-""")
-
-
-IDLE_PATIENCE = _warning("AE229", "patience without validation", """\
+IDLE_PATIENCE = warning("AE229", "patience without validation", """\
 `patience` ends a phase when validation gets no better. Where `split` keeps no samples for validation, it never does.
 
 ```yaml
@@ -214,41 +142,19 @@ def _about_code(plan: Plan, info: DataInfo) -> Iterator[Finding]:
     if dim is not None and spec.latent.variant_name() == "continuous" and plan.latent.values >= elements(plan.target) and not regular:
         yield (WIDE_CODE, f"the code has {plan.latent.values:,} numbers, the data {elements(plan.target):,}", spec.latent,
                f"dim: {max(1, dim * elements(plan.target) // plan.latent.values // 4)}")
-    codes, train = getattr(spec.latent, "codes", None), info.counts.get("train")
-    if codes is not None and train is not None:
-        positions = train * max(1, round(plan.latent.bits / max(1e-9, _log2(codes))))
-        if codes > positions:
-            yield (MANY_CODES, f"{codes:,} codes but only {positions:,} code positions in the training data", spec.latent,
-                   f"codes: {max(2, positions // 10)}")
 
 
-def _log2(number: int) -> float:
-    from math import log2
-
-    return log2(number) if number > 1 else 1.0
-
-
-def _about_nodes(plan: Plan, info: DataInfo) -> Iterator[Finding]:
-    has_kl = any(term.name == "kl" and max(map(abs, numbers(term.config.weight))) > 0 for term in plan.terms)
-    seen: set[int] = set()
+def _about_parts(plan: Plan, info: DataInfo) -> Iterator[Finding]:
+    """What parts say of themselves: all of the spec, and those with nodes at the first of a kind."""
+    around = Surroundings(info, plan.latent.bits, {term.name: max(map(abs, numbers(term.config.weight))) for term in plan.terms})
+    for part in within(plan.spec):
+        yield from part.lint(None, around)
+    seen: set[tuple[int, str, str]] = set()
     for node in (*plan.encoder.walk(), *plan.decoder.walk()):
-        if node.children or id(node.part) in seen and node.kind not in ("conv", "conv_transpose"):
-            continue
-        seen.add(id(node.part))
-        yield from _about_node(node, has_kl)
-
-
-def _about_node(node: Node, has_kl: bool) -> Iterator[Finding]:
-    if node.kind == "batch_norm" and has_kl:
-        yield BATCH_NORM_KL, f"batch normalisation at {node.path}, and the loss has a KL term", node.part, "norm: layer"
-    length = node.input.series_length or 0
-    if node.kind in ("rnn", "lstm", "gru") and length > 2000:
-        yield LONG_RECURRENCE, f"{node.path} steps through {length:,} positions one by one", node.part, Hint("a strided conv in front")
-    if node.kind in ("conv", "conv_transpose"):
-        for kernel, stride, dilation in zip(node.args["kernel"], node.args["stride"], node.args["dilation"], strict=True):
-            if stride > dilation * (kernel - 1) + 1:
-                yield HOLES, f"{node.path} moves by {stride} with a window of {dilation * (kernel - 1) + 1}", node.part, f"kernel: {stride}"
-                return
+        key = id(node.part), node.kind, str(node.args)
+        if not node.children and key not in seen:
+            seen.add(key)
+            yield from node.part.lint(node, around)
 
 
 def _about_training(plan: Plan, info: DataInfo) -> Iterator[Finding]:
@@ -272,11 +178,9 @@ def _about_training(plan: Plan, info: DataInfo) -> Iterator[Finding]:
     for owner in owners:
         if owner.patience is not None and info.counts.get("validation") == 0:
             yield IDLE_PATIENCE, "nothing validates, so patience never ends a phase", owner.place("patience"), "remove patience"
-    if getattr(spec.losses.reconstruction, "variance", None) == "predicted" and bounds.low is not None:
-        yield VARIANCE, "the variance is predicted, and the data are bounded", spec.losses.reconstruction, "variance: learned"
 
 
-_CHECKS: tuple[Callable[[Plan, DataInfo], Iterator[Finding]], ...] = (_about_code, _about_nodes, _about_training)
+_CHECKS: tuple[Callable[[Plan, DataInfo], Iterator[Finding]], ...] = (_about_code, _about_parts, _about_training)
 
 TRAINING = "AE7"         # what only a training can find
 
@@ -298,7 +202,7 @@ def allowed(spec: Spec, found: list[Diagnostic]) -> list[Diagnostic]:
     """The findings without the allowed warnings, and with complaints about wrong or needless entries of `allow`."""
     kept = [finding for finding in found if finding.is_error or finding.code not in spec.allow]
     for code in spec.allow:
-        rule = Rule.catalogue.get(code)
+        rule = Rule.catalogue.get(code) or _of_a_part(code)
         if rule is None or rule.severity == "error":
             warnings = [known for known, other in Rule.catalogue.items() if other.severity == "warning"]
             best = f"remove {code}" if rule else closest(code, warnings)
@@ -308,3 +212,10 @@ def allowed(spec: Spec, found: list[Diagnostic]) -> list[Diagnostic]:
             kept.append(Diagnostic(ALLOWED_FOR_NOTHING, f"{code} does not occur in this spec", spec.place("allow"), f"remove {code}",
                                    f"allow.{code}"))
     return kept
+
+
+def _of_a_part(code: str) -> Rule | None:
+    """A rule that stands beside a part which this spec has no use for, so that its file was not read yet."""
+    for family in Part.families.values():
+        list(family.variants.values())
+    return Rule.catalogue.get(code)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from aebuild.compile.spec import Spec
+from aebuild.compile.spec_hash import fingerprints
 from aebuild.lang.families import LatentPlan
 from aebuild.lang.node import Node
 from aebuild.lang.schedule import Dial
@@ -119,6 +121,11 @@ class Plan:
     def macs(self) -> int:
         """Multiply-accumulates of one reconstruction."""
         return sum(half.reconstruction_macs for half in (self.encoder, self.latent.node, self.decoder))
+
+    @cached_property
+    def maths(self) -> dict[str, str]:
+        """What the weights depend on, in short: two digests that a checkpoint remembers."""
+        return fingerprints(self.spec)
 
     @property
     def model_phase(self) -> PhasePlan:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from aebuild.compile.annotations import fields
-from aebuild.compile.canonical import plain, text
-from aebuild.compile.spec import Evaluate, Losses, Spec, StageSpec, Train
-from aebuild.lang.dataset import Dataset, Known, OnDisk
+from aebuild.compile.canonical import plain
+from aebuild.compile.spec import Losses, StageSpec
 from aebuild.lang.part import Part
 
 if TYPE_CHECKING:
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["structure", "maths", "harmless"]
 HARMLESS = ("name", "description", "allow", "train.device", "train.keep", "train.speed", "train.recompute")
-SHAPING = ("layer", "activation", "norm", "adapter", "latent", "decoder", "codebook_update", "optimizer", "phase")
+SHAPING = ("layer", "activation", "norm", "adapter", "latent", "posterior", "quantizer", "decoder", "codebook_update", "optimizer", "phase")
 """Families of which another member means other weights, or another state of training."""
 FREE = ("lr", "weight_decay", "schedule", "eps")      # an optimiser's options that need no state of their own
 
@@ -52,24 +50,10 @@ def differences(old: Plan, new: Plan) -> list[Change]:
 
 def structure(plan: Plan) -> Any:
     """What a checkpoint's tensors must fit: weights, types, phases, players, kinds of optimisers."""
-    weights = {f"{node.path}.{name}": shape for node in plan.nodes() for name, shape in node.weights.items()}
+    weights = {f"{node.path}.{name}": shape for node in plan.nodes() for name, shape in {**node.weights, **node.buffers}.items()}
     phases = [(phase.name, phase.pair, [(player.name, player.modules, player.optimizer.variant_name()) for player in phase.players])
               for phase in plan.phases]
     return weights, plan.output.weights, str(plan.input), str(plan.target), str(plan.latent.code), phases
-
-
-def fingerprints(spec: Spec) -> dict[str, str]:
-    """SHA-256 of what the weights depend on: the `objective` with its data, wherever they lie, and the `training`."""
-    bare = spec.but(name="model", description="", allow={}, evaluate=Evaluate(), train=Train(), data=_anywhere(spec.data))
-    train = spec.train.but(**{name: getattr(Train(), name) for name in ("device", "keep", "speed", "recompute")})
-    parts = {"objective": text(bare), "training": json.dumps(plain(train), sort_keys=True)}
-    return {name: hashlib.sha256(part.encode()).hexdigest() for name, part in parts.items()}
-
-
-def _anywhere(data: Dataset) -> Dataset:
-    if isinstance(data, OnDisk):
-        return data.but(path="data")
-    return data.but(root=None) if isinstance(data, Known) else data
 
 
 def _kind(path: str, old: Any, new: Any, effect: str) -> Kind:

@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
+from aebuild.lang.lint import Finding, warning
 from aebuild.lang.node import Node
 from aebuild.lang.norm_act import Dressed
+from aebuild.lang.part import Part
 from aebuild.lang.values import Grid, Value
+
+HOLES = warning("AE207", "a stride larger than its kernel", """\
+A window that moves further than its own size leaves places out: an encoder never sees them, a transposed convolution in a decoder never
+writes them (they get the bias alone).
+
+```yaml
+encoder: [conv: {width: 32, kernel: 2, stride: 3}]
+```
+```yaml
+encoder: [conv: {width: 32, kernel: 3, stride: 3}]
+```
+""")
+
+
+def holes(part: Part, node: Node | None) -> Iterator[Finding]:
+    """The first axis along which a window moves further than its own size."""
+    if node is None or node.kind not in ("conv", "conv_transpose"):
+        return
+    for kernel, stride, dilation in zip(node.args["kernel"], node.args["stride"], node.args["dilation"], strict=True):
+        if stride > dilation * (kernel - 1) + 1:
+            yield HOLES, f"{node.path} moves by {stride} with a window of {dilation * (kernel - 1) + 1}", part, f"kernel: {stride}"
+            return
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, Private
 from pydantic_core.core_schema import CoreSchema, is_instance_schema
 
 from aebuild.lang.diagnostics import Span
+from aebuild.lang.lint import Finding, Surroundings
 
 Effect = Literal["graph", "loss", "gradient", "data", "training", "evaluation"]
 
@@ -155,6 +156,10 @@ class Part(BaseModel):
         member = kind(**values) if values else kind.model_construct()      # defaults need no validator
         assert isinstance(member, cls)
         return member
+
+    def lint(self, node: Any, around: Surroundings) -> Iterator[Finding]:
+        """Warnings about this part at a Node of its own, None where it has none."""
+        return iter(())
 
     def place(self, *names: str) -> Span | None:
         """The span of the first of these fields that was written, else of the whole part."""

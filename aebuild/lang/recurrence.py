@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Literal
 
@@ -9,6 +10,7 @@ from pydantic import Field, field_validator
 
 from aebuild.lang.diagnostics import Hint, Rule
 from aebuild.lang.families import Layer
+from aebuild.lang.lint import Finding, Surroundings, warning
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
 from aebuild.lang.schedule import Dial, numbers
@@ -91,6 +93,22 @@ decoder:
 """)
 
 
+LONG = 2000      # positions
+LONG_RECURRENCE = warning("AE206", "a recurrent layer over a very long sequence", """\
+A recurrent layer works one step after the other: over thousands of steps it is slow, and gradients vanish on the way. A strided convolution
+in front shortens the sequence.
+
+```yaml
+data: {type: series, path: sound.npz, shape: [8000, 1]}     # 8,000 samples of sound
+encoder: [lstm: 64]
+decoder: [linear: 64]
+```
+```yaml
+encoder: [conv: {width: 32, kernel: 9, stride: 8}, conv: {width: 64, kernel: 9, stride: 8}, lstm: 64]
+```
+""")
+
+
 class Recurrence(Layer):
     """The options of a recurrent layer and the places where they mean something."""
 
@@ -109,6 +127,12 @@ class Recurrence(Layer):
 
     scalar = "width"
     wants = ("sequence",)
+
+    def lint(self, node: Node | None, around: Surroundings) -> Iterator[Finding]:
+        """Over thousands of positions it is slow, and gradients vanish."""
+        length = (node.input.series_length or 0) if node is not None and node.kind in ("rnn", "lstm", "gru") else 0
+        if node is not None and length > LONG:
+            yield LONG_RECURRENCE, f"{node.path} steps through {length:,} positions one by one", self, Hint("a strided conv in front")
 
     @field_validator("teacher_forcing")
     @classmethod

@@ -230,16 +230,16 @@ def _score_baseline(plan: Plan, model: Autoencoder, reconstruct: Reconstruction,
 @torch.no_grad()
 def _score_frequencies(plan: Plan, model: Autoencoder, frequencies: NDArray[np.float32], split: Split) -> Scores:
     """The scores of the same guess for all samples: how often each token stands at each place, [T, K]."""
-    feed, config = SplitLoader(split, next(model.parameters()).device), plan.term("reconstruction")
-    logits = torch.from_numpy(frequencies).log().to(feed.device)
+    loader, config = SplitLoader(split, next(model.parameters()).device), plan.term("reconstruction")
+    logits = torch.from_numpy(frequencies).log().to(loader.device)
     term = wrong = judged = 0.0
-    for batch in feed.passing(batch_bounds(feed.samples, 4096)):
+    for batch in loader.passing(batch_bounds(loader.samples, 4096)):
         params = logits.expand(len(batch.target), *logits.shape)
         term += float(config.config.reduce(model.likelihood.within(params, batch.target, batch.lengths), config.elements)) * len(params)
         missed = params.argmax(-1) != batch.target
         real = torch.ones_like(missed) if batch.lengths is None else real_places(batch.lengths, batch.target)
         wrong, judged = wrong + float((missed & real).sum()), judged + float(real.sum())
-    return _scores(plan, {"reconstruction": term / feed.samples}, wrong / judged)
+    return _scores(plan, {"reconstruction": term / loader.samples}, wrong / judged)
 
 
 def _psnr(plan: Plan, mse: float) -> float | None:

@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from aebuild.compile.plan import Plan
 from aebuild.lang.node import Node
+from aebuild.lang.values import Tokens
 from aebuild.modules.autoencoder import Autoencoder
 
 BATCH = 2
@@ -34,7 +35,7 @@ def _state(plan: Plan, model: Autoencoder) -> list[str]:
 
 
 def _reconstruction(plan: Plan, model: Autoencoder) -> list[str]:
-    x = torch.empty(BATCH, *plan.input.shape, device="meta")
+    x = torch.empty(BATCH, *plan.input.shape, device="meta", dtype=torch.long if isinstance(plan.input, Tokens) else torch.float32)
     shapes, macs, out = _run(model, plan, lambda: model(x))
     problems = _compare_nodes(plan, shapes, macs)
     if tuple(out.shape) != (BATCH, *plan.target.shape):
@@ -45,17 +46,16 @@ def _reconstruction(plan: Plan, model: Autoencoder) -> list[str]:
 
 
 def _others(plan: Plan, model: Autoencoder) -> list[str]:
-    """Heads and discriminator, which a reconstruction does not run."""
+    """Heads and critics, which a reconstruction does not run."""
     code = torch.empty(BATCH, *plan.latent.code.shape, device="meta")
     problems = []
     for head in plan.heads:
         value = code if head.source == "latent" else torch.empty(BATCH, *plan.encoder.output.shape, device="meta")
         shapes, macs, _ = _run(model, plan, lambda name=head.name, value=value: model.heads[name](value))
         problems += _compare_nodes(plan, shapes, macs)
-    judge = plan.latent.discriminator
-    if judge is not None:
-        module = model.get_submodule(judge.path)
-        shapes, macs, _ = _run(model, plan, lambda: module(code))
+    for critic in (node for node in plan.nodes() if node.aside and node.sequential):
+        module, given = model.get_submodule(critic.path), torch.empty(BATCH, *critic.input.shape, device="meta")
+        shapes, macs, _ = _run(model, plan, lambda module=module, given=given: module(given))
         problems += _compare_nodes(plan, shapes, macs)
     return problems
 
@@ -102,13 +102,15 @@ def _compare_nodes(plan: Plan, shapes: dict[str, Shapes], macs: dict[str, int]) 
     problems = []
     for path, (given, made) in shapes.items():
         node = nodes[path]
+        if node.aside and not node.sequential:         # a posterior, prior or loss: what it takes is its owner's business
+            continue
         looped = ".tail." in path                  # runs position by position, so that lengths are 1
         if _shape(given, looped) != _shape(node.input.shape, looped):
             problems.append(f"{path} takes {given}, planned {node.input}")
         if made is not None and _shape(made, looped) != _shape(node.output.shape, looped):
             problems.append(f"{path} gives {made}, planned {node.output}")
-        if macs.get(path, 0) != _running(node, plan):
-            problems.append(f"{path}: {_running(node, plan)} MACs planned, {macs.get(path, 0)} counted")
+        if macs.get(path, 0) != _running(node):
+            problems.append(f"{path}: {_running(node)} MACs planned, {macs.get(path, 0)} counted")
     return problems
 
 
@@ -116,7 +118,6 @@ def _shape(shape: tuple[int, ...], looped: bool) -> tuple[int, ...]:
     return shape[1:] if looped else tuple(shape)
 
 
-def _running(node: Node, plan: Plan) -> int:
-    """The MACs of a node in a reconstruction, where the latent's discriminator does not run."""
-    judge = plan.latent.discriminator
-    return node.all_macs - (judge.all_macs if judge is not None and node is plan.latent.node else 0)
+def _running(node: Node) -> int:
+    """The MACs of a node where it runs: of one that stands aside all, of others without what stands aside in them."""
+    return node.all_macs if node.aside else node.reconstruction_macs

@@ -13,6 +13,7 @@ from aebuild.compile.front import Loaded, load
 from aebuild.compile.plan import Plan
 from aebuild.lang.samples import DataInfo
 from aebuild.lang.splits import Scaling, Split, Splits
+from aebuild.lang.values import Tokens
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.outputs import Batch
 from aebuild.modules.randomness import random_modules
@@ -38,6 +39,7 @@ def samples(info: DataInfo, plan: Plan, count: int, seed: int = 0) -> Batch:
     """Random data of the types and ranges that the spec declares."""
     generator = torch.Generator().manual_seed(seed)
     x = _within(info.range, (count, *info.value.shape), generator)
+    x = x.long() if isinstance(info.value, Tokens) else x
     target = x if info.target == info.value else _within(info.target_range, (count, *plan.target.shape), generator)
     labels = None if info.classes is None else torch.randint(-1, info.classes, (count,), generator=generator)
     return Batch(x, target, labels)

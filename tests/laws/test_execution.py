@@ -280,14 +280,14 @@ def test_a_compiler_that_fails_is_left_behind(tmp_path: Path, monkeypatch: pytes
 
 def small_memory(model_rows: int, monkeypatch: pytest.MonkeyPatch, *, until: str = "") -> None:
     """Batches of more rows than that cannot be trained with; or none can, until this half is recomputed."""
-    plain = Autoencoder.terms
+    plain = Autoencoder.run_losses
 
-    def terms(model: Autoencoder, batch: Batch, *more: Any) -> Any:
+    def run_losses(model: Autoencoder, batch: Batch, *more: Any) -> Any:
         if torch.is_grad_enabled() and len(batch.x) > model_rows and not (until and model.get_submodule(until).recompute):
             raise torch.OutOfMemoryError("out of memory")
         return plain(model, batch, *more)
 
-    monkeypatch.setattr(Autoencoder, "terms", terms)
+    monkeypatch.setattr(Autoencoder, "run_losses", run_losses)
 
 
 @pytest.mark.slow
@@ -345,28 +345,28 @@ def test_workers_give_the_same_bits_again(text: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("failing", [0, 2])
 def test_a_worker_that_fails_ends_the_step(failing: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The others, who wait for what it says of its samples, do not wait for ever; its error is the one that is raised."""
-    plain = Autoencoder.terms
+    plain = Autoencoder.run_losses
 
-    def terms(model: Autoencoder, batch: Batch, *more: Any) -> Any:
+    def run_losses(model: Autoencoder, batch: Batch, *more: Any) -> Any:
         if torch.is_grad_enabled() and (part := present()) is not None and part.rank == failing:
             raise ValueError("this one failed")
         return plain(model, batch, *more)
 
-    monkeypatch.setattr(Autoencoder, "terms", terms)
+    monkeypatch.setattr(Autoencoder, "run_losses", run_losses)
     with pytest.raises(ValueError, match="this one failed"):
         trained(CODEBOOK, tmp_path / "run", Execution(threads=1, workers=3))
 
 
 @pytest.mark.slow
 def test_workers_too_big_for_memory_are_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = Autoencoder.terms
+    plain = Autoencoder.run_losses
 
-    def terms(model: Autoencoder, batch: Batch, *more: Any) -> Any:
+    def run_losses(model: Autoencoder, batch: Batch, *more: Any) -> Any:
         if present() is not None:
             raise torch.OutOfMemoryError("out of memory")
         return plain(model, batch, *more)
 
-    monkeypatch.setattr(Autoencoder, "terms", terms)
+    monkeypatch.setattr(Autoencoder, "run_losses", run_losses)
     heard = Heard()
     trained(IMAGES, tmp_path / "run", Execution(threads=1, workers=2), display=heard)
     assert heard.notes[-1] == "memory is too small for workers: going on from the last checkpoint with 2 threads"

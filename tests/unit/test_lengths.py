@@ -30,7 +30,7 @@ from aebuild.modules.likelihoods import (
 from aebuild.modules.outputs import Batch
 from aebuild.results.baselines import token_frequencies
 from aebuild.results.evaluate import evaluate
-from aebuild.trainer.batches.loader import Feed
+from aebuild.trainer.batches.loader import SplitLoader
 
 DRAW = np.random.default_rng(0)
 LENGTHS = np.asarray([5, 1, 7, 7, 3] * 8)
@@ -82,9 +82,9 @@ def test_what_are_no_lengths_is_refused(folder: Path, fields: dict[str, Any], co
 
 def test_batches_carry_the_lengths_of_their_samples(folder: Path) -> None:
     split = load_data("arrays", folder, path="a.npz", array="x", lengths="n").train
-    feed = Feed(split, torch.device("cpu"))
+    loader = SplitLoader(split, torch.device("cpu"))
     index = torch.tensor([3, 0, 9])
-    taken, sliced = feed.take(index), feed.slice(4, 8)
+    taken, sliced = loader.take(index), loader.slice(4, 8)
     assert taken.lengths is not None
     assert sliced.lengths is not None
     assert taken.lengths.tolist() == split.lengths[index.numpy()].tolist()  # type: ignore[index]

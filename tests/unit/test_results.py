@@ -27,10 +27,11 @@ from aebuild.modules.likelihoods import (
     Categorical,
     FixedGaussian,
     LearnedGaussian,
+    Likelihood,
     PredictedGaussian,
     SquaredError,
 )
-from aebuild.results.baselines import clipped, components_of, judge, mean_reconstruction, pca_reconstruction
+from aebuild.results.baselines import clipped, components_of, mean_reconstruction, pca_reconstruction
 from aebuild.results.drawing import CURVES, cell_size, draw_sample
 from aebuild.results.evaluate import evaluate, judged_samples, judged_split
 from aebuild.results.picture import draw_picture
@@ -107,6 +108,12 @@ def test_pca_and_mean_equal_plain_formulas() -> None:
     assert mean_reconstruction(training)(test)[3] == pytest.approx(training.mean(0), abs=1e-6)
     assert clipped(test, Range(0.0, 0.5)).min() == 0.0
     assert clipped(test, Range()) is test
+
+
+def judge(likelihood: Likelihood, means: torch.Tensor, target: torch.Tensor) -> torch.Tensor | None:
+    """The term of reconstructions that no decoder made."""
+    params = likelihood.params_of(means)
+    return None if params is None else likelihood(params, target)
 
 
 def test_baselines_are_judged_by_the_models_own_term() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from math import log2
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -10,6 +11,7 @@ from pydantic import Field
 from aebuild.lang.codebook_update import CodebookUpdate
 from aebuild.lang.diagnostics import Rule
 from aebuild.lang.families import LatentPlan, Prior, ProjectedLatent, Quantizer
+from aebuild.lang.lint import Finding, Surroundings, warning
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import Part, knob
 from aebuild.lang.projection import to_code
@@ -54,6 +56,20 @@ def _uniform() -> Any:
     return Prior.named("uniform")
 
 
+MANY_CODES = warning("AE205", "more codes than samples to learn them", """\
+Every entry of a codebook needs samples that choose it. With more entries than code positions in the training data most can never be
+learnt and stay dead.
+
+```yaml
+data: wine                                     # 178 rows
+latent: {type: codebook, codes: 4096, dim: 8, per: sample}
+```
+```yaml
+latent: {type: codebook, codes: 32, dim: 8, per: sample}
+```
+""")
+
+
 class Codebook(ProjectedLatent):
     """A discrete code: the nearest entry of a learned codebook (van den Oord et al., 2017).
 
@@ -86,6 +102,15 @@ class Codebook(ProjectedLatent):
                          "the training data use them at their place; or learned")
     meanings = {"perplexity": "how many entries are in use, as if alike; between 1 and `codes`, higher is better",
                 "usage": "share of entries that are used at all; higher is better"}
+
+    def lint(self, node: Node | None, around: Surroundings) -> Iterator[Finding]:
+        """Every entry needs samples that choose it."""
+        train = around.info.counts.get("train")
+        if self.codes is not None and train is not None:
+            positions = train * max(1, round(around.bits / log2(self.codes)))
+            if self.codes > positions:
+                yield (MANY_CODES, f"{self.codes:,} codes but only {positions:,} code positions in the training data", self,
+                       f"codes: {max(2, positions // 10)}")
 
     @property
     def books(self) -> int:

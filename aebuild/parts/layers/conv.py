@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import prod
 from typing import TYPE_CHECKING, Literal
 
-from aebuild.lang.convolution import Window, convolve, fit_transpose, transpose
+from aebuild.lang.convolution import Window, convolve, fit_transpose, holes, transpose
 from aebuild.lang.diagnostics import Rule
+from aebuild.lang.lint import Finding, Surroundings
 from aebuild.lang.node import Node, Resize, Site
 from aebuild.lang.norm_act import Dressed
 from aebuild.lang.part import knob
@@ -83,6 +85,10 @@ class Conv(Dressed):
     upsample: Literal["transpose", "nearest", "shuffle"] | None = knob(
         None, "how a decoder's convolution enlarges: transposed (default), nearest neighbours first, or channels to space", affects="graph")
     wants = ("grid",)
+
+    def lint(self, node: Node | None, around: Surroundings) -> Iterator[Finding]:
+        """A window that moves further than its size leaves places out."""
+        return holes(self, node)
 
     def plan(self, value: Value, site: Site) -> Node:
         """grid(C; S) to grid(width; S') with S' from the stride, or from the solver in a decoder."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
-from aebuild.lang.convolution import Window, transpose, transposed_size
+from aebuild.lang.convolution import Window, holes, transpose, transposed_size
 from aebuild.lang.diagnostics import Rule
+from aebuild.lang.lint import Finding, Surroundings
 from aebuild.lang.node import Node, Resize, Site
 from aebuild.lang.norm_act import Dressed
 from aebuild.lang.part import knob
@@ -42,6 +44,10 @@ class ConvTranspose(Dressed):
     output_padding: Margin = knob(0, "places added at the end; less than the stride", affects="graph")
     dilation: Size = knob(1, "distance between the window's taps", affects="graph")
     wants = ("grid",)
+
+    def lint(self, node: Node | None, around: Surroundings) -> Iterator[Finding]:
+        """A window that moves further than its size leaves places out."""
+        return holes(self, node)
 
     def plan(self, value: Value, site: Site) -> Node:
         """grid(C; S) to grid(width; (S-1)·stride - 2·padding + dilation·(kernel-1) + 1 + output_padding)."""

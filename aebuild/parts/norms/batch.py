@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from aebuild.lang.families import Norm
+from aebuild.lang.lint import Finding, Surroundings, warning
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
 from aebuild.lang.values import Value
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+BATCH_NORM_KL = warning("AE203", "batch normalisation beside a KL term", """\
+Batch normalisation makes a sample's posterior depend on the rest of its batch, and the noise of the batch statistics adds to the noise of
+the posterior: the KL term then measures something else in training than in evaluation. Layer or group normalisation does not mix samples.
+
+```yaml
+encoder: {layer: linear, width: 256, norm: batch}
+latent: {type: gaussian, dim: 16}
+```
+```yaml
+encoder: {layer: linear, width: 256, norm: layer}
+latent: {type: gaussian, dim: 16}
+```
+""")
 
 
 class Batch(Norm):
@@ -21,6 +38,11 @@ class Batch(Norm):
     also = ("batch_norm", "batchnorm1d", "batchnorm2d", "bn", "batch_normalization")
     momentum: float = knob(0.1, "share of a new batch in the running statistics", affects="training", gt=0, le=1)
     eps: float = knob(1e-5, "added to the variance", affects="gradient", gt=0)
+
+    def lint(self, node: Node | None, around: Surroundings) -> Iterator[Finding]:
+        """Beside a KL term it makes a sample's posterior depend on its batch."""
+        if node is not None and around.weights.get("kl"):
+            yield BATCH_NORM_KL, f"batch normalisation at {node.path}, and the loss has a KL term", self, "norm: layer"
 
     def plan(self, value: Value, site: Site) -> Node:
         """A scale and a shift per channel; running statistics are buffers."""

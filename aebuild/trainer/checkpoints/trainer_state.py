@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from aebuild.compile.build import build
-from aebuild.compile.spec_diff import fingerprints
 from aebuild.trainer.checkpoints.compatibility import Incompatible, check_players, check_sums, taking_up
 from aebuild.trainer.checkpoints.sharded_checkpoint import ShardedCheckpointWriter
 from aebuild.trainer.checkpoints.writer import CheckpointWriter
@@ -168,7 +167,7 @@ class TrainerState:
         trainer = self.trainer
         active = trainer.active.state() if trainer.active is not None else None
         return {"progress": trainer.progress.state(), "sums": trainer.sums.state(), "validation": trainer.validation,
-                "active": active, "maths": {**fingerprints(trainer.plan.spec), "data": self._data}, "clock": self._clock()}
+                "active": active, "maths": {**trainer.plan.maths, "data": self._data}, "clock": self._clock()}
 
     def _clock(self) -> list[int]:
         """Samples, batch size and batches of an epoch: what a place in an epoch means."""
@@ -177,7 +176,7 @@ class TrainerState:
 
     def _restore(self, state: dict[str, Any]) -> None:
         trainer = self.trainer
-        maths = fingerprints(trainer.plan.spec)
+        maths = trainer.plan.maths
         revised = any(state["maths"][name] != maths[name] for name in maths)
         with taking_up():
             trainer.progress = Progress.load(state["progress"])
