@@ -32,7 +32,7 @@ from types import ModuleType
 
 ROOT = Path(__file__).resolve().parent.parent
 UNIT, LAWS = "tests/unit", "tests/laws"
-BOOK = [f"{UNIT}/test_codebook.py", f"{LAWS}/test_losses.py"]
+BOOK = [f"{UNIT}/test_codebook.py", f"{UNIT}/test_codebook_updates.py", f"{LAWS}/test_losses.py"]
 CODE = [f"{LAWS}/test_losses.py", f"{UNIT}/test_posteriors.py", f"{UNIT}/test_latents.py"]
 DATA = [f"{UNIT}/test_likelihoods.py", f"{UNIT}/test_tokens.py", f"{UNIT}/test_lengths.py"]
 TESTS: dict[str, list[str]] = {          # the tests that answer for a file, the likeliest first
@@ -233,7 +233,8 @@ def examine(file: str, sample: int, seed: int) -> Counter[str]:
     tests = [test for test in TESTS[file] if (ROOT / test).exists()]
     began = time.monotonic()
     if run(file, (ROOT / file).read_text(), tests, 600) != "survived":
-        raise SystemExit(f"{file}: its tests fail already: {' '.join(tests)}")
+        print(f"{file}: left out, its tests fail already: {' '.join(tests)}", flush=True)
+        return Counter()
     limit = 20 + 5 * (time.monotonic() - began)
     found: Counter[str] = Counter()
     for mutant in sorted(drawn, key=lambda mutant: mutant.line):

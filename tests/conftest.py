@@ -47,7 +47,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_report_collectionfinish(config: pytest.Config) -> str:
     """How many tests want real data."""
-    return told(config.stash[WANTING])
+    return told(config.stash.get(WANTING, 0))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -67,6 +67,7 @@ class Latent(Random):
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         old = f"{prefix}prior_"                  # where priors stood before they were modules of their own
-        for name in [name for name in state_dict if name.startswith(old)]:
-            state_dict[f"{prefix}prior.{name.removeprefix(old)}"] = state_dict.pop(name)
+        for name in self.prior.state_dict():
+            if f"{old}{name}" in state_dict:
+                state_dict[f"{prefix}prior.{name}"] = state_dict.pop(f"{old}{name}")
         super()._load_from_state_dict(state_dict, prefix, *args)

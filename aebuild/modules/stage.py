@@ -112,15 +112,12 @@ class Again:
 @contextmanager
 def unlearned(model: nn.Module) -> Iterator[None]:
     """While entered, forward passes leave no trace in what a model learns of its batches: running statistics, codebook averages."""
-    kept = [(buffer, buffer._version, buffer.clone()) for module in model.modules() if module.training
-            for buffer in module.buffers(recurse=False)]
+    kept = [(buffer, buffer.clone()) for module in model.modules() if module.training for buffer in module.buffers(recurse=False)]
     try:
         yield
     finally:
-        with torch.no_grad():
-            for buffer, version, before in kept:
-                if buffer._version != version:
-                    buffer.copy_(before)
+        for buffer, before in kept:
+            buffer.data.copy_(before)            # unseen by autograd, which keeps running statistics for its backward pass
 
 
 class Skip(Contextual):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from measure import compare
 from models import fine
@@ -9,6 +10,7 @@ from models import fine
 from specs import specs
 
 
+@pytest.mark.slow
 @given(specs())
 def test_plan_is_exact(text: str) -> None:
     plan = fine(text).plan

@@ -39,6 +39,7 @@ def part(request: pytest.FixtureRequest) -> Iterator[Any]:
         yield next(part for part in parts if part.example)
 
 
+@pytest.mark.slow
 def test_one_file_is_enough(part: Any, tmp_path: Path) -> None:
     text = f"name: plugged\n{part.example}train: {{steps: {STEPS}, batch_size: 32, speed: exact, keep: last}}\n"
     loaded = load(tmp_path / "spec.yaml", text=text)

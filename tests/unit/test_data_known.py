@@ -69,6 +69,7 @@ def test_patches_follow_the_seed_and_the_strips_limit_their_size() -> None:
     assert load("photos", HERE, patch=64, count=30).info.value == Grid(3, (64, 64))
 
 
+@pytest.mark.slow
 @needs_real_data
 def test_mnist_is_split_as_the_references_say() -> None:
     part = part_of("mnist", pad=2, split=Holdout(validation=5000, seed=42), labels=550)
@@ -124,6 +125,7 @@ def test_ecg5000() -> None:
     assert len(normal.train) + len(normal.validation) == 292
 
 
+@pytest.mark.slow
 @needs_real_data
 def test_cifar10_from_jpeg() -> None:
     splits = load("cifar10", HERE, limit=500, split=Holdout(validation=100), scale="none")
@@ -168,6 +170,7 @@ def test_damaged_ecg5000(tmp_path: Path) -> None:
     assert refusal("ecg5000", tmp_path, root=".").code == "AE403"
 
 
+@pytest.mark.slow
 @needs_real_data
 @pytest.mark.parametrize(("variant", "fields"), [
     ("arrays", {"path": "cifar10/cifar10_rgb_small.npz"}), ("arrays", {"path": "basicmotions/BasicMotions.npz", "channels": "first"}),

@@ -156,8 +156,9 @@ def test_a_gaussian_code_survives_absurd_log_variances() -> None:
 
 def test_active_units_are_those_whose_mean_varies() -> None:
     h = torch.zeros(64, 6)
-    h[:, 0] = torch.linspace(-1, 1, 64)
-    assert gaussian(3)(h).metrics["active_units"] == 1
+    wave = torch.linspace(-1, 1, 64).sign()                          # of variance 1
+    h[:, 0], h[:, 1] = wave * math.sqrt(0.011), wave * math.sqrt(0.009)
+    assert gaussian(3)(h).metrics["active_units"] == 1               # a variance of more than 0.01 is active
 
 
 def test_free_bits_hold_each_value_on_the_batch_mean() -> None:

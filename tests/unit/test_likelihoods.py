@@ -120,3 +120,21 @@ def test_weights_and_reduction() -> None:
     raw = torch.tensor([2.0, 4.0])
     assert Mse().reduce(raw, 8) == 3
     assert Mse(reduction="mean").reduce(raw, 8) == 3 / 8
+
+
+def test_what_expects_a_given_mean() -> None:
+    mean = torch.tensor([[0.0, 0.001, 0.3, 0.999, 1.0]])
+    for part in (Mse(), L1(), Gaussian(variance=0.3), Bernoulli()):
+        module = part.build_likelihood(Vector(5), UNIT)
+        params = module.params_of(mean)  # type: ignore[operator]
+        held = mean.clamp(1 / 512, 511 / 512) if isinstance(part, Bernoulli) else mean
+        torch.testing.assert_close(module.mean(params), held)  # type: ignore[operator]
+    assert Categorical().build_likelihood(Vector(5), BYTES).params_of(mean) is None  # type: ignore[operator]
+
+
+def test_a_learned_variance_begins_at_one() -> None:
+    module: Any = Gaussian(variance="per_dim").build_likelihood(Vector(3), UNIT)
+    for _ in range(2):
+        assert module.log_variance.tolist() == [0, 0, 0]
+        torch.nn.init.ones_(module.log_variance)
+        module.reset_parameters()

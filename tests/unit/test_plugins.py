@@ -262,6 +262,7 @@ def test_a_damaged_record_is_no_run(run, plugin, text):
         aebuild.open_run(run, plugins=plugin)
 
 
+@pytest.mark.slow
 def test_processes_of_a_training_get_the_same_plugins(spec, plugin, tmp_path):
     """On two processes, resumed by a third command that names it, with advice that names it."""
     def train(*words: object) -> subprocess.CompletedProcess[str]:

@@ -273,6 +273,7 @@ HOSTILE: dict[str, str | bytes] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_texts_end_quickly(name: str) -> None:
     begin = time.process_time()                # 0.6 s at most on an idle machine; without the caps these take 20 to 90 s

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from aebuild.compile.plan import DialPlan
 from aebuild.lang.diagnostics import Diagnostic, DivergedError, ResourceError
 from aebuild.lang.schedule import Ramp
-from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.randomness import random_modules
 from aebuild.trainer.batches.loader import batch_bounds, order_of
 from aebuild.trainer.checkpoints import writer as writer_module
@@ -30,6 +29,7 @@ from aebuild.trainer.fit import train
 from aebuild.trainer.job import Job, Manner
 from aebuild.trainer.nonfinite import finite_parameters
 from aebuild.trainer.phase import ActivePhase, reseed_all
+from aebuild.trainer.players import ActivePlayer
 from aebuild.trainer.progress import throughput as throughput_module
 from aebuild.trainer.progress.display import EpochReport, Quiet
 from aebuild.trainer.run_dir.atomic_files import CANNOT_WRITE
@@ -157,13 +157,13 @@ def test_only_the_players_parameters_move(tmp_path: Path) -> None:
 
 def test_players_alternate_on_their_own_parameters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, turns = tiny_model(), []
-    plain = Autoencoder.terms
+    plain = ActivePlayer.forward
 
-    def spied(self: Autoencoder, batch: Any, name: str = "autoencoder", pair: Any = None) -> Any:
-        turns.append((name, frozenset(path for path, p in self.named_parameters() if p.requires_grad)))
-        return plain(self, batch, name, pair)
+    def spied(self: ActivePlayer, batch: Any, step: int) -> Any:
+        turns.append((self.plan.name, frozenset(path for path, p in self.model.named_parameters() if p.requires_grad)))
+        return plain(self, batch, step)
 
-    monkeypatch.setattr(Autoencoder, "terms", spied)
+    monkeypatch.setattr(ActivePlayer, "forward", spied)
     before = weights(model)
     with tiny_run(tmp_path / "run") as run:
         train(Job(tiny_plan(phase(*adversaries(), epochs=None, steps=2)), tiny_splits(validation=0), run), model=model)

@@ -15,13 +15,20 @@ from torch import Tensor, nn
 from aebuild.compile.plan import DialPlan, PhasePlan, PlayerPlan
 from aebuild.lang.samples import DataInfo
 from aebuild.lang.splits import Scaling, Split, Splits
-from aebuild.lang.terms import Term, TermPlan
+from aebuild.lang.terms import Bound, Term, TermPlan
 from aebuild.lang.values import Range, Vector
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.code import Code
-from aebuild.modules.randomness import Random
+from aebuild.modules.latent import Latent
+from aebuild.modules.likelihoods import SquaredError
+from aebuild.modules.losses import LossFunction
+from aebuild.modules.outputs import Outputs
+from aebuild.modules.priors import GaussianPrior
 from aebuild.modules.stage import Stage
+from aebuild.parts import discover
 from aebuild.trainer.run_dir.run import Run
+
+discover()
 
 WIDTH = 6
 
@@ -57,17 +64,16 @@ class Adam:
         return "adam"
 
 
-class TinyLatent(Random):
+class TinyLatent(Latent):
     """A variational code with a discriminator and a running mean of codes."""
 
     def __init__(self, dim: int = 3) -> None:
-        super().__init__()
-        self.project = nn.Linear(8, 2 * dim)
+        super().__init__({"projection": nn.Linear(8, 2 * dim)}, GaussianPrior((dim,), 1.0))
         self.discriminator = nn.Linear(dim, 1)
         self.register_buffer("average", torch.zeros(dim))
         self.temperature = 1.0
 
-    def forward(self, h: Tensor) -> Code:
+    def forward(self, h: Tensor, context: dict[str, Any] | None = None, draws: int | None = None) -> Code:
         """[N, 8] to [N, dim]."""
         mean, spread = self.project(h).chunk(2, 1)
         noise = torch.randn(mean.shape, generator=self.rng(h.device), device=h.device)
@@ -77,32 +83,19 @@ class TinyLatent(Random):
         kl = 0.5 * (mean.square() + spread.exp() - 1 - spread)
         return Code(value, {"kl": kl}, {"size": value.detach().norm(dim=1).mean()})
 
-    def play(self, player: str, h: Tensor) -> dict[str, Tensor]:
+    def losses(self) -> dict[str, LossFunction]:
         """The terms of generator and discriminator."""
-        code = self(h).value
-        ones = torch.ones(len(code), 1, device=h.device)
-        bce = nn.functional.binary_cross_entropy_with_logits
-        if player == "generator":
-            return {"adversarial": bce(self.discriminator(code), ones, reduction="none")}
-        drawn = torch.randn(code.shape, generator=self.rng(h.device), device=h.device)
-        fake = bce(self.discriminator(code.detach()), 0 * ones, reduction="none")
-        return {"discriminator": fake + bce(self.discriminator(drawn), ones, reduction="none")}
+        return {"adversarial": self.fool, "discriminator": self.tell_apart}
 
-    def draw(self, count: int) -> Tensor:
-        """[count, dim] from the prior."""
-        return torch.randn(count, 3, generator=self.rng(self.average.device))
+    def fool(self, outputs: Outputs) -> Tensor:
+        """[N, 1]."""
+        return nn.functional.softplus(-self.discriminator(outputs.code.value))
 
-
-class Squares(nn.Module):
-    """Squared error."""
-
-    def forward(self, params: Tensor, target: Tensor) -> Tensor:
-        """[N]."""
-        return (params - target).square().flatten(1).sum(1)
-
-    def mean(self, params: Tensor) -> Tensor:
-        """Itself."""
-        return params
+    def tell_apart(self, outputs: Outputs) -> Tensor:
+        """[N, 1]."""
+        code = outputs.code.value.detach()
+        drawn = torch.randn(code.shape, generator=self.rng(code.device), device=code.device)
+        return nn.functional.softplus(self.discriminator(code)) + nn.functional.softplus(-self.discriminator(drawn))
 
 
 def tiny_model(seed: int = 0, width: int = WIDTH) -> Autoencoder:
@@ -110,7 +103,7 @@ def tiny_model(seed: int = 0, width: int = WIDTH) -> Autoencoder:
     torch.manual_seed(seed)
     encoder = Stage({"0": nn.Sequential(nn.Linear(width, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.1))})
     decoder = Stage({"0": nn.Linear(3, 8), "output": nn.Linear(8, width)})
-    return Autoencoder(encoder, TinyLatent(), decoder, Squares(), {}, {}, [], {})
+    return Autoencoder(encoder, TinyLatent(), decoder, SquaredError(), {}, {}, [], {})
 
 
 def player(name: str = "autoencoder", modules: tuple[str, ...] = ("encoder", "latent", "decoder"),
@@ -121,10 +114,10 @@ def player(name: str = "autoencoder", modules: tuple[str, ...] = ("encoder", "la
 
 def adversaries() -> tuple[PlayerPlan, ...]:
     """An autoencoder, a generator and a discriminator that plays twice."""
-    code = ("encoder", "latent.project")
+    code = ("encoder", "latent.projection")
     return (player(modules=(*code, "decoder"), terms=("reconstruction",)),
             player("generator", code, ("adversarial",)),
-            player("discriminator", ("latent.discriminator",), ("discriminator",), Adam(kind=torch.optim.SGD), steps=2))
+            player("discriminator", ("latent.discriminator",), ("discriminator",), Adam(kind=torch.optim.SGD), steps=2, through=False))
 
 
 def phase(*players: PlayerPlan, name: str = "main", epochs: int | None = 3, steps: int | None = None, batch_size: int = 16,
@@ -139,12 +132,13 @@ def tiny_plan(*phases: PhasePlan, weight: Any = 1.0, keep: str = "best", dials: 
              TermPlan("adversarial", "generator", 1), TermPlan("discriminator", "discriminator", 1))
     train = SimpleNamespace(seed=7, device=device, keep=keep, speed="exact", recompute=[])
     spec = SimpleNamespace(name="tiny", train=train, data=SimpleNamespace(variant_name=lambda: "made up"),
-                           evaluate=SimpleNamespace(pictures=4))
+                           evaluate=SimpleNamespace(pictures=4, tasks=[]), losses=SimpleNamespace(bound=Bound.named("sum")))
 
     def nodes() -> Iterator[Any]:
         return iter([SimpleNamespace(path="encoder.0", output=Vector(8))])
 
-    return SimpleNamespace(spec=spec, phases=phases or (phase(),), terms=terms, params=0, dials=dials, nodes=nodes, bounds=Range(),
+    phases = phases or (phase(),)
+    return SimpleNamespace(spec=spec, phases=phases, model_phase=phases[-1], terms=terms, params=0, dials=dials, nodes=nodes, bounds=Range(),
                            input=Vector(WIDTH), target=Vector(WIDTH), maths={"objective": "o", "training": "t"},
                            latent=SimpleNamespace(values=3, bits=96.0), refusals={},
                            term=lambda name: next(term for term in terms if term.name == name))
