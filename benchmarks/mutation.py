@@ -52,7 +52,7 @@ TESTS: dict[str, list[str]] = {          # the tests that answer for a file, the
     "aebuild/modules/latent.py": CODE,
     "aebuild/modules/latent_gaussian.py": CODE,
     "aebuild/modules/latent_adversarial.py": CODE,
-    "aebuild/modules/critics.py": CODE,
+    "aebuild/modules/critics.py": [f"{UNIT}/test_critics.py"],
     "aebuild/modules/autoencoder.py": [f"{UNIT}/test_passes.py", f"{LAWS}/test_modes.py", f"{UNIT}/test_train.py"],
     "aebuild/modules/convolution.py": [f"{LAWS}/test_execution.py::test_the_adjoint_of_a_convolution"],
     "aebuild/modules/recurrent.py": [f"{UNIT}/test_recurrent.py"],
@@ -67,7 +67,7 @@ TESTS: dict[str, list[str]] = {          # the tests that answer for a file, the
     "aebuild/parts/likelihoods/gaussian.py": DATA,
     "aebuild/parts/likelihoods/l1.py": DATA,
     "aebuild/parts/likelihoods/mse.py": DATA,
-    "aebuild/trainer/players.py": [f"{UNIT}/test_passes.py", f"{LAWS}/test_losses.py", f"{LAWS}/test_modes.py", f"{UNIT}/test_train.py"],
+    "aebuild/trainer/players.py": [f"{UNIT}/test_objective.py", f"{UNIT}/test_passes.py", f"{LAWS}/test_losses.py", f"{LAWS}/test_modes.py", f"{UNIT}/test_train.py"],
 }
 
 COMPARED = {ast.Lt: (ast.LtE, ast.GtE), ast.LtE: (ast.Lt, ast.Gt), ast.Gt: (ast.GtE, ast.LtE), ast.GtE: (ast.Gt, ast.Lt),
