@@ -55,7 +55,11 @@ def test_what_a_critic_reads() -> None:
 def test_its_own_term_pulls_nothing_but_the_network_and_a_closed_gate_counts_nothing() -> None:
     params = MADE.clone().requires_grad_()
     each = critic("least_squares", adaptive=True)
-    assert not each.tell_apart(passed(params)).requires_grad
+    both = critic("least_squares", reads="both")
+    outputs = passed(params)
+    outputs.code.value = CODE.clone().requires_grad_()
+    assert not each.tell_apart(outputs).requires_grad
+    assert not both.tell_apart(outputs).requires_grad
     each.gate = 0.0
     assert each.fool(passed(params)).tolist() == [0, 0]
     each.gate = 0.5
@@ -66,7 +70,9 @@ def test_its_own_term_pulls_nothing_but_the_network_and_a_closed_gate_counts_not
 
 def test_the_adaptive_weight_is_the_ratio_of_the_gradients_at_the_output() -> None:
     params = MADE.clone().requires_grad_()
-    adaptive, plain = critic("least_squares", adaptive=True).fool(passed(params)), critic("least_squares").fool(passed(params))
+    outputs = passed(params)
+    adaptive, plain = critic("least_squares", adaptive=True).fool(outputs), critic("least_squares").fool(outputs)
+    (outputs.terms["reconstruction"].sum() + 0 * adaptive.sum()).backward(retain_graph=True)         # the pass is whole still
     ours = (2 * (MADE - X)).square().sum().sqrt()                       # of the squared error
     theirs = (MADE - 1).square().sum().sqrt()                           # of the mean of two squares
     torch.testing.assert_close(adaptive, plain * ours / (theirs + SMALL))
