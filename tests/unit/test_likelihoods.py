@@ -123,7 +123,7 @@ def test_weights_and_reduction() -> None:
 
 
 def test_what_expects_a_given_mean() -> None:
-    mean = torch.tensor([[0.0, 0.001, 0.3, 0.999, 1.0]])
+    mean = torch.tensor([[0.0, 0.001, 0.3, 0.999, 1.0]], dtype=torch.float64)
     for part in (Mse(), L1(), Gaussian(variance=0.3), Bernoulli()):
         module = part.build_likelihood(Vector(5), UNIT)
         params = module.params_of(mean)  # type: ignore[operator]
