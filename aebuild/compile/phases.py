@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from collections.abc import Sequence as Seq
 
 from aebuild.compile.losses import providers
 from aebuild.compile.plan import PhasePlan, PlayerPlan
@@ -114,21 +115,24 @@ def plan_phases(spec: Spec, written: StageSpec, latent: LatentPlan | None, encod
     roles = (Role(AUTOENCODER, ()),) if latent is None else roles_of(latent, penalties)
     names = [role.name for role in roles] if latent is not None else [AUTOENCODER, *known_players()]
     _check_players(spec.train.players, names, "train.players", found)
+    tops: tuple[Node, ...] = ()
+    if encoder and decoder and latent:
+        tops = (encoder, latent.node, decoder, *(penalty.node for penalty in penalties.values()))
     phases: list[PhasePlan] = []
     for i, phase in enumerate(spec.train.phases):
         _check_players(phase.players, names, f"train.phases.{i}.players", found)
-        frozen = _frozen(phase, f"train.phases.{i}", latent, encoder, decoder, penalties, spec, found)
+        frozen = _frozen(phase, f"train.phases.{i}", tops, spec, found)
         epochs, steps = _length(spec.train, phase, usual, found)
         depth = len(spec.encoder.steps) + 1
         for name, pair in phase.stretches(depth):
             if pair is not None and not _paired(spec, written, encoder, decoder, latent, phase, found):
                 break
             players = _pair_player(spec, phase, pair[0], depth, latent, terms) if pair else _players(spec, phase, roles, terms)
-            if pair and encoder and decoder and latent and not _weighted(players[0], (encoder, decoder, latent.node)):
+            learning = not tops or any(_learns(player, tops, frozen, heads=bool(spec.heads)) for player in players)
+            if pair and not learning:
                 continue                                    # dropout and its mirror have nothing to learn
-            if latent is not None and not pair and not any(_moves(player, frozen) for player in players):
-                found.append(Diagnostic(NOBODY, f"nobody trains anything in this phase `{phase.variant_name()}`",
-                                        phase.place(),
+            if not learning:
+                found.append(Diagnostic(NOBODY, f"nobody trains anything in this phase `{phase.variant_name()}`", phase.place(),
                                         Hint("leave it out"), f"train.phases.{i}"))
             phases.append(PhasePlan(name, players, epochs, steps, phase.batch_size or spec.train.batch_size, pair,
                                     phase.patience or spec.train.patience, phase.data, frozen, phase.start))
@@ -210,24 +214,20 @@ def _players(spec: Spec, phase: PhasePart, roles: tuple[Role, ...], terms: tuple
                  for role in roles if role.phase == phase.plays)
 
 
-def _moves(player: PlayerPlan, frozen: tuple[str, ...]) -> bool:
-    """True if the player has a module with weights of its own that is not frozen; heads and likelihood may be without any."""
-    left = [path for path in player.modules if not any(path == name or path.startswith(f"{name}.") for name in frozen)]
-    return bool(set(left) - {"heads", "likelihood"})
+def _learns(player: PlayerPlan, tops: Seq[Node], frozen: tuple[str, ...] = (), *, heads: bool = False) -> bool:
+    """True if there are weights under the player's modules that are not frozen; of heads it is enough that they are there."""
+    paths = [node.path for top in tops for node in top.walk() if node.own_params] + (["heads"] if heads else [])
+    return any(_under(path, player.modules) and not _under(path, frozen) for path in paths)
 
 
-def _weighted(player: PlayerPlan, stages: tuple[Node, ...]) -> bool:
-    """True if there are weights under the player's modules."""
-    paths = [node.path for stage in stages for node in stage.walk() if node.own_params]
-    return any(path == name or path.startswith(f"{name}.") for path in paths for name in player.modules)
+def _under(path: str, names: Iterable[str]) -> bool:
+    return any(path == name or path.startswith(f"{name}.") for name in names)
 
 
-def _frozen(phase: PhasePart, path: str, latent: LatentPlan | None, encoder: Node | None, decoder: Node | None,
-            penalties: Mapping[str, Contribution], spec: Spec, found: list[Diagnostic]) -> tuple[str, ...]:
-    """The paths under which the phase trains nothing; reports those that are none, and a phase that has nothing left to train."""
-    if latent is None or encoder is None or decoder is None:
+def _frozen(phase: PhasePart, path: str, tops: Seq[Node], spec: Spec, found: list[Diagnostic]) -> tuple[str, ...]:
+    """The paths under which the phase trains nothing; reports those that are none."""
+    if not tops:
         return ()
-    tops = (encoder, latent.node, decoder, *(penalty.node for penalty in penalties.values()))
     paths = {node.path for top in tops for node in top.walk()} | {"likelihood", *(f"heads.{name}" for name in spec.heads)}
     for frozen in phase.freeze:
         if frozen not in paths:

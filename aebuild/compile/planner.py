@@ -8,23 +8,20 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar, cast
 
-from aebuild.compile.chain import UNKNOWN_ADAPTER, chain, read_otherwise, site_for
+from aebuild.compile.chain import read_otherwise, site_for
+from aebuild.compile.decoder import MISPLACED, plan_decoder, stage_adapter
 from aebuild.compile.duration import usual_epochs
 from aebuild.compile.gc_pause import collecting_later
 from aebuild.compile.mirror import check_departure, mirror
-from aebuild.compile.output import plan_output
 from aebuild.compile.phases import plan_phases
 from aebuild.compile.plan import DialPlan, HeadPlan, Plan
 from aebuild.compile.size_limits import check_extent
-from aebuild.compile.skips import add_skips
-from aebuild.compile.solve import solve
 from aebuild.compile.spec import Mirror, Spec, StageSpec
 from aebuild.compile.terms import check_reads, plan_penalty, plan_terms
 from aebuild.lang.dataset import DataInfo
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
-from aebuild.lang.families import Adapter, LatentPlan, Layer
+from aebuild.lang.families import LatentPlan, Layer
 from aebuild.lang.node import Composite, Node, Refusal, Site, Stage
-from aebuild.lang.suggest import closest
 from aebuild.lang.terms import Contribution, ModelTypes, OutputPlan, Penalty
 from aebuild.lang.training import PhasePart
 from aebuild.lang.values import Value
@@ -56,20 +53,6 @@ data: digits
 evaluate: {tasks: [anomaly: {label: 1}]}
 ```
 """)
-
-MISPLACED = Rule("AE309", "a step where it cannot stand", """\
-`output` shapes the decoder's output layer, so it stands last in the decoder. `skip` brings an encoder step's output into the decoder, so it
-stands in the decoder's own list, not in the encoder and not inside other steps.
-
-```yaml
-encoder: [conv: 32, output: {kernel: 4}]
-```
-```yaml
-encoder: [conv: 32]
-decoder: [conv: 32, output: {kernel: 4, stride: 2}]
-```
-""")
-
 
 NO_NUMBERS = Rule("AE354", "a corruption of tokens", """\
 The corruptions change numbers: they add to them, or set them to a value. Tokens are names of symbols, of which neither makes sense. Dropout
@@ -128,7 +111,7 @@ def plan(spec: Spec, info: DataInfo, least: int | None = None) -> Planned:
     decoder: Node | None = None
     taps: dict[str, str] = {}
     if latent and output:
-        decoder, taps = _decoder(spec, written, latent, info.target, output, stage, found)
+        decoder, taps = plan_decoder(spec, written, latent, info.target, output, stage, found)
     heads = _heads(spec, info, latent, encoder, found)
     penalties = _penalties(spec, info, latent, encoder, found)
     losses = {**penalties, **{head.name: head.contribution() for head in heads}}
@@ -192,7 +175,7 @@ def _corrupt(spec: Spec, info: DataInfo, found: list[Diagnostic]) -> Value:
 
 
 def _encoder(spec: Spec, value: Value, found: list[Diagnostic]) -> tuple[Node | None, Stage]:
-    stage = Stage(positions=getattr(spec.latent, "per", "position") == "position", adapter=_adapter(spec.encoder, found),
+    stage = Stage(positions=getattr(spec.latent, "per", "position") == "position", adapter=stage_adapter(spec.encoder, found),
                   size=tuple(spec.encoder.seed) if spec.encoder.seed else None)
     before = len(found)
     node = plan_steps("encoder", spec.encoder, value, stage, found)
@@ -218,104 +201,8 @@ def plan_steps(path: str, written: StageSpec, value: Value, stage: Stage, found:
     return Node(path, "stage", value, out, Composite(), sequential=True, children=nodes)
 
 
-def _adapter(written: StageSpec, found: list[Diagnostic]) -> str | None:
-    if written.adapter is None or written.adapter in Adapter.variants:
-        return written.adapter
-    best = closest(written.adapter, Adapter.variants)
-    found.append(Diagnostic(UNKNOWN_ADAPTER, f"there is no adapter {written.adapter!r}; there are {', '.join(Adapter.variants)}",
-                            written.place("adapter"), f"adapter: {best}" if best else None))
-    return None
-
-
-def _unused_adapter(written: StageSpec, stage: Stage, path: str, found: list[Diagnostic]) -> None:
-    if stage.adapter is not None and not stage.adapted:
-        found.append(Diagnostic(UNKNOWN_ADAPTER, f"the adapter {stage.adapter!r} is not needed anywhere in this stage",
-                                written.place("adapter"), "remove adapter", path))
-
-
 def _latent(spec: Spec, value: Value, stage: Stage) -> LatentPlan:
     return spec.latent.plan_latent(value, site_for("latent", stage))
-
-
-def _decoder(spec: Spec, written: StageSpec, latent: LatentPlan, target: Value, output: OutputPlan, encoder: Stage,
-             found: list[Diagnostic]) -> tuple[Node | None, dict[str, str]]:
-    _unused_adapter(spec.encoder, encoder, "encoder", found)
-    stage = Stage(up=True, positions=True, target=target, adapter=_adapter(written, found), taps=encoder.taps)
-    try:
-        node, taps = _plan_decoder(written, latent.code, target, output, stage, encoder)
-    except Refusal as refusal:
-        place = refusal.diagnostic.span or written.place("steps")
-        found.append(replace(refusal.diagnostic, span=place))
-        return None, {}
-    _unused_adapter(written, stage, "decoder", found)
-    return node, taps
-
-
-def _plan_decoder(written: StageSpec, code: Value, target: Value, output: OutputPlan, stage: Stage,
-                  encoder: Stage) -> tuple[Node, dict[str, str]]:
-    steps, last = list(written.steps), None
-    if steps and steps[-1].variant_name() == "output":
-        last = steps.pop()
-    for step in steps:
-        if step.variant_name() == "output":
-            raise Refusal(Diagnostic(MISPLACED, "output must be the decoder's last step", step.place(), None, "decoder"))
-    steps = _towards(steps, len(target.places))
-    shape = last or Layer.named("output")
-    on_grid = last is not None or ends_on_grid(steps, code)
-    solution = solve(written.but(steps=[*steps, shape] if on_grid else steps), code, target, _last_places(encoder, target))
-    stage.size, stage.seeds, stage.resizes = solution.size, solution.seeds, solution.resizes
-    site = site_for("decoder", stage, final=True)
-    nodes = list(_chain_decoder(steps, code, site, written.skip, target, output, shape))
-    used = {key: key for top in nodes for node in top.walk() for key in node.reads if key in encoder.taps}
-    return Node("decoder", "stage", code, nodes[-1].output, Composite(), sequential=True, children=tuple(nodes)), used
-
-
-def _towards(steps: list[Layer], rank: int) -> list[Layer]:
-    """The steps, those behind the last vector as they are meant on the way to a grid of `rank` axes."""
-    vectors = [i for i, step in enumerate(steps) if step.wants == ("vector",) or step.variant_name() == "flatten"]
-    first = vectors[-1] if vectors else 0
-    return [*steps[:first], *(step.towards(rank) for step in steps[first:])]
-
-
-def _chain_decoder(steps: Seq[Layer], code: Value, site: Site, skip: bool, target: Value, output: OutputPlan,
-                   shape: Layer) -> Seq[Node]:
-    captured = next((i for i, step in enumerate(steps) if getattr(step, "captures", False)), None)
-    if captured is not None:
-        return _unrolled(steps, captured, code, site, target, output, shape)
-    nodes, value = add_skips(steps, code, site) if skip else site.chain(steps, code, site)
-    return [*nodes, plan_output(value, target, output, shape, site)]
-
-
-def _unrolled(steps: Seq[Layer], at: int, code: Value, site: Site, target: Value, output: OutputPlan, shape: Layer) -> Seq[Node]:
-    before, value = site.chain(steps[:at], code, site)
-    cell = steps[at]
-    here = site.at(str(at))
-    adapters, value = site.adapt(value, cell.kinds(value, here), here, cell)
-    inside = cell.unrolled_value(target)  # type: ignore[attr-defined]
-    tail, after = chain(steps[at + 1:], inside, site.at(f"{at}.tail"), first=at + 1)
-    end = plan_output(after, target, output, shape, site.at(f"{at}.tail"))
-    return [*before, *adapters, cell.plan_unrolled(value, (*tail, end), here)]  # type: ignore[attr-defined]
-
-
-def ends_on_grid(steps: Seq[Layer], code: Value) -> bool:
-    """True if the value in front of the output layer will be a grid."""
-    for step in reversed(steps):
-        if step.wants == ("vector",):
-            return step.variant_name() == "unflatten"
-        if step.variant_name() == "flatten" or step.wants == ("sequence",):
-            return False
-        if step.wants == ("grid",) or step.resizes(1):
-            return True
-    return code.axes > 0
-
-
-def _last_places(encoder: Stage, target: Value) -> tuple[int, ...] | None:
-    """The size of the encoder's last grid or sequence of the data's rank."""
-    rank = len(target.places)
-    for value in reversed(encoder.taps.values()):
-        if value.places and (not rank or len(value.places) == rank):
-            return value.places
-    return None
 
 
 def _heads(spec: Spec, info: DataInfo, latent: LatentPlan | None, encoder: Node | None, found: list[Diagnostic]) -> tuple[HeadPlan, ...]:

@@ -220,7 +220,7 @@ def test_common_scalings_are_computed_and_odd_ones_looked_up() -> None:
 
 def kept(index: Tensor) -> RawBatch:
     """A batch that is its index."""
-    return RawBatch(index.clone(), None, None)
+    return RawBatch(index.clone(), None, {})
 
 
 def test_batches_come_in_their_order_and_the_thread_ends() -> None:
