@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from aebuild.lang.schedule import Ramp
-from aebuild.modules.collectives import portion, shared, whole
+from aebuild.modules.collectives import portion, repeated, shared, whole
 from aebuild.trainer.lr import Clock
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ class Objective:
             joined = {name: (config.by_sample(raw[name], elements) * self._weight(config, constant, step)).view(-1, draws)
                       for name, config, elements, constant in self._terms if name in self._joined}
             by_sample: Tensor = self._bound(joined)
-            found[BOUND] = _of_batch(by_sample, by_sample.mean())
+            with repeated(1):                    # one number a sample, however many draws it was made from
+                found[BOUND] = _of_batch(by_sample, by_sample.mean())
         return found
 
     def _weight(self, config: Term, constant: float | None, step: int) -> float:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from models import samples
 
 from aebuild import open_run, train
+from aebuild.compile.build import build
 from aebuild.compile.front import load
 from aebuild.compile.plugins import load_plugins, loaded_plugins
 from aebuild.lang.part import Part
+from aebuild.modules.collectives import CrossSampleError
 from aebuild.results.experiment import resume
 from aebuild.results.revision import Request
+from aebuild.trainer.phase import ActivePhase, reseed_all
 
 FILES = sorted((Path(__file__).parents[1] / "plugins").glob("*.py"))
 STEPS = 6
@@ -64,6 +69,30 @@ def test_one_file_is_enough(part: Any, tmp_path: Path) -> None:
     assert opened.sample(3).shape == (3, *plan.target.shape)
     x = torch.rand(2, *plan.input.shape)
     assert opened.reconstruct(x).isfinite().all()
+
+
+def test_parts_of_a_batch_make_the_whole(part: Any, tmp_path: Path) -> None:
+    """Also where a sample has several draws: loss and gradient of a batch do not depend on how many parts it is computed in."""
+    loaded = load(tmp_path / "spec.yaml", text=f"{part.example}train: {{batch_size: 10, speed: exact}}\n")
+    plan, found = loaded.require(), []
+    assert loaded.info is not None
+    for parts in (1, 3):
+        model = build(plan)
+        active = ActivePhase(plan, plan.phases[0], model, frozenset(name for name, _ in model.named_parameters()), 10)
+        active.enter(0)
+        player, seed = active.players[0], partial(reseed_all, active.randoms, 0, 0)
+        player.apply = lambda step: None  # type: ignore[method-assign]
+        active.begin(0)
+        try:
+            done = player.update(samples(loaded.info, plan, 10), 0, seed, parts)
+        except CrossSampleError:
+            assert "codebook" in part.example and parts > 1
+            return
+        found.append((done.loss.detach(), [parameter.grad for parameter in player.params]))
+    (loss, whole), (other, apart) = found
+    torch.testing.assert_close(other, loss, rtol=1e-4, atol=1e-4)
+    for one, two in zip(whole, apart, strict=True):
+        torch.testing.assert_close(two, one, rtol=1e-3, atol=1e-3)
 
 
 def test_every_extension_is_there() -> None:

@@ -279,3 +279,12 @@ def test_the_fix_for_groups_divides() -> None:
     with pytest.raises(Refusal) as refused:
         Codebook(dim=3, codes=4, groups=8).plan_latent(Vector(3), site())
     assert refused.value.diagnostic.fix == "groups: 3"
+
+
+def test_a_checkpoint_of_before_priors_were_modules_is_read() -> None:
+    """`latent.prior_mean` is `latent.prior.mean`."""
+    latent = latent_of(Continuous(dim=2), Vector(4))
+    old = {name.replace("prior.", "prior_"): torch.full_like(tensor, 3.0) for name, tensor in latent.state_dict().items()}
+    assert "prior_mean" in old
+    latent.load_state_dict(old)
+    assert all((tensor == 3).all() for tensor in latent.state_dict().values())
