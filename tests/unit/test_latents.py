@@ -288,3 +288,22 @@ def test_a_checkpoint_of_before_priors_were_modules_is_read() -> None:
     assert "prior_mean" in old
     latent.load_state_dict(old)
     assert all((tensor == 3).all() for tensor in latent.state_dict().values())
+
+
+def test_a_prior_that_is_learned_from_codes_is_less_surprised_by_what_it_saw() -> None:
+    """The term is −log p of the codes, which are cut off from the model."""
+    latent = latent_of(Codebook(dim=4, codes=8, prior=Empirical()), Vector(4)).eval()
+    code = latent(torch.randn(6, 4))
+    latent.prior.fit([latent.codes_of(code)])
+    surprise = term_of(latent, "prior", code)
+    torch.testing.assert_close(surprise, -latent.prior.log_prob(code.indices))
+    assert (surprise >= 0).all()
+    plain = latent_of(Continuous(dim=2), Vector(4))
+    assert not plain.codes_of(plain(torch.randn(3, 4))).requires_grad
+
+
+def test_a_latent_is_loaded_with_its_own_weights() -> None:
+    one, other = (latent_of(Codebook(dim=4, codes=8), Vector(4)) for _ in range(2))
+    torch.nn.init.constant_(one.get_parameter("codebook"), 2.0)
+    other.load_state_dict(one.state_dict())
+    assert torch.equal(other.get_parameter("codebook"), one.get_parameter("codebook"))
