@@ -71,6 +71,7 @@ def test_what_is_planned_is_built(part: Any, value: Value) -> None:
     code = latent(h)
     assert code.value.shape == (3, *plan.code.shape) == latent.draw(3).shape
     assert plan.values == code.value[0].numel()
+    assert isinstance(part, Codebook) or plan.bits == 32 * plan.values
     assert {term.name for term in plan.terms if term.player == AUTOENCODER} == set(code.terms)
     for term in plan.terms:
         raw = code.terms[term.name] if term.player == AUTOENCODER else term_of(latent, term.name, code)
