@@ -28,17 +28,17 @@ class _Type:
     @property
     def shape(self) -> tuple[int, ...]:
         """The tensor's shape after the batch axis."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} has no shape")
 
     @property
     def features(self) -> int:
         """Values at one place."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} has no features")
 
     @property
     def places(self) -> tuple[int, ...]:
         """The extent of each axis that is none of features; () for a value without places."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} has no places")
 
     @property
     def axes(self) -> int:
@@ -150,24 +150,12 @@ class Grid(_Type):
 
 
 @dataclass(frozen=True)
-class Sequence(_Type):
-    """A series of vectors, tensor [N, length, size]; features last."""
+class _Series(_Type):
+    """What is read one position after the other."""
 
     length: int
-    size: int
 
-    kind = "sequence"
     feature_axis = -1
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The tensor's shape after the batch axis."""
-        return (self.length, self.size)
-
-    @property
-    def features(self) -> int:
-        """Values at one place."""
-        return self.size
 
     @property
     def places(self) -> tuple[int, ...]:
@@ -180,23 +168,40 @@ class Sequence(_Type):
         return self.length
 
     def with_features(self, features: int) -> Sequence:
-        """The same places with another number of features."""
+        """Vectors of that many features at the same places."""
         return Sequence(self.length, features)
+
+
+@dataclass(frozen=True)
+class Sequence(_Series):
+    """A series of vectors, tensor [N, length, size]; features last."""
+
+    size: int
+
+    kind = "sequence"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The tensor's shape after the batch axis."""
+        return (self.length, self.size)
+
+    @property
+    def features(self) -> int:
+        """Values at one place."""
+        return self.size
 
     def __str__(self) -> str:
         return f"sequence({self.length}; {self.size})"
 
 
 @dataclass(frozen=True)
-class Tokens(_Type):
+class Tokens(_Series):
     """A series of symbols, tensor [N, length] of whole numbers below `classes`."""
 
-    length: int
     classes: int
 
     kind = "tokens"
     dtype = "int64"
-    feature_axis = -1
     columns = False
     usual_scale = "tokens"
 
@@ -210,23 +215,9 @@ class Tokens(_Type):
         """Values at one place: the symbol."""
         return 1
 
-    @property
-    def places(self) -> tuple[int, ...]:
-        """The length, as a tuple of one."""
-        return (self.length,)
-
-    @property
-    def series_length(self) -> int:
-        """The length."""
-        return self.length
-
     def bits(self, bounded: bool) -> float:
         """Bits that tell one of the classes."""
         return log2(self.classes)
-
-    def with_features(self, features: int) -> Sequence:
-        """The same places with numbers instead of a symbol."""
-        return Sequence(self.length, features)
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON types."""
