@@ -38,6 +38,7 @@ import torch
 from aebuild.compile.canonical import text
 from aebuild.compile.front import load
 from aebuild.compile.spec import Train
+from aebuild.data.assemble import load_splits
 from aebuild.lang.dataset import Where
 from aebuild.lang.diagnostics import AebuildError
 from aebuild.lang.splits import Split
@@ -169,7 +170,7 @@ def small(file: Path) -> Victim | None:
         loaded = load(file, [*settings, "data.labels=20"])
     try:
         plan = loaded.require()
-        splits = plan.spec.data.load(Where(file.parent))
+        splits = load_splits(plan.spec.data, Where(file.parent))
     except AebuildError as error:
         print(f"{file}: left out: {error}")
         return None

@@ -76,6 +76,7 @@ def one_by_one(read: Callable[[Any], Any], indices: Iterable[Any]) -> Iterator[I
 def train(folder: Path, device: str, prefetch: bool, steps: int | None) -> dict[str, Any]:
     """One pass: its speed and the most memory."""
     from aebuild.compile.front import load
+    from aebuild.data.assemble import load_splits
     from aebuild.lang.dataset import Where
     from aebuild.trainer.batches import loader
     from aebuild.trainer.fit import train as fit
@@ -86,7 +87,7 @@ def train(folder: Path, device: str, prefetch: bool, steps: int | None) -> dict[
         loader.ahead = one_by_one
     plan = load(folder / "spec.yaml", text=SPEC.format(folder=folder, device=device, length=f"steps: {steps}" if steps else "epochs: 1")).require()
     began = time.perf_counter()
-    splits = plan.spec.data.load(Where(folder))
+    splits = load_splits(plan.spec.data, Where(folder))
     scanned = time.perf_counter() - began
     run_folder = folder / f"run-{time.time_ns()}"
     with Run.create("larger", spec="name: larger\n", plan=plan.to_json(), data=data_record(splits), folder=run_folder) as run:

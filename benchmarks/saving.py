@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from aebuild.cli.launcher import prepare_process
+from aebuild.data.assemble import load_splits
 
 prepare_process()
 
@@ -78,7 +79,7 @@ class Contender:
 def read(file: Path, batches: int) -> tuple[Plan, Splits]:
     """The first phase of a spec, without end, on so many batches."""
     plan = load(file, ["train.device=cpu"]).require()
-    splits = plan.spec.data.load(Where(file.parent))
+    splits = load_splits(plan.spec.data, Where(file.parent))
     plan = replace(plan, phases=tuple(replace(phase, epochs=100_000, steps=None, patience=None) for phase in plan.phases[:1]))
     several = batches * plan.phases[0].batch_size
     train = Split(*(None if part is None else part[:several] for part in (splits.train.x, splits.train.labels, splits.train.target)))

@@ -132,10 +132,11 @@ def loaded(name: str) -> Any:
     plan = load(HERE / "models" / f"{name}.yaml").require()
     from dataclasses import replace
 
+    from aebuild.data.assemble import load_splits
     from aebuild.lang.dataset import Where
     from aebuild.lang.splits import Split
 
-    splits = plan.spec.data.load(Where(HERE / "models"))
+    splits = load_splits(plan.spec.data, Where(HERE / "models"))
     size = plan.phases[0].batch_size
     whole = len(splits.train.x) // size * size           # every batch is full, for every contender
     return plan, replace(splits, train=Split(splits.train.x[:whole]), validation=Split(splits.validation.x[:0]))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from aebuild.data.column_checks import LOOKED_AT, check_doubles, merging, straying
-from aebuild.data.errors import fault, listed, must_fit, shown, similar
+from aebuild.data.errors import blamed, fault, listed, must_fit, shown, similar
 from aebuild.data.fingerprint import digest
 from aebuild.data.lengths import beyond, real
 from aebuild.data.preprocess import as_bytes, named, scaled, taken
@@ -17,7 +18,7 @@ from aebuild.data.rules import BAD_LABELS, DISAGREE, TOO_FEW
 from aebuild.data.scaling import fit_scaling
 from aebuild.data.split import PARTS, divide, division_of, unwanted
 from aebuild.data.streamed import streamed_parts
-from aebuild.lang.dataset import Dataset, Labelled, Sampled, Streamable
+from aebuild.lang.dataset import Dataset, Labelled, OnDisk, Sampled, Streamable, Where
 from aebuild.lang.diagnostics import DataError, Diagnostic
 from aebuild.lang.sample_storage import Held, Store
 from aebuild.lang.samples import DataInfo, silent
@@ -27,6 +28,12 @@ from aebuild.lang.values import Value, elements
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+def load_splits(part: Dataset, where: Where) -> Splits:
+    """Reads the data of a spec, divides and scales them; DataError where they cannot be read or do not fit."""
+    with blamed(part, "path") if isinstance(part, OnDisk) else nullcontext():
+        return assemble(part, part.read(where), where.say)
 
 
 def assemble(part: Dataset, raw: Raw, say: Callable[[str], None] = silent) -> Splits:

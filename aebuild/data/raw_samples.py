@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -119,7 +119,8 @@ class Raw:
     """All samples by part: train, and others the data bring along.
 
     Labels are class numbers, -1 unknown. `lengths` are the real places of series that are padded. Where they are `streamed`,
-    all samples are Sharded.
+    all samples are Sharded. `beside` reads, by part, the columns that are no inputs (ids, times, file names) as cells, by name: one a
+    sample, or where samples are windows one a row of the series, in the order of `Cut.series`.
     """
 
     outline: Outline
@@ -128,3 +129,4 @@ class Raw:
     target: Mapping[str, Samples] = field(default_factory=dict)
     streamed: bool = False
     lengths: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    beside: Callable[[str], Mapping[str, Sequence[str]]] | None = None

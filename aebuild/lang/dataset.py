@@ -1,14 +1,11 @@
 """The dataset family: what a spec says about data, and what the rest gets from it."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
 from aebuild.lang.part import Part, knob
-from aebuild.lang.samples import DataInfo, Where
-
-if TYPE_CHECKING:
-    from aebuild.lang.splits import Splits
+from aebuild.lang.samples import DataInfo, Form, Where
 
 __all__ = ["Column", "DataInfo", "Dataset", "Division", "Exclude", "Holdout", "Known", "Labelled", "OnDisk", "OwnLabels", "Pictured",
            "Portion", "Sampled", "Scale", "Streamable", "Tabular", "Where", "Window"]
@@ -95,9 +92,13 @@ class Dataset(Part):
         """
         raise TypeError(f"{type(self).__name__} has no probe")
 
-    def load(self, where: Where) -> "Splits":
-        """The divided and scaled samples; raises DataError."""
-        raise TypeError(f"{type(self).__name__} has no load")
+    def read(self, where: Where) -> Any:
+        """All samples as they are stored, before they are divided and scaled: a `data.raw_samples.Raw`; raises DataError."""
+        raise TypeError(f"{type(self).__name__} has no read")
+
+    def form(self, info: DataInfo) -> Form | None:
+        """How samples are written in the form that the data came in; None: as their type is usually written."""
+        return None
 
     def instead(self, kind: str) -> str | None:
         """The `data` that would give samples as a sequence or grid where they are vectors now; None where there are none."""

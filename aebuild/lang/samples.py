@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aebuild.lang.values import Range, Value, from_json
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def silent(message: str) -> None:
@@ -25,6 +29,22 @@ class Where:
     base: Path
     root: Path | None = None
     say: Callable[[str], None] = silent
+
+
+class Form(ABC):
+    """How samples are written in the form that data came in: a folder of pictures or sounds, a table, a text.
+
+    `suffix` is that of the file, "" where it is a folder.
+    """
+
+    suffix: str
+
+    @abstractmethod
+    def write(self, place: Path, batches: Iterable[NDArray[Any]], beside: Mapping[str, Sequence[str]]) -> None:
+        """Writes batches [n, ...] in the data's own units, one after the other.
+
+        `beside` has cells to write beside each sample, by the column's name; those that make file names are called `file`.
+        """
 
 
 _WORDS = ("class_names", "columns", "target_columns", "notes")

@@ -12,6 +12,7 @@ from aebuild.compile.duration import unsaid
 from aebuild.compile.front import Loaded, load
 from aebuild.compile.plugins import plugins_of
 from aebuild.compile.spec_diff import differences
+from aebuild.data.assemble import load_splits
 from aebuild.data.fingerprint import fingerprint
 from aebuild.lang.dataset import Known, OnDisk, Streamable, Where
 from aebuild.lang.diagnostics import Hint
@@ -74,7 +75,7 @@ def train(spec: str | Path | Loaded, settings: Sequence[str] = (), *, folder: Pa
             vacant(folder)                       # said at once, not when all data have been read
         display.busy("loading data")
         with timers.of("loading data"):
-            splits = group.in_turn(lambda: plan.spec.data.load(Where(base, say=display.note)))
+            splits = group.in_turn(lambda: load_splits(plan.spec.data, Where(base, say=display.note)))
         _tell(splits, display)
         plan = _settled(plan, base, splits)                                       # as a resume will find it
         unwritten, plan = bool(unsaid(plan.spec)), lasting(plan, splits)
@@ -105,7 +106,7 @@ def resume(folder: str | Path, display: Display | None = None, *, change: Reques
             plan, root = _plan_in(folder), place_of(run)
             if group.first:
                 check_there(run, plan.spec.data)
-            splits = group.in_turn(lambda: plan.spec.data.load(Where(folder, root, display.note)))
+            splits = group.in_turn(lambda: load_splits(plan.spec.data, Where(folder, root, display.note)))
             if group.first:
                 keep_watch(run, plan, splits, display, allow=change.allow)
             group.agree(0)
@@ -148,7 +149,7 @@ def _change(run: Run, change: Request, display: Display) -> None:
     if wanted is None:
         return
     new, base = wanted.require(), Path(wanted.file).parent
-    splits = new.spec.data.load(Where(base, place_of(run), display.note))
+    splits = load_splits(new.spec.data, Where(base, place_of(run), display.note))
     before = plan_of(run, info_of(run), origin.spec if origin is not None else None)
     new = lasting(_settled(new, base, splits), splits, before)
     settled = new.spec

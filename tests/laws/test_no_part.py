@@ -11,6 +11,7 @@ from models import fine
 
 from aebuild import train
 from aebuild.compile.front import load
+from aebuild.data.assemble import load_splits
 from aebuild.lang.dataset import Where
 
 DATA = ("{type: digits", "{path: x.npz, label: y", "{path: train-images-idx3-ubyte.gz", "{path: pictures", "{path: tars", "{path: rows.csv",
@@ -34,7 +35,7 @@ def spec(data: str, split: str) -> str:
                                              ("{test: 0}", (True, False))])
 def test_a_part_of_none_is_empty_and_the_rest_trains(data, split, held):
     loaded = fine(spec(data, split))
-    splits = loaded.spec.data.load(Where(Path()))
+    splits = load_splits(loaded.spec.data, Where(Path()))
     assert (len(splits.validation) > 0, len(splits.test) > 0, len(splits.train) > 0) == (*held, True)
     assert loaded.info.counts in (splits.info.counts, {**splits.info.counts, **dict.fromkeys(splits.info.counts)})
     assert splits.test.x.shape[1:] == splits.train.x.shape[1:]

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from aebuild.compile.build import build
 from aebuild.compile.front import Loaded
+from aebuild.data.assemble import load_splits
 from aebuild.lang.diagnostics import DataError
 from aebuild.lang.samples import Where
 from aebuild.lang.splits import Splits
@@ -41,7 +42,7 @@ class View:
 
     @cached_property
     def splits(self) -> Splits:
-        return self.plan.spec.data.load(Where(self.folder))
+        return load_splits(self.plan.spec.data, Where(self.folder))
 
     @cached_property
     def graph(self) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from aebuild.data.assemble import load_splits
 from aebuild.lang.dataset import DataInfo, Dataset, Division, Holdout, Where
 from aebuild.lang.diagnostics import DataError, Diagnostic
 from aebuild.lang.splits import Splits
@@ -34,7 +35,7 @@ def load(variant: str, base: Path, **fields: Any) -> Splits:
     """The loaded splits, after checking that probe promised the same."""
     part = part_of(variant, **fields)
     where = Where(base)
-    promised, splits = part.probe(where), part.load(where)
+    promised, splits = part.probe(where), load_splits(part, where)
     agree(promised, splits.info)
     return splits
 
@@ -51,7 +52,7 @@ def agree(promised: DataInfo, found: DataInfo) -> None:
 def refusal(variant: str, base: Path, **fields: Any) -> Diagnostic:
     """The single diagnostic that loading ends in."""
     with pytest.raises(DataError) as caught:
-        part_of(variant, **fields).load(Where(base))
+        load_splits(part_of(variant, **fields), Where(base))
     assert len(caught.value.diagnostics) == 1
     assert caught.value.exit_code == 4
     return caught.value.diagnostics[0]
@@ -60,7 +61,7 @@ def refusal(variant: str, base: Path, **fields: Any) -> Diagnostic:
 def survives(variant: str, base: Path, **fields: Any) -> Splits | None:
     """The splits, or None where loading ends in DataError; nothing else may come out."""
     try:
-        return part_of(variant, **fields).load(Where(base))
+        return load_splits(part_of(variant, **fields), Where(base))
     except DataError:
         return None
 

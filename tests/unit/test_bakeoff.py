@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from aebuild.compile.front import load
+from aebuild.data.assemble import load_splits
 from aebuild.lang.dataset import Where
 from aebuild.lang.splits import Split, Splits
 from aebuild.results.evaluate import evaluate
@@ -33,7 +34,7 @@ def test_the_even_comparison_of_the_vae_has_equal_widths() -> None:
 
 @pytest.fixture(scope="module")
 def splits(real_data: Path) -> Splits:
-    whole = load(SPECS / "base.yaml", ["data.limit=3000"]).require().spec.data.load(Where(SPECS))
+    whole = load_splits(load(SPECS / "base.yaml", ["data.limit=3000"]).require().spec.data, Where(SPECS))
     return replace(whole, validation=_first(whole.validation, 300), test=_first(whole.test, 500))
 
 

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import aebuild.data.errors
+from aebuild.data.assemble import load_splits
 from aebuild.data.axes import interpret
 from aebuild.lang.dataset import Where
 from aebuild.lang.values import Grid, Sequence, Value, Vector
@@ -132,7 +133,7 @@ def test_data_are_held_to_what_is_declared(tmp_path: Path) -> None:
     assert found.code == "AE412"
     assert found.fix == "shape: [1, 8, 8]"
     assert refusal("arrays", tmp_path, path="a.npz", shape=[1, 8, 8], classes=4).fix == "classes: 3"
-    part_of("arrays", path="a.npz", shape=[1, 12, 12], classes=3, pad=2).load(Where(tmp_path))
+    load_splits(part_of("arrays", path="a.npz", shape=[1, 12, 12], classes=3, pad=2), Where(tmp_path))
 
 
 def damaged(path: Path, kind: str) -> None:

@@ -84,7 +84,7 @@ def test_errors_underline_the_field_at_fault(tmp_path: Path) -> None:
                        ({"path": "a.npz", "split": {"test": 40}}, "split")):
         np.savez(tmp_path / "a.npz", x=np.zeros((30, 3)), y=np.arange(30))
         part = part_of("arrays", **fields).placed(Origin(None, spans))
-        for step in (part.probe, part.load):
+        for step in (part.probe, part.read):
             with pytest.raises(DataError) as caught:
                 step(Where(tmp_path))
             assert caught.value.diagnostics[0].span == spans[at]

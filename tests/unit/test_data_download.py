@@ -17,6 +17,7 @@ from data_making import idx_bytes, part_of
 
 import aebuild.data.download
 import aebuild.parts.datasets.mnist as mnist
+from aebuild.data.assemble import load_splits
 from aebuild.data.download import Patience, Remote, fetch
 from aebuild.data.remote_datasets import IdxSet
 from aebuild.lang.dataset import Where
@@ -164,7 +165,7 @@ def tiny_set(server: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
 
 def message(part: Any, where: Where) -> str:
     with pytest.raises(AebuildError) as caught:
-        part.load(where)
+        load_splits(part, where)
     assert len(caught.value.diagnostics) == 1
     return caught.value.diagnostics[0].message + " | " + (caught.value.diagnostics[0].fix or "")
 
@@ -172,9 +173,9 @@ def message(part: Any, where: Where) -> str:
 def test_an_absent_set_is_downloaded_once(tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     files = tiny_set(server, monkeypatch)
     part, where = part_of("mnist", split={"validation": 5}), Where(tmp_path, tmp_path / "root")
-    assert part.load(where).info.counts == {"train": 25, "validation": 5, "test": 10}
+    assert load_splits(part, where).info.counts == {"train": 25, "validation": 5, "test": 10}
     assert sorted(path.name for path in (tmp_path / "root" / "mnist").iterdir()) == sorted(files)
-    part.load(where)
+    load_splits(part, where)
     assert len(Server.seen) == 4
 
 
@@ -190,7 +191,7 @@ def test_where_a_known_set_is_looked_for(tmp_path: Path, server: str, monkeypatc
     for name, data in files.items():
         (folder / "mnist" / name.removesuffix(".gz")).write_bytes(gzip.decompress(data))
     part = part_of("mnist", root="here") if named == "root" else part_of("mnist")
-    part.load(Where(tmp_path))
+    load_splits(part, Where(tmp_path))
     assert Server.seen == []
 
 
@@ -207,7 +208,7 @@ def test_without_a_network_one_message_says_what_to_put_where(tmp_path: Path, se
 def test_files_of_another_set_or_damaged_ones_are_told(tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     files = tiny_set(server, monkeypatch)
     part, where, folder = part_of("mnist"), Where(tmp_path, tmp_path), tmp_path / "mnist"
-    part.load(where)
+    load_splits(part, where)
     name = "train-images-idx3-ubyte.gz"
     for data, said in ((gzip.compress(idx_bytes(np.zeros((30, 4, 4), np.uint8))), "differs from MNIST"), (files[name][:100], "cut short"),
                        (gzip.compress(idx_bytes(np.zeros((30, 5, 4), np.uint8))), "is not MNIST's")):

@@ -19,6 +19,7 @@ from PIL import Image
 
 import aebuild
 import aebuild.parts.datasets.arrays
+from aebuild.data.assemble import load_splits
 from aebuild.data.detect import detect
 from aebuild.data.formats.tar import LARGE
 from aebuild.lang.dataset import Where
@@ -108,7 +109,7 @@ def test_memory_that_runs_out_is_told_with_the_file(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(aebuild.parts.datasets.arrays, "_stored", exhausted)
     part = part_of("arrays", path="a.npz")
     with pytest.raises(DataError, match=r"a\.npz took more memory than this machine has free") as caught:
-        part.load(Where(tmp_path))
+        load_splits(part, Where(tmp_path))
     assert (caught.value.exit_code, caught.value.diagnostics[0].code) == (4, "AE404")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from data_making import REAL, load, needs_real_data, part_of, probe_refusal, refusal
 
+from aebuild.data.assemble import load_splits
 from aebuild.lang.dataset import Dataset, Exclude, Holdout, Where, Window
 from aebuild.lang.values import Grid, Range, Sequence, Vector
 
@@ -73,7 +74,7 @@ def test_patches_follow_the_seed_and_the_strips_limit_their_size() -> None:
 @needs_real_data
 def test_mnist_is_split_as_the_references_say() -> None:
     part = part_of("mnist", pad=2, split=Holdout(validation=5000, seed=42), labels=550)
-    splits = part.load(Where(HERE))
+    splits = load_splits(part, Where(HERE))
     order = np.random.RandomState(42).permutation(60_000)
     raw = gzip.decompress((ROOT / "mnist" / "train-images-idx3-ubyte.gz").read_bytes())[16:]
     images = np.frombuffer(raw, np.uint8).reshape(-1, 28, 28)
@@ -144,7 +145,7 @@ def test_cifar10_from_binary_batches(tmp_path: Path) -> None:
     records[:, 0], records[:, 1], records[:, 1025] = np.arange(10_000) % 10, 10, 20
     for name in (*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin"):
         records.tofile(folder / name)
-    splits = part_of("cifar10", limit=30, scale="none").load(Where(tmp_path, tmp_path))
+    splits = load_splits(part_of("cifar10", limit=30, scale="none"), Where(tmp_path, tmp_path))
     assert splits.train.x[:, :, 0, 0].tolist() == [[10, 20, 0]] * 30
     assert splits.info.counts["test"] == 10_000
     records[77, 0] = 11

@@ -16,6 +16,7 @@ from PIL import Image
 from shard_making import make_pictures, npy, png, write_parquets, write_picture_tars, write_tar
 
 import aebuild.data.errors
+from aebuild.data.assemble import load_splits
 from aebuild.data.detect import detect
 from aebuild.lang.dataset import Where
 from aebuild.lang.splits import Split, Splits
@@ -95,7 +96,7 @@ def test_standard_scaling_takes_one_reading_and_says_so(tmp_path: Path) -> None:
     values = RANDOM.normal(1e3, 2, size=(3000, 2))
     write_parquets(tmp_path / "rows", {"a": values[:, 0], "b": values[:, 1], "c": np.full(3000, 0.1)}, group=100)
     told: list[str] = []
-    streamed = part_of("table", path="rows", stream=True).load(Where(tmp_path, say=told.append))
+    streamed = load_splits(part_of("table", path="rows", stream=True), Where(tmp_path, say=told.append))
     held = load("table", tmp_path, path="rows")
     assert told == ["reading 2,400 training samples once to fit the scaling `standard`"]
     assert streamed.scaling.offset == pytest.approx(held.scaling.offset, rel=1e-12)

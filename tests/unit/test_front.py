@@ -11,6 +11,7 @@ from PIL import Image
 
 from aebuild.compile.front import load
 from aebuild.compile.wording import with_data
+from aebuild.data.assemble import load_splits
 from aebuild.lang.dataset import Where
 from aebuild.lang.diagnostics import DataError, SpecError, UsageError
 from aebuild.lang.tree import Tree
@@ -134,12 +135,12 @@ def test_a_fix_of_the_data_parses_and_removes_its_error(tmp_path, name, write, w
     found = loaded.errors
     if not found:                                 # only seen when all images are read
         with pytest.raises(DataError) as raised:
-            loaded.spec.data.load(Where(tmp_path))
+            load_splits(loaded.spec.data, Where(tmp_path))
         found = [with_data(raised.value.diagnostics[0], Tree({"path": Tree(word, loaded.spec.place("data"))}, loaded.spec.place("data")))]
     assert "AE4" in found[0].code
     assert found[0].fix is not None
     assert found[0].fix in (wanted, wanted.partition(", ")[2].rstrip("}"))
-    load(tmp_path / "spec.yaml", text=f"{wanted}\n{REST}").spec.data.load(Where(tmp_path))
+    load_splits(load(tmp_path / "spec.yaml", text=f"{wanted}\n{REST}").spec.data, Where(tmp_path))
 
 
 def pictures(folder, *modes):

@@ -13,6 +13,7 @@ from data_making import refusal
 
 from aebuild.compile.build import build
 from aebuild.compile.front import load
+from aebuild.data.assemble import load_splits
 from aebuild.data.fingerprint import fingerprint
 from aebuild.lang.dataset import Where
 from aebuild.modules.likelihoods import (
@@ -126,7 +127,7 @@ def test_evaluation_counts_real_places_only(folder: Path, array: str, likelihood
     loaded = load(folder / "spec.yaml", text=f"name: x\ndata: {{path: a.npz, array: {array}, lengths: n}}\nencoder: [lstm: 5]\n"
                   f"latent: {{type: continuous, dim: 2}}\nlosses: {{reconstruction: {likelihood}}}\n")
     plan = loaded.require()
-    splits = plan.spec.data.load(Where(folder))
+    splits = load_splits(plan.spec.data, Where(folder))
     model = build(plan, 0).eval()
     found = evaluate(plan, model, splits)
     test, lengths = torch.from_numpy(splits.test.x), torch.from_numpy(splits.test.lengths)

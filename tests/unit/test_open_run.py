@@ -9,6 +9,7 @@ import torch
 
 from aebuild.compile.canonical import text
 from aebuild.compile.front import load
+from aebuild.data.assemble import load_splits
 from aebuild.lang.dataset import Where
 from aebuild.lang.diagnostics import CheckpointError
 from aebuild.results.open_run import open_run
@@ -31,7 +32,7 @@ train:
 
 def test_open_run_gives_the_kept_model_from_the_directory_alone(tmp_path: Path) -> None:
     plan = load(tmp_path / "little.yaml", text=SPEC).require()
-    splits = plan.spec.data.load(Where(tmp_path))
+    splits = load_splits(plan.spec.data, Where(tmp_path))
     with Run.create("little", spec=text(plan.spec), plan=plan.to_json(), data=data_record(splits), parent=tmp_path) as run:
         result = train(Job(plan, splits, run))
     assert [line["phase"] for line in run.journal.read()[::2]] == ["greedy.0", "greedy.1", "greedy.2", "main", "main"]

@@ -14,6 +14,7 @@ from PIL import Image
 from aebuild.cli.guard import guarded
 from aebuild.cli.verbs import commands
 from aebuild.compile.front import load
+from aebuild.data.assemble import load_splits
 from aebuild.data.fingerprint import fingerprint, unlike
 from aebuild.lang.dataset import Where
 from aebuild.results.experiment import train
@@ -146,7 +147,7 @@ def test_data_on_disk_are_known_by_files_and_samples(tmp_path: Path) -> None:
 
     def found() -> dict[str, object]:
         plan = load(tmp_path / "s.yaml", text=f"data: {{path: images/, stream: true}}\n{MODEL}").require()
-        return fingerprint(plan.spec.data.load(Where(tmp_path)))
+        return fingerprint(load_splits(plan.spec.data, Where(tmp_path)))
 
     before = found()
     assert unlike(before, found()) == []

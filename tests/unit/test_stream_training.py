@@ -22,6 +22,7 @@ import aebuild.trainer.batches.loader as loader_module
 import aebuild.trainer.batches.prefetch as prefetch_module
 from aebuild.compile.canonical import text as canonical
 from aebuild.compile.front import Loaded, load
+from aebuild.data.assemble import load_splits
 from aebuild.lang.dataset import Where
 from aebuild.lang.diagnostics import DataError
 from aebuild.lang.sample_storage import Held
@@ -90,7 +91,7 @@ def fitted(loaded: Loaded, splits: Splits, folder: Path) -> dict[str, Tensor]:
 @pytest.mark.parametrize("kind", ["webdataset", "images", "table"])
 def test_weights_from_disk_are_the_weights_from_memory(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = shards(kind, tmp_path)
-    streamed = loaded.require().spec.data.load(Where(tmp_path))
+    streamed = load_splits(loaded.require().spec.data, Where(tmp_path))
     held = in_memory(streamed)
     orders = {len(split): SplitLoader(split, CPU) for split in (streamed.train, streamed.validation)}
     from_disk = fitted(loaded, streamed, tmp_path / "disk")
@@ -139,7 +140,7 @@ def test_evaluation_of_what_is_on_disk_holds_few_samples_at_once(tmp_path: Path,
     shards("webdataset", tmp_path)
     text = IMAGES.replace("KIND", "webdataset").replace("PATH", "tars").replace("gaussian", "continuous")
     plan = load(tmp_path / "spec.yaml", text=text).require()
-    streamed = plan.spec.data.load(Where(tmp_path))
+    streamed = load_splits(plan.spec.data, Where(tmp_path))
     held = in_memory(streamed)
     with Run.create("law", spec="name: x\n", plan={}, data={}, folder=tmp_path / "run") as run:
         model = fit(Job(plan, streamed, run)).model

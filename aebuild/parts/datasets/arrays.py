@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
     from aebuild.data.formats.npy import Member
     from aebuild.data.npz_keys import Found
-    from aebuild.data.raw_samples import Samples
-    from aebuild.lang.splits import Splits
+    from aebuild.data.raw_samples import Raw, Samples
 
 
 class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
@@ -76,9 +75,8 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
             path, found = self._find(where)
             return describe(self, self._outline(path, found))
 
-    def load(self, where: Where) -> Splits:
+    def read(self, where: Where) -> Raw:
         """The arrays, divided and scaled."""
-        from aebuild.data.assemble import assemble
         from aebuild.data.lengths import ended
         from aebuild.data.raw_samples import Raw
         from aebuild.data.streamed import sentence
@@ -103,7 +101,7 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
             aims, lengths = _stored(path, found.target, target, streamed), self._lengths(path, found, outline)
             if lengths:
                 x, aims = (ended(held, lengths) for held in (x, aims))
-            return assemble(self, Raw(replace(outline, class_names=names), x, labels, aims, streamed, lengths), where.say)
+            return Raw(replace(outline, class_names=names), x, labels, aims, streamed, lengths)
 
     def instead(self, kind: str) -> str | None:
         """The same with `as`."""

@@ -9,7 +9,7 @@ from aebuild.lang.dataset import DataInfo, Divided, Labelled, Sampled, Where
 from aebuild.lang.values import Vector
 
 if TYPE_CHECKING:
-    from aebuild.lang.splits import Splits
+    from aebuild.data.raw_samples import Raw
 
 MEASURES = ("radius", "texture", "perimeter", "area", "smoothness", "compactness", "concavity", "concave points", "symmetry",
             "fractal dimension")
@@ -31,9 +31,8 @@ class BreastCancer(Sampled, Divided, Labelled):
         """Known without reading."""
         return describe(self, OUTLINE)
 
-    def load(self, where: Where) -> Splits:
+    def read(self, where: Where) -> Raw:
         """Rows [n, 30] and their labels."""
-        from aebuild.data.assemble import assemble
         from aebuild.data.sklearn_datasets import read_bundled
 
-        return assemble(self, read_bundled("load_breast_cancer", OUTLINE))
+        return read_bundled("load_breast_cancer", OUTLINE)

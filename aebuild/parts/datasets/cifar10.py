@@ -9,7 +9,7 @@ from aebuild.lang.dataset import DataInfo, HeldOut, Known, Labelled, Pictured, S
 from aebuild.lang.values import Grid
 
 if TYPE_CHECKING:
-    from aebuild.lang.splits import Splits
+    from aebuild.data.raw_samples import Raw
 
 OUTLINE = Outline(Grid(3, (32, 32)), {"train": 50_000, "test": 10_000},
                   "CIFAR-10: 50,000 training and 10,000 test colour images of 32×32, 10 classes", bounds=(0.0, 255.0), labelled=True,
@@ -26,13 +26,12 @@ class Cifar10(Sampled, HeldOut, Labelled, Pictured, Known):
         """Known without reading."""
         return describe(self, OUTLINE)
 
-    def load(self, where: Where) -> Splits:
+    def read(self, where: Where) -> Raw:
         """Images [n, 3, 32, 32] and their labels; the official test part is kept.
 
         Reads the original binary batches (`data_batch_1.bin` and on) under `cifar10/`, or else `cifar10_jpeg.npz`, a lossy copy.
         """
-        from aebuild.data.assemble import assemble
         from aebuild.data.formats.cifar import read_cifar10
         from aebuild.data.remote_datasets import folder_of
 
-        return assemble(self, read_cifar10(folder_of(self, where, "cifar10"), OUTLINE))
+        return read_cifar10(folder_of(self, where, "cifar10"), OUTLINE)

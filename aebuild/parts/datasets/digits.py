@@ -9,7 +9,7 @@ from aebuild.lang.dataset import DataInfo, Divided, Labelled, Pictured, Sampled,
 from aebuild.lang.values import Grid
 
 if TYPE_CHECKING:
-    from aebuild.lang.splits import Splits
+    from aebuild.data.raw_samples import Raw
 
 OUTLINE = Outline(Grid(1, (8, 8)), {"train": 1797},
                   "digits: 1,797 images of 8×8 grey pixels with values 0 to 16, 10 classes, no file needed",
@@ -30,9 +30,8 @@ class Digits(Sampled, Divided, Labelled, Pictured):
         """Known without reading."""
         return describe(self, OUTLINE)
 
-    def load(self, where: Where) -> Splits:
+    def read(self, where: Where) -> Raw:
         """Images [n, 1, 8, 8] and their labels."""
-        from aebuild.data.assemble import assemble
         from aebuild.data.sklearn_datasets import read_bundled
 
-        return assemble(self, read_bundled("load_digits", OUTLINE))
+        return read_bundled("load_digits", OUTLINE)

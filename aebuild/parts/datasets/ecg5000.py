@@ -10,7 +10,7 @@ from aebuild.lang.dataset import DataInfo, HeldOut, Known, Labelled, Sampled, Wh
 from aebuild.lang.values import Sequence
 
 if TYPE_CHECKING:
-    from aebuild.lang.splits import Splits
+    from aebuild.data.raw_samples import Raw
 
 OUTLINE = Outline(Sequence(140, 1), {"train": 500, "test": 4500},
                   "ECG5000: 500 training and 4,500 test heartbeats of 140 steps, normal or abnormal", labelled=True,
@@ -28,11 +28,10 @@ class Ecg5000(Sampled, HeldOut, Labelled, Known):
         """Known without reading."""
         return describe(self, OUTLINE)
 
-    def load(self, where: Where) -> Splits:
+    def read(self, where: Where) -> Raw:
         """Sequences [n, 140, 1]; the official test part is kept. Needs `ecg5000/ecg5000.npz` under the root."""
         import numpy as np
 
-        from aebuild.data.assemble import assemble
         from aebuild.data.axes import Layout
         from aebuild.data.errors import fault, shown
         from aebuild.data.formats.npy import headers, read_array
@@ -51,4 +50,4 @@ class Ecg5000(Sampled, HeldOut, Labelled, Known):
                 raise fault(DAMAGED, f"{shown(path)} wants the arrays {part}_x [{count}, 140] and {part}_anomaly [{count}]")
             x[part] = Stored(read_array(path, beats), Layout(Sequence(140, 1)), beats.label(path))
             labels[part] = (read_array(path, classes) != 0).astype(np.int64)
-        return assemble(self, Raw(OUTLINE, x, labels))
+        return Raw(OUTLINE, x, labels)

@@ -10,7 +10,7 @@ from aebuild.data.remote_datasets import IdxSet
 from aebuild.lang.dataset import DataInfo, HeldOut, Known, Labelled, Pictured, Sampled, Where
 
 if TYPE_CHECKING:
-    from aebuild.lang.splits import Splits
+    from aebuild.data.raw_samples import Raw
 
 SET = IdxSet("Fashion-MNIST", "fashion-mnist", (
     Remote("train-images-idx3-ubyte.gz", 26_421_880, "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
@@ -38,8 +38,6 @@ class FashionMnist(Sampled, HeldOut, Labelled, Pictured, Known):
         """Known without reading."""
         return describe(self, SET.outline())
 
-    def load(self, where: Where) -> Splits:
+    def read(self, where: Where) -> Raw:
         """Images [n, 1, 28, 28] and their labels; the official test part is kept."""
-        from aebuild.data.assemble import assemble
-
-        return assemble(self, SET.read(self, where, self.mirrors))
+        return SET.read(self, where, self.mirrors)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from aebuild.lang.splits import Splits
+    from aebuild.data.raw_samples import Raw
 
 Files = dict[str, dict[str, Path]]
 
@@ -37,9 +37,8 @@ class Idx(Sampled, Divided, OwnLabels, Pictured, OnDisk):
         with blamed(self, "path"):
             return describe(self, self._outline(find_idx(where.base / self.path))[0])
 
-    def load(self, where: Where) -> Splits:
+    def read(self, where: Where) -> Raw:
         """The samples and labels, divided and scaled."""
-        from aebuild.data.assemble import assemble
         from aebuild.data.formats.idx import read_idx
         from aebuild.data.raw_samples import Raw, Samples, Stored
 
@@ -49,7 +48,7 @@ class Idx(Sampled, Divided, OwnLabels, Pictured, OnDisk):
             x: dict[str, Samples] = {part: Stored(read_idx(held["samples"])[1], layout, shown(held["samples"])) for part,
                                      held in files.items()}
             labels, names = _labels(files)
-            return assemble(self, Raw(replace(outline, class_names=names), x, labels))
+            return Raw(replace(outline, class_names=names), x, labels)
 
     def count_classes(self, where: Where) -> int | None:
         """Reads the labels, and nothing else."""

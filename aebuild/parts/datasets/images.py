@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from aebuild.lang.splits import Splits
+    from aebuild.data.raw_samples import Raw
 
 
 class Images(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
@@ -43,9 +43,8 @@ class Images(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
             listing, seen = self._look(where)
             return describe(self, self._outline(where.base / self.path, listing, seen))
 
-    def load(self, where: Where) -> Splits:
+    def read(self, where: Where) -> Raw:
         """Images [n, C, H, W]; only those that are used are decoded."""
-        from aebuild.data.assemble import assemble
         from aebuild.data.raw_samples import Raw
         from aebuild.data.streamed import sentence, streams
 
@@ -58,7 +57,7 @@ class Images(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
                 outline = outline.told(sentence(self, size))
             decoder = Decoder(seen, self.channels, self.wanted_size is not None)
             x = {part: ImageFiles(files, decoder, listing.frames.get(part, ())) for part, files in listing.files.items()}
-            return assemble(self, Raw(outline, x, _labels(listing), streamed=streamed), where.say)
+            return Raw(outline, x, _labels(listing), streamed=streamed)
 
     def _look(self, where: Where) -> tuple[Listing, Look]:
         listing = list_images(where.base / self.path, self.path)

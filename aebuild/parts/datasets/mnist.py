@@ -10,7 +10,7 @@ from aebuild.data.remote_datasets import IdxSet
 from aebuild.lang.dataset import DataInfo, HeldOut, Known, Labelled, Pictured, Sampled, Where
 
 if TYPE_CHECKING:
-    from aebuild.lang.splits import Splits
+    from aebuild.data.raw_samples import Raw
 
 SET = IdxSet("MNIST", "mnist", (
     Remote("train-images-idx3-ubyte.gz", 9_912_422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
@@ -37,8 +37,6 @@ class Mnist(Sampled, HeldOut, Labelled, Pictured, Known):
         """Known without reading."""
         return describe(self, SET.outline())
 
-    def load(self, where: Where) -> Splits:
+    def read(self, where: Where) -> Raw:
         """Images [n, 1, 28, 28] and their labels; the official test part is kept."""
-        from aebuild.data.assemble import assemble
-
-        return assemble(self, SET.read(self, where, self.mirrors))
+        return SET.read(self, where, self.mirrors)

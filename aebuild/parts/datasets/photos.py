@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from aebuild.lang.splits import Splits
+    from aebuild.data.raw_samples import Raw
 
 HEIGHT, WIDTH = 427, 640
 
@@ -37,9 +37,8 @@ class Photos(Sampled, Divided):
         self._strips()
         return describe(self, self._outline())
 
-    def load(self, where: Where) -> Splits:
+    def read(self, where: Where) -> Raw:
         """Patches [n, 3, patch, patch]."""
-        from aebuild.data.assemble import assemble
         from aebuild.data.axes import Layout
         from aebuild.data.raw_samples import Raw, Stored
         from aebuild.data.sklearn_datasets import photographs
@@ -47,8 +46,8 @@ class Photos(Sampled, Divided):
         places = self._places()
         pictures = photographs()
         layout = Layout(Grid(3, (self.patch, self.patch)), (-1, 1))
-        return assemble(self, Raw(self._outline(), {
-            part: Stored(_cut(pictures, chosen, self.patch), layout, "photos") for part, chosen in places.items()}))
+        return Raw(self._outline(), {
+            part: Stored(_cut(pictures, chosen, self.patch), layout, "photos") for part, chosen in places.items()})
 
     def _counts(self) -> dict[str, int]:
         return {part: count or 0 for part, count in divide(self, {"train": self.count}).items()}

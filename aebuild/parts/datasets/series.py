@@ -16,8 +16,8 @@ from aebuild.lang.values import Sequence
 
 if TYPE_CHECKING:
     from aebuild.data.grouped_series import Grouped
+    from aebuild.data.raw_samples import Raw
     from aebuild.data.windows import Source
-    from aebuild.lang.splits import Splits
 
 Columns = Annotated[list[Column], Field(min_length=1)]
 
@@ -61,12 +61,10 @@ class Series(Sampled, Divided, Tabular, OnDisk):
             source = self._open(where)
             return describe(self, source.outline(self, source.steps))
 
-    def load(self, where: Where) -> Splits:
+    def read(self, where: Where) -> Raw:
         """Windows [n, length, columns]."""
-        from aebuild.data.assemble import assemble
-
         with blamed(self, "path"):
-            return assemble(self, self._open(where).load(self))
+            return self._open(where).load(self)
 
     def _open(self, where: Where) -> Source | Grouped:
         from aebuild.data.windows import array_source, table_source

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from aebuild.data.raw_samples import Raw, Samples
     from aebuild.data.tables import Sheet
-    from aebuild.lang.splits import Splits
 
 Chosen = Annotated[list[Column], Field(min_length=1)]
 BYTES = 12            # of a number while a table is loaded: as it is read, and as it is kept
@@ -54,9 +53,8 @@ class Table(Sampled, Divided, OwnLabels, Streamable, Tabular, OnDisk):
         with blamed(self, "path"):
             return describe(self, self._outline(*self._open(where)))
 
-    def load(self, where: Where) -> Splits:
+    def read(self, where: Where) -> Raw:
         """Rows [n, columns]; a cell that is no number is named."""
-        from aebuild.data.assemble import assemble
         from aebuild.data.axes import Layout
         from aebuild.data.labels import classify
         from aebuild.data.raw_samples import Raw, Stored
@@ -73,10 +71,10 @@ class Table(Sampled, Divided, OwnLabels, Streamable, Tabular, OnDisk):
             counts: dict[str, int | None] = {"train": len(numbers)}
             outline = replace(outline, counts=counts, class_names=names)
             if streamed:
-                return assemble(self, _on_disk(sheet, inputs, targets, outline.told(sentence(self, size)), labels), where.say)
+                return _on_disk(sheet, inputs, targets, outline.told(sentence(self, size)), labels)
             rows: Samples = Stored(numbers[:, :len(inputs)], Layout(Vector(len(inputs))), shown(sheet.path), word="row")
             aims: Samples = Stored(numbers[:, len(inputs):], Layout(Vector(len(targets))), shown(sheet.path), word="row")
-            return assemble(self, Raw(outline, {"train": rows}, labels, {"train": aims} if targets else {}))
+            return Raw(outline, {"train": rows}, labels, {"train": aims} if targets else {})
 
     def count_classes(self, where: Where) -> int | None:
         """Reads the label column, and nothing else."""

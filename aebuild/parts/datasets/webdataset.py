@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from aebuild.data.formats.webdataset import Start
     from aebuild.data.raw_samples import Raw
-    from aebuild.lang.splits import Splits
 
 Shards = dict[str, list["Path"]]
 
@@ -49,9 +48,8 @@ class Webdataset(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
             shards, start = self._look(where)
             return describe(self, self._outline(where, shards, start, dict.fromkeys(shards)))
 
-    def load(self, where: Where) -> Splits:
+    def read(self, where: Where) -> Raw:
         """Samples [n, ...] and their classes; every header is read."""
-        from aebuild.data.assemble import assemble
         from aebuild.data.streamed import sentence, streams
 
         with blamed(self, "path"):
@@ -61,7 +59,7 @@ class Webdataset(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
             size = sum(map(len, raw.x.values())) * elements(describe(self, raw.outline).value) * each
             if streams(self, size):
                 raw = replace(raw, outline=raw.outline.told(sentence(self, size)), streamed=True)
-            return assemble(self, raw, where.say)
+            return raw
 
     def count_classes(self, where: Where) -> int | None:
         """Reads the labels."""

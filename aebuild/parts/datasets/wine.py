@@ -9,7 +9,7 @@ from aebuild.lang.dataset import DataInfo, Divided, Labelled, Sampled, Where
 from aebuild.lang.values import Vector
 
 if TYPE_CHECKING:
-    from aebuild.lang.splits import Splits
+    from aebuild.data.raw_samples import Raw
 
 OUTLINE = Outline(
     Vector(13), {"train": 178}, "wine: 178 rows of 13 measurements, 3 classes, no file needed", labelled=True,
@@ -32,9 +32,8 @@ class Wine(Sampled, Divided, Labelled):
         """Known without reading."""
         return describe(self, OUTLINE)
 
-    def load(self, where: Where) -> Splits:
+    def read(self, where: Where) -> Raw:
         """Rows [n, 13] and their labels."""
-        from aebuild.data.assemble import assemble
         from aebuild.data.sklearn_datasets import read_bundled
 
-        return assemble(self, read_bundled("load_wine", OUTLINE))
+        return read_bundled("load_wine", OUTLINE)
