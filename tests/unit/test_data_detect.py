@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from data_making import REAL, needs_real_data, part_of
 from PIL import Image
 
+from aebuild.data.assemble import load_splits
 from aebuild.data.detect import detect, is_path
 from aebuild.data.formats.idx import looks_idx
 from aebuild.lang.dataset import Where
@@ -84,7 +86,7 @@ def test_errors_underline_the_field_at_fault(tmp_path: Path) -> None:
                        ({"path": "a.npz", "split": {"test": 40}}, "split")):
         np.savez(tmp_path / "a.npz", x=np.zeros((30, 3)), y=np.arange(30))
         part = part_of("arrays", **fields).placed(Origin(None, spans))
-        for step in (part.probe, part.read):
+        for step in (part.probe, partial(load_splits, part)):
             with pytest.raises(DataError) as caught:
                 step(Where(tmp_path))
             assert caught.value.diagnostics[0].span == spans[at]
