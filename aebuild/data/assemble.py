@@ -13,7 +13,7 @@ from aebuild.data.fingerprint import digest
 from aebuild.data.lengths import beyond, real
 from aebuild.data.preprocess import as_bytes, named, scaled, taken
 from aebuild.data.probe import describe, plural
-from aebuild.data.raw_samples import Raw, Rows, Samples, Sharded
+from aebuild.data.raw_samples import Raw, Rows, Samples, Sharded, windows_of
 from aebuild.data.rules import BAD_LABELS, DISAGREE, TOO_FEW
 from aebuild.data.scaling import fit_scaling
 from aebuild.data.split import PARTS, divide, division_of, unwanted
@@ -56,6 +56,8 @@ def assemble(part: Dataset, raw: Raw, say: Callable[[str], None] = silent) -> Sp
     target, target_scaling, more = (_scaled(part, raw, raw.target, rows, info, True, say, lengths)
                                     if raw.target else ({}, None, ()))
     parts = {name: Split(x[name], labels.get(name), target.get(name), lengths.get(name)) for name in PARTS}
+    for name, (origin, index) in rows.items():
+        parts[name].windows = windows_of([(raw.x[origin], index)])
     return Splits(**parts, scaling=scaling, info=info, target_scaling=target_scaling, notes=(*raw.outline.notes, *notes, *more))
 
 

@@ -51,6 +51,11 @@ def classify(words: Mapping[str, Sequence[str]], where: str) -> tuple[dict[str, 
     return {part: np.asarray([numbers[word] for word in held], np.int64) for part, held in words.items()}, names
 
 
+def words_of(numbers: NDArray[np.int64] | None, names: Sequence[str], count: int) -> list[str]:
+    """The classes of `count` samples as words, "" where a label is not known."""
+    return [""] * count if numbers is None else [names[number] if number >= 0 else "" for number in numbers.tolist()]
+
+
 def _class(word: str) -> str:
     """The name of a class, one for `1` and `1.0`, and none for what is unknown."""
     if word in UNKNOWN:

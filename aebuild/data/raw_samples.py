@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from aebuild.data.axes import Layout
 from aebuild.data.probe import Outline
+from aebuild.lang.splits import Windows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,6 +113,22 @@ class Cut:
         series, start = self.places[row]
         inside = f"series {series}, " if len(self.series) > 1 else ""
         return f"{self.file}, {inside}the window from {self.word} {start}"
+
+
+def windows_of(readers: Sequence[tuple[Samples, NDArray[np.int64] | None]]) -> Windows | None:
+    """Where the chosen windows of readers lie, None for all of them, in the rows of all their series; None if some are no windows."""
+    import numpy as np
+
+    starts: list[int] = []
+    rows = length = 0
+    for samples, chosen in readers:
+        if not isinstance(samples, Cut):
+            return None
+        each = samples.series.shape[1]
+        places = samples.places if chosen is None else [samples.places[row] for row in chosen.tolist()]
+        starts += [rows + series * each + start for series, start in places]
+        rows, length = rows + each * len(samples.series), samples.length
+    return Windows(np.asarray(starts, np.int64), length, rows)
 
 
 @dataclass

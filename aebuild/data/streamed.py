@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+ON_DISK = "read from disk batch by batch"
 SHARE = 0.5       # of the memory that data may take; what needs more is streamed
 
 
@@ -118,4 +119,4 @@ class Pass:
 def sentence(part: Streamable, size: int) -> str:
     """What the user is told about data that stay on disk."""
     why = "as `stream` says" if part.stream else f"they would take {gigabytes(size)} of the {gigabytes(memory())} that data may take"
-    return f"read from disk batch by batch, {why}; the mean and PCA, to compare with, will know a part of the training samples only"
+    return f"{ON_DISK}, {why}; the mean and PCA, to compare with, will know a part of the training samples only"

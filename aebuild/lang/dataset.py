@@ -1,6 +1,6 @@
 """The dataset family: what a spec says about data, and what the rest gets from it."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field
 
@@ -85,6 +85,8 @@ class Dataset(Part):
                **dict.fromkeys(("sep", "delimiter", "delim"), "separator"), "has_header": "header", "index_col": "index",
                **dict.fromkeys(("group_by", "groupby", "id", "id_column", "entity"), "group")}
 
+    stored_as_images: ClassVar[bool] = False       # the files say what their greatest value means, whatever they hold
+
     def probe(self, where: Where) -> DataInfo:
         """What the data are, from headers only; nothing is read where `shape` is given or the data set is a known one.
 
@@ -95,6 +97,10 @@ class Dataset(Part):
     def read(self, where: Where) -> Any:
         """All samples as they are stored, before they are divided and scaled: a `data.raw_samples.Raw`; raises DataError."""
         raise TypeError(f"{type(self).__name__} has no read")
+
+    def fixed(self, info: DataInfo) -> Self:
+        """The same with everything written down that was found out when the run's data were read, by which new data are read."""
+        return self
 
     def form(self, info: DataInfo) -> Form | None:
         """How samples are written in the form that the data came in; None: as their type is usually written."""

@@ -102,11 +102,21 @@ class Scaling:
         return [slice(start, start + rows) for start in range(0, shape[0], rows)]
 
 
+@dataclass(frozen=True)
+class Windows:
+    """Where samples that are windows lie: the first row of each, [n], in a table of so many `rows`, one a step."""
+
+    starts: NDArray[np.int64]
+    length: int
+    rows: int
+
+
 class Split:
     """One of the three parts: samples, labels int64 [n] with -1 unknown, and targets if these are not the input.
 
     `lengths`, int64 [n], are the places of a series that are real, the first ones; None where all are. A data set may bring along more
-    of what a `modules.outputs.Batch` has, by its name, [n, ...]: `conditions`, `mask`, `weights`, `ids`.
+    of what a `modules.outputs.Batch` has, by its name, [n, ...]: `conditions`, `mask`, `weights`, `ids`. `windows` says where samples
+    lie that were cut from longer series.
 
     Samples and targets are a Store, or an array [n, *shape] of scaled numbers, float32, or of tokens, int64.
     """
@@ -116,6 +126,7 @@ class Split:
                  **more: NDArray[Any]) -> None:
         self.inputs = x if isinstance(x, Store) else Held(x)
         self.labels, self.lengths = labels, lengths
+        self.windows: Windows | None = None
         self.beside = {name: held for name, held in {"labels": labels, "lengths": lengths, **more}.items() if held is not None}
         self.targets = target if target is None or isinstance(target, Store) else Held(target)
 

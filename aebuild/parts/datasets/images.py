@@ -28,6 +28,7 @@ class Images(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
                "---\n"
                "data: {type: images, path: pictures, shape: [3, 6, 7]}")
     also = ("image_folder", "folder")
+    stored_as_images = True
     channels: Literal["gray", "rgb", "rgba"] | None = knob(
         None, "what the images are turned into; rgba keeps transparency, otherwise it is laid on white (default: gray if the first images "
         "are, else rgb)", affects="data")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field
 
@@ -65,6 +65,11 @@ class Series(Sampled, Divided, Tabular, OnDisk):
         """Windows [n, length, columns]."""
         with blamed(self, "path"):
             return self._open(where).load(self)
+
+    def fixed(self, info: DataInfo) -> Self:
+        """The same columns, by name."""
+        aims = None if info.target_columns is None else list(info.target_columns)
+        return self.but(columns=None if info.columns is None else list(info.columns), target=aims)
 
     def _open(self, where: Where) -> Source | Grouped:
         from aebuild.data.windows import array_source, table_source

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field
 
@@ -75,6 +75,11 @@ class Table(Sampled, Divided, OwnLabels, Streamable, Tabular, OnDisk):
             rows: Samples = Stored(numbers[:, :len(inputs)], Layout(Vector(len(inputs))), shown(sheet.path), word="row")
             aims: Samples = Stored(numbers[:, len(inputs):], Layout(Vector(len(targets))), shown(sheet.path), word="row")
             return Raw(outline, {"train": rows}, labels, {"train": aims} if targets else {})
+
+    def fixed(self, info: DataInfo) -> Self:
+        """The same columns, by name."""
+        aims = None if info.target_columns is None else list(info.target_columns)
+        return self.but(columns=None if info.columns is None else list(info.columns), target=aims)
 
     def count_classes(self, where: Where) -> int | None:
         """Reads the label column, and nothing else."""

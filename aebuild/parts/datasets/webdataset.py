@@ -34,6 +34,7 @@ class Webdataset(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
                "---\n"
                "data: {type: webdataset, path: tars, stream: true, shape: [1, 6, 5], exclude: {label: 1}}")
     also = ("tar", "wds", "shards", "web_dataset")
+    stored_as_images = True
     input: str | None = knob(None, "ending of the members that are the samples: an image's, or npy (default: the only one that could be)",
                              affects="data", min_length=1)
     channels: Literal["gray", "rgb", "rgba"] | None = knob(

@@ -1,0 +1,107 @@
+"""Arguments and options of the verbs that use a trained run, and how they show what they do."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from aebuild.cli.options import FolderPlace, Place, with_plugins
+from aebuild.cli.output import note, say
+
+if TYPE_CHECKING:
+    from aebuild.data.new_samples import NewData
+    from aebuild.results.open_run import OpenRun
+
+Command = Callable[..., Any]
+
+
+def run_folder(command: Command) -> Command:
+    """The argument RUN, with the options that open it."""
+    for option in (
+        click.argument("run", type=FolderPlace()),
+        with_plugins,
+        click.option("--device", default="auto", show_default=True, metavar="DEVICE", help="Where to compute: auto, cpu, cuda, cuda:1."),
+        click.option("--json", "as_json", is_flag=True, help="Say what was done as one JSON object on stdout."),
+        click.option("-q", "--quiet", is_flag=True, help="Say nothing but warnings and errors."),
+    )[::-1]:
+        command = option(command)
+    return command
+
+
+def data_of_run(command: Command) -> Command:
+    """The argument DATA and how it is read."""
+    for option in (
+        click.argument("data", required=False, type=Place()),
+        click.option("--split", "split", type=click.Choice(["train", "validation", "test"]), default=None,
+                     help="Without DATA: the part of the run's own data to take (default: test)."),
+        click.option("--set", "settings", multiple=True, metavar="data.KEY=VALUE", help="Read DATA otherwise, like data.label=kind."),
+    )[::-1]:
+        command = option(command)
+    return command
+
+
+def output_file(default: str, told: str) -> Callable[[Command], Command]:
+    """The option `-o`, and whether an old file may be written over."""
+    def add(command: Command) -> Command:
+        command = click.option("--force", is_flag=True, help="Write over a file or folder that is there.")(command)
+        return click.option("-o", "--output", type=FolderPlace(), default=Path(default) if default else None, metavar="FILE",
+                            show_default=bool(default), help=told)(command)
+
+    return add
+
+
+def opened(run: Path, device: str) -> OpenRun:
+    """The run with its kept model on a device; what is to be said of it is said."""
+    from aebuild.results.open_run import open_run
+    from aebuild.trainer.device import choose_device
+
+    found = open_run(run, choose_device(device))
+    note(*found.notes)
+    return found
+
+
+def samples_of(run: OpenRun, data: str | None, split: str | None, settings: tuple[str, ...], *, quiet: bool) -> NewData:
+    """The new data, or a part of the run's own; refuses options that do not go together."""
+    from aebuild.data.new_samples import described
+    from aebuild.results.inference.new_data import new_samples, own_split
+
+    if data is not None and split is not None:
+        raise click.UsageError("--split takes a part of the run's own data; with DATA there is none.")
+    if data is None and settings:
+        raise click.UsageError("--set is about how DATA are read; name them.")
+    tell = (lambda sentence: None) if quiet else note
+    found = own_split(run, split or "test", tell) if data is None else new_samples(run, data, settings, tell)  # type: ignore[arg-type]
+    if not quiet:
+        note(*(f"{data or 'the run'}: {described(found)}", *found.notes))
+    return found
+
+
+class Counter:
+    """How far a pass is, on one line of a terminal; nothing elsewhere."""
+
+    def __init__(self, what: str, quiet: bool) -> None:
+        self.what, self.begun, self.told = what, time.monotonic(), 0.0
+        self.shown = not quiet and sys.stderr.isatty()
+
+    def __call__(self, done: int, whole: int) -> None:
+        """Shows it, ten times a second at most."""
+        now = time.monotonic()
+        if not self.shown or (now - self.told < 0.1 and done < whole):
+            return
+        self.told = now
+        speed, ending = done / max(now - self.begun, 1e-9), "\n" if done >= whole else ""
+        print(f"\r{self.what} {done:,} of {whole:,}, {speed:,.0f} samples/s", end=ending, file=sys.stderr, flush=True)
+
+
+def done(summary: dict[str, Any], sentence: str, *, as_json: bool, quiet: bool) -> None:
+    """The result: JSON on stdout, or a sentence."""
+    if as_json:
+        click.echo(json.dumps(summary, ensure_ascii=False))
+    elif not quiet:
+        say(sentence)

@@ -1,0 +1,1 @@
+"""What a trained model is for: encode, decode, reconstruct, score, sample, walk."""

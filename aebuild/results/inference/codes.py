@@ -1,0 +1,212 @@
+"""Data to codes and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aebuild.data.errors import fault
+from aebuild.data.new_samples import NewData
+from aebuild.lang.diagnostics import Diagnostic, Rule, SpecError
+from aebuild.lang.values import Tokens
+from aebuild.modules.likelihoods import real_places
+from aebuild.results.inference.passes import Progress, decoded, encoded, unseen
+from aebuild.results.inference.row_files import row_file
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from aebuild.lang.splits import Windows
+    from aebuild.results.open_run import OpenRun
+
+REFUSED = Rule("AE571", "something that this model cannot do", """\
+What an autoencoder can do follows from its design: codes can be drawn where there is a prior, decoded where the code alone determines the
+data (so not through skips from the encoder), drawn from a posterior where there is one.
+
+```console
+$ aebuild sample runs/unet        # its decoder reads the encoder's features through skips: refused
+$ aebuild reconstruct runs/unet
+```
+""")
+BAD_CODES = Rule("AE481", "codes that are not those of this model", """\
+`decode` takes codes as `encode` writes them: an array `codes` [n, ...] of the shape of the model's code, or indices below the number of
+entries for a discrete one.
+
+```console
+$ aebuild decode runs/vae codes-of-another-model.npz      # refused
+$ aebuild encode runs/vae photos/ -o codes.npz
+```
+""")
+
+
+@dataclass(frozen=True)
+class Codes:
+    """The codes of samples: `values` [n, ...] as the decoder gets them, and of a discrete latent their `indices` [n, width].
+
+    Stands for its array in numpy: the values, or the indices where there are any.
+    """
+
+    values: NDArray[np.float32]
+    indices: NDArray[np.int64] | None = None
+
+    @property
+    def array(self) -> NDArray[Any]:
+        """What `decode` takes back: indices, or values."""
+        return self.values if self.indices is None else self.indices
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.array, dtype=dtype, copy=copy)
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+
+def cannot(run: OpenRun, operation: str) -> SpecError | None:
+    """The refusal of an operation that this design does not have."""
+    why = run.model.refusals.get(operation)
+    return None if why is None else SpecError(Diagnostic(REFUSED, f"this model cannot {operation}: {why}"))
+
+
+def require(run: OpenRun, operation: str) -> None:
+    """Refuses an operation that this design does not have."""
+    refusal = cannot(run, operation)
+    if refusal is not None:
+        raise refusal
+
+
+def encode_batches(run: OpenRun, data: NewData, draw: int | None = None, progress: Progress = unseen) -> Iterator[Codes]:
+    """Codes batch by batch; with `draw` so many draws from the posterior of each sample, one after the other."""
+    if draw is not None and not hasattr(run.model.latent, "posterior"):
+        raise SpecError(Diagnostic(REFUSED, f"a {run.plan.spec.latent.variant_name()} code is not random, so there is nothing to draw"))
+    for each in encoded(run, data.split, draws=draw, progress=progress):
+        indices = None if each.code.indices is None else each.code.indices.cpu().numpy()
+        yield Codes(each.value.cpu().numpy(), indices)
+
+
+def encode(run: OpenRun, data: NewData, draw: int | None = None) -> Codes:
+    """The codes of all samples."""
+    parts = list(encode_batches(run, data, draw))
+    return Codes(np.concatenate([part.values for part in parts]),
+                 None if parts[0].indices is None else np.concatenate([np.asarray(part.indices) for part in parts]))
+
+
+def reconstruct_batches(run: OpenRun, data: NewData, progress: Progress = unseen) -> Iterator[NDArray[Any]]:
+    """What the model makes of samples, in its own units, batch by batch; padding beyond a sample's length is zero."""
+    for each in encoded(run, data.split, progress=progress):
+        with torch.no_grad():
+            params = run.model.parameters_of(each.value, each.context)
+            back = run.model.likelihood.mean(params)
+        if each.batch.lengths is not None:
+            back = back.masked_fill(~real_places(each.batch.lengths, back), 0)
+        yield back.cpu().numpy()
+
+
+def decode_batches(run: OpenRun, codes: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """The data that codes stand for, in the model's units, batch by batch; DataError for codes that are none of this model."""
+    require(run, "decode")
+    for batch in decoded(run, checked_codes(run, codes)):
+        yield batch.cpu().numpy()
+
+
+def checked_codes(run: OpenRun, codes: NDArray[Any]) -> Tensor:
+    """Codes as the model takes them; refuses another shape, and indices that no entry has."""
+    kind = run.plan.latent.codes
+    if isinstance(kind, Tokens) and codes.dtype.kind in "iu":
+        if codes.shape[1:] != (kind.length,):
+            raise fault(BAD_CODES, f"the indices have shape {list(codes.shape)}; this model's are [n, {kind.length}]")
+        if codes.size and not 0 <= codes.min() <= codes.max() < kind.classes:
+            raise fault(BAD_CODES, f"the indices go from {codes.min()} to {codes.max()}; this model has {kind.classes} entries, from 0 on")
+        return torch.from_numpy(codes.astype(np.int64))
+    shape = run.plan.latent.code.shape
+    if codes.ndim == 2 and codes.shape[1] == math.prod(shape):
+        codes = codes.reshape(len(codes), *shape)
+    if codes.shape[1:] != shape or codes.dtype.kind not in "fiu":
+        wanted = f"[n, {', '.join(map(str, shape))}]" + (f", or indices [n, {kind.length}]" if isinstance(kind, Tokens) else "")
+        raise fault(BAD_CODES, f"the codes have shape {list(codes.shape)}; this model's are {wanted}")
+    return torch.from_numpy(codes.astype(np.float32))
+
+
+def read_codes(path: Path) -> NDArray[Any]:
+    """Codes from a file that `encode` wrote: .npz, .npy, .csv or .parquet."""
+    from aebuild.data.formats.npy import headers, read_array
+
+    if path.suffix.lower() in (".npz", ".npy"):
+        members = headers(path)
+        name = next((name for name in ("indices", "codes") if name in members), next(iter(members), None))
+        if name is None:
+            raise fault(BAD_CODES, f"{path} holds no array")
+        return read_array(path, members[name])
+    return _table_of_codes(path)
+
+
+def _table_of_codes(path: Path) -> NDArray[Any]:
+    from aebuild.data.tables import open_sheet
+    from aebuild.lang.dataset import Tabular
+
+    sheet = open_sheet(path, Tabular())
+    for kind in ("index", "code"):
+        places = [place for place, name in enumerate(sheet.names) if name == kind or name.startswith(f"{kind}_")]
+        if places:
+            values = sheet.read(places)[0]
+            return values.astype(np.int64) if kind == "index" else values
+    raise fault(BAD_CODES, f"{path} has no columns code_0, code_1, … or index_0, …, as `encode` writes them")
+
+
+def write_codes(run: OpenRun, data: NewData, place: Path, draw: int | None = None, progress: Progress = unseen) -> None:
+    """Writes the codes of samples beside what their input says of them: ids, times, labels."""
+    beside = beside_samples(data)
+    if draw is not None:
+        beside = {name: [cell for cell in cells for _ in range(draw)] for name, cells in beside.items()}
+        beside["draw"] = [str(number) for _ in range(len(data)) for number in range(draw)]
+    arrays = place.suffix.lower() in (".npz", ".npy")
+    with row_file(place, len(data) * (draw or 1), beside) as file:
+        for part in encode_batches(run, data, draw, progress):
+            if part.indices is None:
+                file.add(**{"codes" if arrays else "code": part.values})
+            elif place.suffix.lower() == ".npz":
+                file.add(indices=part.indices, codes=part.values, bits=packed(part.indices, run))
+            else:
+                file.add(**{"indices" if arrays else "index": part.indices})
+
+
+def packed(indices: NDArray[np.int64], run: OpenRun) -> NDArray[np.uint8]:
+    """Indices [n, width] as bits, most significant first, in bytes [n, ceil(width · bits / 8)]."""
+    kind = run.plan.latent.codes
+    assert isinstance(kind, Tokens), "only indices have bits"
+    bits = max(1, (kind.classes - 1).bit_length())
+    each = (indices[:, :, None] >> np.arange(bits - 1, -1, -1)) & 1
+    return np.packbits(each.reshape(len(indices), -1).astype(np.uint8), axis=1)
+
+
+def beside_samples(data: NewData) -> dict[str, list[str]]:
+    """The cells beside each sample; of a window those of its first row, and which row that is."""
+    windows = data.split.windows
+    beside = {name: list(cells) for name, cells in data.beside.items()}
+    if windows is not None:
+        rows = windows.starts.tolist()
+        beside = {"first_row": list(map(str, rows)), **{name: [cells[row] for row in rows] for name, cells in beside.items()}}
+    return beside if data.words is None else {**beside, "label": list(data.words)}
+
+
+def merged_windows(windows: Windows, batches: Iterable[NDArray[Any]]) -> NDArray[np.float64]:
+    """Values of the steps of windows, [n, length, ...] a batch, averaged over the windows that hold a row; [rows, ...], NaN where none."""
+    total: NDArray[np.float64] | None = None
+    count, done = np.zeros(windows.rows, np.int64), 0
+    for batch in batches:
+        places = windows.starts[done:done + len(batch), None] + np.arange(windows.length)
+        if total is None:
+            total = np.zeros((windows.rows, *batch.shape[2:]))
+        np.add.at(total, places, batch)
+        np.add.at(count, places, 1)
+        done += len(batch)
+    assert total is not None, "there are no windows"
+    with np.errstate(invalid="ignore", divide="ignore"):
+        merged: NDArray[np.float64] = total / count.reshape(-1, *(1,) * (total.ndim - 1))
+    return merged

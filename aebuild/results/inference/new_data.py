@@ -1,0 +1,203 @@
+"""From what a user calls data to new samples of a run: a path, a known name, an array, a data frame, or a split of the run's own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from aebuild.compile.merge import apply_set
+from aebuild.data.assemble import load_splits
+from aebuild.data.axes import Layout
+from aebuild.data.detect import detect, is_path
+from aebuild.data.errors import fault, shown, similar
+from aebuild.data.labels import words_of
+from aebuild.data.new_samples import STRANGE, NewData, new_data, raw_extent, read_new
+from aebuild.data.probe import Outline, plural
+from aebuild.data.raw_samples import Cut, Raw, Samples, Stored
+from aebuild.data.rules import NO_SUCH_NAME
+from aebuild.lang.dataset import Dataset, Division, Holdout, OnDisk, Tabular, Where
+from aebuild.lang.diagnostics import DataError, Hint, SpecError
+from aebuild.lang.samples import silent
+from aebuild.lang.splits import Splits
+from aebuild.results.sameness import check_there, place_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from aebuild.lang.values import Value
+    from aebuild.results.open_run import OpenRun
+
+SplitName = Literal["train", "validation", "test"]
+WHOLE = {"split", "limit", "exclude", "labels", "shape", "classes", "path", "type", "stream"}       # what is of the run's own data only
+
+
+def new_samples(run: OpenRun, data: Any, settings: Sequence[str] = (), say: Callable[[str], None] = silent) -> NewData:
+    """New data of a run: a file or folder, a known data set's name, an array of raw values [n, ...], or a data frame.
+
+    `settings` are changes of how a file is read, like "data.label=kind". DataError where the data cannot be read or are not what the
+    model knows.
+    """
+    if isinstance(data, NewData):
+        return data
+    if isinstance(data, str | os.PathLike):
+        part = _part(run, os.fspath(cast("Any", data)), settings)
+        return read_new(part, run.info, run.scaling, run.target_scaling, Where(Path.cwd(), place_of(run.run), say))
+    return _from_memory(run, data)
+
+
+def own_split(run: OpenRun, name: SplitName, say: Callable[[str], None] = silent) -> NewData:
+    """A split of the run's own data."""
+    splits = own_splits(run, say)
+    split = getattr(splits, name)
+    if split is None or not len(split):
+        raise fault(STRANGE, f"the run's data have no {name} part", Hint("name another one with --split, or give data"))
+    words = None if split.labels is None else words_of(split.labels, splits.class_names, len(split))
+    return NewData(split, run.plan.spec.data, run.info, splits.scaling, splits.target_scaling, {}, words)
+
+
+def own_splits(run: OpenRun, say: Callable[[str], None] = silent) -> Splits:
+    """The run's own data, divided and scaled as in training."""
+    check_there(run.run, run.plan.spec.data)
+    return load_splits(run.plan.spec.data, Where(run.run.folder, place_of(run.run), say))
+
+
+def _part(run: OpenRun, data: str, settings: Sequence[str]) -> Dataset:
+    """The dataset part that reads `data` as the run's own were read."""
+    own = run.plan.spec.data.fixed(run.info)
+    known = Dataset.variants
+    if data in known and not os.path.exists(data):
+        part = _like(own, _kind(data))
+    elif not is_path(data) and not os.path.exists(data):
+        near = similar(data, tuple(known))
+        raise fault(NO_SUCH_NAME, f"there is no file, folder or known data set {shown(data)}", near)
+    else:
+        kind = detect(data, Path.cwd(), ("window",) if getattr(own, "window", None) is not None else ())
+        part = _like(own, _kind(kind), path=data)
+    part = _settled(part, settings)
+    return _without_absent(part, os.path.abspath(data)) if isinstance(part, OnDisk) else part
+
+
+def _like(own: Dataset, kind: type[Dataset], **fields: Any) -> Dataset:
+    """A part of that kind with what the run's own says of reading, and nothing of dividing."""
+    shared = {name: value for name in kind.model_fields if name not in WHOLE and (value := getattr(own, name, None)) is not None}
+    whole = {"Division": Division, "Holdout": Holdout}
+    split = kind.model_fields.get("split")
+    if split is not None:
+        made = whole["Holdout" if split.annotation is Holdout else "Division"]
+        shared["split"] = made(validation=0, test=0) if made is Division else made(validation=0)
+    if not isinstance(own, kind):
+        shared = {name: value for name, value in shared.items() if name not in ("scale", "columns", "target", "label", "array", "root")}
+    return kind(**shared, **fields)
+
+
+def _settled(part: Dataset, settings: Sequence[str]) -> Dataset:
+    """The part with settings of `data.`; SpecError if one cannot be made."""
+    from aebuild.compile.bind import bind
+    from aebuild.compile.desugar import lengthen
+    from aebuild.lang.dict_source import tree_of
+
+    if not settings:
+        return part
+    written = part.model_dump(mode="json", exclude_none=True)
+    tree, found = tree_of({"data": written, "encoder": {"layer": "linear", "width": 1}, "latent": {"type": "continuous", "dim": 1}})
+    for setting in settings:
+        if not setting.startswith("data."):
+            raise SpecError(*found) if found else fault(STRANGE, f"{setting}: only how new data are read can be set, like data.label=kind")
+        tree, more = apply_set(lengthen(tree), setting)
+        found += more
+    bound, more = bind(lengthen(tree))
+    if bound is None or found:
+        raise SpecError(*found, *more)
+    return bound.data
+
+
+def _without_absent(part: OnDisk, path: str) -> OnDisk:
+    """The part without a label column that new data lack, since they may well have none."""
+    label = getattr(part, "label", None)
+    if label is None or not isinstance(label, str):
+        return part
+    if isinstance(part, Tabular):
+        from aebuild.data.tables import open_sheet
+
+        names: Sequence[str] = open_sheet(Path(path), part).names
+    else:
+        from aebuild.data.formats.npy import headers
+
+        names = tuple(headers(Path(path)))
+    return part if label in names else part.but(label=None)
+
+
+def _from_memory(run: OpenRun, data: Any) -> NewData:
+    """Raw values in memory: an array or tensor [n, ...], of a windowed run one series [T, D], or a data frame with the run's columns."""
+    array, beside = _array(run, data)
+    value, own = run.info.value, run.plan.spec.data
+    if array.ndim == 0 or array.dtype.kind not in "biuf":
+        raise fault(STRANGE, f"an array of {array.dtype} is no data; the model takes numbers [n, {', '.join(map(str, value.shape))}]")
+    window = getattr(own, "window", None)
+    if window is not None and array.ndim < 3 and value.features == (array.shape[1] if array.ndim == 2 else 1):
+        series = array.reshape(1, len(array), value.features)
+        starts = range(0, len(array) - window.length + 1, window.stride)
+        if not starts:
+            raise fault(STRANGE, f"a series of {plural(len(array), 'step')} is too short for windows of {window.length:,}")
+        samples: Samples = Cut(series, [(0, start) for start in starts], window.length, "the array")
+    else:
+        samples = Stored(_turned(array, value), Layout(value), "the array")
+    fixed = not value.columns and run.scaling.kind in ("unit", "signed") and run.scaling.low is None
+    outline = Outline(value, {"train": len(samples)}, "an array", raw_extent(run.scaling) if fixed else None)
+    part = _like(own, _kind("arrays"), path="an array").but(size=None, pad=0)
+    return new_data(part, Raw(outline, {"train": samples}, beside=lambda _: beside), run.info, run.scaling, run.target_scaling)
+
+
+def _turned(array: NDArray[Any], value: Value) -> NDArray[Any]:
+    """The array as the model takes it, channels first; DataError for another shape."""
+    if array.shape[1:] == value.shape:
+        return array
+    if value.axes == 2 and array.shape[1:] == (*value.places, value.features):
+        return array.transpose(0, 3, 1, 2)
+    if value.axes and value.features == 1 and array.shape[1:] == value.places:
+        return array[:, None]
+    one = " (one sample needs an axis in front: x[None])" if array.shape == value.shape else ""
+    raise fault(STRANGE, f"the array has shape {list(array.shape)}, and the model takes [n, {', '.join(map(str, value.shape))}]{one}")
+
+
+def _kind(name: str) -> type[Dataset]:
+    return cast("type[Dataset]", Dataset.variants[name])
+
+
+def _array(run: OpenRun, data: Any) -> tuple[NDArray[Any], Mapping[str, Sequence[str]]]:
+    """Numbers, and the cells of other columns of a data frame."""
+    import numpy as np
+
+    if hasattr(data, "columns") and hasattr(data, "__getitem__"):
+        return _frame(run, data)
+    if hasattr(data, "detach"):
+        data = data.detach().cpu().numpy()
+    try:
+        return np.asarray(data), {}
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"data are a path, an array [n, ...] or a data frame, not {type(data).__name__}") from error
+
+
+def _frame(run: OpenRun, frame: Any) -> tuple[NDArray[np.float64], Mapping[str, Sequence[str]]]:
+    """The run's columns of a pandas or polars frame, by name, and all others as cells."""
+    import numpy as np
+
+    columns = run.info.columns
+    names = [str(name) for name in frame.columns]
+    if columns is None:
+        return np.asarray(frame.to_numpy()), {}
+    absent = [name for name in columns if name not in names]
+    if absent:
+        raise fault(NO_SUCH_NAME, f"the data frame has no column {shown(absent[0])}; the model takes {', '.join(columns)}",
+                    similar(absent[0], names))
+    by_name = dict(zip(names, frame.columns, strict=True))
+    try:
+        values = np.stack([np.asarray(frame[by_name[name]], np.float64) for name in columns], 1)
+    except (TypeError, ValueError) as error:
+        raise DataError(*fault(STRANGE, f"the data frame does not hold numbers: {error}").diagnostics) from error
+    return values, {name: [str(cell) for cell in frame[by_name[name]]] for name in names if name not in columns}

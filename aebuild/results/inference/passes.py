@@ -1,0 +1,75 @@
+"""New samples through a trained model, batch by batch, the same numbers each time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from aebuild.modules.randomness import derive, random_modules
+from aebuild.trainer.batches.loader import SplitLoader, batch_bounds
+from aebuild.trainer.phase import passes as bounds_of
+from aebuild.trainer.phase import reseed_all
+
+if TYPE_CHECKING:
+    from aebuild.lang.splits import Split
+    from aebuild.modules.code import Code
+    from aebuild.modules.outputs import Batch
+    from aebuild.results.open_run import OpenRun
+
+Progress = Callable[[int, int], object]
+
+
+def unseen(done: int, whole: int) -> None:
+    """Nobody looks."""
+
+
+@dataclass
+class Pass:
+    """One batch through the encoder: samples `start` to `stop`, their code, and what modules left for the decoder.
+
+    `value` is the code that stands for each sample: of a variational one the mean of the posterior, or `draws` draws a sample.
+    """
+
+    start: int
+    stop: int
+    batch: Batch
+    code: Code
+    value: Tensor
+    context: dict[str, Any]
+
+
+@torch.no_grad()
+def encoded(run: OpenRun, split: Split, *, draws: int | None = None, progress: Progress = unseen) -> Iterator[Pass]:
+    """Each batch of a split through the encoder, in order."""
+    model, latent = run.model, run.model.latent
+    randoms, seed = random_modules(model), derive(run.plan.spec.train.seed, "inference")
+    loader = SplitLoader(split, next(model.parameters()).device)
+    bounds = bounds_of(run.plan, run.plan.model_phase, len(split))
+    for number, ((start, stop), batch) in enumerate(zip(bounds, _batches(loader, bounds), strict=True)):
+        reseed_all(randoms, seed, number)
+        context = batch.context()
+        features = model.features(model.corrupt(batch.x, context), context)
+        code = latent(features, context, draws)
+        value = code.value if draws is not None or code.posterior is None else code.posterior.mean
+        yield Pass(start, stop, batch, code, value, context)
+        progress(stop, len(split))
+
+
+def _batches(loader: SplitLoader, bounds: list[tuple[int, int]]) -> Iterator[Batch]:
+    if loader.streamed:
+        return loader.batches(torch.arange(start, stop) for start, stop in bounds)
+    return loader.passing(bounds)
+
+
+@torch.no_grad()
+def decoded(run: OpenRun, codes: Tensor) -> Iterator[Tensor]:
+    """The expected data of codes [n, *shape], or of a discrete latent's indices [n, width], in batches."""
+    model = run.model
+    device = next(model.parameters()).device
+    for start, stop in batch_bounds(len(codes), 4 * run.plan.model_phase.batch_size):
+        part = codes[start:stop].to(device)
+        yield model.decode(part if part.is_floating_point() else model.latent.code_from(part).value)

@@ -1,0 +1,37 @@
+"""Reconstructions in the data's own form; windows are merged back to the series that they were cut from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from aebuild.lang.values import Sequence
+from aebuild.results.inference.codes import beside_samples, merged_windows, reconstruct_batches
+from aebuild.results.inference.forms import Columns, form_of, write_samples
+from aebuild.results.inference.passes import Progress, unseen
+from aebuild.results.inference.row_files import ROWS, appearing, row_file
+
+if TYPE_CHECKING:
+    from aebuild.data.new_samples import NewData
+    from aebuild.results.open_run import OpenRun
+
+
+def write_reconstructions(run: OpenRun, data: NewData, place: Path, progress: Progress = unseen) -> dict[str, int]:
+    """Writes them by the ending of the name; how many samples, or steps where the samples are windows."""
+    scaling = data.target_scaling or data.scaling
+    windows = data.split.windows
+    if windows is None or place.suffix.lower() == ".png" or not isinstance(run.plan.target, Sequence):
+        write_samples(place, reconstruct_batches(run, data, progress), len(data), data.part, run.info, scaling, beside_samples(data))
+        return {"samples": len(data)}
+    steps = merged_windows(windows, (scaling.undo(batch) for batch in reconstruct_batches(run, data, progress)))
+    names = run.info.target_columns or run.info.columns
+    if isinstance(form_of(data.part, run.info), Columns) and place.suffix.lower() == ".csv":
+        with appearing(place) as partial:
+            Columns(names).write(partial, [steps], data.beside)
+    else:
+        assert place.suffix.lower() in ROWS
+        with row_file(place, len(steps), data.beside) as file:
+            file.add(x=steps.astype(np.float32))
+    return {"steps": len(steps)}
