@@ -159,7 +159,8 @@ def new_data(part: Dataset, raw: Raw, info: DataInfo, scaling: Scaling, target_s
         beside = {"part": [name for name in names for _ in range(len(raw.x[name]))], **beside}
     split = Split(x, labels, target, lengths)
     split.windows = windows_of([(raw.x[name], None) for name in names])
-    return NewData(split, part, info, scaling, target_scaling, beside, words, (*(note for note in outline.notes if not note.startswith(ON_DISK)), *notes))
+    told = [note for note in outline.notes if not note.startswith(ON_DISK)]
+    return NewData(split, part, info, scaling, target_scaling, beside, words, (*told, *notes))
 
 
 def in_these_units(scaling: Scaling, info: DataInfo, bounds: Bounds) -> tuple[Scaling, tuple[str, ...]]:

@@ -1,0 +1,95 @@
+"""`aebuild score`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from aebuild.cli.on_run import Counter, data_of_run, done, opened, output_file, run_folder, samples_of
+from aebuild.cli.output import columns, note
+
+if TYPE_CHECKING:
+    from aebuild.data.new_samples import NewData
+    from aebuild.results.inference.scoring import Scored
+
+
+@click.command("score")
+@run_folder
+@data_of_run
+@output_file("scores.csv", "Where the scores go: .csv, .parquet or .npz.")
+@click.option("--by", "by", default="reconstruction", show_default=True, metavar="NAMES",
+              help="Scores, separated by commas: reconstruction, latent, mahalanobis, combined, or all. The first one decides.")
+@click.option("--threshold", metavar="RULE", help="What is unusual, from now on: quantile=0.99, per-sample=0.001, per-day=1, extreme=1e-4, "
+                                                   "best-f=1, or a number.")
+@click.option("--anomalies", metavar="LABELS", help="Labels of DATA that mean an anomaly, separated by commas: tells ROC and PR areas.")
+@click.option("--windows", is_flag=True, help="Of a series: a score a window, not a score a step.")
+@click.option("--top", type=click.IntRange(0), default=5, show_default=True, help="How many of the most unusual rows to show.")
+def command(run: Path, device: str, as_json: bool, quiet: bool, data: str | None, split: str | None, settings: tuple[str, ...],
+            output: Path, force: bool, by: str, threshold: str | None, anomalies: str | None, windows: bool, top: int) -> None:
+    """Say how unusual each sample of DATA is, or each step of a series, and which column is the most unusual one.
+
+    Scores are calibrated on samples that training held back. `anomaly` is 1 where the score is above the threshold.
+    """
+    from aebuild.results.inference.row_files import vacant_output
+    from aebuild.results.inference.scoring import score, write_scores
+
+    vacant_output(output, (".csv", ".parquet", ".npz"), force)
+    model = opened(run, device)
+    samples = samples_of(model, data, split, settings, quiet=quiet)
+    found = score(model, samples, by.split(","), threshold=_rule(threshold), anomalies=None if anomalies is None else anomalies.split(","),
+                  windows=windows, say=(lambda sentence: None) if quiet else note, progress=Counter("scoring", quiet))
+    write_scores(found, samples, output)
+    note(*found.notes)
+    if not quiet and not as_json:
+        _show(found, samples, top)
+    limit = found.threshold
+    done({"output": str(output), **found.to_json()},
+         f"{int(found.anomaly.sum()):,} of {len(found):,} {found.level}s are above {limit.value:.6g} ({limit.rule}): {output}",
+         as_json=as_json, quiet=quiet)
+
+
+def _rule(text: str | None) -> str | float | None:
+    """A rule, or the number that is written in its place."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text
+
+
+def _show(found: Scored, samples: NewData, top: int) -> None:
+    """The most unusual rows, and how well the scores tell anomalies where labels are known."""
+    import numpy as np
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from aebuild.lang.printable import clean
+
+    console = Console(file=sys.stdout, width=columns(), highlight=False)
+    name = next(iter(found.scores))
+    order = np.argsort(-np.nan_to_num(found.scores[name], nan=-np.inf), kind="stable")[:top]
+    table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim", title=Text(f"the most unusual {found.level}s"), title_justify="left",
+                  title_style="bold")
+    table.add_column("row", justify="right")
+    beside = _beside(found, samples)
+    for column in (*beside, *found.scores, *(["unusual"] if found.unusual else [])):
+        table.add_column(Text(clean(column)), justify="left" if column in beside or column == "unusual" else "right")
+    for row in order.tolist():
+        cells = [held[row] for held in beside.values()] + [f"{held[row]:.6g}" for held in found.scores.values()]
+        table.add_row(str(row), *(Text(clean(cell)) for cell in cells), *([Text(clean(found.unusual[row]))] if found.unusual else []))
+    if top:
+        console.print(table)
+    for score_name, each in found.detection.items():
+        low, high = each.roc_auc_interval
+        below, above = each.average_precision_interval
+        console.print(f"{score_name}: ROC AUC {each.roc_auc:.4f} [{low:.4f}, {high:.4f}], average precision {each.average_precision:.4f} "
+                      f"[{below:.4f}, {above:.4f}] ({each.anomalies:,} anomalies of {each.samples:,}; 95 % intervals)", markup=False)
+
+
+def _beside(found: Scored, samples: NewData) -> dict[str, Any]:
+    from aebuild.results.inference.codes import beside_samples
+
+    return dict(samples.beside) if found.level == "step" else beside_samples(samples)

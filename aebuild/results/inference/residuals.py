@@ -1,0 +1,73 @@
+"""What reconstructions of ordinary samples miss: mean and covariance of the residuals, and the distance from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FULL = 512         # elements of the largest sample whose residuals get a full covariance
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """Mean [E] and variance [E] of the residuals of samples of E elements, and with full covariance its whitening W [E, E].
+
+    W·Wᵀ is the inverse of the covariance, which is shrunk towards a multiple of the identity (Chen et al., 2010).
+    """
+
+    mean: NDArray[np.float64]
+    variance: NDArray[np.float64]
+    whitening: NDArray[np.float64] | None
+
+    def distance(self, residuals: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Squared Mahalanobis distance of residuals [n, E], [n]."""
+        away = residuals - self.mean
+        scaled = away @ self.whitening if self.whitening is not None else away / np.sqrt(self.variance)
+        found: NDArray[np.float64] = np.square(scaled).sum(1)
+        return found
+
+    def standardised(self, residuals: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Squared residuals [n, E] in units of their variance."""
+        found: NDArray[np.float64] = np.square(residuals - self.mean) / self.variance
+        return found
+
+
+def fit_residuals(batches: Iterable[NDArray[np.float64]]) -> Residuals:
+    """From residuals [n, E] batch by batch, in one pass."""
+    count, total, square = 0, None, None
+    for batch in batches:
+        full = batch.shape[1] <= FULL
+        if total is None or square is None:
+            total, square = np.zeros(batch.shape[1]), np.zeros((batch.shape[1],) * 2 if full else batch.shape[1])
+        count += len(batch)
+        total += batch.sum(0)
+        square += batch.T @ batch if full else np.square(batch).sum(0)
+    assert total is not None and square is not None, "there are no residuals"
+    mean = total / count
+    if square.ndim == 1:
+        return Residuals(mean, _floored(square / count - np.square(mean)), None)
+    covariance = square / count - np.outer(mean, mean)
+    values, axes = np.linalg.eigh(shrunk(covariance, count))
+    return Residuals(mean, _floored(covariance.diagonal()), axes / np.sqrt(_floored(values)))
+
+
+def shrunk(covariance: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """A covariance of `count` samples nearer to a multiple of the identity, by oracle approximating shrinkage (Chen et al., 2010)."""
+    size = len(covariance)
+    middle, power = np.trace(covariance) / size, np.mean(np.square(covariance))
+    spread = (count + 1) * (power - middle ** 2 / size)
+    share = 1.0 if spread <= 0 else min(1.0, (power + middle ** 2) / spread)
+    found: NDArray[np.float64] = (1 - share) * covariance + share * middle * np.eye(size)
+    return found
+
+
+def _floored(variance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Variances that can be divided by: an element that never varies would make every rounding error infinitely unusual."""
+    found: NDArray[np.float64] = np.maximum(variance, max(1e-12, 1e-9 * float(variance.max())))
+    return found

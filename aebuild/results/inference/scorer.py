@@ -1,0 +1,260 @@
+"""Anomaly scores by name, each calibrated on samples that training held back; kept in the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from aebuild.lang.values import Tokens
+from aebuild.modules.likelihoods import real_places
+from aebuild.results.inference.code_density import MOST, Frequencies, Mixture, density_of, fit_density
+from aebuild.results.inference.new_data import own_splits
+from aebuild.results.inference.passes import Pass, Progress, encoded, unseen
+from aebuild.results.inference.residuals import Residuals, fit_residuals
+from aebuild.trainer.run_dir.atomic_files import replace_file
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from aebuild.lang.splits import Split, Splits
+    from aebuild.results.open_run import OpenRun
+
+FILE = "scorer.safetensors"
+NAMES = ("reconstruction", "latent", "mahalanobis", "combined")
+MEANINGS = {"reconstruction": "surprise at a sample under the likelihood, or its error, summed over its elements",
+            "latent": "surprise at its code under a density fitted to the codes of the training data",
+            "mahalanobis": "distance of its residuals from those of the training data, by their covariance",
+            "combined": "minus the log-probability that an ordinary sample scores as high in the three others, added up (Fisher, 1932)"}
+TAIL = 0.95          # beyond this quantile the calibration goes on as an exponential
+FORMAT = "1"
+
+
+@dataclass
+class Scores:
+    """Scores of a batch or of all samples, [n] each, higher for what is more unusual.
+
+    `steps` are, of series, the surprise of each step, [n, T]; `parts` how unusual each element is, like the target; `norms` the length
+    of each sample, which a score should not merely repeat.
+    """
+
+    by_name: dict[str, NDArray[np.float64]]
+    norms: NDArray[np.float64]
+    steps: NDArray[np.float64] | None = None
+    parts: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """What scores need beside the model: densities and residuals of the training data, and scores of held-back samples in order.
+
+    `calibration` holds them by name, `steps` are those of single steps where samples are series; `held_back` says which samples they are.
+    """
+
+    density: Mixture | Frequencies
+    residuals: Residuals | None
+    calibration: Mapping[str, NDArray[np.float64]]
+    held_back: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The scores that this model has."""
+        return tuple(name for name in NAMES if name != "mahalanobis" or self.residuals is not None)
+
+    def batches(self, run: OpenRun, split: Split, *, parts: bool = False, progress: Progress = unseen) -> Iterator[Scores]:
+        """The scores of a split, batch by batch."""
+        for each in encoded(run, split, progress=progress):
+            yield self._scores(run, each, parts)
+
+    @torch.no_grad()
+    def _scores(self, run: OpenRun, each: Pass, parts: bool) -> Scores:
+        """Those of one batch."""
+        model, batch = run.model, each.batch
+        params = model.parameters_of(each.value, each.context)
+        single = split_by_element(model.likelihood, params, batch)
+        surprise = _double(model.likelihood.within(params, batch.target, batch.lengths)) if single is None else single.reshape(
+            len(single), -1).sum(1)
+        codes = model.latent.codes_of(each.code).cpu().numpy() if each.code.indices is not None else each.value.cpu().numpy()
+        found = {"reconstruction": surprise, "latent": -self.density.log_prob(codes)}
+        shown = None
+        if self.residuals is not None:
+            apart = residuals_of(model, params, batch)
+            found["mahalanobis"] = self.residuals.distance(apart)
+            shown = self.residuals.standardised(apart).reshape(batch.target.shape) if parts else None
+        elif parts:
+            shown = single
+        if self.calibration:
+            found["combined"] = sum((-np.log(tail(self.calibration[name], found[name])) for name in found), np.zeros(len(surprise)))
+        steps = None if single is None or run.plan.target.series_length is None else single.reshape(*single.shape[:2], -1).sum(2)
+        return Scores(found, np.linalg.norm(_double(batch.x).reshape(len(batch.x), -1), axis=1), steps,
+                      None if shown is None else shown.astype(np.float32))
+
+
+def _double(tensor: torch.Tensor) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = tensor.double().cpu().numpy()
+    return found
+
+
+def split_by_element(likelihood: Any, params: torch.Tensor, batch: Any) -> NDArray[np.float64] | None:
+    """The surprise at each element, [n, ...] like the target; None from a likelihood that judges samples as a whole."""
+    try:
+        each = likelihood.each(params, batch.target)
+    except TypeError:
+        return None
+    if batch.lengths is not None:
+        each = each.masked_fill(~real_places(batch.lengths, batch.target), 0.0)
+    return _double(each)
+
+
+def residuals_of(model: Any, params: torch.Tensor, batch: Any) -> NDArray[np.float64]:
+    """Target less expectation, [n, E]."""
+    apart = batch.target - model.likelihood.mean(params)
+    if batch.lengths is not None:
+        apart = apart.masked_fill(~real_places(batch.lengths, batch.target), 0.0)
+    return _double(apart.flatten(1))
+
+
+def tail(ordinary: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The share of ordinary scores (in order) at least as high, in (0, 1]; beyond their 95 % it falls off exponentially."""
+    count = len(ordinary)
+    share = (count - np.searchsorted(ordinary, scores, "left") + 1) / (count + 1)
+    knee = float(np.quantile(ordinary, TAIL))
+    excess = float((ordinary[ordinary >= knee] - knee).mean())
+    if excess > 0:
+        beyond = scores > knee
+        share[beyond] = np.maximum(1e-300, (1 - TAIL) * np.exp(-(scores[beyond] - knee) / excess))
+    return share
+
+
+def scorer_of(run: OpenRun, say: Callable[[str], None], progress: Progress = unseen) -> Scorer:
+    """The run's scorer: the one that it keeps, or a new one that it keeps from now on."""
+    kept = _read(run)
+    if kept is not None:
+        return kept
+    say("fitting scores to the training data, once for this run")
+    made = fit_scorer(run, own_splits(run, say), progress)
+    _write(run, made)
+    return made
+
+
+def fit_scorer(run: OpenRun, splits: Splits, progress: Progress = unseen) -> Scorer:
+    """Fits densities and residuals to training samples (20,000 of them at most), and calibrates on validation samples."""
+    training = splits.train if len(splits.train) <= MOST else splits.train.thinned(MOST)
+    codes: list[NDArray[Any]] = []
+    kind = run.plan.latent.codes
+    numeric = not isinstance(run.plan.target, Tokens)
+
+    def apart() -> Iterator[NDArray[np.float64]]:
+        for each in encoded(run, training, progress=progress):
+            discrete = each.code.indices is not None
+            codes.append((run.model.latent.codes_of(each.code) if discrete else each.value).cpu().numpy())
+            if numeric:
+                with torch.no_grad():
+                    yield residuals_of(run.model, run.model.parameters_of(each.value, each.context), each.batch)
+
+    residuals = fit_residuals(apart()) if numeric else None
+    if not numeric:
+        list(apart())
+    density = fit_density(np.concatenate(codes), kind.classes if isinstance(kind, Tokens) else None)
+    held, name = (splits.validation, "validation") if splits.validation is not None and len(splits.validation) else (training, "training")
+    begun = Scorer(density, residuals, {}, name)
+    return Scorer(density, residuals, _calibrated(run, begun, held if len(held) <= MOST else held.thinned(MOST)), name)
+
+
+def _calibrated(run: OpenRun, begun: Scorer, held: Split) -> dict[str, NDArray[np.float64]]:
+    """The scores of held-back samples in order, by name; `steps` those of their steps, merged where windows overlap."""
+    from aebuild.results.inference.codes import merged_windows
+
+    whole = joined(begun.batches(run, held))
+    first = {name: np.sort(values) for name, values in whole.by_name.items()}
+    second = Scorer(begun.density, begun.residuals, first, begun.held_back)
+    combined = sum((-np.log(tail(first[name], values)) for name, values in whole.by_name.items()), np.zeros(len(whole.norms)))
+    found = {**second.calibration, "combined": np.sort(combined)}
+    for name, values in {**whole.by_name, "combined": combined}.items():
+        steps = steps_of(whole, name, values)
+        if steps is not None:
+            merged = steps.ravel() if held.windows is None else merged_windows(held.windows, [steps])
+            found[f"{name} steps"] = np.sort(merged[np.isfinite(merged)])
+    return found
+
+
+def steps_of(scores: Scores, name: str, values: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """A score for each step, [n, T]: its own surprise, or what its sample scores; None where samples have no steps."""
+    if scores.steps is None:
+        return None
+    return scores.steps if name == "reconstruction" else np.repeat(values[:, None], scores.steps.shape[1], 1)
+
+
+def joined(batches: Iterator[Scores]) -> Scores:
+    """The scores of all samples."""
+    held = list(batches)
+    steps = [each.steps for each in held if each.steps is not None]
+    parts = [each.parts for each in held if each.parts is not None]
+    return Scores({name: np.concatenate([each.by_name[name] for each in held]) for name in held[0].by_name},
+                  np.concatenate([each.norms for each in held]), np.concatenate(steps) if steps else None,
+                  np.concatenate(parts) if parts else None)
+
+
+def trivial(name: str, scores: NDArray[np.float64], norms: NDArray[np.float64]) -> str | None:
+    """What is wrong with a score that says nothing of its own: it is constant, or orders samples as their length ‖x‖ does."""
+    from scipy.stats import spearmanr
+
+    if len(scores) < 3:
+        return None
+    if np.ptp(scores) <= 1e-12 * max(1.0, float(np.abs(scores).max())):
+        return f"the score {name} is the same for all samples: it tells nothing"
+    if np.ptp(norms) == 0:
+        return None
+    rank = float(spearmanr(scores, norms).statistic)
+    if abs(rank) > 0.99:
+        how = "as" if rank > 0 else "in the reverse order of what"
+        return (f"the score {name} orders the samples {how} their length ‖x‖ does (rank correlation {rank:.3f}): the model adds nothing "
+                "to it, so it may have collapsed")
+    return None
+
+
+def _write(run: OpenRun, scorer: Scorer) -> None:
+    from safetensors.numpy import save
+
+    arrays = {f"density.{name}": held for name, held in scorer.density.arrays().items()}
+    arrays |= {f"calibration.{name}": held for name, held in scorer.calibration.items()}
+    if scorer.residuals is not None:
+        arrays |= {"residuals.mean": scorer.residuals.mean, "residuals.variance": scorer.residuals.variance}
+        if scorer.residuals.whitening is not None:
+            arrays["residuals.whitening"] = np.ascontiguousarray(scorer.residuals.whitening)
+    about = {"format": FORMAT, "kept": run.kept, "density": scorer.density.kind, "held_back": scorer.held_back}
+    replace_file(run.run.folder / FILE, save({name: np.ascontiguousarray(held) for name, held in arrays.items()}, about))
+
+
+def _read(run: OpenRun) -> Scorer | None:
+    """The scorer that the run keeps; None if there is none, if it is damaged, or if it belongs to other weights."""
+    from safetensors import SafetensorError, safe_open
+
+    path = run.run.folder / FILE
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(str(path), "numpy") as file:
+            about = file.metadata() or {}
+            held = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
+        if about.get("format") != FORMAT or about.get("kept") != run.kept:
+            return None
+        return _scorer(about, held, prod(run.plan.target.shape))
+    except (SafetensorError, OSError, KeyError, ValueError):
+        return None
+
+
+def _scorer(about: Mapping[str, str], held: Mapping[str, NDArray[Any]], size: int) -> Scorer | None:
+    def below(start: str) -> dict[str, NDArray[Any]]:
+        return {name.removeprefix(start): array for name, array in held.items() if name.startswith(start)}
+
+    found = below("residuals.")
+    residuals = Residuals(found["mean"], found["variance"], found.get("whitening")) if found else None
+    if residuals is not None and len(residuals.mean) != size:
+        return None
+    return Scorer(density_of(about["density"], below("density.")), residuals, below("calibration."), about["held_back"])
+

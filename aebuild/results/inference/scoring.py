@@ -1,0 +1,223 @@
+"""New data scored: how unusual each sample or step is, which column is the most unusual one, and what lies above the threshold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aebuild.data.errors import fault
+from aebuild.data.new_samples import STRANGE, NewData
+from aebuild.lang.diagnostics import Diagnostic, Rule, UsageError
+from aebuild.lang.regular_files import read_regular
+from aebuild.lang.samples import silent
+from aebuild.results.inference.codes import beside_samples, merged_windows
+from aebuild.results.inference.detection import Detection, detection
+from aebuild.results.inference.passes import Progress, unseen
+from aebuild.results.inference.row_files import row_file
+from aebuild.results.inference.scorer import Scorer, Scores, joined, scorer_of, steps_of, trivial
+from aebuild.results.inference.thresholds import ThresholdRule, parse_rule, steps_a_day, threshold_of
+from aebuild.trainer.run_dir.atomic_files import replace_json
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from aebuild.results.open_run import OpenRun
+
+NO_SCORE = Rule("AE573", "there is no such score or label", """\
+A score is chosen by name: `reconstruction`, `latent`, `mahalanobis`, `combined` or `all`. Which labels are anomalies is said by their
+names.
+
+```console
+$ aebuild score runs/pump new.csv --by distance         # refused
+$ aebuild score runs/pump new.csv --by mahalanobis
+```
+""")
+FILE = "threshold.json"
+USUAL = ThresholdRule("quantile", 0.99)
+ANOMALOUS = ("abnormal", "anomaly", "anomalous", "anomalies", "outlier", "outliers")
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """The value above which a score calls something unusual, and how it was found."""
+
+    score: str
+    level: str
+    rule: str
+    value: float
+
+    def to_json(self) -> dict[str, Any]:
+        """As threshold.json has it."""
+        return {"score": self.score, "level": self.level, "rule": self.rule, "value": self.value}
+
+
+@dataclass
+class Scored:
+    """Scores of new data by name, [n], of samples, or of the steps of a series where samples are its windows.
+
+    `anomaly` is what lies above the threshold of the first score. `parts` [n, columns] says how unusual each column is, in units of its
+    usual variance, `unusual` names the most unusual one. NaN stands at steps that no window holds. `detection` is there where labels are.
+    """
+
+    level: str
+    scores: dict[str, NDArray[np.float64]]
+    anomaly: NDArray[np.bool_]
+    threshold: Threshold
+    parts: NDArray[np.float64] | None = None
+    columns: tuple[str, ...] = ()
+    detection: dict[str, Detection] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.anomaly)
+
+    @property
+    def unusual(self) -> list[str] | None:
+        """The name of each row's most unusual column; "" where none is known."""
+        if self.parts is None or not self.columns:
+            return None
+        known = np.isfinite(self.parts).all(1)
+        best = np.where(known, np.nan_to_num(self.parts).argmax(1), -1)
+        return [self.columns[place] if place >= 0 else "" for place in best.tolist()]
+
+    def to_json(self) -> dict[str, Any]:
+        """A summary as plain JSON types."""
+        return {"level": self.level, "count": len(self), "unusual": int(self.anomaly.sum()), "threshold": self.threshold.to_json(),
+                "detection": {name: found.to_json() for name, found in self.detection.items()}, "notes": list(self.notes)}
+
+
+def score(run: OpenRun, data: NewData, by: Sequence[str] = ("reconstruction",), *, threshold: str | float | None = None,
+          anomalies: Sequence[str] | None = None, windows: bool = False, say: Callable[[str], None] = silent,
+          progress: Progress = unseen) -> Scored:
+    """Scores new data by the scores of these names, of which the first one decides what is called unusual.
+
+    `threshold` is a rule like "per-sample=0.001", which the run keeps from then on, or a value; without it the run's, else
+    "quantile=0.99". `anomalies` are labels that mean one. `windows` keeps windows as they are instead of merging them to steps.
+    """
+    scorer = scorer_of(run, say, progress)
+    names = _names(scorer, by)
+    found = joined(scorer.batches(run, data.split, parts=bool(_columns(run)), progress=progress))
+    anomalous = _anomalous(run, data, anomalies)
+    stepwise = data.split.windows is not None and not windows
+    rows = {name: _merged(data, found, name) if stepwise else found.by_name[name] for name in names}
+    notes = [told for name in names if (told := trivial(name, found.by_name[name], found.norms)) is not None]
+    both = anomalous is not None and anomalous.any() and not anomalous.all()
+    judged = {name: detection(found.by_name[name], anomalous) for name in names} if both and anomalous is not None else {}
+    notes += [f"the score {name} is inverted on these data: anomalies score lower than the rest (ROC AUC {held.roc_auc:.3f})"
+              for name, held in judged.items() if held.roc_auc_interval[1] < 0.5]
+    limit, more = _threshold(run, scorer, names[0], "step" if stepwise else "sample", threshold, data, rows[names[0]], anomalous)
+    with np.errstate(invalid="ignore"):
+        above = rows[names[0]] > limit.value
+    missing = int(np.isnan(rows[names[0]]).sum())
+    if missing:
+        notes.append(f"{missing:,} steps are in no window and have no score")
+    if scorer.held_back == "training":
+        notes.append("without validation samples the threshold was found on training samples, which score lower than new ones")
+    return Scored("step" if stepwise else "sample", rows, above, limit, _parts(run, data, found, stepwise), _columns(run), judged,
+                  (*notes, *more))
+
+
+def _names(scorer: Scorer, by: Sequence[str]) -> tuple[str, ...]:
+    if "all" in by:
+        return scorer.names
+    for name in by:
+        if name not in scorer.names:
+            raise UsageError(Diagnostic(NO_SCORE, f"this run has no score {name!r}; it has {', '.join(scorer.names)}"))
+    return tuple(dict.fromkeys(by))
+
+
+def _columns(run: OpenRun) -> tuple[str, ...]:
+    """The names of the target's columns; none of what has channels or symbols."""
+    target = run.plan.target
+    if not target.columns:
+        return ()
+    return run.info.target_columns or run.info.columns or tuple(map(str, range(target.features)))
+
+
+def _merged(data: NewData, found: Scores, name: str) -> NDArray[np.float64]:
+    """A score of each step of the series."""
+    assert data.split.windows is not None
+    steps = steps_of(found, name, found.by_name[name])
+    if steps is None:
+        steps = np.repeat(found.by_name[name][:, None], data.split.windows.length, 1)
+    return merged_windows(data.split.windows, [steps])
+
+
+def _parts(run: OpenRun, data: NewData, found: Scores, stepwise: bool) -> NDArray[np.float64] | None:
+    """How unusual each column is, [n, columns]: at the step, or over the whole sample."""
+    if found.parts is None:
+        return None
+    if stepwise and data.split.windows is not None:
+        return merged_windows(data.split.windows, [found.parts])
+    parts = found.parts.astype(np.float64)
+    return parts if parts.ndim == 2 else parts.reshape(len(parts), -1, parts.shape[-1]).mean(1)
+
+
+def _anomalous(run: OpenRun, data: NewData, wanted: Sequence[str] | None) -> NDArray[np.bool_] | None:
+    """Which samples are labelled as anomalies; None where no label says so."""
+    if data.words is None:
+        if wanted is not None:
+            raise fault(STRANGE, "these data have no labels, so none of them are anomalies", "--set data.label=COLUMN")
+        return None
+    there = set(data.words)
+    if wanted is not None:
+        absent = [word for word in wanted if word not in there]
+        if absent:
+            raise UsageError(Diagnostic(NO_SCORE, f"no sample has the label {absent[0]!r}; the labels are {', '.join(sorted(there)[:20])}"))
+        names = set(wanted)
+    else:
+        names = {word for word in there if word.lower() in ANOMALOUS} or _excluded(run)
+    return np.asarray([word in names for word in data.words]) if names else None
+
+
+def _excluded(run: OpenRun) -> set[str]:
+    """The classes that training never saw."""
+    exclude = getattr(run.plan.spec.data, "exclude", None)
+    known = run.info.class_names or ()
+    classes = () if exclude is None else exclude.classes
+    return {word if word in known or not isinstance(each, int) or each >= len(known) else known[each] for each in classes
+            for word in [str(each)]}
+
+
+def _threshold(run: OpenRun, scorer: Scorer, name: str, level: str, asked: str | float | None, data: NewData,
+               scores: NDArray[np.float64], anomalous: NDArray[np.bool_] | None) -> tuple[Threshold, tuple[str, ...]]:
+    if isinstance(asked, int | float):
+        return Threshold(name, level, "given", float(asked)), ()
+    if asked is None:
+        kept = read_threshold(run.run.folder)
+        if kept is not None and (kept.score, kept.level) == (name, level):
+            return kept, ()
+    rule = USUAL if asked is None else parse_rule(asked)
+    ordinary = scorer.calibration[f"{name} steps" if level == "step" else name]
+    known = None if level == "step" else anomalous
+    value, notes = threshold_of(rule, ordinary, steps_a_day=steps_a_day(data.beside), scored=scores, anomalous=known)
+    found = Threshold(name, level, str(rule), value)
+    if asked is not None:
+        replace_json(run.run.folder / FILE, found.to_json())
+    return found, notes
+
+
+def read_threshold(folder: Path) -> Threshold | None:
+    """The threshold that a run keeps; None if there is none or it is not what was written."""
+    try:
+        told = json.loads(read_regular(folder / FILE, 2**16))
+        return Threshold(str(told["score"]), str(told["level"]), str(told["rule"]), float(told["value"]))
+    except (OSError, KeyError, TypeError, ValueError, RecursionError):
+        return None
+
+
+def write_scores(scored: Scored, data: NewData, place: Path) -> None:
+    """A row a sample or step: what the input says of it, its scores, whether it is unusual and which column is the most unusual."""
+    beside = {name: list(cells) for name, cells in data.beside.items()} if scored.level == "step" else beside_samples(data)
+    with row_file(place, len(scored), beside) as file:
+        columns: dict[str, NDArray[Any]] = dict(scored.scores)
+        columns["anomaly"] = scored.anomaly.astype(np.int8)
+        if (unusual := scored.unusual) is not None and scored.parts is not None:
+            columns["unusual"] = np.asarray(unusual)
+            columns |= {f"part:{name}": scored.parts[:, place] for place, name in enumerate(scored.columns)}
+        file.add(**columns)
