@@ -67,6 +67,7 @@ def _show(found: Scored, samples: NewData, top: int) -> None:
     from rich.text import Text
 
     from aebuild.lang.printable import clean
+    from aebuild.results.inference.detection import told
 
     console = Console(file=sys.stdout, width=columns(), highlight=False)
     name = next(iter(found.scores))
@@ -83,10 +84,7 @@ def _show(found: Scored, samples: NewData, top: int) -> None:
     if top:
         console.print(table)
     for score_name, each in found.detection.items():
-        low, high = each.roc_auc_interval
-        below, above = each.average_precision_interval
-        console.print(f"{score_name}: ROC AUC {each.roc_auc:.4f} [{low:.4f}, {high:.4f}], average precision {each.average_precision:.4f} "
-                      f"[{below:.4f}, {above:.4f}] ({each.anomalies:,} anomalies of {each.samples:,}; 95 % intervals)", markup=False)
+        console.print(told(score_name, each), markup=False, soft_wrap=True)
 
 
 def _beside(found: Scored, samples: NewData) -> dict[str, Any]:

@@ -33,6 +33,13 @@ class Detection:
         return asdict(self)
 
 
+def told(name: str, found: Detection) -> str:
+    """A line for people."""
+    (low, high), (below, above) = found.roc_auc_interval, found.average_precision_interval
+    return (f"{name + ':':<16}ROC AUC {found.roc_auc:.4f} [{low:.4f}, {high:.4f}]   average precision {found.average_precision:.4f} "
+            f"[{below:.4f}, {above:.4f}]   ({found.anomalies:,} anomalies of {found.samples:,}; 95 % intervals)")
+
+
 def detection(scores: NDArray[Any], anomalous: NDArray[np.bool_], confidence: float = 0.95, seed: int = 0) -> Detection:
     """Judges scores [n], higher for what is more unusual, against what is known to be anomalous [n].
 

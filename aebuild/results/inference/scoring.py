@@ -102,7 +102,7 @@ def score(run: OpenRun, data: NewData, by: Sequence[str] = ("reconstruction",), 
     scorer = scorer_of(run, say, progress)
     names = _names(scorer, by)
     found = joined(scorer.batches(run, data.split, parts=bool(_columns(run)), progress=progress))
-    anomalous = _anomalous(run, data, anomalies)
+    anomalous = anomalous_samples(run, data, anomalies)
     stepwise = data.split.windows is not None and not windows
     rows = {name: _merged(data, found, name) if stepwise else found.by_name[name] for name in names}
     notes = [told for name in names if (told := trivial(name, found.by_name[name], found.norms)) is not None]
@@ -158,7 +158,7 @@ def _parts(run: OpenRun, data: NewData, found: Scores, stepwise: bool) -> NDArra
     return parts if parts.ndim == 2 else parts.reshape(len(parts), -1, parts.shape[-1]).mean(1)
 
 
-def _anomalous(run: OpenRun, data: NewData, wanted: Sequence[str] | None) -> NDArray[np.bool_] | None:
+def anomalous_samples(run: OpenRun, data: NewData, wanted: Sequence[str] | None) -> NDArray[np.bool_] | None:
     """Which samples are labelled as anomalies; None where no label says so."""
     if data.words is None:
         if wanted is not None:

@@ -1,0 +1,109 @@
+"""New samples: from the model's prior, or from one that is fitted to its codes afterwards and kept in the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from aebuild.lang.diagnostics import Diagnostic, Rule, UsageError
+from aebuild.lang.samples import silent
+from aebuild.lang.values import Tokens
+from aebuild.modules.randomness import derive, random_modules
+from aebuild.results.inference.code_density import MOST, Frequencies, Mixture, density_of, fit_density
+from aebuild.results.inference.codes import decode_batches, require
+from aebuild.results.inference.new_data import own_splits
+from aebuild.results.inference.passes import Progress, encoded, unseen
+from aebuild.trainer.batches.loader import batch_bounds
+from aebuild.trainer.phase import reseed_all
+from aebuild.trainer.run_dir.atomic_files import replace_file
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from aebuild.results.open_run import OpenRun
+
+BAD_PRIOR = Rule("AE574", "there is no such prior to draw from", """\
+`sample` draws codes from the prior that the model was trained with, or with `--prior` from one that is fitted to the codes of the
+training data: one `gaussian`, a `mixture` of so many Gaussians as fit best, or of a number that you give. Of discrete codes how often
+each index is used at its place is `frequencies`.
+
+```console
+$ aebuild sample runs/ae --prior flow         # refused
+$ aebuild sample runs/ae --prior mixture
+$ aebuild sample runs/ae --prior 20           # twenty Gaussians
+```
+""")
+FORMAT = "1"
+
+
+def sample_batches(run: OpenRun, count: int, *, prior: str = "own", seed: int = 0, say: Callable[[str], None] = silent,
+                   progress: Progress = unseen) -> Iterator[NDArray[Any]]:
+    """So many new samples, in the model's units, batch by batch; the same ones for the same seed."""
+    require(run, "sample")
+    if prior == "own":
+        yield from _from_own(run, count, seed, progress)
+        return
+    codes = fitted_prior(run, prior, say).draw(count, derive(seed, "sample") % 2**32)
+    for start, stop in batch_bounds(count, 4 * run.plan.model_phase.batch_size):
+        yield from decode_batches(run, codes[start:stop])
+        progress(stop, count)
+
+
+@torch.no_grad()
+def _from_own(run: OpenRun, count: int, seed: int, progress: Progress) -> Iterator[NDArray[Any]]:
+    randoms = random_modules(run.model)
+    for number, (start, stop) in enumerate(batch_bounds(count, 4 * run.plan.model_phase.batch_size)):
+        reseed_all(randoms, derive(seed, "sample"), number)
+        yield run.model.sample(stop - start).cpu().numpy()
+        progress(stop, count)
+
+
+def fitted_prior(run: OpenRun, name: str, say: Callable[[str], None] = silent) -> Mixture | Frequencies:
+    """The prior of that name: the one that the run keeps, or a new one that it keeps from now on."""
+    discrete = isinstance(run.plan.latent.codes, Tokens)
+    known = ("frequencies",) if discrete else ("gaussian", "mixture")
+    if name not in known and (discrete or not name.isdecimal() or not int(name)):
+        told = " or ".join(known) + ("" if discrete else " or a number of Gaussians")
+        raise UsageError(Diagnostic(BAD_PRIOR, f"--prior {name}: a {run.plan.spec.latent.variant_name()} code can have {told}"))
+    kept = _read(run, name)
+    if kept is not None:
+        return kept
+    say(f"fitting the prior {name} to the codes of the training data, once for this run")
+    training = own_splits(run, say).train
+    training = training if len(training) <= MOST else training.thinned(MOST)
+    codes = np.concatenate([(run.model.latent.codes_of(each.code) if discrete else each.value).cpu().numpy()
+                            for each in encoded(run, training)])
+    kind = run.plan.latent.codes
+    made = fit_density(codes, kind.classes if isinstance(kind, Tokens) else None,
+                       1 if name == "gaussian" else int(name) if name.isdecimal() else None)
+    _write(run, name, made)
+    return made
+
+
+def _write(run: OpenRun, name: str, prior: Mixture | Frequencies) -> None:
+    from safetensors.numpy import save
+
+    arrays = {key: np.ascontiguousarray(held) for key, held in prior.arrays().items()}
+    replace_file(run.run.folder / _file(name), save(arrays, {"format": FORMAT, "kept": run.kept, "kind": prior.kind}))
+
+
+def _read(run: OpenRun, name: str) -> Mixture | Frequencies | None:
+    from safetensors import SafetensorError, safe_open
+
+    path = run.run.folder / _file(name)
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(str(path), "numpy") as file:
+            about = file.metadata() or {}
+            held = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # it is no mapping
+        return density_of(about["kind"], held) if (about.get("format"), about.get("kept")) == (FORMAT, run.kept) else None
+    except (SafetensorError, OSError, KeyError, ValueError):
+        return None
+
+
+def _file(name: str) -> str:
+    return f"prior-{name}.safetensors"
