@@ -17,7 +17,7 @@ from aebuild.cli.output import columns, note, report
 @run_folder
 @click.argument("data", required=False, type=Place())
 @click.option("--set", "settings", multiple=True, metavar="data.KEY=VALUE", help="Read DATA otherwise, like data.label=kind.")
-@click.option("--anomalies", metavar="LABELS", help="Labels that mean an anomaly, separated by commas: tells ROC and PR areas of all scores.")
+@click.option("--anomalies", metavar="LABELS", help="Labels that mean an anomaly, separated by commas: tells ROC and PR areas.")
 @click.option("-o", "--output", type=FolderPlace(), metavar="FILE", help="Write the evaluation as JSON.")
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 def command(run: Path, device: str, as_json: bool, quiet: bool, data: str | None, settings: tuple[str, ...], anomalies: str | None,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import torch
 
 from aebuild.compile.plugins import load_plugins
@@ -21,8 +22,14 @@ from aebuild.trainer.run_dir.records import NOT_A_RUN, DataRecord, Malformed, he
 from aebuild.trainer.run_dir.run import Run
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from aebuild.compile.plan import Plan
+    from aebuild.data.new_samples import NewData
     from aebuild.modules.autoencoder import Autoencoder
+    from aebuild.results.evaluate import Evaluation
+    from aebuild.results.inference.codes import Codes
+    from aebuild.results.inference.scoring import Scored
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,79 @@ class OpenRun:
     target_scaling: Scaling | None
     kept: str
     notes: tuple[str, ...] = ()
+
+    def encode(self, data: Any, draw: int | None = None) -> Codes:
+        """The codes of new data, which are a path, an array of raw values [n, ...], a data frame, or `own_split(...)`.
+
+        Of a variational code the mean of the posterior, or with `draw` so many draws of each sample, one after the other. DataError if
+        the data cannot be read or are not what the model knows.
+        """
+        from aebuild.results.inference.codes import encode
+
+        return encode(self, self.new(data), draw)
+
+    def decode(self, codes: Any) -> NDArray[Any]:
+        """The data that codes [n, ...], or indices of a discrete code, stand for, in the data's own units."""
+        from aebuild.results.inference.codes import decode_batches
+
+        return self._in_units(decode_batches(self, np.asarray(codes)))
+
+    def reconstruct(self, data: Any) -> NDArray[Any]:
+        """What the model makes of new data, [n, ...] in the data's own units."""
+        from aebuild.results.inference.codes import reconstruct_batches
+
+        return self._in_units(reconstruct_batches(self, self.new(data)))
+
+    def score(self, data: Any, by: str | Sequence[str] = "reconstruction", *, threshold: str | float | None = None,
+              anomalies: Sequence[str] | None = None, windows: bool = False) -> Scored:
+        """How unusual new data are, by the scores of these names; see `results.inference.scoring.score`."""
+        from aebuild.results.inference.scoring import score
+
+        return score(self, self.new(data), (by,) if isinstance(by, str) else by, threshold=threshold, anomalies=anomalies, windows=windows)
+
+    def sample(self, count: int, *, prior: str = "own", seed: int = 0) -> NDArray[Any]:
+        """New samples [count, ...] in the data's own units; `prior` may be one that is fitted now: "gaussian", "mixture", "20"."""
+        from aebuild.results.inference.sampling import sample_batches
+
+        return self._in_units(sample_batches(self, count, prior=prior, seed=seed))
+
+    def interpolate(self, a: Any, b: Any, steps: int = 9, *, path: Literal["linear", "spherical"] = "linear",
+                    where: Literal["code", "features"] | None = None) -> NDArray[Any]:
+        """[n, steps, ...] in the data's own units, from each sample of `a` to that of `b`."""
+        from aebuild.results.inference.walks import interpolate
+
+        return self._walk_in_units(interpolate(self, self.new(a), self.new(b), steps, path=path, where=where))
+
+    def traverse(self, data: Any, steps: int = 9, *, dims: Sequence[int] | None = None, span: float = 3.0, around: int = 0) -> NDArray[Any]:
+        """[dims, steps, ...] in the data's own units: a sample with one value of its code changed at a time."""
+        from aebuild.results.inference.walks import traverse
+
+        return self._walk_in_units(traverse(self, self.new(data), steps, dims=dims, span=span, around=around)[0])
+
+    def evaluate(self, data: Any = None) -> Evaluation:
+        """Terms, errors and baselines on the run's test part, or on new data."""
+        from aebuild.results.inference.evaluation import evaluate_run
+
+        return evaluate_run(self, None if data is None else self.new(data))
+
+    def own_split(self, name: Literal["train", "validation", "test"]) -> NewData:
+        """A part of the run's own data, to be given in the place of new data."""
+        from aebuild.results.inference.new_data import own_split
+
+        return own_split(self, name)
+
+    def new(self, data: Any, settings: Sequence[str] = ()) -> NewData:
+        """New data read as the run's own were; `settings` change how, like "data.label=kind"."""
+        from aebuild.results.inference.new_data import new_samples
+
+        return new_samples(self, data, settings)
+
+    def _in_units(self, batches: Iterable[NDArray[Any]]) -> NDArray[Any]:
+        scaling = self.target_scaling or self.scaling
+        return np.concatenate([scaling.undo(batch) for batch in batches])
+
+    def _walk_in_units(self, walks: NDArray[Any]) -> NDArray[Any]:
+        return self._in_units([walks.reshape(-1, *walks.shape[2:])]).reshape(walks.shape)
 
 
 def open_run(folder: str | Path, device: str | torch.device = "cpu", plugins: Iterable[str | os.PathLike[str]] = ()) -> OpenRun:

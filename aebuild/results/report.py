@@ -13,6 +13,7 @@ from aebuild.trainer.progress.formatting import number
 if TYPE_CHECKING:
     from aebuild.results.evaluate import Evaluation, Scores
 
+NEW = "new data"        # what is judged where it is no split of the run's own
 Row = tuple[str, Callable[["Scores"], "float | None"], bool | None]      # label, value, True if more is better
 
 
@@ -22,7 +23,8 @@ def table(evaluation: Evaluation) -> Table:
                ("most frequent token" if evaluation.pca is None else "mean", evaluation.mean)]
     parts = [part for _, part in columns if part is not None]
     size = code_size(evaluation.code_values, evaluation.code_bits)
-    drawn = Table(title=Text(f"{evaluation.split} split, {evaluation.samples:,} samples; code of {size}"),
+    judged = evaluation.split if evaluation.split == NEW else f"{evaluation.split} split"
+    drawn = Table(title=Text(f"{judged}, {evaluation.samples:,} samples; code of {size}"),
                   title_justify="left", title_style="bold", box=None, padding=(0, 3, 0, 0), header_style="dim")
     drawn.add_column("")
     if evaluation.pca is not None and (evaluation.pca.mse or 0.0) < 1e-9:

@@ -12,6 +12,7 @@ from aebuild.results.evaluate import JUDGED_VALUES, Evaluation, evaluate
 from aebuild.results.inference.new_data import own_split, own_splits
 from aebuild.results.inference.passes import unseen
 from aebuild.results.inference.scoring import Scored, anomalous_samples, score
+from aebuild.results.report import NEW
 
 if TYPE_CHECKING:
     from aebuild.data.new_samples import NewData
@@ -31,7 +32,8 @@ def evaluate_run(run: OpenRun, data: NewData | None = None, *, say: Callable[[st
         if len(split) * prod(split.inputs.shape[1:]) <= JUDGED_VALUES:
             split = split.thinned(len(split))                   # in memory
         splits = replace(splits, test=split)
-    return evaluate(run.plan, run.model, splits, progress=progress)
+    found = evaluate(run.plan, run.model, splits, progress=progress)
+    return found if data is None else replace(found, split=NEW)
 
 
 def detect_anomalies(run: OpenRun, data: NewData | None, anomalies: Sequence[str] | None, *, say: Callable[[str], None] = silent,
