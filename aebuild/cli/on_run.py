@@ -26,7 +26,7 @@ def run_folder(command: Command) -> Command:
     for option in (
         click.argument("run", type=FolderPlace()),
         with_plugins,
-        click.option("--device", default="auto", show_default=True, metavar="DEVICE", help="Where to compute: auto, cpu, cuda, cuda:1."),
+        click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where to compute."),
         click.option("--json", "as_json", is_flag=True, help="Say what was done as one JSON object on stdout."),
         click.option("-q", "--quiet", is_flag=True, help="Say nothing but warnings and errors."),
     )[::-1]:

@@ -139,7 +139,9 @@ def new_data(part: Dataset, raw: Raw, info: DataInfo, scaling: Scaling, target_s
     if found != wanted:
         raise fault(STRANGE, f"the new data are {found}, and the model takes {wanted}", Hint(_remedy(part, wanted)), part=part,
                     at=("path",))
-    names = [name for name in PARTS if name in raw.x]
+    names = [name for name in PARTS if name in raw.x and len(raw.x[name])]
+    if not names:
+        raise fault(STRANGE, "there are no new samples", part=part, at=("path",))
     notes: tuple[str, ...] = ()
     if part.stored_as_images:
         scaling, notes = in_these_units(scaling, info, outline.bounds)

@@ -20,9 +20,9 @@ from aebuild.lang.printable import clean
 from aebuild.results.advice import advice
 from aebuild.results.evaluate import Evaluation, evaluate, judged_samples, judged_split
 from aebuild.results.length import lasting, length_told
-from aebuild.results.open_run import info_of, plan_of
 from aebuild.results.picture import Picture, draw_picture
 from aebuild.results.revision import Request, accept, sentences, write
+from aebuild.results.run_plan import info_of, plan_of
 from aebuild.results.run_plugins import check_unchanged
 from aebuild.results.sameness import PLACES, check_there, keep_watch, only_moved, place_of, root_of
 from aebuild.results.verdict import finding

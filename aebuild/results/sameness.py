@@ -13,7 +13,7 @@ from aebuild.data.fingerprint import fingerprint, unlike
 from aebuild.lang.dataset import Known, OnDisk
 from aebuild.lang.diagnostics import DataError, Diagnostic, Hint, Rule
 from aebuild.lang.printable import clean
-from aebuild.results.open_run import plan_of
+from aebuild.results.run_plan import plan_of
 from aebuild.trainer.run_dir.run import data_record
 
 if TYPE_CHECKING:

@@ -69,7 +69,7 @@ class Series(Sampled, Divided, Tabular, OnDisk):
     def fixed(self, info: DataInfo) -> Self:
         """The same columns, by name."""
         aims = None if info.target_columns is None else list(info.target_columns)
-        return self.but(columns=None if info.columns is None else list(info.columns), target=aims)
+        return self if info.columns is None else self.but(columns=list(info.columns), target=aims, index=None)
 
     def _open(self, where: Where) -> Source | Grouped:
         from aebuild.data.windows import array_source, table_source

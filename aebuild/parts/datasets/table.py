@@ -79,7 +79,7 @@ class Table(Sampled, Divided, OwnLabels, Streamable, Tabular, OnDisk):
     def fixed(self, info: DataInfo) -> Self:
         """The same columns, by name."""
         aims = None if info.target_columns is None else list(info.target_columns)
-        return self.but(columns=None if info.columns is None else list(info.columns), target=aims)
+        return self if info.columns is None else self.but(columns=list(info.columns), target=aims, index=None)
 
     def count_classes(self, where: Where) -> int | None:
         """Reads the label column, and nothing else."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -148,9 +148,9 @@ def read_codes(path: Path) -> NDArray[Any]:
 
 def _table_of_codes(path: Path) -> NDArray[Any]:
     from aebuild.data.tables import open_sheet
-    from aebuild.lang.dataset import Tabular
+    from aebuild.lang.dataset import Dataset, Tabular
 
-    sheet = open_sheet(path, Tabular())
+    sheet = open_sheet(path, cast("Tabular", Dataset.named("table", path=str(path))))
     for kind in ("index", "code"):
         places = [place for place, name in enumerate(sheet.names) if name == kind or name.startswith(f"{kind}_")]
         if places:

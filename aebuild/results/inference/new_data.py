@@ -18,7 +18,7 @@ from aebuild.data.probe import Outline, plural
 from aebuild.data.raw_samples import Cut, Raw, Samples, Stored
 from aebuild.data.rules import NO_SUCH_NAME
 from aebuild.lang.dataset import Dataset, Division, Holdout, OnDisk, Tabular, Where
-from aebuild.lang.diagnostics import DataError, Hint, SpecError
+from aebuild.lang.diagnostics import DataError, Diagnostic, Hint, SpecError, UsageError
 from aebuild.lang.samples import silent
 from aebuild.lang.splits import Splits
 from aebuild.results.sameness import check_there, place_of
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from aebuild.results.open_run import OpenRun
 
 SplitName = Literal["train", "validation", "test"]
+SHARED = {"size", "pad", "channels", "window"}       # what one kind of data says of reading that another can take over
 WHOLE = {"split", "limit", "exclude", "labels", "shape", "classes", "path", "type", "stream"}       # what is of the run's own data only
 
 
@@ -84,15 +85,19 @@ def _part(run: OpenRun, data: str, settings: Sequence[str]) -> Dataset:
 
 def _like(own: Dataset, kind: type[Dataset], **fields: Any) -> Dataset:
     """A part of that kind with what the run's own says of reading, and nothing of dividing."""
-    shared = {name: value for name in kind.model_fields if name not in WHOLE and (value := getattr(own, name, None)) is not None}
-    whole = {"Division": Division, "Holdout": Holdout}
+    if isinstance(own, kind):
+        settled = dict.fromkeys(WHOLE & set(kind.model_fields) - {"type", "path", "split"})
+        return own.but(**settled, **fields, **_undivided(kind))
+    shared = {name: value for name in kind.model_fields if (value := getattr(own, name, None)) is not None}
+    return kind(**{name: shared[name] for name in SHARED & set(shared)}, **fields, **_undivided(kind))
+
+
+def _undivided(kind: type[Dataset]) -> dict[str, Any]:
+    """The option that divides nothing."""
     split = kind.model_fields.get("split")
-    if split is not None:
-        made = whole["Holdout" if split.annotation is Holdout else "Division"]
-        shared["split"] = made(validation=0, test=0) if made is Division else made(validation=0)
-    if not isinstance(own, kind):
-        shared = {name: value for name, value in shared.items() if name not in ("scale", "columns", "target", "label", "array", "root")}
-    return kind(**shared, **fields)
+    if split is None:
+        return {}
+    return {"split": Holdout(validation=0) if split.annotation is Holdout else Division(validation=0, test=0)}
 
 
 def _settled(part: Dataset, settings: Sequence[str]) -> Dataset:
@@ -107,11 +112,11 @@ def _settled(part: Dataset, settings: Sequence[str]) -> Dataset:
     tree, found = tree_of({"data": written, "encoder": {"layer": "linear", "width": 1}, "latent": {"type": "continuous", "dim": 1}})
     for setting in settings:
         if not setting.startswith("data."):
-            raise SpecError(*found) if found else fault(STRANGE, f"{setting}: only how new data are read can be set, like data.label=kind")
+            raise UsageError(Diagnostic(STRANGE, f"{setting}: only how new data are read can be set, like data.label=kind"))
         tree, more = apply_set(lengthen(tree), setting)
         found += more
     bound, more = bind(lengthen(tree))
-    if bound is None or found:
+    if bound is None or found or more:
         raise SpecError(*found, *more)
     return bound.data
 
