@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,10 +12,9 @@ import torch
 
 from aebuild.compile.plugins import load_plugins
 from aebuild.lang.diagnostics import Hint
-from aebuild.lang.samples import DataInfo
-from aebuild.lang.splits import Scaling
 from aebuild.results.run_plan import data_of, plan_of
 from aebuild.results.run_plugins import check_plugins
+from aebuild.results.trained_run import TrainedRun
 from aebuild.trainer.checkpoints.checkpoint import read_training
 from aebuild.trainer.checkpoints.writer import fill
 from aebuild.trainer.run_dir.run import Run
@@ -32,21 +30,8 @@ if TYPE_CHECKING:
     from aebuild.results.inference.scoring import Scored
 
 
-@dataclass(frozen=True)
-class OpenRun:
-    """A trained model with its plan, data description and scaling.
-
-    `kept` names the checkpoint the weights are from; `notes` say which better ones were damaged, and which plug-ins have changed.
-    """
-
-    run: Run
-    plan: Plan
-    model: Autoencoder
-    info: DataInfo
-    scaling: Scaling
-    target_scaling: Scaling | None
-    kept: str
-    notes: tuple[str, ...] = ()
+class OpenRun(TrainedRun):
+    """A trained model with its plan, data description and scaling, and what it can do with new data."""
 
     def encode(self, data: Any, draw: int | None = None) -> Codes:
         """The codes of new data, which are a path, an array of raw values [n, ...], a data frame, or `own_split(...)`.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from aebuild.lang.splits import Windows
-    from aebuild.results.open_run import OpenRun
+    from aebuild.results.trained_run import TrainedRun
 
 REFUSED = Rule("AE571", "something that this model cannot do", """\
 What an autoencoder can do follows from its design: codes can be drawn where there is a prior, decoded where the code alone determines the
@@ -68,20 +68,20 @@ class Codes:
         return len(self.array)
 
 
-def cannot(run: OpenRun, operation: str) -> SpecError | None:
+def cannot(run: TrainedRun, operation: str) -> SpecError | None:
     """The refusal of an operation that this design does not have."""
     why = run.model.refusals.get(operation)
     return None if why is None else SpecError(Diagnostic(REFUSED, f"this model cannot {operation}: {why}"))
 
 
-def require(run: OpenRun, operation: str) -> None:
+def require(run: TrainedRun, operation: str) -> None:
     """Refuses an operation that this design does not have."""
     refusal = cannot(run, operation)
     if refusal is not None:
         raise refusal
 
 
-def encode_batches(run: OpenRun, data: NewData, draw: int | None = None, progress: Progress = unseen) -> Iterator[Codes]:
+def encode_batches(run: TrainedRun, data: NewData, draw: int | None = None, progress: Progress = unseen) -> Iterator[Codes]:
     """Codes batch by batch; with `draw` so many draws from the posterior of each sample, one after the other."""
     if draw is not None and not hasattr(run.model.latent, "posterior"):
         raise SpecError(Diagnostic(REFUSED, f"a {run.plan.spec.latent.variant_name()} code is not random, so there is nothing to draw"))
@@ -90,14 +90,14 @@ def encode_batches(run: OpenRun, data: NewData, draw: int | None = None, progres
         yield Codes(each.value.cpu().numpy(), indices)
 
 
-def encode(run: OpenRun, data: NewData, draw: int | None = None) -> Codes:
+def encode(run: TrainedRun, data: NewData, draw: int | None = None) -> Codes:
     """The codes of all samples."""
     parts = list(encode_batches(run, data, draw))
     return Codes(np.concatenate([part.values for part in parts]),
                  None if parts[0].indices is None else np.concatenate([np.asarray(part.indices) for part in parts]))
 
 
-def reconstruct_batches(run: OpenRun, data: NewData, progress: Progress = unseen) -> Iterator[NDArray[Any]]:
+def reconstruct_batches(run: TrainedRun, data: NewData, progress: Progress = unseen) -> Iterator[NDArray[Any]]:
     """What the model makes of samples, in its own units, batch by batch; padding beyond a sample's length is zero."""
     for each in encoded(run, data.split, progress=progress):
         with torch.no_grad():
@@ -108,14 +108,14 @@ def reconstruct_batches(run: OpenRun, data: NewData, progress: Progress = unseen
         yield back.cpu().numpy()
 
 
-def decode_batches(run: OpenRun, codes: NDArray[Any]) -> Iterator[NDArray[Any]]:
+def decode_batches(run: TrainedRun, codes: NDArray[Any]) -> Iterator[NDArray[Any]]:
     """The data that codes stand for, in the model's units, batch by batch; DataError for codes that are none of this model."""
     require(run, "decode")
     for batch in decoded(run, checked_codes(run, codes)):
         yield batch.cpu().numpy()
 
 
-def checked_codes(run: OpenRun, codes: NDArray[Any]) -> Tensor:
+def checked_codes(run: TrainedRun, codes: NDArray[Any]) -> Tensor:
     """Codes as the model takes them; refuses another shape, and indices that no entry has."""
     kind = run.plan.latent.codes
     if isinstance(kind, Tokens) and codes.dtype.kind in "iu":
@@ -159,7 +159,7 @@ def _table_of_codes(path: Path) -> NDArray[Any]:
     raise fault(BAD_CODES, f"{path} has no columns code_0, code_1, … or index_0, …, as `encode` writes them")
 
 
-def write_codes(run: OpenRun, data: NewData, place: Path, draw: int | None = None, progress: Progress = unseen) -> None:
+def write_codes(run: TrainedRun, data: NewData, place: Path, draw: int | None = None, progress: Progress = unseen) -> None:
     """Writes the codes of samples beside what their input says of them: ids, times, labels."""
     beside = beside_samples(data)
     if draw is not None:
@@ -176,7 +176,7 @@ def write_codes(run: OpenRun, data: NewData, place: Path, draw: int | None = Non
                 file.add(**{"indices" if arrays else "index": part.indices})
 
 
-def packed(indices: NDArray[np.int64], run: OpenRun) -> NDArray[np.uint8]:
+def packed(indices: NDArray[np.int64], run: TrainedRun) -> NDArray[np.uint8]:
     """Indices [n, width] as bits, most significant first, in bytes [n, ceil(width · bits / 8)]."""
     kind = run.plan.latent.codes
     assert isinstance(kind, Tokens), "only indices have bits"

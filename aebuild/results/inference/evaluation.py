@@ -17,10 +17,10 @@ from aebuild.results.report import NEW
 if TYPE_CHECKING:
     from aebuild.data.new_samples import NewData
     from aebuild.results.inference.passes import Progress
-    from aebuild.results.open_run import OpenRun
+    from aebuild.results.trained_run import TrainedRun
 
 
-def evaluate_run(run: OpenRun, data: NewData | None = None, *, say: Callable[[str], None] = silent,
+def evaluate_run(run: TrainedRun, data: NewData | None = None, *, say: Callable[[str], None] = silent,
                  progress: Callable[[str, int, int], object] = lambda what, done, whole: None) -> Evaluation:
     """Terms, errors and baselines on the run's test part, or on new data; all samples are judged.
 
@@ -36,7 +36,7 @@ def evaluate_run(run: OpenRun, data: NewData | None = None, *, say: Callable[[st
     return found if data is None else replace(found, split=NEW)
 
 
-def detect_anomalies(run: OpenRun, data: NewData | None, anomalies: Sequence[str] | None, *, say: Callable[[str], None] = silent,
+def detect_anomalies(run: TrainedRun, data: NewData | None, anomalies: Sequence[str] | None, *, say: Callable[[str], None] = silent,
                      progress: Progress = unseen) -> Scored | None:
     """All scores of the run's test part or of new data, if their labels say which samples are anomalies."""
     judged = own_split(run, "test", say) if data is None else data

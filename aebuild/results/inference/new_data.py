@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from aebuild.lang.values import Value
-    from aebuild.results.open_run import OpenRun
+    from aebuild.results.trained_run import TrainedRun
 
 SplitName = Literal["train", "validation", "test"]
 SHARED = {"size", "pad", "channels", "window"}       # what one kind of data says of reading that another can take over
 WHOLE = {"split", "limit", "exclude", "labels", "shape", "classes", "path", "type", "stream"}       # what is of the run's own data only
 
 
-def new_samples(run: OpenRun, data: Any, settings: Sequence[str] = (), say: Callable[[str], None] = silent) -> NewData:
+def new_samples(run: TrainedRun, data: Any, settings: Sequence[str] = (), say: Callable[[str], None] = silent) -> NewData:
     """New data of a run: a file or folder, a known data set's name, an array of raw values [n, ...], or a data frame.
 
     `settings` are changes of how a file is read, like "data.label=kind". DataError where the data cannot be read or are not what the
@@ -51,7 +51,7 @@ def new_samples(run: OpenRun, data: Any, settings: Sequence[str] = (), say: Call
     return _from_memory(run, data)
 
 
-def own_split(run: OpenRun, name: SplitName, say: Callable[[str], None] = silent) -> NewData:
+def own_split(run: TrainedRun, name: SplitName, say: Callable[[str], None] = silent) -> NewData:
     """A split of the run's own data."""
     splits = own_splits(run, say)
     split = getattr(splits, name)
@@ -61,13 +61,13 @@ def own_split(run: OpenRun, name: SplitName, say: Callable[[str], None] = silent
     return NewData(split, run.plan.spec.data, run.info, splits.scaling, splits.target_scaling, {}, words)
 
 
-def own_splits(run: OpenRun, say: Callable[[str], None] = silent) -> Splits:
+def own_splits(run: TrainedRun, say: Callable[[str], None] = silent) -> Splits:
     """The run's own data, divided and scaled as in training."""
     check_there(run.run, run.plan.spec.data)
     return load_splits(run.plan.spec.data, Where(run.run.folder, place_of(run.run), say))
 
 
-def _part(run: OpenRun, data: str, settings: Sequence[str]) -> Dataset:
+def _part(run: TrainedRun, data: str, settings: Sequence[str]) -> Dataset:
     """The dataset part that reads `data` as the run's own were read."""
     own = run.plan.spec.data.fixed(run.info)
     known = Dataset.variants
@@ -137,7 +137,7 @@ def _without_absent(part: OnDisk, path: str) -> OnDisk:
     return part if label in names else part.but(label=None)
 
 
-def _from_memory(run: OpenRun, data: Any) -> NewData:
+def _from_memory(run: TrainedRun, data: Any) -> NewData:
     """Raw values in memory: an array or tensor [n, ...], of a windowed run one series [T, D], or a data frame with the run's columns."""
     array, beside = _array(run, data)
     value, own = run.info.value, run.plan.spec.data
@@ -174,7 +174,7 @@ def _kind(name: str) -> type[Dataset]:
     return cast("type[Dataset]", Dataset.variants[name])
 
 
-def _array(run: OpenRun, data: Any) -> tuple[NDArray[Any], Mapping[str, Sequence[str]]]:
+def _array(run: TrainedRun, data: Any) -> tuple[NDArray[Any], Mapping[str, Sequence[str]]]:
     """Numbers, and the cells of other columns of a data frame."""
     import numpy as np
 
@@ -188,7 +188,7 @@ def _array(run: OpenRun, data: Any) -> tuple[NDArray[Any], Mapping[str, Sequence
         raise TypeError(f"data are a path, an array [n, ...] or a data frame, not {type(data).__name__}") from error
 
 
-def _frame(run: OpenRun, frame: Any) -> tuple[NDArray[np.float64], Mapping[str, Sequence[str]]]:
+def _frame(run: TrainedRun, frame: Any) -> tuple[NDArray[np.float64], Mapping[str, Sequence[str]]]:
     """The run's columns of a pandas or polars frame, by name, and all others as cells."""
     import numpy as np
 

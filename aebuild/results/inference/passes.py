@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from aebuild.lang.splits import Split
     from aebuild.modules.code import Code
     from aebuild.modules.outputs import Batch
-    from aebuild.results.open_run import OpenRun
+    from aebuild.results.trained_run import TrainedRun
 
 Progress = Callable[[int, int], object]
 
@@ -43,7 +43,7 @@ class Pass:
 
 
 @torch.no_grad()
-def encoded(run: OpenRun, split: Split, *, draws: int | None = None, progress: Progress = unseen) -> Iterator[Pass]:
+def encoded(run: TrainedRun, split: Split, *, draws: int | None = None, progress: Progress = unseen) -> Iterator[Pass]:
     """Each batch of a split through the encoder, in order."""
     model, latent = run.model, run.model.latent
     randoms, seed = random_modules(model), derive(run.plan.spec.train.seed, "inference")
@@ -66,7 +66,7 @@ def _batches(loader: SplitLoader, bounds: list[tuple[int, int]]) -> Iterator[Bat
 
 
 @torch.no_grad()
-def decoded(run: OpenRun, codes: Tensor) -> Iterator[Tensor]:
+def decoded(run: TrainedRun, codes: Tensor) -> Iterator[Tensor]:
     """The expected data of codes [n, *shape], or of a discrete latent's indices [n, width], in batches."""
     model = run.model
     device = next(model.parameters()).device

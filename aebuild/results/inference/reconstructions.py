@@ -15,10 +15,10 @@ from aebuild.results.inference.row_files import ROWS, appearing, row_file
 
 if TYPE_CHECKING:
     from aebuild.data.new_samples import NewData
-    from aebuild.results.open_run import OpenRun
+    from aebuild.results.trained_run import TrainedRun
 
 
-def write_reconstructions(run: OpenRun, data: NewData, place: Path, progress: Progress = unseen) -> dict[str, int]:
+def write_reconstructions(run: TrainedRun, data: NewData, place: Path, progress: Progress = unseen) -> dict[str, int]:
     """Writes them by the ending of the name; how many samples, or steps where the samples are windows."""
     scaling = data.target_scaling or data.scaling
     windows = data.split.windows

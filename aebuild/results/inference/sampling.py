@@ -23,7 +23,7 @@ from aebuild.trainer.run_dir.atomic_files import replace_file
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from aebuild.results.open_run import OpenRun
+    from aebuild.results.trained_run import TrainedRun
 
 BAD_PRIOR = Rule("AE574", "there is no such prior to draw from", """\
 `sample` draws codes from the prior that the model was trained with, or with `--prior` from one that is fitted to the codes of the
@@ -39,7 +39,7 @@ $ aebuild sample runs/ae --prior 20           # twenty Gaussians
 FORMAT = "1"
 
 
-def sample_batches(run: OpenRun, count: int, *, prior: str = "own", seed: int = 0, say: Callable[[str], None] = silent,
+def sample_batches(run: TrainedRun, count: int, *, prior: str = "own", seed: int = 0, say: Callable[[str], None] = silent,
                    progress: Progress = unseen) -> Iterator[NDArray[Any]]:
     """So many new samples, in the model's units, batch by batch; the same ones for the same seed."""
     require(run, "sample")
@@ -53,7 +53,7 @@ def sample_batches(run: OpenRun, count: int, *, prior: str = "own", seed: int = 
 
 
 @torch.no_grad()
-def _from_own(run: OpenRun, count: int, seed: int, progress: Progress) -> Iterator[NDArray[Any]]:
+def _from_own(run: TrainedRun, count: int, seed: int, progress: Progress) -> Iterator[NDArray[Any]]:
     randoms = random_modules(run.model)
     for number, (start, stop) in enumerate(batch_bounds(count, 4 * run.plan.model_phase.batch_size)):
         reseed_all(randoms, derive(seed, "sample"), number)
@@ -61,7 +61,7 @@ def _from_own(run: OpenRun, count: int, seed: int, progress: Progress) -> Iterat
         progress(stop, count)
 
 
-def fitted_prior(run: OpenRun, name: str, say: Callable[[str], None] = silent) -> Mixture | Frequencies:
+def fitted_prior(run: TrainedRun, name: str, say: Callable[[str], None] = silent) -> Mixture | Frequencies:
     """The prior of that name: the one that the run keeps, or a new one that it keeps from now on."""
     discrete = isinstance(run.plan.latent.codes, Tokens)
     known = ("frequencies",) if discrete else ("gaussian", "mixture")
@@ -83,14 +83,14 @@ def fitted_prior(run: OpenRun, name: str, say: Callable[[str], None] = silent) -
     return made
 
 
-def _write(run: OpenRun, name: str, prior: Mixture | Frequencies) -> None:
+def _write(run: TrainedRun, name: str, prior: Mixture | Frequencies) -> None:
     from safetensors.numpy import save
 
     arrays = {key: np.ascontiguousarray(held) for key, held in prior.arrays().items()}
     replace_file(run.run.folder / _file(name), save(arrays, {"format": FORMAT, "kept": run.kept, "kind": prior.kind}))
 
 
-def _read(run: OpenRun, name: str) -> Mixture | Frequencies | None:
+def _read(run: TrainedRun, name: str) -> Mixture | Frequencies | None:
     from safetensors import SafetensorError, safe_open
 
     path = run.run.folder / _file(name)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from aebuild.lang.splits import Split, Splits
-    from aebuild.results.open_run import OpenRun
+    from aebuild.results.trained_run import TrainedRun
 
 FILE = "scorer.safetensors"
 NAMES = ("reconstruction", "latent", "mahalanobis", "combined")
@@ -65,13 +65,13 @@ class Scorer:
         """The scores that this model has."""
         return tuple(name for name in NAMES if name != "mahalanobis" or self.residuals is not None)
 
-    def batches(self, run: OpenRun, split: Split, *, parts: bool = False, progress: Progress = unseen) -> Iterator[Scores]:
+    def batches(self, run: TrainedRun, split: Split, *, parts: bool = False, progress: Progress = unseen) -> Iterator[Scores]:
         """The scores of a split, batch by batch."""
         for each in encoded(run, split, progress=progress):
             yield self._scores(run, each, parts)
 
     @torch.no_grad()
-    def _scores(self, run: OpenRun, each: Pass, parts: bool) -> Scores:
+    def _scores(self, run: TrainedRun, each: Pass, parts: bool) -> Scores:
         """Those of one batch."""
         model, batch = run.model, each.batch
         params = model.parameters_of(each.value, each.context)
@@ -130,7 +130,7 @@ def tail(ordinary: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[
     return share
 
 
-def scorer_of(run: OpenRun, say: Callable[[str], None], progress: Progress = unseen) -> Scorer:
+def scorer_of(run: TrainedRun, say: Callable[[str], None], progress: Progress = unseen) -> Scorer:
     """The run's scorer: the one that it keeps, or a new one that it keeps from now on."""
     kept = _read(run)
     if kept is not None:
@@ -141,7 +141,7 @@ def scorer_of(run: OpenRun, say: Callable[[str], None], progress: Progress = uns
     return made
 
 
-def fit_scorer(run: OpenRun, splits: Splits, progress: Progress = unseen) -> Scorer:
+def fit_scorer(run: TrainedRun, splits: Splits, progress: Progress = unseen) -> Scorer:
     """Fits densities and residuals to training samples (20,000 of them at most), and calibrates on validation samples."""
     training = splits.train if len(splits.train) <= MOST else splits.train.thinned(MOST)
     codes: list[NDArray[Any]] = []
@@ -165,7 +165,7 @@ def fit_scorer(run: OpenRun, splits: Splits, progress: Progress = unseen) -> Sco
     return Scorer(density, residuals, _calibrated(run, begun, held if len(held) <= MOST else held.thinned(MOST)), name)
 
 
-def _calibrated(run: OpenRun, begun: Scorer, held: Split) -> dict[str, NDArray[np.float64]]:
+def _calibrated(run: TrainedRun, begun: Scorer, held: Split) -> dict[str, NDArray[np.float64]]:
     """The scores of held-back samples in order, by name; `steps` those of their steps, merged where windows overlap."""
     from aebuild.results.inference.codes import merged_windows
 
@@ -217,7 +217,7 @@ def trivial(name: str, scores: NDArray[np.float64], norms: NDArray[np.float64]) 
     return None
 
 
-def _write(run: OpenRun, scorer: Scorer) -> None:
+def _write(run: TrainedRun, scorer: Scorer) -> None:
     from safetensors.numpy import save
 
     arrays = {f"density.{name}": held for name, held in scorer.density.arrays().items()}
@@ -230,7 +230,7 @@ def _write(run: OpenRun, scorer: Scorer) -> None:
     replace_file(run.run.folder / FILE, save({name: np.ascontiguousarray(held) for name, held in arrays.items()}, about))
 
 
-def _read(run: OpenRun) -> Scorer | None:
+def _read(run: TrainedRun) -> Scorer | None:
     """The scorer that the run keeps; None if there is none, if it is damaged, or if it belongs to other weights."""
     from safetensors import SafetensorError, safe_open
 

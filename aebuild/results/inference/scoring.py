@@ -26,7 +26,7 @@ from aebuild.trainer.run_dir.atomic_files import replace_json
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from aebuild.results.open_run import OpenRun
+    from aebuild.results.trained_run import TrainedRun
 
 NO_SCORE = Rule("AE573", "there is no such score or label", """\
 A score is chosen by name: `reconstruction`, `latent`, `mahalanobis`, `combined` or `all`. Which labels are anomalies is said by their
@@ -91,7 +91,7 @@ class Scored:
                 "detection": {name: found.to_json() for name, found in self.detection.items()}, "notes": list(self.notes)}
 
 
-def score(run: OpenRun, data: NewData, by: Sequence[str] = ("reconstruction",), *, threshold: str | float | None = None,
+def score(run: TrainedRun, data: NewData, by: Sequence[str] = ("reconstruction",), *, threshold: str | float | None = None,
           anomalies: Sequence[str] | None = None, windows: bool = False, say: Callable[[str], None] = silent,
           progress: Progress = unseen) -> Scored:
     """Scores new data by the scores of these names, of which the first one decides what is called unusual.
@@ -131,7 +131,7 @@ def _names(scorer: Scorer, by: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(by))
 
 
-def _columns(run: OpenRun) -> tuple[str, ...]:
+def _columns(run: TrainedRun) -> tuple[str, ...]:
     """The names of the target's columns; none of what has channels or symbols."""
     target = run.plan.target
     if not target.columns:
@@ -148,7 +148,7 @@ def _merged(data: NewData, found: Scores, name: str) -> NDArray[np.float64]:
     return merged_windows(data.split.windows, [steps])
 
 
-def _parts(run: OpenRun, data: NewData, found: Scores, stepwise: bool) -> NDArray[np.float64] | None:
+def _parts(run: TrainedRun, data: NewData, found: Scores, stepwise: bool) -> NDArray[np.float64] | None:
     """How unusual each column is, [n, columns]: at the step, or over the whole sample."""
     if found.parts is None:
         return None
@@ -158,7 +158,7 @@ def _parts(run: OpenRun, data: NewData, found: Scores, stepwise: bool) -> NDArra
     return parts if parts.ndim == 2 else parts.reshape(len(parts), -1, parts.shape[-1]).mean(1)
 
 
-def anomalous_samples(run: OpenRun, data: NewData, wanted: Sequence[str] | None) -> NDArray[np.bool_] | None:
+def anomalous_samples(run: TrainedRun, data: NewData, wanted: Sequence[str] | None) -> NDArray[np.bool_] | None:
     """Which samples are labelled as anomalies; None where no label says so."""
     if data.words is None:
         if wanted is not None:
@@ -175,7 +175,7 @@ def anomalous_samples(run: OpenRun, data: NewData, wanted: Sequence[str] | None)
     return np.asarray([word in names for word in data.words]) if names else None
 
 
-def _excluded(run: OpenRun) -> set[str]:
+def _excluded(run: TrainedRun) -> set[str]:
     """The classes that training never saw."""
     exclude = getattr(run.plan.spec.data, "exclude", None)
     known = run.info.class_names or ()
@@ -184,7 +184,7 @@ def _excluded(run: OpenRun) -> set[str]:
             for word in [str(each)]}
 
 
-def _threshold(run: OpenRun, scorer: Scorer, name: str, level: str, asked: str | float | None, data: NewData,
+def _threshold(run: TrainedRun, scorer: Scorer, name: str, level: str, asked: str | float | None, data: NewData,
                scores: NDArray[np.float64], anomalous: NDArray[np.bool_] | None) -> tuple[Threshold, tuple[str, ...]]:
     if isinstance(asked, int | float):
         return Threshold(name, level, "given", float(asked)), ()

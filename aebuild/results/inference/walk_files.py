@@ -17,7 +17,7 @@ from aebuild.results.inference.walks import BAD_WALK
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from aebuild.results.open_run import OpenRun
+    from aebuild.results.trained_run import TrainedRun
 
 ENDINGS = (".png", ".gif", ".webp", ".npz", ".npy")
 BY_LABEL = "label="
@@ -46,7 +46,7 @@ def label_named(text: str | None) -> str | None:
     return text.removeprefix(BY_LABEL)
 
 
-def write_walks(place: Path, walks: NDArray[Any], run: OpenRun) -> None:
+def write_walks(place: Path, walks: NDArray[Any], run: TrainedRun) -> None:
     """Walks [n, steps, ...] in the model's units: a row each in a picture, all at once in an animation, in the data's units as arrays."""
     value, flat = run.plan.target, walks.reshape(-1, *walks.shape[2:])
     limits = limits_of(run.info, flat)

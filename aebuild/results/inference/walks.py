@@ -22,7 +22,7 @@ from aebuild.results.inference.passes import decoded, encoded
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from aebuild.results.open_run import OpenRun
+    from aebuild.results.trained_run import TrainedRun
 
 BAD_WALK = Rule("AE575", "a walk that this model cannot go", """\
 A walk needs places between codes. Discrete codes have none: their walks go between the encoder's features before the bottleneck
@@ -53,7 +53,7 @@ def between(first: Tensor, second: Tensor, steps: int, path: Path) -> Tensor:
     return arc
 
 
-def interpolate(run: OpenRun, a: NewData, b: NewData, steps: int = 8, *, path: Path = "linear", where: Where | None = None
+def interpolate(run: TrainedRun, a: NewData, b: NewData, steps: int = 8, *, path: Path = "linear", where: Where | None = None
                 ) -> NDArray[np.float32]:
     """[n, steps, ...] from each sample of `a` to the one of `b`, in the model's units.
 
@@ -79,13 +79,13 @@ def interpolate(run: OpenRun, a: NewData, b: NewData, steps: int = 8, *, path: P
 
 
 @torch.no_grad()
-def _ends(run: OpenRun, data: NewData, where: Where) -> list[Tensor]:
+def _ends(run: TrainedRun, data: NewData, where: Where) -> list[Tensor]:
     if where == "code":
         return [code for each in encoded(run, data.split) for code in each.value]
     return [code for each in encoded(run, data.split) for code in run.model.features(run.model.corrupt(each.batch.x))]
 
 
-def traverse(run: OpenRun, data: NewData, steps: int = 9, *, dims: Sequence[int] | None = None, span: float = 3.0,
+def traverse(run: TrainedRun, data: NewData, steps: int = 9, *, dims: Sequence[int] | None = None, span: float = 3.0,
              around: int = 0, most: int = 10) -> tuple[NDArray[np.float32], list[int]]:
     """[dims, steps, ...]: the sample `around` of `data` with one value of its code changed at a time, in the model's units, and which.
 
@@ -111,7 +111,7 @@ def traverse(run: OpenRun, data: NewData, steps: int = 9, *, dims: Sequence[int]
     return drawn.reshape(len(chosen), steps, *drawn.shape[1:]), [int(dim) for dim in chosen]
 
 
-def moved(run: OpenRun, data: NewData, labelled: NewData, add: str | None, remove: str | None, steps: int = 9, most: int = 8
+def moved(run: TrainedRun, data: NewData, labelled: NewData, add: str | None, remove: str | None, steps: int = 9, most: int = 8
           ) -> NDArray[np.float32]:
     """[n, steps, ...]: the first samples of `data`, step by step moved by the mean code of one label less that of another.
 
@@ -140,7 +140,7 @@ def _mean_of(codes: NDArray[np.float32], data: NewData, label: str | None, other
     return mean
 
 
-def _refuse_discrete(run: OpenRun) -> None:
+def _refuse_discrete(run: TrainedRun) -> None:
     if isinstance(run.plan.latent.codes, Tokens):
         raise UsageError(Diagnostic(BAD_WALK, "a discrete code has no values that can be changed a little at a time",
                                     fix="aebuild interpolate RUN A B --where features"))
