@@ -32,6 +32,8 @@ knows 0 to 255, or the reverse. So both are refused. Give the data as they were 
 
 ```console
 $ aebuild encode runs/mnist scaled-pixels.npz      # numbers from 0 to 1, where training read bytes: refused
+```
+```console
 $ aebuild encode runs/mnist pixels.npz             # bytes
 ```
 """)

@@ -41,6 +41,8 @@ entries for a discrete one.
 
 ```console
 $ aebuild decode runs/vae codes-of-another-model.npz      # refused
+```
+```console
 $ aebuild encode runs/vae photos/ -o codes.npz
 ```
 """)
