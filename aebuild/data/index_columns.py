@@ -131,6 +131,20 @@ def _repeats(cells: Sequence[str]) -> bool:
     return len(words) > 1 and 2 * len(set(words)) <= len(words) and not all(_DATE.fullmatch(word) for word in words)
 
 
+def is_date(cells: Sequence[str]) -> bool:
+    """True for words that are all dates or times of day."""
+    return bool(cells) and all(_DATE.fullmatch(cell.strip()) for cell in cells)
+
+
+def is_timestamp(axis: Axis, cells: Sequence[str]) -> bool:
+    """True for numbers that are unix time and are called a time."""
+    times = [number(cell, axis.mark) for cell in cells]
+    known = [time for time in times if time is not None]
+    called = axis.name.strip().lower().replace(" ", "_").split("_")
+    return len(known) == len(times) > 0 and not {"time", "timestamp", "date", "datetime", "epoch", "unix", "ts"}.isdisjoint(called) and any(
+        low < min(known) and max(known) < high for low, high in UNIX)
+
+
 def is_clock(axis: Axis, cells: Sequence[str], owners: Sequence[str]) -> bool:
     """True for numbers that are called a time, are one, or go on by the same step in every series."""
     times = _times(axis, cells)
