@@ -30,10 +30,6 @@ def beside(sheet: Sheet, used: Collection[int], order: NDArray[np.int64] | None 
 
 
 def _tells(sheet: Sheet, place: int) -> bool:
-    return not sheet.numeric[place] or place in sheet.left or identifies(sheet.names[place], sheet.sample(place))
+    cells = sheet.sample(place) if sheet.numeric[place] and place not in sheet.left else []
+    return not cells or (len(cells) > 2 and counts(cells)) or is_identifier(sheet.names[place], cells)
 
-
-def identifies(name: str, cells: Sequence[str]) -> bool:
-    """True for numbers that name their row: they count on, or are whole, all different and called an id."""
-    plain = [cell.strip() for cell in cells]
-    return (len(plain) > 2 and counts(plain)) or is_identifier(name, plain)

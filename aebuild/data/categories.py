@@ -118,6 +118,6 @@ def _bad_cell(where: str, word: str, column: TableColumn, part: Columned) -> Dat
     if word in GAPS:
         return fault(NOT_FINITE, f"{where}: the cell is empty", Hint(REMEDY))
     near = similar(word, column.words)
-    advice = "`unknown: other` makes it a class of its own"
+    advice = "a model that is trained with `unknown: other` has a class for it"
     return fault(UNKNOWN_CATEGORY, f"{where}: {shown(word)!r} is none of its categories {listed(column.words, 12)}",
                  Hint(f"did you mean {near}? Else {advice}" if near else advice), part=part, at=("categories", "path"))

@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from aebuild.data.categories import MOST_GUESSED, TableColumn, category, is_flag, listed_categories, repeats
-from aebuild.data.errors import fault, shown
+from aebuild.data.categories import MOST_GUESSED, TableColumn, category, is_flag, listed_categories, numbered, repeats
+from aebuild.data.errors import fault, listed, shown
 from aebuild.data.formats.empty_cells import GAPS
 from aebuild.data.index_columns import Axis, is_date, is_timestamp
 from aebuild.data.labels import check_words
@@ -65,24 +65,28 @@ def select(path: Path, part: Columned) -> Selection:
     """The columns that the spec asks for; of others that hold words those are taken that can be inputs."""
     check_missing(part)
     sheet = row_numbers(open_sheet(path, part), part, part.columns)
-    given, listed = listed_categories(sheet, part)
+    given, asked = listed_categories(sheet, part)
     label = None if part.label is None else sheet.find(part.label, part, "label")
     targets = sheet.find_all(part.targets, part, "target")
     if part.columns is None:
-        kept = {*listed, *targets, *([] if label is None else [label])}
+        kept = {*asked, *targets, *([] if label is None else [label])}
         sheet = set_aside(sheet, kept, first=part.index is None, words=given is None)
     chosen, targets, label = inputs(sheet, part, part.columns, part.targets, part.label, sheet.left)
     used = [*chosen, *targets]
-    _among(sheet, listed, used, part)
-    coded = [place for place in used if place in listed or (given is None and not sheet.numeric[place] and _can_be(sheet, place))]
+    _among(sheet, asked, used, part)
+    coded = [place for place in used if place in asked or (given is None and not sheet.numeric[place] and _can_be(sheet, place))]
     numbers_only(sheet, [place for place in used if place not in coded], part)
     if label is not None:
         check_words(sheet.sample(label), f"{shown(sheet.path)}, column {shown(sheet.names[label])}")
     gaps = chosen if part.missing == "indicator" and part.indicators is None else []
     found, empty = sheet.survey([place for place in coded if given is None], gaps)
     words = dict(zip(coded, found, strict=True)) if given is None else given
-    columns = {place: category(sheet, place, words[place], part, guessed=place not in listed) if place in coded else
+    columns = {place: category(sheet, place, words[place], part, guessed=place not in asked) if place in coded else
                TableColumn(place, sheet.names[place]) for place in used}
+    for place in coded:
+        numbered(sheet.sample(place), columns[place], sheet, part)                    # what is wrong there is said before all is read
+    if given is not None and (more := [name for place, name in enumerate(sheet.names) if place not in (*used, label)]):
+        sheet = sheet.told(f"no inputs are {listed(more)}")
     flagged = tuple(sheet.names[place] for place in chosen if place in empty) if part.indicators is None else tuple(
         sheet.names[place] for place in _among(sheet, sheet.find_all(part.indicators, part, "indicators"), chosen, part, "indicators"))
     return Selection(_told(sheet, [columns[place] for place in used if place in coded]), tuple(columns[place] for place in chosen),

@@ -1,4 +1,4 @@
-"""Samples as the rows of a table: columns by name, in their own units."""
+"""Samples as the rows of a table of numbers and words: columns by name, in their own units."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TableForm(Form):
-    """A .csv of `columns`; where they are not all plain numbers, `fields` say how their words are told."""
+    """A .csv of `columns`, whose `fields` say which features they are and what words they stand for."""
 
     columns: tuple[str, ...]
-    fields: tuple[Field, ...] = ()
+    fields: tuple[Field, ...]
 
     suffix = ".csv"
 
@@ -38,13 +38,14 @@ class TableForm(Form):
 
     def cells(self, batch: NDArray[Any]) -> Iterable[list[str]]:
         """The cells of each sample: numbers with the digits that 32 bits hold, categories and flags as words."""
-        columns = collapse(batch, self.fields) if self.fields else batch
+        columns = collapse(batch, self.fields)
         words = {place: field.words for place, field in enumerate(self.fields) if field.kind in ("category", "flag")}
         for sample in columns.tolist():
             yield [words[place][int(value)] if place in words else f"{value:.7g}" for place, value in enumerate(sample)]
 
 
 def table_form(info: DataInfo) -> TableForm | None:
-    """How targets of these data are written; None where their columns have no names."""
+    """How targets of these data are written where some columns are categories; None where all are plain numbers."""
     columns = info.target_columns or info.columns
-    return None if columns is None else TableForm(columns, info.target_range.fields)
+    fields = info.target_range.fields
+    return TableForm(columns, fields) if columns and fields else None

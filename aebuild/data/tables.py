@@ -143,7 +143,8 @@ def row_numbers(sheet: Sheet, part: Tabular, columns: Sequence[Column] | None) -
 
 def is_identifier(name: str, cells: Sequence[str]) -> bool:
     """True for whole numbers, no two the same, that are called an id."""
-    return bool(IDENTIFIER.fullmatch(name)) and all(cell.isdecimal() for cell in cells) and len(set(cells)) == len(cells) > 2
+    plain = [cell.strip() for cell in cells]
+    return bool(IDENTIFIER.fullmatch(name)) and all(cell.isdecimal() for cell in plain) and len(set(plain)) == len(plain)
 
 
 def _identify(cells: Sequence[str]) -> bool:
@@ -191,4 +192,6 @@ def numbers_only(sheet: Sheet, places: Sequence[int], part: Tabular) -> None:
                     _columns_fix(numeric) if 0 < len(numeric) <= 20 else Hint("name the columns to use under columns"),
                     part=part, at=("columns", "path"))
     if sheet.commas is not None:
-        csv.check(sheet.path, sheet.commas, places, gaps=part.missing != "error")
+        csv.check(sheet.path, sheet.commas, places, part.missing != "error")
+    else:
+        parquet.check(sheet.path, [sheet.names[place] for place in places], part.missing != "error")

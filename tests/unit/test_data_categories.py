@@ -91,6 +91,20 @@ def test_what_does_not_fit_is_refused(tmp_path: Path, fields: dict, code: str, s
     assert (found.code, said in found.message) == (code, True), found
 
 
+def test_what_training_refuses_in_the_first_rows_is_refused_before(tmp_path: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    cells = [{**dict.fromkeys("abcdefghijklmnop", float(row)), "word": CITIES[row % 2]} for row in range(1000)]
+    for bad, code in (({"p": None}, "AE405"), ({"word": None}, "AE405"), ({"word": "Rom"}, "AE432")):
+        changed = [*cells[:950], cells[950] | bad, *cells[951:]]
+        (tmp_path / "t.csv").write_text("\n".join([",".join(cells[0]), *(",".join("" if cell is None else str(cell) for cell in row.values())
+                                                                       for row in changed)]), encoding="utf-8")
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(changed), tmp_path / "t.parquet")
+        for name in ("t.csv", "t.parquet"):
+            assert probe_refusal("table", tmp_path, path=name, categories={"word": list(CITIES)}).code == code
+
+
 def test_too_many_categories(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a,b\n" + "".join(f"{row},{row}\n" for row in range(10_001)))
     assert probe_refusal("table", tmp_path, path="t.csv", categories=["b"]).code == "AE433"
@@ -111,6 +125,7 @@ def test_new_data_are_read_by_the_columns_and_categories_of_the_run(tmp_path: Pa
     (tmp_path / "n.csv").write_text("spend,extra,vip,city\n3,9,no,Wien\n4,9,yes,Bern\n", encoding="utf-8")
     raw = new.read(Where(tmp_path))
     assert raw.x["train"].take(np.arange(2)).tolist() == [[0, 0, 1, 0, 3], [1, 0, 0, 1, 4]]
+    assert "no inputs are extra" in " ".join(raw.outline.notes)
     (tmp_path / "n.csv").write_text("spend,city\n3,Wien\n", encoding="utf-8")
     assert refusal("table", tmp_path, **new.model_dump(exclude={"type"}, exclude_none=True)).code == "AE409"
     (tmp_path / "n.csv").write_text("spend,vip,city\n3,no,Rom\n", encoding="utf-8")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, islice
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -85,6 +85,14 @@ def sample(path: Path, name: str, most: int = 1000) -> list[str]:
             for batch in table.iter_batches(batch_size=most, columns=[name]):
                 return _words(batch.column(0))
     return []
+
+
+def check(path: Path, names: Sequence[str], gaps: bool, most: int = 1000) -> None:
+    """Refuses a cell of the first rows that is no number."""
+    for file in parts_of(path)[:1]:
+        with _opened(file) as opened:
+            for batch in islice(opened.iter_batches(batch_size=most, columns=list(names)), 1):
+                _stacked(importlib.import_module("pyarrow").Table.from_batches([batch]), dict.fromkeys(names, numbers_of(gaps)), file)
 
 
 def survey(path: Path, names: Sequence[str], words: Sequence[int], gaps: Sequence[int]) -> tuple[list[set[str]], set[int]]:

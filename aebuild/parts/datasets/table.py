@@ -81,7 +81,7 @@ class Table(Sampled, Divided, OwnLabels, Streamable, Columned, OnDisk):
                        {"train": aims} if chosen.targets else {}, streamed=streamed, beside=beside(sheet, used))
 
     def form(self, info: DataInfo) -> Form | None:
-        """A .csv with the names of the columns."""
+        """A .csv of numbers and words; plain numbers are written as any."""
         from aebuild.data.table_form import table_form
 
         return table_form(info)
