@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 Beside = Callable[[str], Mapping[str, Sequence[str]]]
 
 
-def beside(sheet: Sheet, used: Collection[int], order: NDArray[np.int64] | None = None) -> Beside:
+def beside(sheet: Sheet, used: Collection[int], order: NDArray[np.int64] | None = None, always: Collection[int | None] = ()) -> Beside:
     """Reads the columns that are not `used` and tell which row it is, when asked; rows in another `order` where one is given.
 
     These are columns of words, those that are left out as an index or time, and numbers that count or are called an id.
     """
     def cells(part: str) -> Mapping[str, Sequence[str]]:
-        places = [place for place in range(len(sheet.names)) if place not in used and _tells(sheet, place)]
+        places = [place for place in range(len(sheet.names)) if place not in used and (place in always or _tells(sheet, place))]
         texts = sheet.read([], places)[1] if places else []
         if order is not None:
             texts = [[held[row] for row in order.tolist()] for held in texts]

@@ -8,7 +8,7 @@ from aebuild.lang.part import Part, knob
 from aebuild.lang.samples import DataInfo, Form, Where
 
 __all__ = ["Chosen", "Column", "Columned", "DataInfo", "Dataset", "Division", "Exclude", "Holdout", "Known", "Labelled", "OnDisk",
-           "OwnLabels", "Pictured", "Portion", "Sampled", "Scale", "Streamable", "Tabular", "Where", "Window"]
+           "OwnLabels", "Pictured", "Portion", "Sampled", "Scale", "Streamable", "Tabular", "Timed", "Where", "Window"]
 
 Count = Annotated[int, Field(ge=1)]
 Portion = Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, lt=1)]
@@ -230,3 +230,21 @@ class Columned(Tabular):
     def targets(self) -> list[Column]:
         """The target columns as a list."""
         return self.target if isinstance(self.target, list) else [] if self.target is None else [self.target]
+
+
+class Timed(Tabular):
+    """A table whose rows are steps of a series: what is made of their time."""
+
+    gaps: Literal["split", "ignore"] = knob(
+        "split", "what becomes of a gap in a table's time, a step longer than one and a half usual ones: split: no window crosses it; "
+        "ignore: it is a step like any", affects="data")
+    every: Annotated[float, Field(gt=0)] | Annotated[str, Field(min_length=1)] | None = knob(
+        None, "length of a step, like 10 min: the rows within each are averaged; a number is in units of the time column (default: rows as "
+        "they are)", affects="data")
+    clock: Annotated[list[Literal["day", "week"]], Field(min_length=1)] | None = knob(
+        None, "sine and cosine of the time of day and of the week, as inputs that are not reconstructed", affects="data")
+
+    @property
+    def hands(self) -> list[str]:
+        """What `clock` tells."""
+        return list(self.clock or ())
