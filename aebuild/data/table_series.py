@@ -188,7 +188,7 @@ class TableSeries:
         return Steps(means, owned, rows, owners, at, found[:0] if self.part.gaps == "ignore" else found, tuple(notes))
 
     def _beside(self, steps: Steps) -> Beside:
-        return beside(self.sheet, {*self.inputs, *self.aims}, steps.rows, (self.group, self.axis and self.axis.place))
+        return beside(self.sheet, {*self.inputs, *self.aims}, steps.rows, (self.group, self.axis.place if self.axis else None))
 
     def _starts(self, part: Dataset, steps: Steps) -> tuple[dict[str, list[int]], str]:
         """The first steps of each part's windows, and how several series were divided."""

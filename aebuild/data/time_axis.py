@@ -164,8 +164,9 @@ def clock_features(times: Times | None, hands: Sequence[str], part: Dataset) -> 
 
     if times is None or not times.dated:
         raise no_time(part, "clock")
+    # rounded: the last bits of a sine differ from day to day, and would be taken for a difference of the data
     turns = [2 * np.pi * ((times.values - MONDAY) % CLOCK[hand]) / CLOCK[hand] for hand in hands]
-    return np.stack([wave(turn) for turn in turns for wave in (np.sin, np.cos)], axis=1) if turns else np.empty((len(times.values), 0))
+    return np.stack([np.round(wave(turn), 6) for turn in turns for wave in (np.sin, np.cos)], axis=1)
 
 
 def clock_names(hands: Sequence[str]) -> tuple[str, ...]:
