@@ -107,6 +107,21 @@ allow: {}
 """)
 
 
+ONE_HOT = warning("AE369", "a likelihood of numbers for categories", """\
+A category is a feature for each of its words, of which one is 1. A likelihood of numbers measures how far each of these is from 0 or 1,
+as if a word could be half of another. `mixed` asks for the probability of the word instead, and judges each column once.
+
+```yaml
+data: {path: orders.csv, categories: [country]}
+losses: {reconstruction: mse}
+```
+```yaml
+data: {path: orders.csv, categories: [country]}
+losses: {reconstruction: mixed}
+```
+""")
+
+
 IDLE_PATIENCE = warning("AE229", "patience without validation", """\
 `patience` ends a phase when validation gets no better. Where `split` keeps no samples for validation, it never does.
 
@@ -166,6 +181,11 @@ def _about_training(plan: Plan, info: DataInfo) -> Iterator[Finding]:
                "losses: {kl: {weight: {from: 0, to: 1, over: 10 epochs}}}")
     if bounds.high is not None and bounds.low is not None and max(abs(bounds.high), abs(bounds.low)) > 20 and not bounds.integer:
         yield UNSCALED, f"the data are {bounds}", spec.data, "scale: unit"
+    coded = [each.name for each in info.target_range.fields if each.kind == "category"]
+    if coded and not spec.losses.reconstruction.reads_fields:
+        place, fix = spec.losses.place("reconstruction"), "reconstruction: mixed"
+        yield (ONE_HOT, f"{spec.losses.reconstruction.variant_name()} takes the categories of {coded[0]} for numbers",
+               place or spec.place(), fix if place else f"losses: {{{fix}}}")
     for term in plan.terms:
         if not any(numbers(term.config.weight)):
             yield DEAD_WEIGHT, f"{term.name} has weight 0", spec.losses.place(term.name), f"remove {term.name}"

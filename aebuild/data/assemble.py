@@ -11,13 +11,15 @@ from aebuild.data.column_checks import LOOKED_AT, check_doubles, merging, strayi
 from aebuild.data.errors import blamed, fault, listed, must_fit, shown, similar
 from aebuild.data.fingerprint import digest
 from aebuild.data.lengths import beyond, real
+from aebuild.data.missing import Known, fills, known_places
 from aebuild.data.preprocess import as_bytes, named, scaled, taken
 from aebuild.data.probe import describe, plural
 from aebuild.data.raw_samples import Raw, Rows, Samples, Sharded, windows_of
 from aebuild.data.rules import BAD_LABELS, DISAGREE, TOO_FEW
-from aebuild.data.scaling import fit_scaling
+from aebuild.data.scaling import fit_columns, fit_scaling
 from aebuild.data.split import PARTS, divide, division_of, unwanted
 from aebuild.data.streamed import streamed_parts
+from aebuild.lang.columns import feature_names
 from aebuild.lang.dataset import Dataset, Labelled, OnDisk, Sampled, Streamable, Where
 from aebuild.lang.diagnostics import DataError, Diagnostic
 from aebuild.lang.sample_storage import Held, Store
@@ -55,7 +57,8 @@ def assemble(part: Dataset, raw: Raw, say: Callable[[str], None] = silent) -> Sp
     x, scaling, notes = _scaled(part, raw, raw.x, rows, info, False, say, lengths)
     target, target_scaling, more = (_scaled(part, raw, raw.target, rows, info, True, say, lengths)
                                     if raw.target else ({}, None, ()))
-    parts = {name: Split(x[name], labels.get(name), target.get(name), lengths.get(name)) for name in PARTS}
+    masks = known_places(part, raw, rows)
+    parts = {name: Split(x[name], labels.get(name), target.get(name), lengths.get(name), **masks.get(name, {})) for name in PARTS}
     for name, (origin, index) in rows.items():
         parts[name].windows = windows_of([(raw.x[origin], index)])
     return Splits(**parts, scaling=scaling, info=info, target_scaling=target_scaling, notes=(*raw.outline.notes, *notes, *more))
@@ -162,17 +165,21 @@ def _scaled(part: Dataset, raw: Raw, samples: Mapping[str, Samples], rows: Rows,
             say: Callable[[str], None], lengths: Mapping[str, NDArray[np.int64]]) -> tuple[dict[str, Store], Scaling, tuple[str, ...]]:
     """Each part fitted and scaled, or to be; the scaling comes from the training part alone, without what is beyond `lengths`."""
     value, bounds = (info.target, raw.outline.target_bounds) if target else (info.value, raw.outline.bounds)
-    names = _names(info, value, target)
+    names, fields = _names(info, value, target), (info.target_range if target else info.range).fields
     if raw.streamed:
-        stores, scaling = streamed_parts(part, cast("Mapping[str, Sharded]", samples), rows, info.scale, value, bounds, say)
+        stores, scaling = streamed_parts(part, cast("Mapping[str, Sharded]", samples), rows, info.scale, value, bounds, say, names, fields)
         # images stay unread until they are wanted
         return stores, scaling, _merged(part, samples, rows, value, names, scaling) if value.columns else ()
     fitted = {name: taken(part, samples[origin], index) for name, (origin, index) in rows.items()}
     known = {name: real(values, lengths.get(name)) for name, values in fitted.items()}
-    scaling = fit_scaling(known["train"], info.scale, bounds, value)
+    if fields or fills(part):
+        scaling = fit_columns(Known(known["train"]), part, info.scale, bounds, value, names or (), fields)
+    else:
+        scaling = fit_scaling(known["train"], info.scale, bounds, value)
     notes = _merged(part, samples, rows, value, names, scaling)
     if value.dtype == "float32":
-        notes += straying(known["train"], {name: known[name] for name in ("validation", "test")}, value, names)
+        full = {name: scaling.filled(values) for name, values in known.items()}
+        notes += straying(full["train"], {name: full[name] for name in ("validation", "test")}, value, names)
     stores = {}
     outside = 0
     for name in PARTS:
@@ -191,6 +198,8 @@ def _scaled(part: Dataset, raw: Raw, samples: Mapping[str, Samples], rows: Rows,
 
 def _names(info: DataInfo, value: Value, target: bool) -> tuple[str, ...] | None:
     """What messages call the columns; None for pixels, which have no names."""
+    if fields := (info.target_range if target else info.range).fields:
+        return feature_names(fields)
     known = info.target_columns if target else info.columns
     return known or (tuple(map(str, range(value.features))) if value.columns else None)
 
@@ -206,4 +215,4 @@ def _merged(part: Dataset, samples: Mapping[str, Samples], rows: Rows, value: Va
     if as_bytes(raw) is not None:
         return ()
     check_doubles(raw, value, names, "the data")
-    return merging(raw, scaled(raw, scaling, named(samples[origin], chosen)), value, names, scaling.kind)
+    return merging(scaling.filled(raw), scaled(raw, scaling, named(samples[origin], chosen)), value, names, scaling.kind)

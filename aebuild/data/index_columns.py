@@ -17,6 +17,8 @@ from aebuild.lang.dataset import Column, Tabular
 
 CLOCKS = ("time", "timestamp", "date", "datetime", "date_time", "epoch", "unix", "unixtime", "unix_time", "index", "step")
 UNIX = ((3e8, 4e9), (3e11, 4e12), (3e14, 4e15), (3e17, 4e18))         # 1980 to 2090 in s, ms, µs and ns
+EPOCH = datetime(1970, 1, 1)
+_GERMAN = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})")
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T].*)?|\d{1,2}:\d{2}(:\d{2}.*)?")
 
 
@@ -30,6 +32,20 @@ class Axis:
 
 
 def without_time(sheet: Sheet, part: Tabular, columns: Sequence[Column] | None, group: int | None) -> tuple[Sheet, Axis | None]:
+    """The sheet without its first column where that is a time or only counts, and without dates further on; and which is the time."""
+    found, axis = _first_time(sheet, part, columns, group)
+    if part.index is not None or (axis is not None and not sheet.numeric[axis.place]):
+        return found, axis
+    for place, name in enumerate(sheet.names):
+        dates = Axis(place, name, _mark(sheet))
+        cells = sheet.sample(place)
+        if place == group or not (is_timestamp(dates, cells) if sheet.numeric[place] else is_date(cells)):
+            continue
+        return (replace(found, left=(*found.left, *({place} - {*found.left}))) if columns is None else found), dates
+    return found, axis
+
+
+def _first_time(sheet: Sheet, part: Tabular, columns: Sequence[Column] | None, group: int | None) -> tuple[Sheet, Axis | None]:
     """The sheet without its first column where that is a time or only counts, and that column."""
     others = [place for place in range(len(sheet.names)) if place != group]
     if len(others) < 2:
@@ -110,25 +126,53 @@ def disorder(axis: Axis, cells: Sequence[str], owners: Sequence[str]) -> str | N
             + ("" if len(set(owners)) > 1 else ", or name the column that tells several series apart under `group`"))
 
 
-def _times(axis: Axis, cells: Sequence[str]) -> list[float] | None:
-    """Times as numbers; None if one is none."""
-    numbers = [number(cell, axis.mark) for cell in cells]
-    if all(value is not None for value in numbers):
-        return [value for value in numbers if value is not None]
+def times_of(axis: Axis, cells: Sequence[str]) -> tuple[list[float], bool] | None:
+    """Times as numbers, and whether they are dates, in seconds since 1970; None if one is neither number nor date."""
+    if not cells or number(cells[0], axis.mark) is not None:
+        numbers = [number(cell, axis.mark) for cell in cells]
+        known = [value for value in numbers if value is not None]
+        return (known, False) if len(known) == len(numbers) else None
     try:
-        moments = [datetime.fromisoformat(cell.strip()) for cell in cells]
+        moments = [datetime.fromisoformat(_iso(cell.strip())) for cell in cells]
     except ValueError:
         return None
-    start = moments[0]
-    if any((moment.tzinfo is None) != (start.tzinfo is None) for moment in moments):
+    zoned = moments[0].tzinfo is not None
+    if any((moment.tzinfo is None) == zoned for moment in moments):
         return None
-    return [(moment - start).total_seconds() for moment in moments]
+    return [moment.timestamp() if zoned else (moment - EPOCH).total_seconds() for moment in moments], True
+
+
+def _iso(cell: str) -> str:
+    """A date as ISO writes it: 31.12.2024 and 2024/12/31 are understood too, 12/31/2024 may be either."""
+    if found := _GERMAN.match(cell):
+        return f"{found[3]}-{found[2]:0>2}-{found[1]:0>2}{cell[found.end():]}"
+    return cell.replace("/", "-") if cell[4:5] == "/" else cell
+
+
+def _times(axis: Axis, cells: Sequence[str]) -> list[float] | None:
+    """Times as numbers; None if one is none."""
+    found = times_of(axis, cells)
+    return None if found is None else found[0]
 
 
 def _repeats(cells: Sequence[str]) -> bool:
     """True for words that name few things and are no dates."""
     words = [cell.strip() for cell in cells]
     return len(words) > 1 and 2 * len(set(words)) <= len(words) and not all(_DATE.fullmatch(word) for word in words)
+
+
+def is_date(cells: Sequence[str]) -> bool:
+    """True for words that are all dates or times of day."""
+    return bool(cells) and all(_DATE.fullmatch(cell.strip()) for cell in cells)
+
+
+def is_timestamp(axis: Axis, cells: Sequence[str]) -> bool:
+    """True for numbers that are unix time and are called a time."""
+    times = [number(cell, axis.mark) for cell in cells]
+    known = [time for time in times if time is not None]
+    called = axis.name.strip().lower().replace(" ", "_").split("_")
+    return len(known) == len(times) > 0 and not {"time", "timestamp", "date", "datetime", "epoch", "unix", "ts"}.isdisjoint(called) and any(
+        low < min(known) and max(known) < high for low, high in UNIX)
 
 
 def is_clock(axis: Axis, cells: Sequence[str], owners: Sequence[str]) -> bool:

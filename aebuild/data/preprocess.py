@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aebuild.data.errors import fault
 from aebuild.data.image_resize import fit_pad, fit_size
+from aebuild.data.missing import fills
 from aebuild.data.raw_samples import Samples
 from aebuild.data.rules import NOT_FINITE
 from aebuild.data.scaling import check_whole
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
 
 
 def taken(part: Dataset, samples: Samples, index: NDArray[np.int64]) -> NDArray[Any]:
-    """Raw samples [n, ...] after `size` and `pad`; refuses what is not finite."""
+    """Raw samples [n, ...] after `size` and `pad`; refuses what is not finite, but for NaN where `missing` fills it."""
     values = samples.take(index)
-    _check_finite(values, named(samples, index), "holds a value that is not a finite number (NaN or infinity)")
+    _check_finite(values, named(samples, index), "holds a value that is not a finite number (NaN or infinity)", gaps=fills(part))
     if isinstance(part, Pictured):
         values = fit_size(values, part.wanted_size) if values.ndim == 4 else values
         values = fit_pad(values, part.pad) if values.ndim == 4 else values
@@ -52,7 +53,7 @@ def as_bytes(values: NDArray[Any]) -> NDArray[np.uint8] | None:
     return values.view(np.uint8) if values.dtype in (np.uint8, np.bool_) else None
 
 
-def _check_finite(values: NDArray[Any], name: Callable[[int], str], what: str) -> None:
+def _check_finite(values: NDArray[Any], name: Callable[[int], str], what: str, gaps: bool = False) -> None:
     import numpy as np
 
     if values.dtype.kind != "f":
@@ -61,5 +62,5 @@ def _check_finite(values: NDArray[Any], name: Callable[[int], str], what: str) -
         if np.isfinite(values.sum(dtype=np.float64)):
             return
     for row, sample in enumerate(values):
-        if not np.isfinite(sample).all():
+        if np.isinf(sample).any() or not (gaps or np.isfinite(sample).all()):
             raise fault(NOT_FINITE, f"{name(row)} {what}")

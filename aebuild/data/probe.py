@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from aebuild.data.errors import fault
+from aebuild.data.errors import fault, shown
 from aebuild.data.rules import BAD_LABELS, UNDECLARED, UNFIT
 from aebuild.data.split import divide
+from aebuild.lang.columns import Field
 from aebuild.lang.dataset import Dataset, Labelled, OnDisk, OwnLabels, Pictured, Sampled
 from aebuild.lang.samples import DataInfo
 from aebuild.lang.values import Grid, Range, Tokens, Value, of_shape
@@ -22,6 +23,7 @@ class Outline:
 
     `counts` has the samples of the parts the data come in: train, and validation and test where they bring them
     along; `divided` says that a reader made these parts as the spec asked. `bounds` hold the raw values where the storage format says so.
+    `fields` and `target_fields` are the columns of a table where they are not all plain numbers.
     """
 
     value: Value
@@ -36,6 +38,8 @@ class Outline:
     target_columns: tuple[str, ...] | None = None
     divided: bool = False
     notes: tuple[str, ...] = field(default=())
+    fields: tuple[Field, ...] = ()
+    target_fields: tuple[Field, ...] = ()
 
     def told(self, note: str) -> Outline:
         """The same with a further sentence for the user."""
@@ -103,13 +107,13 @@ def describe(part: Dataset, outline: Outline) -> DataInfo:
     check_labels(part, outline.labelled)
     value = pictured(part, outline.value)
     scale = scale_of(part, value)
-    bounds = scaled_range(scale, outline.bounds)
+    bounds = replace(scaled_range(scale, outline.bounds), fields=outline.fields)
     target = value if outline.target is None else pictured(part, outline.target)
+    aimed = bounds if outline.target is None else replace(scaled_range(scale, outline.target_bounds), fields=outline.target_fields)
     counts = divide(part, outline.counts, outline.divided)
     known = None if outline.class_names is None else len(outline.class_names)
-    info = DataInfo(value, target, bounds, bounds if outline.target is None else scaled_range(scale, outline.target_bounds), scale,
-                    shortened(part, counts), outline.detected, outline.labelled, known or declared_classes(part), outline.class_names,
-                    outline.columns, outline.target_columns, outline.notes)
+    info = DataInfo(value, target, bounds, aimed, scale, shortened(part, counts), outline.detected, outline.labelled,
+                    known or declared_classes(part), outline.class_names, outline.columns, outline.target_columns, outline.notes)
     _hold_to_declared(part, info)
     return info
 
@@ -172,6 +176,10 @@ def _hold_to_declared(part: Dataset, found: DataInfo) -> None:
     if isinstance(part, OnDisk) and part.shape is not None and declared_value(part) != found.value:
         raise fault(UNDECLARED, f"`shape` declares {declared_value(part)}, but the data are {found.value}",
                     f"shape: {list(found.value.shape)}", part=part, at=("shape",))
+    told = next((each for each in (*found.range.fields, *found.target_range.fields) if each.kind != "number"), None)
+    if isinstance(part, OnDisk) and part.shape is not None and told is not None:
+        raise fault(UNDECLARED, f"`shape` declares plain numbers, but column {shown(told.name)} is more than one", "remove shape",
+                    part=part, at=("shape",))
     classes = declared_classes(part)
     if classes is not None and found.class_names is not None and len(found.class_names) != classes:
         raise fault(UNDECLARED, f"`classes` declares {classes}, but the labels have {plural(len(found.class_names), 'class')}",

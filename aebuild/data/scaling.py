@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
 from aebuild.data.errors import fault
+from aebuild.data.missing import Known, fill_values, fills
 from aebuild.data.probe import Bounds
 from aebuild.data.rules import NOT_FINITE, NOT_WHOLE
+from aebuild.lang.columns import Field
+from aebuild.lang.dataset import Dataset, Tabular
 from aebuild.lang.splits import CHUNK, Scaling
 from aebuild.lang.values import Value
 
@@ -46,6 +49,24 @@ class InMemory:
 def fit_scaling(train: NDArray[Any], scale: str, bounds: Bounds, value: Value) -> Scaling:
     """The scaling of raw training values [N, ...]."""
     return fitting(InMemory(train), scale, bounds, value)
+
+
+def fit_columns(figures: Figures, part: Dataset, scale: str, bounds: Bounds, value: Value, names: Sequence[str],
+                fields: Sequence[Field]) -> Scaling:
+    """The scaling of columns of which some are categories or flags, which stay 0 and 1, or some hold missing values (NaN)."""
+    fill: tuple[float, ...] = ()
+    if isinstance(part, Tabular) and fills(part):
+        known = figures if isinstance(figures, Known) else None
+        fill = fill_values(figures.moments(value.other_axes)[0], known, part, value.other_axes, names, fields)
+    scaling = replace(fitting(figures, scale, bounds, value), fill=fill)
+    if len(scaling.offset) == 1 < value.features or not fields:
+        return scaling
+    offset, factor = list(scaling.offset), list(scaling.factor)
+    for field in fields:
+        if field.kind != "number":
+            offset[field.features] = [0.0] * field.width
+            factor[field.features] = [1.0] * field.width
+    return replace(scaling, offset=tuple(offset), factor=tuple(factor))
 
 
 def needs_samples(scale: str, value: Value, bounds: Bounds) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from aebuild.data.rules import TOO_FEW, UNFIT, WINDOWS
 from aebuild.lang.dataset import Dataset, Division, Holdout, Portion, Window
@@ -72,10 +72,11 @@ def windows_in(rows: int, window: Window) -> int:
     return 0 if rows < window.length else (rows - window.length) // window.stride + 1
 
 
-def blocks(part: Dataset, rows: int, window: Window) -> dict[str, range]:
+def blocks(part: Dataset, rows: int, window: Window, runs: Sequence[tuple[int, int]] | None = None) -> dict[str, list[int]]:
     """The starts of the windows of each part: a block of time each, first train, then validation, then test.
 
-    A share is one of rows; a count is one of windows. No row is in windows of two parts.
+    A share is one of rows; a count is one of windows. No row is in windows of two parts. Where `runs`, first rows and ends, are given,
+    each window stands in one of them.
     """
     split = division_of(part)
     held = {}
@@ -87,12 +88,20 @@ def blocks(part: Dataset, rows: int, window: Window) -> dict[str, range]:
     sizes = {"train": rows - sum(held.values()), **held}
     begun, starts = 0, {}
     for name in PARTS:
-        count = windows_in(sizes[name], window)
-        if count < 1 and not unwanted(part, name):
+        if windows_in(sizes[name], window) < 1 and not unwanted(part, name):
             raise _too_long(part, window, name, max(0, sizes[name]), rows)
-        starts[name] = range(begun, begun + count * window.stride, window.stride)
+        pieces = [(max(first, begun), min(end, begun + sizes[name])) for first, end in runs or [(0, rows)]]
+        starts[name] = [start for first, end in pieces for start in windows_of_run(first, end, window)]
+        if not starts[name] and not unwanted(part, name):
+            raise DataError(Diagnostic(WINDOWS, f"no window of {window.length:,} fits between the gaps of the {name} block",
+                                       window.place("length") or part.place("window"), Hint("a shorter window, or `gaps: ignore`")))
         begun += sizes[name]
     return starts
+
+
+def windows_of_run(first: int, end: int, window: Window) -> range:
+    """The starts of the windows in rows that follow each other."""
+    return range(first, first + windows_in(max(0, end - first), window) * window.stride, window.stride)
 
 
 def _too_long(part: Dataset, window: Window, name: str, size: int, rows: int) -> DataError:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from aebuild.data.errors import gigabytes, memory
+from aebuild.data.missing import Known, fills
 from aebuild.data.preprocess import as_bytes, named, scaled, taken
 from aebuild.data.probe import Bounds, plural
 from aebuild.data.raw_samples import Rows, Sharded
-from aebuild.data.scaling import fitting, needs_samples
+from aebuild.data.scaling import fit_columns, needs_samples
+from aebuild.lang.columns import Field
 from aebuild.lang.dataset import Dataset, Streamable
 from aebuild.lang.sample_storage import Store
 from aebuild.lang.splits import CHUNK, Scaling
@@ -59,15 +61,16 @@ class Streamed(Store):
 
 
 def streamed_parts(part: Dataset, samples: Mapping[str, Sharded], rows: Rows, scale: str, value: Value, bounds: Bounds,
-                   say: Callable[[str], None]) -> tuple[dict[str, Store], Scaling]:
+                   say: Callable[[str], None], names: Sequence[str] | None = None, fields: Sequence[Field] = ()
+                   ) -> tuple[dict[str, Store], Scaling]:
     """Each part on disk, and the scaling, for which the training samples are read once if it depends on them."""
     import numpy as np
 
     origin, index = rows["train"]
-    figures = Pass(part, samples[origin], index, value)
-    if needs_samples(scale, value, bounds):
+    figures = (KnownPass if fills(part) else Pass)(part, samples[origin], index, value)
+    if needs_samples(scale, value, bounds) or fills(part):
         say(f"reading {plural(len(index), 'training sample')} once to fit the scaling `{scale}`")
-    scaling = fitting(figures, scale, bounds, value)
+    scaling = fit_columns(figures, part, scale, bounds, value, names or (), fields)
     first = as_bytes(taken(part, samples[origin], index[:1].astype(np.int64)))
     levels = None if first is None else scaling.levels
     return {name: Streamed(part, samples[origin], index, scaling, value, levels) for name, (origin, index) in rows.items()}, scaling
@@ -114,6 +117,35 @@ class Pass:
         size = max(1, CHUNK // prod(self.value.shape))
         for start in range(0, len(self.rows), size):
             yield taken(self.part, self.samples, self.rows[start:start + size])
+
+
+class KnownPass(Pass):
+    """The same of samples of which some values are missing (NaN)."""
+
+    def extent(self, axes: tuple[int, ...] | None) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Least and greatest known values over the axes."""
+        import numpy as np
+
+        extents = [Known(chunk).extent(axes) for chunk in self._chunks()]
+        low, high = (np.stack(found) for found in zip(*extents, strict=True))
+        return np.fmin.reduce(low), np.fmax.reduce(high)
+
+    def moments(self, axes: tuple[int, ...]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and deviation of the known values; NaN where there are none."""
+        import numpy as np
+
+        count, mean, square = np.zeros(()), np.zeros(()), np.zeros(())
+        for chunk in self._chunks():
+            more = (~np.isnan(chunk)).sum(axis=axes, dtype=np.float64)
+            middle, deviation = (np.nan_to_num(found) for found in Known(chunk).moments(axes))
+            whole = np.maximum(count + more, 1)
+            apart = middle - mean
+            square = square + np.square(deviation) * more + np.square(apart) * (count * more / whole)
+            mean, count = mean + apart * (more / whole), count + more
+        low, high = self.extent(axes)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found = np.where(low == high, low, mean), np.where(low == high, 0.0, np.sqrt(square / count))
+        return np.where(count > 0, found[0], np.nan), np.where(count > 0, found[1], np.nan)
 
 
 def sentence(part: Streamable, size: int) -> str:

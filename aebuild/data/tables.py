@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PANDAS_INDEX = re.compile(r"__index_level_\d+__")           # what pandas calls an index without a name in a .parquet
+IDENTIFIER = re.compile(r"(.*[^A-Za-z])?(id|ID|Id)|.*[a-z](Id|ID)")
 ROW_NUMBERS = ("index", "unnamed: 0", "rownames")          # what libraries call a column that counts the rows
 
 
@@ -72,11 +73,19 @@ class Sheet:
                 raise fault(UNFIT, f"`{fields[0]}` names the column {self.names[place]!r} twice", part=part, at=fields)
         return places
 
-    def read(self, numbers: Sequence[int], words: Sequence[int] = ()) -> tuple[NDArray[np.float64], list[list[str]]]:
-        """Columns of numbers [rows, columns], and columns of words as lists."""
+    def read(self, numbers: Sequence[int], words: Sequence[int] = (), gaps: bool = False) -> tuple[NDArray[np.float64], list[list[str]]]:
+        """Columns of numbers [rows, columns], and columns of words as lists; an empty cell is NaN where there may be `gaps`."""
         if self.commas is not None:
-            return csv.read(self.path, self.commas, numbers, words)
-        return parquet.read(self.path, self.names, numbers, words)
+            return csv.read(self.path, self.commas, numbers, words, gaps)
+        return parquet.read(self.path, self.names, numbers, words, gaps)
+
+    def survey(self, words: Sequence[int], gaps: Sequence[int]) -> tuple[list[set[str]], set[int]]:
+        """The different words of some columns, and which of others hold an empty cell; they are read to the end."""
+        if not words and not gaps:
+            return [], set()
+        if self.commas is not None:
+            return csv.survey(self.path, self.commas, words, gaps)
+        return parquet.survey(self.path, self.names, words, gaps)
 
 
 def _mended(part: Part, field: str, wrong: Column, right: str) -> str:
@@ -124,12 +133,18 @@ def row_numbers(sheet: Sheet, part: Tabular, columns: Sequence[Column] | None) -
     name, cells = sheet.names[0], [cell.strip() for cell in sheet.sample(0)]
     unnamed = sheet.commas is not None and sheet.commas.dialect.titled and name in ("0", f"{UNNAMED} 0")
     counted = len(cells) > 2 and counts(cells)
-    if not (counted and name.lower() in ROW_NUMBERS) and not (unnamed and (counted or _identify(cells))):
+    if not (counted and name.lower() in ROW_NUMBERS) and not is_identifier(name, cells) and not (unnamed and (counted or _identify(cells))):
         return sheet.told(f"the first column, {shown(name)}, only counts the rows but is an input (`index: true` leaves it out)"
                           ) if counted else sheet
     called = "without a name" if unnamed else shown(name)
     return replace(sheet, left=(0,)).told(f"the first column, {called}, only numbers or names the rows and is left out "
                                           "(`index: false` keeps it)")
+
+
+def is_identifier(name: str, cells: Sequence[str]) -> bool:
+    """True for whole numbers, no two the same, that are called an id."""
+    plain = [cell.strip() for cell in cells]
+    return bool(IDENTIFIER.fullmatch(name)) and all(cell.isdecimal() for cell in plain) and len(set(plain)) == len(plain)
 
 
 def _identify(cells: Sequence[str]) -> bool:
@@ -167,7 +182,7 @@ def _columns_fix(names: Sequence[str]) -> str:
     return f"columns: [{', '.join(map(quoted, names))}]"
 
 
-def numbers_only(sheet: Sheet, places: Sequence[int], part: Part) -> None:
+def numbers_only(sheet: Sheet, places: Sequence[int], part: Tabular) -> None:
     """Refuses columns whose first rows hold words, and cells there that are no numbers."""
     words = [sheet.names[place] for place in places if not sheet.numeric[place]]
     if words:
@@ -177,4 +192,6 @@ def numbers_only(sheet: Sheet, places: Sequence[int], part: Part) -> None:
                     _columns_fix(numeric) if 0 < len(numeric) <= 20 else Hint("name the columns to use under columns"),
                     part=part, at=("columns", "path"))
     if sheet.commas is not None:
-        csv.check(sheet.path, sheet.commas, places)
+        csv.check(sheet.path, sheet.commas, places, part.missing != "error")
+    else:
+        parquet.check(sheet.path, [sheet.names[place] for place in places], part.missing != "error")

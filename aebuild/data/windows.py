@@ -1,4 +1,4 @@
-"""Series to cut windows from: one long one in a table or array, or many in an array."""
+"""Series to cut windows from: a table of one or several, one long one in an array, or many."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any
 from aebuild.data.errors import fault, shown
 from aebuild.data.formats.csv_dialect import ROWS
 from aebuild.data.formats.npy import Member, headers, map_array, read_array
-from aebuild.data.grouped_series import Grouped
 from aebuild.data.index_columns import Axis, check_owners, disorder, is_clock, shared, without_time
+from aebuild.data.missing import check_missing
 from aebuild.data.npz_keys import find_arrays
 from aebuild.data.probe import Outline, plural
 from aebuild.data.raw_samples import Cut, Raw, Samples
 from aebuild.data.rules import NO_SUCH_NAME, UNFIT, WINDOWS
 from aebuild.data.split import PARTS, blocks, divide, division_of, windows_in
+from aebuild.data.table_series import TableSeries
 from aebuild.data.tables import Sheet, inputs, numbers_only, open_sheet
-from aebuild.lang.dataset import Column, Dataset, Tabular, Window
+from aebuild.data.time_axis import no_time
+from aebuild.lang.dataset import Column, Dataset, Tabular, Timed, Window
 from aebuild.lang.diagnostics import Hint
 from aebuild.lang.values import Sequence
 
@@ -117,28 +119,38 @@ class Source:
         return rows
 
 
-def table_source(path: Path, window: Window | None, part: Tabular, columns: Seq[Column] | None, target: Seq[Column],
-                 group: Column | None) -> Source | Grouped:
+def table_source(path: Path, window: Window | None, part: Timed, columns: Seq[Column] | None, target: Seq[Column],
+                 group: Column | None) -> TableSeries:
     """The series of a table, a step a row: one, or several told apart by the column `group`.
 
-    A first column that is the time or only counts is left out.
+    A first column that is the time or only counts is left out, and one of dates.
     """
+    check_missing(part)
     sheet = open_sheet(path, part)
     owner = None if group is None else sheet.find(group, part, "group")
     sheet, axis = without_time(sheet, part, columns, owner)
     sheet = check_owners(sheet, part, columns, owner, axis)
     chosen, targets, _ = inputs(sheet, part, columns, target, None, [*sheet.left, *([] if owner is None else [owner])])
     numbers_only(sheet, [*chosen, *targets], part)
-    left = axis is not None and axis.place in sheet.left
     if axis is not None:
         cells = sheet.sample(axis.place)
         sheet = _said(sheet, axis, cells, [""] * len(cells) if owner is None else sheet.sample(owner), part)
-    if owner is not None:
-        return Grouped(sheet, window, chosen, targets, owner, axis)
-    return Source(path, window, sheet.rows, {"train": 1}, True, tuple(sheet.names[place] for place in chosen),
-                  tuple(sheet.names[place] for place in targets), partial(_table, sheet, [*chosen, *targets]),
-                  f"; left out as the time: {shown(axis.name)}" if axis and left else "", sheet.notes,
-                  None if axis is None else partial(_disorder, sheet, axis), len(sheet.sample(chosen[0])))
+    _check_time(part, axis)
+    flagged = sheet.find_all(part.indicators or [], part, "indicators")
+    if part.missing == "indicator" and part.indicators is None:
+        empty = sheet.survey([], chosen)[1]
+        flagged = [place for place in chosen if place in empty]
+    for place in flagged:
+        if place not in chosen:
+            raise fault(UNFIT, f"`indicators` names the column {sheet.names[place]!r}, which is no input", part=part, at=("indicators",))
+    return TableSeries(sheet, window, tuple(chosen), tuple(targets), owner, axis, part, tuple(sheet.names[place] for place in flagged))
+
+
+def _check_time(part: Timed, axis: Axis | None) -> None:
+    """Refuses keys about a time that the table does not have."""
+    for key in ("every", "clock"):
+        if axis is None and getattr(part, key):
+            raise no_time(part, key)
 
 
 def _said(sheet: Sheet, axis: Axis, cells: Seq[str], owners: Seq[str], part: Tabular) -> Sheet:
@@ -148,15 +160,6 @@ def _said(sheet: Sheet, axis: Axis, cells: Seq[str], owners: Seq[str], part: Tab
     for said in (disorder(axis, cells, owners), shared(axis, cells) if len(set(owners)) == 1 else None):
         sheet = sheet if said is None else sheet.told(said)
     return sheet
-
-
-def _disorder(sheet: Sheet, axis: Axis, _: NDArray[Any]) -> str | None:
-    cells = sheet.read([], [axis.place])[1][0]
-    return disorder(axis, cells, [""] * len(cells))
-
-
-def _table(sheet: Sheet, places: list[int], _: str) -> NDArray[Any]:
-    return sheet.read(places)[0][None]
 
 
 def array_source(path: Path, window: Window | None, part: Tabular, columns: Seq[Column] | None, target: Seq[Column]) -> Source:

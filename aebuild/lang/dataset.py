@@ -7,8 +7,8 @@ from pydantic import BeforeValidator, Field
 from aebuild.lang.part import Part, knob
 from aebuild.lang.samples import DataInfo, Form, Where
 
-__all__ = ["Column", "DataInfo", "Dataset", "Division", "Exclude", "Holdout", "Known", "Labelled", "OnDisk", "OwnLabels", "Pictured",
-           "Portion", "Sampled", "Scale", "Streamable", "Tabular", "Where", "Window"]
+__all__ = ["Chosen", "Column", "Columned", "DataInfo", "Dataset", "Division", "Exclude", "Holdout", "Known", "Labelled", "OnDisk",
+           "OwnLabels", "Pictured", "Portion", "Sampled", "Scale", "Streamable", "Tabular", "Timed", "Where", "Window"]
 
 Count = Annotated[int, Field(ge=1)]
 Portion = Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, lt=1)]
@@ -22,6 +22,7 @@ def _nothing(value: Any) -> Any:
 Held = Annotated[Portion | None, BeforeValidator(_nothing)]       # None where nothing is written
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Column = Annotated[str, Field(min_length=1)] | Annotated[int, Field(ge=0)]
+Chosen = Annotated[list[Column], Field(min_length=1)]
 Scale = Literal["unit", "signed", "standard", "integer", "none"]
 
 
@@ -83,6 +84,8 @@ class Dataset(Part):
                **dict.fromkeys(("num_classes", "n_classes"), "classes"), "padding": "pad", "max_samples": "limit",
                "input_shape": "shape", "features": "columns", "inputs": "columns",
                **dict.fromkeys(("sep", "delimiter", "delim"), "separator"), "has_header": "header", "index_col": "index",
+               **dict.fromkeys(("na", "nan", "fillna", "impute", "imputation", "missing_values"), "missing"),
+               **dict.fromkeys(("categorical", "categorical_columns", "cat_features", "categorical_features"), "categories"),
                **dict.fromkeys(("group_by", "groupby", "id", "id_column", "entity"), "group")}
 
     stored_as_images: ClassVar[bool] = False       # the files say what their greatest value means, whatever they hold
@@ -202,3 +205,46 @@ class Tabular(Dataset):
     header: bool | None = knob(None, "whether the first line of a text table has the names (default: found out)", affects="data")
     index: bool | None = knob(
         None, "whether the first column only counts the rows or is their time, and is left out (default: found out)", affects="data")
+    missing: Literal["error", "mean", "median", "indicator", "mask"] = knob(
+        "error", "what becomes of an empty cell, NaN or NA: an error; the mean or median of the column's training samples, of a category "
+        "the most frequent; indicator: the mean, and a flag beside it; mask: the mean, and the loss leaves it out", affects="data")
+    indicators: Chosen | None = knob(
+        None, "the columns whose empty cells get a flag under `missing: indicator` (default: those with an empty cell)", affects="data")
+
+
+class Columned(Tabular):
+    """A table whose rows are samples: which of its columns are what."""
+
+    columns: Chosen | None = knob(
+        None, "the columns that are the input, by name or counted from 0 (default: all but label, target, ids, times and texts)",
+        affects="data")
+    label: Column | None = knob(None, "the column that holds the class; an empty cell is an unknown label", affects="data")
+    target: Column | Chosen | None = knob(None, "column or columns to reconstruct instead of the input", affects="data")
+    categories: Chosen | dict[str, Annotated[list[str | int], Field(min_length=1)]] | None = knob(
+        None, "columns that hold categories, also of numbers, beside those of words that repeat; or each column with its categories, which "
+        "are then all there are", affects="data")
+    unknown: Literal["error", "other"] = knob(
+        "error", "what becomes of a word that is no category of its column: an error; other: a class of its own", affects="data")
+
+    @property
+    def targets(self) -> list[Column]:
+        """The target columns as a list."""
+        return self.target if isinstance(self.target, list) else [] if self.target is None else [self.target]
+
+
+class Timed(Tabular):
+    """A table whose rows are steps of a series: what is made of their time."""
+
+    gaps: Literal["split", "ignore"] = knob(
+        "split", "what becomes of a gap in a table's time, a step longer than one and a half usual ones: split: no window crosses it; "
+        "ignore: it is a step like any", affects="data")
+    every: Annotated[float, Field(gt=0)] | Annotated[str, Field(min_length=1)] | None = knob(
+        None, "length of a step, like 10 min: the rows within each are averaged; a number is in units of the time column (default: rows as "
+        "they are)", affects="data")
+    clock: Annotated[list[Literal["day", "week"]], Field(min_length=1)] | None = knob(
+        None, "sine and cosine of the time of day and of the week, as inputs that are not reconstructed", affects="data")
+
+    @property
+    def hands(self) -> list[str]:
+        """What `clock` tells."""
+        return list(self.clock or ())

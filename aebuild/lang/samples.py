@@ -76,7 +76,8 @@ class DataInfo:
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain JSON types."""
-        return asdict(self) | {"value": self.value.to_json(), "target": self.target.to_json()} | {
+        typed = {name: getattr(self, name).to_json() for name in ("value", "target", "range", "target_range")}
+        return asdict(self) | typed | {
             name: None if getattr(self, name) is None else list(getattr(self, name))
             for name in _WORDS}
 
@@ -85,5 +86,5 @@ class DataInfo:
         """What `to_json` wrote."""
         names = {name: None if data[name] is None else tuple(data[name]) for name in _WORDS if name in data}
         types = {name: from_json(data[name]) for name in ("value", "target")}
-        ranges = {name: Range(**data[name]) for name in ("range", "target_range")}
+        ranges = {name: Range.from_json(data[name]) for name in ("range", "target_range")}
         return cls(**(data | names | types | ranges))

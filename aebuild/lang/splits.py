@@ -21,7 +21,8 @@ CHUNK = 1 << 22       # elements scaled at a time in double precision
 class Scaling:
     """How raw values become the model's: (raw - offset) * factor, then clipped to [low, high] where these are given.
 
-    Tokens stay the whole numbers that they are, from `low` to `high`.
+    A raw value that is missing (NaN) becomes that of its feature in `fill` first. Tokens stay the whole numbers that they are, from
+    `low` to `high`.
 
     One offset and factor for all values, or one for each feature: on the last axis of sequences (`last`), on axis 1 of
     vectors and grids. No factor is zero.
@@ -33,15 +34,16 @@ class Scaling:
     last: bool = False
     low: float | None = None
     high: float | None = None
+    fill: tuple[float, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain JSON types."""
-        return asdict(self) | {"offset": list(self.offset), "factor": list(self.factor)}
+        return asdict(self) | {name: list(getattr(self, name)) for name in ("offset", "factor", "fill")}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Scaling:
-        """What `to_json` wrote."""
-        return cls(**(data | {"offset": tuple(data["offset"]), "factor": tuple(data["factor"])}))
+        """What `to_json` wrote; runs of earlier versions have no `fill`."""
+        return cls(**(data | {name: tuple(data.get(name, ())) for name in ("offset", "factor", "fill")}))
 
     def apply(self, raw: NDArray[Any]) -> NDArray[Any]:
         """Raw values [N, ...] as the model's, float32, what it cannot hold becomes infinite; tokens as int64."""
@@ -53,17 +55,23 @@ class Scaling:
             return np.take(levels, raw)
         scaled = np.empty(raw.shape, np.float32)
         for rows in self._chunks(raw.shape):
-            part = (raw[rows].astype(np.float64) - self._spread(self.offset, raw.ndim)) * self._spread(self.factor, raw.ndim)
+            part = (self.filled(raw[rows]).astype(np.float64) - self._spread(self.offset, raw.ndim)) * self._spread(self.factor, raw.ndim)
             with np.errstate(over="ignore"):
                 scaled[rows] = part if self.low is None else np.clip(part, self.low, self.high)
         return scaled
+
+    def filled(self, raw: NDArray[Any]) -> NDArray[Any]:
+        """Raw values [N, ...] with those that are missing filled in."""
+        import numpy as np
+
+        return np.where(np.isnan(raw), self._spread(self.fill, raw.ndim), raw) if self.fill else raw
 
     @property
     def levels(self) -> NDArray[np.float32] | None:
         """What each of the 256 bytes becomes, [256]; None where features are scaled differently, and of tokens."""
         import numpy as np
 
-        if len(self.offset) > 1 or self.kind == "tokens":
+        if len(self.offset) > 1 or self.fill or self.kind == "tokens":
             return None
         return Scaling(self.kind, self.offset, self.factor, low=self.low, high=self.high).apply(np.arange(256.0)[:, None])[:, 0]
 
@@ -84,7 +92,7 @@ class Scaling:
 
         if self.low is None or self.high is None:
             return 0
-        unclipped = Scaling(self.kind, self.offset, self.factor, self.last)
+        unclipped = Scaling(self.kind, self.offset, self.factor, self.last, fill=self.fill)
         clipped = 0
         for rows in self._chunks(raw.shape):
             part = unclipped.apply(raw[rows])

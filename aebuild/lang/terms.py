@@ -131,6 +131,7 @@ class Likelihood(Term):
     support: ClassVar[tuple[float, float] | None] = None      # target values must lie in it; None takes any real
     judges: ClassVar[tuple[str, ...]] = ("vector", "grid", "sequence")       # kinds of targets
     reads_context: ClassVar[tuple[str, ...]] = ()             # keys of the context that it needs
+    reads_fields: ClassVar[bool] = False                      # it judges the categories and flags of a table as such
     default_variant: ClassVar[str | None] = None
 
     def plan_output(self, target: Value, bounds: Range) -> OutputPlan:

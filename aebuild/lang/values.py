@@ -6,9 +6,11 @@ apart in other ways it matches all of them, which the type checker proves.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import log2, prod
 from typing import Any, ClassVar, Literal
+
+from aebuild.lang.columns import Field
 
 
 class _Type:
@@ -256,17 +258,32 @@ def elements(value: Value) -> int:
 
 @dataclass(frozen=True)
 class Range:
-    """The interval that data values lie in; None means unbounded on that side."""
+    """The interval that data values lie in; None means unbounded on that side.
+
+    `fields` tell the columns of a table apart where some are categories or flags; of plain numbers there are none.
+    """
 
     low: float | None = None
     high: float | None = None
     integer: bool = False
+    fields: tuple[Field, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON types."""
+        return asdict(self) | {"fields": [each.to_json() for each in self.fields]}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Range:
+        """What `to_json` wrote; fields are absent in runs of earlier versions."""
+        return cls(**(data | {"fields": tuple(Field.from_json(each) for each in data.get("fields", ()))}))
 
     def within(self, low: float, high: float) -> bool:
         """True if every value surely lies in [low, high]."""
         return self.low is not None and self.high is not None and low <= self.low and self.high <= high
 
     def __str__(self) -> str:
+        told = sum(each.kind != "number" for each in self.fields)
+        beside = f", {told} of {len(self.fields)} columns categories or flags" if told else ""
         if self.low is None or self.high is None:
-            return f"unbounded {'whole' if self.integer else 'real'} numbers"
-        return f"{'whole numbers' if self.integer else 'numbers'} in [{self.low:g}, {self.high:g}]"
+            return f"unbounded {'whole' if self.integer else 'real'} numbers{beside}"
+        return f"{'whole numbers' if self.integer else 'numbers'} in [{self.low:g}, {self.high:g}]{beside}"

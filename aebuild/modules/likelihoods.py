@@ -26,6 +26,14 @@ def per_sample(loss: Tensor) -> Tensor:
     return loss.flatten(1).sum(1)
 
 
+def counted(target: Tensor, lengths: Tensor | None, mask: Tensor | None) -> Tensor | None:
+    """Which elements of the target [N, ...] count, as something that spreads over it; None where all do."""
+    if lengths is None:
+        return mask
+    real = real_places(lengths, target)
+    return real if mask is None else real & mask
+
+
 def real_places(lengths: Tensor, target: Tensor) -> Tensor:
     """True at the first `lengths` [N] places of each sample, [N, T, 1, ...], so that it spreads over the target [N, T, ...]."""
     places = torch.arange(target.shape[1], device=lengths.device) < lengths[:, None]
@@ -49,18 +57,20 @@ class Likelihood(Loss):
 
     def each(self, params: Tensor, target: Tensor) -> Tensor:
         """The same of each element, [N, ...] like the target: what `forward` sums."""
-        raise TypeError(f"{type(self).__name__} judges whole samples, not their places one by one, so none of unequal length")
+        raise TypeError(f"{type(self).__name__} judges whole samples, not their elements one by one, so none of unequal length and none "
+                        "of which some are missing")
 
-    def within(self, params: Tensor, target: Tensor, lengths: Tensor | None) -> Tensor:
-        """[N], summed over the first `lengths` [N] places of each sample; over all where there are no lengths."""
-        if lengths is None:
+    def within(self, params: Tensor, target: Tensor, lengths: Tensor | None, mask: Tensor | None = None) -> Tensor:
+        """[N], summed over the first `lengths` [N] places of each sample and where `mask` [N, ...] is true; over all without these."""
+        counts = counted(target, lengths, mask)
+        if counts is None:
             return self(params, target)  # type: ignore[no-any-return]
-        return per_sample(self.each(params, target).masked_fill(~real_places(lengths, target), 0.0))
+        return per_sample(self.each(params, target).masked_fill(~counts, 0.0))
 
     def loss(self, outputs: Outputs) -> Tensor:
         """The term `reconstruction`, [N]."""
         assert outputs.params is not None, "nothing was decoded in this pass"
-        return self.within(outputs.params, outputs.target, outputs.lengths)
+        return self.within(outputs.params, outputs.target, outputs.lengths, outputs.mask)
 
 
 class Point(Likelihood):

@@ -73,6 +73,11 @@ class Outputs:
         return None if self.batch.lengths is None else repeated_rows(self.batch.lengths, self.draws)
 
     @property
+    def mask(self) -> Tensor | None:
+        """Which elements of the target count, [N, ...] for each row of `params`; None where all do."""
+        return None if self.batch.mask is None else repeated_rows(self.batch.mask, self.draws)
+
+    @property
     def labels(self) -> Tensor | None:
         """Class numbers, -1 where unknown, a row for each row of the code."""
         return None if self.batch.labels is None else repeated_rows(self.batch.labels, self.draws)

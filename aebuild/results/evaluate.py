@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from aebuild.lang.values import Grid, Sequence, Tokens, Vector, elements
-from aebuild.modules.likelihoods import real_places
+from aebuild.modules.likelihoods import counted, real_places
 from aebuild.results.baselines import (
     Reconstruction,
     clipped,
@@ -198,9 +198,10 @@ class Heard:
         """Takes the pass of a batch."""
         target = outputs.target
         apart = outputs.reconstruction - target if target.is_floating_point() else (outputs.reconstruction != target).double()
-        real = None if outputs.lengths is None else real_places(outputs.lengths, target).expand_as(target)
-        counted = apart if real is None else apart.masked_fill(~real, 0.0)
-        self.error += float(counted.square().sum(dtype=torch.float64)) / outputs.draws
+        counts = counted(target, outputs.lengths, outputs.mask)
+        real = None if counts is None else counts.expand_as(target)
+        held = apart if real is None else apart.masked_fill(~real, 0.0)
+        self.error += float(held.square().sum(dtype=torch.float64)) / outputs.draws
         self.judged += (target.numel() if real is None else int(real.sum())) / outputs.draws
         self.usage.add(outputs.code.indices)
         self.batches += 1
@@ -210,19 +211,23 @@ class Heard:
 def _score_baseline(plan: Plan, model: Autoencoder, reconstruct: Reconstruction, split: Split) -> Scores:
     device = next(model.parameters()).device
     mse, term, count, config = 0.0, 0.0, 0, plan.term("reconstruction")
-    lengths = None if split.lengths is None else torch.from_numpy(split.lengths)      # of samples in memory, which come in one piece
+    # of samples in memory, which come in one piece
+    lengths, mask = (None if held is None else torch.from_numpy(held) for held in (split.lengths, split.beside.get("mask")))
     fits = True
     for test in judged_targets(split):
         values = clipped(reconstruct(test), plan.bounds)
-        real = None if lengths is None else real_places(lengths, torch.from_numpy(test)).expand(test.shape).numpy()
-        mse += float(np.square(values.astype(np.float64) - test).mean(where=True if real is None else real)) * (len(test) / len(split))
+        counts = counted(torch.from_numpy(test), lengths, mask)
+        real = None if counts is None else counts.expand(test.shape).numpy()
+        error, share = np.square(values.astype(np.float64) - test), len(test) / len(split)
+        mse += float(error.mean() if real is None else error.mean(where=real)) * share
         for start, stop in batch_bounds(len(test) if fits else 0, 4096):
             parts = [torch.from_numpy(np.ascontiguousarray(part[start:stop])).to(device) for part in (values, test)]
             params = model.likelihood.params_of(parts[0])
             if params is None:
                 fits = False
                 break
-            raw = model.likelihood.within(params, parts[1], None if lengths is None else lengths[start:stop].to(device))
+            limits = [None if held is None else held[start:stop].to(device) for held in (lengths, mask)]
+            raw = model.likelihood.within(params, parts[1], *limits)
             term += float(config.config.reduce(raw, config.elements)) * (stop - start)
             count += stop - start
     return _scores(plan, {"reconstruction": term / count} if fits else {}, mse)

@@ -88,8 +88,12 @@ def make_files(folder: Path) -> None:
     rows = np.column_stack([draw.normal(size=(60, 4)), labels])
     names = "a,b,c,d,kind"
     (folder / "rows.csv").write_text("\n".join([names, *(",".join(f"{cell:g}" for cell in row) for row in rows)]) + "\n")
+    cells = [[("" if (row + place) % 7 == 0 else f"{cell:g}") for place, cell in enumerate(line[:3])] for row, line in enumerate(rows)]
+    (folder / "gaps.csv").write_text("\n".join(["a,b,c", *map(",".join, cells)]) + "\n")
     wave = np.sin(np.arange(200)[:, None] / (3, 5, 7)) + draw.normal(size=(200, 3)) / 10
     (folder / "wave.csv").write_text("\n".join(["u,v,w", *(",".join(f"{cell:.5f}" for cell in row) for row in wave)]) + "\n")
+    sensor = [f"{row + row // 90},{u:.5f},{'' if row % 9 == 0 else f'{v:.5f}'}" for row, (u, v, _) in enumerate(wave)]
+    (folder / "sensor.csv").write_text("\n".join(["time,u,v", *sensor]) + "\n")
     lines = ["machine,hall,u,v", *(f"{row // 50},{row // 100},{u:.5f},{v:.5f}" for row, (u, v, _) in enumerate(wave))]
     (folder / "machines.csv").write_text("\n".join(lines) + "\n")
     for name, array in (("train-images-idx3-ubyte", draw.integers(0, 255, (50, 6, 5), dtype=np.uint8)),

@@ -90,7 +90,8 @@ def test_damaged_tables(tmp_path: Path, text: str | bytes, code: str, said: str)
 
 
 def test_words_where_numbers_are_wanted(tmp_path: Path) -> None:
-    found = probe_refusal("table", table(tmp_path, rows()), path="t.csv")
+    table(tmp_path, "a,b,who\n" + "".join(f"{n},{n * 2},person {n}\n" for n in range(30)))
+    found = probe_refusal("table", tmp_path, path="t.csv", columns=["a", "b", "who"])
     assert found.code == "AE413"
     assert found.fix == "columns: [a, b]"
 

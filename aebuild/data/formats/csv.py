@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from aebuild.data.column_checks import EXACT, KEPT, LOOKED_AT, beyond_doubles
 from aebuild.data.errors import fault, must_fit, reading, regular_file, shown
-from aebuild.data.formats.csv_dialect import CELLS, ROWS, UNNAMED, Asked, Dialect, Row, counts, find_dialect, number
+from aebuild.data.formats.csv_dialect import ROWS, UNNAMED, Asked, Dialect, Row, counts, find_dialect, number
+from aebuild.data.formats.empty_cells import GAPS, REMEDY
 from aebuild.data.rules import DAMAGED, NOT_FINITE, TOO_FEW
 from aebuild.lang.diagnostics import Hint
 from aebuild.lang.regular_files import open_regular
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 FIRST_LETTERS = 1 << 20
 LONGEST_HEAD = 1 << 24        # letters in which the first lines must end
 MOST_COLUMNS = 100_000
+NUMBERS = 0.8                 # of the known cells, above which the others are mistakes and not words
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def head(path: Path, asked: Asked | None = None) -> Head:
     names = _named(titles) if dialect.titled else tuple(map(str, range(len(titles))))
     for line, row in body:
         _checked(row, len(names), line, path)
-    numeric = tuple(any(_numberlike(row[place]) for _, row in body) for place in range(len(names)))
+    numeric = tuple(mostly_numbers([row[place] for _, row in body]) for place in range(len(names)))
     return Head(names, numeric, dialect, tuple(body))
 
 
@@ -108,6 +110,12 @@ def _rows_have_names(width: int, body: Sequence[Row]) -> bool:
 def _named(titles: Sequence[str]) -> tuple[str, ...]:
     stripped = [title.strip() for title in titles]
     return tuple(title or (str(place) if str(place) not in stripped else f"{UNNAMED} {place}") for place, title in enumerate(stripped))
+
+
+def mostly_numbers(cells: Sequence[str]) -> bool:
+    """True for a column of numbers, of which one or another may be none; cells that are empty tell nothing."""
+    known = [cell for cell in cells if cell.strip() not in GAPS]
+    return sum(map(_numberlike, known)) > NUMBERS * len(known)
 
 
 def _numberlike(cell: str) -> bool:
@@ -125,15 +133,32 @@ def _checked(row: list[str], width: int, line: int, path: Path) -> list[str]:
     return row
 
 
-def check(path: Path, top: Head, numbers: Sequence[int]) -> None:
+def check(path: Path, top: Head, numbers: Sequence[int], gaps: bool = False) -> None:
     """Refuses a cell of the first rows that is no number."""
     names = [top.names[place] for place in numbers]
-    for line, row in top.rows[:max(20, CELLS // max(1, len(numbers)))]:
-        _strictly([row[place] for place in numbers], names, line, path, top.dialect.decimal)
+    for line, row in top.rows:
+        _numbers([row[place] for place in numbers], names, line, path, top.dialect.decimal, gaps)
 
 
-def read(path: Path, top: Head, numbers: Sequence[int], words: Sequence[int]) -> tuple[NDArray[np.float64], list[list[str]]]:
-    """Columns of numbers as [rows, columns] and columns of words; a cell that is no number is named by line and column."""
+def survey(path: Path, top: Head, words: Sequence[int], gaps: Sequence[int]) -> tuple[list[set[str]], set[int]]:
+    """The different words of some columns, and which of others hold an empty cell; the whole table is read."""
+    found: list[set[str]] = [set() for _ in words]
+    empty: set[int] = set()
+    with _text(path) as file:
+        for line, row in islice(_rows(file, top.dialect.separator, path), top.dialect.body, None):
+            _checked(row, len(top.names), line, path)
+            for held, place in zip(found, words, strict=True):
+                held.add(row[place].strip())
+            empty.update(place for place in gaps if row[place].strip() in GAPS)
+    return found, empty
+
+
+def read(path: Path, top: Head, numbers: Sequence[int], words: Sequence[int], gaps: bool = False
+         ) -> tuple[NDArray[np.float64], list[list[str]]]:
+    """Columns of numbers as [rows, columns] and columns of words; a cell that is no number is named by line and column.
+
+    With `gaps` a cell that is empty is NaN.
+    """
     import numpy as np
 
     must_fit(4 * regular_file(path), shown(path))
@@ -144,7 +169,7 @@ def read(path: Path, top: Head, numbers: Sequence[int], words: Sequence[int]) ->
     with _text(path) as file:
         rows = _rows(file, top.dialect.separator, path)
         for line, row in islice(rows, top.dialect.body, None):
-            flat.extend(_numbers(pick(_checked(row, width, line, path)), names, line, path, top.dialect.decimal))
+            flat.extend(_numbers(pick(_checked(row, width, line, path)), names, line, path, top.dialect.decimal, gaps))
             count += 1
             for held, place in zip(texts, words, strict=True):
                 held.append(row[place].strip())
@@ -154,7 +179,7 @@ def read(path: Path, top: Head, numbers: Sequence[int], words: Sequence[int]) ->
     return values, texts
 
 
-def _numbers(cells: Sequence[str], names: Sequence[str], line: int, path: Path, decimal: str) -> tuple[float, ...]:
+def _numbers(cells: Sequence[str], names: Sequence[str], line: int, path: Path, decimal: str, gaps: bool) -> tuple[float, ...]:
     """The numbers of a row; the usual case first."""
     joined = "".join(cells)
     if decimal == "." and joined.isascii() and "_" not in joined:
@@ -164,21 +189,22 @@ def _numbers(cells: Sequence[str], names: Sequence[str], line: int, path: Path, 
             values = (math.nan,)
         if math.isfinite(sum(values)):
             return values
-    return _strictly(cells, names, line, path, decimal)
+    return _strictly(cells, names, line, path, decimal, gaps)
 
 
-def _strictly(cells: Sequence[str], names: Sequence[str], line: int, path: Path, decimal: str) -> tuple[float, ...]:
+def _strictly(cells: Sequence[str], names: Sequence[str], line: int, path: Path, decimal: str, gaps: bool) -> tuple[float, ...]:
     """The numbers of a row, or the message about its first bad cell."""
     values = []
     for cell, name in zip(cells, names, strict=True):
-        value = number(cell, decimal)
+        value = math.nan if gaps and cell.strip() in GAPS else number(cell, decimal)
         if value is None:
             held = f"holds {shown(cell)!r}, which is not a finite number" if cell.strip() else "is empty"
+            remedy = REMEDY if cell.strip() in GAPS else "mend or remove the row, or leave the column out (columns)"
             other = {".": ",", ",": "."}[decimal]
             marked = number(cell, other) is not None
             raise fault(NOT_FINITE, f"{shown(path)}, line {line}, column {shown(name)}: the cell {held}"
                         + (f" where the decimal mark is {decimal!r}" if marked else ""),
-                        f"decimal: {other!r}" if marked else Hint("fill or remove the row, or leave the column out (columns)"))
+                        f"decimal: {other!r}" if marked else Hint(remedy))
         values.append(value)
     return tuple(values)
 
@@ -187,7 +213,7 @@ def _check_doubles(path: Path, top: Head, values: NDArray[np.float64], numbers: 
     """Refuses columns of whole numbers so large that double precision merged many of them."""
     import numpy as np
 
-    large = [place for column, place in enumerate(numbers) if np.abs(values[:, column]).max() >= EXACT]
+    large = [place for column, place in enumerate(numbers) if (np.abs(values[:, column]) >= EXACT).any()]
     if not large:
         return
     found: list[set[int]] = [set() for _ in large]

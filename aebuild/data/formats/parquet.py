@@ -5,16 +5,18 @@ from __future__ import annotations
 import importlib
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import accumulate
+from functools import partial
+from itertools import accumulate, islice
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from aebuild.data.column_checks import check_doubles
 from aebuild.data.errors import fault, listed, must_fit, reading, reason_of, regular_file, shown
+from aebuild.data.formats.empty_cells import GAPS, REMEDY
 from aebuild.data.rules import DAMAGED, DISAGREE, EXTRA, NOT_FINITE, TOO_FEW
 from aebuild.lang.diagnostics import Hint
 from aebuild.lang.sample_storage import WINDOW
@@ -85,8 +87,33 @@ def sample(path: Path, name: str, most: int = 1000) -> list[str]:
     return []
 
 
-def read(path: Path, names: Sequence[str], numbers: Sequence[int], words: Sequence[int]) -> tuple[NDArray[np.float64], list[list[str]]]:
-    """Columns of numbers as [rows, columns] and columns of words; an empty or non-finite cell is named."""
+def check(path: Path, names: Sequence[str], gaps: bool, most: int = 1000) -> None:
+    """Refuses a cell of the first rows that is no number."""
+    for file in parts_of(path)[:1]:
+        with _opened(file) as opened:
+            for batch in islice(opened.iter_batches(batch_size=most, columns=list(names)), 1):
+                _stacked(importlib.import_module("pyarrow").Table.from_batches([batch]), dict.fromkeys(names, numbers_of(gaps)), file)
+
+
+def survey(path: Path, names: Sequence[str], words: Sequence[int], gaps: Sequence[int]) -> tuple[list[set[str]], set[int]]:
+    """The different words of some columns, and which of others hold an empty cell; both are read to the end."""
+    found: list[set[str]] = [set() for _ in words]
+    empty: set[int] = set()
+    for file in parts_of(path):
+        with _opened(file) as opened:
+            for group in range(opened.num_row_groups):
+                asked = dict.fromkeys([*words, *gaps])
+                table = opened.read_row_group(group, columns=[names[place] for place in asked], use_threads=False)
+                cells = {place: set(_words(table.column(names[place]).unique())) for place in asked}
+                for held, place in zip(found, words, strict=True):
+                    held |= cells[place]
+                empty.update(place for place in gaps if not GAPS.isdisjoint(cells[place]))
+    return found, empty
+
+
+def read(path: Path, names: Sequence[str], numbers: Sequence[int], words: Sequence[int], gaps: bool = False
+         ) -> tuple[NDArray[np.float64], list[list[str]]]:
+    """Columns of numbers as [rows, columns] and columns of words; a cell that is not finite is named, empty ones are NaN with `gaps`."""
     import numpy as np
 
     must_fit(8 * sum(head(path)[1]) * (len(numbers) + len(words)), shown(path), "stream: true")
@@ -95,16 +122,19 @@ def read(path: Path, names: Sequence[str], numbers: Sequence[int], words: Sequen
     for file in parts_of(path):
         with _opened(file) as opened:
             table = opened.read(columns=[names[place] for place in [*numbers, *words]])
-            blocks.append(_stacked(table, [names[place] for place in numbers], file))
+            blocks.append(_stacked(table, {names[place]: partial(_numbers, gaps=gaps) for place in numbers}, file))
             for held, place in zip(texts, words, strict=True):
                 held.extend(_words(table.column(names[place])))
     return np.concatenate(blocks) if len(blocks) > 1 else blocks[0], texts
 
 
-def _stacked(table: Any, names: Sequence[str], path: Path, start: int = 0) -> NDArray[np.float64]:
+Reader = Callable[[Any, str, Path, int], "NDArray[np.float64]"]        # a column, its name, its file and its first row there
+
+
+def _stacked(table: Any, readers: Mapping[str, Reader], path: Path, start: int = 0) -> NDArray[np.float64]:
     import numpy as np
 
-    columns = [_numbers(table.column(name), name, path, start) for name in names]
+    columns = [read(table.column(name), name, path, start) for name, read in readers.items()]
     return np.stack(columns, axis=1) if columns else np.empty((int(table.num_rows), 0))
 
 
@@ -114,8 +144,8 @@ class RowGroups:
     As many are kept as two windows of the order can touch, so that each is read once a pass.
     """
 
-    def __init__(self, path: Path, names: Sequence[str]) -> None:
-        self.names = list(names)
+    def __init__(self, path: Path, readers: Mapping[str, Reader]) -> None:
+        self.readers = readers
         self.groups: list[tuple[Path, int]] = []
         sizes: list[int] = []
         for file in parts_of(path):
@@ -137,7 +167,7 @@ class RowGroups:
         import numpy as np
 
         places = np.searchsorted(self.starts, index, side="right") - 1
-        rows = np.empty((len(index), len(self.names)))
+        rows = np.empty((len(index), len(self.readers)))
         with self._lock:
             for place in np.unique(places).tolist():
                 chosen = places == place
@@ -156,8 +186,8 @@ class RowGroups:
             return self._kept[place]
         file, group = self.groups[place]
         with _opened(file) as opened:
-            table = opened.read_row_group(group, columns=self.names, use_threads=False)
-            rows = self._kept[place] = _stacked(table, self.names, file, self.starts[place] - self._begun[place])
+            table = opened.read_row_group(group, columns=list(self.readers), use_threads=False)
+            rows = self._kept[place] = _stacked(table, self.readers, file, self.starts[place] - self._begun[place])
         while sum(map(len, self._kept.values())) > self._most and len(self._kept) > 1:
             self._kept.popitem(last=False)
         return rows
@@ -192,17 +222,27 @@ class Columns:
         return [file for file, _ in self.table.groups]
 
 
-def _numbers(column: Any, name: str, path: Path, start: int) -> NDArray[np.float64]:
+def numbers_of(gaps: bool) -> Reader:
+    """Reads a column of numbers; a cell that is empty or not finite is named, or empty ones are NaN where there may be gaps."""
+    return partial(_numbers, gaps=gaps)
+
+
+def words_as(codes: Callable[[Sequence[str], int], NDArray[np.float64]]) -> Reader:
+    """Reads a column of words as the numbers that `codes` makes of them, from the row that the first of them stands in."""
+    return lambda column, name, path, start: codes(_words(column), start)
+
+
+def _numbers(column: Any, name: str, path: Path, start: int, gaps: bool) -> NDArray[np.float64]:
     import numpy as np
 
     if str(column.type) in ("int64", "uint64"):
         check_doubles(column.drop_null().to_numpy()[:, None], Vector(1), [name], shown(path))
     values = np.asarray(column.cast("float64", safe=False).to_numpy(), np.float64)
-    bad = np.flatnonzero(~np.isfinite(values))
+    bad = np.flatnonzero(np.isinf(values) if gaps else ~np.isfinite(values))
     if len(bad):
         held = "is empty" if column[int(bad[0])].as_py() is None else f"holds {values[bad[0]]}, which is not a finite number"
         raise fault(NOT_FINITE, f"{shown(path)}, row {start + bad[0]}, column {shown(name)}: the cell {held}",
-                    Hint("fill or remove the row, or leave the column out (columns)"))
+                    Hint("mend or remove the row, or leave the column out (columns)" if np.isinf(values[bad[0]]) else REMEDY))
     return values
 
 

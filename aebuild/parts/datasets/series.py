@@ -10,19 +10,19 @@ from aebuild.data.axes import windows_for
 from aebuild.data.errors import blamed, fault, shown
 from aebuild.data.probe import declared, describe
 from aebuild.data.rules import UNDECLARED, UNFIT, WINDOWS
-from aebuild.lang.dataset import Column, DataInfo, Divided, OnDisk, Sampled, Tabular, Where, Window
+from aebuild.lang.dataset import Column, DataInfo, Divided, OnDisk, Sampled, Timed, Where, Window
 from aebuild.lang.part import knob
 from aebuild.lang.values import Sequence
 
 if TYPE_CHECKING:
-    from aebuild.data.grouped_series import Grouped
     from aebuild.data.raw_samples import Raw
+    from aebuild.data.table_series import TableSeries
     from aebuild.data.windows import Source
 
 Columns = Annotated[list[Column], Field(min_length=1)]
 
 
-class Series(Sampled, Divided, Tabular, OnDisk):
+class Series(Sampled, Divided, Timed, OnDisk):
     """Windows over a table or array, or whole series.
 
     Tables are .csv, .tsv or .parquet with a row a step; arrays are [T, D], or many series [N, T, D].
@@ -34,7 +34,9 @@ class Series(Sampled, Divided, Tabular, OnDisk):
                "---\n"
                "data: {type: series, path: wave.csv, window: {length: 6, stride: 3}, shape: [6, 3], columns: [0, 1, 2]}\n"
                "---\n"
-               "data: {type: series, path: machines.csv, group: 1, window: {length: 4, stride: 2}, columns: [2, 3], limit: 30}")
+               "data: {type: series, path: machines.csv, group: 1, window: {length: 4, stride: 2}, columns: [2, 3], limit: 30}\n"
+               "---\n"
+               "data: {type: series, path: sensor.csv, window: {length: 6, stride: 2}, every: 3, missing: indicator, indicators: [1]}")
     also = ("timeseries", "time_series", "sequences")
     columns: Columns | None = knob(
         None, "the columns that are the input, by name or counted from 0 (default: all of numbers but the target)", affects="data")
@@ -55,8 +57,8 @@ class Series(Sampled, Divided, Tabular, OnDisk):
             if len(self.shape) != 2:
                 raise fault(UNDECLARED, f"`shape` is {self.shape}, but a series gives sequences, of steps and columns",
                             f"shape: [{self.shape[0]}, 1]" if len(self.shape) == 1 else None, part=self, at=("shape",))
-            aim = Sequence(self.shape[0], len(self.targets)) if self.targets else None
-            return declared(self, aim)
+            aims = len(self.targets) or (self.shape[1] - 2 * len(self.hands) if self.hands else 0)
+            return declared(self, Sequence(self.shape[0], aims) if aims > 0 else None)
         with blamed(self, "path"):
             source = self._open(where)
             return describe(self, source.outline(self, source.steps))
@@ -68,22 +70,28 @@ class Series(Sampled, Divided, Tabular, OnDisk):
 
     def fixed(self, info: DataInfo) -> Self:
         """The same columns, by name."""
-        aims = None if info.target_columns is None else list(info.target_columns)
-        return self if info.columns is None else self.but(columns=list(info.columns), target=aims, index=None)
+        if info.columns is None:
+            return self
+        columns = list(info.columns)[:len(info.columns) - 2 * len(self.hands)]
+        aims = None if info.target_columns is None or not self.targets else list(info.target_columns)
+        flagged = [field.name for field in info.range.fields if field.kind == "missing"]
+        return self.but(columns=columns, target=aims, indicators=flagged or None)
 
-    def _open(self, where: Where) -> Source | Grouped:
+    def _open(self, where: Where) -> Source | TableSeries:
         from aebuild.data.windows import array_source, table_source
 
         path = where.base / self.path
         from aebuild.data.tables import refuse_keys
         from aebuild.lang.emit import emit
 
-        source: Source | Grouped
+        source: Source | TableSeries
         if path.suffix.lower() in (".npz", ".npy"):
             if self.group is not None:
                 raise fault(UNFIT, f"`group` is for tables; {shown(path.name)} has arrays, which hold several series as [N, T, D]",
                             "remove group", part=self, at=("group",))
-            refuse_keys(self, path, "separator", "decimal", "header", "index")
+            refuse_keys(self, path, "separator", "decimal", "header", "index", "every", "clock", "indicators")
+            if self.gaps != "split":
+                raise fault(UNFIT, f"`gaps` is for tables with a time, not for {shown(path.name)}", "remove gaps", part=self, at=("gaps",))
             source = array_source(path, self.window, self, self.columns, self.targets)
         else:
             source = table_source(path, self.window, self, self.columns, self.targets, self.group)

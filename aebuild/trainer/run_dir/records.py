@@ -198,12 +198,23 @@ class ValueRecord(Record):
     classes: Positive | None = None
 
 
+class FieldRecord(Record):
+    """A column of a table within a sample."""
+
+    name: str
+    kind: Literal["number", "category", "flag", "missing"]
+    offset: Whole
+    width: Positive
+    words: list[str]
+
+
 class RangeRecord(Record):
-    """An interval."""
+    """An interval, and the columns of a table; those are absent in runs of earlier versions."""
 
     low: float | None
     high: float | None
     integer: bool
+    fields: list[FieldRecord] = []
 
 
 class InfoRecord(Record):
@@ -232,6 +243,7 @@ class ScalingRecord(Record):
     last: bool
     low: Number | None
     high: Number | None
+    fill: list[Number] = []
 
 
 class DataRecord(Record):
