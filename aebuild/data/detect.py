@@ -15,9 +15,11 @@ from aebuild.lang.diagnostics import Hint
 from aebuild.lang.regular_files import open_regular
 
 ACCEPTED = ("a folder of images (or of one folder a class), .npz, .npy, IDX files or a folder of them, .csv, .tsv, .parquet or a folder of "
-            "them, .tar or a folder of them")
+            "them, .tar or a folder of them, .txt or .jsonl texts, a folder of .wav, .flac or .ogg recordings")
 ARRAYS = (".npz", ".npy")
 TABLES = (".csv", ".tsv", ".parquet")
+TEXTS = (".txt", ".jsonl", ".ndjson")
+TEXT_KEYS = {"column", "unit", "samples"}          # of tables that are read as texts
 PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".joblib", ".dill", ".sav")
 MOST_LISTED = 10_000
 ONE_ARRAY = "numpy.save of one array [N, ...], made by numpy.stack; series of unequal length into one table with a column for `group`"
@@ -32,7 +34,8 @@ def is_path(word: str) -> bool:
 def detect(path: str, base: Path, keys: Collection[str] = ()) -> str:
     """The dataset variant for a path, relative to `base`; `keys` are the other keys written under `data`.
 
-    With `window` among them, arrays and tables are series. Nothing but names and a few bytes is read. Raises DataError.
+    With `window` among them, arrays and tables are series; with `column` or `unit` tables are texts.
+    Nothing but names and a few bytes is read. Raises DataError.
     """
     place = base / path
     with reading(place):
@@ -40,6 +43,9 @@ def detect(path: str, base: Path, keys: Collection[str] = ()) -> str:
             raise absent(place, path)
         if place.is_dir():
             return _folder(place, "window" in keys)
+    if place.suffix.lower() in TEXTS or (place.suffix.lower() in TABLES and TEXT_KEYS & set(keys)):
+        regular_file(place)
+        return "text"
     return _file(place, path, "window" in keys)
 
 

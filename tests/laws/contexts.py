@@ -92,6 +92,9 @@ def make_files(folder: Path) -> None:
     (folder / "wave.csv").write_text("\n".join(["u,v,w", *(",".join(f"{cell:.5f}" for cell in row) for row in wave)]) + "\n")
     lines = ["machine,hall,u,v", *(f"{row // 50},{row // 100},{u:.5f},{v:.5f}" for row, (u, v, _) in enumerate(wave))]
     (folder / "machines.csv").write_text("\n".join(lines) + "\n")
+    words = ("so", "we", "beat", "on", "boats", "against", "the", "current", "\n")
+    (folder / "prose.txt").write_text(" ".join(words[place] for place in draw.integers(0, 9, 240)))
+    (folder / "quotes.csv").write_text("who,said\n" + "".join(f"{words[n % 5]},{words[n % 7]} {words[n % 3]}\n" for n in range(40)))
     for name, array in (("train-images-idx3-ubyte", draw.integers(0, 255, (50, 6, 5), dtype=np.uint8)),
                         ("train-labels-idx1-ubyte", (np.arange(50) % 3).astype(np.uint8))):
         head = struct.pack(">BBBB", 0, 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape)
