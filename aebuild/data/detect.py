@@ -50,19 +50,23 @@ def detect(path: str, base: Path, keys: Collection[str] = ()) -> str:
 
 
 def _folder(folder: Path, windowed: bool) -> str:
-    from aebuild.data.image_folder import folders_of_images
+    from aebuild.data.class_folders import folders_of
+    from aebuild.data.formats.sound import RECORDINGS
+    from aebuild.data.image_folder import IMAGES
 
     with reading(folder):
         names = _names(folder)
         if any(looks_idx(name) for name in names):
             return "idx"
-        if any(depth < 3 for depth, _ in islice(folders_of_images(folder), 1)):
+        if any(depth < 3 for depth, _ in islice(folders_of(folder, IMAGES), 1)):
             return "images"
+        if any(depth < 3 for depth, _ in islice(folders_of(folder, RECORDINGS), 1)):
+            return "audio"
         if any(name.lower().endswith(".tar") for name in names):
             return "webdataset"
         if any(name.lower().endswith(".parquet") for name in names):
             return "series" if windowed else "table"
-        if next(folders_of_images(folder), None) is not None:
+        if next(folders_of(folder, IMAGES), None) is not None:
             return "images"                      # which says where they should stand
     several = [name for name in names if name.lower().endswith((*ARRAYS, *TABLES))]
     if several:
@@ -80,6 +84,7 @@ def _names(folder: Path) -> list[str]:
 
 def _file(path: Path, written: str, windowed: bool) -> str:
     from aebuild.data.formats.images import is_image
+    from aebuild.data.formats.sound import RECORDINGS
 
     regular_file(path)
     ending = path.suffix.lower()
@@ -88,6 +93,8 @@ def _file(path: Path, written: str, windowed: bool) -> str:
                     Hint("save its arrays with numpy.savez"))
     if is_image(path.name):
         raise fault(UNKNOWN_KIND, f"{shown(path)} is a single image; name the folder it is in", path_fix(f"{Path(written).parent}/"))
+    if RECORDINGS.belongs(path.name):
+        raise fault(UNKNOWN_KIND, f"{shown(path)} is a single recording; name the folder it is in", path_fix(f"{Path(written).parent}/"))
     with reading(path), open_regular(path) as file:
         start = file.read(6)
     if ending in ARRAYS or start == b"\x93NUMPY" or (start[:4] == b"PK\3\4" and ending not in TABLES and _holds_arrays(path)):

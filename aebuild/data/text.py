@@ -232,7 +232,7 @@ def strangers(part: Dataset, samples: Iterable[Pieces], refused: bool) -> tuple[
                 raise fault(STRANGER, f"{pieces.name(row + int(strange.argmax()))} has characters that are not in the vocabulary",
                             "unknown: token", part=part, at=("unknown",))
             unknown += int((held == UNKNOWN).sum())
-            total += int(held.size)
+            total += int(np.minimum(pieces.counts[row:row + 1024], pieces.length).sum())
     return (f"{unknown:,} of {total:,} tokens are of no known symbol and become the token {UNKNOWN}",) if unknown else ()
 
 

@@ -145,10 +145,18 @@ def _curves(lines: NDArray[np.float32], limits: tuple[float, float], behind: NDA
     return picture.resize(CURVES, Image.Resampling.LANCZOS)
 
 
+def outline(curve: NDArray[np.float32], most: int) -> NDArray[np.float32]:
+    """A curve of at most so many points: where there are more, the least and the greatest of each stretch in turn."""
+    if len(curve) <= most:
+        return curve
+    starts = np.linspace(0, len(curve), most // 2, endpoint=False).astype(np.int64)
+    return np.stack([np.minimum.reduceat(curve, starts), np.maximum.reduceat(curve, starts)], 1).reshape(-1)
+
+
 def _points(curve: NDArray[np.float32], limits: tuple[float, float], width: int, height: int) -> list[tuple[float, float]]:
     """A curve's points in pixels, with a margin of four percent; a single value becomes a level line."""
     low, high = limits
-    curve = np.repeat(curve, 2) if len(curve) == 1 else curve
+    curve = np.repeat(curve, 2) if len(curve) == 1 else outline(curve, 2 * width)
     share = np.clip((np.nan_to_num(curve) - low) / max(high - low, 1e-12), 0, 1)
     across = np.linspace(0.04, 0.96, len(curve)) * width
     down = (0.96 - 0.92 * share) * height

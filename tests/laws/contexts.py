@@ -8,6 +8,7 @@ import os
 import re
 import struct
 import tarfile
+import wave as wav
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,6 +101,12 @@ def make_files(folder: Path) -> None:
         head = struct.pack(">BBBB", 0, 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape)
         (folder / f"{name}.gz").write_bytes(gzip.compress(head + array.tobytes()))
     write_tar(folder / "tars" / "a.tar", draw.integers(0, 255, (50, 6, 5), dtype=np.uint8))
+    for kind in ("owl", "toad"):
+        (folder / "calls" / kind).mkdir(parents=True)
+        for i in range(10):
+            with wav.open(str(folder / "calls" / kind / f"{i}.wav"), "wb") as call:
+                call.setparams((1, 2, 800, 0, "NONE", ""))
+                call.writeframes((3000 * draw.normal(size=160 + i)).astype("<i2").tobytes())
     for kind in ("cat", "dog"):
         (folder / "pictures" / kind).mkdir(parents=True)
         for i in range(10):

@@ -94,7 +94,7 @@ def test_the_vocabulary_is_that_of_the_training_texts(folder: Path) -> None:
     fields = {"path": "odd.txt", "samples": "lines", "split": {"validation": 0, "test": 31 - row}}
     splits = load("text", folder, **fields)
     assert splits.info.found["symbols"] == ["a", "b", "c"]
-    assert [note for note in splits.notes if note.startswith("3 of 124 tokens")]
+    assert [note for note in splits.notes if note.startswith("3 of 93 tokens")]
     found = refusal("text", folder, unknown="error", **fields)
     assert (found.code, found.fix) == ("AE452", "unknown: token")
     assert "line 31" in found.message
