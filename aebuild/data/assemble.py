@@ -17,7 +17,7 @@ from aebuild.data.probe import describe, plural
 from aebuild.data.raw_samples import Raw, Rows, Samples, Sharded, windows_of
 from aebuild.data.rules import BAD_LABELS, DISAGREE, TOO_FEW
 from aebuild.data.scaling import fit_columns, fit_scaling
-from aebuild.data.split import PARTS, divide, division_of, unwanted
+from aebuild.data.split import PARTS, rows_of, unwanted
 from aebuild.data.streamed import streamed_parts
 from aebuild.lang.columns import feature_names
 from aebuild.lang.dataset import Dataset, Labelled, OnDisk, Sampled, Streamable, Where
@@ -42,7 +42,7 @@ def assemble(part: Dataset, raw: Raw, say: Callable[[str], None] = silent) -> Sp
     """The divided and scaled samples that the spec asks for; `say` is told in a sentence what takes long."""
     _check_numbers(raw)
     info = describe(part, raw.outline)
-    rows = _excluded(part, raw, _divided(part, raw))
+    rows = _excluded(part, raw, rows_of(part, {name: len(held) for name, held in raw.x.items()}, raw.outline.divided))
     if isinstance(part, Sampled) and part.limit is not None:
         rows["train"] = (rows["train"][0], rows["train"][1][:part.limit])
     _check_left(part, rows)
@@ -77,24 +77,6 @@ def _as_in_files(rows: Rows, labels: dict[str, NDArray[np.int64]]) -> tuple[Rows
     orders = {name: np.argsort(index, kind="stable") for name, (_, index) in rows.items()}
     return ({name: (origin, index[orders[name]]) for name, (origin, index) in rows.items()},
             {name: held[orders[name]] for name, held in labels.items()})
-
-
-def _divided(part: Dataset, raw: Raw) -> Rows:
-    """The rows of each part: a permutation of the raw training part, cut; the other raw parts in their order."""
-    import numpy as np
-
-    # RandomState, because numpy promises its stream for good: the same seed is the same split in ten years.
-    order = np.random.RandomState(division_of(part).seed).permutation(len(raw.x["train"])).astype(np.int64)
-    counts = divide(part, {name: len(samples) for name, samples in raw.x.items()}, raw.outline.divided)
-    rows, begun = {}, 0
-    for name in PARTS:
-        if name != "train" and name in raw.x:
-            rows[name] = (name, np.arange(len(raw.x[name]), dtype=np.int64))
-            continue
-        size = counts[name] or 0
-        rows[name] = ("train", order[begun:begun + size])
-        begun += size
-    return rows
 
 
 def _check_numbers(raw: Raw) -> None:

@@ -15,9 +15,11 @@ from aebuild.lang.diagnostics import Hint
 from aebuild.lang.regular_files import open_regular
 
 ACCEPTED = ("a folder of images (or of one folder a class), .npz, .npy, IDX files or a folder of them, .csv, .tsv, .parquet or a folder of "
-            "them, .tar or a folder of them")
+            "them, .tar or a folder of them, .txt or .jsonl texts, a folder of .wav, .flac or .ogg recordings")
 ARRAYS = (".npz", ".npy")
 TABLES = (".csv", ".tsv", ".parquet")
+TEXTS = (".txt", ".jsonl", ".ndjson")
+TEXT_KEYS = {"column", "unit", "samples"}          # of tables that are read as texts
 PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".joblib", ".dill", ".sav")
 MOST_LISTED = 10_000
 ONE_ARRAY = "numpy.save of one array [N, ...], made by numpy.stack; series of unequal length into one table with a column for `group`"
@@ -32,7 +34,8 @@ def is_path(word: str) -> bool:
 def detect(path: str, base: Path, keys: Collection[str] = ()) -> str:
     """The dataset variant for a path, relative to `base`; `keys` are the other keys written under `data`.
 
-    With `window` among them, arrays and tables are series. Nothing but names and a few bytes is read. Raises DataError.
+    With `window` among them, arrays and tables are series; with `column` or `unit` tables are texts.
+    Nothing but names and a few bytes is read. Raises DataError.
     """
     place = base / path
     with reading(place):
@@ -40,23 +43,30 @@ def detect(path: str, base: Path, keys: Collection[str] = ()) -> str:
             raise absent(place, path)
         if place.is_dir():
             return _folder(place, "window" in keys)
+    if place.suffix.lower() in TEXTS or (place.suffix.lower() in TABLES and TEXT_KEYS & set(keys)):
+        regular_file(place)
+        return "text"
     return _file(place, path, "window" in keys)
 
 
 def _folder(folder: Path, windowed: bool) -> str:
-    from aebuild.data.image_folder import folders_of_images
+    from aebuild.data.class_folders import folders_of
+    from aebuild.data.formats.sound import RECORDINGS
+    from aebuild.data.image_folder import IMAGES
 
     with reading(folder):
         names = _names(folder)
         if any(looks_idx(name) for name in names):
             return "idx"
-        if any(depth < 3 for depth, _ in islice(folders_of_images(folder), 1)):
+        if any(depth < 3 for depth, _ in islice(folders_of(folder, IMAGES), 1)):
             return "images"
+        if any(depth < 3 for depth, _ in islice(folders_of(folder, RECORDINGS), 1)):
+            return "audio"
         if any(name.lower().endswith(".tar") for name in names):
             return "webdataset"
         if any(name.lower().endswith(".parquet") for name in names):
             return "series" if windowed else "table"
-        if next(folders_of_images(folder), None) is not None:
+        if next(folders_of(folder, IMAGES), None) is not None:
             return "images"                      # which says where they should stand
     several = [name for name in names if name.lower().endswith((*ARRAYS, *TABLES))]
     if several:
@@ -74,6 +84,7 @@ def _names(folder: Path) -> list[str]:
 
 def _file(path: Path, written: str, windowed: bool) -> str:
     from aebuild.data.formats.images import is_image
+    from aebuild.data.formats.sound import RECORDINGS
 
     regular_file(path)
     ending = path.suffix.lower()
@@ -82,6 +93,8 @@ def _file(path: Path, written: str, windowed: bool) -> str:
                     Hint("save its arrays with numpy.savez"))
     if is_image(path.name):
         raise fault(UNKNOWN_KIND, f"{shown(path)} is a single image; name the folder it is in", path_fix(f"{Path(written).parent}/"))
+    if RECORDINGS.belongs(path.name):
+        raise fault(UNKNOWN_KIND, f"{shown(path)} is a single recording; name the folder it is in", path_fix(f"{Path(written).parent}/"))
     with reading(path), open_regular(path) as file:
         start = file.read(6)
     if ending in ARRAYS or start == b"\x93NUMPY" or (start[:4] == b"PK\3\4" and ending not in TABLES and _holds_arrays(path)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from aebuild.data.errors import fault, shown
 from aebuild.data.rules import BAD_LABELS, UNDECLARED, UNFIT
@@ -11,7 +12,7 @@ from aebuild.data.split import divide
 from aebuild.lang.columns import Field
 from aebuild.lang.dataset import Dataset, Labelled, OnDisk, OwnLabels, Pictured, Sampled
 from aebuild.lang.samples import DataInfo
-from aebuild.lang.values import Grid, Range, Tokens, Value, of_shape
+from aebuild.lang.values import Grid, Range, Tokens, Value
 
 Bounds = tuple[float, float] | None
 LEVELS: dict[str, Bounds] = {"bool": (0.0, 1.0), "uint8": (0.0, 255.0), "uint16": (0.0, 65535.0)}
@@ -19,7 +20,7 @@ LEVELS: dict[str, Bounds] = {"bool": (0.0, 1.0), "uint8": (0.0, 255.0), "uint16"
 
 @dataclass(frozen=True)
 class Outline:
-    """What the data are before `size`, `pad` and `scale`.
+    """What the data are before `size`, `pad` and `scale`; `found` and `ragged` are those of a DataInfo.
 
     `counts` has the samples of the parts the data come in: train, and validation and test where they bring them
     along; `divided` says that a reader made these parts as the spec asked. `bounds` hold the raw values where the storage format says so.
@@ -37,6 +38,8 @@ class Outline:
     columns: tuple[str, ...] | None = None
     target_columns: tuple[str, ...] | None = None
     divided: bool = False
+    ragged: bool = False
+    found: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = field(default=())
     fields: tuple[Field, ...] = ()
     target_fields: tuple[Field, ...] = ()
@@ -62,7 +65,7 @@ def by_part(counts: Mapping[str, int | None]) -> str:
 def scale_of(part: Dataset, value: Value) -> str:
     """The scale asked for, else the type's usual one."""
     chosen = part.scale if isinstance(part, Sampled) else None
-    return chosen or value.usual_scale
+    return chosen or part.usual_scale(value)
 
 
 def range_note(what: str, extent: tuple[float, float] | None, bounds: Bounds, scale: str) -> tuple[str, ...]:
@@ -113,7 +116,8 @@ def describe(part: Dataset, outline: Outline) -> DataInfo:
     counts = divide(part, outline.counts, outline.divided)
     known = None if outline.class_names is None else len(outline.class_names)
     info = DataInfo(value, target, bounds, aimed, scale, shortened(part, counts), outline.detected, outline.labelled,
-                    known or declared_classes(part), outline.class_names, outline.columns, outline.target_columns, outline.notes)
+                    known or declared_classes(part), outline.class_names, outline.columns, outline.target_columns, outline.ragged,
+                    dict(outline.found), outline.notes)
     _hold_to_declared(part, info)
     return info
 
@@ -152,13 +156,13 @@ def check_known(part: Labelled, train: int | None) -> None:
                     f"labels: {train}", part=part, at=("labels",))
 
 
-def declared(part: OnDisk, target: Value | None = None, *, bounds: Bounds = None, labelled: bool = False) -> DataInfo:
+def declared(part: OnDisk, target: Value | None = None, *, bounds: Bounds = None, labelled: bool = False, ragged: bool = False) -> DataInfo:
     """What a spec with `shape` says of its data; nothing is read."""
     value = declared_value(part)
     scale = scale_of(part, value)
     values = scaled_range(scale, bounds)
     return DataInfo(value, target or value, values, values, scale, {"train": None, "validation": None, "test": None},
-                    f"{value} as declared by `shape`; nothing was read", labelled, declared_classes(part))
+                    f"{value} as declared by `shape`; nothing was read", labelled, declared_classes(part), ragged=ragged)
 
 
 def declared_value(part: OnDisk) -> Value:
@@ -168,7 +172,7 @@ def declared_value(part: OnDisk) -> Value:
         return Grid(shape[0], shape[1:])
     if getattr(part, "kind", None) == "tokens":
         return Tokens(shape[0], part.vocabulary)  # type: ignore[attr-defined]
-    return of_shape(shape)
+    return part.type_of(shape)
 
 
 def _hold_to_declared(part: Dataset, found: DataInfo) -> None:

@@ -18,8 +18,8 @@ data: {path: ../photos/}
 
 UNKNOWN_KIND = Rule("AE402", "data of no known kind", """\
 The kind of data is told from the path: a folder of images (or of one folder a class), a `.npz` or `.npy` array, an IDX file or a
-folder of them, a `.csv`, `.tsv` or `.parquet` table or a folder of `.parquet` files, the same as a series where `window` is given, and
-`.tar` archives in WebDataset's layout. Pickles (`.pkl`,
+folder of them, a `.csv`, `.tsv` or `.parquet` table or a folder of `.parquet` files, the same as a series where `window` is given,
+`.txt` and `.jsonl` texts, a folder of recordings, and `.tar` archives in WebDataset's layout. Pickles (`.pkl`,
 `.pt`, `.joblib`) are never opened: reading one can run any program. Save their arrays with `numpy.savez` instead.
 
 ```yaml

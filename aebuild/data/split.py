@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from aebuild.data.rules import TOO_FEW, UNFIT, WINDOWS
 from aebuild.lang.dataset import Dataset, Division, Holdout, Portion, Window
 from aebuild.lang.diagnostics import DataError, Diagnostic, Hint, Rule
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 USUAL = 0.1           # share that validates, and that tests
 PARTS = ("train", "validation", "test")
@@ -37,7 +42,7 @@ def refuse_split(part: Dataset, rule: Rule, message: str, *fields: str, fix: str
 def divide(part: Dataset, own: Mapping[str, int | None], divided: bool = False) -> dict[str, int | None]:
     """The samples in each part; `own` are the parts the data come in, unknown counts stay unknown."""
     if divided:
-        return {name: own[name] for name in PARTS}
+        return {name: own.get(name, 0) for name in PARTS}
     split, total = division_of(part), own["train"]
     for name in ("validation", "test"):
         if isinstance(split, Division) and name in own and getattr(split, name) is not None:
@@ -54,6 +59,24 @@ def divide(part: Dataset, own: Mapping[str, int | None], divided: bool = False) 
     train = total - sum(held[name] for name in held if name not in own)
     _check_parts(part, {"train": train, **held}, total)
     return {"train": train, **held}
+
+
+def rows_of(part: Dataset, sizes: Mapping[str, int], divided: bool = False) -> dict[str, tuple[str, NDArray[np.int64]]]:
+    """The raw part and the rows in it of each part: a permutation of raw training data, cut; the other raw parts in their order."""
+    import numpy as np
+
+    # RandomState, because numpy promises its stream for good: the same seed is the same split in ten years.
+    order = np.random.RandomState(division_of(part).seed).permutation(sizes["train"]).astype(np.int64)
+    counts = divide(part, sizes, divided)
+    rows, begun = {}, 0
+    for name in PARTS:
+        if name != "train" and name in sizes:
+            rows[name] = (name, np.arange(sizes[name], dtype=np.int64))
+            continue
+        size = counts[name] or 0
+        rows[name] = ("train", order[begun:begun + size])
+        begun += size
+    return rows
 
 
 def _check_parts(part: Dataset, counts: Mapping[str, int], total: int) -> None:
@@ -78,14 +101,7 @@ def blocks(part: Dataset, rows: int, window: Window, runs: Sequence[tuple[int, i
     A share is one of rows; a count is one of windows. No row is in windows of two parts. Where `runs`, first rows and ends, are given,
     each window stands in one of them.
     """
-    split = division_of(part)
-    held = {}
-    for name in ("validation", "test"):
-        portion = getattr(split, name, None)
-        portion = USUAL if portion is None else portion
-        counted = isinstance(portion, int) and portion > 0
-        held[name] = window.length + (int(portion) - 1) * window.stride if counted else round(portion * rows)
-    sizes = {"train": rows - sum(held.values()), **held}
+    sizes = block_sizes(part, rows, window)
     begun, starts = 0, {}
     for name in PARTS:
         if windows_in(sizes[name], window) < 1 and not unwanted(part, name):
@@ -102,6 +118,18 @@ def blocks(part: Dataset, rows: int, window: Window, runs: Sequence[tuple[int, i
 def windows_of_run(first: int, end: int, window: Window) -> range:
     """The starts of the windows in rows that follow each other."""
     return range(first, first + windows_in(max(0, end - first), window) * window.stride, window.stride)
+
+
+def block_sizes(part: Dataset, rows: int, window: Window) -> dict[str, int]:
+    """How many rows the block of each part has, one after the other; that of training is what the others leave."""
+    split = division_of(part)
+    held = {}
+    for name in ("validation", "test"):
+        portion = getattr(split, name, None)
+        portion = USUAL if portion is None else portion
+        counted = isinstance(portion, int) and portion > 0
+        held[name] = window.length + (int(portion) - 1) * window.stride if counted else round(portion * rows)
+    return {"train": rows - sum(held.values()), **held}
 
 
 def _too_long(part: Dataset, window: Window, name: str, size: int, rows: int) -> DataError:

@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, Field
 
 from aebuild.lang.part import Part, knob
 from aebuild.lang.samples import DataInfo, Form, Where
+from aebuild.lang.values import Value, of_shape
 
 __all__ = ["Chosen", "Column", "Columned", "DataInfo", "Dataset", "Division", "Exclude", "Holdout", "Known", "Labelled", "OnDisk",
            "OwnLabels", "Pictured", "Portion", "Sampled", "Scale", "Streamable", "Tabular", "Timed", "Where", "Window"]
@@ -113,6 +114,10 @@ class Dataset(Part):
         """The `data` that would give samples as a sequence or grid where they are vectors now; None where there are none."""
         return None
 
+    def usual_scale(self, value: Value) -> str:
+        """How samples of this type are scaled where nothing is written."""
+        return value.usual_scale
+
     def count_classes(self, where: Where) -> int | None:
         """How many classes the labels have, None without labels; reads labels where no header tells."""
         return self.probe(where).classes
@@ -178,6 +183,10 @@ class OnDisk(Dataset):
     shape: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=4)] | None = knob(
         None, "what the encoder gets, so that checking a spec reads no data: [D] a vector, [T, D] a sequence "
         "([C, L] a waveform with `as: grid`), [C, H, W] an image", affects="data")
+
+    def type_of(self, shape: tuple[int, ...]) -> Value:
+        """The type that `shape` declares."""
+        return of_shape(shape)
 
 
 class Streamable(Dataset):

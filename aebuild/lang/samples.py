@@ -34,10 +34,15 @@ class Where:
 class Form(ABC):
     """How samples are written in the form that data came in: a folder of pictures or sounds, a table, a text.
 
-    `suffix` is that of the file, "" where it is a folder.
+    `suffix` is that of the file, "" where it is a folder. Where samples are texts, `letters` is how many a token has at most or so.
     """
 
     suffix: str
+    letters: int = 0
+
+    def spelled(self, sample: NDArray[Any]) -> str | None:
+        """What one sample says, in the data's own units; None where it is no text."""
+        return None
 
     @abstractmethod
     def write(self, place: Path, batches: Iterable[NDArray[Any]], beside: Mapping[str, Sequence[str]]) -> None:
@@ -57,7 +62,8 @@ class DataInfo:
     `value` is what the encoder gets, `target` what the decoder must give; `range` and `target_range` hold their scaled
     values. `classes` is None without labels and where no header tells their number. `counts` has the samples in
     train, validation and test, None where no header tells. `detected` is one sentence for the user, `notes` are further
-    ones that he should read: guesses, with the key that overrules them, and what was left out.
+    ones that he should read: guesses, with the key that overrules them, and what was left out. `found` are fields of the dataset part
+    that were found out from the data, by which new data are read; with `ragged` series have lengths of their own.
     """
 
     value: Value
@@ -72,6 +78,8 @@ class DataInfo:
     class_names: tuple[str, ...] | None = None
     columns: tuple[str, ...] | None = None
     target_columns: tuple[str, ...] | None = None
+    ragged: bool = False
+    found: dict[str, Any] = field(default_factory=dict, compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)          # what is said of data is no part of what they are
 
     def to_json(self) -> dict[str, Any]:

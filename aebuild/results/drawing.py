@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, assert_never
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from aebuild.lang.samples import Form
 from aebuild.lang.values import Grid, Sequence, Tokens, Value, Vector
+from aebuild.results.text_drawing import draw_text, text_size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,14 +31,16 @@ def is_image(value: Value) -> bool:
     return value.axes >= 2
 
 
-def cell_size(value: Value) -> tuple[int, int]:
-    """Width and height of the cell of one sample."""
+def cell_size(value: Value, form: Form | None = None) -> tuple[int, int]:
+    """Width and height of the cell of one sample; `form` spells tokens that are text."""
     match value:
         case Grid(size=(*_, height, width)):
             return _enlarged(height, width)
         case Vector() | Grid() | Sequence():
             return CURVES
         case Tokens():
+            if form is not None and form.letters:
+                return text_size(value.length, form)
             columns, edge = _squares(value)
             return columns * edge, ceil(value.length / columns) * edge
         case _:
@@ -52,10 +56,10 @@ def _enlarged(height: int, width: int) -> tuple[int, int]:
 
 
 def draw_sample(value: Value, sample: NDArray[np.float32], limits: tuple[float, float],
-                behind: NDArray[np.float32] | None = None) -> Image.Image:
+                behind: NDArray[np.float32] | None = None, form: Form | None = None) -> Image.Image:
     """One sample as a picture of its cell's size; values are shown between the limits.
 
-    `behind` is another sample, shown as grey curves behind this one's; images do not use it.
+    `behind` is another sample, shown as grey curves behind this one's; images do not use it. `form` spells tokens that are text.
     """
     match value:
         case Grid() if is_image(value):
@@ -63,6 +67,8 @@ def draw_sample(value: Value, sample: NDArray[np.float32], limits: tuple[float, 
         case Vector() | Grid() | Sequence():
             return _curves(_channels(value, sample), limits, None if behind is None else _channels(value, behind))
         case Tokens():
+            if form is not None and form.letters:
+                return draw_text(sample.astype(np.int64), cell_size(value, form), form, behind)
             return _symbols(value, sample, behind)
         case _:
             assert_never(value)
@@ -139,10 +145,18 @@ def _curves(lines: NDArray[np.float32], limits: tuple[float, float], behind: NDA
     return picture.resize(CURVES, Image.Resampling.LANCZOS)
 
 
+def outline(curve: NDArray[np.float32], most: int) -> NDArray[np.float32]:
+    """A curve of at most so many points: where there are more, the least and the greatest of each stretch in turn."""
+    if len(curve) <= most:
+        return curve
+    starts = np.linspace(0, len(curve), most // 2, endpoint=False).astype(np.int64)
+    return np.stack([np.minimum.reduceat(curve, starts), np.maximum.reduceat(curve, starts)], 1).reshape(-1)
+
+
 def _points(curve: NDArray[np.float32], limits: tuple[float, float], width: int, height: int) -> list[tuple[float, float]]:
     """A curve's points in pixels, with a margin of four percent; a single value becomes a level line."""
     low, high = limits
-    curve = np.repeat(curve, 2) if len(curve) == 1 else curve
+    curve = np.repeat(curve, 2) if len(curve) == 1 else outline(curve, 2 * width)
     share = np.clip((np.nan_to_num(curve) - low) / max(high - low, 1e-12), 0, 1)
     across = np.linspace(0.04, 0.96, len(curve)) * width
     down = (0.96 - 0.92 * share) * height

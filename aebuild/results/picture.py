@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from aebuild.data.text import one_line
 from aebuild.modules.randomness import derive, random_modules
 from aebuild.modules.stage import taken
 from aebuild.results.drawing import cell_size, draw_sample, is_image
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from aebuild.compile.plan import Plan
+    from aebuild.lang.samples import Form
     from aebuild.lang.splits import Splits
     from aebuild.lang.values import Value
     from aebuild.modules.autoencoder import Autoencoder
@@ -42,6 +44,21 @@ class Row:
     value: Value
     samples: NDArray[np.float32]
     behind: NDArray[np.float32] | None = None
+    form: Form | None = None
+
+    @property
+    def cell(self) -> tuple[int, int]:
+        """Width and height of a sample."""
+        return cell_size(self.value, self.form)
+
+    @property
+    def told(self) -> str:
+        """The caption, and what each sample says."""
+        return "".join(f"{line}\n" for line in (self.caption, *(f"  {one_line(self._words(sample))}" for sample in self.samples), ""))
+
+    def _words(self, sample: NDArray[np.float32]) -> str:
+        assert self.form is not None
+        return self.form.spelled(sample.astype(np.int64)) or ""
 
 
 @dataclass(frozen=True)
@@ -56,13 +73,19 @@ def draw_picture(plan: Plan, model: Autoencoder, splits: Splits, path: Path) -> 
     """Writes a PNG with `evaluate.pictures` originals, their reconstructions and as many samples.
 
     A corruption gets a row of its own: what the encoder sees in training. Samples are left out, with a note, where the
-    design refuses them. ResourceError if the file cannot be written.
+    design refuses them. Of texts the same is written as text beside it. ResourceError if the file cannot be written.
     """
     rows, notes = _rows(plan, model, splits)
+    form = plan.spec.data.form(splits.info)
+    rows = [replace(row, form=form) for row in rows]
     canvas = _layout(plan.spec.name, rows, _limits(plan, rows))
     stored = BytesIO()
     canvas.save(stored, "PNG", optimize=True)
     replace_file(path, stored.getvalue())
+    texts = [row for row in rows if row.form is not None and row.form.letters]
+    if texts:
+        replace_file(path.with_suffix(".txt"), "".join(row.told for row in texts).encode())
+        notes.append(f"the same as text: {path.with_suffix('.txt')}")
     return Picture(path, tuple(notes))
 
 
@@ -84,7 +107,7 @@ def _rows(plan: Plan, model: Autoencoder, splits: Splits) -> tuple[list[Row], li
     reseed_all(randoms, seed, 1)
     rebuilt = model.decode(model.latent(model.features(x, context), context).value, context)
     size = code_size(plan.latent.values, plan.latent.bits)
-    framed = "" if plan.target.dtype == "float32" else ", framed where they are wrong"
+    framed = "" if plan.target.dtype == "float32" else ", marked where they are wrong"
     rows.append(Row(f"reconstructions, through a code of {size}{framed}", plan.target, _array(rebuilt), target))
     if "sample" in model.refusals:
         notes.append(f"no samples: {model.refusals['sample']}")
@@ -111,11 +134,11 @@ def _limits(plan: Plan, rows: list[Row]) -> tuple[float, float]:
 def _layout(title: str, rows: list[Row], limits: tuple[float, float]) -> Image.Image:
     """Title, then each row's caption over its cells, broken into lines that fit the width."""
     caption_font, title_font = ImageFont.load_default(14), ImageFont.load_default(20)
-    widest = max(cell_size(row.value)[0] for row in rows)
+    widest = max(row.cell[0] for row in rows)
     columns = max(1, min(max(len(row.samples) for row in rows), (WIDEST + GAP) // (widest + GAP)))
     width = max(columns * (widest + GAP) - GAP, *(int(caption_font.getlength(row.caption)) for row in rows), 320) + 2 * MARGIN
     lines = [-(-len(row.samples) // columns) for row in rows]
-    height = MARGIN + 30 + sum(26 + count * (cell_size(row.value)[1] + GAP) + 8 for row, count in zip(rows, lines, strict=True))
+    height = MARGIN + 30 + sum(26 + count * (row.cell[1] + GAP) + 8 for row, count in zip(rows, lines, strict=True))
     canvas = Image.new("RGB", (width, height + MARGIN // 2), "white")
     pen = ImageDraw.Draw(canvas)
     pen.text((MARGIN, MARGIN - 4), title, fill="#11151c", font=title_font)
@@ -123,14 +146,14 @@ def _layout(title: str, rows: list[Row], limits: tuple[float, float]) -> Image.I
     for row, count in zip(rows, lines, strict=True):
         pen.text((MARGIN, top + 4), row.caption, fill="#5a6472", font=caption_font)
         _paste(canvas, row, limits, columns, top + 26)
-        top += 26 + count * (cell_size(row.value)[1] + GAP) + 8
+        top += 26 + count * (row.cell[1] + GAP) + 8
     return canvas
 
 
 def _paste(canvas: Image.Image, row: Row, limits: tuple[float, float], columns: int, top: int) -> None:
-    wide, high = cell_size(row.value)
+    wide, high = row.cell
     for number, sample in enumerate(row.samples):
         line, column = divmod(number, columns)
         behind = None if row.behind is None else row.behind[number]
         place = (MARGIN + column * (wide + GAP), top + line * (high + GAP))
-        canvas.paste(draw_sample(row.value, sample, limits, behind), place)
+        canvas.paste(draw_sample(row.value, sample, limits, behind, row.form), place)

@@ -8,6 +8,7 @@ import os
 import re
 import struct
 import tarfile
+import wave as wav
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -96,11 +97,20 @@ def make_files(folder: Path) -> None:
     (folder / "sensor.csv").write_text("\n".join(["time,u,v", *sensor]) + "\n")
     lines = ["machine,hall,u,v", *(f"{row // 50},{row // 100},{u:.5f},{v:.5f}" for row, (u, v, _) in enumerate(wave))]
     (folder / "machines.csv").write_text("\n".join(lines) + "\n")
+    words = ("so", "we", "beat", "on", "boats", "against", "the", "current", "\n")
+    (folder / "prose.txt").write_text(" ".join(words[place] for place in draw.integers(0, 9, 240)))
+    (folder / "quotes.csv").write_text("who,said\n" + "".join(f"{words[n % 5]},{words[n % 7]} {words[n % 3]}\n" for n in range(40)))
     for name, array in (("train-images-idx3-ubyte", draw.integers(0, 255, (50, 6, 5), dtype=np.uint8)),
                         ("train-labels-idx1-ubyte", (np.arange(50) % 3).astype(np.uint8))):
         head = struct.pack(">BBBB", 0, 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape)
         (folder / f"{name}.gz").write_bytes(gzip.compress(head + array.tobytes()))
     write_tar(folder / "tars" / "a.tar", draw.integers(0, 255, (50, 6, 5), dtype=np.uint8))
+    for kind in ("owl", "toad"):
+        (folder / "calls" / kind).mkdir(parents=True)
+        for i in range(10):
+            with wav.open(str(folder / "calls" / kind / f"{i}.wav"), "wb") as call:
+                call.setparams((1, 2, 800, 0, "NONE", ""))
+                call.writeframes((3000 * draw.normal(size=160 + i)).astype("<i2").tobytes())
     for kind in ("cat", "dog"):
         (folder / "pictures" / kind).mkdir(parents=True)
         for i in range(10):

@@ -49,10 +49,10 @@ def test_folders(tmp_path: Path) -> None:
 def test_what_is_not_accepted(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     Image.new("L", (2, 2)).save(tmp_path / "one.png")
-    for name in ("model.pkl", "model.pt", "sound.wav", "text.txt"):
+    for name in ("model.pkl", "model.pt", "sound.wav", "text.doc"):
         (tmp_path / name).write_bytes(b"hello")
     (tmp_path / "loop").symlink_to("loop")
-    for name in ("empty", "one.png", "model.pkl", "model.pt", "sound.wav", "text.txt"):
+    for name in ("empty", "one.png", "model.pkl", "model.pt", "sound.wav", "text.doc"):
         assert code(name, tmp_path) == "AE402"
     for name in ("absent.npz", "loop", "a\0b/"):
         assert code(name, tmp_path) == "AE401"

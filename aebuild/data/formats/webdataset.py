@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aebuild.data.axes import Layout, interpret
+from aebuild.data.class_folders import PART_NAMES
 from aebuild.data.errors import fault, listed, must_fit, reading, shown
 from aebuild.data.formats.images import ENDINGS as IMAGES
 from aebuild.data.formats.npy import array_of
 from aebuild.data.formats.tar import ENDING, TarMember, member_name, members, read_member
 from aebuild.data.image_decoding import PROBED, Colours, Decoder, Picture, look
-from aebuild.data.image_folder import PART_NAMES
 from aebuild.data.raw_samples import even_blocks
 from aebuild.data.rules import BAD_LABELS, DAMAGED, MIXED, TOO_FEW
 from aebuild.lang.dataset import Dataset

@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING, Literal
 
 from aebuild.data.errors import blamed, shown
 from aebuild.data.image_decoding import Decoder, Look, look
-from aebuild.data.image_folder import ImageFiles, Listing, list_images
+from aebuild.data.image_folder import Album, ImageFiles, list_images
 from aebuild.data.probe import LEVELS, Outline, by_part, declared, describe, plural
 from aebuild.lang.dataset import DataInfo, Divided, OnDisk, OwnLabels, Pictured, Sampled, Streamable, Where
 from aebuild.lang.part import knob
 from aebuild.lang.values import elements
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from aebuild.data.raw_samples import Raw
 
 
@@ -58,15 +55,15 @@ class Images(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
                 outline = outline.told(sentence(self, size))
             decoder = Decoder(seen, self.channels, self.wanted_size is not None)
             x = {part: ImageFiles(files, decoder, listing.frames.get(part, ())) for part, files in listing.files.items()}
-            return Raw(outline, x, _labels(listing), streamed=streamed)
+            return Raw(outline, x, listing.labels(), streamed=streamed)
 
-    def _look(self, where: Where) -> tuple[Listing, Look]:
+    def _look(self, where: Where) -> tuple[Album, Look]:
         listing = list_images(where.base / self.path, self.path)
         if self.frames == "all":
             listing = listing.spread()
         return listing, look(listing.pictures("train"), self.channels, self.wanted_size)
 
-    def _outline(self, path: Path, listing: Listing, seen: Look) -> Outline:
+    def _outline(self, path: Path, listing: Album, seen: Look) -> Outline:
         counts: dict[str, int | None] = {part: len(files) for part, files in listing.files.items()}
         names = listing.names
         sentence = (f"{shown(path)}: {by_part(counts)} images, read as {seen.value}, "
@@ -74,10 +71,3 @@ class Images(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
                     + (f"; passed over: {plural(listing.others, 'other file')}" if listing.others else ""))
         return Outline(seen.value, counts, sentence, LEVELS.get(seen.numbers), labelled=names is not None,
                        class_names=names, notes=(*listing.notes, *seen.remarks(self)))
-
-
-def _labels(listing: Listing) -> dict[str, NDArray[np.int64]]:
-    import numpy as np
-
-    numbers = {name: number for number, name in enumerate(listing.names or ())}
-    return {part: np.asarray([numbers[name] for name in held], np.int64) for part, held in listing.classes.items()}

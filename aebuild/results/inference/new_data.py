@@ -77,8 +77,8 @@ def _part(run: TrainedRun, data: str, settings: Sequence[str]) -> Dataset:
         near = similar(data, tuple(known))
         raise fault(NO_SUCH_NAME, f"there is no file, folder or known data set {shown(data)}", near)
     else:
-        kind = detect(data, Path.cwd(), ("window",) if getattr(own, "window", None) is not None else ())
-        part = _like(own, _kind(kind), path=data)
+        keys = ("window",) if getattr(own, "window", None) is not None else ("unit",) if "unit" in run.info.found else ()
+        part = _like(own, _kind(detect(data, Path.cwd(), keys)), path=data).fixed(run.info)
     part = _settled(part, settings)
     return _without_absent(part, os.path.abspath(data)) if isinstance(part, OnDisk) else part
 

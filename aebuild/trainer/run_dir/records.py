@@ -232,6 +232,8 @@ class InfoRecord(Record):
     class_names: list[str] | None
     columns: list[str] | None
     target_columns: list[str] | None
+    ragged: bool = False
+    found: dict[str, Any] = Field(default_factory=dict)
 
 
 class ScalingRecord(Record):
