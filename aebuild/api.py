@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from aebuild.compile.front import Loaded
     from aebuild.compile.plan import Plan
+    from aebuild.data.given import Given
     from aebuild.modules.autoencoder import Autoencoder
     from aebuild.results.experiment import Outcome
     from aebuild.results.open_run import OpenRun
@@ -24,12 +25,14 @@ Plugins: TypeAlias = Union[str, "os.PathLike[str]", Sequence[Union[str, "os.Path
 Settings: TypeAlias = str | Mapping[str, Any] | Sequence[str]
 
 
-def load(source: Source, settings: Settings = (), *, plugins: Plugins = ()) -> Loaded:
+def load(source: Source, settings: Settings = (), *, data: Any = None, labels: Any = None, plugins: Plugins = ()) -> Loaded:
     """Reads and checks a spec; its `diagnostics` say what is wrong with it.
 
     `source` is a file, a run directory, the name of a shipped spec, or the spec as a dict. `settings` are changes of it:
-    "train.epochs=5", several such, or {"train.epochs": 5}. `plugins` are Python files that declare parts, which are run; those that
-    AEBUILD_PLUGINS names are too. TypeError for anything else, UsageError for a plug-in that cannot be loaded.
+    "train.epochs=5", several such, or {"train.epochs": 5}. `data` take the place of the spec's: a path, a known name, an array or
+    tensor [n, ...], a data frame, or a dict of arrays named as in an .npz; `labels` are one for each sample, or the name of the column
+    that holds them. `plugins` are Python files that declare parts, which are run; those that AEBUILD_PLUGINS names are too.
+    TypeError for anything else, UsageError for a plug-in that cannot be loaded.
     """
     from aebuild.compile.front import Loaded
     from aebuild.compile.front import load as read
@@ -39,23 +42,24 @@ def load(source: Source, settings: Settings = (), *, plugins: Plugins = ()) -> L
     changes = _settings(settings)
     load_plugins(_files(plugins))
     if isinstance(source, Loaded):
-        if changes:
-            raise TypeError("a loaded spec has its settings already; give them to load(), together with the path")
+        if changes or data is not None or labels is not None:
+            raise TypeError("a loaded spec has its settings and data already; give them to load(), together with the path")
         return source
+    given = _given(data, labels)
     if isinstance(source, Mapping):
         from aebuild.lang.dict_source import tree_of
 
         tree, found = tree_of(source)
-        return Loaded("spec", diagnostics=found) if found else read("spec", changes, tree=tree)
-    return open_spec(_path(source, "a spec is a path, the name of a shipped spec, a dict, or what load() gave"), changes)
+        return Loaded("spec", diagnostics=found) if found else read("spec", changes, tree=tree, given=given)
+    return open_spec(_path(source, "a spec is a path, the name of a shipped spec, a dict, or what load() gave"), changes, given)
 
 
-def plan(source: Source, settings: Settings = (), *, plugins: Plugins = ()) -> Plan:
+def plan(source: Source, settings: Settings = (), *, data: Any = None, labels: Any = None, plugins: Plugins = ()) -> Plan:
     """Every node of a spec's model with its type, parameters and cost; SpecError or DataError with all findings."""
-    return load(source, settings, plugins=plugins).require()
+    return load(source, settings, data=data, labels=labels, plugins=plugins).require()
 
 
-def build(source: Source | Plan, settings: Settings = (), *, seed: int | None = None,
+def build(source: Source | Plan, settings: Settings = (), *, data: Any = None, labels: Any = None, seed: int | None = None,
           plugins: Plugins = ()) -> Autoencoder:
     """The model of a spec or plan with freshly drawn weights, a plain nn.Module; `seed` replaces that of the spec."""
     from aebuild.compile.build import build as make
@@ -64,23 +68,24 @@ def build(source: Source | Plan, settings: Settings = (), *, seed: int | None = 
     if isinstance(settings, int):
         raise TypeError("settings are 'path=value'; a seed is given as seed=…")
     if isinstance(source, Plan):
-        if _settings(settings):
-            raise TypeError("a plan has its settings already; give them to plan() or load()")
+        if _settings(settings) or data is not None or labels is not None:
+            raise TypeError("a plan has its settings and data already; give them to plan() or load()")
         return make(source, seed)
-    return make(plan(source, settings, plugins=plugins), seed)
+    return make(plan(source, settings, data=data, labels=labels, plugins=plugins), seed)
 
 
-def train(source: Source, settings: Settings = (), *, folder: str | os.PathLike[str] | None = None,
+def train(source: Source, settings: Settings = (), *, data: Any = None, labels: Any = None, folder: str | os.PathLike[str] | None = None,
           parent: str | os.PathLike[str] = "runs", display: Display | None = None, manner: Manner | None = None,
           plugins: Plugins = ()) -> Outcome:
     """Trains a spec into a new run directory, evaluates it and draws its picture.
 
-    The run is `folder`, or a new one in `parent`. Raises the AebuildError that tells what is wrong and how to mend it.
+    The run is `folder`, or a new one in `parent`; `data` in memory are stored in it, so that it can be resumed and opened anywhere.
+    Raises the AebuildError that tells what is wrong and how to mend it.
     """
     from aebuild.results.experiment import train as run
     from aebuild.trainer.job import PLAIN
 
-    loaded = load(source, settings, plugins=plugins)
+    loaded = load(source, settings, data=data, labels=labels, plugins=plugins)
     where = None if folder is None else Path(_path(folder, "folder is a path"))
     return run(loaded, folder=where, parent=Path(_path(parent, "parent is a path")), display=display, manner=manner or PLAIN)
 
@@ -102,6 +107,17 @@ def _path(value: Any, wanted: str) -> str:
         if isinstance(path, str):
             return path
     raise TypeError(f"{wanted}, not {type(value).__name__}")
+
+
+def _given(data: Any, labels: Any) -> Given | None:
+    """Data in place of the spec's, and their labels."""
+    if data is None:
+        if labels is not None:
+            raise TypeError("labels belong to data=…; those of a spec's own data are named by data.label")
+        return None
+    from aebuild.data.given import given_data
+
+    return given_data(data, labels)
 
 
 def _files(plugins: Any) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aebuild.compile.bare_data_word import check_word
 from aebuild.compile.batch_of_one import check_single
@@ -14,7 +15,7 @@ from aebuild.compile.desugar import lengthen
 from aebuild.compile.gc_pause import collecting_later
 from aebuild.compile.lints import allowed, lint
 from aebuild.compile.memory import check_size
-from aebuild.compile.merge import apply_set, merge
+from aebuild.compile.merge import apply_set, merge, over_data
 from aebuild.compile.plan import Plan
 from aebuild.compile.planner import plan
 from aebuild.compile.short_options import check_overruled
@@ -24,9 +25,13 @@ from aebuild.compile.user_names import check_names
 from aebuild.compile.wording import with_data
 from aebuild.lang.dataset import DataInfo, Where
 from aebuild.lang.diagnostics import AebuildError, DataError, Diagnostic, Hint, Rule, SpecError, UsageError
+from aebuild.lang.html_table import html_lines, html_table
 from aebuild.lang.regular_files import open_regular
 from aebuild.lang.source import MAX_BYTES, Tree, read
 from aebuild.parts import discover
+
+if TYPE_CHECKING:
+    from aebuild.data.given import Given
 
 NO_FILE = Rule("AE111", "no such spec file", """\
 The spec file does not exist, or cannot be read.
@@ -87,12 +92,20 @@ class Loaded:
     diagnostics: list[Diagnostic] = field(default_factory=list)
     error: type[AebuildError] = SpecError
     base: Path = Path()                  # what paths of data are relative to
+    given: Given | None = None           # data in place of the spec's own
     notes: list[str] = field(default_factory=list)
 
     @property
     def errors(self) -> list[Diagnostic]:
         """The findings that keep it from being built."""
         return [finding for finding in self.diagnostics if finding.is_error]
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what was found, and the plan where there is one."""
+        found = [(each.code, each.rule.severity, "" if each.span is None else each.span.text.name, each.message, each.fix or "")
+                 for each in self.diagnostics]
+        told = html_table(f"{self.file}: findings", ("code", "severity", "place", "what is wrong", "fix"), found) if found else ""
+        return told + html_lines(self.notes) + ("" if self.plan is None else self.plan._repr_html_())
 
     def require(self) -> Plan:
         """The plan, or the matching error with all findings."""
@@ -103,14 +116,15 @@ class Loaded:
 
 @collecting_later()
 def load(path: str | Path, settings: Seq[str] = (), *, text: str | bytes | None = None, tree: Tree | None = None,
-         base: Path | None = None, known: DataInfo | None = None) -> Loaded:
+         base: Path | None = None, known: DataInfo | None = None, given: Given | None = None) -> Loaded:
     """Reads, merges, binds and plans a spec; `text` or `tree` stand for the file's contents where given.
 
-    `base` is what paths of data are relative to, by default the file's folder; `known` is taken where the data are gone.
+    `base` is what paths of data are relative to, by default the file's folder; `known` is taken where the data are gone; `given` are
+    data in place of the spec's.
     """
     discover()
     file = Path(path)
-    loaded = Loaded(str(path), base=file.parent if base is None else base)
+    loaded = Loaded(str(path), base=file.parent if base is None else base, given=given)
     tree = _read(file, loaded, text) if tree is None else tree
     if tree is not None:
         tree = _settle(tree, file, settings, loaded)
@@ -168,6 +182,8 @@ def _settle(tree: Tree, file: Path, settings: Seq[str], loaded: Loaded) -> Tree 
     whole = layers.pop()
     for over in reversed(layers):
         whole = lengthen(merge(whole, over))          # a `type` may come from the base alone
+    if loaded.given is not None:
+        whole = over_data(whole, loaded.given.keys)
     for setting in settings:
         whole, found = apply_set(whole, setting)
         loaded.diagnostics += found

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from aebuild.compile.annotations import fields
 from aebuild.compile.short_options import parse_setting
 from aebuild.lang.dataset import Dataset
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, Span, Text
+from aebuild.lang.dict_source import tree_of
 from aebuild.lang.source import MAX_DEPTH, MAX_NODES, Tree, read_value
 from aebuild.lang.suggest import closest
 
@@ -34,6 +38,18 @@ def merge(base: Tree, over: Tree) -> Tree:
         else:
             merged[key] = merge(merged[key], child) if key in merged else child
     return Tree(merged, over.span, over.key)
+
+
+def over_data(tree: Tree, keys: Mapping[str, Any]) -> Tree:
+    """The tree with other data: their keys lie over those of the spec, whose kind is told from the path again.
+
+    So how a file is read, scaled and divided stays as it is written; a known set in the spec is replaced whole.
+    """
+    over, _ = tree_of({"data": dict(keys)})
+    found = merge(tree, over)
+    for key in ("type", "array"):
+        found = found if key in keys else _without(found, ["data", key])
+    return found
 
 
 def _is_another(base: dict[str, Tree], over: dict[str, Tree]) -> bool:

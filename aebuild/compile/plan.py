@@ -10,6 +10,7 @@ from typing import Any
 from aebuild.compile.spec import Spec
 from aebuild.compile.spec_hash import fingerprints
 from aebuild.lang.families import LatentPlan
+from aebuild.lang.html_table import html_table
 from aebuild.lang.node import Node
 from aebuild.lang.schedule import Dial
 from aebuild.lang.terms import AUTOENCODER, Contribution, OutputPlan, TermPlan
@@ -135,6 +136,13 @@ class Plan:
     def term(self, name: str) -> TermPlan:
         """The term of that name."""
         return next(term for term in self.terms if term.name == name)
+
+    def _repr_html_(self) -> str:
+        """For notebooks: each node with its type, parameters and cost."""
+        rows = [(node.path, node.kind, node.output, node.own_params, node.macs, "inserted" if node.inserted else "")
+                for node in self.nodes() if not node.silent]
+        title = f"{self.spec.name}: {self.input} → {self.latent.code} → {self.target}, {self.params:,} parameters"
+        return html_table(title, ("node", "kind", "output", "parameters", "MACs", ""), rows)
 
     def to_json(self) -> dict[str, Any]:
         """The flat table: nodes, terms, players and phases."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 import numpy as np
 import torch
 
+from aebuild.lang.html_table import html_lines, html_table
 from aebuild.lang.values import Grid, Sequence, Tokens, Vector, elements
 from aebuild.modules.likelihoods import counted, real_places
 from aebuild.results.baselines import (
@@ -61,6 +62,12 @@ class Scores:
     metrics: dict[str, float] = field(default_factory=dict)
     accuracy: float | None = None
 
+    @property
+    def figures(self) -> dict[str, float]:
+        """All that is known, by name."""
+        judged = {"mse": self.mse, "psnr": self.psnr, "accuracy": self.accuracy}
+        return self.terms | {name: value for name, value in judged.items() if value is not None} | self.metrics
+
     def to_json(self) -> dict[str, Any]:
         """As evaluation.json has it."""
         judged = {"mse": self.mse, "psnr": self.psnr} if self.accuracy is None else {"accuracy": self.accuracy}
@@ -86,6 +93,16 @@ class Evaluation:
     findings: tuple[Diagnostic, ...] = field(default=(), compare=False)       # they name the run's folder
     whole: int = 0            # samples that the split has
     tasks: dict[str, dict[str, float]] = field(default_factory=dict)       # the figures of each task of `evaluate.tasks`
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the model beside its baselines, and what is to be said of it."""
+        guess = "mean" if self.pca is not None else "most frequent"
+        parts = [self.model.figures, *([] if self.pca is None else [self.pca.figures]), self.mean.figures]
+        head = ("", self.name, *([] if self.pca is None else [f"PCA, {self.components}"]), guess)
+        rows: list[tuple[object, ...]] = [(name, *(part.get(name, "") for part in parts)) for name in parts[0]]
+        rows += [(f"{task} {name}", figure) for task, figures in self.tasks.items() for name, figure in figures.items()]
+        title = f"{self.split}, {self.samples:,} samples; code of {self.code_values:,} values"
+        return html_table(title, head, rows) + html_lines(f"{each.code}: {each.message}" for each in self.findings)
 
     def to_json(self) -> dict[str, Any]:
         """As evaluation.json has it."""

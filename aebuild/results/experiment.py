@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,9 +68,21 @@ def train(spec: str | Path | Loaded, settings: Sequence[str] = (), *, folder: Pa
     AebuildError that tells what is wrong and how to mend it.
     """
     loaded = spec if isinstance(spec, Loaded) else load(spec, settings)
-    plan = loaded.require()
-    display = display or Quiet()
-    base, timers = loaded.base, Timers()
+    with _new_job(loaded, folder, parent, display or Quiet(), manner) as job:
+        return _finish(_whole(job), resume=False)
+
+
+def train_only(loaded: Loaded, parent: Path) -> Path:
+    """Trains a spec into a new run directory in `parent`, quietly, and neither evaluates nor draws; which one that is."""
+    with _new_job(loaded, None, parent, Quiet(), PLAIN) as job:
+        fit(job, resume=False)
+        return job.run.folder
+
+
+@contextmanager
+def _new_job(loaded: Loaded, folder: Path | None, parent: Path, display: Display, manner: Manner) -> Iterator[Job]:
+    """A training that may begin: its data read, its run made."""
+    plan, base, timers = loaded.require(), loaded.base, Timers()
     group = join(plan.spec.train.device, manner.devices, sharded=manner.shard)
     with group.guard(), Signals("while the data were read") as signals:
         if folder is not None and group.first:
@@ -77,11 +91,12 @@ def train(spec: str | Path | Loaded, settings: Sequence[str] = (), *, folder: Pa
         with timers.of("loading data"):
             splits = group.in_turn(lambda: load_splits(plan.spec.data, Where(base, say=display.note)))
         _tell(splits, display)
-        plan = _settled(plan, base, splits)                                       # as a resume will find it
+        own = _given_file(loaded)
+        plan = _settled(plan, base, splits, own)                                  # as a resume will find it
         unwritten, plan = bool(unsaid(plan.spec)), lasting(plan, splits)
         display.note(length_told(plan, splits, unwritten=unwritten))
-        with _created(plan, splits, folder, parent) if group.first else ReadOnlyRun(folder or parent) as run:
-            return _finish(_whole(Job(plan, splits, run, display, timers, manner, signals, group)), resume=False)
+        with _created(plan, splits, folder, parent, own) if group.first else ReadOnlyRun(folder or parent) as run:
+            yield Job(plan, splits, run, display, timers, manner, signals, group)
 
 
 def resume(folder: str | Path, display: Display | None = None, *, change: Request | None = None, manner: Manner = PLAIN) -> Outcome:
@@ -115,9 +130,9 @@ def resume(folder: str | Path, display: Display | None = None, *, change: Reques
         return _finish(_whole(Job(plan, splits, run, display, timers, manner, signals, group)), resume=_begun(run, group, display))
 
 
-def _created(plan: Plan, splits: Splits, folder: Path | None, parent: Path) -> Run:
+def _created(plan: Plan, splits: Splits, folder: Path | None, parent: Path, own: Path | None) -> Run:
     return Run.create(plan.spec.name, spec=text(plan.spec), plan=plan.to_json(), data=data_record(splits), folder=folder, parent=parent,
-                      fingerprint=fingerprint(splits), root=root_of(plan.spec.data), plugins=plugins_in(plan))
+                      fingerprint=fingerprint(splits), root=root_of(plan.spec.data), plugins=plugins_in(plan), own_data=own)
 
 
 def _remember(run: Run, told: Sequence[str], display: Display) -> None:
@@ -151,7 +166,7 @@ def _change(run: Run, change: Request, display: Display) -> None:
     new, base = wanted.require(), Path(wanted.file).parent
     splits = load_splits(new.spec.data, Where(base, place_of(run), display.note))
     before = plan_of(run, info_of(run), origin.spec if origin is not None else None)
-    new = lasting(_settled(new, base, splits), splits, before)
+    new = lasting(_settled(new, base, splits, _stored_file(run, before)), splits, before)
     settled = new.spec
     found = differences(before, new)
     if only_moved(run, found, splits):
@@ -222,21 +237,38 @@ def _ending(outcome: Outcome, timers: Timers) -> Ending:
                   str(outcome.picture.path), outcome.picture.notes, timers.spent(), str(timers))
 
 
-def _settled(plan: Plan, base: Path, splits: Splits) -> Plan:
-    """The plan with absolute paths, so that a run can be taken up from anywhere, and with or without memory for all of its data."""
+def _given_file(loaded: Loaded) -> Path | None:
+    """The file of data that were given in memory, if the spec's settings still read it."""
+    spec, given = loaded.spec, loaded.given
+    file = None if given is None else given.file
+    return file if spec is not None and isinstance(spec.data, OnDisk) and spec.data.path == str(file) else None
+
+
+def _stored_file(run: Run, plan: Plan) -> Path | None:
+    """The run's own copy of such data."""
+    data = plan.spec.data
+    return run.folder / data.path if isinstance(data, OnDisk) and not os.path.isabs(data.path) else None
+
+
+def _settled(plan: Plan, base: Path, splits: Splits, own: Path | None = None) -> Plan:
+    """The plan with absolute paths, so that a run can be taken up from anywhere, and with or without memory for all of its data.
+
+    `own` is a file that lies in the run itself, or will, and is named without a folder: it moves with the run.
+    """
     starts = [None if phase.start is None else str((base / phase.start).absolute()) for phase in plan.spec.train.phases]
     train = plan.spec.train.but(phases=[phase.but(start=start) for phase, start in zip(plan.spec.train.phases, starts, strict=True)])
-    spec = plan.spec.but(data=_settled_data(plan.spec, base, splits), **({"train": train} if any(starts) else {}))
+    spec = plan.spec.but(data=_settled_data(plan.spec, base, splits, own), **({"train": train} if any(starts) else {}))
     return replace(plan, spec=spec, phases=tuple(
         replace(phase, start=None if phase.start is None else str((base / phase.start).absolute())) for phase in plan.phases))
 
 
-def _settled_data(spec: Spec, base: Path, splits: Splits) -> Dataset:
+def _settled_data(spec: Spec, base: Path, splits: Splits, own: Path | None) -> Dataset:
     data = spec.data
     if isinstance(data, Streamable):
         data = data.but(stream=splits.streamed)
     if isinstance(data, OnDisk):
-        return data.but(path=str((base / data.path).absolute()))
+        place = (base / data.path).absolute()
+        return data.but(path=place.name if own is not None and place == own.absolute() else str(place))
     if isinstance(data, Known) and data.root is not None:
         return data.but(root=str((base / data.root).absolute()))
     return data

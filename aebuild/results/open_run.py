@@ -12,6 +12,7 @@ import torch
 
 from aebuild.compile.plugins import load_plugins
 from aebuild.lang.diagnostics import Hint
+from aebuild.lang.html_table import html_lines, html_table
 from aebuild.results.run_plan import data_of, plan_of
 from aebuild.results.run_plugins import check_plugins
 from aebuild.results.trained_run import TrainedRun
@@ -98,6 +99,14 @@ class OpenRun(TrainedRun):
         from aebuild.results.inference.new_data import new_samples
 
         return new_samples(self, data, settings)
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what the model is, and where it is from."""
+        plan = self.plan
+        rows = [("folder", self.run.folder), ("data", self.info.detected), ("model", f"{plan.input} → {plan.latent.code} → {plan.target}"),
+                ("parameters", plan.params), ("weights", self.kept), ("scaling", self.scaling.kind),
+                *(("cannot", f"{operation}: {why}") for operation, why in plan.refusals.items())]
+        return html_table(plan.spec.name, ("", ""), rows) + html_lines(self.notes)
 
     def _in_units(self, batches: Iterable[NDArray[Any]]) -> NDArray[Any]:
         scaling = self.target_scaling or self.scaling

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aebuild.compile.front import Loaded, load
 from aebuild.compile.short_options import parse_setting
@@ -16,11 +17,15 @@ from aebuild.results.shipped import named
 from aebuild.results.shipped import shipped as found
 from aebuild.trainer.run_dir.folder import is_run
 
+if TYPE_CHECKING:
+    from aebuild.data.given import Given
 
-def open_spec(path: str | Path, settings: Sequence[str] = ()) -> Loaded:
+
+def open_spec(path: str | Path, settings: Sequence[str] = (), given: Given | None = None) -> Loaded:
     """The spec of a file, of a run directory, or of a shipped spec where no file of that name is there.
 
-    A run's data may be gone: then what the run knows of them is taken. `notes` say what was opened.
+    A run's data may be gone: then what the run knows of them is taken. `given` are data in place of the spec's. `notes` say what was
+    opened.
     """
     place = Path(path)
     inside = place.parent if place.name == "spec.yaml" else place
@@ -30,7 +35,7 @@ def open_spec(path: str | Path, settings: Sequence[str] = ()) -> Loaded:
         except CheckpointError as error:
             return Loaded(str(path), diagnostics=list(error.diagnostics), error=CheckpointError)
     if is_run(place):
-        loaded = load(place / "spec.yaml", settings, known=None if _changes_data(settings) else _known(place))
+        loaded = load(place / "spec.yaml", settings, known=None if given or _changes_data(settings) else _known(place), given=given)
         loaded.notes.insert(0, f"{path} is a run directory: its spec.yaml is taken")
         loaded.notes += told
         return loaded
@@ -38,14 +43,14 @@ def open_spec(path: str | Path, settings: Sequence[str] = ()) -> Loaded:
     if shipped is None:
         beside = next((other for ending in (".yaml", ".yml") if (other := Path(f"{path}{ending}")).is_file()), None)
         if place.exists() or beside is None or place.suffix:
-            loaded = load(path, settings)
+            loaded = load(path, settings, given=given)
             if not place.exists() and (best := closest(place.stem, found())) is not None:
                 loaded.notes.append(f"a spec that comes with aebuild is called {best}; `aebuild specs` lists them")
             return loaded
-        loaded = load(beside, settings)
+        loaded = load(beside, settings, given=given)
         loaded.notes.append(f"{path}: the file {beside} is taken")
         return loaded
-    loaded = load(shipped, settings, base=Path())
+    loaded = load(shipped, settings, base=Path(), given=given)
     loaded.notes.append(f"{path}: the spec that comes with aebuild is taken, {shipped}")
     return loaded
 

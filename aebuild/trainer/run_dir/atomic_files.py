@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,6 +75,16 @@ def replace_file(path: Path, data: bytes) -> None:
     """`replace_synced` for a file of the run: ResourceError if the disk refuses."""
     with storing(path):
         replace_synced(path, data)
+
+
+def copy_file(source: Path, path: Path) -> None:
+    """Copies a file to `path`, where it is whole or absent; ResourceError if the disk refuses."""
+    fresh = path.with_name(f".new-{path.name}")
+    with storing(path):
+        shutil.copyfile(source, fresh)
+        with fresh.open("rb") as stream:
+            os.fsync(stream.fileno())
+        fresh.replace(path)
 
 
 def replace_json(path: Path, value: Any) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Hint
 from aebuild.lang.regular_files import open_regular
 from aebuild.trainer.checkpoints.rotation import Checkpoints
-from aebuild.trainer.run_dir.atomic_files import replace_file, replace_json, storing
+from aebuild.trainer.run_dir.atomic_files import copy_file, replace_file, replace_json, storing
 from aebuild.trainer.run_dir.folder import Lock, lacking, remove_empty, reserved
 from aebuild.trainer.run_dir.records import (
     NOT_A_RUN,
@@ -80,7 +80,8 @@ class MetricsLog:
 class Run:
     """A run directory.
 
-    `spec.yaml` canonical spec · `plan.json` typed table · `data.json` the data and their scaling · `origin.json` the spec as it was
+    `spec.yaml` canonical spec · `plan.json` typed table · `data.json` the data and their scaling · `data.npz` or `data.csv` the data
+    themselves where they were given in memory · `origin.json` the spec as it was
     accepted and the data's fingerprint · `plugins.json`, `plugins` the plug-ins that its parts are from, if any ·
     `environment.json` versions, seed, device · `metrics.jsonl` one line per epoch and split ·
     `checkpoints/step-N`, `checkpoints/best-N` after N batches of the whole run · `log.txt` what was said.
@@ -94,17 +95,19 @@ class Run:
     @classmethod
     def create(cls, name: str, *, spec: str, plan: dict[str, Any], data: dict[str, Any], folder: Path | None = None,
                parent: Path = Path("runs"), fingerprint: dict[str, Any] | None = None, root: str | None = None,
-               plugins: Sequence[Plugin] = ()) -> Self:
+               plugins: Sequence[Plugin] = (), own_data: Path | None = None) -> Self:
         """A new, locked run directory in `folder`, or `parent`/NAME-YYYYmmdd-HHMMSS where none is given.
 
         `fingerprint` is that of the data, `root` the folder of known data sets, `plugins` are those its parts are
-        from. UsageError if `folder` holds anything, BusyError if it is being written, ResourceError if the disk refuses. An error that
-        leaves its context before anything was trained removes it.
+        from, `own_data` a file to be copied into it. UsageError if `folder` holds anything, BusyError if it is being written,
+        ResourceError if the disk refuses. An error that leaves its context before anything was trained removes it.
         """
         place, made = reserved(name, folder, parent)
         run = cls(place, made=made, worth_keeping=False)
         run.claim()
         try:
+            if own_data is not None:
+                copy_file(own_data, run.folder / own_data.name)
             replace_file(run.folder / "spec.yaml", spec.encode())
             run.accept(spec, fingerprint, root)
             run.remember(plugins)
