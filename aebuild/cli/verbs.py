@@ -9,7 +9,8 @@ import click
 
 from aebuild import __version__
 
-VERBS = ("train", "validate", "summary", "show", "specs", "explain", "schema")
+VERBS = ("train", "validate", "summary", "show", "specs", "explain", "schema",
+         "environment")
 
 
 class Verbs(click.Group):
