@@ -38,6 +38,8 @@ ELSEWHERE = {
     "AE512": "test_revision.py::test_a_refusal_names_the_paths_and_changes_nothing",
     "AE513": "test_supervise.py::test_there_is_an_end_to_retries",
     "AE514": "test_sameness.py::test_changed_data_are_refused_and_taken_if_allowed",
+    "AE550": "test_runs.py::test_a_folder_that_is_not_there",
+    "AE551": "test_compare.py::test_other_likelihoods_do_not_compare_but_squared_errors_do",
     "AE515": "test_sameness.py::test_the_same_data_at_another_place_are_no_change",
     "AE516": "test_run.py::test_a_name_that_cannot_be_shown_or_kept_is_refused",
     "AE517": "test_plugins.py::test_a_run_knows_its_plugins_and_nothing_is_run_by_itself",
