@@ -9,7 +9,7 @@ import click
 
 from aebuild import __version__
 
-VERBS = ("train", "validate", "summary", "show", "specs", "explain", "schema", "runs", "compare",
+VERBS = ("train", "validate", "summary", "show", "diagram", "specs", "explain", "schema", "runs", "compare",
          "environment")
 
 

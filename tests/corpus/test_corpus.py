@@ -38,6 +38,7 @@ ELSEWHERE = {
     "AE512": "test_revision.py::test_a_refusal_names_the_paths_and_changes_nothing",
     "AE513": "test_supervise.py::test_there_is_an_end_to_retries",
     "AE514": "test_sameness.py::test_changed_data_are_refused_and_taken_if_allowed",
+    "AE552": "test_diagram.py::test_a_png_without_its_package_names_the_command",
     "AE550": "test_runs.py::test_a_folder_that_is_not_there",
     "AE551": "test_compare.py::test_other_likelihoods_do_not_compare_but_squared_errors_do",
     "AE515": "test_sameness.py::test_the_same_data_at_another_place_are_no_change",
