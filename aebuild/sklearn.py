@@ -187,7 +187,8 @@ def _unpacked(told: Mapping[str, Any]) -> OpenRun:
     from aebuild.compile.build import build
     from aebuild.lang.samples import DataInfo
     from aebuild.lang.splits import Scaling
-    from aebuild.results.open_run import OpenRun, plan_of
+    from aebuild.results.open_run import OpenRun
+    from aebuild.results.run_plan import plan_of
     from aebuild.trainer.run_dir.run import Run
 
     run, info = Run(Path(told["folder"])), DataInfo.from_json(told["info"])

@@ -1,4 +1,4 @@
-"""What every command stands on: a current folder, and an output that takes what is written."""
+"""What every command stands on: a current folder, cores, and an output that takes what is written."""
 
 from __future__ import annotations
 
@@ -33,6 +33,11 @@ def check_folder() -> None:
         os.getcwd()
     except FileNotFoundError:
         raise UsageError(Diagnostic(GONE, "the current folder was removed", fix="cd")) from None
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def refused_output(error: OSError) -> ResourceError | None:

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any
 
 from aebuild.lang.diagnostics import Diagnostic, Rule, UsageError, WorkerLostError
+from aebuild.lang.process import cores
 from aebuild.trainer.signals import put_back
 
 LOST = 9           # the exit code of a process that lost another
@@ -101,11 +102,11 @@ def supervise(commands: Sequence[Worker], again: Callable[[], Sequence[Worker]],
 
 def bounded(count: int) -> int:
     """The number of processes; UsageError if it is more than this machine can use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    most = max(LEAST, PER_CORE * cores)
+    available = cores()
+    most = max(LEAST, PER_CORE * available)
     if count > most:
-        here = f"a machine with {cores} core{'s'[:cores != 1]}"
-        raise UsageError(Diagnostic(TOO_MANY, f"{count:,} processes on {here}; at most {most} make sense", fix=f"--devices {cores}"))
+        here = f"a machine with {available} core{'s'[:available != 1]}"
+        raise UsageError(Diagnostic(TOO_MANY, f"{count:,} processes on {here}; at most {most} make sense", fix=f"--devices {available}"))
     return count
 
 
@@ -115,7 +116,7 @@ def together(argv: Sequence[str], count: int) -> list[Worker]:
         port = probe.getsockname()[1]
     shared = {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     if "OMP_NUM_THREADS" not in os.environ:
-        shared["OMP_NUM_THREADS"] = str(max(1, len(os.sched_getaffinity(0)) // count))
+        shared["OMP_NUM_THREADS"] = str(max(1, cores() // count))
     return [Worker(argv, {**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}) for rank in range(count)]
 
 

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Hint
 from aebuild.lang.regular_files import open_regular
-from aebuild.trainer.checkpoints.rotation import Checkpoints
 from aebuild.trainer.run_dir.atomic_files import copy_file, replace_file, replace_json, storing
 from aebuild.trainer.run_dir.folder import Lock, lacking, remove_empty, reserved
 from aebuild.trainer.run_dir.records import (
@@ -36,6 +35,7 @@ from aebuild.trainer.run_dir.records import (
 if TYPE_CHECKING:
     from aebuild.compile.plugins import Plugin
     from aebuild.lang.splits import Splits
+    from aebuild.trainer.checkpoints.rotation import Checkpoints
 
 ORIGIN = "origin.json"
 _UNUSUAL = re.compile(r"[^A-Za-z0-9._-]")
@@ -162,6 +162,8 @@ class Run:
     @cached_property
     def checkpoints(self) -> Checkpoints:
         """The checkpoints, and which of them this process has verified."""
+        from aebuild.trainer.checkpoints.rotation import Checkpoints  # needs torch, which a list of runs does without
+
         return Checkpoints(self.folder / "checkpoints")
 
     @property

@@ -148,7 +148,7 @@ def candidates(base: Execution, model: Autoencoder, device: torch.device, patien
     if any(isinstance(module, Attention) for module in modules):
         for kernel in ("plain", "fused"):
             yield f"{kernel} attention", {"attention": kernel}
-    if device.type == "cuda" or _computes_bfloat16():
+    if device.type == "cuda" or computes_bfloat16():
         yield "bfloat16", {"precision": "bfloat16"}
     if patience >= COMPILING:
         yield "inductor", {"compiler": "inductor", "workers": 1, "threads": base.threads}
@@ -156,7 +156,7 @@ def candidates(base: Execution, model: Autoencoder, device: torch.device, patien
             yield "graphs", {"compiler": "graphs"}
 
 
-def _computes_bfloat16() -> bool:
+def computes_bfloat16() -> bool:
     """True if this CPU multiplies bfloat16 in hardware; without it bfloat16 is emulated and slow."""
     return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(_cpu_line("flags", "Features").split()))
 
