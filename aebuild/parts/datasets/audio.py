@@ -144,11 +144,12 @@ class Audio(Sampled, Divided, OwnLabels, Streamable, OnDisk):
         if made.length < made.window:
             raise fault(UNFIT_SOUND, f"the samples have {made.length:,} places, fewer than the window of {made.window:,}",
                         f"window: {2 ** (made.length.bit_length() - 1)}" if made.length > 3 else None, part=self, at=("window", "length"))
-        if made.deaf:
-            raise fault(UNFIT_SOUND, f"{made.deaf} of the {made.mels} mel bands are too narrow for a window of {made.window:,}",
+        if made.mels > made.window // 2 + 1 or made.deaf:
+            raise fault(UNFIT_SOUND, f"{made.mels:,} mel bands are too many for a window of {made.window:,}: some hold no frequency of it",
                         f"mels: {fitting_mels(made)}", part=self, at=("mels", "window", "kind"))
 
 
 def fitting_mels(made: Spectrogram) -> int:
     """The most bands that all hear something."""
-    return next((mels for mels in range(made.mels, 0, -1) if not Spectrogram(made.rate, made.length, made.window, made.hop, mels).deaf), 1)
+    tried = range(min(made.mels, made.window // 2 + 1), 0, -1)
+    return next((mels for mels in tried if not Spectrogram(made.rate, made.length, made.window, made.hop, mels).deaf), 1)
