@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from aebuild.modules.bounds import bounded_log_variance
+from aebuild.modules.lengths import real_places
 from aebuild.modules.losses import Loss
 from aebuild.modules.outputs import Outputs
 
@@ -24,12 +25,6 @@ HALF_LEVEL = 1 / 512          # a certain 0 or 1 would be infinitely surprised
 def per_sample(loss: Tensor) -> Tensor:
     """[N, ...] summed to [N]."""
     return loss.flatten(1).sum(1)
-
-
-def real_places(lengths: Tensor, target: Tensor) -> Tensor:
-    """True at the first `lengths` [N] places of each sample, [N, T, 1, ...], so that it spreads over the target [N, T, ...]."""
-    places = torch.arange(target.shape[1], device=lengths.device) < lengths[:, None]
-    return places.reshape(*places.shape, *(1,) * (target.ndim - 2))
 
 
 class Likelihood(Loss):

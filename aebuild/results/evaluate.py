@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from aebuild.lang.values import Grid, Sequence, Tokens, Vector, elements
-from aebuild.modules.likelihoods import real_places
+from aebuild.modules.lengths import real_places
 from aebuild.results.baselines import (
     Reconstruction,
     clipped,

@@ -31,6 +31,7 @@ ELSEWHERE = {
     "AE415": "test_data_tables.py", "AE418": "test_data_rasters.py", "AE419": "test_data_depth.py", "AE417": "test_data_scaling.py",
     "AE423": "test_data_spread.py", **dict.fromkeys(("AE470", "AE471", "AE472"), "test_tokens.py"),
     "AE473": "test_lengths.py", **dict.fromkeys(("AE450", "AE451", "AE452", "AE453"), "test_data_text.py"), "AE455": "test_data_audio.py",
+    **dict.fromkeys(("AE370", "AE372"), "test_unequal_lengths.py"),
     "AE501": "test_run.py::test_a_used_directory_is_refused", "AE502": "test_run.py::test_what_is_not_a_run_is_named",
     "AE503": "test_checkpoint.py::test_nothing_saved_is_said", "AE505": "test_run.py::test_a_second_lock_in_one_process_is_busy_too",
     "AE506": "test_train.py::test_sigterm_saves_and_exits_143", "AE508": "test_execution.py::test_no_plan_to_take", "AE507": "test_chain.py::test_a_checkpoint_of_another_model_is_refused",

@@ -70,7 +70,7 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
         check_options(self)
         if self.shape is not None:
             bounds = None if self.vocabulary is None else (0.0, self.vocabulary - 1.0)
-            return declared(self, bounds=bounds, labelled=bool(self.label or self.classes))
+            return declared(self, bounds=bounds, labelled=bool(self.label or self.classes), ragged=self.lengths is not None)
         with blamed(self, "path"):
             path, found = self._find(where)
             return describe(self, self._outline(path, found))
@@ -159,6 +159,7 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
                     + (f"; not used: {', '.join(map(shown, found.left[:8]))}" if found.left else ""))
         return Outline(value, counts, sentence, bounds or LEVELS.get(first.dtype.name), None if aimed is None else aimed.value,
                        bounds or LEVELS.get(aim.dtype.name) if aim else None, labelled=bool(found.labels),
+                       ragged=bool(found.lengths),
                        notes=(*_notes(layout, first, path), *(_notes(aimed, aim, path) if aim and aimed else ())))
 
     def _lengths(self, path: Path, found: Found, outline: Outline) -> dict[str, NDArray[np.int64]]:
