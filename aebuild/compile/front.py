@@ -18,6 +18,7 @@ from aebuild.compile.memory import check_size
 from aebuild.compile.merge import apply_set, merge, over_data
 from aebuild.compile.plan import Plan
 from aebuild.compile.planner import plan
+from aebuild.compile.ragged import check_ragged
 from aebuild.compile.short_options import check_overruled
 from aebuild.compile.skips import check_skips
 from aebuild.compile.spec import Spec
@@ -274,6 +275,6 @@ def _plan(loaded: Loaded, known: DataInfo | None) -> None:
     loaded.diagnostics += planned.diagnostics
     loaded.plan = planned.plan
     if planned.plan is not None:
-        loaded.diagnostics += check_size(planned.plan) + check_single(planned.plan, loaded.info)
+        loaded.diagnostics += check_size(planned.plan) + check_single(planned.plan, loaded.info) + check_ragged(planned.plan, loaded.info)
         loaded.diagnostics += check_skips(planned.plan) + lint(planned.plan, loaded.info)
     loaded.diagnostics = allowed(spec, loaded.diagnostics)

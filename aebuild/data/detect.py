@@ -9,14 +9,16 @@ from pathlib import Path
 
 from aebuild.data.errors import absent, fault, path_fix, reading, regular_file, shown
 from aebuild.data.formats.idx import looks_idx
+from aebuild.data.npz_keys import SAMPLE_WORDS, split_name
 from aebuild.data.probe import plural
 from aebuild.data.rules import UNKNOWN_KIND
 from aebuild.lang.diagnostics import Hint
 from aebuild.lang.regular_files import open_regular
 
-ACCEPTED = ("a folder of images (or of one folder a class), .npz, .npy, IDX files or a folder of them, .csv, .tsv, .parquet or a folder of "
+ACCEPTED = ("a folder of images (or of one folder a class), .npz, .npy, .safetensors, .h5 or a folder of named .npy arrays, "
+            "IDX files or a folder of them, .csv, .tsv, .parquet or a folder of "
             "them, .tar or a folder of them, .txt or .jsonl texts, a folder of .wav, .flac or .ogg recordings")
-ARRAYS = (".npz", ".npy")
+ARRAYS = (".npz", ".npy", ".safetensors", ".h5", ".hdf5")
 TABLES = (".csv", ".tsv", ".parquet")
 TEXTS = (".txt", ".jsonl", ".ndjson")
 TEXT_KEYS = {"column", "unit", "samples"}          # of tables that are read as texts
@@ -68,6 +70,8 @@ def _folder(folder: Path, windowed: bool) -> str:
             return "series" if windowed else "table"
         if next(folders_of(folder, IMAGES), None) is not None:
             return "images"                      # which says where they should stand
+    if any(split_name(name.lower().removesuffix(".npy"))[0] in SAMPLE_WORDS for name in names if name.lower().endswith(".npy")):
+        return "arrays"
     several = [name for name in names if name.lower().endswith((*ARRAYS, *TABLES))]
     if several:
         held = f"{plural(len(several), 'file')} like {shown(several[0])}"

@@ -20,6 +20,7 @@ class Activation(Buildable):
     """A pointwise nonlinearity."""
 
     family = "activation"
+    keeps_lengths = True
     gain: ClassVar[str] = "linear"       # torch.nn.init's name of the nonlinearity, chooses He or Xavier
 
     def plan(self, value: Value, site: Site) -> Node:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from aebuild.lang.diagnostics import Diagnostic, Rule
 from aebuild.lang.part import Part
@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 
 class Buildable(Part):
-    """A part that plans a node and builds the node's module."""
+    """A part that plans a node and builds the node's module.
+
+    With `keeps_lengths` its module gives the same at the real places of series of unequal length, whatever the padding behind them is.
+    """
+
+    keeps_lengths: ClassVar[bool] = False
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The module of a node this part planned; without an own `build`, its children in order."""
@@ -32,6 +37,8 @@ class Buildable(Part):
 
 class Composite(Buildable):
     """What stands at a node that is only the order of its children."""
+
+    keeps_lengths = True
 
 
 @dataclass(frozen=True)

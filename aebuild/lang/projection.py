@@ -33,6 +33,7 @@ latent: {type: gaussian, dim: 8, per: position}
 class Projection(Buildable):
     """A linear map with bias at each place; 1×1 on grids, `activation` is what follows it."""
 
+    keeps_lengths = True
     activation: Activation | None = Field(None, description="nonlinearity that the initialisation should suit")
 
     def plan(self, path: str, value: Value, features: int) -> Node:

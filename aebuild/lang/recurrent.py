@@ -17,6 +17,7 @@ from aebuild.lang.values import Grid, Sequence, Tokens, Value, Vector
 class Recurrent(Recurrence):
     """A recurrent layer, in torch's form."""
 
+    keeps_lengths = True
     gates: ClassVar[int] = 1              # matrices side by side in the weights
     states: ClassVar[int] = 1             # vectors carried from one position to the next
 

@@ -37,10 +37,9 @@ class Head(Loss):
         self.network = network
         self.source, self.name = source, name
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, context: dict[str, Any] | None = None) -> Tensor:
         """[N, ...] to logits [N, classes]."""
-        logits: Tensor = self.network(x)
-        return logits
+        return taken(self.network, x, {} if context is None else context)
 
     def loss(self, outputs: Outputs) -> Tensor | None:
         """Cross-entropy of each labelled sample, [N], zero where the label is unknown, scaled to the known ones' mean."""
@@ -49,7 +48,7 @@ class Head(Loss):
         labels = outputs.labels if self.source == "latent" else outputs.batch.labels
         if labels is None:
             return None
-        logits = self(source)
+        logits = self(source, outputs.batch.context() if self.source == "encoder" else None)
         known = labels >= 0
         outputs.metrics[f"{self.name}_accuracy"] = mean((logits.argmax(1) == labels).float()).detach()
         outputs.metrics[f"{self.name}_accuracy per"] = mean(known.float())
@@ -94,9 +93,12 @@ class Autoencoder(nn.Module):
         features: Tensor = self.encoder(x, context)
         return features
 
-    def encode(self, x: Tensor) -> Code:
-        """The code of a batch; a variational code is a draw from the posterior, of a recorded program its mean."""
-        return self._encoded(x, {})[1]
+    def encode(self, x: Tensor, lengths: Tensor | None = None) -> Code:
+        """The code of a batch; a variational code is a draw from the posterior, of a recorded program its mean.
+
+        `lengths` [N] are the real places of series of unequal length.
+        """
+        return self._encoded(x, _known(lengths))[1]
 
     def _encoded(self, x: Tensor, context: dict[str, Any], draws: int | None = None) -> tuple[Tensor, Code]:
         features = self.features(self.corrupt(x, context), context)
@@ -111,15 +113,17 @@ class Autoencoder(nn.Module):
         return mean
 
     def parameters_of(self, value: Tensor, context: dict[str, Any] | None = None) -> Tensor:
-        """The likelihood's parameters for the decoder's input."""
+        """The likelihood's parameters for the decoder's input; the lengths of series are not in a code, so it does not see them."""
         context = {} if context is None else context
         context.setdefault("mean", self.likelihood.mean)
-        params: Tensor = self.decoder(value, context)
+        seen = {key: held for key, held in context.items() if key != "lengths"}
+        params: Tensor = self.decoder(value, seen)
+        context.update(seen)
         return params
 
-    def reconstruct(self, x: Tensor) -> Tensor:
-        """The expected data for what the code keeps of the input."""
-        context: dict[str, Any] = {}
+    def reconstruct(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """The expected data for what the code keeps of the input; `lengths` as `encode` takes them."""
+        context = _known(lengths)
         return self.decode(self._encoded(x, context)[1].value, context)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -181,7 +185,7 @@ class Autoencoder(nn.Module):
 
         def view() -> Code:
             with unlearned(self):
-                return self.encode(batch.x)
+                return self.encode(batch.x, batch.lengths)
 
         return Outputs(batch, code, features, params, context, draws or 1, self.likelihood.mean, view, dict(code.terms), dict(code.metrics))
 
@@ -221,3 +225,8 @@ class Autoencoder(nn.Module):
         for step in up[undo + 1:]:
             y = step(y)
         return Outputs(batch, code, params=y, mean=self.likelihood.mean, terms=dict(code.terms), metrics=dict(code.metrics))
+
+
+def _known(lengths: Tensor | None) -> dict[str, Any]:
+    """A context that has lengths, where there are any."""
+    return {} if lengths is None else {"lengths": lengths}

@@ -43,7 +43,7 @@ class DiscreteLatent(Latent):
 
     def forward(self, h: Tensor, context: dict[str, Any] | None = None, draws: int | None = None) -> Code:
         """Entries, their indices, the quantizer's terms, and how the entries are used in the batch."""
-        value, indices, terms = self.quantize(self.project(h))
+        value, indices, terms = self.quantize(self.project(h, context))
         if not self.training and recording():
             return Code(value, indices=indices)
         return Code(value, terms, usage_of(total(tally(self.by_book(indices), self.codes))), indices)

@@ -13,6 +13,7 @@ from aebuild.modules.losses import LossFunction
 from aebuild.modules.outputs import Outputs
 from aebuild.modules.priors import Prior
 from aebuild.modules.randomness import Random
+from aebuild.modules.stage import taken
 
 
 class Latent(Random):
@@ -35,10 +36,10 @@ class Latent(Random):
         """Where the latent's weights are."""
         return next(self.parameters()).device
 
-    def project(self, h: Tensor) -> Tensor:
+    def project(self, h: Tensor, context: dict[str, Any] | None = None) -> Tensor:
         """The encoder's output, [N, ...], through the steps."""
         for name in self.order:
-            h = self.get_submodule(name)(h)
+            h = taken(self.get_submodule(name), h, {} if context is None else context)
         return h
 
     def forward(self, h: Tensor, context: dict[str, Any] | None = None, draws: int | None = None) -> Code:

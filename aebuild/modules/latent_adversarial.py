@@ -27,14 +27,14 @@ class AdversarialLatent(Latent):
         self.discriminator = discriminator
         self.simplex = simplex
 
-    def project(self, h: Tensor) -> Tensor:
+    def project(self, h: Tensor, context: dict[str, Any] | None = None) -> Tensor:
         """The encoder's output to the code."""
-        code = super().project(h)
+        code = super().project(h, context)
         return code.softmax(1) if self.simplex else code
 
     def forward(self, h: Tensor, context: dict[str, Any] | None = None, draws: int | None = None) -> Code:
         """The code; its terms belong to other players."""
-        return Code(self.project(h))
+        return Code(self.project(h, context))
 
     def losses(self) -> dict[str, LossFunction]:
         """The generator's term and the discriminator's; [N] nats each.

@@ -15,4 +15,4 @@ class ContinuousLatent(Latent):
 
     def forward(self, h: Tensor, context: dict[str, Any] | None = None, draws: int | None = None) -> Code:
         """The code; no terms."""
-        return Code(self.project(h))
+        return Code(self.project(h, context))

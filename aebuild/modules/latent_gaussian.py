@@ -34,7 +34,7 @@ class GaussianLatent(Latent):
 
         The divergence is a closed form where one is known, unless `draws` are given: then it is that of the draws.
         """
-        posterior = self.posterior(self.project(h))
+        posterior = self.posterior(self.project(h, context))
         mean = posterior.mean
         if not self.training and recording():
             return Code(mean)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from aebuild.modules.bounds import bounded_log_variance
+from aebuild.modules.lengths import real_places
 from aebuild.modules.losses import Loss
 from aebuild.modules.outputs import Outputs
 
@@ -32,12 +33,6 @@ def counted(target: Tensor, lengths: Tensor | None, mask: Tensor | None) -> Tens
         return mask
     real = real_places(lengths, target)
     return real if mask is None else real & mask
-
-
-def real_places(lengths: Tensor, target: Tensor) -> Tensor:
-    """True at the first `lengths` [N] places of each sample, [N, T, 1, ...], so that it spreads over the target [N, T, ...]."""
-    places = torch.arange(target.shape[1], device=lengths.device) < lengths[:, None]
-    return places.reshape(*places.shape, *(1,) * (target.ndim - 2))
 
 
 class Likelihood(Loss):

@@ -7,7 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from aebuild.modules.lengths import last_place, lengths_in, mean_place, turned
 from aebuild.modules.randomness import Random
 from aebuild.modules.shapes import Residual
 from aebuild.modules.stage import Contextual, Stage
@@ -57,11 +59,22 @@ def update(rnn: nn.RNNBase, x: Tensor, state: State) -> State:
     return advance(rnn.mode, x, state, rnn.all_weights[0])
 
 
-class Recurrent(nn.Module):
+def run_ragged(rnn: nn.RNNBase, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """The same of series of unequal length, from zeros: the last states are those at the ends of the series."""
+    if not rnn.bidirectional:
+        y, _ = run(rnn, x)
+        return y, last_place(y, lengths).unsqueeze(0)
+    packed, last = rnn(pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False))
+    y, _ = pad_packed_sequence(packed, batch_first=True, total_length=x.shape[1])
+    return y, (last[0] if rnn.mode == "LSTM" else last)
+
+
+class Recurrent(Contextual):
     """Reads a sequence and returns every hidden state, the last one or their mean.
 
     With `reverse` it reads from the last position to the first; what it returns stands at the positions it belongs to,
-    and the last state is the one after the first position. Both directions stand side by side in the features.
+    and the last state is the one after the first position. Both directions stand side by side in the features. Of series of unequal
+    length it reads the real places alone.
     """
 
     def __init__(self, name: str, rnn: nn.RNNBase, returns: str, reverse: bool) -> None:
@@ -78,10 +91,12 @@ class Recurrent(nn.Module):
         assert isinstance(cell, nn.RNNBase)
         return cell
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, context: dict[str, Any] | None = None) -> Tensor:
         """[N, T, D] to [N, T, H], or to [N, H]; H counts both directions."""
-        y, last = run(self.cell, x.flip(1) if self.reverse else x)
-        return returned(y.flip(1) if self.reverse else y, last, self.returns)
+        lengths = lengths_in(context)
+        x = turned(x, lengths) if self.reverse else x
+        y, last = run(self.cell, x) if lengths is None else run_ragged(self.cell, x, lengths)
+        return returned(turned(y, lengths) if self.reverse else y, last, self.returns, lengths)
 
     def step(self, x: Tensor, memory: dict[nn.Module, State]) -> Tensor:
         """One position [N, 1, D] to [N, 1, H]; the state of this step is kept in `memory`, and is zero at first."""
@@ -95,11 +110,11 @@ class Recurrent(nn.Module):
         return f"returns={self.returns}, reverse={self.reverse}"
 
 
-def returned(y: Tensor, last: Tensor, returns: str) -> Tensor:
+def returned(y: Tensor, last: Tensor, returns: str, lengths: Tensor | None = None) -> Tensor:
     """All of y [N, T, H], its mean over T, or the last states [directions, N, H] side by side."""
     if returns == "sequence":
         return y
-    return y.mean(1) if returns == "mean" else last.transpose(0, 1).flatten(1)
+    return mean_place(y, lengths) if returns == "mean" else last.transpose(0, 1).flatten(1)
 
 
 class Undriven(nn.Module):

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import prod
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from aebuild.modules.lengths import lengths_in, mean_place, silenced
+from aebuild.modules.stage import Contextual, taken
 
 
 class SequenceBatchNorm(nn.BatchNorm1d):
@@ -61,16 +65,29 @@ class Unraster(nn.Module):
         return x.transpose(1, 2).reshape(x.shape[0], x.shape[2], *self.size)
 
 
-class Mean(nn.Module):
-    """The mean over all places; channels on axis `features`."""
+class Mean(Contextual):
+    """The mean over all places, of series of unequal length over the real ones; channels on axis `features`."""
 
     def __init__(self, features: int) -> None:
         super().__init__()
         self.features = features
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, context: dict[str, Any] | None = None) -> Tensor:
         """[N, C, *S] or [N, T, D] to [N, C]."""
-        return x.flatten(2).mean(2) if self.features == 1 else x.mean(1)
+        return x.flatten(2).mean(2) if self.features == 1 else mean_place(x, lengths_in(context))
+
+
+def flatten(series: bool) -> nn.Module:
+    """Everything to one long vector; of series, of which only the real places may count, by a module that knows of lengths."""
+    return FlattenSeries() if series else nn.Flatten()
+
+
+class FlattenSeries(Contextual):
+    """A sequence to one long vector, [N, T, D] to [N, T·D], with zeros behind the end of each series."""
+
+    def forward(self, x: Tensor, context: dict[str, Any] | None = None) -> Tensor:
+        """Place by place."""
+        return silenced(x, lengths_in(context)).flatten(1)
 
 
 class Crop(nn.Module):
@@ -131,7 +148,7 @@ class Shuffle(nn.Module):
         return x.permute(order).reshape(n, channels, *size)
 
 
-class Residual(nn.Module):
+class Residual(Contextual):
     """The input, by a shortcut, plus what the body makes of it (He et al., 2015)."""
 
     def __init__(self, steps: Mapping[str, nn.Module], shortcut: nn.Module | None, activation: nn.Module | None) -> None:
@@ -142,10 +159,10 @@ class Residual(nn.Module):
         self.shortcut = shortcut
         self.activation = activation
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, context: dict[str, Any] | None = None) -> Tensor:
         """[N, ...] to [N, ...]."""
         y = x
         for name in self.order:
-            y = self._modules[name](y)  # type: ignore[misc]
+            y = taken(self.get_submodule(name), y, {} if context is None else context)
         y = y + (x if self.shortcut is None else self.shortcut(x))
         return y if self.activation is None else self.activation(y)

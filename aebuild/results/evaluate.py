@@ -13,7 +13,8 @@ import torch
 
 from aebuild.lang.html_table import html_lines, html_table
 from aebuild.lang.values import Grid, Sequence, Tokens, Vector, elements
-from aebuild.modules.likelihoods import counted, real_places
+from aebuild.modules.lengths import real_places
+from aebuild.modules.likelihoods import counted
 from aebuild.results.baselines import (
     Reconstruction,
     clipped,

@@ -131,7 +131,7 @@ def tiny_plan(*phases: PhasePlan, weight: Any = 1.0, keep: str = "best", dials: 
     terms = (TermPlan("reconstruction", "autoencoder", WIDTH), TermPlan("kl", "autoencoder", 3, Term(weight=weight)),
              TermPlan("adversarial", "generator", 1), TermPlan("discriminator", "discriminator", 1))
     train = SimpleNamespace(seed=7, device=device, keep=keep, speed="exact", recompute=[])
-    spec = SimpleNamespace(name="tiny", train=train, data=SimpleNamespace(variant_name=lambda: "made up"),
+    spec = SimpleNamespace(name="tiny", train=train, data=SimpleNamespace(variant_name=lambda: "made up", form=lambda info: None),
                            evaluate=SimpleNamespace(pictures=4, tasks=[]), losses=SimpleNamespace(bound=Bound.named("sum")))
 
     def nodes() -> Iterator[Any]:

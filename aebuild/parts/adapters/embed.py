@@ -18,6 +18,7 @@ class Embed(Adapter):
     """Gives each token a learned vector (Bengio et al., 2003)."""
 
     type: Literal["embed"] = "embed"
+    keeps_lengths = True
     example = ("data: {type: arrays, path: text.npy, as: tokens, vocabulary: 9, limit: 30}\n"
                "encoder: [gru: 4]\n"
                "decoder: [gru: 4]\n"

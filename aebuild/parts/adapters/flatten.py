@@ -16,6 +16,7 @@ class Flatten(Adapter):
     """Lays a grid or sequence out as one long vector."""
 
     type: Literal["flatten"] = "flatten"
+    keeps_lengths = True
     example = ("encoder: {layer: conv, width: 4, stride: 2}\n"
                "decoder: [linear: 16]")
     standard = ("vector",)
@@ -29,7 +30,7 @@ class Flatten(Adapter):
         return Node(site.path, "flatten", value, value.flat, self, window=None)
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
-        """torch's Flatten."""
-        from torch import nn
+        """torch's Flatten; of a sequence one that silences padding."""
+        from aebuild.modules.shapes import flatten
 
-        return nn.Flatten()
+        return flatten(node.input.series_length is not None)

@@ -16,6 +16,7 @@ class Mean(Adapter):
     """Averages over all places, also called global average pooling (Lin et al., 2013)."""
 
     type: Literal["mean"] = "mean"
+    keeps_lengths = True
     example = ("encoder: {layer: conv, width: 4, adapter: mean}\n"
                "decoder: [linear: 16]")
 

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 
 class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
-    """Samples in an .npz or .npy file: x or x_train, x_val, x_test, with labels y likewise; never a pickle.
+    """Samples in a file of arrays: x or x_train, x_val, x_test, with labels y likewise; never a pickle.
+
+    The file is an .npz, .npy, .safetensors or .h5, or a folder of .npy files.
 
     [N, D] are vectors, [N, T, D] sequences (images where the values are bytes), more axes are images and volumes. With `as: tokens`
     [N, T] are whole numbers that name symbols.
@@ -45,7 +47,7 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
                "encoder: [gru: 4]\n"
                "decoder: [gru: 4]\n"
                "losses: {reconstruction: categorical}")
-    also = ("npz", "npy", "numpy")
+    also = ("npz", "npy", "numpy", "safetensors", "hdf5", "h5")
     kind: Literal["vector", "sequence", "grid", "tokens"] | None = Field(
         None, alias="as", description="what the samples are, where it is not what their axes suggest",
         json_schema_extra={"affects": "data"})
@@ -70,7 +72,7 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
         check_options(self)
         if self.shape is not None:
             bounds = None if self.vocabulary is None else (0.0, self.vocabulary - 1.0)
-            return declared(self, bounds=bounds, labelled=bool(self.label or self.classes))
+            return declared(self, bounds=bounds, labelled=bool(self.label or self.classes), ragged=self.lengths is not None)
         with blamed(self, "path"):
             path, found = self._find(where)
             return describe(self, self._outline(path, found))
@@ -121,7 +123,7 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
         return len(names) if names else None
 
     def _find(self, where: Where) -> tuple[Path, Found]:
-        from aebuild.data.formats.npy import headers
+        from aebuild.data.formats.array_files import headers
         from aebuild.data.npz_keys import find_arrays
 
         path = where.base / self.path
@@ -134,7 +136,7 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
 
     def _vocabulary(self, path: Path, found: Found) -> int | None:
         """How many tokens there are, None without any; reads the arrays where the spec does not say."""
-        from aebuild.data.formats.npy import map_array, read_array
+        from aebuild.data.formats.array_files import map_array, read_array
 
         if self.kind != "tokens" or self.vocabulary is not None:
             return self.vocabulary
@@ -159,10 +161,11 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
                     + (f"; not used: {', '.join(map(shown, found.left[:8]))}" if found.left else ""))
         return Outline(value, counts, sentence, bounds or LEVELS.get(first.dtype.name), None if aimed is None else aimed.value,
                        bounds or LEVELS.get(aim.dtype.name) if aim else None, labelled=bool(found.labels),
+                       ragged=bool(found.lengths),
                        notes=(*_notes(layout, first, path), *(_notes(aimed, aim, path) if aim and aimed else ())))
 
     def _lengths(self, path: Path, found: Found, outline: Outline) -> dict[str, NDArray[np.int64]]:
-        from aebuild.data.formats.npy import read_array
+        from aebuild.data.formats.array_files import read_array
         from aebuild.data.lengths import check_lengths
 
         if not found.lengths:
@@ -174,7 +177,7 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
         return check_lengths(stored, outline.value, outline.target or outline.value, self)
 
     def _labels(self, path: Path, found: Found) -> tuple[dict[str, NDArray[np.int64]], tuple[str, ...] | None]:
-        from aebuild.data.formats.npy import read_array
+        from aebuild.data.formats.array_files import read_array
         from aebuild.data.labels import as_words, classify
 
         if not found.labels:
@@ -194,7 +197,7 @@ def _may_stream(part: Arrays, path: Path, found: Found, size: int) -> bool:
     if set(found.x) == {"train"} and not found.x["train"].name:
         return streams(part, size)
     if part.stream:
-        raise fault(UNFIT, f"{shown(path)} is an .npz, whose arrays are packed and cannot be read from the middle",
+        raise fault(UNFIT, f"{shown(path)} holds several arrays, which are not read from the middle",
                     Hint("save its samples with numpy.save as one .npy"), part=part, at=("stream",))
     return False
 
@@ -213,7 +216,7 @@ def _on_disk(path: Path) -> str:
 
 
 def _stored(path: Path, members: dict[str, Member], layout: Layout, mapped: bool) -> dict[str, Samples]:
-    from aebuild.data.formats.npy import map_array, read_array
+    from aebuild.data.formats.array_files import map_array, read_array
     from aebuild.data.raw_samples import Stored
 
     read = map_array if mapped else read_array

@@ -16,6 +16,7 @@ class Activation(Layer):
     """A nonlinearity as a step of its own."""
 
     type: Literal["activation"] = "activation"
+    keeps_lengths = True
     example = "encoder: [linear: {width: 8, activation: none}, activation: tanh]"
     activation: ActivationPart = Field(..., description="which nonlinearity")
     follower = True

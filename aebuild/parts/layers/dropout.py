@@ -17,6 +17,7 @@ class Dropout(Layer):
     """Sets a share of the values to zero while training (Srivastava et al., 2014)."""
 
     type: Literal["dropout"] = "dropout"
+    keeps_lengths = True
     example = "encoder: [linear: 8, dropout: 0.3]"
     also = ("dropout2d",)
     rate: float = knob(0.5, "share of values set to zero", affects="gradient", gt=0, lt=1)

@@ -16,6 +16,7 @@ class Flatten(Layer):
     """A grid or sequence as one long vector."""
 
     type: Literal["flatten"] = "flatten"
+    keeps_lengths = True
     example = ("encoder: [conv: {width: 2, stride: 2}, flatten, linear: 8]\n"
                "decoder: [linear: 16]")
 
@@ -28,7 +29,7 @@ class Flatten(Layer):
         return None
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
-        """torch's Flatten."""
-        from torch import nn
+        """torch's Flatten; of a sequence one that silences padding."""
+        from aebuild.modules.shapes import flatten
 
-        return nn.Flatten()
+        return flatten(node.input.series_length is not None)

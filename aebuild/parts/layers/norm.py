@@ -16,6 +16,7 @@ class Norm(Layer):
     """A normalisation as a step of its own."""
 
     type: Literal["norm"] = "norm"
+    keeps_lengths = True
     example = "encoder: [linear: 8, norm: batch]"
     norm: NormPart = Field(..., description="which normalisation")
     follower = True

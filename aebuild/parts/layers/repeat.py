@@ -16,6 +16,7 @@ class Repeat(Nested):
     """The same steps several times, each time with weights of their own."""
 
     type: Literal["repeat"] = "repeat"
+    keeps_lengths = True
     example = "encoder: [linear: 8, repeat: {times: 2, steps: [linear: 8]}]"
     times: int = knob(..., "how often", examples=[2], affects="graph", ge=1)
 

@@ -35,6 +35,7 @@ class Residual(Nested):
     """Adds a shortcut around its steps (He et al., 2015)."""
 
     type: Literal["residual"] = "residual"
+    keeps_lengths = True
     example = "encoder: [conv: {width: 4, stride: 2}, residual: [conv: {width: 4, norm: batch}, conv: {width: 4, activation: none}]]"
     also = ("resblock", "resnet", "residual_block")
     activation: Activation | None = Field(None, description="nonlinearity after the sum")

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from aebuild.lang.diagnostics import Rule
 from aebuild.lang.families import Activation, Layer, Norm
-from aebuild.lang.node import Buildable, Node, Site
+from aebuild.lang.node import Composite, Node, Site
 from aebuild.lang.part import knob
 from aebuild.lang.projection import Projection
 from aebuild.lang.values import Value, Vector
@@ -57,6 +57,7 @@ class Transformer(Layer):
     """
 
     type: Literal["transformer"] = "transformer"
+    keeps_lengths = True
     example = ("data: {type: arrays, path: s.npz, limit: 30}\n"
                "encoder: {layer: transformer, depth: 2, width: 4, heads: 2, mlp: 2, dropout: 0.2}\n"
                "decoder: {layer: lstm, width: 3}")
@@ -164,7 +165,7 @@ class Transformer(Layer):
         expand = Projection(activation=self.activation).plan(f"{path}.expand", inside, self.mlp * self.width)
         bend = self.activation.plan(expand.output, site.at("mlp").at("activation"))
         contract = Projection().plan(f"{path}.contract", bend.output, self.width)
-        return Node(path, "mlp", inside, inside, Buildable(), sequential=True, children=(expand, bend, contract))
+        return Node(path, "mlp", inside, inside, Composite(), sequential=True, children=(expand, bend, contract))
 
 
 def nearest_divisor(number: int, wanted: int) -> int:

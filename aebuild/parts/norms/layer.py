@@ -17,6 +17,7 @@ class Layer(Norm):
     """Normalises the features of each sample, or of each position (Ba et al., 2016)."""
 
     type: Literal["layer"] = "layer"
+    keeps_lengths = True
     example = "encoder: [linear: {width: 8, norm: {type: layer, eps: 0.001}}]"
     also = ("layer_norm", "ln", "layer_normalization")
     eps: float = knob(1e-5, "added to the variance", affects="gradient", gt=0)

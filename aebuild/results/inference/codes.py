@@ -16,7 +16,7 @@ from aebuild.data.errors import fault
 from aebuild.data.new_samples import NewData
 from aebuild.lang.diagnostics import Diagnostic, Rule, SpecError
 from aebuild.lang.values import Tokens
-from aebuild.modules.likelihoods import real_places
+from aebuild.modules.lengths import real_places
 from aebuild.results.inference.passes import Progress, decoded, encoded, unseen
 from aebuild.results.inference.row_files import row_file
 

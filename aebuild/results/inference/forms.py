@@ -112,7 +112,7 @@ def write_samples(place: Path, batches: Iterable[NDArray[Any]], count: int, part
     form = form_of(part, info)
     ending = place.suffix.lower()
     if ending == ".png":
-        _picture(place, batches, info)
+        _picture(place, batches, info, form)
     elif form is not None and ending == form.suffix:
         raw = (as_bytes(batch, info.scale) if isinstance(form, Pictures) else scaling.undo(batch) for batch in batches)
         with appearing(place) as partial:
@@ -123,7 +123,7 @@ def write_samples(place: Path, batches: Iterable[NDArray[Any]], count: int, part
                 file.add(x=scaling.undo(batch))
 
 
-def _picture(place: Path, batches: Iterable[NDArray[Any]], info: DataInfo) -> None:
+def _picture(place: Path, batches: Iterable[NDArray[Any]], info: DataInfo, form: Form | None) -> None:
     drawn: list[NDArray[Any]] = []
     for batch in batches:
         drawn += list(batch[:MOST_DRAWN - len(drawn)])
@@ -131,7 +131,7 @@ def _picture(place: Path, batches: Iterable[NDArray[Any]], info: DataInfo) -> No
             break
     samples = np.stack(drawn)
     columns = min(len(samples), max(1, round(len(samples) ** 0.5)))
-    store_picture(place, grid_of(info.target, samples, columns, limits_of(info, samples)))
+    store_picture(place, grid_of(info.target, samples, columns, limits_of(info, samples), form))
 
 
 def limits_of(info: DataInfo, samples: NDArray[Any]) -> tuple[float, float]:
@@ -143,14 +143,15 @@ def limits_of(info: DataInfo, samples: NDArray[Any]) -> tuple[float, float]:
     return low - room, high + room
 
 
-def grid_of(value: Value, samples: NDArray[Any], columns: int, limits: tuple[float, float]) -> Image.Image:
-    """Samples [n, ...] as a grid of small pictures with so many columns."""
-    wide, high = cell_size(value)
+def grid_of(value: Value, samples: NDArray[Any], columns: int, limits: tuple[float, float], form: Form | None = None) -> Image.Image:
+    """Samples [n, ...] as a grid of small pictures with so many columns; `form` spells tokens that are text."""
+    wide, high = cell_size(value, form)
     lines = -(-len(samples) // columns)
     canvas = Image.new("RGB", (columns * (wide + GAP) + GAP, lines * (high + GAP) + GAP), "white")
     for number, sample in enumerate(samples):
         line, column = divmod(number, columns)
-        canvas.paste(draw_sample(value, sample.astype(np.float32), limits), (GAP + column * (wide + GAP), GAP + line * (high + GAP)))
+        drawn = draw_sample(value, sample.astype(np.float32), limits, None, form)
+        canvas.paste(drawn, (GAP + column * (wide + GAP), GAP + line * (high + GAP)))
     return canvas
 
 

@@ -131,7 +131,7 @@ def _without_absent(part: OnDisk, path: str) -> OnDisk:
 
         names: Sequence[str] = open_sheet(Path(path), part).names
     else:
-        from aebuild.data.formats.npy import headers
+        from aebuild.data.formats.array_files import headers
 
         names = tuple(headers(Path(path)))
     return part if label in names else part.but(label=None)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from aebuild.lang.values import Tokens
-from aebuild.modules.likelihoods import real_places
+from aebuild.modules.lengths import real_places
 from aebuild.results.inference.code_density import MOST, Frequencies, Mixture, density_of, fit_density
 from aebuild.results.inference.new_data import own_splits
 from aebuild.results.inference.passes import Pass, Progress, encoded, unseen

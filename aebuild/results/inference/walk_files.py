@@ -49,13 +49,14 @@ def label_named(text: str | None) -> str | None:
 def write_walks(place: Path, walks: NDArray[Any], run: TrainedRun) -> None:
     """Walks [n, steps, ...] in the model's units: a row each in a picture, all at once in an animation, in the data's units as arrays."""
     value, flat = run.plan.target, walks.reshape(-1, *walks.shape[2:])
-    limits = limits_of(run.info, flat)
+    limits, form = limits_of(run.info, flat), run.plan.spec.data.form(run.info)
     ending = place.suffix.lower()
     if ending == ".png":
-        store_picture(place, grid_of(value, flat, walks.shape[1], limits))
+        store_picture(place, grid_of(value, flat, walks.shape[1], limits, form))
     elif ending in (".gif", ".webp"):
         columns = min(len(walks), max(1, round(len(walks) ** 0.5)))
-        store_animation(place, [grid_of(value, np.ascontiguousarray(walks[:, step]), columns, limits) for step in range(walks.shape[1])])
+        store_animation(place, [grid_of(value, np.ascontiguousarray(walks[:, step]), columns, limits, form)
+                                for step in range(walks.shape[1])])
     else:
         scaling = run.target_scaling or run.scaling
         with row_file(place, len(walks)) as file:

@@ -82,7 +82,7 @@ def interpolate(run: TrainedRun, a: NewData, b: NewData, steps: int = 8, *, path
 def _ends(run: TrainedRun, data: NewData, where: Where) -> list[Tensor]:
     if where == "code":
         return [code for each in encoded(run, data.split) for code in each.value]
-    return [code for each in encoded(run, data.split) for code in run.model.features(run.model.corrupt(each.batch.x))]
+    return [code for each in encoded(run, data.split) for code in run.model.features(run.model.corrupt(each.batch.x), each.batch.context())]
 
 
 def traverse(run: TrainedRun, data: NewData, steps: int = 9, *, dims: Sequence[int] | None = None, span: float = 3.0,
