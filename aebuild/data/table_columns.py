@@ -84,7 +84,7 @@ def select(path: Path, part: Columned) -> Selection:
     columns = {place: category(sheet, place, words[place], part, guessed=place not in asked) if place in coded else
                TableColumn(place, sheet.names[place]) for place in used}
     for place in coded:
-        numbered(sheet.sample(place), columns[place], sheet, part)                    # what is wrong there is said before all is read
+        numbered(sheet.sample(place), columns[place], shown(path), part)                    # what is wrong there is said before all is read
     if given is not None and (more := [name for place, name in enumerate(sheet.names) if place not in (*used, label)]):
         sheet = sheet.told(f"no inputs are {listed(more)}")
     flagged = tuple(sheet.names[place] for place in chosen if place in empty) if part.indicators is None else tuple(
