@@ -99,7 +99,7 @@ def test_the_shell_says_what_python_says(kind, shell, tmp_path):
         whole = back if kind != "series" else naive_merge(back, len(values), 5)
         assert np.allclose(held["x"], whole, atol=1e-4, equal_nan=True)
     assert shell("score", folder, data, "-q", "--by", "all")[0] == 0
-    assert Path("scores.csv").read_text().splitlines()[0].startswith({"table": "label,", "series": ""}.get(kind, ""))
+    assert Path("scores.csv").read_text().splitlines()[0].startswith({"table": "id,label,", "series": ""}.get(kind, ""))
 
 
 def naive_merge(parts: np.ndarray, rows: int, stride: int) -> np.ndarray:
