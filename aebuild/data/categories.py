@@ -83,7 +83,7 @@ def category(sheet: Sheet, place: int, found: Collection[str], part: Columned, *
     """The column with its categories, in the order of their numbers or letters."""
     name = sheet.names[place]
     called = f"column {shown(name)} of {shown(sheet.path.name)}"
-    words = {word for word in found if word not in GAPS}
+    words = set(DIGITS) if place in sheet.flags else {word for word in found if word not in GAPS}
     if not words:
         raise fault(NO_SUCH_NAME, f"{called} holds no word", part=part, at=("categories",))
     if len(words) > MOST:

@@ -74,6 +74,7 @@ def select(path: Path, part: Columned) -> Selection:
     chosen, targets, label = inputs(sheet, part, part.columns, part.targets, part.label, sheet.left)
     used = [*chosen, *targets]
     _among(sheet, asked, used, part)
+    asked += [place for place in sheet.flags if place in used and place not in asked and given is None]
     coded = [place for place in used if place in asked or (given is None and not sheet.numeric[place] and _can_be(sheet, place))]
     numbers_only(sheet, [place for place in used if place not in coded], part)
     if label is not None:
