@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from aebuild.data.errors import fault, listed, shown, similar
 from aebuild.data.formats.empty_cells import GAPS, REMEDY
 from aebuild.data.labels import ordered
 from aebuild.data.rules import NO_SUCH_NAME, NOT_FINITE
-from aebuild.lang.columns import OTHER, Kind
+from aebuild.lang.columns import OTHER, Field, Kind
 from aebuild.lang.dataset import Columned
 from aebuild.lang.diagnostics import DataError, Hint, Rule
 
@@ -83,7 +83,7 @@ def category(sheet: Sheet, place: int, found: Collection[str], part: Columned, *
     """The column with its categories, in the order of their numbers or letters."""
     name = sheet.names[place]
     called = f"column {shown(name)} of {shown(sheet.path.name)}"
-    words = {word for word in found if word not in GAPS}
+    words = set(DIGITS) if place in sheet.flags else {word for word in found if word not in GAPS}
     if not words:
         raise fault(NO_SUCH_NAME, f"{called} holds no word", part=part, at=("categories",))
     if len(words) > MOST:
@@ -95,10 +95,10 @@ def category(sheet: Sheet, place: int, found: Collection[str], part: Columned, *
     return TableColumn(place, name, "category", (*ordered(words), *([OTHER] if part.unknown == "other" else [])))
 
 
-def numbered(words: Sequence[str], column: TableColumn, sheet: Sheet, part: Columned, start: int = 0) -> NDArray[np.float64]:
+def numbered(words: Sequence[str], column: TableColumn | Field, table: str, part: Columned, start: int = 0) -> NDArray[np.float64]:
     """The number of each word among the column's categories, [n]; NaN where a cell is empty.
 
-    Refuses an empty cell where nothing fills it, and a word that is no category, by row from `start`.
+    Refuses an empty cell where nothing fills it, and a word that is no category, by the name of the `table` and the row from `start`.
     """
     import numpy as np
 
@@ -109,15 +109,41 @@ def numbered(words: Sequence[str], column: TableColumn, sheet: Sheet, part: Colu
     for row, word in enumerate(words):
         code = numbers.get(word, other)
         if code is None or (code != code and part.missing == "error"):
-            raise _bad_cell(f"{shown(sheet.path)}, row {start + row:,}, column {shown(column.name)}", word, column, part)
+            raise _bad_cell(f"{table}, row {start + row:,}, column {shown(column.name)}", word, column, part)
         codes[row] = code
     return codes
 
 
-def _bad_cell(where: str, word: str, column: TableColumn, part: Columned) -> DataError:
+def _bad_cell(where: str, word: str, column: TableColumn | Field, part: Columned) -> DataError:
     if word in GAPS:
         return fault(NOT_FINITE, f"{where}: the cell is empty", Hint(REMEDY))
     near = similar(word, column.words)
     advice = "a model that is trained with `unknown: other` has a class for it"
     return fault(UNKNOWN_CATEGORY, f"{where}: {shown(word)!r} is none of its categories {listed(column.words, 12)}",
                  Hint(f"did you mean {near}? Else {advice}" if near else advice), part=part, at=("categories", "path"))
+
+
+def as_features(cells: Mapping[str, Sequence[object]], fields: Sequence[Field], table: str, part: Columned) -> NDArray[np.float64]:
+    """The columns of a data frame, by name, as the features [n, W] that these fields are; None and NaN are empty cells."""
+    import numpy as np
+
+    from aebuild.data.one_hot import expand
+
+    columns = []
+    for field in fields:
+        if field.kind == "missing":
+            continue
+        held = cells[field.name]
+        if field.words:
+            words = ["" if cell is None or cell != cell else _word(cell) for cell in held]
+            columns.append(numbered(words, field, table, part))
+        else:
+            columns.append(np.asarray([np.nan if cell is None else cell for cell in held], np.float64))
+    return expand(np.stack(columns, axis=1), fields)
+
+
+def _word(cell: object) -> str:
+    """A cell as a table would write it."""
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return str(int(cell)) if isinstance(cell, bool) else str(cell).strip()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aebuild.data.errors import blamed, fault
 from aebuild.data.labels import words_of
+from aebuild.data.missing import known_places
 from aebuild.data.preprocess import named, scaled, taken
 from aebuild.data.probe import Bounds, pictured, plural, scaled_range
 from aebuild.data.raw_samples import Raw, Samples, even_blocks, windows_of
@@ -161,7 +162,9 @@ def new_data(part: Dataset, raw: Raw, info: DataInfo, scaling: Scaling, target_s
     beside = {} if raw.beside is None else _joined([raw.beside(name) for name in names])
     if len(names) > 1:
         beside = {"part": [name for name in names for _ in range(len(raw.x[name]))], **beside}
-    split = Split(x, labels, target, lengths)
+    masks = known_places(part, raw, {name: (name, np.arange(len(raw.x[name]))) for name in names})
+    more = {"mask": np.concatenate([masks[name]["mask"] for name in names])} if masks else {}
+    split = Split(x, labels, target, lengths, **more)
     split.windows = windows_of([(raw.x[name], None) for name in names])
     told = [note for note in outline.notes if not note.startswith(ON_DISK)]
     return NewData(split, part, info, scaling, target_scaling, beside, words, (*told, *notes))

@@ -20,10 +20,10 @@ def expand(codes: NDArray[np.float64], fields: Sequence[Field]) -> NDArray[np.fl
     import numpy as np
 
     columns = [field for field in fields if field.kind != "missing"]
-    places = {field.name: place for place, field in enumerate(columns)}
+    flagged = {field.name: codes[..., place] for place, field in enumerate(columns)}
     found = np.empty((*codes.shape[:-1], sum(field.width for field in fields)))
-    for field in fields:
-        column = codes[..., places[field.name]]
+    for place, field in enumerate(fields):                          # those of empty cells come last
+        column = flagged[field.name] if field.kind == "missing" else codes[..., place]
         match field.kind:
             case "category":
                 hot = column[..., None] == np.arange(field.width)

@@ -74,6 +74,7 @@ def select(path: Path, part: Columned) -> Selection:
     chosen, targets, label = inputs(sheet, part, part.columns, part.targets, part.label, sheet.left)
     used = [*chosen, *targets]
     _among(sheet, asked, used, part)
+    asked += [place for place in sheet.flags if place in used and place not in asked and given is None]
     coded = [place for place in used if place in asked or (given is None and not sheet.numeric[place] and _can_be(sheet, place))]
     numbers_only(sheet, [place for place in used if place not in coded], part)
     if label is not None:
@@ -84,7 +85,7 @@ def select(path: Path, part: Columned) -> Selection:
     columns = {place: category(sheet, place, words[place], part, guessed=place not in asked) if place in coded else
                TableColumn(place, sheet.names[place]) for place in used}
     for place in coded:
-        numbered(sheet.sample(place), columns[place], sheet, part)                    # what is wrong there is said before all is read
+        numbered(sheet.sample(place), columns[place], shown(path), part)                    # what is wrong there is said before all is read
     if given is not None and (more := [name for place, name in enumerate(sheet.names) if place not in (*used, label)]):
         sheet = sheet.told(f"no inputs are {listed(more)}")
     flagged = tuple(sheet.names[place] for place in chosen if place in empty) if part.indicators is None else tuple(

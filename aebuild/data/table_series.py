@@ -134,7 +134,7 @@ class TableSeries:
         outline = self.outline(part, len(steps.values) if self.group is None else None)
         for note in (*steps.notes, *([how] if how else [])):
             if not any(note[:40] in other for other in outline.notes):
-                outline = outline.told(note)
+                outline = outline.told(f"{shown(self.sheet.path.name)}: {note}")
         outline = replace(outline, counts={name: len(held) for name, held in starts.items()})
         width, length = len(self.inputs), self.window.length if self.window else 0
         clock = clock_features(steps.times, self.part.hands, part) if self.part.hands else np.empty((len(steps.values), 0))
@@ -168,10 +168,10 @@ class TableSeries:
         usual = None if times is None else usual_step(times.values, series)
         none = np.empty(0, np.int64)
         found = none if times is None or usual is None else gaps(times.values, series, usual)
-        notes = [] if late is None else [f"{shown(self.sheet.path.name)}: {late}"]
+        notes = [] if late is None else [late]
         crossed = self.part.gaps == "ignore"
         if times is not None and usual is not None and (said := told(times, series, usual, found, crossed)) is not None:
-            notes.append(f"{shown(self.sheet.path.name)}: {said}")
+            notes.append(said)
         return Steps(values, series, rows, list(numbers), times, none if crossed else found, tuple(notes))
 
     def _even(self, values: NDArray[np.float64], series: NDArray[np.int64], owners: list[str], times: Times | None) -> Steps:
@@ -182,9 +182,7 @@ class TableSeries:
         at = replace(times.of(rows), values=begun)
         found = gaps(begun, owned, length)
         said = told(at, owned, length, found, self.part.gaps == "ignore")
-        name = shown(self.sheet.path.name)
-        notes = [f"{name}: {plural(len(values), 'row')} averaged to {plural(len(means), 'step')} of {self.part.every}",
-                 *([] if said is None else [f"{name}: {said}"])]
+        notes = [f"{plural(len(values), 'row')} averaged to {plural(len(means), 'step')} of {self.part.every}", *([said] if said else [])]
         return Steps(means, owned, rows, owners, at, found[:0] if self.part.gaps == "ignore" else found, tuple(notes))
 
     def _beside(self, steps: Steps) -> Beside:
@@ -220,7 +218,7 @@ class TableSeries:
 
     def _how(self, owners: Seq[str], left: Seq[int], many: bool) -> str:
         how = "divided among themselves" if many else "each divided in blocks of time"
-        return f"{shown(self.sheet.path.name)}: {plural(len(owners), 'series')}, {how}" + (
+        return f"{plural(len(owners), 'series')}, {how}" + (
             f"; {len(left)} too short for the windows {'is' if len(left) == 1 else 'are'} left out (the first: {shown(owners[left[0]])})"
             if left else "")
 

@@ -31,7 +31,7 @@ ROW_NUMBERS = ("index", "unnamed: 0", "rownames")          # what libraries call
 class Sheet:
     """What the head of a table tells: column names, which hold numbers, and rows where known.
 
-    `left` are the columns that are no inputs by themselves, `notes` what was guessed.
+    `left` are the columns that are no inputs by themselves, `notes` what was guessed, `flags` columns of truth values.
     """
 
     path: Path
@@ -42,6 +42,7 @@ class Sheet:
     commas: csv.Head | None = None
     notes: tuple[str, ...] = ()
     left: tuple[int, ...] = ()
+    flags: tuple[int, ...] = ()
 
     def told(self, note: str) -> Sheet:
         """The same with a further sentence for the user."""
@@ -101,7 +102,8 @@ def open_sheet(path: Path, part: Tabular) -> Sheet:
         refuse_keys(part, path, "separator", "decimal", "header")
         columns, rows = parquet.head(path)
         style = parquet.ENDING[1:] if not path.is_dir() else f"in {len(rows):,} {parquet.ENDING} file{'s' if len(rows) != 1 else ''}"
-        return Sheet(path, tuple(columns), tuple(columns.values()), sum(rows), style)
+        flags = tuple(list(columns).index(name) for name in parquet.flags(path))
+        return Sheet(path, tuple(columns), tuple(columns.values()), sum(rows), style, flags=flags)
     head = csv.head(path, Asked(part.separator, part.decimal, part.header))
     style = (f"separated by {SEPARATORS[head.dialect.separator]}" + (", with a decimal comma" if head.dialect.decimal == "," else "")
              + ("" if head.dialect.titled else ", without a line of names"))

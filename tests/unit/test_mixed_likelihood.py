@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.distributions import Bernoulli, Categorical, Normal
 
-from aebuild.api import train
+from aebuild.api import open_run, train
 from aebuild.compile.build import build
 from aebuild.compile.front import load
 from aebuild.data.assemble import load_splits
@@ -56,7 +56,7 @@ data: {path: t.csv, missing: mask, split: {seed: 1}}
 encoder: [linear: 32]
 latent: {type: continuous, dim: 2}
 losses: {reconstruction: %s}
-train: {steps: 400, batch_size: 60, device: cpu}
+train: {steps: 400, batch_size: 60, device: cpu, speed: exact}
 """
 
 
@@ -120,3 +120,18 @@ def test_what_is_masked_is_left_out_of_the_evaluation_too(tmp_path: Path) -> Non
     mean = splits.train.x.mean(0, dtype=np.float64)
     assert evaluation.mean.mse == pytest.approx(np.square(x - mean)[mask].mean(), rel=1e-4)
     assert evaluation.mean.terms["reconstruction"] == pytest.approx((np.square(x - mean) * mask).sum(1).mean(), rel=1e-4)
+
+
+def test_a_run_over_words_and_gaps_encodes_writes_and_scores_by_column(tmp_path: Path) -> None:
+    related(tmp_path)
+    (tmp_path / "s.yaml").write_text(SPEC.replace("steps: 400", "steps: 20") % "mixed")
+    train(tmp_path / "s.yaml", folder=tmp_path / "run")
+    run = open_run(tmp_path / "run")
+    scored = run.score(tmp_path / "t.csv")
+    assert scored.columns == ("a", "b", "c", "kind")
+    assert scored.parts.shape == (300, 4)
+    other = (tmp_path / "t.csv").read_text().replace("a,b,c,kind", "a,b,c,kind,note").replace("\n", ",x\n").replace("note,x", "note")
+    (tmp_path / "n.csv").write_text(other)
+    assert np.array_equal(run.encode(tmp_path / "n.csv").values, run.encode(tmp_path / "t.csv").values)
+    back = run.reconstruct(tmp_path / "n.csv")
+    assert back.shape == (300, 5)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ENDING = ".parquet"
+NUMERIC = ("int", "uint", "float", "double", "half", "bool", "decimal")
 
 
 @contextmanager
@@ -71,8 +72,14 @@ def head(path: Path) -> tuple[dict[str, bool], tuple[int, ...]]:
     return names or {}, tuple(rows)
 
 
+def flags(path: Path) -> tuple[str, ...]:
+    """The columns of truth values."""
+    with _opened(parts_of(path)[0]) as table:
+        return tuple(field.name for field in table.schema_arrow if str(field.type) == "bool")
+
+
 def _columns(path: Path, fields: Sequence[Any]) -> dict[str, bool]:
-    names = {field.name: str(field.type).startswith(("int", "uint", "float", "double", "half", "bool")) for field in fields}
+    names = {field.name: str(field.type).startswith(NUMERIC) for field in fields}
     if len(names) < len(fields):
         raise fault(DAMAGED, f"{shown(path)} has two columns of one name")
     return names

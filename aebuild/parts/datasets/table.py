@@ -150,7 +150,7 @@ def _codes(part: Table, sheet: Sheet, columns: Sequence[TableColumn], words: Seq
     values, texts = sheet.read(numbers, [*(column.place for column in coded), *words], part.missing != "error")
     if not coded:
         return values, texts
-    found = {column.place: numbered(held, column, sheet, part) for column, held in zip(coded, texts, strict=False)}
+    found = {column.place: numbered(held, column, shown(sheet.path), part) for column, held in zip(coded, texts, strict=False)}
     found |= {place: values[:, number] for number, place in enumerate(numbers)}
     return np.stack([found[column.place] for column in columns], axis=1), texts[len(coded):]
 
@@ -170,7 +170,7 @@ def _on_disk(part: Table, chosen: Selection) -> tuple[Samples, Samples]:
     from aebuild.data.formats.parquet import Columns, RowGroups, numbers_of, words_as
 
     def codes(column: TableColumn, words: Sequence[str], start: int) -> NDArray[np.float64]:
-        return numbered(words, column, chosen.sheet, part, start)
+        return numbered(words, column, shown(chosen.sheet.path), part, start)
 
     readers = {column.name: numbers_of(part.missing != "error") if column.kind == "number" else words_as(partial(codes, column))
                for column in chosen.used}

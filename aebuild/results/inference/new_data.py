@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from aebuild.compile.merge import apply_set
 from aebuild.data.assemble import load_splits
 from aebuild.data.axes import Layout
+from aebuild.data.categories import as_features
 from aebuild.data.detect import detect, is_path
 from aebuild.data.errors import fault, shown, similar
 from aebuild.data.labels import words_of
@@ -17,7 +18,7 @@ from aebuild.data.new_samples import STRANGE, NewData, new_data, raw_extent, rea
 from aebuild.data.probe import Outline, plural
 from aebuild.data.raw_samples import Cut, Raw, Samples, Stored
 from aebuild.data.rules import NO_SUCH_NAME
-from aebuild.lang.dataset import Dataset, Division, Holdout, OnDisk, Tabular, Where
+from aebuild.lang.dataset import Columned, Dataset, Division, Holdout, OnDisk, Tabular, Where
 from aebuild.lang.diagnostics import DataError, Diagnostic, Hint, SpecError, UsageError
 from aebuild.lang.samples import silent
 from aebuild.lang.splits import Splits
@@ -154,7 +155,8 @@ def _from_memory(run: TrainedRun, data: Any) -> NewData:
         samples = Stored(_turned(array, value), Layout(value), "the array")
     fixed = not value.columns and run.scaling.kind in ("unit", "signed") and run.scaling.low is None
     outline = Outline(value, {"train": len(samples)}, "an array", raw_extent(run.scaling) if fixed else None)
-    part = _like(own, _kind("arrays"), path="an array").but(size=None, pad=0)
+    own_table = isinstance(own, Tabular)           # which says what becomes of missing values, and how rows are written
+    part = own.but(path="an array") if own_table else _like(own, _kind("arrays"), path="an array").but(size=None, pad=0)
     return new_data(part, Raw(outline, {"train": samples}, beside=lambda _: beside), run.info, run.scaling, run.target_scaling)
 
 
@@ -201,8 +203,12 @@ def _frame(run: TrainedRun, frame: Any) -> tuple[NDArray[np.float64], Mapping[st
         raise fault(NO_SUCH_NAME, f"the data frame has no column {shown(absent[0])}; the model takes {', '.join(columns)}",
                     similar(absent[0], names))
     by_name = dict(zip(names, frame.columns, strict=True))
+    fields, own = run.info.range.fields, run.plan.spec.data
     try:
-        values = np.stack([np.asarray(frame[by_name[name]], np.float64) for name in columns], 1)
+        if fields and isinstance(own, Columned):
+            values = as_features({name: list(frame[by_name[name]]) for name in columns}, fields, "the data frame", own)
+        else:
+            values = np.stack([np.asarray(frame[by_name[name]], np.float64) for name in columns], 1)
     except (TypeError, ValueError) as error:
         raise DataError(*fault(STRANGE, f"the data frame does not hold numbers: {error}").diagnostics) from error
     return values, {name: [str(cell) for cell in frame[by_name[name]]] for name in names if name not in columns}

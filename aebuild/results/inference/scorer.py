@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from aebuild.lang.values import Tokens
-from aebuild.modules.lengths import real_places
+from aebuild.modules.likelihoods import counted
 from aebuild.results.inference.code_density import MOST, Frequencies, Mixture, density_of, fit_density
 from aebuild.results.inference.new_data import own_splits
 from aebuild.results.inference.passes import Pass, Progress, encoded, unseen
@@ -76,7 +76,7 @@ class Scorer:
         model, batch = run.model, each.batch
         params = model.parameters_of(each.value, each.context)
         single = split_by_element(model.likelihood, params, batch)
-        surprise = _double(model.likelihood.within(params, batch.target, batch.lengths)) if single is None else single.reshape(
+        surprise = _double(model.likelihood.within(params, batch.target, batch.lengths, batch.mask)) if single is None else single.reshape(
             len(single), -1).sum(1)
         codes = model.latent.codes_of(each.code).cpu().numpy() if each.code.indices is not None else each.value.cpu().numpy()
         found = {"reconstruction": surprise, "latent": -self.density.log_prob(codes)}
@@ -105,17 +105,15 @@ def split_by_element(likelihood: Any, params: torch.Tensor, batch: Any) -> NDArr
         each = likelihood.each(params, batch.target)
     except TypeError:
         return None
-    if batch.lengths is not None:
-        each = each.masked_fill(~real_places(batch.lengths, batch.target), 0.0)
-    return _double(each)
+    counts = counted(batch.target, batch.lengths, batch.mask)
+    return _double(each if counts is None else each.masked_fill(~counts, 0.0))
 
 
 def residuals_of(model: Any, params: torch.Tensor, batch: Any) -> NDArray[np.float64]:
     """Target less expectation, [n, E]."""
     apart = batch.target - model.likelihood.mean(params)
-    if batch.lengths is not None:
-        apart = apart.masked_fill(~real_places(batch.lengths, batch.target), 0.0)
-    return _double(apart.flatten(1))
+    counts = counted(batch.target, batch.lengths, batch.mask)
+    return _double((apart if counts is None else apart.masked_fill(~counts, 0.0)).flatten(1))
 
 
 def tail(ordinary: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[np.float64]:

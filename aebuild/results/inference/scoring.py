@@ -12,6 +12,7 @@ import numpy as np
 
 from aebuild.data.errors import fault
 from aebuild.data.new_samples import STRANGE, NewData
+from aebuild.lang.columns import Field
 from aebuild.lang.diagnostics import Diagnostic, Rule, UsageError
 from aebuild.lang.regular_files import read_regular
 from aebuild.lang.samples import silent
@@ -148,14 +149,20 @@ def _merged(data: NewData, found: Scores, name: str) -> NDArray[np.float64]:
     return merged_windows(data.split.windows, [steps])
 
 
+def by_column(parts: NDArray[np.float64], fields: Sequence[Field]) -> NDArray[np.float64]:
+    """Figures of features [..., W] as those of columns [..., C]: of a category that of its most unusual word."""
+    columns = [each.features for each in fields if each.kind != "missing"]
+    return np.stack([parts[..., features].max(-1) for features in columns], axis=-1) if columns else parts
+
+
 def _parts(run: TrainedRun, data: NewData, found: Scores, stepwise: bool) -> NDArray[np.float64] | None:
     """How unusual each column is, [n, columns]: at the step, or over the whole sample."""
     if found.parts is None:
         return None
+    told = by_column(found.parts.astype(np.float64), run.info.target_range.fields)
     if stepwise and data.split.windows is not None:
-        return merged_windows(data.split.windows, [found.parts])
-    parts = found.parts.astype(np.float64)
-    return parts if parts.ndim == 2 else parts.reshape(len(parts), -1, parts.shape[-1]).mean(1)
+        return merged_windows(data.split.windows, [told])
+    return told if told.ndim == 2 else told.reshape(len(told), -1, told.shape[-1]).mean(1)
 
 
 def anomalous_samples(run: TrainedRun, data: NewData, wanted: Sequence[str] | None) -> NDArray[np.bool_] | None:
