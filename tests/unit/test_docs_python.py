@@ -21,7 +21,7 @@ def ran(blocks: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]
     names: dict[str, Any] = {}
     for block in blocks:
         torch.manual_seed(0)
-        exec(compile(block, str(DOCUMENT), "exec"), names)  # noqa: S102  # our own document
+        exec(compile(block, str(DOCUMENT), "exec"), names)  # our own document
         printed = [line for line in capsys.readouterr().out.splitlines() if line]
         assert printed == PRINTED.findall(block)
     return names

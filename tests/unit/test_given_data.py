@@ -83,8 +83,10 @@ def test_a_missing_cell_is_an_empty_one():
     for hole in (None, np.nan, pd.NA, pd.NaT):
         frame = FRAMES["pandas"].astype(object)
         frame.iloc[3, 1] = hole
-        with pytest.raises(DataError, match="row|line|empty|missing"):
-            splits_of(frame)
+        error, = aebuild.load(SPEC, data=frame).errors
+        assert "column b: the cell is empty" in error.message
+        filled = splits_of(frame, settings="data.missing=mean")
+        assert len(filled.train) + len(filled.validation) + len(filled.test) == 60
 
 
 def test_the_rest_of_the_data_section_stays_over_own_data_and_goes_with_a_known_set(tmp_path):
@@ -94,8 +96,8 @@ def test_the_rest_of_the_data_section_stays_over_own_data_and_goes_with_a_known_
     known = aebuild.load({**SPEC, "data": {"type": "mnist", "split": {"validation": 5000}}}, {"data.split.test": 0}, data=X)
     assert (known.spec.data.split.validation, known.spec.data.split.test) == (None, 0)
     assert aebuild.plan("vae", data=RANDOM.rand(30, 1, 28, 28)).input == aebuild.plan("vae").input
-    series = {**SPEC, "encoder": {"layer": "gru", "width": 4}, "data": {"path": "x.csv", "window": {"length": 10}}}
-    assert str(aebuild.plan(series, data=FRAMES["polars"]).input) == str(aebuild.plan(series, data=X).input) == "sequence(10; 4)"
+    series = {**SPEC, "encoder": {"layer": "gru", "width": 4}, "data": {"path": "x.csv", "window": {"length": 5}}}
+    assert str(aebuild.plan(series, data=FRAMES["polars"]).input) == str(aebuild.plan(series, data=X).input) == "sequence(5; 4)"
 
 
 def test_paths_and_known_names_are_data_too(tmp_path):
@@ -117,13 +119,38 @@ def test_a_run_holds_its_data_and_may_be_moved(tmp_path, monkeypatch, capsys):
     assert run.evaluate().model.terms == pytest.approx(outcome.evaluation.model.terms)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NO_COLOR", "1")
-    for words in (("validate", moved), ("evaluate", moved, "-q"), ("train", "--resume", moved, "-q", "--set", "train.epochs=3")):
+    for words in (("validate", moved), ("evaluate", moved, "-q"), ("train", "--resume", moved, "-q", "--set", "train.epochs=3", "--allow")):
         assert called(words, monkeypatch, capsys)[0] == 0
     assert "path: data.csv" in (tmp_path / "moved" / "spec.yaml").read_text()
     (tmp_path / "moved" / "data.csv").write_text((tmp_path / "moved" / "data.csv").read_text().replace("even", "seven", 1))
     code, _, told = called(("train", "--resume", moved), monkeypatch, capsys)
     assert code == 4
     assert "AE514" in told
+
+
+@pytest.mark.slow
+def test_new_frames_are_read_by_the_rules_of_the_run(tmp_path):
+    """Times and ids stay beside the codes, words are categories, gaps are filled: as of the file that the frame would be."""
+    frame = pd.DataFrame({"when": pd.date_range("2026-01-01", periods=90, freq="h"), "id": [f"c{number}" for number in range(90)],
+                          "age": RANDOM.randint(18, 80, 90), "income": RANDOM.lognormal(10, 1, 90), "plan": RANDOM.choice(["a", "b, c", "d"], 90)})
+    frame.loc[5, "income"] = np.nan
+    run = aebuild.open_run(aebuild.train(SPEC, {"data.missing": "mean"}, data=frame, folder=tmp_path / "run").run)
+    codes = run.encode(frame).values
+    for same_data in (str(tmp_path / "run" / "data.csv"), pl.from_pandas(frame), pa.Table.from_pandas(frame), frame[frame.columns[::-1]]):
+        assert np.array_equal(run.encode(same_data).values, codes)
+    assert run.new(frame).beside["id"][:2] == ["c0", "c1"]
+    with pytest.raises(DataError, match="income"):
+        run.encode(frame[["age", "plan"]])
+    semicolons = tmp_path / "semicolons.csv"
+    frame.drop(columns="when").to_csv(semicolons, sep=";", decimal=",", index=False)
+    other = aebuild.open_run(aebuild.train({**SPEC, "data": {"path": str(semicolons), "separator": ";", "decimal": ",", "missing": "mean"}}, folder=tmp_path / "other").run)
+    assert np.array_equal(other.encode(frame).values, other.encode(semicolons).values)
+
+
+def test_frames_without_names_for_their_columns_are_arrays(tmp_path):
+    run = aebuild.open_run(aebuild.train(SPEC, data=X, folder=tmp_path / "run").run)
+    for frame in FRAMES.values():
+        assert np.array_equal(run.encode(frame).values, run.encode(X).values)
 
 
 @pytest.mark.slow
