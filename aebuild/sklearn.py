@@ -74,11 +74,15 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixi
         X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
         if not 0 < self.contamination <= 0.5:
             raise ValueError(f"contamination is a share in (0, 0.5], not {self.contamination!r}")
+        if not isinstance(self.settings, Mapping | None):
+            raise ValueError(f"settings are a dict of paths and values like {{'train.clip': 1.0}}, not {self.settings!r}")
         spec = self._usual_spec(X.shape[1]) if self.spec is None else self.spec
         with TemporaryDirectory(prefix="aebuild-fit-") as scratch:
             loaded = aebuild.load(spec, self._changes(len(X)), data=self._shaped(X))
+            if loaded.spec is not None and getattr(loaded.spec.data, "window", None) is not None:
+                raise ValueError("an estimator takes a row for a sample, and this spec cuts a window out of many: aebuild.train takes it")
             self._take(aebuild.open_run(train_only(loaded, Path(scratch if self.folder is None else self.folder))))
-        scores = self.score_samples(X)
+        scores = self._scores(X)
         self.offset_ = float(np.percentile(scores, 100 * self.contamination) if self.threshold is None else -self.threshold)
         return self
 
@@ -95,7 +99,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixi
 
     def score_samples(self, X: Any) -> NDArray[np.float64]:
         """Minus the anomaly score of each sample: of a likelihood the log-likelihood; high is usual."""
-        X = self._checked(X)
+        return self._scores(self._checked(X))
+
+    def _scores(self, X: NDArray[Any]) -> NDArray[np.float64]:
         batches = self.scorer_.batches(self.run_, self.run_.new(self._even(X)).split)
         return -np.concatenate([batch.by_name[self.score_by] for batch in batches])[:len(X)]
 

@@ -18,6 +18,7 @@ from aebuild.lang.dataset import Dataset
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+WRITTEN = {"header": True, "separator": ",", "decimal": "."}          # how a data frame is written
 MISSING = ("nan", "NaT", "<NA>", "None")          # what the missing cells of data frames are called as text
 WANTED = "data are a path, an array [n, ...], a tensor, a data frame, lists of numbers, or a dict of arrays named as in an .npz"
 
@@ -46,12 +47,11 @@ def given_data(data: Any, labels: Any = None) -> Given:
         return _named(os.fspath(cast("Any", data)), labels)
     named = {"label": labels} if isinstance(labels, str) else {}
     apart = None if named else labels
-    if _is_frame(data):
+    if is_frame(data):
         table = _cells(data)
         if apart is not None:
             named = {"label": _add_labels(table, apart)}
-        return _written("data.csv", lambda file: _write_csv(file, table),
-                        {"header": True, "separator": ",", "decimal": ".", **named})
+        return _written("data.csv", lambda file: _write_csv(file, table), {**WRITTEN, **named})
     if isinstance(data, Mapping):
         arrays = {_name(name): _array(value, f"data[{name!r}]") for name, value in data.items()}
     else:
@@ -134,10 +134,18 @@ def _labels(labels: Any) -> NDArray[Any]:
     return array
 
 
-def _is_frame(data: Any) -> bool:
+def is_frame(data: Any) -> bool:
+    """True for a pandas or polars frame and a pyarrow table; TypeError for a lazy one."""
     if hasattr(data, "collect_schema") and hasattr(data, "collect"):
         raise TypeError("data are a lazy frame: give data.collect()")
     return hasattr(data, "column_names") or (hasattr(data, "columns") and hasattr(data, "__getitem__"))
+
+
+def frame_values(frame: Any) -> NDArray[Any]:
+    """All columns of a frame side by side, [n, columns]."""
+    import numpy as np
+
+    return np.asarray(frame.to_numpy() if hasattr(frame, "to_numpy") else np.stack([column.to_numpy() for column in frame.columns], 1))
 
 
 def _cells(frame: Any) -> dict[str, list[str]]:

@@ -49,8 +49,8 @@ def test_a_spec_of_any_kind_is_planned_and_built(tmp_path):
     (lambda: aebuild.load(SPEC, 3), "settings are"), (lambda: aebuild.load(SPEC, [1]), "settings are"),
     (lambda: aebuild.load(SPEC, {"a": object()}), "values of settings"), (lambda: aebuild.load({1: 2}), "keys are text"),
     (lambda: aebuild.load({"encoder": {"width": torch.ones(2)}}), "encoder.width: a spec holds"), (lambda: aebuild.open_run(3), "a run is a path"),
-    (lambda: aebuild.build(aebuild.plan(SPEC), "latent.dim=2"), "settings already"), (lambda: aebuild.build(SPEC, 3), "seed="),
-    (lambda: aebuild.load(aebuild.load(SPEC), "latent.dim=2"), "settings already"), (lambda: aebuild.train(SPEC, folder=3), "folder is a path"),
+    (lambda: aebuild.build(aebuild.plan(SPEC), "latent.dim=2"), "settings and data already"), (lambda: aebuild.build(SPEC, 3), "seed="),
+    (lambda: aebuild.load(aebuild.load(SPEC), "latent.dim=2"), "settings and data already"), (lambda: aebuild.train(SPEC, folder=3), "folder is a path"),
 ])
 def test_anything_else_is_told_what_to_pass(call, told):
     with pytest.raises(TypeError, match=told):

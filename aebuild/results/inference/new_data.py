@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,21 +14,26 @@ from aebuild.data.axes import Layout
 from aebuild.data.categories import as_features
 from aebuild.data.detect import detect, is_path
 from aebuild.data.errors import fault, shown, similar
+from aebuild.data.given import WRITTEN, frame_values, given_data, is_frame
 from aebuild.data.labels import words_of
 from aebuild.data.new_samples import STRANGE, NewData, new_data, raw_extent, read_new
 from aebuild.data.probe import Outline, plural
 from aebuild.data.raw_samples import Cut, Raw, Samples, Stored
 from aebuild.data.rules import NO_SUCH_NAME
+<<<<<<< HEAD
 from aebuild.lang.dataset import Columned, Dataset, Division, Holdout, OnDisk, Tabular, Where
 from aebuild.lang.diagnostics import DataError, Diagnostic, Hint, SpecError, UsageError
+=======
+from aebuild.lang.dataset import Dataset, Division, Holdout, OnDisk, Tabular, Where
+from aebuild.lang.diagnostics import Diagnostic, Hint, SpecError, UsageError
+>>>>>>> python
 from aebuild.lang.samples import silent
 from aebuild.lang.splits import Splits
 from aebuild.results.sameness import check_there, place_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from aebuild.lang.values import Value
@@ -46,9 +52,14 @@ def new_samples(run: TrainedRun, data: Any, settings: Sequence[str] = (), say: C
     """
     if isinstance(data, NewData):
         return data
+    where = Where(Path.cwd(), place_of(run.run), say)
     if isinstance(data, str | os.PathLike):
         part = _part(run, os.fspath(cast("Any", data)), settings)
-        return read_new(part, run.info, run.scaling, run.target_scaling, Where(Path.cwd(), place_of(run.run), say))
+        return read_new(part, run.info, run.scaling, run.target_scaling, where)
+    if isinstance(run.plan.spec.data, Tabular) and is_frame(data):
+        given = given_data(data)          # as a table file, so that all that is done to columns is said once
+        part = _part(run, str(given.file), (*(f"data.{name}={json.dumps(value)}" for name, value in WRITTEN.items()), *settings))
+        return read_new(part, run.info, run.scaling, run.target_scaling, where)
     return _from_memory(run, data)
 
 
@@ -139,8 +150,8 @@ def _without_absent(part: OnDisk, path: str) -> OnDisk:
 
 
 def _from_memory(run: TrainedRun, data: Any) -> NewData:
-    """Raw values in memory: an array or tensor [n, ...], of a windowed run one series [T, D], or a data frame with the run's columns."""
-    array, beside = _array(run, data)
+    """Raw values in memory: an array or tensor [n, ...], or of a windowed run one series [T, D]."""
+    array = _array(data)
     value, own = run.info.value, run.plan.spec.data
     if array.ndim == 0 or array.dtype.kind not in "biuf":
         raise fault(STRANGE, f"an array of {array.dtype} is no data; the model takes numbers [n, {', '.join(map(str, value.shape))}]")
@@ -155,9 +166,14 @@ def _from_memory(run: TrainedRun, data: Any) -> NewData:
         samples = Stored(_turned(array, value), Layout(value), "the array")
     fixed = not value.columns and run.scaling.kind in ("unit", "signed") and run.scaling.low is None
     outline = Outline(value, {"train": len(samples)}, "an array", raw_extent(run.scaling) if fixed else None)
+<<<<<<< HEAD
     own_table = isinstance(own, Tabular)           # which says what becomes of missing values, and how rows are written
     part = own.but(path="an array") if own_table else _like(own, _kind("arrays"), path="an array").but(size=None, pad=0)
     return new_data(part, Raw(outline, {"train": samples}, beside=lambda _: beside), run.info, run.scaling, run.target_scaling)
+=======
+    part = _like(own, _kind("arrays"), path="an array").but(size=None, pad=0)
+    return new_data(part, Raw(outline, {"train": samples}), run.info, run.scaling, run.target_scaling)
+>>>>>>> python
 
 
 def _turned(array: NDArray[Any], value: Value) -> NDArray[Any]:
@@ -176,18 +192,18 @@ def _kind(name: str) -> type[Dataset]:
     return cast("type[Dataset]", Dataset.variants[name])
 
 
-def _array(run: TrainedRun, data: Any) -> tuple[NDArray[Any], Mapping[str, Sequence[str]]]:
-    """Numbers, and the cells of other columns of a data frame."""
+def _array(data: Any) -> NDArray[Any]:
     import numpy as np
 
-    if hasattr(data, "columns") and hasattr(data, "__getitem__"):
-        return _frame(run, data)
+    if is_frame(data):
+        return frame_values(data)
     if hasattr(data, "detach"):
         data = data.detach().cpu().numpy()
     try:
-        return np.asarray(data), {}
+        return np.asarray(data)
     except (TypeError, ValueError) as error:
         raise TypeError(f"data are a path, an array [n, ...] or a data frame, not {type(data).__name__}") from error
+<<<<<<< HEAD
 
 
 def _frame(run: TrainedRun, frame: Any) -> tuple[NDArray[np.float64], Mapping[str, Sequence[str]]]:
@@ -212,3 +228,5 @@ def _frame(run: TrainedRun, frame: Any) -> tuple[NDArray[np.float64], Mapping[st
     except (TypeError, ValueError) as error:
         raise DataError(*fault(STRANGE, f"the data frame does not hold numbers: {error}").diagnostics) from error
     return values, {name: [str(cell) for cell in frame[by_name[name]]] for name in names if name not in columns}
+=======
+>>>>>>> python
