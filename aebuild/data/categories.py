@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -121,25 +121,6 @@ def _bad_cell(where: str, word: str, column: TableColumn | Field, part: Columned
     advice = "a model that is trained with `unknown: other` has a class for it"
     return fault(UNKNOWN_CATEGORY, f"{where}: {shown(word)!r} is none of its categories {listed(column.words, 12)}",
                  Hint(f"did you mean {near}? Else {advice}" if near else advice), part=part, at=("categories", "path"))
-
-
-def as_features(cells: Mapping[str, Sequence[object]], fields: Sequence[Field], table: str, part: Columned) -> NDArray[np.float64]:
-    """The columns of a data frame, by name, as the features [n, W] that these fields are; None and NaN are empty cells."""
-    import numpy as np
-
-    from aebuild.data.one_hot import expand
-
-    columns = []
-    for field in fields:
-        if field.kind == "missing":
-            continue
-        held = cells[field.name]
-        if field.words:
-            words = ["" if cell is None or cell != cell else _word(cell) for cell in held]
-            columns.append(numbered(words, field, table, part))
-        else:
-            columns.append(np.asarray([np.nan if cell is None else cell for cell in held], np.float64))
-    return expand(np.stack(columns, axis=1), fields)
 
 
 def _word(cell: object) -> str:

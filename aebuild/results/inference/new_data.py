@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from aebuild.compile.merge import apply_set
 from aebuild.data.assemble import load_splits
 from aebuild.data.axes import Layout
-from aebuild.data.categories import as_features
 from aebuild.data.detect import detect, is_path
 from aebuild.data.errors import fault, shown, similar
 from aebuild.data.given import WRITTEN, frame_values, given_data, is_frame
@@ -20,13 +19,8 @@ from aebuild.data.new_samples import STRANGE, NewData, new_data, raw_extent, rea
 from aebuild.data.probe import Outline, plural
 from aebuild.data.raw_samples import Cut, Raw, Samples, Stored
 from aebuild.data.rules import NO_SUCH_NAME
-<<<<<<< HEAD
-from aebuild.lang.dataset import Columned, Dataset, Division, Holdout, OnDisk, Tabular, Where
-from aebuild.lang.diagnostics import DataError, Diagnostic, Hint, SpecError, UsageError
-=======
 from aebuild.lang.dataset import Dataset, Division, Holdout, OnDisk, Tabular, Where
 from aebuild.lang.diagnostics import Diagnostic, Hint, SpecError, UsageError
->>>>>>> python
 from aebuild.lang.samples import silent
 from aebuild.lang.splits import Splits
 from aebuild.results.sameness import check_there, place_of
@@ -166,14 +160,9 @@ def _from_memory(run: TrainedRun, data: Any) -> NewData:
         samples = Stored(_turned(array, value), Layout(value), "the array")
     fixed = not value.columns and run.scaling.kind in ("unit", "signed") and run.scaling.low is None
     outline = Outline(value, {"train": len(samples)}, "an array", raw_extent(run.scaling) if fixed else None)
-<<<<<<< HEAD
     own_table = isinstance(own, Tabular)           # which says what becomes of missing values, and how rows are written
     part = own.but(path="an array") if own_table else _like(own, _kind("arrays"), path="an array").but(size=None, pad=0)
-    return new_data(part, Raw(outline, {"train": samples}, beside=lambda _: beside), run.info, run.scaling, run.target_scaling)
-=======
-    part = _like(own, _kind("arrays"), path="an array").but(size=None, pad=0)
     return new_data(part, Raw(outline, {"train": samples}), run.info, run.scaling, run.target_scaling)
->>>>>>> python
 
 
 def _turned(array: NDArray[Any], value: Value) -> NDArray[Any]:
@@ -203,30 +192,3 @@ def _array(data: Any) -> NDArray[Any]:
         return np.asarray(data)
     except (TypeError, ValueError) as error:
         raise TypeError(f"data are a path, an array [n, ...] or a data frame, not {type(data).__name__}") from error
-<<<<<<< HEAD
-
-
-def _frame(run: TrainedRun, frame: Any) -> tuple[NDArray[np.float64], Mapping[str, Sequence[str]]]:
-    """The run's columns of a pandas or polars frame, by name, and all others as cells."""
-    import numpy as np
-
-    columns = run.info.columns
-    names = [str(name) for name in frame.columns]
-    if columns is None:
-        return np.asarray(frame.to_numpy()), {}
-    absent = [name for name in columns if name not in names]
-    if absent:
-        raise fault(NO_SUCH_NAME, f"the data frame has no column {shown(absent[0])}; the model takes {', '.join(columns)}",
-                    similar(absent[0], names))
-    by_name = dict(zip(names, frame.columns, strict=True))
-    fields, own = run.info.range.fields, run.plan.spec.data
-    try:
-        if fields and isinstance(own, Columned):
-            values = as_features({name: list(frame[by_name[name]]) for name in columns}, fields, "the data frame", own)
-        else:
-            values = np.stack([np.asarray(frame[by_name[name]], np.float64) for name in columns], 1)
-    except (TypeError, ValueError) as error:
-        raise DataError(*fault(STRANGE, f"the data frame does not hold numbers: {error}").diagnostics) from error
-    return values, {name: [str(cell) for cell in frame[by_name[name]]] for name in names if name not in columns}
-=======
->>>>>>> python
