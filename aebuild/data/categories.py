@@ -121,10 +121,3 @@ def _bad_cell(where: str, word: str, column: TableColumn | Field, part: Columned
     advice = "a model that is trained with `unknown: other` has a class for it"
     return fault(UNKNOWN_CATEGORY, f"{where}: {shown(word)!r} is none of its categories {listed(column.words, 12)}",
                  Hint(f"did you mean {near}? Else {advice}" if near else advice), part=part, at=("categories", "path"))
-
-
-def _word(cell: object) -> str:
-    """A cell as a table would write it."""
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
-    return str(int(cell)) if isinstance(cell, bool) else str(cell).strip()
