@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import shutil
 import tempfile
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 WRITTEN = {"header": True, "separator": ",", "decimal": "."}          # how a data frame is written
 MISSING = ("nan", "NaT", "<NA>", "None")          # what the missing cells of data frames are called as text
-WANTED = "data are a path, an array [n, ...], a tensor, a data frame, lists of numbers, or a dict of arrays named as in an .npz"
+WANTED = ("data are a path, an array [n, ...], a tensor, a data frame, lists of numbers, a list of texts, or a dict of arrays named as in "
+          "an .npz")
 
 
 @dataclass(eq=False)
@@ -47,6 +49,8 @@ def given_data(data: Any, labels: Any = None) -> Given:
         return _named(os.fspath(cast("Any", data)), labels)
     named = {"label": labels} if isinstance(labels, str) else {}
     apart = None if named else labels
+    if is_texts(data) and apart is None:
+        return _written("data.jsonl", lambda file: _write_records(file, data), named)
     if is_frame(data):
         table = _cells(data)
         if apart is not None:
@@ -89,6 +93,15 @@ def _write_csv(file: Path, table: Mapping[str, Sequence[str]]) -> None:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(table)
         writer.writerows(zip(*table.values(), strict=True))
+
+
+def _write_records(file: Path, texts: Sequence[str]) -> None:
+    file.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
+
+
+def is_texts(data: Any) -> bool:
+    """True for a list of texts."""
+    return isinstance(data, list | tuple) and bool(data) and all(isinstance(text, str) for text in data)
 
 
 def _name(name: Any) -> str:

@@ -20,6 +20,7 @@ from aebuild.lang.values import Grid, Value, elements
 if TYPE_CHECKING:
     from aebuild.data.raw_samples import Raw
 
+FOUND = {"rate", "length", "kind", "window", "hop", "mels"}      # what a run keeps of its reading
 BOUNDS = (-1.0, 1.0)      # of a waveform
 SECONDS = 0.032           # of a window where none is written
 
@@ -89,7 +90,7 @@ class Audio(Sampled, Divided, OwnLabels, Streamable, OnDisk):
 
     def fixed(self, info: DataInfo) -> Self:
         """The same rate, length and spectrogram."""
-        return self.but(**info.found)
+        return self.but(**{name: value for name, value in info.found.items() if name in FOUND})
 
     def form(self, info: DataInfo) -> Form | None:
         """WAV files."""

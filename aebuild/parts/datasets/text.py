@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SUBWORDS = 1000       # tokens of a vocabulary of subwords where nothing is written
 SPECIAL = 2           # the end of a text, and what is not known
 BYTES = 256 + SPECIAL
+FOUND = {"samples", "unit", "length", "vocabulary", "symbols", "tokenizer"}       # what a run keeps of its reading
 NAMED = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson")
 
 UNFIT_TEXT = Rule("AE450", "an option that does not fit the text", """\
@@ -111,8 +112,8 @@ class Text(Sampled, Divided, OnDisk):
 
     def fixed(self, info: DataInfo) -> Self:
         """The same with the vocabulary and the length that were found; a table's rows and records stay samples."""
-        named = self.path.lower().endswith(NAMED)
-        return self.but(**{name: value for name, value in info.found.items() if not (named and name == "samples")})
+        known = FOUND - {"samples"} if self.path.lower().endswith(NAMED) else FOUND
+        return self.but(**{name: value for name, value in info.found.items() if name in known})
 
     def form(self, info: DataInfo) -> Form | None:
         """Lines of text."""

@@ -13,7 +13,7 @@ from aebuild.data.assemble import load_splits
 from aebuild.data.axes import Layout
 from aebuild.data.detect import detect, is_path
 from aebuild.data.errors import fault, shown, similar
-from aebuild.data.given import WRITTEN, frame_values, given_data, is_frame
+from aebuild.data.given import WRITTEN, frame_values, given_data, is_frame, is_texts
 from aebuild.data.labels import words_of
 from aebuild.data.new_samples import STRANGE, NewData, new_data, raw_extent, read_new
 from aebuild.data.probe import Outline, plural
@@ -39,7 +39,7 @@ WHOLE = {"split", "limit", "exclude", "labels", "shape", "classes", "path", "typ
 
 
 def new_samples(run: TrainedRun, data: Any, settings: Sequence[str] = (), say: Callable[[str], None] = silent) -> NewData:
-    """New data of a run: a file or folder, a known data set's name, an array of raw values [n, ...], or a data frame.
+    """New data of a run: a file or folder, a known data set's name, an array of raw values [n, ...], a data frame, or a list of texts.
 
     `settings` are changes of how a file is read, like "data.label=kind". DataError where the data cannot be read or are not what the
     model knows.
@@ -53,6 +53,9 @@ def new_samples(run: TrainedRun, data: Any, settings: Sequence[str] = (), say: C
     if isinstance(run.plan.spec.data, Tabular) and is_frame(data):
         given = given_data(data)          # as a table file, so that all that is done to columns is said once
         part = _part(run, str(given.file), (*(f"data.{name}={json.dumps(value)}" for name, value in WRITTEN.items()), *settings))
+        return read_new(part, run.info, run.scaling, run.target_scaling, where)
+    if is_texts(data) and "unit" in run.info.found:
+        part = _part(run, str((given := given_data(data)).file), ("data.column=text", *settings))
         return read_new(part, run.info, run.scaling, run.target_scaling, where)
     return _from_memory(run, data)
 

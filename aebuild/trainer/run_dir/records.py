@@ -233,7 +233,7 @@ class InfoRecord(Record):
     columns: list[str] | None
     target_columns: list[str] | None
     ragged: bool = False
-    found: dict[str, Any] = Field(default_factory=dict)
+    found: dict[str, str | int | float | list[str]] = Field(default_factory=dict)
 
 
 class ScalingRecord(Record):
