@@ -133,6 +133,17 @@ def test_new_data_are_read_by_the_columns_and_categories_of_the_run(tmp_path: Pa
     assert (found.code, "row 0, column city: 'Rom'" in found.message) == ("AE432", True)
 
 
+def test_new_data_may_lack_a_whole_column_of_values_where_they_are_filled(tmp_path: Path) -> None:
+    customers(tmp_path, age=lambda row: "" if row % 5 == 0 else row)
+    splits = load("table", tmp_path, path="t.csv", missing="mean")
+    new = part_of("table", path="n.csv", missing="mean").fixed(splits.info)
+    (tmp_path / "n.csv").write_text("city,vip,spend,age\n,no,3,\n,NA,4,?\n", encoding="utf-8")
+    raw = new.read(Where(tmp_path)).x["train"].take(np.arange(2))
+    scaled = splits.scaling.apply(raw)
+    assert np.isfinite(scaled).all()
+    assert np.allclose(scaled[:, 5], 0, atol=1e-6)
+
+
 def test_numbers_can_be_categories_and_0_and_1_a_flag(tmp_path: Path) -> None:
     customers(tmp_path, grade=lambda row: row % 3 + 8, sold=lambda row: row % 2)
     fields = load("table", tmp_path, path="t.csv", columns=["grade", "sold", "spend"], categories=["grade", "sold"]).info.range.fields
