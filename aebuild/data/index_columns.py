@@ -38,11 +38,20 @@ def without_time(sheet: Sheet, part: Tabular, columns: Sequence[Column] | None, 
         return found, axis
     for place, name in enumerate(sheet.names):
         dates = Axis(place, name, _mark(sheet))
-        cells = sheet.sample(place)
-        if place == group or not (is_timestamp(dates, cells) if sheet.numeric[place] else is_date(cells)):
+        if place == group or not _is_time(sheet, dates, group):
             continue
         return (replace(found, left=(*found.left, *({place} - {*found.left}))) if columns is None else found), dates
     return found, axis
+
+
+def _is_time(sheet: Sheet, axis: Axis, group: int | None) -> bool:
+    """True for dates, for unix time, and for numbers that are called a time and go on in every series."""
+    cells = sheet.sample(axis.place)
+    if not sheet.numeric[axis.place]:
+        return is_date(cells)
+    owners = sheet.sample(group) if group is not None else [""] * len(cells)
+    called = axis.name.strip().lower() in CLOCKS[:-2] and is_clock(axis, cells, owners) and disorder(axis, cells, owners) is None
+    return is_timestamp(axis, cells) or called
 
 
 def _first_time(sheet: Sheet, part: Tabular, columns: Sequence[Column] | None, group: int | None) -> tuple[Sheet, Axis | None]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from aebuild.data.errors import fault, listed, shown, similar
 from aebuild.data.formats import csv, parquet
 from aebuild.data.formats.csv_dialect import SEPARATORS, UNNAMED, Asked, counts, number
+from aebuild.data.formats.empty_cells import GAPS
 from aebuild.data.rules import NO_SUCH_NAME, UNFIT
 from aebuild.lang.dataset import Column, Tabular
 from aebuild.lang.diagnostics import Hint
@@ -186,7 +187,9 @@ def _columns_fix(names: Sequence[str]) -> str:
 
 def numbers_only(sheet: Sheet, places: Sequence[int], part: Tabular) -> None:
     """Refuses columns whose first rows hold words, and cells there that are no numbers."""
-    words = [sheet.names[place] for place in places if not sheet.numeric[place]]
+    filled = part.missing != "error"
+    words = [sheet.names[place] for place in places if not sheet.numeric[place]
+             and not (filled and all(cell.strip() in GAPS for cell in sheet.sample(place)))]
     if words:
         numeric = [sheet.names[place] for place in places if sheet.numeric[place]]
         raise fault(UNFIT, f"{sheet.path.name}: {'the column' if len(words) == 1 else 'the columns'} {listed(words)} "
@@ -194,6 +197,6 @@ def numbers_only(sheet: Sheet, places: Sequence[int], part: Tabular) -> None:
                     _columns_fix(numeric) if 0 < len(numeric) <= 20 else Hint("name the columns to use under columns"),
                     part=part, at=("columns", "path"))
     if sheet.commas is not None:
-        csv.check(sheet.path, sheet.commas, places, part.missing != "error")
+        csv.check(sheet.path, sheet.commas, places, filled)
     else:
-        parquet.check(sheet.path, [sheet.names[place] for place in places], part.missing != "error")
+        parquet.check(sheet.path, [sheet.names[place] for place in places], filled)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Seq
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aebuild.data.errors import fault, shown
 from aebuild.data.formats.csv_dialect import ROWS
+from aebuild.data.formats.empty_cells import GAPS
 from aebuild.data.formats.npy import Member, headers, map_array, read_array
 from aebuild.data.index_columns import Axis, check_owners, disorder, is_clock, shared, without_time
 from aebuild.data.missing import check_missing
@@ -130,6 +131,8 @@ def table_source(path: Path, window: Window | None, part: Timed, columns: Seq[Co
     owner = None if group is None else sheet.find(group, part, "group")
     sheet, axis = without_time(sheet, part, columns, owner)
     sheet = check_owners(sheet, part, columns, owner, axis)
+    if columns is None:
+        sheet = _without_words(sheet, [*sheet.find_all(target, part, "target"), *([] if owner is None else [owner])])
     chosen, targets, _ = inputs(sheet, part, columns, target, None, [*sheet.left, *([] if owner is None else [owner])])
     numbers_only(sheet, [*chosen, *targets], part)
     if axis is not None:
@@ -144,6 +147,16 @@ def table_source(path: Path, window: Window | None, part: Timed, columns: Seq[Co
         if place not in chosen:
             raise fault(UNFIT, f"`indicators` names the column {sheet.names[place]!r}, which is no input", part=part, at=("indicators",))
     return TableSeries(sheet, window, tuple(chosen), tuple(targets), owner, axis, part, tuple(sheet.names[place] for place in flagged))
+
+
+def _without_words(sheet: Sheet, kept: Seq[int]) -> Sheet:
+    """The sheet without columns of words, which are no measurements; says which."""
+    for place, name in enumerate(sheet.names):
+        if not sheet.numeric[place] and place not in kept and place not in sheet.left:
+            empty = all(cell.strip() in GAPS for cell in sheet.sample(place))
+            why = "is empty as far as was looked" if empty else "holds words"
+            sheet = replace(sheet, left=(*sheet.left, place)).told(f"column {shown(name)} {why}, and is left out")
+    return sheet
 
 
 def _check_time(part: Timed, axis: Axis | None) -> None:

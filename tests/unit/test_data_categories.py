@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from data_making import load, part_of, probe_refusal, refusal
+from data_making import load, part_of, probe_refusal, refusal, survives
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from aebuild.data.assemble import load_splits
 from aebuild.data.one_hot import collapse, expand
@@ -133,6 +136,17 @@ def test_new_data_are_read_by_the_columns_and_categories_of_the_run(tmp_path: Pa
     assert (found.code, "row 0, column city: 'Rom'" in found.message) == ("AE432", True)
 
 
+def test_new_data_may_lack_a_whole_column_of_values_where_they_are_filled(tmp_path: Path) -> None:
+    customers(tmp_path, age=lambda row: "" if row % 5 == 0 else row)
+    splits = load("table", tmp_path, path="t.csv", missing="mean")
+    new = part_of("table", path="n.csv", missing="mean").fixed(splits.info)
+    (tmp_path / "n.csv").write_text("city,vip,spend,age\n,no,3,\n,NA,4,?\n", encoding="utf-8")
+    raw = new.read(Where(tmp_path)).x["train"].take(np.arange(2))
+    scaled = splits.scaling.apply(raw)
+    assert np.isfinite(scaled).all()
+    assert np.allclose(scaled[:, 5], 0, atol=1e-6)
+
+
 def test_numbers_can_be_categories_and_0_and_1_a_flag(tmp_path: Path) -> None:
     customers(tmp_path, grade=lambda row: row % 3 + 8, sold=lambda row: row % 2)
     fields = load("table", tmp_path, path="t.csv", columns=["grade", "sold", "spend"], categories=["grade", "sold"]).info.range.fields
@@ -215,3 +229,36 @@ def test_one_hot_and_back() -> None:
     assert np.array_equal(wide, [[2.5, 0, 1, 0, 0, 0], [-1, np.nan, np.nan, np.nan, 1, 1]], equal_nan=True)
     assert collapse(wide[:1], fields).tolist() == [[2.5, 1, 0]]
     assert expand(codes[None], fields).shape == (1, 2, 6)
+
+
+CELL = st.sampled_from(["", "NA", "1", "2.5", "x", "y", "yes", "no", "-3e2", "2024-01-01", "nan", "1,5", "inf", "ä b", '"q"', "7"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_any_table_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    """Whatever is asked of it: samples without a hole, or one message."""
+    folder, width = tmp_path_factory.mktemp("any"), data.draw(st.integers(1, 4))
+    pools = [data.draw(st.lists(CELL, min_size=1, max_size=3)) for _ in range(width)]
+    rows = [[data.draw(st.sampled_from(pool)) for pool in pools] for _ in range(data.draw(st.integers(20, 40)))]
+    with (folder / "t.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([[f"c{place}" for place in range(width)], *rows])
+    fields = data.draw(st.fixed_dictionaries({"missing": st.sampled_from(["error", "mean", "median", "indicator", "mask"]),
+                                              "unknown": st.sampled_from(["error", "other"]),
+                                              "scale": st.sampled_from(["standard", "unit", "none"])}, optional={
+                                                  "categories": st.just(["c0"]), "label": st.just("c1"), "target": st.just("c0")}))
+    splits = survives("table", folder, path="t.csv", **fields)
+    if splits is None:
+        return
+    promised = part_of("table", path="t.csv", **fields).probe(Where(folder))
+    assert (promised.value, promised.target, promised.range) == (splits.info.value, splits.info.target, splits.info.range)
+    for split in (splits.train, splits.validation, splits.test):
+        assert split.x.shape == (len(split), *splits.info.value.shape)
+        assert np.isfinite(split.x).all()
+        for field in splits.info.range.fields:
+            if field.kind == "category" and fields["missing"] in ("error", "mean", "median", "indicator"):
+                assert (split.x[:, field.features].sum(1) == 1).all()
+    form = part_of("table", path="t.csv", **fields).form(splits.info)
+    if form is not None:
+        aims = splits.train.x if splits.train.target is None else splits.train.target
+        form.write(folder / "back.csv", [(splits.target_scaling or splits.scaling).undo(aims)], {})

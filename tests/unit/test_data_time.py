@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from data_making import load, part_of, probe_refusal, refusal
+from data_making import load, part_of, probe_refusal, refusal, survives
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from aebuild.data.index_columns import Axis, times_of
 from aebuild.lang.dataset import Where, Window
@@ -176,3 +179,37 @@ def test_dates_are_understood(cells: list[str], wanted: float) -> None:
     assert found is not None
     assert found[0][1] - found[0][0] == wanted
     assert times_of(Axis(0, "t"), ["12/31/2024", "01/01/2025"]) is None
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+def test_windows_are_all_that_cross_no_gap_series_or_border(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    folder = tmp_path_factory.mktemp("gaps")
+    owners, draw = data.draw(st.integers(1, 3)), np.random.default_rng(data.draw(st.integers(0, 10_000)))
+    steps = [np.cumsum(draw.choice([1, 9], draw.integers(60, 90), p=[0.9, 0.1])) for _ in range(owners)]
+    rows = [(owner, int(time), 1000 * owner + place) for owner in range(owners) for place, time in enumerate(steps[owner])]
+    if owners > 1:
+        rows = sorted(rows, key=lambda row: (row[1], row[0]))
+    write(folder, "id,time,u", *map(list, zip(*rows, strict=True)))
+    window = Window(length=data.draw(st.integers(1, 3)), stride=data.draw(st.integers(1, 3)))
+    fields: dict[str, Any] = {"path": "s.csv", "window": window, "scale": "none"} | ({"group": "id"} if owners > 1 else {"columns": ["u"]})
+    splits = survives("series", folder, **fields)
+    if splits is None:
+        assert refusal("series", folder, **fields).code == "AE416"
+        return
+    time_of = {value: (owner, time) for owner, time, value in rows}
+    seen: dict[str, set[int]] = {}
+    for name, part in (("train", splits.train), ("validation", splits.validation), ("test", splits.test)):
+        values = part.x[:, :, 0].astype(int)
+        for sample in values.tolist():
+            held = [time_of[value] for value in sample]
+            assert all(after[0] == before[0] and after[1] - before[1] == 1 for before, after in pairwise(held))
+        seen[name] = set(values.ravel().tolist())
+    assert not seen["train"] & seen["validation"]
+    assert not seen["train"] & seen["test"]
+    if window.stride == 1 and owners == 1:
+        count = len(rows)
+        border = count - 2 * round(0.1 * count)
+        wanted = sum(all(rows[place + step + 1][1] - rows[place + step][1] == 1 for step in range(window.length - 1))
+                     for place in range(border - window.length + 1))
+        assert len(splits.train) == wanted

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from aebuild.lang.columns import feature_names
 from aebuild.lang.samples import DataInfo, Form
 from aebuild.lang.values import Grid
 from aebuild.results.drawing import cell_size, draw_sample, is_image
@@ -84,7 +85,7 @@ def form_of(part: Dataset, info: DataInfo) -> Form | None:
         case Grid(channels=1 | 3 | 4, size=(_, _)) if info.scale in ("unit", "signed"):
             return Pictures()
         case value if value.columns:
-            return Columns(info.target_columns or info.columns)
+            return Columns(feature_names(info.target_range.fields) or info.target_columns or info.columns)
     return None
 
 

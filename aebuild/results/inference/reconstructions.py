@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from aebuild.data.one_hot import collapse
 from aebuild.lang.values import Sequence
 from aebuild.results.inference.codes import beside_samples, merged_windows, reconstruct_batches
 from aebuild.results.inference.forms import Columns, form_of, write_samples
@@ -26,7 +27,8 @@ def write_reconstructions(run: TrainedRun, data: NewData, place: Path, progress:
         write_samples(place, reconstruct_batches(run, data, progress), len(data), data.part, run.info, scaling, beside_samples(data))
         return {"samples": len(data)}
     steps = merged_windows(windows, (scaling.undo(batch) for batch in reconstruct_batches(run, data, progress)))
-    names = run.info.target_columns or run.info.columns
+    names, fields = run.info.target_columns or run.info.columns, run.info.target_range.fields
+    steps = collapse(steps, fields) if fields else steps
     if isinstance(form_of(data.part, run.info), Columns) and place.suffix.lower() == ".csv":
         with appearing(place) as partial:
             Columns(names).write(partial, [steps], data.beside)
