@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import shutil
 import tempfile
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 WRITTEN = {"header": True, "separator": ",", "decimal": "."}          # how a data frame is written
 MISSING = ("nan", "NaT", "<NA>", "None")          # what the missing cells of data frames are called as text
-WANTED = "data are a path, an array [n, ...], a tensor, a data frame, lists of numbers, or a dict of arrays named as in an .npz"
+WANTED = ("data are a path, an array [n, ...], a tensor, a data frame, lists of numbers, a list of texts, or a dict of arrays named as in "
+          "an .npz")
 
 
 @dataclass(eq=False)
@@ -52,6 +54,10 @@ def given_data(data: Any, labels: Any = None) -> Given:
         if apart is not None:
             named = {"label": _add_labels(table, apart)}
         return _written("data.csv", lambda file: _write_csv(file, table), {**WRITTEN, **named})
+    if is_texts(data):
+        if apart is not None:
+            raise TypeError("texts have no labels")
+        return _written("data.jsonl", lambda file: _write_texts(file, data), {"column": "text"})
     if isinstance(data, Mapping):
         arrays = {_name(name): _array(value, f"data[{name!r}]") for name, value in data.items()}
     else:
@@ -82,6 +88,10 @@ def _write_npz(file: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     import numpy as np
 
     np.savez(file, allow_pickle=False, **arrays)
+
+
+def _write_texts(file: Path, texts: Sequence[str]) -> None:
+    file.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
 
 
 def _write_csv(file: Path, table: Mapping[str, Sequence[str]]) -> None:
@@ -139,6 +149,11 @@ def is_frame(data: Any) -> bool:
     if hasattr(data, "collect_schema") and hasattr(data, "collect"):
         raise TypeError("data are a lazy frame: give data.collect()")
     return hasattr(data, "column_names") or (hasattr(data, "columns") and hasattr(data, "__getitem__"))
+
+
+def is_texts(data: Any) -> bool:
+    """True for a list of texts, a sample each."""
+    return isinstance(data, list | tuple) and bool(data) and all(isinstance(each, str) for each in data)
 
 
 def frame_values(frame: Any) -> NDArray[Any]:
