@@ -16,6 +16,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 import aebuild
 from aebuild.results.experiment import train_only
+from aebuild.trainer.job import PLAIN, Manner
+from aebuild.trainer.speed.execution import Execution
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from aebuild.results.open_run import OpenRun
 
 
+SMALL = Manner(execution=Execution(threads=1))          # more threads wait for each other longer than so small a model takes
 ROWS = 16          # that samples are filled up to a multiple of
 
 
@@ -81,7 +84,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixi
             loaded = aebuild.load(spec, self._changes(len(X)), data=self._shaped(X))
             if loaded.spec is not None and getattr(loaded.spec.data, "window", None) is not None:
                 raise ValueError("an estimator takes a row for a sample, and this spec cuts a window out of many: aebuild.train takes it")
-            self._take(aebuild.open_run(train_only(loaded, Path(scratch if self.folder is None else self.folder))))
+            parent = Path(scratch if self.folder is None else self.folder)
+            self._take(aebuild.open_run(train_only(loaded, parent, SMALL if self.spec is None else PLAIN)))
         scores = self._scores(X)
         self.offset_ = float(np.percentile(scores, 100 * self.contamination) if self.threshold is None else -self.threshold)
         return self

@@ -56,6 +56,10 @@ def given_data(data: Any, labels: Any = None) -> Given:
         if apart is not None:
             named = {"label": _add_labels(table, apart)}
         return _written("data.csv", lambda file: _write_csv(file, table), {**WRITTEN, **named})
+    if is_texts(data):
+        if apart is not None:
+            raise TypeError("texts have no labels")
+        return _written("data.jsonl", lambda file: _write_texts(file, data), {"column": "text"})
     if isinstance(data, Mapping):
         arrays = {_name(name): _array(value, f"data[{name!r}]") for name, value in data.items()}
     else:
@@ -86,6 +90,10 @@ def _write_npz(file: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     import numpy as np
 
     np.savez(file, allow_pickle=False, **arrays)
+
+
+def _write_texts(file: Path, texts: Sequence[str]) -> None:
+    file.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
 
 
 def _write_csv(file: Path, table: Mapping[str, Sequence[str]]) -> None:
@@ -152,6 +160,11 @@ def is_frame(data: Any) -> bool:
     if hasattr(data, "collect_schema") and hasattr(data, "collect"):
         raise TypeError("data are a lazy frame: give data.collect()")
     return hasattr(data, "column_names") or (hasattr(data, "columns") and hasattr(data, "__getitem__"))
+
+
+def is_texts(data: Any) -> bool:
+    """True for a list of texts, a sample each."""
+    return isinstance(data, list | tuple) and bool(data) and all(isinstance(each, str) for each in data)
 
 
 def frame_values(frame: Any) -> NDArray[Any]:

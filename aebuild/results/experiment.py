@@ -72,9 +72,9 @@ def train(spec: str | Path | Loaded, settings: Sequence[str] = (), *, folder: Pa
         return _finish(_whole(job), resume=False)
 
 
-def train_only(loaded: Loaded, parent: Path) -> Path:
+def train_only(loaded: Loaded, parent: Path, manner: Manner = PLAIN) -> Path:
     """Trains a spec into a new run directory in `parent`, quietly, and neither evaluates nor draws; which one that is."""
-    with _new_job(loaded, None, parent, Quiet(), PLAIN) as job:
+    with _new_job(loaded, None, parent, Quiet(), manner) as job:
         fit(job, resume=False)
         return job.run.folder
 

@@ -154,6 +154,19 @@ def test_frames_without_names_for_their_columns_are_arrays(tmp_path):
 
 
 @pytest.mark.slow
+def test_texts_are_samples_too(tmp_path):
+    texts = [f'the {who} "{what}", «{number}»' for number in range(5) for who in ("cat", "dog") for what in ("sleeps", "runs", "sings")]
+    spec = {**SPEC, "encoder": {"layer": "gru", "width": 8}, "losses": {"reconstruction": "categorical"}}
+    run = aebuild.open_run(aebuild.train(spec, data=texts, folder=tmp_path / "run").run)
+    (tmp_path / "lines.txt").write_text("\n".join(texts) + "\n", encoding="utf-8")
+    assert np.array_equal(run.encode(texts[:7]).values, run.encode(run.run.folder / "data.jsonl").values[:7])
+    lines = aebuild.open_run(aebuild.train({**spec, "data": {"path": str(tmp_path / "lines.txt"), "samples": "lines"}}, folder=tmp_path / "lines").run)
+    assert np.array_equal(lines.encode(texts).values, lines.encode(tmp_path / "lines.txt").values)
+    with pytest.raises(TypeError, match="no labels"):
+        aebuild.load(spec, data=texts, labels=[1] * 30)
+
+
+@pytest.mark.slow
 def test_nothing_is_left_beside_the_run(tmp_path):
     def left():
         gc.collect()

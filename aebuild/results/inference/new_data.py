@@ -13,7 +13,7 @@ from aebuild.data.assemble import load_splits
 from aebuild.data.axes import Layout
 from aebuild.data.detect import detect, is_path
 from aebuild.data.errors import fault, shown, similar
-from aebuild.data.given import WRITTEN, frame_values, given_data, is_frame, is_texts
+from aebuild.data.given import frame_values, given_data, is_frame, is_texts
 from aebuild.data.labels import words_of
 from aebuild.data.new_samples import STRANGE, NewData, new_data, raw_extent, read_new
 from aebuild.data.probe import Outline, plural
@@ -50,12 +50,10 @@ def new_samples(run: TrainedRun, data: Any, settings: Sequence[str] = (), say: C
     if isinstance(data, str | os.PathLike):
         part = _part(run, os.fspath(cast("Any", data)), settings)
         return read_new(part, run.info, run.scaling, run.target_scaling, where)
-    if isinstance(run.plan.spec.data, Tabular) and is_frame(data):
-        given = given_data(data)          # as a table file, so that all that is done to columns is said once
-        part = _part(run, str(given.file), (*(f"data.{name}={json.dumps(value)}" for name, value in WRITTEN.items()), *settings))
-        return read_new(part, run.info, run.scaling, run.target_scaling, where)
-    if is_texts(data) and "unit" in run.info.found:
-        part = _part(run, str((given := given_data(data)).file), ("data.column=text", *settings))
+    if is_texts(data) or (isinstance(run.plan.spec.data, Tabular) and is_frame(data)):
+        given = given_data(data)          # as a file, so that all that is done to columns and texts is said once
+        written = (f"data.{name}={json.dumps(value)}" for name, value in given.keys.items() if name != "path")
+        part = _part(run, str(given.file), (*written, *settings))
         return read_new(part, run.info, run.scaling, run.target_scaling, where)
     return _from_memory(run, data)
 

@@ -80,8 +80,8 @@ class MetricsLog:
 class Run:
     """A run directory.
 
-    `spec.yaml` canonical spec · `plan.json` typed table · `data.json` the data and their scaling · `data.npz` or `data.csv` the data
-    themselves where they were given in memory · `origin.json` the spec as it was
+    `spec.yaml` canonical spec · `plan.json` typed table · `data.json` the data and their scaling · `data.npz`, `.csv` or
+    `.jsonl` the data themselves where they were given in memory · `origin.json` the spec as it was
     accepted and the data's fingerprint · `plugins.json`, `plugins` the plug-ins that its parts are from, if any ·
     `environment.json` versions, seed, device · `metrics.jsonl` one line per epoch and split ·
     `checkpoints/step-N`, `checkpoints/best-N` after N batches of the whole run · `log.txt` what was said.
