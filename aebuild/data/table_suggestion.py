@@ -22,7 +22,8 @@ def suggest_columns(sheet: Sheet, part: Tabular) -> Suggestion:
             return _series(timed, axis.place)
     axis = without_time(sheet, part, None, None)[1]
     keys, reasons = Suggestion().keys, Suggestion().reasons
-    if axis is not None and axis.place not in row_numbers(sheet, part, None).left and not is_identifier(axis.name, sheet.sample(axis.place)):
+    if axis is not None and axis.place not in row_numbers(sheet, part, None).left \
+            and not is_identifier(axis.name, sheet.sample(axis.place)):
         keys["index"], reasons["index"] = True, f"the first column, {shown(axis.name)}, only counts the rows"
     label = _label(sheet)
     if label is not None:
@@ -65,8 +66,9 @@ def _missing(sheet: Sheet, but: Sequence[int]) -> Suggestion:
     if not empty:
         return Suggestion()
     names = listed(sheet.names[place] for place in sorted(empty))
-    return Suggestion({"missing": "mask"}, {"missing": f"{names} {'has' if len(empty) == 1 else 'have'} empty cells: the encoder sees the mean "
-                                                       "in their place, and the loss leaves them out, so that the model fills them in"})
+    why = (f"{names} {'has' if len(empty) == 1 else 'have'} empty cells: the encoder sees the mean instead, and the loss leaves them "
+           "out, so that the model fills them in")
+    return Suggestion({"missing": "mask"}, {"missing": why})
 
 
 def few(cells: Sequence[str]) -> bool:

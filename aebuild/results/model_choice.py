@@ -162,7 +162,7 @@ def _train(choice: Choice, seen: SampleStatistics) -> None:
 
 def _power_of_two(most: float) -> int:
     """The largest one that is no more than this, at least 1."""
-    return 2 ** int(log2(max(1.0, most)))
+    return 1 << int(log2(max(1.0, most)))
 
 
 def _falling(rate: float) -> dict[str, Any]:

@@ -113,16 +113,28 @@ def test_the_goals_of_the_verb_are_those_of_the_choice():
 def test_what_the_columns_are_is_found_out(run, tmp_path):
     table = load(tmp_path / "spec.yaml", text=run(made("table.csv", tmp_path))[1]).spec.data
     assert table.label == "species"
-    assert load(tmp_path / "spec.yaml", text=run(made("numbered.csv", tmp_path))[1]).spec.data.index is True
+    assert load(tmp_path / "spec.yaml", text=run(made("numbered.csv", tmp_path))[1]).info.columns == ("a", "b", "c")
+    written(tmp_path / "counted.csv", ["row", "a", "b"], [[row, row % 7, row % 5] for row in range(100)])
+    assert load(tmp_path / "spec.yaml", text=run("counted.csv")[1]).spec.data.index is True
     assert load(tmp_path / "spec.yaml", text=run(made("machines.csv", tmp_path))[1]).spec.data.group == "machine"
     rows = [[day, *row, note] for day, row, note in zip(dates(900), wave().round(4), ["ok", "bad", "late"] * 300, strict=True)]
     written(tmp_path / "noted.csv", ["time", "load", "heat", "note"], rows)
     assert load(tmp_path / "spec.yaml", text=run("noted.csv")[1]).spec.data.columns == ["load", "heat"]
 
 
+def test_categories_and_empty_cells_get_what_they_need(run, tmp_path):
+    rows = [[round(np.sin(row), 3), "" if row % 9 == 4 else row % 5, "abc"[row % 3]] for row in range(120)]
+    written(tmp_path / "mixed.csv", ["size", "weight", "kind"], rows)
+    code, out, err = run("mixed.csv")
+    loaded = load(tmp_path / "spec.yaml", text=out)
+    assert (code, err, loaded.diagnostics) == (0, "", [])
+    assert loaded.spec.losses.reconstruction.variant_name() == "mixed"
+    assert loaded.spec.data.missing == "mask"
+
+
 def test_the_anomaly_is_kept_out_of_training(run, tmp_path):
     noise = np.random.default_rng(0).normal(size=(300, 5)).round(3)
-    written(tmp_path / "named.csv", [*"abcde", "state"], [[*row, "fault" if row[0] > 1 else "fine"] for row in noise])
+    written(tmp_path / "named.csv", [*"abcde", "class"], [[*row, "fault" if row[0] > 1 else "fine"] for row in noise])
     written(tmp_path / "rare.csv", [*"abcde", "label"], [[*row, int(row[0] > 1.5)] for row in noise])
     for name, odd in (("named.csv", "fault"), ("rare.csv", "1")):
         text = run(name, "--goal", "anomaly")[1]
