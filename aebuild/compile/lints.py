@@ -204,6 +204,31 @@ _CHECKS: tuple[Callable[[Plan, DataInfo], Iterator[Finding]], ...] = (_about_cod
 
 TRAINING = "AE7"         # what only a training can find
 
+# Found after a training, by results/verdict.py; a spec may allow it, so that checking one must know it.
+BEATEN = Rule("AE702", "a result that a baseline beats", """\
+Beside the model stand two baselines: the mean of the training samples, and PCA with a code of the same size; of tokens one, how often
+each stands at its place. A model that is no
+better has not learned yet, or cannot. The likeliest cause is read from the curves in `metrics.jsonl`:
+
+- the curve was *still falling*: train longer; the fix is the command, with as many epochs as the last pace needs, and 2,000 steps.
+- the values are *far from unit size*: scale the data.
+- the code *collapsed* (one entry of a codebook for all, no active unit, a KL near 0): let it be used.
+- validation stays far above the training loss, or rises: the few samples are *learned by heart*.
+- the curve is *flat*: the learning rate is too large (it goes up and down) or too small, or the layers are too narrow.
+
+A Gaussian code carries only the nats that its KL term lets it, where PCA keeps whole float32 numbers: there the comparison is hard, and
+`allow: {AE702: the samples matter, not the reconstructions}` in the spec silences it.
+
+```yaml
+data: {type: digits, limit: 100}
+train: {steps: 10}                # PCA is better
+```
+```yaml
+data: {type: digits, limit: 100}
+train: {steps: 2000}
+```
+""", "warning")
+
 UNKNOWN_CODE = Rule("AE318", "no such warning to allow", """\
 `allow` takes the codes of warnings. Errors cannot be allowed: the model could not be built.
 

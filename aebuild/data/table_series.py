@@ -125,6 +125,17 @@ class TableSeries:
                 + (f", cut into windows of {self.window.length:,} every {self.window.stride:,}" if self.window else "")
                 + (f"; left out as the time: {shown(self.axis.name)}" if self.axis and self.axis.place in self.sheet.left else ""))
 
+    def first(self) -> NDArray[np.float64]:
+        """The longest of the series between two gaps, [1, T, D], without rows that have empty cells."""
+        import numpy as np
+
+        steps = self._steps()
+        begun = np.flatnonzero(np.diff(steps.series, prepend=-1)).tolist()
+        start, end = max(((first + start, first + end) for first, runs in zip(begun, steps.runs(), strict=True) for start, end in runs),
+                         key=lambda run: run[1] - run[0])
+        values = steps.values[start:end, :len(self.inputs)]
+        return values[np.isfinite(values).all(axis=1)][None]
+
     def load(self, part: Dataset) -> Raw:
         """The windows of each part."""
         import numpy as np

@@ -78,6 +78,10 @@ class Source:
         each = windows_in(steps or 0, self.window)
         return {name: (count or 0) * each for name, count in divide(part, self.series).items()}, True
 
+    def first(self) -> NDArray[Any]:
+        """The training part's series [S, T, D]."""
+        return self.read("train")[:, :, :len(self.columns)]
+
     def load(self, part: Dataset) -> Raw:
         """The windows of each part."""
         values = {name: self.read(name) for name in self.series}

@@ -6,10 +6,12 @@ from pydantic import BeforeValidator, Field
 
 from aebuild.lang.part import Part, knob
 from aebuild.lang.samples import DataInfo, Form, Where
+from aebuild.lang.suggestion import Suggestion
 from aebuild.lang.values import Value, of_shape
 
 __all__ = ["Chosen", "Column", "Columned", "DataInfo", "Dataset", "Division", "Exclude", "Holdout", "Known", "Labelled", "OnDisk",
-           "OwnLabels", "Pictured", "Portion", "Sampled", "Scale", "Streamable", "Tabular", "Timed", "Where", "Window"]
+           "OwnLabels", "Pictured", "Portion", "Sampled", "Scale", "Streamable", "Suggestion", "Tabular",
+           "Timed", "Where", "Window"]
 
 Count = Annotated[int, Field(ge=1)]
 Portion = Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, lt=1)]
@@ -117,6 +119,10 @@ class Dataset(Part):
     def usual_scale(self, value: Value) -> str:
         """How samples of this type are scaled where nothing is written."""
         return value.usual_scale
+
+    def suggestion(self, where: Where) -> Suggestion:
+        """What `aebuild init` writes under `data` beside the kind and the path, from the first samples; raises DataError."""
+        return Suggestion()
 
     def count_classes(self, where: Where) -> int | None:
         """How many classes the labels have, None without labels; reads labels where no header tells."""

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aebuild.compile.duration import STEPS
-from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
+from aebuild.compile.lints import BEATEN
+from aebuild.lang.diagnostics import Diagnostic, Hint
 from aebuild.lang.schedule import Ramp, numbers
 from aebuild.results.baselines import fitted_rows, known_targets
 from aebuild.results.curves import Curves
@@ -24,29 +25,6 @@ if TYPE_CHECKING:
     from aebuild.lang.splits import Splits
     from aebuild.results.evaluate import Evaluation, Scores
 
-BEATEN = Rule("AE702", "a result that a baseline beats", """\
-Beside the model stand two baselines: the mean of the training samples, and PCA with a code of the same size; of tokens one, how often
-each stands at its place. A model that is no
-better has not learned yet, or cannot. The likeliest cause is read from the curves in `metrics.jsonl`:
-
-- the curve was *still falling*: train longer; the fix is the command, with as many epochs as the last pace needs, and 2,000 steps.
-- the values are *far from unit size*: scale the data.
-- the code *collapsed* (one entry of a codebook for all, no active unit, a KL near 0): let it be used.
-- validation stays far above the training loss, or rises: the few samples are *learned by heart*.
-- the curve is *flat*: the learning rate is too large (it goes up and down) or too small, or the layers are too narrow.
-
-A Gaussian code carries only the nats that its KL term lets it, where PCA keeps whole float32 numbers: there the comparison is hard, and
-`allow: {AE702: the samples matter, not the reconstructions}` in the spec silences it.
-
-```yaml
-data: {type: digits, limit: 100}
-train: {steps: 10}                # PCA is better
-```
-```yaml
-data: {type: digits, limit: 100}
-train: {steps: 2000}
-```
-""", "warning")
 
 SLACK = 0.01                # of what lies between the baselines: nearer is as good
 LOSSLESS = 1e-9             # an error of PCA that says its code is as large as the data

@@ -13,7 +13,7 @@ from aebuild.data.errors import blamed, fault, must_fit, shown
 from aebuild.data.probe import LEVELS, Outline, by_part, declared, describe, range_note, scale_of
 from aebuild.data.rules import DISAGREE, UNFIT
 from aebuild.data.tokens import check_options, count_tokens, token_layout
-from aebuild.lang.dataset import DataInfo, Divided, OnDisk, OwnLabels, Pictured, Sampled, Streamable, Where
+from aebuild.lang.dataset import DataInfo, Divided, OnDisk, OwnLabels, Pictured, Sampled, Streamable, Suggestion, Where
 from aebuild.lang.diagnostics import Hint
 from aebuild.lang.part import knob
 from aebuild.lang.values import Tokens
@@ -104,6 +104,16 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
             if lengths:
                 x, aims = (ended(held, lengths) for held in (x, aims))
             return Raw(replace(outline, class_names=names), x, labels, aims, streamed, lengths)
+
+    def suggestion(self, where: Where) -> Suggestion:
+        """That the array holds symbols, or the steps of one series."""
+        from aebuild.data.array_suggestion import ROWS, suggest_reading
+        from aebuild.data.formats.npy import map_array, read_array
+
+        with blamed(self, "path"):
+            path, found = self._find(where)
+            first = found.x["train"]
+            return suggest_reading((read_array if first.name else map_array)(path, first)[:ROWS], path, bool(found.labels))
 
     def instead(self, kind: str) -> str | None:
         """The same with `as`."""

@@ -9,7 +9,7 @@ from aebuild.data.errors import blamed, shown
 from aebuild.data.image_decoding import Decoder, Look, look
 from aebuild.data.image_folder import Album, ImageFiles, list_images
 from aebuild.data.probe import LEVELS, Outline, by_part, declared, describe, plural
-from aebuild.lang.dataset import DataInfo, Divided, OnDisk, OwnLabels, Pictured, Sampled, Streamable, Where
+from aebuild.lang.dataset import DataInfo, Divided, OnDisk, OwnLabels, Pictured, Sampled, Streamable, Suggestion, Where
 from aebuild.lang.part import knob
 from aebuild.lang.values import elements
 
@@ -56,6 +56,13 @@ class Images(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
             decoder = Decoder(seen, self.channels, self.wanted_size is not None)
             x = {part: ImageFiles(files, decoder, listing.frames.get(part, ())) for part, files in listing.files.items()}
             return Raw(outline, x, listing.labels(), streamed=streamed)
+
+    def suggestion(self, where: Where) -> Suggestion:
+        """A size, where the images differ or are large."""
+        from aebuild.data.image_suggestion import suggest_size
+
+        with blamed(self, "path"):
+            return suggest_size(list_images(where.base / self.path, self.path).pictures("train"))
 
     def _look(self, where: Where) -> tuple[Album, Look]:
         listing = list_images(where.base / self.path, self.path)

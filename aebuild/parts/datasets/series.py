@@ -10,7 +10,8 @@ from aebuild.data.axes import windows_for
 from aebuild.data.errors import blamed, fault, shown
 from aebuild.data.probe import declared, describe
 from aebuild.data.rules import UNDECLARED, UNFIT, WINDOWS
-from aebuild.lang.dataset import Column, DataInfo, Divided, OnDisk, Sampled, Timed, Where, Window
+from aebuild.lang.dataset import Column, DataInfo, Divided, OnDisk, Sampled, Suggestion, Timed, Where, Window
+from aebuild.lang.emit import emit
 from aebuild.lang.part import knob
 from aebuild.lang.values import Sequence
 
@@ -77,12 +78,28 @@ class Series(Sampled, Divided, Timed, OnDisk):
         flagged = [field.name for field in info.range.fields if field.kind == "missing"]
         return self.but(columns=columns, target=aims, indicators=flagged or None)
 
+    def suggestion(self, where: Where) -> Suggestion:
+        """The length of the windows, by how the series resembles itself."""
+        from aebuild.data.autocorrelation import suggest_window
+
+        with blamed(self, "path"):
+            source = self._source(where)
+            return suggest_window(source.first(), where.base / self.path) if source.single else Suggestion()
+
     def _open(self, where: Where) -> Source | TableSeries:
+        source = self._source(where)
+        if self.window is None and source.single:
+            what = "one series" if self.group is None else "a table of series"
+            window = windows_for(source.steps or source.seen)
+            raise fault(WINDOWS, f"{shown(where.base / self.path)} is {what}, which must be cut into windows",
+                        emit({"window": window}).strip() if window else None, part=self)
+        return source
+
+    def _source(self, where: Where) -> Source | TableSeries:
         from aebuild.data.windows import array_source, table_source
 
         path = where.base / self.path
         from aebuild.data.tables import refuse_keys
-        from aebuild.lang.emit import emit
 
         source: Source | TableSeries
         if path.suffix.lower() in (".npz", ".npy"):
@@ -95,9 +112,4 @@ class Series(Sampled, Divided, Timed, OnDisk):
             source = array_source(path, self.window, self, self.columns, self.targets)
         else:
             source = table_source(path, self.window, self, self.columns, self.targets, self.group)
-        if self.window is None and source.single:
-            what = "one series" if self.group is None else "a table of series"
-            window = windows_for(source.steps or source.seen)
-            raise fault(WINDOWS, f"{shown(path)} is {what}, which must be cut into windows",
-                        emit({"window": window}).strip() if window else None, part=self)
         return source

@@ -11,7 +11,7 @@ from aebuild.data.errors import blamed, fault, shown
 from aebuild.data.probe import Outline, declared, describe
 from aebuild.data.rules import UNFIT
 from aebuild.lang.columns import OTHER, Field
-from aebuild.lang.dataset import Columned, DataInfo, Divided, OnDisk, OwnLabels, Sampled, Streamable, Where
+from aebuild.lang.dataset import Columned, DataInfo, Divided, OnDisk, OwnLabels, Sampled, Streamable, Suggestion, Where
 from aebuild.lang.diagnostics import Hint
 from aebuild.lang.samples import Form
 from aebuild.lang.values import Vector
@@ -95,6 +95,14 @@ class Table(Sampled, Divided, OwnLabels, Streamable, Columned, OnDisk):
         categories = {field.name: [word for word in field.words if word != OTHER] for field in fields if field.words}
         flagged = [field.name for field in fields if field.kind == "missing"]
         return self.but(columns=list(info.columns), target=aims, categories=categories, indicators=flagged or None, index=None)
+
+    def suggestion(self, where: Where) -> Suggestion:
+        """The label and the columns, or that the rows are steps of a series."""
+        from aebuild.data.table_suggestion import suggest_columns
+        from aebuild.data.tables import open_sheet
+
+        with blamed(self, "path"):
+            return suggest_columns(open_sheet(where.base / self.path, self), self)
 
     def count_classes(self, where: Where) -> int | None:
         """Reads the label column, and nothing else."""
