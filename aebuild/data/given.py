@@ -49,8 +49,6 @@ def given_data(data: Any, labels: Any = None) -> Given:
         return _named(os.fspath(cast("Any", data)), labels)
     named = {"label": labels} if isinstance(labels, str) else {}
     apart = None if named else labels
-    if is_texts(data) and apart is None:
-        return _written("data.jsonl", lambda file: _write_records(file, data), named)
     if is_frame(data):
         table = _cells(data)
         if apart is not None:
@@ -101,15 +99,6 @@ def _write_csv(file: Path, table: Mapping[str, Sequence[str]]) -> None:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(table)
         writer.writerows(zip(*table.values(), strict=True))
-
-
-def _write_records(file: Path, texts: Sequence[str]) -> None:
-    file.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
-
-
-def is_texts(data: Any) -> bool:
-    """True for a list of texts."""
-    return isinstance(data, list | tuple) and bool(data) and all(isinstance(text, str) for text in data)
 
 
 def _name(name: Any) -> str:
