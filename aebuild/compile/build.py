@@ -51,13 +51,25 @@ def build_node(node: Node, seed: int) -> nn.Module:
 
 @torch.no_grad()
 def initialise(module: nn.Module, node: Node) -> None:
-    """Draws `weight` to suit the nonlinearity behind it and clears `bias`.
+    """Draws `weight` to suit the nonlinearity behind it and clears `bias`."""
+    weight = module.weight
+    assert isinstance(weight, torch.Tensor)
+    kind, spread = initial(weight, node)
+    if kind == "normal":
+        weight.normal_(0, spread)
+    else:
+        weight.uniform_(-1, 1).mul_(spread)
+    if isinstance(getattr(module, "bias", None), torch.Tensor):
+        module.bias.zero_()  # type: ignore[operator]
+
+
+def initial(weight: torch.Tensor, node: Node) -> tuple[str, float]:
+    """How a node's weight is drawn: `normal` with this deviation, or `uniform` within plus and minus this.
 
     Rectifiers: normal with variance gain²/fan_in (He et al., 2015). Others: uniform with variance 2·gain²/(fan_in + fan_out)
     (Glorot and Bengio, 2010). A transposed convolution's fan-in counts the taps that meet at one place.
     """
-    weight = module.weight
-    assert isinstance(weight, torch.Tensor) and node.init is not None
+    assert node.init is not None
     taps = math.prod(weight.shape[2:])
     fan_in, fan_out = weight.shape[1] * taps, weight.shape[0] * taps / node.args.get("groups", 1)
     if node.kind == "conv_transpose":
@@ -66,8 +78,5 @@ def initialise(module: nn.Module, node: Node) -> None:
     slope = activation.slope if isinstance(activation, Activation) else 0.0
     gain = nn.init.calculate_gain(cast(Any, node.init), slope if node.init == "leaky_relu" else None)
     if node.init in ("relu", "leaky_relu"):
-        weight.normal_(0, gain / math.sqrt(fan_in))
-    else:
-        weight.uniform_(-1, 1).mul_(gain * math.sqrt(6 / (fan_in + fan_out)))
-    if isinstance(getattr(module, "bias", None), torch.Tensor):
-        module.bias.zero_()  # type: ignore[operator]
+        return "normal", gain / math.sqrt(fan_in)
+    return "uniform", gain * math.sqrt(6 / (fan_in + fan_out))

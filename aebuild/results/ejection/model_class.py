@@ -1,0 +1,163 @@
+"""The classes of the ejected file that are this model's own: its halves, and the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import MethodType
+
+from torch import nn
+
+from aebuild.compile.build import initial
+from aebuild.compile.plan import Plan
+from aebuild.lang.node import Node
+from aebuild.modules.autoencoder import Autoencoder
+from aebuild.modules.stage import Contextual, Stage
+from aebuild.results.ejection.construction import NotWritableError, Writer
+
+
+def shape_of(node: Node) -> str:
+    """What comes out of a node, like (N, 32, 14, 14)."""
+    return f"(N, {', '.join(map(str, node.output.shape))})" if len(node.output.shape) != 1 else f"(N, {node.output.shape[0]})"
+
+
+def half(name: str, stage: Stage, node: Node, writer: Writer) -> str:
+    """The class of an encoder or decoder: its layers, and a forward pass with the shape after each."""
+    start = f"(N, {', '.join(map(str, node.input.shape))})"
+    steps = {key: step for key, step in stage.named_children()}
+    layers = writer.lines(steps)
+    lines = [f"class {name}(nn.Sequential):", f'    """{node.input} to {node.output}."""', "",
+             "    def __init__(self) -> None:",
+             *([f"        super().__init__(OrderedDict({layers[0]}", *(f"        {line}" for line in layers[1:-1]), f"        {layers[-1]}))"]
+               if steps else ["        super().__init__()"]),
+             "", "    def forward(self, x: Tensor, context: dict[str, Any]) -> Tensor:", f'        """{start} to {shape_of(node)}."""']
+    for number, ((key, step), child) in enumerate(zip(steps.items(), node.children, strict=True)):
+        more = ", context" if isinstance(step, Contextual) or (isinstance(step, Stage) and writer.contextual) else ""
+        call = f"        x = self[{number}](x{more})"
+        lines.append(f"{call:<48}# {child.kind}: {shape_of(child)}")
+        if key in stage.taps:
+            lines.append(f'        context["{stage.taps[key]}"] = x        # for a skip of the decoder')
+    return "\n".join([*lines, "        return x"])
+
+
+def whole(plan: Plan, model: Autoencoder, writer: Writer, terms: Iterable[str]) -> str:
+    """The class of the model."""
+    parts = ["class Autoencoder(nn.Module):",
+             f'    """{plan.input} → {plan.latent.code} → {plan.target}, {plan.params:,} parameters."""', "",
+             *_constructor(model, writer), *_initial(plan, model), "", *_corrupt(model), "", *_passes(model, plan), "", *_terms(model, terms)]
+    return "\n".join(parts)
+
+
+def _constructor(model: Autoencoder, writer: Writer) -> list[str]:
+    found = ["    def __init__(self) -> None:", "        super().__init__()", "        self.encoder = Encoder()"]
+    for name, value in (("latent", model.latent), ("decoder", None), ("likelihood", model.likelihood), ("heads", model.heads),
+                        ("penalties", model.penalties), ("corruptions", model.corruptions)):
+        if value is None:
+            found.append("        self.decoder = Decoder()")
+        elif name in ("latent", "likelihood"):
+            found += _assigned(name, writer.lines(value))
+        elif name == "corruptions" and len(value):
+            found += _assigned(name, _called("nn.ModuleList", writer.lines(list(value))))
+        elif name != "corruptions" and value.items():
+            writer.classes.add(type(value))
+            found += _assigned(name, _called("Children", writer.lines(dict(value.items()))))
+    return found
+
+
+def _initial(plan: Plan, model: Autoencoder) -> list[str]:
+    """The end of the constructor: weights drawn to suit the nonlinearity behind them."""
+    drawn = [(node.path, *initial(model.get_submodule(node.path).weight, node)) for node in plan.nodes()  # type: ignore[arg-type]
+             if node.init is not None]
+    if not drawn:
+        return []
+    return ["        for path, kind, spread in (",
+            *(f'                ("{path}", "{kind}", {spread:.6g}),' for path, kind, spread in drawn), "        ):",
+            "            layer: Any = self.get_submodule(path)",
+            '            (nn.init.normal_(layer.weight, 0, spread) if kind == "normal"',
+            "             else nn.init.uniform_(layer.weight, -spread, spread))",
+            "            if layer.bias is not None:", "                nn.init.zeros_(layer.bias)"]
+
+
+def _called(name: str, lines: list[str]) -> list[str]:
+    return [f"{name}({lines[0]}", *lines[1:-1], f"{lines[-1]})"] if len(lines) > 1 else [f"{name}({lines[0]})"]
+
+
+def _assigned(name: str, lines: list[str]) -> list[str]:
+    return [f"        self.{name} = {lines[0]}", *(f"        {line}" for line in lines[1:])]
+
+
+def _corrupt(model: Autoencoder) -> list[str]:
+    found = ["    def corrupt(self, x: Tensor, context: dict[str, Any]) -> Tensor:", '        """The input as the encoder gets it."""']
+    for number, (module, always) in enumerate(zip(model.corruptions, model.corrupts_always, strict=True)):
+        call = f"x = self.corruptions[{number}](x{', context' if isinstance(module, Contextual) else ''})"
+        found += [f"        {call}"] if always else ["        if self.training:", f"            {call}"]
+    return [*found, "        return x"]
+
+
+def _passes(model: Autoencoder, plan: Plan) -> list[str]:
+    views = any(part.views > 1 for term in plan.terms if (part := term.config) and hasattr(part, "views"))
+    view = ", view=view" if views else ""
+    made = ["        def view() -> Code:", "            with unlearned(self):", "                return self.encode(batch.x)", ""] if views else []
+    text = f'''
+    def encode(self, x: Tensor, context: dict[str, Any] | None = None) -> Code:
+        """The code of a batch."""
+        context = {{}} if context is None else context
+        code: Code = self.latent(self.encoder(self.corrupt(x, context), context), context)
+        return code
+
+    def parameters_of(self, value: Tensor, context: dict[str, Any] | None = None) -> Tensor:
+        """The likelihood's parameters for the decoder's input."""
+        context = {{}} if context is None else context
+        context.setdefault("mean", self.likelihood.mean)
+        params: Tensor = self.decoder(value, context)
+        return params
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The reconstruction: the expected data for what the code keeps of the input."""
+        context: dict[str, Any] = {{}}
+        code = self.encode(x, context)
+        mean: Tensor = self.likelihood.mean(self.parameters_of(code.value, context))
+        return mean
+
+    def run(self, batch: Batch) -> Outputs:
+        """One forward pass, which all losses read."""
+        context = batch.context()
+        features = self.encoder(self.corrupt(batch.x, context), context)
+        code = self.latent(features, context)
+        params = self.parameters_of(code.value, context)
+
+{_indented(made)}        return Outputs(batch, code, features, params, context, mean=self.likelihood.mean{view},
+                       terms=dict(code.terms), metrics=dict(code.metrics))
+'''.strip("\n").replace("context)\n\n        return Outputs", "context)\n        return Outputs")
+    found = text.split("\n")
+    if not {"decode", "sample"} & set(model.refusals):
+        found += ["", "    def sample(self, count: int) -> Tensor:", '        """New data: codes drawn from the prior, decoded."""',
+                  "        new: Tensor = self.likelihood.mean(self.parameters_of(self.latent.draw(count)))", "        return new"]
+    return found
+
+
+def _indented(lines: list[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _terms(model: Autoencoder, names: Iterable[str]) -> list[str]:
+    functions = model.loss_functions()
+    cases = [(name, _maker(model, name, functions[name])) for name in dict.fromkeys(names) if name in functions]
+    return ['    def terms(self, outputs: Outputs, names: Iterable[str]) -> dict[str, Tensor]:',
+            '        """The raw terms of these names: [N, ...] to be summed over a sample, or scalars."""',
+            "        for name in names:", "            if name not in outputs.terms and (term := self._term(name, outputs)) is not None:",
+            "                outputs.terms[name] = term",
+            "        return {name: outputs.terms[name] for name in names if name in outputs.terms}", "",
+            "    def _term(self, name: str, outputs: Outputs) -> Tensor | None:",
+            *(line for number, (name, maker) in enumerate(cases)
+              for line in (f'        if name == "{name}":', f"            return {maker}(outputs)")),
+            '        raise KeyError(name)']
+
+
+def _maker(model: nn.Module, name: str, function: object) -> str:
+    """The method that makes a term, as the model's own."""
+    if isinstance(function, MethodType):
+        for path, module in model.named_modules():
+            if module is function.__self__:
+                first, _, rest = path.partition(".")
+                return f'self.{first}["{rest}"].{function.__name__}' if first in ("heads", "penalties") else f"self.{path}.{function.__name__}"
+    raise NotWritableError(f"the term {name} is made by no method of the model's modules")
