@@ -89,7 +89,7 @@ def _written(name: str, write: Any, keys: Mapping[str, Any]) -> Given:
 def _write_npz(file: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     import numpy as np
 
-    np.savez(file, **arrays)          # none of objects, so none is pickled
+    np.savez(file, **cast("dict[str, Any]", arrays))          # none of objects, so none is pickled
 
 
 def _write_texts(file: Path, texts: Sequence[str]) -> None:
