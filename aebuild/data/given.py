@@ -63,6 +63,8 @@ def given_data(data: Any, labels: Any = None) -> Given:
     else:
         arrays = {"x": _array(data, "data")}
     if apart is not None:
+        if "y" in arrays:
+            raise TypeError("data have an array y already; labels='y' says that it holds the labels")
         arrays["y"], named = _labels(apart), {"label": "y"}
     return _written("data.npz", lambda file: _write_npz(file, arrays), named)
 
@@ -87,7 +89,7 @@ def _written(name: str, write: Any, keys: Mapping[str, Any]) -> Given:
 def _write_npz(file: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     import numpy as np
 
-    np.savez(file, allow_pickle=False, **arrays)
+    np.savez(file, **cast("dict[str, Any]", arrays))          # none of objects, so none is pickled
 
 
 def _write_texts(file: Path, texts: Sequence[str]) -> None:
@@ -102,7 +104,7 @@ def _write_csv(file: Path, table: Mapping[str, Sequence[str]]) -> None:
 
 
 def _name(name: Any) -> str:
-    if isinstance(name, str) and name and name != "file" and "/" not in name:
+    if isinstance(name, str) and name not in ("", "file", "allow_pickle") and "/" not in name:
         return name
     raise TypeError(f"the arrays of data have names like x, y, x_train or lengths, not {name!r}")
 

@@ -186,7 +186,7 @@ def test_nothing_is_left_beside_the_run(tmp_path):
 @pytest.mark.parametrize(("data", "labels", "told"), [
     ([[1, 2], [3]], None, "inhomogeneous"), (3, None, "data are a path"), (object(), None, "data are a path"), (iter([1]), None, "data are a path"),
     ([None, 1.0], None, "object"), (X.astype(complex), None, "complex"), ({1: X}, None, "names like"), ({"file": X}, None, "names like"),
-    ({"x": object()}, None, r"data\['x'\]"), (np.ma.masked_greater(X, 0), None, "masked"), (FRAMES["polars"].lazy(), None, "collect"),
+    ({"x": X, "y": KIND}, KIND, "labels='y'"), ({"x": object()}, None, r"data\['x'\]"), (np.ma.masked_greater(X, 0), None, "masked"), (FRAMES["polars"].lazy(), None, "collect"),
     (torch.utils.data.TensorDataset(torch.from_numpy(X)), None, "data are a path"), (torch.zeros(30, 3, dtype=torch.bfloat16), None, "BFloat16"),
     (pd.DataFrame(X[:, :2], columns=["a", "a"]), None, "two columns"), (FRAMES["pandas"], KIND[1:], "59 labels for 60 rows"),
     (FRAMES["pandas"].assign(label=1), KIND, "labels='label'"), (X, [[1]] * 60, "one for each sample"), ("wine", KIND, "labels is the name"),
