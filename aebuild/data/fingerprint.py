@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aebuild.data.errors import listed
+from aebuild.lang.columns import feature_names
 from aebuild.lang.diagnostics import DataError
 
 if TYPE_CHECKING:
@@ -37,8 +38,10 @@ def fingerprint(splits: Splits) -> dict[str, Any]:
     few samples of each split.
     """
     info, parts = splits.info, {name: getattr(splits, name) for name in PARTS}
-    return {"schema": {"value": str(info.value), "target": str(info.target), "columns": _list(info.columns),
-                       "target_columns": _list(info.target_columns), "classes": _list(info.class_names)},
+    columns, aims = feature_names(info.range.fields) or info.columns, info.target_columns
+    aims = feature_names(info.target_range.fields) or aims if aims else None
+    return {"schema": {"value": str(info.value), "target": str(info.target), "columns": _list(columns), "target_columns": _list(aims),
+                       "classes": _list(info.class_names)},
             "counts": {name: len(split) for name, split in parts.items()},
             "contents": {name: _contents(split) for name, split in parts.items()},
             "labels": {name: digest(split.labels) if split.labels is not None else None for name, split in parts.items()},

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aebuild.data.assemble import load_splits
+from aebuild.data.fingerprint import fingerprint, unlike
 from aebuild.data.one_hot import collapse, expand
 from aebuild.lang.columns import OTHER, Field
 from aebuild.lang.dataset import Where
@@ -262,3 +263,9 @@ def test_any_table_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, 
     if form is not None:
         aims = splits.train.x if splits.train.target is None else splits.train.target
         form.write(folder / "back.csv", [(splits.target_scaling or splits.scaling).undo(aims)], {})
+
+
+def test_other_words_are_other_data(tmp_path: Path) -> None:
+    before = fingerprint(load("table", customers(tmp_path), path="t.csv"))
+    now = fingerprint(load("table", customers(tmp_path, vip=lambda row: ("ja", "nein")[row % 2]), path="t.csv"))
+    assert any("vip" in each for each in unlike(before, now))
