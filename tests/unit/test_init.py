@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from command_line import called
 from PIL import Image
+from scipy.io import wavfile
 from sklearn.datasets import load_breast_cancer, load_wine
 
 from aebuild.cli.init import GOALS
@@ -71,6 +72,13 @@ def made(kind: str, folder: Path) -> str:
             np.save(folder / kind, noise.integers(0, 9, (200, 12)))
         case "heights.npy":
             np.save(folder / kind, noise.normal(size=(300, 6)) @ noise.normal(size=(6, 6)))
+        case "prose.txt":
+            (folder / kind).write_text("the quick brown foxes jump over a lazy dog and run\n" * 120)
+        case "calls":
+            (folder / kind).mkdir()
+            for number in range(24):
+                sound = 0.3 * np.sin(2 * np.pi * (200 + 20 * number) * np.arange(4000) / 8000)
+                wavfile.write(folder / kind / f"{number}.wav", 8000, (32767 * sound).astype(np.int16))
         case "pictures" | "unequal":
             (folder / kind).mkdir()
             for number in range(30):
@@ -83,6 +91,7 @@ def made(kind: str, folder: Path) -> str:
 
 KINDS = {"series.csv": "sequence(48; 2)", "machines.csv": "sequence(48; 2)", "table.csv": "vector(13)", "numbered.csv": "vector(3)",
          "arrays.npz": "vector(30)", "walk.npy": "sequence(48; 2)", "symbols.npy": "tokens(12; 9)", "heights.npy": "vector(6)",
+         "prose.txt": "tokens(64; 30)", "calls": "grid(1; 64×64)",
          "pictures": "grid(3; 20×20)", "unequal": "grid(3; 16×16)", "digits": "grid(1; 8×8)", "wine": "vector(13)"}
 
 

@@ -12,7 +12,7 @@ from aebuild.data.errors import blamed, fault, shown
 from aebuild.data.formats.sound import RECORDINGS
 from aebuild.data.probe import Outline, by_part, declared, describe, plural
 from aebuild.data.spectrogram import Spectrogram
-from aebuild.lang.dataset import DataInfo, Divided, OnDisk, OwnLabels, Sampled, Streamable, Where
+from aebuild.lang.dataset import DataInfo, Divided, OnDisk, OwnLabels, Sampled, Streamable, Suggestion, Where
 from aebuild.lang.part import knob
 from aebuild.lang.samples import Form
 from aebuild.lang.values import Grid, Value, elements
@@ -87,6 +87,11 @@ class Audio(Sampled, Divided, OwnLabels, Streamable, OnDisk):
             folder = where.base / self.path
             return Raw(outline, x, listing.labels(), streamed=streamed,
                        beside=lambda part: {"file": [file.relative_to(folder).as_posix() for file in listing.files[part]]})
+
+    def suggestion(self, where: Where) -> Suggestion:
+        """Spectrograms."""
+        return Suggestion({"as": "spectrogram"}, {"as": "the power over pitch and time, as an ear hears it: a first model of it learns far "
+                                                        "more than one of waveforms, and it is brought back to sound"})
 
     def fixed(self, info: DataInfo) -> Self:
         """The same rate, length and spectrogram."""

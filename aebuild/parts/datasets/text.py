@@ -10,7 +10,7 @@ from aebuild.data.errors import blamed, fault
 from aebuild.data.probe import Outline, declared, describe, plural
 from aebuild.data.split import PARTS
 from aebuild.data.tokens import IDLE
-from aebuild.lang.dataset import Column, DataInfo, Divided, OnDisk, Sampled, Where, Window
+from aebuild.lang.dataset import Column, DataInfo, Divided, OnDisk, Sampled, Suggestion, Where, Window
 from aebuild.lang.diagnostics import Hint, Rule
 from aebuild.lang.part import knob
 from aebuild.lang.samples import Form
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from aebuild.data.vocabulary import Vocabulary
 
 SUBWORDS = 1000       # tokens of a vocabulary of subwords where nothing is written
+PIECE = 64            # characters of a piece that `aebuild init` proposes
 SPECIAL = 2           # the end of a text, and what is not known
 BYTES = 256 + SPECIAL
 FOUND = {"samples", "unit", "length", "vocabulary", "symbols", "tokenizer"}       # what a run keeps of its reading
@@ -109,6 +110,11 @@ class Text(Sampled, Divided, OnDisk):
             self._check()
             corpus = self._corpus(where)
             return self._of_lines(corpus) if self._lines else self._of_pieces(corpus)
+
+    def suggestion(self, where: Where) -> Suggestion:
+        """A length, where one long text is cut into pieces."""
+        return Suggestion() if self._lines or self.length is not None else Suggestion(
+            {"length": PIECE}, {"length": f"pieces of {PIECE} characters (`samples: lines` makes a sample of each line)"})
 
     def fixed(self, info: DataInfo) -> Self:
         """The same with the vocabulary and the length that were found; a table's rows and records stay samples."""
