@@ -145,13 +145,18 @@ class Split:
         """So many of the samples, evenly spaced, in memory."""
         import numpy as np
 
-        index = np.linspace(0, len(self) - 1, count).round().astype(np.int64)
+        return self.taken(np.linspace(0, len(self) - 1, count).round().astype(np.int64))
 
+    def taken(self, index: NDArray[np.int64]) -> Split:
+        """These samples, in memory."""
         def some(store: Store) -> Held:
             return Held(store.take(index), store.levels)
 
-        return Split(some(self.inputs), target=None if self.targets is None else some(self.targets),
-                     **{name: held[index] for name, held in self.beside.items()})
+        chosen = Split(some(self.inputs), target=None if self.targets is None else some(self.targets),
+                       **{name: held[index] for name, held in self.beside.items()})
+        if self.windows is not None:
+            chosen.windows = Windows(self.windows.starts[index], self.windows.length, self.windows.rows)
+        return chosen
 
     @property
     def streamed(self) -> bool:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RESAMPLES = 1_000
+DRAWN = 20_000_000       # samples of all resamples together at most
 
 
 @dataclass(frozen=True)
@@ -46,20 +47,15 @@ def detection(scores: NDArray[Any], anomalous: NDArray[np.bool_], confidence: fl
     The interval of the ROC AUC is DeLong's (1988) on the logit scale, that of the average precision a stratified bootstrap's.
     ValueError unless both kinds are there.
     """
-    from sklearn.metrics import average_precision_score
-
     positive, negative = scores[anomalous], scores[~anomalous]
     if not len(positive) or not len(negative):
         raise ValueError("both anomalies and others are needed")
     area, variance = delong(positive, negative)
-    draw = np.random.RandomState(seed)
-    truth = np.concatenate([np.ones(len(positive), bool), np.zeros(len(negative), bool)])
-    again = [average_precision_score(truth, np.concatenate([draw.choice(part, len(part)) for part in (positive, negative)]))
-             for _ in range(RESAMPLES if len(scores) <= 20_000 else RESAMPLES // 10)]
-    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
-    low, high = np.quantile(again, tails).tolist()
-    return Detection(area, _logit_interval(area, variance, confidence), float(average_precision_score(anomalous, scores)), (low, high),
-                     len(positive), len(scores))
+    interval = _logit_interval(area, variance, confidence) if 0 < area < 1 and min(len(positive), len(negative)) > 1 else _pairs_interval(
+        area, min(len(positive), len(negative)), confidence)
+    precision, again = _average_precisions(positive, negative, seed)
+    low, high = np.quantile(again, [(1 - confidence) / 2, (1 + confidence) / 2]).tolist()
+    return Detection(area, interval, precision, (low, high), len(positive), len(scores))
 
 
 def delong(positive: NDArray[Any], negative: NDArray[Any]) -> tuple[float, float]:
@@ -75,10 +71,37 @@ def delong(positive: NDArray[Any], negative: NDArray[Any]) -> tuple[float, float
     return area, float(variance)
 
 
+def _average_precisions(positive: NDArray[Any], negative: NDArray[Any], seed: int) -> tuple[float, NDArray[np.float64]]:
+    """The average precision, and those of resamples of both kinds: scores are put in order once, a resample counts each of them."""
+    from scipy.stats import rankdata
+
+    m, n = len(positive), len(negative)
+    draw = np.random.RandomState(seed)
+    ranks = rankdata(np.concatenate([positive, negative]), "dense").astype(np.int64) - 1
+    levels = int(ranks.max()) + 1
+
+    def precision(of_positive: NDArray[np.int64], of_negative: NDArray[np.int64]) -> float:
+        hits = np.bincount(of_positive, minlength=levels)[::-1]                  # from the highest score down
+        found = hits.cumsum()
+        called = found + np.bincount(of_negative, minlength=levels)[::-1].cumsum()
+        return float((hits * found / np.maximum(called, 1)).sum() / m)
+
+    drawn = max(RESAMPLES // 10, min(RESAMPLES, DRAWN // (m + n)))
+    again = [precision(ranks[draw.randint(0, m, m)], ranks[m + draw.randint(0, n, n)]) for _ in range(drawn)]
+    return precision(ranks[:m], ranks[m:]), np.asarray(again)
+
+
+def _pairs_interval(area: float, pairs: int, confidence: float) -> tuple[float, float]:
+    """Where scores tell nothing of the area's spread: that of so many independent pairs (Clopper and Pearson, 1934)."""
+    from scipy.stats import beta
+
+    right, side = area * pairs, (1 - confidence) / 2
+    low = 0.0 if right == 0 else float(beta.ppf(side, right, pairs - right + 1))
+    return low, 1.0 if right == pairs else float(beta.ppf(1 - side, right + 1, pairs - right))
+
+
 def _logit_interval(area: float, variance: float, confidence: float) -> tuple[float, float]:
-    """Within (0, 1) at any area; all of it where the area is 0 or 1 and tells nothing of its spread."""
-    if not 0 < area < 1:
-        return (0.0, 1.0) if variance == 0 else (area, area)
+    """Within (0, 1) at any area between."""
     middle, width = np.log(area / (1 - area)), NormalDist().inv_cdf((1 + confidence) / 2) * variance ** 0.5 / (area * (1 - area))
     low, high = (1 / (1 + np.exp(-(middle + sign * width))) for sign in (-1, 1))
     return float(low), float(high)

@@ -26,12 +26,16 @@ if TYPE_CHECKING:
 
 FILE = "scorer.safetensors"
 NAMES = ("reconstruction", "latent", "mahalanobis", "combined")
+JOINED = NAMES[:3]               # what `combined` adds up
+ON_REQUEST = ("signed",)         # scores that are there by name only, since they are sound for some data only
 MEANINGS = {"reconstruction": "surprise at a sample under the likelihood, or its error, summed over its elements",
             "latent": "surprise at its code under a density fitted to the codes of the training data",
             "mahalanobis": "distance of its residuals from those of the training data, by their covariance",
-            "combined": "minus the log-probability that an ordinary sample scores as high in the three others, added up (Fisher, 1932)"}
-TAIL = 0.95          # beyond this quantile the calibration goes on as an exponential
-FORMAT = "1"
+            "combined": "minus the log-probability that an ordinary sample scores as high in the three others, added up (Fisher, 1932)",
+            "signed": "what the reconstruction has more than the sample, summed with its sign; errors of both signs cancel"}
+TAIL = 0.05          # share of the calibration, the largest scores, by which it goes on as an exponential
+LEAST = 10           # of them at least
+FORMAT = "2"
 
 
 @dataclass
@@ -65,6 +69,11 @@ class Scorer:
         """The scores that this model has."""
         return tuple(name for name in NAMES if name != "mahalanobis" or self.residuals is not None)
 
+    @property
+    def on_request(self) -> tuple[str, ...]:
+        """Further ones, which are given by name only."""
+        return ON_REQUEST if self.residuals is not None else ()
+
     def batches(self, run: TrainedRun, split: Split, *, parts: bool = False, progress: Progress = unseen) -> Iterator[Scores]:
         """The scores of a split, batch by batch."""
         for each in encoded(run, split, progress=progress):
@@ -84,11 +93,12 @@ class Scorer:
         if self.residuals is not None:
             apart = residuals_of(model, params, batch)
             found["mahalanobis"] = self.residuals.distance(apart)
+            found["signed"] = -apart.sum(1)
             shown = self.residuals.standardised(apart).reshape(batch.target.shape) if parts else None
         elif parts:
             shown = single
         if self.calibration:
-            found["combined"] = sum((-np.log(tail(self.calibration[name], found[name])) for name in found), np.zeros(len(surprise)))
+            found["combined"] = combined(self.calibration, found)
         steps = None if single is None or run.plan.target.series_length is None else single.reshape(*single.shape[:2], -1).sum(2)
         return Scores(found, np.linalg.norm(_double(batch.x).reshape(len(batch.x), -1), axis=1), steps,
                       None if shown is None else shown.astype(np.float32))
@@ -117,15 +127,27 @@ def residuals_of(model: Any, params: torch.Tensor, batch: Any) -> NDArray[np.flo
 
 
 def tail(ordinary: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The share of ordinary scores (in order) at least as high, in (0, 1]; beyond their 95 % it falls off exponentially."""
+    """The share of ordinary scores (in order) at least as high, in (0, 1]; among the largest 5 % it falls off exponentially.
+
+    The sample itself is counted among the ordinary ones, so that the share is a p-value.
+    """
     count = len(ordinary)
-    share = (count - np.searchsorted(ordinary, scores, "left") + 1) / (count + 1)
-    knee = float(np.quantile(ordinary, TAIL))
-    excess = float((ordinary[ordinary >= knee] - knee).mean())
+    share: NDArray[np.float64] = (count - np.searchsorted(ordinary, scores, "left") + 1) / (count + 1)
+    largest = min(count - 1, max(LEAST, int(TAIL * count)))
+    if largest < 1:
+        return share
+    knee = float(ordinary[-largest - 1])
+    excess = float((ordinary[-largest:] - knee).mean())
     if excess > 0:
         beyond = scores > knee
-        share[beyond] = np.maximum(1e-300, (1 - TAIL) * np.exp(-(scores[beyond] - knee) / excess))
+        share[beyond] = np.maximum(1e-300, (largest + 1) / (count + 1) * np.exp(-(scores[beyond] - knee) / excess))
     return share
+
+
+def combined(calibration: Mapping[str, NDArray[np.float64]], found: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Minus the logarithms of the shares of the scores that `found` has, added up; [n]."""
+    total: NDArray[np.float64] = np.sum([-np.log(tail(calibration[name], found[name])) for name in JOINED if name in found], axis=0)
+    return total
 
 
 def scorer_of(run: TrainedRun, say: Callable[[str], None], progress: Progress = unseen) -> Scorer:
@@ -160,7 +182,12 @@ def fit_scorer(run: TrainedRun, splits: Splits, progress: Progress = unseen) -> 
     density = fit_density(np.concatenate(codes), kind.classes if isinstance(kind, Tokens) else None)
     held, name = (splits.validation, "validation") if splits.validation is not None and len(splits.validation) else (training, "training")
     begun = Scorer(density, residuals, {}, name)
-    return Scorer(density, residuals, _calibrated(run, begun, held if len(held) <= MOST else held.thinned(MOST)), name)
+    return Scorer(density, residuals, _calibrated(run, begun, held if len(held) <= MOST else _fewer(held)), name)
+
+
+def _fewer(held: Split) -> Split:
+    """MOST of the samples; of windows the first ones, since steps are averaged over neighbours as they are in new data."""
+    return held.thinned(MOST) if held.windows is None else held.taken(np.arange(MOST))
 
 
 def _calibrated(run: TrainedRun, begun: Scorer, held: Split) -> dict[str, NDArray[np.float64]]:
@@ -169,10 +196,9 @@ def _calibrated(run: TrainedRun, begun: Scorer, held: Split) -> dict[str, NDArra
 
     whole = joined(begun.batches(run, held))
     first = {name: np.sort(values) for name, values in whole.by_name.items()}
-    second = Scorer(begun.density, begun.residuals, first, begun.held_back)
-    combined = sum((-np.log(tail(first[name], values)) for name, values in whole.by_name.items()), np.zeros(len(whole.norms)))
-    found = {**second.calibration, "combined": np.sort(combined)}
-    for name, values in {**whole.by_name, "combined": combined}.items():
+    joint = combined(first, whole.by_name)
+    found = {**first, "combined": np.sort(joint)}
+    for name, values in {**whole.by_name, "combined": joint}.items():
         steps = steps_of(whole, name, values)
         if steps is not None:
             merged = steps.ravel() if held.windows is None else merged_windows(held.windows, [steps])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from aebuild.results.inference.detection import Detection, detection
 from aebuild.results.inference.passes import Progress, unseen
 from aebuild.results.inference.row_files import row_file
 from aebuild.results.inference.scorer import Scorer, Scores, joined, scorer_of, steps_of, trivial
-from aebuild.results.inference.thresholds import ThresholdRule, parse_rule, steps_a_day, threshold_of
+from aebuild.results.inference.thresholds import ThresholdRule, given_value, parse_rule, steps_a_day, threshold_of
 from aebuild.trainer.run_dir.atomic_files import replace_json
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from aebuild.results.trained_run import TrainedRun
 
 NO_SCORE = Rule("AE573", "there is no such score or label", """\
-A score is chosen by name: `reconstruction`, `latent`, `mahalanobis`, `combined` or `all`. Which labels are anomalies is said by their
-names.
+A score is chosen by name: `reconstruction`, `latent`, `mahalanobis`, `combined`, or `all` of these; `signed` by its name only. Which
+labels are anomalies is said by their names.
 
 ```console
 $ aebuild score runs/pump new.csv --by distance         # refused
@@ -45,16 +45,17 @@ ANOMALOUS = ("abnormal", "anomaly", "anomalous", "anomalies", "outlier", "outlie
 
 @dataclass(frozen=True)
 class Threshold:
-    """The value above which a score calls something unusual, and how it was found."""
+    """The value above which a score of these weights calls something unusual, and how it was found."""
 
     score: str
     level: str
     rule: str
     value: float
+    weights: str
 
     def to_json(self) -> dict[str, Any]:
         """As threshold.json has it."""
-        return {"score": self.score, "level": self.level, "rule": self.rule, "value": self.value}
+        return asdict(self)
 
 
 @dataclass
@@ -103,15 +104,16 @@ def score(run: TrainedRun, data: NewData, by: Sequence[str] = ("reconstruction",
     scorer = scorer_of(run, say, progress)
     names = _names(scorer, by)
     found = joined(scorer.batches(run, data.split, parts=bool(_columns(run)), progress=progress))
-    anomalous = anomalous_samples(run, data, anomalies)
+    anomalous, known = anomalous_samples(run, data, anomalies), _labelled(data)
     stepwise = data.split.windows is not None and not windows
     rows = {name: _merged(data, found, name) if stepwise else found.by_name[name] for name in names}
     notes = [told for name in names if (told := trivial(name, found.by_name[name], found.norms)) is not None]
-    both = anomalous is not None and anomalous.any() and not anomalous.all()
-    judged = {name: detection(found.by_name[name], anomalous) for name in names} if both and anomalous is not None else {}
+    both = anomalous is not None and anomalous[known].any() and not anomalous[known].all()
+    judged = {name: detection(found.by_name[name][known], anomalous[known]) for name in names} if both and anomalous is not None else {}
     notes += [f"the score {name} is inverted on these data: anomalies score lower than the rest (ROC AUC {held.roc_auc:.3f})"
               for name, held in judged.items() if held.roc_auc_interval[1] < 0.5]
-    limit, more = _threshold(run, scorer, names[0], "step" if stepwise else "sample", threshold, data, rows[names[0]], anomalous)
+    limit, more = _threshold(run, scorer, names[0], "step" if stepwise else "sample", threshold, data, rows[names[0]],
+                             None if anomalous is None or stepwise else (known, anomalous))
     with np.errstate(invalid="ignore"):
         above = rows[names[0]] > limit.value
     missing = int(np.isnan(rows[names[0]]).sum())
@@ -124,12 +126,12 @@ def score(run: TrainedRun, data: NewData, by: Sequence[str] = ("reconstruction",
 
 
 def _names(scorer: Scorer, by: Sequence[str]) -> tuple[str, ...]:
-    if "all" in by:
-        return scorer.names
-    for name in by:
-        if name not in scorer.names:
-            raise UsageError(Diagnostic(NO_SCORE, f"this run has no score {name!r}; it has {', '.join(scorer.names)}"))
-    return tuple(dict.fromkeys(by))
+    chosen = [name for each in by for name in (scorer.names if each == "all" else (each,))]
+    for name in chosen:
+        if name not in (*scorer.names, *scorer.on_request):
+            there = ", ".join((*scorer.names, *scorer.on_request))
+            raise UsageError(Diagnostic(NO_SCORE, f"this run has no score {name!r}; it has {there}"))
+    return tuple(dict.fromkeys(chosen))
 
 
 def _columns(run: TrainedRun) -> tuple[str, ...]:
@@ -182,6 +184,11 @@ def anomalous_samples(run: TrainedRun, data: NewData, wanted: Sequence[str] | No
     return np.asarray([word in names for word in data.words]) if names else None
 
 
+def _labelled(data: NewData) -> NDArray[np.bool_]:
+    """Which samples have a label."""
+    return np.ones(len(data), bool) if data.words is None else np.asarray([bool(word) for word in data.words])
+
+
 def _excluded(run: TrainedRun) -> set[str]:
     """The classes that training never saw."""
     exclude = getattr(run.plan.spec.data, "exclude", None)
@@ -192,28 +199,38 @@ def _excluded(run: TrainedRun) -> set[str]:
 
 
 def _threshold(run: TrainedRun, scorer: Scorer, name: str, level: str, asked: str | float | None, data: NewData,
-               scores: NDArray[np.float64], anomalous: NDArray[np.bool_] | None) -> tuple[Threshold, tuple[str, ...]]:
-    if isinstance(asked, int | float):
-        return Threshold(name, level, "given", float(asked)), ()
+               scores: NDArray[np.float64], labels: tuple[NDArray[np.bool_], ...] | None) -> tuple[Threshold, tuple[str, ...]]:
+    """What lies above is unusual; `labels` say which samples have one, and which of them are anomalies."""
+    if asked is not None and not isinstance(asked, str):
+        return Threshold(name, level, "given", given_value(asked), run.kept), ()
     if asked is None:
         kept = read_threshold(run.run.folder)
-        if kept is not None and (kept.score, kept.level) == (name, level):
+        if kept is not None and (kept.score, kept.level, kept.weights) == (name, level, run.kept):
             return kept, ()
     rule = USUAL if asked is None else parse_rule(asked)
     ordinary = scorer.calibration[f"{name} steps" if level == "step" else name]
-    known = None if level == "step" else anomalous
-    value, notes = threshold_of(rule, ordinary, steps_a_day=steps_a_day(data.beside), scored=scores, anomalous=known)
-    found = Threshold(name, level, str(rule), value)
+    known, anomalous = (None, None) if labels is None else (labels[0], labels[1][labels[0]])
+    value, notes = threshold_of(rule, ordinary, rows_a_day=_rows_a_day(data, level), scored=None if known is None else scores[known],
+                                anomalous=anomalous)
+    found = Threshold(name, level, str(rule), value, run.kept)
     if asked is not None:
         replace_json(run.run.folder / FILE, found.to_json())
     return found, notes
+
+
+def _rows_a_day(data: NewData, level: str) -> float | None:
+    """How many scores a day has: one a row, or of windows one each stride."""
+    steps, windows = steps_a_day(data.beside), data.split.windows
+    if steps is None or windows is None or level == "step" or len(windows.starts) < 2:
+        return steps
+    return steps / float(np.median(np.diff(windows.starts)))
 
 
 def read_threshold(folder: Path) -> Threshold | None:
     """The threshold that a run keeps; None if there is none or it is not what was written."""
     try:
         told = json.loads(read_regular(folder / FILE, 2**16))
-        return Threshold(str(told["score"]), str(told["level"]), str(told["rule"]), float(told["value"]))
+        return Threshold(str(told["score"]), str(told["level"]), str(told["rule"]), float(told["value"]), str(told["weights"]))
     except (OSError, KeyError, TypeError, ValueError, RecursionError):
         return None
 

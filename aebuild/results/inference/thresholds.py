@@ -64,11 +64,19 @@ def parse_rule(text: str) -> ThresholdRule:
     raise UsageError(Diagnostic(BAD_RULE, f"--threshold {text}: there is no such rule; there are {there}"))
 
 
-def threshold_of(rule: ThresholdRule, ordinary: NDArray[np.float64], *, steps_a_day: float | None = None,
+def given_value(number: float) -> float:
+    """A threshold that is given as a number; UsageError for one that nothing can be above or below."""
+    if not np.isfinite(number):
+        raise UsageError(Diagnostic(BAD_RULE, f"a threshold is a number or a rule, not {number:g}"))
+    return float(number)
+
+
+def threshold_of(rule: ThresholdRule, ordinary: NDArray[np.float64], *, rows_a_day: float | None = None,
                  scored: NDArray[np.float64] | None = None, anomalous: NDArray[np.bool_] | None = None) -> tuple[float, tuple[str, ...]]:
     """The threshold that a rule gives, and what should be said of it.
 
-    `ordinary` are scores of samples that are taken to be ordinary, [n]; `scored` and `anomalous` are those of labelled data.
+    `ordinary` are scores of samples that are taken to be ordinary, [n], of which a day has `rows_a_day`; `scored` and `anomalous` are those
+    of labelled data.
     """
     match rule.name:
         case "quantile":
@@ -76,10 +84,10 @@ def threshold_of(rule: ThresholdRule, ordinary: NDArray[np.float64], *, steps_a_
         case "per-sample":
             return _quantile(ordinary, rule.number)
         case "per-day":
-            if steps_a_day is None:
-                raise UsageError(Diagnostic(BAD_RULE, "per-day needs a series with time stamps, which these data are not",
+            if rows_a_day is None:
+                raise UsageError(Diagnostic(BAD_RULE, "per-day needs new data with a column of time stamps, and there is none in these",
                                             fix="--threshold per-sample=0.001"))
-            return _quantile(ordinary, min(1.0, rule.number / steps_a_day))
+            return _quantile(ordinary, min(1.0, rule.number / rows_a_day))
         case "extreme":
             return extreme(ordinary, rule.number), ()
         case "best-f":
