@@ -10,7 +10,7 @@ import pytest
 from command_line import called
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = [DOCS / "using.md", *sorted((DOCS / "tutorials").glob("*.md"))]
+PAGES = [DOCS / "anomaly.md", DOCS / "using.md", *sorted((DOCS / "tutorials").glob("*.md"))]
 BLOCK = re.compile(r"^```(sh|python|yaml)\n(.*?)^```$", re.M | re.S)
 
 
