@@ -103,7 +103,7 @@ def test_a_command_that_cannot_be_followed(words: list[str], code: int, part: st
 def test_a_run_that_is_there_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str],
                                                 monkeypatch: pytest.MonkeyPatch) -> None:
     train(SPECS / "vqvae.yaml", ["train.epochs=1", *QUICK[1:]], folder=tmp_path / "run")
-    monkeypatch.setattr("aebuild.parts.datasets.digits.Digits.load", lambda *_: pytest.fail("the data were read first"))
+    monkeypatch.setattr("aebuild.parts.datasets.digits.Digits.read", lambda *_: pytest.fail("the data were read first"))
     assert run("train", str(SPECS / "vqvae.yaml"), "-o", str(tmp_path / "run")) == 2
     assert "AE501" in capsys.readouterr().err
 
