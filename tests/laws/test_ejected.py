@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import sys
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -30,8 +32,7 @@ def check(loaded: Loaded) -> None:
     assert plan is not None and loaded.info is not None
     source = eject(plan).source
     assert not {name.split(".")[0] for name in imported(source)} & {"aebuild", "pydantic", "yaml"}
-    space: dict[str, Any] = {"__name__": "ejected"}
-    exec(compile(source, "ejected.py", "exec"), space)
+    space = fresh(source)
     built, ejected = build(plan).eval(), space["Autoencoder"]()
     assert list(built.state_dict()) == list(ejected.state_dict())
     ejected.load_state_dict(built.state_dict())
@@ -44,6 +45,13 @@ def check(loaded: Loaded) -> None:
             outputs.append(model(batch.x))
     assert torch.equal(*outputs)
     check_losses(loaded, built, ejected, batch, space)
+
+
+def fresh(source: str) -> dict[str, Any]:
+    """The names that the file defines, as a module of its own."""
+    module = sys.modules["ejected"] = ModuleType("ejected")        # dataclasses look there
+    exec(compile(source, "ejected.py", "exec"), vars(module))
+    return vars(module)
 
 
 def check_losses(loaded: Loaded, built: Autoencoder, ejected: Any, batch: Batch, space: dict[str, Any]) -> None:

@@ -107,22 +107,26 @@ def copied(roots: Iterable[Key], written: str) -> Copied:
     return Copied([texts[key] for key in _ordered(texts)], outer)
 
 
-def _kept(name: str, key: Key, names: set[str]) -> bool:
+def _kept(name: str, key: Key, names: frozenset[str]) -> bool:
     if LEFT_OUT.get(key) == name or name == "extra_repr":
         return False
     return name in names or name == "forward" or name == "_load_from_state_dict" or (name.startswith("__") and name.endswith("__"))
 
 
-def _words(text: str) -> set[str]:
+@cache
+def _words(text: str) -> frozenset[str]:
     """Every name and attribute in a source."""
-    nodes = list(ast.walk(ast.parse(text)))
-    return {node.id for node in nodes if isinstance(node, ast.Name)} | {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    return _names(text) | {node.attr for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Attribute)}
+
+
+@cache
+def _names(text: str) -> frozenset[str]:
+    return frozenset(node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name))
 
 
 def _needs(module: str, text: str) -> Iterator[Key]:
     source = source_of(module)
-    names = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
-    for name in names:
+    for name in _names(text):
         if name in source.definitions:
             yield module, name
         elif name in source.inner and source.inner[name][0] not in GONE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -133,3 +134,13 @@ def _joined(definitions: list[str]) -> str:
         plain = all(re.match(r"\w+( ?[:=])", each) and not each.startswith(("class ", "def ")) for each in (before, text))
         found += ("\n" if plain else "\n\n\n") + text
     return found
+
+
+def write_weights(folder: Path, place: Path) -> Path:
+    """The kept weights of a run, under the names that the ejected model has."""
+    from safetensors.torch import save_file
+
+    from aebuild.results.open_run import open_run
+
+    save_file({name: value.contiguous() for name, value in open_run(folder).model.state_dict().items()}, place)
+    return place
