@@ -5,13 +5,15 @@ from __future__ import annotations
 import ast
 import sys
 from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from models import fine, samples, turns
+from test_plugin_parts import plugged
 
 from aebuild.compile.build import build
 from aebuild.compile.front import Loaded, load
@@ -19,6 +21,7 @@ from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.outputs import Batch
 from aebuild.modules.randomness import random_modules
 from aebuild.results.ejection.eject import _phase, eject
+from aebuild.lang.diagnostics import SpecError
 from aebuild.results.shipped import shipped
 from aebuild.trainer.phase import clock_of, reseed_all
 from specs import specs
@@ -96,13 +99,23 @@ def imported(source: str) -> list[str]:
 
 
 @pytest.mark.slow
+@settings(max_examples=20)
 @given(specs())
 def test_ejected_source_is_the_model(text: str) -> None:
     check(fine(text))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_shipped_spec_ejects(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = load(shipped()[name])
     if loaded.plan is not None and loaded.plan.params < 3_000_000:
         check(loaded)
+
+
+def test_a_module_of_a_plug_in_is_refused() -> None:
+    with plugged(Path(__file__).parents[1] / "plugins" / "patchgan.py") as parts:
+        example = next(part.example for part in parts if part.example)
+        loaded = load("spec.yaml", text=f"name: plugged\n{example}")
+        with pytest.raises(SpecError, match="AE530"):
+            eject(replace(loaded.require(), spec=loaded.require().spec))

@@ -7,7 +7,7 @@ import importlib
 import inspect
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 
 from aebuild.results.ejection.alone import alone, short_docstrings, without_methods
 from aebuild.results.ejection.construction import NotWritableError
@@ -18,6 +18,9 @@ Key = tuple[str, str]             # module, name
 STAGE = '''
 class Stage(nn.Sequential):
     """Steps in order, of which some read or fill a context."""
+
+    def __init__(self, steps: Mapping[str, nn.Module]) -> None:
+        super().__init__(OrderedDict(steps))
 
     def forward(self, x: Tensor, context: dict[str, Any] | None = None) -> Tensor:
         """[N, ...] to [N, ...]."""
@@ -95,7 +98,7 @@ def copied(roots: Iterable[Key], written: str) -> Copied:
     """What the roots need, without methods that nobody names; `written` is the source that uses them."""
     names, wanted = _words(written), set(roots)
     while True:
-        texts = {key: without_methods(_plain(key), lambda name, key=key: _kept(name, key, names)) for key in wanted}  # type: ignore[misc]
+        texts = {key: without_methods(_plain(key), partial(_kept, key, names)) for key in wanted}
         seen = names.union(*map(_words, texts.values()))
         needed = wanted | {other for key, text in texts.items() for other in _needs(key[0], text)}
         if seen == names and needed == wanted:
@@ -107,7 +110,7 @@ def copied(roots: Iterable[Key], written: str) -> Copied:
     return Copied([texts[key] for key in _ordered(texts)], outer)
 
 
-def _kept(name: str, key: Key, names: frozenset[str]) -> bool:
+def _kept(key: Key, names: frozenset[str], name: str) -> bool:
     if LEFT_OUT.get(key) == name or name == "extra_repr":
         return False
     return name in names or name == "forward" or name == "_load_from_state_dict" or (name.startswith("__") and name.endswith("__"))

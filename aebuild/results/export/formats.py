@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import statistics
 import time
 import warnings
@@ -53,11 +54,14 @@ def _recorded(what: str) -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            logging.disable(logging.WARNING)          # of packages that torch would also know
             yield
     except Exception as error:          # torch raises whatever the module did
         reason = str(error).strip().split("\n")[0][:200]
         raise SpecError(Diagnostic(NOT_RECORDED, f"the {what} cannot be recorded as a program: {reason}",
                                    fix=Hint("without --format the weights are exported"))) from error
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def torch_program(part: nn.Module, example: Tensor, place: Path, what: str) -> Run:
@@ -66,7 +70,7 @@ def torch_program(part: nn.Module, example: Tensor, place: Path, what: str) -> R
         program = torch.export.export(part, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},), strict=False)
         torch.export.save(program, place)
         loaded: Any = torch.export.load(place).module()
-    return lambda x: loaded(x)  # type: ignore[no-any-return]
+    return lambda x: loaded(x)
 
 
 def onnx_program(part: nn.Module, example: Tensor, place: Path, what: str) -> Run:
