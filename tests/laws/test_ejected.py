@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import ast
+import sys
 from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from models import fine, samples, turns
+from test_plugin_parts import plugged
 
 from aebuild.compile.build import build
 from aebuild.compile.front import Loaded, load
+from aebuild.lang.diagnostics import SpecError
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.outputs import Batch
 from aebuild.modules.randomness import random_modules
@@ -30,8 +35,7 @@ def check(loaded: Loaded) -> None:
     assert plan is not None and loaded.info is not None
     source = eject(plan).source
     assert not {name.split(".")[0] for name in imported(source)} & {"aebuild", "pydantic", "yaml"}
-    space: dict[str, Any] = {"__name__": "ejected"}
-    exec(compile(source, "ejected.py", "exec"), space)
+    space = fresh(source)
     built, ejected = build(plan).eval(), space["Autoencoder"]()
     assert list(built.state_dict()) == list(ejected.state_dict())
     ejected.load_state_dict(built.state_dict())
@@ -44,6 +48,13 @@ def check(loaded: Loaded) -> None:
             outputs.append(model(batch.x))
     assert torch.equal(*outputs)
     check_losses(loaded, built, ejected, batch, space)
+
+
+def fresh(source: str) -> dict[str, Any]:
+    """The names that the file defines, as a module of its own."""
+    module = sys.modules["ejected"] = ModuleType("ejected")        # dataclasses look there
+    exec(compile(source, "ejected.py", "exec"), vars(module))
+    return vars(module)
 
 
 def check_losses(loaded: Loaded, built: Autoencoder, ejected: Any, batch: Batch, space: dict[str, Any]) -> None:
@@ -88,13 +99,23 @@ def imported(source: str) -> list[str]:
 
 
 @pytest.mark.slow
+@settings(max_examples=20)
 @given(specs())
 def test_ejected_source_is_the_model(text: str) -> None:
     check(fine(text))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_shipped_spec_ejects(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = load(shipped()[name])
     if loaded.plan is not None and loaded.plan.params < 3_000_000:
         check(loaded)
+
+
+def test_a_module_of_a_plug_in_is_refused() -> None:
+    with plugged(Path(__file__).parents[1] / "plugins" / "planar.py") as parts:
+        example = next(part.example for part in parts if part.example)
+        loaded = load("spec.yaml", text=f"name: plugged\n{example}")
+        with pytest.raises(SpecError, match="AE530"):
+            eject(loaded.require())

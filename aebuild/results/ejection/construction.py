@@ -89,11 +89,9 @@ class Writer:
         if call is None:
             raise NotWritableError(f"how a {type(module).__name__} is made was not seen")
         name, args, options = self._name(module), list(call.args), _spoken(module, call.kwargs)
-        if isinstance(module, Stage):
-            steps, = args
-            if name == "nn.Sequential":
-                body = self.lines(steps) if steps else []
-                return [f"nn.Sequential(OrderedDict({body[0]}", *body[1:-1], f"{body[-1]}))"] if len(body) > 1 else ["nn.Sequential()"]
+        if name == "nn.Sequential" and len(args) == 1 and isinstance(args[0], Mapping):
+            body = self.lines(args[0])
+            return [f"nn.Sequential(OrderedDict({body[0]}", *body[1:-1], f"{body[-1]}))"] if len(body) > 1 else ["nn.Sequential()"]
         given = [("", value) for value in args] + [(f"{key}=", value) for key, value in options.items()]
         parts = [(prefix, self.lines(value)) for prefix, value in given]
         line = f"{name}({', '.join(prefix + part[0] for prefix, part in parts)})"

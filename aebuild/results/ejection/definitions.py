@@ -7,7 +7,7 @@ import importlib
 import inspect
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 
 from aebuild.results.ejection.alone import alone, short_docstrings, without_methods
 from aebuild.results.ejection.construction import NotWritableError
@@ -18,6 +18,9 @@ Key = tuple[str, str]             # module, name
 STAGE = '''
 class Stage(nn.Sequential):
     """Steps in order, of which some read or fill a context."""
+
+    def __init__(self, steps: Mapping[str, nn.Module]) -> None:
+        super().__init__(OrderedDict(steps))
 
     def forward(self, x: Tensor, context: dict[str, Any] | None = None) -> Tensor:
         """[N, ...] to [N, ...]."""
@@ -95,7 +98,7 @@ def copied(roots: Iterable[Key], written: str) -> Copied:
     """What the roots need, without methods that nobody names; `written` is the source that uses them."""
     names, wanted = _words(written), set(roots)
     while True:
-        texts = {key: without_methods(_plain(key), lambda name, key=key: _kept(name, key, names)) for key in wanted}  # type: ignore[misc]
+        texts = {key: without_methods(_plain(key), partial(_kept, key, names)) for key in wanted}
         seen = names.union(*map(_words, texts.values()))
         needed = wanted | {other for key, text in texts.items() for other in _needs(key[0], text)}
         if seen == names and needed == wanted:
@@ -107,22 +110,26 @@ def copied(roots: Iterable[Key], written: str) -> Copied:
     return Copied([texts[key] for key in _ordered(texts)], outer)
 
 
-def _kept(name: str, key: Key, names: set[str]) -> bool:
+def _kept(key: Key, names: frozenset[str], name: str) -> bool:
     if LEFT_OUT.get(key) == name or name == "extra_repr":
         return False
     return name in names or name == "forward" or name == "_load_from_state_dict" or (name.startswith("__") and name.endswith("__"))
 
 
-def _words(text: str) -> set[str]:
+@cache
+def _words(text: str) -> frozenset[str]:
     """Every name and attribute in a source."""
-    nodes = list(ast.walk(ast.parse(text)))
-    return {node.id for node in nodes if isinstance(node, ast.Name)} | {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    return _names(text) | {node.attr for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Attribute)}
+
+
+@cache
+def _names(text: str) -> frozenset[str]:
+    return frozenset(node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name))
 
 
 def _needs(module: str, text: str) -> Iterator[Key]:
     source = source_of(module)
-    names = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
-    for name in names:
+    for name in _names(text):
         if name in source.definitions:
             yield module, name
         elif name in source.inner and source.inner[name][0] not in GONE:

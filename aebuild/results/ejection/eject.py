@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -117,7 +119,8 @@ def _imports(library: Copied, body: str) -> str:
         _group(lines, module).append(f"import {module}" + ("" if module == name else f" as {name}"))
     for module in sorted({entry[0] for entry in parts}):
         inner = sorted({(str(part), name) for where, part, name in parts if where == module})
-        _group(lines, module).append(f"from {module} import " + ", ".join(part if part == name else f"{part} as {name}" for part, name in inner))
+        told = ", ".join(part if part == name else f"{part} as {name}" for part, name in inner)
+        _group(lines, module).append(f"from {module} import {told}")
     blocks: list[Any] = [["from __future__ import annotations"], lines["standard"], lines["installed"]]
     return "\n\n".join("\n".join(block) for block in blocks)
 
@@ -129,7 +132,17 @@ def _group(lines: dict[str, list[str]], module: str) -> list[str]:
 def _joined(definitions: list[str]) -> str:
     """Definitions two lines apart, constants none."""
     found = definitions[0]
-    for before, text in zip(definitions, definitions[1:], strict=False):
+    for before, text in pairwise(definitions):
         plain = all(re.match(r"\w+( ?[:=])", each) and not each.startswith(("class ", "def ")) for each in (before, text))
         found += ("\n" if plain else "\n\n\n") + text
     return found
+
+
+def write_weights(folder: Path, place: Path) -> Path:
+    """The kept weights of a run, under the names that the ejected model has."""
+    from safetensors.torch import save_file
+
+    from aebuild.results.open_run import open_run
+
+    save_file({name: value.contiguous() for name, value in open_run(folder).model.state_dict().items()}, place)
+    return place

@@ -11,6 +11,7 @@ from aebuild.compile.build import initial
 from aebuild.compile.plan import Plan
 from aebuild.lang.node import Node
 from aebuild.modules.autoencoder import Autoencoder
+from aebuild.modules.children import Children
 from aebuild.modules.stage import Contextual, Stage
 from aebuild.results.ejection.construction import NotWritableError, Writer
 
@@ -23,12 +24,11 @@ def shape_of(node: Node) -> str:
 def half(name: str, stage: Stage, node: Node, writer: Writer) -> str:
     """The class of an encoder or decoder: its layers, and a forward pass with the shape after each."""
     start = f"(N, {', '.join(map(str, node.input.shape))})"
-    steps = {key: step for key, step in stage.named_children()}
+    steps = dict(stage.named_children())
     layers = writer.lines(steps)
     lines = [f"class {name}(nn.Sequential):", f'    """{node.input} to {node.output}."""', "",
              "    def __init__(self) -> None:",
-             *([f"        super().__init__(OrderedDict({layers[0]}", *(f"        {line}" for line in layers[1:-1]), f"        {layers[-1]}))"]
-               if steps else ["        super().__init__()"]),
+             *(_indented_call("super().__init__(OrderedDict", layers) if steps else ["        super().__init__()"]),
              "", "    def forward(self, x: Tensor, context: dict[str, Any]) -> Tensor:", f'        """{start} to {shape_of(node)}."""']
     for number, ((key, step), child) in enumerate(zip(steps.items(), node.children, strict=True)):
         more = ", context" if isinstance(step, Contextual) or (isinstance(step, Stage) and writer.contextual) else ""
@@ -39,27 +39,29 @@ def half(name: str, stage: Stage, node: Node, writer: Writer) -> str:
     return "\n".join([*lines, "        return x"])
 
 
+def _indented_call(opening: str, lines: list[str]) -> list[str]:
+    return [f"        {opening}({lines[0]}", *(f"        {line}" for line in lines[1:-1]), f"        {lines[-1]}))"]
+
+
 def whole(plan: Plan, model: Autoencoder, writer: Writer, terms: Iterable[str]) -> str:
     """The class of the model."""
     parts = ["class Autoencoder(nn.Module):",
              f'    """{plan.input} → {plan.latent.code} → {plan.target}, {plan.params:,} parameters."""', "",
-             *_constructor(model, writer), *_initial(plan, model), "", *_corrupt(model), "", *_passes(model, plan), "", *_terms(model, terms)]
+             *_constructor(model, writer), *_initial(plan, model), "", *_corrupt(model), "", *_passes(model, plan), "",
+             *_terms(model, terms)]
     return "\n".join(parts)
 
 
 def _constructor(model: Autoencoder, writer: Writer) -> list[str]:
-    found = ["    def __init__(self) -> None:", "        super().__init__()", "        self.encoder = Encoder()"]
-    for name, value in (("latent", model.latent), ("decoder", None), ("likelihood", model.likelihood), ("heads", model.heads),
-                        ("penalties", model.penalties), ("corruptions", model.corruptions)):
-        if value is None:
-            found.append("        self.decoder = Decoder()")
-        elif name in ("latent", "likelihood"):
-            found += _assigned(name, writer.lines(value))
-        elif name == "corruptions" and len(value):
-            found += _assigned(name, _called("nn.ModuleList", writer.lines(list(value))))
-        elif name != "corruptions" and value.items():
-            writer.classes.add(type(value))
-            found += _assigned(name, _called("Children", writer.lines(dict(value.items()))))
+    found = ["    def __init__(self) -> None:", "        super().__init__()", "        self.encoder = Encoder()",
+             *_assigned("latent", writer.lines(model.latent)), "        self.decoder = Decoder()",
+             *_assigned("likelihood", writer.lines(model.likelihood))]
+    for name, children in (("heads", model.heads), ("penalties", model.penalties)):
+        if children.items():
+            writer.classes.add(Children)
+            found += _assigned(name, _called("Children", writer.lines(dict(children.items()))))
+    if len(model.corruptions):
+        found += _assigned("corruptions", _called("nn.ModuleList", writer.lines(list(model.corruptions))))
     return found
 
 
@@ -96,7 +98,7 @@ def _corrupt(model: Autoencoder) -> list[str]:
 def _passes(model: Autoencoder, plan: Plan) -> list[str]:
     views = any(part.views > 1 for term in plan.terms if (part := term.config) and hasattr(part, "views"))
     view = ", view=view" if views else ""
-    made = ["        def view() -> Code:", "            with unlearned(self):", "                return self.encode(batch.x)", ""] if views else []
+    made = ["        def view() -> Code:", "            with unlearned(self):", "                return self.encode(batch.x)", ""]
     text = f'''
     def encode(self, x: Tensor, context: dict[str, Any] | None = None) -> Code:
         """The code of a batch."""
@@ -125,7 +127,7 @@ def _passes(model: Autoencoder, plan: Plan) -> list[str]:
         code = self.latent(features, context)
         params = self.parameters_of(code.value, context)
 
-{_indented(made)}        return Outputs(batch, code, features, params, context, mean=self.likelihood.mean{view},
+{_indented(made if views else [])}        return Outputs(batch, code, features, params, context, mean=self.likelihood.mean{view},
                        terms=dict(code.terms), metrics=dict(code.metrics))
 '''.strip("\n").replace("context)\n\n        return Outputs", "context)\n        return Outputs")
     found = text.split("\n")
@@ -159,5 +161,6 @@ def _maker(model: nn.Module, name: str, function: object) -> str:
         for path, module in model.named_modules():
             if module is function.__self__:
                 first, _, rest = path.partition(".")
-                return f'self.{first}["{rest}"].{function.__name__}' if first in ("heads", "penalties") else f"self.{path}.{function.__name__}"
+                owner = f'self.{first}["{rest}"]' if first in ("heads", "penalties") else f"self.{path}"
+                return f"{owner}.{function.__name__}"
     raise NotWritableError(f"the term {name} is made by no method of the model's modules")

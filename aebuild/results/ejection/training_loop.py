@@ -73,7 +73,8 @@ def dial(value: object) -> str:
 
 
 def _steps(duration: str) -> str:
-    number, unit = float(duration.rstrip("epochs% ")), duration.lstrip("0123456789. ")
+    unit = duration.lstrip("0123456789. ")
+    number = float(duration.removesuffix(unit))
     if unit.startswith("step"):
         return str(in_steps(duration, 1, 1))
     scale = "steps / 100" if unit == "%" else "per_epoch"

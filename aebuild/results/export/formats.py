@@ -1,0 +1,133 @@
+"""Programs of torch.export and ONNX: written, run and measured."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import statistics
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, SpecError, UsageError
+
+NO_PACKAGE = Rule("AE531", "an export needs other packages", """\
+ONNX files are written by the packages onnx and onnxscript and checked with onnxruntime: the extra `onnx`.
+
+```console
+$ aebuild export runs/vae --format onnx -o out       # without them: refused
+$ pip install onnx onnxscript onnxruntime
+$ aebuild export runs/vae --format onnx -o out
+```
+""")
+NOT_RECORDED = Rule("AE532", "a model that cannot be recorded as a program", """\
+A program holds the tensor operations of one pass. What decides in Python by the values of tensors, as a plug-in's module may, cannot be
+recorded; the weights of such a model can still be exported.
+
+```console
+$ aebuild export runs/vae --format torch -o out      # refused where a module of a plug-in does that
+$ aebuild export runs/vae -o out
+```
+""")
+Run = Callable[[Tensor], Tensor]
+SECONDS = 0.3         # of measuring one latency
+
+
+def packages() -> tuple[Any, Any]:
+    """onnx and onnxruntime; UsageError where one is not installed."""
+    try:
+        importlib.import_module("onnxscript")
+        return importlib.import_module("onnx"), importlib.import_module("onnxruntime")
+    except ImportError as error:
+        raise UsageError(Diagnostic(NO_PACKAGE, f"ONNX needs the package {error.name}, which is not installed",
+                                    fix="pip install onnx onnxscript onnxruntime")) from error
+
+
+@contextmanager
+def _recorded(what: str) -> Iterator[None]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            logging.disable(logging.WARNING)          # of packages that torch would also know
+            yield
+    except Exception as error:          # torch raises whatever the module did
+        reason = str(error).strip().split("\n")[0][:200]
+        raise SpecError(Diagnostic(NOT_RECORDED, f"the {what} cannot be recorded as a program: {reason}",
+                                   fix=Hint("without --format the weights are exported"))) from error
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def torch_program(part: nn.Module, example: Tensor, place: Path, what: str) -> Run:
+    """Writes a program of torch.export for any batch size, and loads it again."""
+    with _recorded(what):
+        program = torch.export.export(part, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},), strict=False)
+        torch.export.save(program, place)
+        loaded: Any = torch.export.load(place).module()
+    return lambda x: loaded(x)
+
+
+def onnx_program(part: nn.Module, example: Tensor, place: Path, what: str) -> Run:
+    """Writes an ONNX file for any batch size, and opens it in onnxruntime."""
+    packages()
+    with _recorded(what):
+        made = torch.onnx.export(part, (example,), dynamo=True, verbose=False, input_names=["input"], output_names=["output"],
+                                 dynamic_shapes=({0: torch.export.Dim("batch")},))
+        assert made is not None
+        made.save(place)
+    return onnx_session(place)
+
+
+def onnx_session(place: Path) -> Run:
+    """An ONNX file, opened in onnxruntime on the CPU."""
+    _, runtime = packages()
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3
+    session = runtime.InferenceSession(str(place), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda x: torch.from_numpy(session.run(None, {name: x.numpy()})[0])
+
+
+def quantised(source: Path, place: Path, samples: Tensor) -> Run:
+    """Writes the int8 form of an ONNX file: convolutions by ranges seen on the samples, all else by those of each batch."""
+    onnx, _ = packages()
+    quantization: Any = importlib.import_module("onnxruntime.quantization")
+    convolves = any(node.op_type == "Conv" for node in onnx.load(str(source)).graph.node)
+    with _recorded("encoder in int8"):
+        if convolves:
+            name = onnx.load(str(source)).graph.input[0].name
+            quantization.quantize_static(str(source), str(place), _Samples(name, samples), per_channel=True)
+        else:
+            quantization.quantize_dynamic(str(source), str(place))
+    return onnx_session(place)
+
+
+class _Samples:
+    """Samples one by one, as onnxruntime's calibration asks for them."""
+
+    def __init__(self, name: str, samples: Tensor) -> None:
+        self._left = iter([{name: samples[row:row + 1].numpy()} for row in range(len(samples))])
+
+    def get_next(self) -> dict[str, Any] | None:
+        """The next sample, None behind the last."""
+        return next(self._left, None)
+
+
+def milliseconds(run: Run, x: Tensor) -> float:
+    """The median time of one sample [1, ...], after a few to warm up."""
+    times: list[float] = []
+    with torch.inference_mode():
+        for _ in range(5):
+            run(x)
+        end = time.perf_counter() + SECONDS
+        while time.perf_counter() < end or len(times) < 5:
+            begun = time.perf_counter()
+            run(x)
+            times.append(time.perf_counter() - begun)
+    return 1000 * statistics.median(times)
