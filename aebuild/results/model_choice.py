@@ -13,7 +13,7 @@ Goal = Literal["embed", "anomaly", "generate", "compress", "denoise"]
 SHARES: dict[Goal, float] = {"embed": 0.9, "anomaly": 0.8, "generate": 0.9, "compress": 0.8, "denoise": 0.9}
 PER_NUMBER = 50         # training samples for each number of the code, at least: with fewer it is learned by heart
 FEW = 2_000             # samples: fewer want noise and decay, so that they are not learned by heart
-LARGE = 2_048           # numbers of a sample: from here on images get convolutions
+SMALL = 16              # side of an image: from here on it gets convolutions
 STEPS = {"residual": 3_000, "conv": 2_500, "gru": 4_000}      # of the optimiser: minutes on a CPU
 CODES = 256             # entries of a codebook: a byte each
 
@@ -42,7 +42,7 @@ def choose(seen: SampleStatistics, goal: Goal) -> Choice:
     match seen.value:
         case Tokens():
             _tokens(choice, seen, goal)
-        case Grid(size=size) if len(size) > 1 and (seen.size > LARGE or (seen.samples > FEW and min(size) >= 16)):
+        case Grid(size=size) if len(size) > 1 and min(size) >= SMALL:
             _convolutional(choice, seen, goal, size)
         case _:
             _residual(choice, seen, goal)
@@ -85,7 +85,8 @@ def _residual(choice: Choice, seen: SampleStatistics, goal: Goal) -> None:
 
 def _convolutional(choice: Choice, seen: SampleStatistics, goal: Goal, size: tuple[int, ...]) -> None:
     dim, why = dimension(seen, goal)
-    _noise(choice, seen, goal)
+    if goal == "denoise":
+        _noise(choice, seen, goal)
     depth = max(1, min(4, int(log2(min(size) / 4))))
     first = 16 if seen.samples < FEW else 32
     widths = [first * 2 ** min(number, 2) for number in range(depth)]
