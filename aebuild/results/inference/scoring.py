@@ -12,7 +12,7 @@ import numpy as np
 
 from aebuild.data.errors import fault
 from aebuild.data.new_samples import STRANGE, NewData
-from aebuild.lang.columns import Field, feature_names
+from aebuild.lang.columns import Field
 from aebuild.lang.diagnostics import Diagnostic, Rule, UsageError
 from aebuild.lang.regular_files import read_regular
 from aebuild.lang.samples import silent
@@ -135,12 +135,10 @@ def _names(scorer: Scorer, by: Sequence[str]) -> tuple[str, ...]:
 
 
 def _columns(run: TrainedRun) -> tuple[str, ...]:
-    """The names of the target's features, of a category one a class; none of what has channels or symbols."""
+    """The names of the target's columns; none of what has channels or symbols."""
     target = run.plan.target
     if not target.columns:
         return ()
-    if fields := run.info.target_range.fields:
-        return feature_names(fields)
     return run.info.target_columns or run.info.columns or tuple(map(str, range(target.features)))
 
 
