@@ -184,6 +184,19 @@ def is_timestamp(axis: Axis, cells: Sequence[str]) -> bool:
         low < min(known) and max(known) < high for low, high in UNIX)
 
 
+def goes_on(axis: Axis, cells: Sequence[str], owners: Sequence[str] | None = None) -> bool:
+    """True where times go on from row to row, back once in a hundred at most, within each series; dates of things stand in any order."""
+    times = _times(axis, cells)
+    if times is None:
+        return True
+    last: dict[str, float] = {}
+    back = 0
+    for time, owner in zip(times, owners or [""] * len(times), strict=True):
+        back += time < last.get(owner, time)
+        last[owner] = time
+    return 100 * back <= len(times)
+
+
 def is_clock(axis: Axis, cells: Sequence[str], owners: Sequence[str]) -> bool:
     """True for numbers that are called a time, are one, or go on by the same step in every series."""
     times = _times(axis, cells)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aebuild.data.errors import listed, shown
-from aebuild.data.index_columns import CLOCKS, without_time
+from aebuild.data.index_columns import CLOCKS, goes_on, without_time
 from aebuild.data.tables import Sheet, is_identifier, row_numbers
 from aebuild.lang.dataset import Tabular
 from aebuild.lang.suggestion import Suggestion
@@ -18,17 +18,18 @@ def suggest_columns(sheet: Sheet, part: Tabular) -> Suggestion:
     """`type: series` with its `group` for a table over time, else the label, an index to leave out, and what empty cells become."""
     for owner in (None, *(place for place in range(len(sheet.names)) if not sheet.numeric[place] and few(sheet.sample(place)))):
         timed, axis = without_time(sheet, part, None, owner)
-        if axis is not None and _is_time(timed, axis.place):
+        owners = None if owner is None else sheet.sample(owner)
+        if axis is not None and _is_time(timed, axis.place) and goes_on(axis, sheet.sample(axis.place), owners):
             return _series(timed, axis.place)
     axis = without_time(sheet, part, None, None)[1]
     keys, reasons = Suggestion().keys, Suggestion().reasons
-    if axis is not None and axis.place not in row_numbers(sheet, part, None).left \
+    if axis is not None and axis.place == 0 and sheet.numeric[0] and axis.place not in row_numbers(sheet, part, None).left \
             and not is_identifier(axis.name, sheet.sample(axis.place)):
         keys["index"], reasons["index"] = True, f"the first column, {shown(axis.name)}, only counts the rows"
     label = _label(sheet)
     if label is not None:
         keys["label"], reasons["label"] = sheet.names[label], "called a label: it is no input, and a head or a score can use it"
-    return Suggestion(keys, reasons).joined(_missing(sheet, [] if label is None else [label]))
+    return Suggestion(keys, reasons).joined(_missing(sheet, [] if label is None else [label], words=True))
 
 
 def _is_time(sheet: Sheet, place: int) -> bool:
@@ -52,7 +53,7 @@ def _series(sheet: Sheet, time: int) -> Suggestion:
         keys["columns"] = [sheet.names[place] for place in range(len(sheet.names))
                            if place not in taken and sheet.numeric[place] and sheet.names[place] not in flags]
         reasons["columns"] = f"the measurements; {listed([*words, *flags])} {'is' if len(words + flags) == 1 else 'are'} left out"
-    return Suggestion(keys, reasons).joined(_missing(sheet, [time]))
+    return Suggestion(keys, reasons).joined(_missing(sheet, [time], words=False))
 
 
 def _label(sheet: Sheet) -> int | None:
@@ -60,9 +61,11 @@ def _label(sheet: Sheet) -> int | None:
     return next((place for place, name in enumerate(sheet.names) if name.strip().lower() in LABELS and few(sheet.sample(place))), None)
 
 
-def _missing(sheet: Sheet, but: Sequence[int]) -> Suggestion:
-    """What becomes of empty cells, where there are some among the numbers."""
-    empty = sheet.survey([], [place for place, numeric in enumerate(sheet.numeric) if numeric and place not in but])[1]
+def _missing(sheet: Sheet, but: Sequence[int], *, words: bool) -> Suggestion:
+    """What becomes of empty cells, where there are some among the numbers, or the words that become categories."""
+    looked = [place for place, numeric in enumerate(sheet.numeric)
+              if place not in but and (numeric or (words and few(sheet.sample(place))))]
+    empty = sheet.survey([], looked)[1]
     if not empty:
         return Suggestion()
     names = listed(sheet.names[place] for place in sorted(empty))

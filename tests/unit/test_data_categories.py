@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from aebuild.data.assemble import load_splits
 from aebuild.data.fingerprint import fingerprint, unlike
 from aebuild.data.one_hot import collapse, expand
+from aebuild.data.table_suggestion import suggest_columns
+from aebuild.data.tables import open_sheet
 from aebuild.lang.columns import OTHER, Field
 from aebuild.lang.dataset import Where
 from aebuild.lang.samples import DataInfo
@@ -263,6 +265,14 @@ def test_any_table_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, 
     if form is not None:
         aims = splits.train.x if splits.train.target is None else splits.train.target
         form.write(folder / "back.csv", [(splits.target_scaling or splits.scaling).undo(aims)], {})
+
+
+def test_dates_in_any_order_make_no_series(tmp_path: Path) -> None:
+    part = part_of("table", path="t.csv")
+    customers(tmp_path, town=lambda row: "" if row % 4 == 0 else CITIES[row % 2])
+    assert dict(suggest_columns(open_sheet(tmp_path / "t.csv", part), part).keys) == {"missing": "mask"}
+    (tmp_path / "t.csv").write_text(lines(u=lambda row: row % 7, when=lambda row: f"2024-{row // 28 + 1:02}-{row % 28 + 1:02}"))
+    assert suggest_columns(open_sheet(tmp_path / "t.csv", part), part).keys["type"] == "series"
 
 
 def test_other_words_are_other_data(tmp_path: Path) -> None:

@@ -139,8 +139,6 @@ def _columns(run: TrainedRun) -> tuple[str, ...]:
     target = run.plan.target
     if not target.columns:
         return ()
-    if fields := run.info.target_range.fields:
-        return tuple(each.name for each in fields if each.kind != "missing")
     return run.info.target_columns or run.info.columns or tuple(map(str, range(target.features)))
 
 
