@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs") / "anomaly")
     parser.add_argument("names", nargs="*", default=[*TABLES, *SERIES])
     options = parser.parse_args()
-    print("| data | score | ROC AUC [95 %], first seed | mean (range) of the seeds | average precision | what is said |\n"
+    print("| data | score | ROC AUC [95 %], first seed | mean (range) of the seeds | average precision | said of the first seed |\n"
           "| --- | --- | --- | --- | --: | --- |", flush=True)
     for name in options.names:
         if name in TABLES:
@@ -93,7 +93,7 @@ def table(name: str, seeds: int, out: Path) -> None:
         for score, each in scored.detection.items():
             found.setdefault(score, []).append(each)
             told = next((note for note in scored.notes if f"the score {score} " in note), "")
-            notes[score] = "inverted" if "inverted" in told else "like ‖x‖, or constant" if told else ""
+            notes.setdefault(score, "inverted" if "inverted" in told else "like ‖x‖, or constant" if told else "")
     for score, judged in found.items():
         areas = [100 * each.roc_auc for each in judged]
         low, high = (100 * bound for bound in judged[0].roc_auc_interval)
