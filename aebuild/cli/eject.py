@@ -25,7 +25,7 @@ def command(spec: str, settings: tuple[str, ...], output: Path | None, force: bo
     if output is not None and output.suffix != ".py":
         raise click.UsageError(f"--output ends in .py, not {output.name!r}.")
     from aebuild.results.ejection.eject import eject, write_weights
-    from aebuild.results.inference.row_files import vacant_output
+    from aebuild.results.inference.row_files import appearing, vacant_output
     from aebuild.results.opening import open_spec
     from aebuild.trainer.run_dir.folder import is_run
 
@@ -41,7 +41,8 @@ def command(spec: str, settings: tuple[str, ...], output: Path | None, force: bo
     if output is None:
         click.echo(made.source, nl=False)
         return
-    output.write_text(made.source, encoding="utf-8")
+    with appearing(output) as partial:
+        partial.write_text(made.source, encoding="utf-8")
     say(f"{plan.spec.name}, {plan.params:,} parameters: {output}")
     if is_run(Path(spec)) and not settings:
         weights = write_weights(Path(spec), output.with_suffix(".safetensors"))

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from aebuild.cli.on_run import done, opened, output_file, run_folder
+from aebuild.cli.on_run import done, opened, output_file, run_on_cpu
 from aebuild.cli.options import Place
 from aebuild.cli.output import note, say
 
 
 @click.command("export")
-@run_folder
+@run_on_cpu
 @output_file("exported", "The folder to write.")
 @click.option("--half", type=click.Choice(["encoder", "decoder"]), default=None, help="Only this half.")
 @click.option("--format", "formats", type=click.Choice(["onnx", "torch"]), multiple=True,
@@ -20,7 +20,7 @@ from aebuild.cli.output import note, say
 @click.option("--int8", is_flag=True, help="The encoder as an ONNX program in int8 too.")
 @click.option("--data", type=Place(), default=None, metavar="DATA", help="Check programs on these data, not on the run's test part.")
 @click.option("--drawn", is_flag=True, help="Check programs on random samples.")
-def command(run: Path, device: str, as_json: bool, quiet: bool, output: Path, force: bool, half: str | None, formats: tuple[str, ...],
+def command(run: Path, as_json: bool, quiet: bool, output: Path, force: bool, half: str | None, formats: tuple[str, ...],
             int8: bool, data: str | None, drawn: bool) -> None:
     """Write a run as a folder that other programs use: weights, spec, scaling, manifest.
 

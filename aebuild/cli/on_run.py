@@ -23,10 +23,15 @@ Command = Callable[..., Any]
 
 def run_folder(command: Command) -> Command:
     """The argument RUN, with the options that open it."""
+    return run_on_cpu(click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
+                                   help="Where to compute.")(command))
+
+
+def run_on_cpu(command: Command) -> Command:
+    """The argument RUN of what needs no device."""
     for option in (
         click.argument("run", type=FolderPlace()),
         with_plugins,
-        click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where to compute."),
         click.option("--json", "as_json", is_flag=True, help="Say what was done as one JSON object on stdout."),
         click.option("-q", "--quiet", is_flag=True, help="Say nothing but warnings and errors."),
     )[::-1]:

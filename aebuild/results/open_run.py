@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from aebuild.data.new_samples import NewData
     from aebuild.modules.autoencoder import Autoencoder
     from aebuild.results.evaluate import Evaluation
+    from aebuild.results.export.export import Exported
     from aebuild.results.inference.codes import Codes
     from aebuild.results.inference.scoring import Scored
 
@@ -87,6 +88,14 @@ class OpenRun(TrainedRun):
         from aebuild.results.inference.evaluation import evaluate_run
 
         return evaluate_run(self, None if data is None else self.new(data))
+
+    def export(self, folder: str | os.PathLike[str], *, half: Literal["encoder", "decoder"] | None = None,
+               formats: Sequence[Literal["onnx", "torch"]] = (), int8: bool = False, data: Any = None, drawn: bool = False) -> Exported:
+        """Writes a folder that other programs use; see `results.export.export.export_run`."""
+        from aebuild.results.export.export import export_run
+
+        return export_run(self, Path(folder), half=half, formats=formats, int8=int8, data=None if data is None else self.new(data),
+                          drawn=drawn)
 
     def own_split(self, name: Literal["train", "validation", "test"]) -> NewData:
         """A part of the run's own data, to be given in the place of new data."""

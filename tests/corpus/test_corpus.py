@@ -40,6 +40,8 @@ ELSEWHERE = {
     "AE512": "test_revision.py::test_a_refusal_names_the_paths_and_changes_nothing",
     "AE513": "test_supervise.py::test_there_is_an_end_to_retries",
     "AE514": "test_sameness.py::test_changed_data_are_refused_and_taken_if_allowed",
+    "AE530": "test_ejected.py::test_a_module_of_a_plug_in_is_refused",
+    **dict.fromkeys(("AE531", "AE532", "AE533", "AE534", "AE535"), "test_export.py"),
     "AE480": "test_inference.py::test_values_in_other_units_or_shapes_are_refused",
     "AE481": "test_inference.py::test_codes_of_another_model_are_refused",
     "AE570": "test_inference.py::test_an_output_that_is_there_is_kept_unless_told_otherwise",

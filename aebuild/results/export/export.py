@@ -8,6 +8,7 @@ import platform
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,17 +16,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aebuild import __version__
 from aebuild.compile.canonical import text
 from aebuild.lang.diagnostics import CheckpointError, DataError, Diagnostic, Hint, Rule, SpecError
 from aebuild.lang.values import Tokens
 from aebuild.results.export.formats import milliseconds, onnx_program, quantised, torch_program
 from aebuild.results.export.halves import PARTS, expected
+from aebuild.results.inference.new_data import own_split
+from aebuild.results.inference.row_files import appearing
+from aebuild.trainer.batches.loader import SplitLoader
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from aebuild.data.new_samples import NewData
+    from aebuild.lang.splits import Split
     from aebuild.results.trained_run import TrainedRun
 
 NOT_APART = Rule("AE533", "halves that cannot be exported apart", """\
@@ -89,17 +93,20 @@ def export_run(run: TrainedRun, folder: str | Path, *, half: str | None = None, 
         raise SpecError(Diagnostic(NOT_APART, f"the halves cannot be exported apart: {run.model.refusals['decode']}"))
     if int8 and not apart:
         raise SpecError(Diagnostic(NOT_APART, f"there is no encoder apart to quantise: {run.model.refusals['decode']}"))
-    place = Path(folder)
     raw = _samples(run, data, drawn) if formats or int8 else None
-    place.mkdir(parents=True, exist_ok=True)
-    found = Exported(place)
-    if not apart:
-        found.notes.append(f"encoder and decoder are not written apart: {run.model.refusals['decode']}")
-    _weights(run, found, half, apart)
-    if raw is not None:
-        parts = [half] if half else ["model", "encoder", "decoder"] if apart else ["model"]
-        _programs(run, found, parts, list(formats), raw, int8)
-    _records(run, found)
+    with appearing(Path(folder)) as partial:
+        partial.mkdir()
+        found = Exported(partial)
+        if not apart:
+            found.notes.append(f"encoder and decoder are not written apart: {run.model.refusals['decode']}")
+        _weights(run, found, half, apart)
+        if raw is not None:
+            parts = [half] if half else ["model", "encoder", "decoder"] if apart else ["model"]
+            _programs(run, found, parts, list(formats), raw)
+        if raw is not None and int8:
+            _int8(run, found, raw, _raw(run, own_split(run, "train").split) if data is None and not drawn else raw)
+        _records(run, found)
+    found.folder = Path(folder)
     return found
 
 
@@ -120,16 +127,17 @@ def _samples(run: TrainedRun, data: NewData | None, drawn: bool) -> NDArray[Any]
     if drawn:
         return _drawn(run)
     if data is None:
-        from aebuild.results.inference.new_data import own_split
-
         try:
             data = own_split(run, "test")
         except (DataError, CheckpointError) as error:
             raise DataError(Diagnostic(NO_SAMPLES, f"programs are checked on the run's own samples, which cannot be read: {error}",
                                        fix=Hint("--data FILE names others, --drawn takes random ones"))) from error
-    from aebuild.trainer.batches.loader import SplitLoader
+    return _raw(run, data.split)
 
-    batch = SplitLoader(data.split, torch.device("cpu")).take(torch.arange(min(SAMPLES, len(data))))
+
+def _raw(run: TrainedRun, split: Split) -> NDArray[Any]:
+    """The first samples of a split as they were before scaling."""
+    batch = SplitLoader(split, torch.device("cpu")).take(torch.arange(min(SAMPLES, len(split))))
     raw: NDArray[Any] = run.scaling.undo(batch.x.numpy())
     return raw
 
@@ -144,7 +152,7 @@ def _drawn(run: TrainedRun) -> NDArray[Any]:
     return run.scaling.undo(scaled.astype(np.float32))
 
 
-def _programs(run: TrainedRun, found: Exported, parts: list[str], formats: list[str], raw: NDArray[Any], int8: bool) -> None:
+def _programs(run: TrainedRun, found: Exported, parts: list[str], formats: list[str], raw: NDArray[Any]) -> None:
     known = expected(run, raw)
     ends = {"encoder": ("raw", "codes"), "decoder": ("codes", "back"), "model": ("raw", "back")}
     for name in parts:
@@ -156,8 +164,6 @@ def _programs(run: TrainedRun, found: Exported, parts: list[str], formats: list[
             program = write(part, given[:2].repeat_interleave(2, 0), file, name)
             found.programs.append(_checked(file, program, part, given, wanted))
             found.files.append(file.name)
-    if int8:
-        _int8(run, found, known)
 
 
 def _checked(file: Path, program: Any, part: Any, given: Tensor, wanted: Tensor) -> Written:
@@ -176,13 +182,14 @@ def _size(file: Path) -> int:
     return file.stat().st_size + (beside.stat().st_size if beside.exists() else 0)
 
 
-def _int8(run: TrainedRun, found: Exported, known: dict[str, Tensor]) -> None:
-    """The encoder in int8, with what the reconstruction costs more by it."""
+def _int8(run: TrainedRun, found: Exported, raw: NDArray[Any], calibration: NDArray[Any]) -> None:
+    """The encoder in int8, calibrated on training samples, with what the reconstruction of others costs more by it."""
+    known = expected(run, raw)
     source, file = found.folder / "encoder.onnx", found.folder / "encoder.int8.onnx"
     encoder, kept = PARTS["encoder"](run).eval(), source.exists()
     if not kept:
         onnx_program(encoder, known["raw"][:2].repeat_interleave(2, 0), source, "encoder")
-    program = quantised(source, file, known["raw"])
+    program = quantised(source, file, torch.from_numpy(calibration))
     if not kept:
         source.unlink()
         source.with_name(f"{source.name}.data").unlink(missing_ok=True)
@@ -215,7 +222,7 @@ def _records(run: TrainedRun, found: Exported) -> None:
     found.files += [f"{name}.data" for name in list(found.files) if (found.folder / f"{name}.data").exists()]
     files = {name: {"bytes": (found.folder / name).stat().st_size,
                     "sha256": hashlib.sha256((found.folder / name).read_bytes()).hexdigest()} for name in found.files}
-    manifest = {"name": run.plan.spec.name, "weights": run.kept, "versions": {"aebuild": __version__, "torch": torch.__version__,
+    manifest = {"name": run.plan.spec.name, "weights": run.kept, "versions": {"aebuild": version("aebuild"), "torch": torch.__version__,
                 "python": platform.python_version()}, "files": files, "programs": [asdict(each) for each in found.programs],
                 **({"int8_loss": found.loss} if found.loss else {})}
     (found.folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
