@@ -55,6 +55,17 @@ def test_texts_from_python_and_from_a_file_have_one_code(texts: Path, tmp_path: 
         new_samples(run, ["Zoë"], ["data.unknown=error"])
 
 
+def test_lines_are_read_by_a_run_on_a_column(tmp_path: Path) -> None:
+    (tmp_path / "said.csv").write_text("who,said\n" + "".join(f"me,{line}\n" for line in LINES))
+    aebuild.train({"name": "x", "data": {"path": str(tmp_path / "said.csv"), "column": "said", "unit": "tokens", "vocabulary": 30, "length": 16},
+                   "encoder": [{"gru": 4}], "latent": {"type": "gaussian", "dim": 2}, "losses": {"reconstruction": "categorical"},
+                   "train": TRAIN}, folder=tmp_path / "run")
+    (tmp_path / "new.txt").write_text("anna ran\nbob fell\n")
+    run = aebuild.open_run(tmp_path / "run")
+    np.testing.assert_allclose(run.encode(tmp_path / "new.txt").values, run.encode(["anna ran", "bob fell"]).values, atol=1e-6)
+    assert run.info.found["vocabulary"] == 30
+
+
 def test_texts_are_written_as_texts(texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "new.jsonl").write_text('{"id": 7, "text": "anna fell"}\n{"id": 9, "text": "bob ran"}\n')

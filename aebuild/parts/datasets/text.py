@@ -118,8 +118,9 @@ class Text(Sampled, Divided, OnDisk):
 
     def fixed(self, info: DataInfo) -> Self:
         """The same with the vocabulary and the length that were found; a table's rows and records stay samples."""
-        known = FOUND - {"samples"} if self.path.lower().endswith(NAMED) else FOUND
-        return self.but(**{name: value for name, value in info.found.items() if name in known})
+        named = self.path.lower().endswith(NAMED)
+        found = {name: value for name, value in info.found.items() if name in FOUND and not (named and name == "samples")}
+        return self.but(**found, **({} if named else {"column": None}))
 
     def form(self, info: DataInfo) -> Form | None:
         """Lines of text."""
@@ -232,7 +233,7 @@ class Text(Sampled, Divided, OnDisk):
         size = f"{plural(len(corpus.texts), 'text')}, at most" if self._lines else f"{len(corpus.texts[0]):,} characters, in pieces of"
         unit = "subwords" if self.unit == "tokens" else self.unit
         notes = list(corpus.notes)
-        if all(_number(word) for word in corpus.texts[0].split("\n")[0].split(",")):
+        if not self.path.lower().endswith(NAMED) and all(_number(word) for word in corpus.texts[0].split("\n")[0].split(",")):
             notes.append(f"{corpus.name}: its first line holds numbers, and is read as text; a table has the ending .csv, or `type: table`")
         known = {} if vocabulary is None else vocabulary.found()
         found = {"samples": "lines" if self._lines else "pieces", "unit": self.unit, "length": value.length, **known}
