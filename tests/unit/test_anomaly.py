@@ -17,6 +17,7 @@ from trained_runs import opened, raw, run_folder, series_file
 
 import aebuild
 from aebuild.lang.diagnostics import DataError, UsageError
+from aebuild.lang.splits import Split, Windows
 from aebuild.results.inference.code_density import Mixture
 from aebuild.results.inference.detection import delong, detection
 from aebuild.results.inference.residuals import fit_residuals, shrunk
@@ -260,3 +261,12 @@ def test_a_table_of_adbench_is_divided_as_its_protocol_says(tmp_path, monkeypatc
     assert test.words == ["normal"] * 1840 + ["anomaly"] * 93
     assert run.score(test).detection["reconstruction"].anomalies == 93
     assert Path(run.run.folder).exists()
+
+
+def test_some_windows_still_know_where_they_lie():
+    split = Split(RANDOM.standard_normal((6, 4, 1)).astype(np.float32), np.arange(6))
+    split.windows = Windows(np.arange(0, 12, 2), 4, 14)
+    for some, index in ((split.taken(np.arange(3)), [0, 1, 2]), (split.thinned(3), [0, 2, 5])):
+        assert np.array_equal(some.x, split.x[index])
+        assert some.labels.tolist() == index
+        assert (some.windows.starts.tolist(), some.windows.rows) == ([2 * row for row in index], 14)
