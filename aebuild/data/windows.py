@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aebuild.data.errors import fault, shown
+from aebuild.data.formats.array_files import headers, read_array
 from aebuild.data.formats.csv_dialect import ROWS
 from aebuild.data.formats.empty_cells import GAPS
-from aebuild.data.formats.npy import Member, headers, map_array, read_array
+from aebuild.data.formats.npy import Member, map_array
 from aebuild.data.index_columns import Axis, check_owners, disorder, is_clock, shared, without_time
 from aebuild.data.missing import check_missing
 from aebuild.data.npz_keys import find_arrays

@@ -55,6 +55,11 @@ def read_array(path: Path, member: Member) -> NDArray[Any]:
         return read
 
 
+def holds_arrays(path: Path) -> bool:
+    """True for a file of arrays by its ending, and for a folder of .npy files."""
+    return path.suffix.lower() in (".npz", ".npy", SAFETENSORS, *HDF5) or (path.is_dir() and any(path.glob("*.npy")))
+
+
 def _is_folder(path: Path) -> bool:
     """True for a folder of arrays; one that is named like a file of them is a mistake."""
     return path.suffix.lower() not in (".npz", ".npy", SAFETENSORS, *HDF5) and path.is_dir()

@@ -96,13 +96,14 @@ class Series(Sampled, Divided, Timed, OnDisk):
         return source
 
     def _source(self, where: Where) -> Source | TableSeries:
+        from aebuild.data.formats.array_files import holds_arrays
         from aebuild.data.windows import array_source, table_source
 
         path = where.base / self.path
         from aebuild.data.tables import refuse_keys
 
         source: Source | TableSeries
-        if path.suffix.lower() in (".npz", ".npy"):
+        if holds_arrays(path):
             if self.group is not None:
                 raise fault(UNFIT, f"`group` is for tables; {shown(path.name)} has arrays, which hold several series as [N, T, D]",
                             "remove group", part=self, at=("group",))

@@ -107,10 +107,12 @@ def _passes(model: Autoencoder, plan: Plan) -> list[str]:
         return code
 
     def parameters_of(self, value: Tensor, context: dict[str, Any] | None = None) -> Tensor:
-        """The likelihood's parameters for the decoder's input."""
+        """The likelihood's parameters for the decoder's input; it does not see the lengths of series, which no code holds."""
         context = {{}} if context is None else context
         context.setdefault("mean", self.likelihood.mean)
-        params: Tensor = self.decoder(value, context)
+        seen = {{key: held for key, held in context.items() if key != "lengths"}}
+        params: Tensor = self.decoder(value, seen)
+        context.update(seen)
         return params
 
     def forward(self, x: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from torch import Tensor
 from aebuild.compile.canonical import text
 from aebuild.lang.diagnostics import CheckpointError, DataError, Diagnostic, Hint, Rule, SpecError
 from aebuild.lang.values import Tokens
-from aebuild.results.export.formats import milliseconds, onnx_program, quantised, torch_program
+from aebuild.results.export.formats import NOT_RECORDED, milliseconds, onnx_program, quantised, torch_program
 from aebuild.results.export.halves import PARTS, expected
 from aebuild.results.inference.new_data import own_split
 from aebuild.results.inference.row_files import appearing
@@ -93,6 +93,8 @@ def export_run(run: TrainedRun, folder: str | Path, *, half: str | None = None, 
         raise SpecError(Diagnostic(NOT_APART, f"the halves cannot be exported apart: {run.model.refusals['decode']}"))
     if int8 and not apart:
         raise SpecError(Diagnostic(NOT_APART, f"there is no encoder apart to quantise: {run.model.refusals['decode']}"))
+    if run.info.ragged and (formats or int8):
+        raise SpecError(Diagnostic(NOT_RECORDED, "samples of unequal length have no program yet: it would take padding for data"))
     raw = _samples(run, data, drawn) if formats or int8 else None
     with appearing(Path(folder)) as partial:
         partial.mkdir()
