@@ -71,7 +71,7 @@ def _folder(folder: Path, windowed: bool) -> str:
         if next(folders_of(folder, IMAGES), None) is not None:
             return "images"                      # which says where they should stand
     if any(split_name(name.lower().removesuffix(".npy"))[0] in SAMPLE_WORDS for name in names if name.lower().endswith(".npy")):
-        return "arrays"
+        return "series" if windowed else "arrays"
     several = [name for name in names if name.lower().endswith((*ARRAYS, *TABLES))]
     if several:
         held = f"{plural(len(several), 'file')} like {shown(several[0])}"
