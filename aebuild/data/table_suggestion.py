@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aebuild.data.errors import listed, shown
-from aebuild.data.index_columns import CLOCKS, goes_on, without_time
+from aebuild.data.index_columns import CLOCKS, goes_on, is_date, without_time
 from aebuild.data.tables import Sheet, is_identifier, row_numbers
 from aebuild.lang.dataset import Tabular
 from aebuild.lang.suggestion import Suggestion
@@ -34,7 +34,9 @@ def suggest_columns(sheet: Sheet, part: Tabular) -> Suggestion:
 
 def _is_time(sheet: Sheet, place: int) -> bool:
     """True for dates, and numbers that are called a time; what only counts may be an id of rows in any order."""
-    return not sheet.numeric[place] or sheet.names[place].strip().lower() in [name for name in CLOCKS if name != "index"]
+    if not sheet.numeric[place]:
+        return is_date(sheet.sample(place))
+    return sheet.names[place].strip().lower() in [name for name in CLOCKS if name != "index"]
 
 
 def _series(sheet: Sheet, time: int) -> Suggestion:

@@ -36,8 +36,8 @@ train: {epochs: 1, players: {discriminator: {steps: 3}}}
 def counted(plan: Plan) -> dict[str, float]:
     """Operations of a step for one sample of each phase, forward and backward, counted on the meta device."""
     model, found = on_meta(plan), {}
-    x = torch.empty(BATCH, *plan.input.shape, device="meta")
-    target = x if plan.input == plan.target else torch.empty(BATCH, *plan.target.shape, device="meta")
+    x = torch.empty(BATCH, *plan.input.shape, device="meta", dtype=getattr(torch, plan.input.dtype))
+    target = x if plan.input == plan.target else torch.empty(BATCH, *plan.target.shape, device="meta", dtype=getattr(torch, plan.target.dtype))
     batch = Batch(x, target, torch.zeros(BATCH, dtype=torch.long, device="meta"))
     for phase in plan.phases:
         active = ActivePhase(plan, phase, model, frozenset(name for name, _ in model.named_parameters()), BATCH)

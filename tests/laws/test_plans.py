@@ -62,10 +62,10 @@ def test_every_candidate_takes_a_step(path: Path, monkeypatch: pytest.MonkeyPatc
     """Torch emulates bfloat16 where the processor lacks it, but for an LSTM on some; the compiler is left out."""
     tuner = tuner_of(fine(small(_whole(path))))
     if emulates_bfloat16() or not any(isinstance(module, nn.LSTM) for module in tuner.model.modules()):
-        monkeypatch.setattr(execution_module, "_computes_bfloat16", lambda: True)
+        monkeypatch.setattr(execution_module, "computes_bfloat16", lambda: True)
     base = Execution(threads=2)
     changes = [change for _, change in candidates(base, tuner.model, CPU, 0.0, 11)]
-    assert ({"precision": "bfloat16"} in changes) is execution_module._computes_bfloat16()
+    assert ({"precision": "bfloat16"} in changes) is execution_module.computes_bfloat16()
     together: dict[str, Any] = {name: value for change in changes for name, value in change.items()}
     for change in (*changes, together):
         bench = Bench(tuner, tuner.model, base.but(**change))

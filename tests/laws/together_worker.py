@@ -84,7 +84,8 @@ def widen(loader: SplitLoader | None) -> None:
     for column in (loader.x, loader.target):
         if column is not None:
             assert column.values is not None
-            column.values, column.levels = column.numbers(column.values).double(), None
+            values = column.numbers(column.values)
+            column.values, column.levels = values.double() if values.is_floating_point() else values, None
 
 
 def outcome(trainer: Trainer) -> tuple[list[dict[str, Any]], dict[str, Tensor]]:

@@ -255,3 +255,11 @@ def test_the_spec_beats_pca(kind, run, tmp_path, monkeypatch):
     assert outcome.evaluation.model.mse < outcome.evaluation.pca.mse
     assert not outcome.evaluation.findings
     assert open_run(tmp_path / "run").plan.spec.name == kind.split(".")[0]
+
+
+def test_ids_and_dates_in_any_order_make_no_series(run, tmp_path):
+    lines = [f"c{row:04d},{2020 + row * 7 % 5}-0{1 + row * 5 % 9}-11,{row % 13},{'abc'[row % 3]}" for row in range(200)]
+    (tmp_path / "customers.csv").write_text("\n".join(["customer,since,calls,plan", *lines]) + "\n")
+    out = run("customers.csv")[1]
+    assert "type: series" not in out
+    assert "reconstruction: mixed" in out

@@ -127,7 +127,8 @@ def test_runs_are_found_in_folders_below_and_circles_are_not_followed(run, tmp_p
     assert run("runs", "runs/notes") == (0, "", "note: runs/notes holds no run\n")
 
 
-def test_names_of_users_steer_no_terminal(run, tmp_path):
+def test_names_of_users_steer_no_terminal(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "140")
     folder = a_run(tmp_path / "runs" / "\x1b[31m[bold]x")
     edit(folder / "plan.json", name="[red]\x1b[2J")
     out = run("runs")[1]
