@@ -68,11 +68,13 @@ def _term(plan: Plan, term: TermPlan) -> str:
 
 
 def next_steps(plan: Plan, run: Path) -> list[tuple[str, str]]:
-    """Three commands to paste, and what each does."""
+    """Commands to paste, and what each does."""
     (key, length), plugins = length_of(plan), [record.path for record in Run(run).plugins]
     named = json.dumps(str(run), ensure_ascii=False) + (f", plugins={json.dumps(plugins, ensure_ascii=False)}" if plugins else "")
     python = shlex.quote(f"from aebuild import open_run; run = open_run({named}); print(run.model)")
     return [(f"{Run(run).resume_command} --set {key}={2 * length} --allow", "goes on to twice the length"),
             (f"aebuild train {shlex.quote(str(run / 'spec.yaml'))}{options_of(run)} --set train.seed={plan.spec.train.seed + 1}",
              "trains the same from another seed, which shows how much is chance; any other key can be set"),
-            (f"python -i -c {python}", "opens the trained model in Python: run.model(x), run.model.encode(x), run.plan")]
+            (f"aebuild score {shlex.quote(str(run))}{options_of(run)}",
+             "says which test samples are unusual; encode, reconstruct and sample do what they say, on new data too"),
+            (f"python -i -c {python}", "opens the trained model in Python: run.encode(x), run.score(x), run.model, run.plan")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -14,24 +14,6 @@ if TYPE_CHECKING:
 FULL = 64               # values of the largest code that gets full covariances
 COMPONENTS = (1, 2, 4, 8)
 MOST = 20_000           # codes that it is fitted to
-
-
-class CodeDensity(Protocol):
-    """A distribution of codes that was fitted to those of the training data."""
-
-    kind: ClassVar[str]
-
-    def log_prob(self, codes: NDArray[Any]) -> NDArray[np.float64]:
-        """Log-density in nats of codes [n, ...], [n]."""
-        ...
-
-    def draw(self, count: int, seed: int) -> NDArray[Any]:
-        """So many codes, [n, D]."""
-        ...
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """What it consists of."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -70,17 +70,11 @@ class Codes:
         return len(self.array)
 
 
-def cannot(run: TrainedRun, operation: str) -> SpecError | None:
-    """The refusal of an operation that this design does not have."""
-    why = run.model.refusals.get(operation)
-    return None if why is None else SpecError(Diagnostic(REFUSED, f"this model cannot {operation}: {why}"))
-
-
 def require(run: TrainedRun, operation: str) -> None:
     """Refuses an operation that this design does not have."""
-    refusal = cannot(run, operation)
-    if refusal is not None:
-        raise refusal
+    why = run.model.refusals.get(operation)
+    if why is not None:
+        raise SpecError(Diagnostic(REFUSED, f"this model cannot {operation}: {why}"))
 
 
 def encode_batches(run: TrainedRun, data: NewData, draw: int | None = None, progress: Progress = unseen) -> Iterator[Codes]:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from aebuild.lang.values import Value
 
 GAP = 3
-WIDEST = 1600
 MOST_DRAWN = 400        # samples of a picture of all
 
 
@@ -87,11 +86,6 @@ def form_of(part: Dataset, info: DataInfo) -> Form | None:
         case value if value.columns:
             return Columns(feature_names(info.target_range.fields) or info.target_columns or info.columns)
     return None
-
-
-def in_units(scaled: NDArray[Any], scaling: Scaling, value: Value) -> NDArray[Any]:
-    """The model's values as the data had them; pixels brought to bytes if they were of fewer levels or more."""
-    return scaling.undo(scaled)
 
 
 def as_bytes(scaled: NDArray[Any], kind: str) -> NDArray[Any]:
