@@ -13,9 +13,11 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from aebuild.data.text import one_line
+from aebuild.lang.printable import clean
+from aebuild.lang.values import Sequence, Vector
 from aebuild.modules.randomness import derive, random_modules
 from aebuild.modules.stage import taken
-from aebuild.results.drawing import cell_size, draw_sample, is_image
+from aebuild.results.drawing import INKS, cell_size, draw_sample, is_image
 from aebuild.results.evaluate import judged_split
 from aebuild.results.report import code_size
 from aebuild.trainer.batches.loader import SplitLoader
@@ -79,6 +81,7 @@ def draw_picture(plan: Plan, model: Autoencoder, splits: Splits, path: Path) -> 
     form = plan.spec.data.form(splits.info)
     rows = [replace(row, form=form) for row in rows]
     canvas = _layout(plan.spec.name, rows, _limits(plan, rows))
+    _legend(canvas, plan, splits)
     stored = BytesIO()
     canvas.save(stored, "PNG", optimize=True)
     replace_file(path, stored.getvalue())
@@ -148,6 +151,28 @@ def _layout(title: str, rows: list[Row], limits: tuple[float, float]) -> Image.I
         _paste(canvas, row, limits, columns, top + 26)
         top += 26 + count * (row.cell[1] + GAP) + 8
     return canvas
+
+
+def _legend(canvas: Image.Image, plan: Plan, splits: Splits) -> None:
+    """Which curve is which column, and how many steps it has, to the right of the title; what does not fit is left out."""
+    names = splits.info.target_columns or splits.info.columns or ()
+    pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(14)
+    left = MARGIN + int(ImageFont.load_default(20).getlength(plan.spec.name)) + 24
+    match plan.target:
+        case Sequence(length=length):
+            words = [(INKS[place % len(INKS)], clean(name)) for place, name in enumerate(names)] + [("", f"{length:,} steps")]
+        case Vector():
+            words = [("", clean(f"columns {', '.join(names)}"))] if names else []
+        case _:
+            words = []
+    for ink, word in words:
+        wide = int(font.getlength(word)) + (22 if ink else 0)
+        if left + wide > canvas.width - MARGIN:
+            return
+        if ink:
+            pen.line((left, MARGIN + 8, left + 16, MARGIN + 8), fill=ink, width=3)
+        pen.text((left + (22 if ink else 0), MARGIN), word, fill="#5a6472", font=font)
+        left += wide + 18
 
 
 def _paste(canvas: Image.Image, row: Row, limits: tuple[float, float], columns: int, top: int) -> None:
