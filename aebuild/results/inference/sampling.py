@@ -14,11 +14,11 @@ from aebuild.lang.values import Tokens
 from aebuild.modules.randomness import derive, random_modules
 from aebuild.results.inference.code_density import MOST, Frequencies, Mixture, density_of, fit_density
 from aebuild.results.inference.codes import decode_batches, require
+from aebuild.results.inference.fitted_arrays import read_fitted, write_fitted
 from aebuild.results.inference.new_data import own_splits
 from aebuild.results.inference.passes import Progress, encoded, unseen
 from aebuild.trainer.batches.loader import batch_bounds
 from aebuild.trainer.phase import reseed_all
-from aebuild.trainer.run_dir.atomic_files import replace_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,9 +68,9 @@ def fitted_prior(run: TrainedRun, name: str, say: Callable[[str], None] = silent
     if name not in known and (discrete or not name.isdecimal() or not int(name)):
         told = " or ".join(known) + ("" if discrete else " or a number of Gaussians")
         raise UsageError(Diagnostic(BAD_PRIOR, f"--prior {name}: a {run.plan.spec.latent.variant_name()} code can have {told}"))
-    kept = _read(run, name)
+    kept = read_fitted(run, f"prior-{name}", FORMAT)
     if kept is not None:
-        return kept
+        return density_of(kept[0]["kind"], kept[1])
     say(f"fitting the prior {name} to the codes of the training data, once for this run")
     training = own_splits(run, say).train
     training = training if len(training) <= MOST else training.thinned(MOST)
@@ -79,31 +79,5 @@ def fitted_prior(run: TrainedRun, name: str, say: Callable[[str], None] = silent
     kind = run.plan.latent.codes
     made = fit_density(codes, kind.classes if isinstance(kind, Tokens) else None,
                        1 if name == "gaussian" else int(name) if name.isdecimal() else None)
-    _write(run, name, made)
+    write_fitted(run, f"prior-{name}", FORMAT, made.arrays(), kind=made.kind)
     return made
-
-
-def _write(run: TrainedRun, name: str, prior: Mixture | Frequencies) -> None:
-    from safetensors.numpy import save
-
-    arrays = {key: np.ascontiguousarray(held) for key, held in prior.arrays().items()}
-    replace_file(run.run.folder / _file(name), save(arrays, {"format": FORMAT, "kept": run.kept, "kind": prior.kind}))
-
-
-def _read(run: TrainedRun, name: str) -> Mixture | Frequencies | None:
-    from safetensors import SafetensorError, safe_open
-
-    path = run.run.folder / _file(name)
-    if not path.is_file():
-        return None
-    try:
-        with safe_open(str(path), "numpy") as file:
-            about = file.metadata() or {}
-            held = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # it is no mapping
-        return density_of(about["kind"], held) if (about.get("format"), about.get("kept")) == (FORMAT, run.kept) else None
-    except (SafetensorError, OSError, KeyError, ValueError):
-        return None
-
-
-def _file(name: str) -> str:
-    return f"prior-{name}.safetensors"

@@ -13,10 +13,10 @@ import torch
 from aebuild.lang.values import Tokens
 from aebuild.modules.likelihoods import counted
 from aebuild.results.inference.code_density import MOST, Frequencies, Mixture, density_of, fit_density
+from aebuild.results.inference.fitted_arrays import read_fitted, write_fitted
 from aebuild.results.inference.new_data import own_splits
 from aebuild.results.inference.passes import Pass, Progress, encoded, unseen
 from aebuild.results.inference.residuals import Residuals, fit_residuals
-from aebuild.trainer.run_dir.atomic_files import replace_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from aebuild.lang.splits import Split, Splits
     from aebuild.results.trained_run import TrainedRun
 
-FILE = "scorer.safetensors"
+NAME = "scorer"
 NAMES = ("reconstruction", "latent", "mahalanobis", "combined")
 JOINED = NAMES[:3]               # what `combined` adds up
 ON_REQUEST = ("signed",)         # scores that are there by name only, since they are sound for some data only
@@ -242,33 +242,21 @@ def trivial(name: str, scores: NDArray[np.float64], norms: NDArray[np.float64]) 
 
 
 def _write(run: TrainedRun, scorer: Scorer) -> None:
-    from safetensors.numpy import save
-
     arrays = {f"density.{name}": held for name, held in scorer.density.arrays().items()}
     arrays |= {f"calibration.{name}": held for name, held in scorer.calibration.items()}
     if scorer.residuals is not None:
         arrays |= {"residuals.mean": scorer.residuals.mean, "residuals.variance": scorer.residuals.variance}
         if scorer.residuals.whitening is not None:
-            arrays["residuals.whitening"] = np.ascontiguousarray(scorer.residuals.whitening)
-    about = {"format": FORMAT, "kept": run.kept, "density": scorer.density.kind, "held_back": scorer.held_back}
-    replace_file(run.run.folder / FILE, save({name: np.ascontiguousarray(held) for name, held in arrays.items()}, about))
+            arrays["residuals.whitening"] = scorer.residuals.whitening
+    write_fitted(run, NAME, FORMAT, arrays, density=scorer.density.kind, held_back=scorer.held_back)
 
 
 def _read(run: TrainedRun) -> Scorer | None:
-    """The scorer that the run keeps; None if there is none, if it is damaged, or if it belongs to other weights."""
-    from safetensors import SafetensorError, safe_open
-
-    path = run.run.folder / FILE
-    if not path.is_file():
-        return None
+    """The scorer that the run keeps, if it fits."""
+    found = read_fitted(run, NAME, FORMAT)
     try:
-        with safe_open(str(path), "numpy") as file:
-            about = file.metadata() or {}
-            held = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
-        if about.get("format") != FORMAT or about.get("kept") != run.kept:
-            return None
-        return _scorer(about, held, prod(run.plan.target.shape))
-    except (SafetensorError, OSError, KeyError, ValueError):
+        return None if found is None else _scorer(*found, prod(run.plan.target.shape))
+    except KeyError:
         return None
 
 
