@@ -74,13 +74,16 @@ def _show(found: Scored, samples: NewData, top: int) -> None:
     order = np.argsort(-np.nan_to_num(found.scores[name], nan=-np.inf), kind="stable")[:top]
     table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim", title=Text(f"the most unusual {found.level}s"), title_justify="left",
                   title_style="bold")
-    table.add_column("row", justify="right")
     beside = _beside(found, samples)
+    counted = "row" not in beside                     # of a part of the run's own series the row of the file is known
+    if counted:
+        table.add_column("row", justify="right")
     for column in (*beside, *found.scores, *(["unusual"] if found.unusual else [])):
         table.add_column(Text(clean(column)), justify="left" if column in beside or column == "unusual" else "right")
     for row in order.tolist():
         cells = [held[row] for held in beside.values()] + [f"{held[row]:.6g}" for held in found.scores.values()]
-        table.add_row(str(row), *(Text(clean(cell)) for cell in cells), *([Text(clean(found.unusual[row]))] if found.unusual else []))
+        cells = [*([str(row)] if counted else []), *cells, *([found.unusual[row]] if found.unusual else [])]
+        table.add_row(*(Text(clean(cell)) for cell in cells))
     if top:
         console.print(table)
     for score_name, each in found.detection.items():

@@ -34,8 +34,14 @@ if TYPE_CHECKING:
 
 def load_splits(part: Dataset, where: Where) -> Splits:
     """Reads the data of a spec, divides and scales them; DataError where they cannot be read or do not fit."""
+    return read_splits(part, where)[1]
+
+
+def read_splits(part: Dataset, where: Where) -> tuple[Raw, Splits]:
+    """The same, with the samples as they are stored."""
     with blamed(part, "path") if isinstance(part, OnDisk) else nullcontext():
-        return assemble(part, part.read(where), where.say)
+        raw: Raw = part.read(where)
+        return raw, assemble(part, raw, where.say)
 
 
 def assemble(part: Dataset, raw: Raw, say: Callable[[str], None] = silent) -> Splits:
@@ -60,7 +66,7 @@ def assemble(part: Dataset, raw: Raw, say: Callable[[str], None] = silent) -> Sp
     masks = known_places(part, raw, rows)
     parts = {name: Split(x[name], labels.get(name), target.get(name), lengths.get(name), **masks.get(name, {})) for name in PARTS}
     for name, (origin, index) in rows.items():
-        parts[name].windows = windows_of([(raw.x[origin], index)])
+        parts[name].windows, parts[name].origin = windows_of([(raw.x[origin], index)]), (origin, index)
     return Splits(**parts, scaling=scaling, info=info, target_scaling=target_scaling, notes=(*raw.outline.notes, *notes, *more))
 
 

@@ -50,6 +50,10 @@ class Listing:
         found = {name for held in self.classes.values() for name in held}
         return tuple(sorted(found)) or None
 
+    def below(self, folder: Path, part: str) -> dict[str, list[str]]:
+        """The file of each sample, below the folder."""
+        return {"file": [file.relative_to(folder).as_posix() for file in self.files[part]]}
+
     def labels(self) -> dict[str, NDArray[np.int64]]:
         """The number of each file's class, by part."""
         import numpy as np

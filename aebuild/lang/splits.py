@@ -124,7 +124,7 @@ class Split:
 
     `lengths`, int64 [n], are the places of a series that are real, the first ones; None where all are. A data set may bring along more
     of what a `modules.outputs.Batch` has, by its name, [n, ...]: `conditions`, `mask`, `weights`, `ids`. `windows` says where samples
-    lie that were cut from longer series.
+    lie that were cut from longer series, `origin` the part that samples were read from and their rows there.
 
     Samples and targets are a Store, or an array [n, *shape] of scaled numbers, float32, or of tokens, int64.
     """
@@ -135,6 +135,7 @@ class Split:
         self.inputs = x if isinstance(x, Store) else Held(x)
         self.labels, self.lengths = labels, lengths
         self.windows: Windows | None = None
+        self.origin: tuple[str, NDArray[np.int64]] | None = None
         self.beside = {name: held for name, held in {"labels": labels, "lengths": lengths, **more}.items() if held is not None}
         self.targets = target if target is None or isinstance(target, Store) else Held(target)
 

@@ -327,3 +327,18 @@ def test_codes_of_another_model_are_refused():
     with pytest.raises(UsageError):
         opened("codebook").traverse(raw("codebook"))
     assert len(Codes(np.zeros((3, 2), np.float32))) == 3
+
+
+def test_a_part_of_the_run_s_own_data_knows_its_rows_ids_and_times():
+    table, series = opened("table").own_split("test"), opened("series").own_split("test")
+    every = opened("table").new(FOLDER / "table.csv")
+    place = {name: row for row, name in enumerate(every.beside["id"])}
+    rows = [place[name] for name in table.beside["id"]]
+    assert np.array_equal(opened("table").encode(table).values, opened("table").encode(every).values[rows])
+    assert [every.words[row] for row in rows] == table.words
+    whole = opened("series").new(FOLDER / "series.csv")
+    first = int(series.beside["row"][0])
+    assert list(series.beside["time"]) == list(whole.beside["time"])[first:first + series.split.windows.rows]
+    found = opened("series").score(series)
+    assert not np.isnan(found.scores["reconstruction"]).any()
+    assert len(found) == series.split.windows.rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field
@@ -84,9 +85,7 @@ class Audio(Sampled, Divided, OwnLabels, Streamable, OnDisk):
                 outline = outline.told(sentence(self, size))
             x = {part: Recordings(files, heard.rate, heard.length, self._made(heard.rate, heard.length))
                  for part, files in listing.files.items()}
-            folder = where.base / self.path
-            return Raw(outline, x, listing.labels(), streamed=streamed,
-                       beside=lambda part: {"file": [file.relative_to(folder).as_posix() for file in listing.files[part]]})
+            return Raw(outline, x, listing.labels(), streamed=streamed, beside=partial(listing.below, where.base / self.path))
 
     def suggestion(self, where: Where) -> Suggestion:
         """Spectrograms."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -55,7 +56,7 @@ class Images(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
                 outline = outline.told(sentence(self, size))
             decoder = Decoder(seen, self.channels, self.wanted_size is not None)
             x = {part: ImageFiles(files, decoder, listing.frames.get(part, ())) for part, files in listing.files.items()}
-            return Raw(outline, x, listing.labels(), streamed=streamed)
+            return Raw(outline, x, listing.labels(), streamed=streamed, beside=partial(listing.below, where.base / self.path))
 
     def suggestion(self, where: Where) -> Suggestion:
         """A size, where the images differ or are large."""

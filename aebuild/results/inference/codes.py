@@ -187,7 +187,8 @@ def beside_samples(data: NewData) -> dict[str, list[str]]:
     beside = {name: list(cells) for name, cells in data.beside.items()}
     if windows is not None:
         rows = windows.starts.tolist()
-        beside = {"first_row": list(map(str, rows)), **{name: [cells[row] for row in rows] for name, cells in beside.items()}}
+        first = {} if "row" in beside else {"first_row": list(map(str, rows))}
+        beside = {**first, **{name: [cells[row] for row in rows] for name, cells in beside.items()}}
     return beside if data.words is None else {**beside, "label": list(data.words)}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from aebuild.compile.merge import apply_set
-from aebuild.data.assemble import load_splits
+from aebuild.data.assemble import read_splits
 from aebuild.data.axes import Layout
 from aebuild.data.detect import detect, is_path
 from aebuild.data.errors import fault, shown, similar
@@ -22,11 +22,11 @@ from aebuild.data.rules import NO_SUCH_NAME
 from aebuild.lang.dataset import Dataset, Division, Holdout, OnDisk, Tabular, Where
 from aebuild.lang.diagnostics import Diagnostic, Hint, SpecError, UsageError
 from aebuild.lang.samples import silent
-from aebuild.lang.splits import Splits
+from aebuild.lang.splits import Split, Splits, Windows
 from aebuild.results.sameness import check_there, place_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -60,18 +60,35 @@ def new_samples(run: TrainedRun, data: Any, settings: Sequence[str] = (), say: C
 
 def own_split(run: TrainedRun, name: SplitName, say: Callable[[str], None] = silent) -> NewData:
     """A split of the run's own data."""
-    splits = own_splits(run, say)
-    split = getattr(splits, name)
+    raw, splits = _read_own(run, say)
+    split: Split = getattr(splits, name)
     if split is None or not len(split):
         raise fault(STRANGE, f"the run's data have no {name} part", Hint("name another one with --split, or give data"))
     words = None if split.labels is None else words_of(split.labels, splits.class_names, len(split))
-    return NewData(split, run.plan.spec.data, run.info, splits.scaling, splits.target_scaling, {}, words)
+    return NewData(split, run.plan.spec.data, run.info, splits.scaling, splits.target_scaling, _beside_own(raw, split), words)
+
+
+def _beside_own(raw: Raw, split: Split) -> Mapping[str, Sequence[str]]:
+    """What stands beside a split's samples; of windows, beside the rows of the stretch that they lie in, from which they count."""
+    assert split.origin is not None, "a split that was read has an origin"
+    part, rows = split.origin
+    cells = raw.beside(part) if raw.beside is not None else {}
+    windows = split.windows
+    if windows is None:
+        return {name: [held[row] for row in rows.tolist()] for name, held in cells.items()}
+    first, end = int(windows.starts.min()), int(windows.starts.max()) + windows.length
+    split.windows = Windows(windows.starts - first, windows.length, end - first)
+    return {"row": list(map(str, range(first, end))), **{name: held[first:end] for name, held in cells.items()}}
 
 
 def own_splits(run: TrainedRun, say: Callable[[str], None] = silent) -> Splits:
     """The run's own data, divided and scaled as in training."""
+    return _read_own(run, say)[1]
+
+
+def _read_own(run: TrainedRun, say: Callable[[str], None]) -> tuple[Raw, Splits]:
     check_there(run.run, run.plan.spec.data)
-    return load_splits(run.plan.spec.data, Where(run.run.folder, place_of(run.run), say))
+    return read_splits(run.plan.spec.data, Where(run.run.folder, place_of(run.run), say))
 
 
 def _part(run: TrainedRun, data: str, settings: Sequence[str]) -> Dataset:
