@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,19 +14,26 @@ from aebuild.cli.on_run import Counter, opened, run_folder, samples_of
 from aebuild.cli.options import FolderPlace, Place
 from aebuild.cli.output import columns, note, report
 
+if TYPE_CHECKING:
+    from aebuild.data.new_samples import NewData
+    from aebuild.results.open_run import OpenRun
+
 
 @click.command("evaluate")
 @run_folder
 @click.argument("data", required=False, type=Place())
 @click.option("--set", "settings", multiple=True, metavar="data.KEY=VALUE", help="Read DATA otherwise, like data.label=kind.")
 @click.option("--anomalies", metavar="LABELS", help="Labels that mean an anomaly, separated by commas: tells ROC and PR areas.")
+@click.option("--task", "tasks", multiple=True, metavar="TASK",
+              help="Ask this task instead of the usual evaluation, written as in a spec: probe, or 'probe: {labels: 550}'; repeatable.")
 @click.option("-o", "--output", type=FolderPlace(), metavar="FILE", help="Write the evaluation as JSON.")
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 def command(run: Path, device: str, as_json: bool, quiet: bool, data: str | None, settings: tuple[str, ...], anomalies: str | None,
-            output: Path | None, force: bool) -> None:
+            tasks: tuple[str, ...], output: Path | None, force: bool) -> None:
     """Judge a trained model again, on its test part or on DATA, beside the same baselines.
 
-    Where labels name anomalies, or classes were left out of training, all anomaly scores are judged too.
+    Where labels name anomalies, or classes were left out of training, all anomaly scores are judged too. With --task a question of
+    your choice is asked instead; its answer is kept in the run, for `compare` and `report`.
     """
     from rich.console import Console
 
@@ -40,6 +49,11 @@ def command(run: Path, device: str, as_json: bool, quiet: bool, data: str | None
     say = (lambda sentence: None) if quiet else note
     samples = None if data is None else samples_of(model, data, None, settings, quiet=quiet)
     counter = Counter("evaluating", quiet)
+    if tasks:
+        if anomalies is not None:
+            raise click.UsageError("--anomalies goes with the usual evaluation; the task `anomaly` has `labels` of its own.")
+        _answer(model, tasks, samples, say, counter, output, as_json=as_json)
+        return
     found = evaluate_run(model, samples, say=say, progress=lambda what, done, whole: counter(done, whole) if whole else None)
     scored = detect_anomalies(model, samples, None if anomalies is None else anomalies.split(","), say=say, progress=counter)
     judged = {} if scored is None else {name: each.to_json() for name, each in scored.detection.items()}
@@ -55,3 +69,26 @@ def command(run: Path, device: str, as_json: bool, quiet: bool, data: str | None
             console.print(told(name, each), markup=False, soft_wrap=True)
     note(*(() if scored is None else scored.notes))
     report(found.findings)
+
+
+def _answer(model: OpenRun, tasks: tuple[str, ...], samples: NewData | None, say: Callable[[str], None], counter: Counter,
+            output: Path | None, *, as_json: bool) -> None:
+    """Asks the tasks, shows and writes their answers."""
+    from rich.console import Console
+
+    from aebuild.results.answer_table import told
+    from aebuild.results.inference.evaluation import answer_tasks
+    from aebuild.trainer.run_dir.atomic_files import replace_json
+
+    found = answer_tasks(model, tasks, samples, say=say, progress=lambda what, done, whole: counter(done, whole) if whole else None)
+    summary = {"tasks": {kept.name: kept.to_json() for kept in found}}
+    if output is not None:
+        replace_json(output, summary)
+    if as_json:
+        click.echo(json.dumps(summary, ensure_ascii=False))
+        return
+    console = Console(file=sys.stdout, width=columns(), highlight=False)
+    for kept in found:
+        for shown in told(model.run.folder, kept):
+            console.print(shown)
+        note(*kept.answer.notes)

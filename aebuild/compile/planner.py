@@ -42,15 +42,15 @@ heads: {digit: {from: latent, predicts: label}}
 """)
 
 UNANSWERED = Rule("AE371", "an evaluation task that these data cannot answer", """\
-Tasks ask something of the data, such as labels, and each is asked once: its figures stand under its name.
+Tasks ask something of the data, such as labels. The figures of each stand under its name, so a task that is asked twice needs two names.
 
 ```yaml
 data: photos
-evaluate: {tasks: [anomaly: {label: 1}]}
+evaluate: {tasks: [probe, probe]}
 ```
 ```yaml
 data: digits
-evaluate: {tasks: [anomaly: {label: 1}]}
+evaluate: {tasks: [probe, {type: probe, name: converged}]}
 ```
 """)
 
@@ -253,8 +253,8 @@ def _penalties(spec: Spec, info: DataInfo, latent: LatentPlan | None, encoder: N
 def _check_tasks(spec: Spec, info: DataInfo, found: list[Diagnostic]) -> None:
     names: set[str] = set()
     for i, task in enumerate(spec.evaluate.tasks):
-        name = str(task.variant_name())
-        reason = f"{name} is asked twice" if name in names else task.check(info)
+        name = task.key
+        reason = f"{name} is asked twice; give one of them another `name`" if name in names else task.check(info)
         names.add(name)
         if reason is not None:
             found.append(Diagnostic(UNANSWERED, f"{name}: {reason}", task.place(), Hint("leave it out"), f"evaluate.tasks.{i}"))

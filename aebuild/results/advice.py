@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from aebuild.lang.terms import TermPlan
     from aebuild.results.evaluate import Evaluation
 
-WIDTH = 18        # columns of the names
 
 
 def advice(plan: Plan, evaluation: Evaluation, run: Path) -> list[str]:
     """The lines for people, for where messages go."""
-    figures = [f"  {name:<{WIDTH}} {told}" for name, told in meanings(plan, evaluation)]
+    known = list(meanings(plan, evaluation))
+    width = max(len(name) for name, _ in known)
+    figures = [f"  {name:<{width}} {told}" for name, told in known]
     steps = [f"  {command}\n      {told}" for command, told in next_steps(plan, run)]
     return ["what the figures mean", *figures, "what next", *steps]
 
@@ -41,8 +42,8 @@ def meanings(plan: Plan, evaluation: Evaluation) -> Iterator[tuple[str, str]]:
     for name in evaluation.model.metrics:
         yield name, known_meanings(plan).get(name, "share of labels that are predicted rightly; higher is better")
     for task in plan.spec.evaluate.tasks:
-        for name in evaluation.tasks.get(str(task.variant_name()), {}):
-            yield f"{task.variant_name()} {name}", task.meanings.get(name, f"a figure of the task {task.variant_name()}")
+        for name in evaluation.tasks[task.key].answer.figures if task.key in evaluation.tasks else ():
+            yield f"{task.key} {name}", task.meanings.get(name, f"a figure of the task {task.key}")
 
 
 def known_meanings(plan: Plan) -> dict[str, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import prod
 from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
@@ -26,7 +25,7 @@ from aebuild.results.baselines import (
     pca_reconstruction,
     token_frequencies,
 )
-from aebuild.results.trained import TrainedModel
+from aebuild.results.judged_split import judged_part
 from aebuild.results.usage import Usage
 from aebuild.trainer.batches.loader import SplitLoader, batch_bounds
 from aebuild.trainer.distributed.process_group import ALONE
@@ -43,10 +42,7 @@ if TYPE_CHECKING:
     from aebuild.lang.splits import Split, Splits
     from aebuild.modules.autoencoder import Autoencoder
     from aebuild.modules.outputs import Outputs
-
-JUDGED = 2_000            # samples of a split that are always judged
-JUDGED_SHARE = 0.15       # or this share of those that were trained
-JUDGED_VALUES = 1 << 28   # of data on disk, which are then held in memory, at most this many numbers
+    from aebuild.results.answers import Kept
 
 
 @dataclass(frozen=True)
@@ -93,7 +89,7 @@ class Evaluation:
     mean: Scores
     findings: tuple[Diagnostic, ...] = field(default=(), compare=False)       # they name the run's folder
     whole: int = 0            # samples that the split has
-    tasks: dict[str, dict[str, float]] = field(default_factory=dict)       # the figures of each task of `evaluate.tasks`
+    tasks: dict[str, Kept] = field(default_factory=dict, compare=False)      # the answers of further tasks
 
     def _repr_html_(self) -> str:
         """For notebooks: the model beside its baselines, and what is to be said of it."""
@@ -101,16 +97,17 @@ class Evaluation:
         parts = [self.model.figures, *([] if self.pca is None else [self.pca.figures]), self.mean.figures]
         head = ("", self.name, *([] if self.pca is None else [f"PCA, {self.components}"]), guess)
         rows: list[tuple[object, ...]] = [(name, *(part.get(name, "") for part in parts)) for name in parts[0]]
-        rows += [(f"{task} {name}", figure) for task, figures in self.tasks.items() for name, figure in figures.items()]
+        rows += [(f"{task} {name}", figure) for task, kept in self.tasks.items() for name, figure in kept.answer.figures.items()]
         title = f"{self.split}, {self.samples:,} samples; code of {self.code_values:,} values"
         return html_table(title, head, rows) + html_lines(f"{each.code}: {each.message}" for each in self.findings)
 
     def to_json(self) -> dict[str, Any]:
         """As evaluation.json has it."""
+        tasks = {name: kept.answer.figures for name, kept in self.tasks.items()}
         return {"name": self.name, "split": self.split, "samples": self.samples, "samples_in_split": self.whole,
                 "code_values": self.code_values,
                 "code_bits": self.code_bits,
-                "model": self.model.to_json(), **self._baselines(), **({"tasks": self.tasks} if self.tasks else {}),
+                "model": self.model.to_json(), **self._baselines(), **({"tasks": tasks} if tasks else {}),
                 "warnings": [{"code": each.code, "message": each.message, "fix": each.fix} for each in self.findings]}
 
     def _baselines(self) -> dict[str, Any]:
@@ -126,10 +123,7 @@ def evaluate(plan: Plan, model: Autoencoder, splits: Splits, *, trained: int | N
     A variational code is one draw from the posterior. The baselines see the same targets; both know the training split only. After
     a training of so many samples (`trained`) a large split is judged by samples of it. `progress` hears what is done and how far.
     """
-    name, split = judged_split(splits)
-    whole = len(split)
-    if trained is not None and (most := judged_samples(split, trained)) < whole:
-        split = split.thinned(most)
+    name, split, whole = judged_part(splits, trained)
     device = next(model.parameters()).device
     loader = SplitLoader(split, device)
     bounds = passes(plan, plan.phases[-1], loader.samples)
@@ -146,13 +140,9 @@ def evaluate(plan: Plan, model: Autoencoder, splits: Splits, *, trained: int | N
     error, usage = heard.error / heard.judged, heard.usage.metrics()
     terms = {term: value for term, value in means.items() if term in names}
     metrics = {metric: value for metric, value in means.items() if metric not in names} | usage
-    tasks = {}
-    for task in plan.spec.evaluate.tasks:
-        progress(f"evaluating {task.variant_name()}", 0, 0)
-        tasks[str(task.variant_name())] = task.evaluate(TrainedModel(plan, model, splits, split))
     components, pca, guess = _baselines(plan, model, splits, split, progress)
     return Evaluation(plan.spec.name, name, len(split), plan.latent.values, plan.latent.bits, components,
-                      _scores(plan, terms, error, metrics), pca, guess, whole=whole, tasks=tasks)
+                      _scores(plan, terms, error, metrics), pca, guess, whole=whole)
 
 
 def _scores(plan: Plan, terms: dict[str, float], error: float, metrics: dict[str, float] | None = None) -> Scores:
@@ -181,26 +171,6 @@ def _baselines(plan: Plan, model: Autoencoder, splits: Splits, split: Split, pro
             return 0, None, _score_frequencies(plan, model, found, split)
         case _:
             assert_never(plan.target)
-
-
-def judged_samples(split: Split, trained: int) -> int:
-    """How many samples of a split are judged after a training of so many: all of a small one.
-
-    A pass without gradients over a seventh of the samples takes a twentieth of the time of their training. A test split of 10,000 is
-    judged whole after 67,000 samples.
-    """
-    most = max(JUDGED, int(trained * JUDGED_SHARE))
-    if most >= len(split):
-        return len(split)
-    return max(1, min(most, JUDGED_VALUES // prod(split.aims.shape[1:]))) if split.streamed else most
-
-
-def judged_split(splits: Splits) -> tuple[str, Split]:
-    """The test split, or the next best one that has samples, and its name."""
-    for name, split in (("test", splits.test), ("validation", splits.validation)):
-        if split is not None and len(split):
-            return name, split
-    return "training", splits.train
 
 
 class Heard:

@@ -20,13 +20,16 @@ from aebuild.lang.dataset import Known, OnDisk, Streamable, Where
 from aebuild.lang.diagnostics import Hint
 from aebuild.lang.printable import clean
 from aebuild.results.advice import advice
-from aebuild.results.evaluate import Evaluation, evaluate, judged_samples, judged_split
+from aebuild.results.answers import ask
+from aebuild.results.evaluate import Evaluation, evaluate
+from aebuild.results.judged_split import judged_part, judged_samples, judged_split
 from aebuild.results.length import lasting, length_told
 from aebuild.results.picture import Picture, draw_picture
 from aebuild.results.revision import Request, accept, sentences, write
 from aebuild.results.run_plan import info_of, plan_of
 from aebuild.results.run_plugins import check_unchanged
 from aebuild.results.sameness import PLACES, check_there, keep_watch, only_moved, place_of, root_of
+from aebuild.results.trained_run import TrainedRun
 from aebuild.results.verdict import finding
 from aebuild.trainer.distributed.init_distributed import join
 from aebuild.trainer.distributed.process_group import ProcessGroup
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
     from aebuild.compile.spec import Spec
     from aebuild.lang.dataset import Dataset
     from aebuild.lang.splits import Splits
+    from aebuild.results.answers import Kept
 
 
 @dataclass(frozen=True)
@@ -221,6 +225,7 @@ def _finish(job: Job, *, resume: bool) -> Outcome:
         if found is not None:
             evaluation = replace(evaluation, findings=(found,))
             run.log(f"{found.code}: {found.message}")
+        evaluation = replace(evaluation, tasks=_asked(job, result, trained))
         run.write("evaluation.json", evaluation.to_json())
     job.display.busy("drawing the picture")
     with timers.of("picture"):
@@ -229,6 +234,20 @@ def _finish(job: Job, *, resume: bool) -> Outcome:
     run.log(str(timers))
     job.display.end(_ending(outcome, timers))
     return outcome
+
+
+def _asked(job: Job, result: TrainResult, trained: int) -> dict[str, Kept]:
+    """The answers of the spec's tasks; what could not be answered is said."""
+    splits, tasks = job.splits, job.plan.spec.evaluate.tasks
+    if not tasks:
+        return {}
+    run = TrainedRun(job.run, job.plan, result.model, splits.info, splits.scaling, splits.target_scaling, result.kept)
+    name, judged, _ = judged_part(splits, trained)
+    found = ask(run, splits, name, judged, tasks, job.display.busy)
+    for kept in found:
+        for told in kept.answer.notes:
+            job.display.note(f"{kept.name}: {told}")
+    return {kept.name: kept for kept in found}
 
 
 def _ending(outcome: Outcome, timers: Timers) -> Ending:

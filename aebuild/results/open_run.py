@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
     from aebuild.data.new_samples import NewData
     from aebuild.modules.autoencoder import Autoencoder
+    from aebuild.results.answers import Kept
     from aebuild.results.evaluate import Evaluation
     from aebuild.results.export.export import Exported
     from aebuild.results.inference.codes import Codes
@@ -88,6 +89,12 @@ class OpenRun(TrainedRun):
         from aebuild.results.inference.evaluation import evaluate_run
 
         return evaluate_run(self, None if data is None else self.new(data))
+
+    def ask(self, *tasks: str, data: Any = None) -> dict[str, Kept]:
+        """The answers of evaluation tasks by name, each written as in a spec: "probe", "probe: {labels: 550}"; the run keeps them."""
+        from aebuild.results.inference.evaluation import answer_tasks
+
+        return {kept.name: kept for kept in answer_tasks(self, tasks, None if data is None else self.new(data))}
 
     def export(self, folder: str | os.PathLike[str], *, half: Literal["encoder", "decoder"] | None = None,
                formats: Sequence[Literal["onnx", "torch"]] = (), int8: bool = False, data: Any = None, drawn: bool = False) -> Exported:

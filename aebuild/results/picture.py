@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence as Seq
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -18,10 +19,10 @@ from aebuild.lang.values import Sequence, Vector
 from aebuild.modules.randomness import derive, random_modules
 from aebuild.modules.stage import taken
 from aebuild.results.drawing import INKS, cell_size, draw_sample, is_image
-from aebuild.results.evaluate import judged_split
-from aebuild.results.report import code_size
+from aebuild.results.judged_split import judged_split
 from aebuild.trainer.batches.loader import SplitLoader
 from aebuild.trainer.phase import reseed_all
+from aebuild.trainer.progress.formatting import code_size
 from aebuild.trainer.run_dir.atomic_files import replace_file
 
 if TYPE_CHECKING:
@@ -78,10 +79,19 @@ def draw_picture(plan: Plan, model: Autoencoder, splits: Splits, path: Path) -> 
     design refuses them. Of texts the same is written as text beside it. ResourceError if the file cannot be written.
     """
     rows, notes = _rows(plan, model, splits)
+    return _drawn(plan, splits, plan.spec.name, rows, path, notes)
+
+
+def draw_rows(plan: Plan, splits: Splits, title: str, rows: Seq[tuple[str, NDArray[np.float32]]], path: Path) -> Picture:
+    """Writes a PNG with rows of samples of the target's type, each under its caption."""
+    return _drawn(plan, splits, title, [Row(caption, plan.target, samples) for caption, samples in rows], path, [])
+
+
+def _drawn(plan: Plan, splits: Splits, title: str, rows: list[Row], path: Path, notes: list[str]) -> Picture:
     form = plan.spec.data.form(splits.info)
     rows = [replace(row, form=form) for row in rows]
-    canvas = _layout(plan.spec.name, rows, _limits(plan, rows))
-    _legend(canvas, plan, splits)
+    canvas = _layout(title, rows, _limits(plan, rows))
+    _legend(canvas, plan, splits, title)
     stored = BytesIO()
     canvas.save(stored, "PNG", optimize=True)
     replace_file(path, stored.getvalue())
@@ -153,11 +163,11 @@ def _layout(title: str, rows: list[Row], limits: tuple[float, float]) -> Image.I
     return canvas
 
 
-def _legend(canvas: Image.Image, plan: Plan, splits: Splits) -> None:
+def _legend(canvas: Image.Image, plan: Plan, splits: Splits, title: str) -> None:
     """Which curve is which column, and how many steps it has, to the right of the title; what does not fit is left out."""
     names = splits.info.target_columns or splits.info.columns or ()
     pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(14)
-    left = MARGIN + int(ImageFont.load_default(20).getlength(plan.spec.name)) + 24
+    left = MARGIN + int(ImageFont.load_default(20).getlength(title)) + 24
     match plan.target:
         case Sequence(length=length):
             words = [(INKS[place % len(INKS)], clean(name)) for place, name in enumerate(names)] + [("", f"{length:,} steps")]

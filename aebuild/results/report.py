@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from aebuild.trainer.progress.formatting import number
+from aebuild.trainer.progress.formatting import code_size, number, numbers
 
 if TYPE_CHECKING:
     from aebuild.results.evaluate import Evaluation, Scores
@@ -40,20 +40,10 @@ def table(evaluation: Evaluation) -> Table:
         cells = [Text("" if found is None else number(found), "bold green" if found is not None and found == best else "")
                  for found in values]
         drawn.add_row(Text(label), *cells)
-    for task, figures in evaluation.tasks.items():
-        for name, figure in figures.items():
+    for task, kept in evaluation.tasks.items():
+        for name, figure in kept.answer.figures.items():
             drawn.add_row(Text(f"{task} {name}"), Text(number(figure)), *(Text() for _ in parts[1:]))
     return drawn
-
-
-def code_size(values: int, bits: float) -> str:
-    """A code's size: in numbers if it consists of float32 numbers, else in bits."""
-    return numbers(values) if bits == 32 * values else f"{bits:,.0f} bits"
-
-
-def numbers(count: int) -> str:
-    """A count of float32 numbers in words."""
-    return f"{count:,} number{'s' if count != 1 else ''}"
 
 
 def _rows(evaluation: Evaluation) -> list[Row]:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from aebuild.lang.diagnostics import CheckpointError
 from aebuild.lang.regular_files import open_regular
+from aebuild.results.answer_records import figures_of
 from aebuild.trainer.run_dir.folder import is_busy
 from aebuild.trainer.run_dir.records import DataRecord, Manifest, Record, Whole, record_in
 from aebuild.trainer.run_dir.run import Run
@@ -127,6 +128,8 @@ def _facts(run: Run) -> RunFacts:
     data, keep = _of_spec(run.spec)
     place = run.folder / "evaluation.json"
     evaluation = record_in(place, EvaluationRecord) if os.path.lexists(place) else None
+    if evaluation is not None:
+        evaluation = evaluation.model_copy(update={"tasks": evaluation.tasks | figures_of(run.folder)})
     state, reason = _state(run.folder, evaluation is not None)
     trained = [record for record in records if record.get("split") == "train"]
     return RunFacts(run.folder, state, reason, told.name, data, _started(run.folder), told.parameters, told.macs, told.code,

@@ -2,44 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 
+from aebuild.compile.build import build
+from aebuild.data.new_samples import NewData
+from aebuild.lang.tasks import Unanswered
+from aebuild.lang.values import Tokens
 from aebuild.modules.randomness import derive, random_modules
+from aebuild.results.inference.passes import decoded, encoded
+from aebuild.results.inference.sampling import sample_batches
+from aebuild.results.inference.scorer import fit_scorer, joined, keep_scorer, kept_scorer
+from aebuild.results.inference.walks import interpolate
 from aebuild.trainer.batches.loader import SplitLoader
 from aebuild.trainer.phase import passes, reseed_all
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from aebuild.compile.plan import Plan
     from aebuild.lang.splits import Split, Splits
     from aebuild.modules.autoencoder import Autoencoder
     from aebuild.modules.outputs import Outputs
+    from aebuild.results.trained_run import TrainedRun
 
 
 class TrainedModel:
-    """See `lang.tasks.Trained`; `judged` is the split that is judged."""
+    """See `lang.tasks.Trained`; `judged` is the split that is judged. What has to be fitted is kept in the run."""
 
-    def __init__(self, plan: Plan, model: Autoencoder, splits: Splits, judged: Split) -> None:
-        self.plan, self.model, self.splits, self.judged = plan, model, splits, judged
+    def __init__(self, run: TrainedRun, splits: Splits, judged: Split, progress: Callable[[int, int], object] = lambda done, whole: None
+                 ) -> None:
+        self.run, self.plan, self.model, self.splits, self.judged = run, run.plan, run.model, splits, judged
+        self.progress = progress
 
     def passes(self, split: Split) -> Iterator[Outputs]:
         """The forward pass of each batch, without gradients."""
         self.model.eval()
         feed, randoms = SplitLoader(split, next(self.model.parameters()).device), random_modules(self.model)
+        done = 0
         for number, batch in enumerate(feed.passing(passes(self.plan, self.plan.model_phase, feed.samples))):
             with torch.no_grad():
                 reseed_all(randoms, derive(self.plan.spec.train.seed, "task"), number)
                 outputs = self.model.run(batch)
             yield outputs
+            done += len(batch.x)
+            self.follow(done, len(split))
 
     def codes(self, split: Split) -> NDArray[Any]:
-        """The codes, [n, ...]; of a discrete latent its indices."""
-        return np.concatenate([self.model.latent.codes_of(outputs.code).cpu().numpy() for outputs in self.passes(split)])
+        """The codes, [n, ...]: of a variational latent the posterior's means, of a discrete one the indices."""
+        discrete = isinstance(self.plan.latent.codes, Tokens)
+        return np.concatenate([(self.model.latent.codes_of(each.code) if discrete else each.value).cpu().numpy()
+                               for each in encoded(self.run, split, progress=self.follow)])
 
     def reconstructions(self, split: Split) -> NDArray[Any]:
         """The expected data, [n, ...]."""
@@ -55,3 +70,47 @@ class TrainedModel:
                 if term.name in raw and raw[term.name].ndim:
                     found.setdefault(term.name, []).append(term.config.by_sample(raw[term.name], term.elements).cpu().numpy())
         return {name: np.concatenate(parts) for name, parts in found.items()}
+
+    def decode(self, codes: NDArray[Any]) -> NDArray[Any]:
+        """The expected data of codes [n, ...], or of a discrete latent's indices."""
+        self._require("decode")
+        return np.concatenate([batch.cpu().numpy() for batch in decoded(self.run, torch.from_numpy(np.ascontiguousarray(codes)))])
+
+    def samples(self, count: int, seed: int = 0) -> NDArray[Any]:
+        """New samples [count, ...]: from the model's own prior, or where it has none from a mixture fitted to its codes."""
+        own = "sample" not in self.model.refusals
+        if not own:
+            self._require("decode")
+        prior = "own" if own else "frequencies" if isinstance(self.plan.latent.codes, Tokens) else "mixture"
+        return np.concatenate(list(sample_batches(self.run, count, prior=prior, seed=seed, progress=self.follow)))
+
+    def interpolations(self, first: Split, second: Split, steps: int, *, path: Literal["linear", "spherical"] = "linear",
+                       where: Literal["code", "features"] | None = None) -> NDArray[Any]:
+        """[n, steps, ...] from each sample of one split to that of the other; between codes, or features before the bottleneck."""
+        self._require("interpolate")
+        return interpolate(self.run, self._as_data(first), self._as_data(second), steps, path=path, where=where)
+
+    def scores(self, split: Split) -> dict[str, NDArray[Any]]:
+        """Anomaly scores by name, [n] each, higher for what is more unusual."""
+        scorer = kept_scorer(self.run)
+        if scorer is None:
+            scorer = fit_scorer(self.run, self.splits, self.follow)
+            keep_scorer(self.run, scorer)
+        return joined(scorer.batches(self.run, split, progress=self.follow)).by_name
+
+    def untrained(self, seed: int = 0) -> Autoencoder:
+        """A model of the same plan with fresh weights, on the same device."""
+        return build(self.plan, seed).to(next(self.model.parameters()).device)
+
+    def follow(self, done: int, whole: int) -> None:
+        """Tells how far the task is."""
+        self.progress(done, whole)
+
+    def _require(self, operation: str) -> None:
+        why = self.model.refusals.get(operation)
+        if why is not None:
+            raise Unanswered(f"this model cannot {operation}: {why}")
+
+    def _as_data(self, split: Split) -> NewData:
+        run = self.run
+        return NewData(split, run.plan.spec.data, run.info, run.scaling, run.target_scaling, {}, None)

@@ -104,7 +104,7 @@ def acts(aspect: str, before: View, after: View) -> bool:
     if aspect == "data":
         return not same(before.data, after.data) or not same(before.corrupted(before.batch()), after.corrupted(before.batch()))
     if aspect == "evaluation":
-        return before.picture != after.picture
+        return before.picture != after.picture or before.answers != after.answers
     if aspect == "training":
         return not same(before.trained, after.trained)
     look = View.losses if aspect == "loss" else View.gradients

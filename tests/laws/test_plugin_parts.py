@@ -96,7 +96,7 @@ def test_parts_of_a_batch_make_the_whole(part: Any, tmp_path: Path) -> None:
 
 
 def test_every_extension_is_there() -> None:
-    wanted = {"fsq", "planar", "learned_mixture", "autoregressive", "masked", "patchgan", "iwae", "ssim", "anomaly"}
+    wanted = {"fsq", "planar", "learned_mixture", "autoregressive", "masked", "patchgan", "iwae", "ssim", "held_out"}
     assert wanted <= {path.stem for path in FILES}
     assert load_plugins() == ()
 
@@ -106,7 +106,7 @@ def test_every_extension_is_there() -> None:
     ("masked", "latent: {type: continuous, dim: 4}\nlosses: {reconstruction: masked_mse}", "AE349", "losses.reconstruction"),
     ("iwae", "latent: {type: continuous, dim: 4}\nlosses: {bound: iwae}", "AE351", "losses.bound"),
     ("iwae", "latent: {type: gaussian, dim: 4}\nlosses: {bound: iwae, kl: {free_bits: 1}}", "AE351", "losses.bound"),
-    ("anomaly", "latent: {type: continuous, dim: 4}\nevaluate: {tasks: [anomaly: {label: 10}]}", "AE371", "evaluate.tasks.0"),
+    ("held_out", "latent: {type: continuous, dim: 4}\nevaluate: {tasks: [held_out: {label: 10}]}", "AE371", "evaluate.tasks.0"),
 ])
 def test_what_does_not_fit_is_refused(file: str, spec: str, code: str, path: str) -> None:
     with plugged(FILES[0].with_name(f"{file}.py")):

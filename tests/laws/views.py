@@ -13,18 +13,23 @@ import torch
 from torch import Tensor
 
 from aebuild.compile.build import build
-from aebuild.compile.front import Loaded
+from aebuild.compile.canonical import text as canonical
+from aebuild.compile.front import Loaded, load
 from aebuild.data.assemble import load_splits
 from aebuild.lang.diagnostics import DataError
 from aebuild.lang.samples import Where
 from aebuild.lang.splits import Splits
+from aebuild.lang.training import PhasePart
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.outputs import Batch
 from aebuild.modules.randomness import random_modules
+from aebuild.results import experiment
+from aebuild.results.answer_records import FOLDER, AnswerRecord, figures_of
 from aebuild.trainer.batches.loader import SplitLoader
 from aebuild.trainer.fit import TrainResult, train
 from aebuild.trainer.job import Job
 from aebuild.trainer.phase import ActivePhase, reseed_all
+from aebuild.trainer.run_dir.records import record_in
 from aebuild.trainer.run_dir.run import Run
 
 STEPS = (0, 3)            # of a phase, at which losses and gradients are looked at
@@ -131,6 +136,19 @@ class View:
 
         with TemporaryDirectory() as folder:
             return draw_picture(self.plan, build(self.plan), self.splits, Path(folder, "picture.png")).path.read_bytes()
+
+
+    @cached_property
+    def answers(self) -> Any:
+        """What the tasks of the spec find in a model that was trained for a step, and what of it is shown."""
+        quick = self.plan.spec.but(train=self.plan.spec.train.but(steps=1, epochs=None, phases=[PhasePart.named("main")]))
+        if not quick.evaluate.tasks:
+            return None
+        with TemporaryDirectory() as folder:
+            loaded = load(self.folder / "spec.yaml", text=canonical(quick))
+            run = experiment.train(loaded, folder=Path(folder, "run")).run
+            found = {name: record_in(run / FOLDER / f"{name}.json", AnswerRecord) for name in figures_of(run)}
+            return [(name, each.figures, each.exhibits, (run / FOLDER / f"{name}.npz").read_bytes()) for name, each in found.items()]
 
 
 class Handed:

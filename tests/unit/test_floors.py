@@ -16,12 +16,13 @@ import aebuild
 
 ROOT = Path(aebuild.__file__).parent
 BELOW = {
-    "cli": {"cli", "results", "trainer", "compile", "parts", "modules", "data", "lang"},
-    "results": {"results", "trainer", "compile", "parts", "modules", "data", "lang"},
+    "cli": {"cli", "results", "trainer", "compile", "parts", "modules", "data", "metrics", "lang"},
+    "results": {"results", "trainer", "compile", "parts", "modules", "data", "metrics", "lang"},
     "trainer": {"trainer", "compile", "parts", "modules", "data", "lang"},
     "compile": {"compile", "parts", "modules", "data", "lang"},
-    "parts": {"modules", "data", "lang"},
+    "parts": {"modules", "data", "metrics", "lang"},
     "data": {"data", "lang"},
+    "metrics": {"metrics"},
     "lang": {"lang", "modules"},          # only where a part shared by siblings builds its module
     "modules": {"modules"},
 }

@@ -9,6 +9,8 @@ from trained_runs import opened
 
 import aebuild
 from aebuild.lang.html_table import html_table
+from aebuild.lang.tasks import Answer
+from aebuild.results.answers import Kept
 from aebuild.results.evaluate import Evaluation, Scores
 
 HOSTILE = '<script>alert("x")</script>&amp;\x1b[31m\u202e'
@@ -68,7 +70,7 @@ def test_a_loaded_spec_shows_what_is_wrong_or_its_plan():
 @pytest.mark.parametrize("pca", [True, False])
 def test_an_evaluation_shows_each_figure_beside_the_baselines(pca):
     scores = Scores({"reconstruction": 1.25, HOSTILE: 2.5}, 0.5, None, {"usage": 0.75})
-    found = Evaluation(HOSTILE, "test", 10, 2, 64.0, 2, scores, scores if pca else None, scores, tasks={"anomaly": {"auc": 0.9}})
+    found = Evaluation(HOSTILE, "test", 10, 2, 64.0, 2, scores, scores if pca else None, scores, tasks={"anomaly": Kept("anomaly", {"type": "anomaly"}, "test", 10, "best-1", Answer({"auc": 0.9}))})
     shown = text_of(found._repr_html_())
     assert all(figure in shown for figure in ("1.25", "2.5", "0.5", "0.75", "0.9", "anomaly auc"))
     assert shown.count("1.25") == 2 + pca

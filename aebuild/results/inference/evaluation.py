@@ -7,15 +7,22 @@ from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING
 
+from aebuild.compile.front import load
+from aebuild.lang.diagnostics import Diagnostic, UsageError
 from aebuild.lang.samples import silent
-from aebuild.results.evaluate import JUDGED_VALUES, Evaluation, evaluate
+from aebuild.results.answers import UNTOLD, ask
+from aebuild.results.evaluate import Evaluation, evaluate
 from aebuild.results.inference.new_data import own_split, own_splits
 from aebuild.results.inference.passes import unseen
 from aebuild.results.inference.scoring import Scored, anomalous_samples, score
+from aebuild.results.judged_split import JUDGED_VALUES, judged_part
 from aebuild.results.report import NEW
 
 if TYPE_CHECKING:
     from aebuild.data.new_samples import NewData
+    from aebuild.lang.splits import Splits
+    from aebuild.lang.tasks import Task
+    from aebuild.results.answers import Kept
     from aebuild.results.inference.passes import Progress
     from aebuild.results.trained_run import TrainedRun
 
@@ -26,14 +33,40 @@ def evaluate_run(run: TrainedRun, data: NewData | None = None, *, say: Callable[
 
     The baselines are fitted to the run's training data, which must still be where they were.
     """
-    splits = own_splits(run, say)
-    if data is not None:
-        split = data.split
-        if len(split) * prod(split.inputs.shape[1:]) <= JUDGED_VALUES:
-            split = split.thinned(len(split))                   # in memory
-        splits = replace(splits, test=split)
-    found = evaluate(run.plan, run.model, splits, progress=progress)
+    found = evaluate(run.plan, run.model, _judging(own_splits(run, say), data), progress=progress)
     return found if data is None else replace(found, split=NEW)
+
+
+def answer_tasks(run: TrainedRun, asked: Sequence[str], data: NewData | None = None, *, say: Callable[[str], None] = silent,
+                 progress: Callable[[str, int, int], object] = lambda what, done, whole: None) -> list[Kept]:
+    """The answers of tasks, each written as in a spec: `probe`, or `{probe: {labels: 550}}`; the run keeps them.
+
+    SpecError for a task that there is not or that these data cannot answer; UsageError if the model cannot.
+    """
+    tasks = parse_tasks(run, asked)
+    splits = _judging(own_splits(run, say), data)
+    name, judged, _ = judged_part(splits)
+    found = ask(run, splits, name if data is None else NEW, judged, tasks, progress)
+    for kept in found:
+        if not kept.answer.figures:
+            raise UsageError(Diagnostic(UNTOLD, f"{kept.name}: {'; '.join(kept.answer.notes)}"))
+    return found
+
+
+def parse_tasks(run: TrainedRun, asked: Sequence[str]) -> list[Task]:
+    """Tasks from their text, checked against the run's data; SpecError where one is wrong."""
+    loaded = load(run.run.folder / "spec.yaml", [f"evaluate.tasks=[{', '.join(asked)}]"], known=run.info)
+    return list(loaded.require().spec.evaluate.tasks)
+
+
+def _judging(splits: Splits, data: NewData | None) -> Splits:
+    """The splits with new data in the place of the test part."""
+    if data is None:
+        return splits
+    split = data.split
+    if len(split) * prod(split.inputs.shape[1:]) <= JUDGED_VALUES:
+        split = split.thinned(len(split))                   # in memory
+    return replace(splits, test=split)
 
 
 def detect_anomalies(run: TrainedRun, data: NewData | None, anomalies: Sequence[str] | None, *, say: Callable[[str], None] = silent,

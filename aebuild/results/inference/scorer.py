@@ -152,12 +152,12 @@ def combined(calibration: Mapping[str, NDArray[np.float64]], found: Mapping[str,
 
 def scorer_of(run: TrainedRun, say: Callable[[str], None], progress: Progress = unseen) -> Scorer:
     """The run's scorer: the one that it keeps, or a new one that it keeps from now on."""
-    kept = _read(run)
+    kept = kept_scorer(run)
     if kept is not None:
         return kept
     say("fitting scores to the training data, once for this run")
     made = fit_scorer(run, own_splits(run, say), progress)
-    _write(run, made)
+    keep_scorer(run, made)
     return made
 
 
@@ -241,7 +241,8 @@ def trivial(name: str, scores: NDArray[np.float64], norms: NDArray[np.float64]) 
     return None
 
 
-def _write(run: TrainedRun, scorer: Scorer) -> None:
+def keep_scorer(run: TrainedRun, scorer: Scorer) -> None:
+    """Writes a scorer into the run."""
     arrays = {f"density.{name}": held for name, held in scorer.density.arrays().items()}
     arrays |= {f"calibration.{name}": held for name, held in scorer.calibration.items()}
     if scorer.residuals is not None:
@@ -251,7 +252,7 @@ def _write(run: TrainedRun, scorer: Scorer) -> None:
     write_fitted(run, NAME, FORMAT, arrays, density=scorer.density.kind, held_back=scorer.held_back)
 
 
-def _read(run: TrainedRun) -> Scorer | None:
+def kept_scorer(run: TrainedRun) -> Scorer | None:
     """The scorer that the run keeps, if it fits."""
     found = read_fitted(run, NAME, FORMAT)
     try:

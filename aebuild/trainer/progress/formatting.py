@@ -15,6 +15,16 @@ def number(value: float) -> str:
     return f"{value:,.{1 if size >= 1000 else 2 if size >= 100 else 3 if size >= 1 else 4}f}"
 
 
+def code_size(values: int, bits: float) -> str:
+    """A code's size: in numbers if it consists of float32 numbers, else in bits."""
+    return numbers(values) if bits == 32 * values else f"{bits:,.0f} bits"
+
+
+def numbers(count: int) -> str:
+    """A count of float32 numbers in words."""
+    return f"{count:,} number{'s' if count != 1 else ''}"
+
+
 def duration(seconds: float) -> str:
     """Seconds as m:ss or h:mm:ss."""
     minutes, rest = divmod(round(seconds), 60)

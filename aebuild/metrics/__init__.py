@@ -1,0 +1,1 @@
+"""Measures of samples, codes and scores, as plain functions on arrays."""

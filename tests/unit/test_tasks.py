@@ -1,0 +1,166 @@
+"""Evaluation tasks: asked in a training or later, kept in the run, read again; and reconstruction's measures against other libraries."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from shutil import copytree
+
+import numpy as np
+import pytest
+import torch
+from command_line import called
+from run_copies import a_run
+from scipy.signal import convolve2d
+from skimage.metrics import structural_similarity
+from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
+from trained_runs import run_folder
+
+import aebuild
+from aebuild.lang.diagnostics import CheckpointError, SpecError, UsageError
+from aebuild.lang.tasks import Answer, LinePlot, SampleRows, ScatterPlot, Table
+from aebuild.metrics import reconstruction as measures
+from aebuild.results.answers import Kept, answers_of, keep
+from aebuild.results.open_run import open_run
+
+
+def images(*shape: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(seed)
+    x = random.random(shape).astype(np.float32)
+    return x, np.clip(x + 0.2 * random.standard_normal(shape), 0, 1).astype(np.float32)
+
+
+def test_structural_similarity_is_that_of_scikit_image() -> None:
+    x, y = images(3, 2, 20, 17)
+    found = measures.ssim(x, y, 1.0)
+    wanted = [np.mean([structural_similarity(a.astype(float), b.astype(float), gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
+                                             data_range=1.0) for a, b in zip(one, two, strict=True)]) for one, two in zip(x, y, strict=True)]
+    np.testing.assert_allclose(found, wanted, rtol=1e-10)
+    np.testing.assert_allclose(measures.ssim(x, x, 1.0), 1.0)
+    with pytest.raises(ValueError, match="11"):
+        measures.ssim(x[:, :, :10], y[:, :, :10], 1.0)
+
+
+def similarity_over_scales(x: np.ndarray, y: np.ndarray) -> float:
+    """As Wang's program has it, window by window."""
+    ticks = np.arange(-5, 6)
+    window = np.exp(-(ticks[:, None] ** 2 + ticks**2) / (2 * 1.5**2))
+    window /= window.sum()
+    found = 1.0
+    for scale, weight in enumerate((0.0448, 0.2856, 0.3001, 0.2363, 0.1333)):
+        mx, my, xx, yy, xy = (convolve2d(each, window, "valid") for each in (x, y, x * x, y * y, x * y))
+        contrast = (2 * (xy - mx * my) + 0.03**2) / (xx - mx**2 + yy - my**2 + 0.03**2)
+        light = (2 * mx * my + 0.01**2) / (mx**2 + my**2 + 0.01**2)
+        found *= (contrast * light if scale == 4 else contrast).mean() ** weight
+        x, y = (each[:each.shape[0] // 2 * 2].reshape(each.shape[0] // 2, 2, -1, 2).mean((1, 3)) for each in (x, y))
+    return found
+
+
+def test_similarity_over_scales_is_the_published_one() -> None:
+    x, y = images(2, 1, 176, 192)
+    found = measures.ms_ssim(x, y, 1.0)
+    np.testing.assert_allclose(found, [similarity_over_scales(a[0].astype(float), b[0].astype(float)) for a, b in zip(x, y, strict=True)])
+    other = multiscale_structural_similarity_index_measure(torch.from_numpy(y), torch.from_numpy(x), data_range=1.0, reduction="none")
+    np.testing.assert_allclose(found, other.numpy(), rtol=0.01)          # which counts incomplete windows at the last scale
+
+
+def test_spectra_of_scaled_series_are_apart_by_the_scale() -> None:
+    x = np.random.default_rng(1).standard_normal((4, 32, 3))
+    np.testing.assert_allclose(measures.log_spectral_distance(x, x), 0)
+    np.testing.assert_allclose(measures.log_spectral_distance(x, 2 * x), 20 * np.log10(2), rtol=1e-9)
+
+
+def test_a_task_of_a_spec_is_asked_in_the_training_and_later_again(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run", "evaluate.tasks=[reconstruction]")
+    kept = answers_of(run)["reconstruction"]
+    told = json.loads((run / "evaluation.json").read_text())
+    assert told["tasks"] == {"reconstruction": kept.answer.figures}
+    assert kept.answer.figures["mse"] == pytest.approx(told["model"]["mse"], rel=1e-5)
+    assert kept.answer.figures["surprise"] == pytest.approx(told["model"]["terms"]["reconstruction"], rel=1e-5)
+    assert (run / "tasks" / "reconstruction.png").stat().st_size > 1000
+    again = open_run(run).ask("{reconstruction: 2}")["reconstruction"]
+    assert again.answer.figures == pytest.approx(kept.answer.figures, rel=1e-6)
+    rows = next(each for each in again.answer.exhibits if isinstance(each, SampleRows))
+    assert rows.rows["originals"].shape == (2, 1, 8, 8)
+    table = next(each for each in again.answer.exhibits if isinstance(each, Table))
+    figures = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+    assert figures[0]["mse"] == pytest.approx(kept.answer.figures["worst_mse"])
+    assert figures[0]["mse"] >= figures[1]["mse"]
+
+
+@pytest.mark.parametrize("kind", ["image", "codebook", "table", "series", "tokens", "skips"])
+def test_every_kind_of_data_is_reconstructed(kind: str, tmp_path: Path) -> None:
+    copytree(run_folder(kind), tmp_path / "run")
+    run = open_run(tmp_path / "run")
+    found = run.ask("reconstruction")["reconstruction"].answer
+    usual = run.evaluate().model
+    assert found.figures["surprise"] == pytest.approx(usual.terms["reconstruction"], rel=0.05)        # a draw of the code apart
+    if usual.accuracy is not None:
+        assert found.figures["token_accuracy"] == pytest.approx(usual.accuracy)
+        assert found.figures["whole_accuracy"] <= found.figures["token_accuracy"]
+    else:
+        assert usual.mse is not None
+        assert found.figures["mse"] == pytest.approx(usual.mse, rel=0.05)
+    assert found.figures["rate"] > 0
+
+
+def test_what_is_kept_is_read_again(tmp_path: Path) -> None:
+    answer = Answer({"figure": 1.5}, (
+        Table("t", ("a", "b"), (("x", 1.0), ("y", None))), SampleRows("s", {"one": np.ones((2, 3)), "two": np.zeros((1, 3))}),
+        LinePlot("l", "x", "y", {"line": (np.arange(3.0), np.arange(3.0) ** 2)}),
+        ScatterPlot("p", np.ones((4, 2)), np.array([0, 1, -1, 0]), ("zero", "one"), np.arange(4))), ("a note",))
+    keep(tmp_path, Kept("task", {"type": "reconstruction"}, "test", 4, "best-1", answer))
+    found = answers_of(tmp_path)["task"].answer
+    assert (found.figures, found.notes, found.exhibits[0]) == (answer.figures, answer.notes, answer.exhibits[0])
+    _, rows, lines, points = found.exhibits
+    assert isinstance(rows, SampleRows)
+    assert isinstance(lines, LinePlot)
+    assert isinstance(points, ScatterPlot)
+    np.testing.assert_array_equal(rows.rows["two"], np.zeros((1, 3)))
+    np.testing.assert_array_equal(lines.lines["line"][1], [0, 1, 4])
+    np.testing.assert_array_equal(points.labels, [0, 1, -1, 0])
+    (tmp_path / "tasks" / "task.npz").write_bytes(b"PK cut short")
+    with pytest.raises(CheckpointError, match=r"task\.npz is damaged") as told:
+        answers_of(tmp_path)
+    assert told.value.diagnostics[0].code == "AE541"
+
+
+def test_the_verb_asks_and_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    run = a_run(tmp_path / "run")
+    code, out, err = called(("evaluate", run, "--task", "reconstruction: 2", "-q"), monkeypatch, capsys)
+    assert code == 0, err
+    assert "squared error of one value" in out
+    assert str(run / "tasks" / "reconstruction.png") in out.replace("\n", "")
+    code, out, _ = called(("evaluate", run, "--task", "{reconstruction: {shown: 1, name: mine}}", "--json", "-q"), monkeypatch, capsys)
+    assert json.loads(out)["tasks"]["mine"]["figures"]["mse"] > 0
+    code, out, _ = called(("compare", run, run, "--json"), monkeypatch, capsys)
+    assert set(json.loads(out)["runs"][0]["evaluation"]["tasks"]) == {"reconstruction", "mine"}
+    code, _, err = called(("evaluate", run, "--task", "reconstruktion"), monkeypatch, capsys)
+    assert code == 3
+    assert "reconstruction" in err
+    code, _, err = called(("evaluate", run, "--task", "reconstruction", "--task", "reconstruction"), monkeypatch, capsys)
+    assert code == 3
+    assert "asked twice" in err
+
+
+def test_a_task_without_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from aebuild.lang.tasks import Unanswered
+    from aebuild.parts.tasks.reconstruction import Reconstruction
+
+    def refuse(self: object, trained: object) -> Answer:
+        raise Unanswered("nothing is known of it")
+
+    monkeypatch.setattr(Reconstruction, "evaluate", refuse)
+    spec = {"data": {"type": "digits", "limit": 60}, "encoder": {"layer": "linear", "width": 4}, "latent": {"type": "continuous", "dim": 2},
+            "train": {"steps": 1}, "evaluate": {"tasks": ["reconstruction"]}}
+    outcome = aebuild.train(spec, folder=tmp_path / "run")
+    assert outcome.evaluation.tasks["reconstruction"].answer == Answer({}, (), ("nothing is known of it",))
+    with pytest.raises(UsageError, match="nothing is known of it") as told:
+        open_run(tmp_path / "run").ask("reconstruction")
+    assert told.value.diagnostics[0].code == "AE540"
+    monkeypatch.setattr(Reconstruction, "evaluate", lambda self, trained: Answer({"good": 1.0, "bad": float("nan")}))
+    found = open_run(tmp_path / "run").ask("reconstruction")["reconstruction"].answer
+    assert found.figures == {"good": 1.0}
+    assert "bad" in found.notes[0]
+    with pytest.raises(SpecError):
+        open_run(tmp_path / "run").ask("no such task")
