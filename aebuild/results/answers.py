@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Rule
+from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Rule, SpecError, UsageError
 from aebuild.lang.tasks import Answer, Exhibit, LinePlot, SampleRows, ScatterPlot, Table, Task, Unanswered
 from aebuild.results.answer_records import FOLDER, AnswerRecord, ExhibitRecord
 from aebuild.results.picture import draw_rows
@@ -90,6 +90,8 @@ def _sound(task: Task, trained: TrainedModel) -> Answer:
         answer = task.evaluate(trained)
     except Unanswered as reason:
         return Answer({}, (), (str(reason),))
+    except (SpecError, UsageError) as error:              # what a verb would refuse
+        return Answer({}, (), tuple(each.message for each in error.diagnostics))
     figures = {name: float(value) for name, value in answer.figures.items() if math.isfinite(value)}
     notes = (f"{name} is no number on these data" for name in answer.figures if name not in figures)
     return Answer(figures, answer.exhibits, (*answer.notes, *notes))
