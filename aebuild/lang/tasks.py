@@ -99,12 +99,14 @@ class SampleRows:
 
 @dataclass(frozen=True, eq=False)
 class LinePlot:
-    """Lines by name over one pair of axes, each (x [n], y [n])."""
+    """Lines by name over one pair of axes, each (x [n], y [n]); `marks` [n] say what each point of a line stands for, as a threshold."""
 
     title: str
     x: str
     y: str
     lines: Mapping[str, tuple[NDArray[Any], NDArray[Any]]]
+    marks: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    mark: str = ""
 
 
 @dataclass(frozen=True, eq=False)
