@@ -81,7 +81,7 @@ def _head(plan: Plan) -> str:
     from aebuild.compile.canonical import text
 
     spec = re.sub(r'\\|"""', "?", text(plan.spec)).rstrip()
-    missing = "".join(f"\nNot here: {told}." for told in left_out(plan))
+    missing = "".join(f"\nNot in this file: {told}." for told in left_out(plan))
     return (f'"""{_safe(plan.spec.name)}: an autoencoder in plain PyTorch, written by aebuild {__version__}.\n\n'
             f"    python model.py SAMPLES.npy [VALIDATION.npy]        trains it, and writes model.safetensors\n\n"
             f"    network = Autoencoder()\n    network.load_state_dict(load_file(\"model.safetensors\"))\n\n"

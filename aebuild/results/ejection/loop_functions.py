@@ -74,9 +74,11 @@ def codes_of(model: Autoencoder, data: Batch) -> list[Tensor]:
 '''
 TELL = '''
 def tell(phase: str, epoch: int, epochs: int, loss: float, score: float | None) -> None:
-    """A line for an epoch that is done."""
+    """A line for an epoch that is done; FloatingPointError where a number is none."""
     judged = "" if score is None else f", validation {score:.4g}"
     print(f"{phase}: epoch {epoch:,} of {epochs:,}, loss {loss:.4g}{judged}")
+    if not math.isfinite(loss + (score or 0)):
+        raise FloatingPointError(f"{phase} diverged in epoch {epoch}: a lower learning rate or `clip` may help")
 '''
 
 

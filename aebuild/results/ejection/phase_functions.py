@@ -70,9 +70,15 @@ def stretches(plan: Plan, fixed: tuple[str, ...]) -> list[Stretch]:
 
 
 def left_out(plan: Plan) -> tuple[str, ...]:
-    """What the loop cannot do."""
-    return tuple(f"the weights of the run {phase.start}, with which the phase {phase.name} begins, are not in the file"
-                 for phase in plan.phases if phase.start is not None)
+    """What the loop cannot do; each is said once more at its place in the file."""
+    starts = [f"the weights of the run {phase.start}, with which the phase {phase.name} begins" for phase in plan.phases
+              if phase.start is not None]
+    return (*starts, *(["reading samples from disk batch by batch: it takes all of them at once"] if streamed(plan) else []))
+
+
+def streamed(plan: Plan) -> bool:
+    """True if the spec says that samples stay on disk."""
+    return getattr(plan.spec.data, "stream", None) is True
 
 
 def phase_functions(found: Sequence[Stretch]) -> tuple[list[str], list[str]]:

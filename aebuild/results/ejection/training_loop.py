@@ -9,13 +9,15 @@ from aebuild.results.ejection.greedy_passes import pair_pass
 from aebuild.results.ejection.layout import listed, tupled
 from aebuild.results.ejection.loop_functions import loop_functions
 from aebuild.results.ejection.loss_functions import RAMP, SUMMED, losses
-from aebuild.results.ejection.phase_functions import phase_functions, stretches
+from aebuild.results.ejection.phase_functions import phase_functions, streamed, stretches
 from aebuild.trainer.phase import pass_size
 
 KINDS = {"x": "float32", "target": "float32", "labels": "int64", "lengths": "int64", "mask": "bool", "conditions": "float32",
          "ids": "int64"}
 
 
+ON_DISK = ["    # aebuild leaves these samples on disk, reads them batch by batch, and mixes an epoch by blocks. Here all are in memory,",
+           "    # and an epoch takes them in another order: from the same weights it does not end with the very same."]
 MAIN = '''
 if __name__ == "__main__":
     if len(sys.argv) not in (2, 3):
@@ -77,6 +79,7 @@ def _read(plan: Plan) -> str:
     return "\n".join([
         "def read(path: str) -> Batch:",
         '    """The samples of an .npy, or of an .npz with arrays named x and, where there are any, target, labels, lengths, ..."""',
+        *(ON_DISK if streamed(plan) else []),
         *listed("    ", "kinds = {", [f'"{name}": torch.{kind}' for name, kind in kinds.items()], "}"),
         "    held = np.load(path, allow_pickle=False)",
         '    arrays = {"x": held} if isinstance(held, np.ndarray) else dict(held)',
