@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 import sys
 from pathlib import Path
@@ -88,6 +89,14 @@ def test_what_cannot_be_in_the_file_is_said_on_stderr_in_its_head_and_at_its_pla
         assert f"note: not in the file: {told}" in err and f"Not in this file: {told}" in head
     assert "    # aebuild begins this phase with the weights of the run runs/a," in body.split("def train_main(")[1].split("bounds =")[0]
     assert "    # aebuild leaves these samples on disk" in body.split("def read(")[1]
+
+
+@pytest.mark.parametrize("place", ['a"""b', "a\\", "a\nraise SystemExit(9)", "a\\N{DASH}"])
+def test_a_name_of_a_run_ends_no_string_and_no_comment(place: str, run: Any) -> None:
+    phases = json.dumps([{"main": {"start": place}}])
+    Path("small.yaml").write_text(SPEC.replace("epochs: 3", f"epochs: 3, phases: {phases}"))
+    assert run("eject", "small.yaml", "-o", "model.py")[0] == 0
+    assert "train_main" in runpy.run_path("model.py")
 
 
 def test_the_file_trains_on_arrays_and_writes_weights(program: Any, tmp_path: Path) -> None:

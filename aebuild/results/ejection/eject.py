@@ -80,13 +80,18 @@ def _shapes(plan: Plan, model: nn.Module) -> dict[int, str]:
 def _head(plan: Plan) -> str:
     from aebuild.compile.canonical import text
 
-    spec = re.sub(r'\\|"""', "?", text(plan.spec)).rstrip()
-    missing = "".join(f"\nNot in this file: {told}." for told in left_out(plan))
+    spec = _quotable(text(plan.spec)).rstrip()
+    missing = "".join(f"\nNot in this file: {_quotable(told)}." for told in left_out(plan))
     return (f'"""{_safe(plan.spec.name)}: an autoencoder in plain PyTorch, written by aebuild {__version__}.\n\n'
             f"    python model.py SAMPLES.npy [VALIDATION.npy]        trains it, and writes model.safetensors\n\n"
             f"    network = Autoencoder()\n    network.load_state_dict(load_file(\"model.safetensors\"))\n\n"
             f"Samples are [n, {', '.join(map(str, plan.input.shape))}], {plan.input}, scaled to the range {plan.bounds}.{missing}\n\n"
             f"The spec it was made from:\n\n" + "\n".join(f"    {line}".rstrip() for line in spec.split("\n")) + '\n"""')
+
+
+def _quotable(text: str) -> str:
+    """Text that cannot end the string it stands in."""
+    return re.sub(r'\\|"""', "?", text)
 
 
 def _safe(name: str) -> str:

@@ -102,7 +102,7 @@ def _signature(stretch: Stretch) -> list[str]:
                 '    """A pair of layers is trained, the others are frozen; `tick` counts forward passes and is given back."""',
                 *_begun(phase)]
     what = "the prior is trained, on the codes of the samples" if phase.data == "codes" else "the whole model is trained"
-    what += f", but not {', '.join(phase.freeze)}" if phase.freeze else ""
+    what += ", but for what is frozen" if phase.freeze else ""
     lines = ["(model: Autoencoder, data: Batch, validation: Batch | None, tick: int) -> int:",
              f'    """Phase {phase.name}: {what}; `tick` counts forward passes and is given back."""', *_begun(phase)]
     if phase.data == "codes":
@@ -244,7 +244,7 @@ def _chosen(stretch: Stretch, told: str) -> list[str]:
 def dials(plan: Plan, indent: str, at: str = "step") -> list[str]:
     """Sets the numbers inside modules that move while training to their values at a step."""
     return [line for each in plan.dials
-            for line in dial(indent, f'model.get_submodule("{each.path}").{each.attribute} = ', each.dial, at=at)]
+            for line in dial(indent, f"model.get_submodule({quoted(each.path)}).{each.attribute} = ", each.dial, at=at)]
 
 
 def _turn(stretch: Stretch, player: PlayerPlan, number: int) -> list[str]:
