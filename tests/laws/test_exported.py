@@ -88,7 +88,7 @@ def check(text: str, kind: str, seed: int, part: str) -> None:
         exporter = Exporter(run, Path(folder), raw_of(run, None, 1))
         exporter.write(part, [kind])
         program, length = read(Path(folder) / f"{part}{ENDINGS[kind]}", kind), exporter.lengths.get(part)
-        others = [length.usual + 3, length.least + 1] if length is not None and length.least is not None and part != "decoder" else []
+        others = [length.usual + 3 * length.step, length.least + length.step] if length is not None and length.least is not None and part != "decoder" else []
         for places in (None, *others):
             raw = raw_of(run, places, 2)
             for rows in (slice(0, 1), slice(1, None)):

@@ -96,8 +96,11 @@ def test_of_unequal_series_a_program_in_onnx(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("spec", "part", "told"), [
     ("encoder: [gru: 4]", "encoder", "any length"), ("encoder: [gru: 4]", "model", "9 places only: decoder.0_repeat (repeat)"),
-    ("encoder: [conv: {width: 2, kernel: 4, padding: 0}, gru: 3]", "encoder", "any length from 4 places on"),
-    ("encoder: [conv: {width: 2, stride: 2}]\nlatent.per: position", "decoder", "5 places only: decoder.0.conv (conv_transpose)"),
+    ("encoder: [conv: {width: 2, kernel: 4, padding: 0}, gru: 3]", "encoder", "any length from 5 places on"),
+    ("encoder: [conv: {width: 2, stride: 2}]\nlatent.per: position", "model", "series of 3, 5, 7, … places"),
+    ("encoder: [conv: {width: 2, stride: 2}]\nlatent.per: position", "decoder", "any length"),
+    ("encoder: [pool: 2]\nlatent.per: position", "decoder", "4 places only: decoder.0 (upsample)"),
+    ("encoder: [conv: {width: 2, stride: 9}]\nlatent.per: position", "model", "encoder.0.conv (conv) leaves one place"),
     ("encoder: [gru: 4]\nlatent.per: position", "decoder", "any length"), ("encoder: [linear: 4]", "encoder", "encoder.0_flatten (flatten)"),
     ("encoder: {layer: transformer, width: 4}", "encoder", "encoder.0.positions (positions)"),
     ("encoder: {layer: transformer, width: 4, positions: sinusoidal}", "encoder", "encoder.0.positions (positions)"),

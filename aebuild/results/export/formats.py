@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, SpecError, UsageError
 from aebuild.results.export.recurrence import onnx_layers, whole_layers
+from aebuild.results.export.series_length import SeriesLength
 
 NO_PACKAGE = Rule("AE531", "an export needs other packages", """\
 ONNX files are written by the packages onnx and onnxscript and checked with onnxruntime: the extra `onnx`.
@@ -44,22 +45,30 @@ SECONDS = 0.3         # of measuring one latency
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is written as a program: a module, what goes into it by way of example, and which axis of that has any length, from how many on.
+    """What is written as a program: a module, what goes into it by way of example, and of which lengths that may be.
 
     The first axis of all inputs is that of the batch.
     """
 
     part: nn.Module
     example: tuple[Tensor, ...]
-    axis: int | None = None
-    least: int = 1
+    length: SeriesLength | None = None
 
     @property
     def axes(self) -> tuple[dict[int, Any], ...]:
-        """By input its axes that have any length."""
-        batch = torch.export.Dim("batch")
-        along = {} if self.axis is None else {self.axis: torch.export.Dim("time", min=self.least)}
+        """By input its axes that have no fixed extent."""
+        batch, length = torch.export.Dim("batch"), self.length
+        along: dict[int, Any] = {}
+        if length is not None and length.least is not None:
+            steps, rest = divmod(length.least, length.step)
+            along[length.axis] = torch.export.Dim("time", min=length.least) if length.step == 1 else _stepwise(length.step, steps, rest)
         return ({0: batch, **along}, *({0: batch} for _ in self.example[1:]))
+
+
+def _stepwise(step: int, least: int, rest: int) -> Any:
+    """An extent of step · n + rest for any n from `least` on."""
+    whole: Any = step * torch.export.Dim("steps", min=least)
+    return whole + rest if rest else whole
 
 
 def packages() -> tuple[Any, Any]:

@@ -96,28 +96,25 @@ class Exporter:
     def _cases(self, name: str) -> list[Case]:
         """What the part must make of the samples; where it takes series of any length, of shorter and longer ones too."""
         cases, length = [case_of(self.run, name, self.samples)], self.lengths.get(name)
-        if length is None or length.least is None:
-            return cases
-        for places in sorted({length.least, max(length.least, length.usual // 2), length.usual + length.usual // 2 + 1}):
+        for places in [] if length is None else length.others():
             try:
-                cases.append(self._of_length(name, places, length.axis))
+                cases.append(self._of_length(name, places))
             except Exception as error:          # a module of a plug-in may do anything
                 why = str(error).strip().partition("\n")[0][:200]
-                self.lengths[name] = replace(length, least=None, why=f"the model fails at {places:,} ({why})")
+                self.lengths[name] = replace(self.lengths[name], least=None, why=f"the model fails at {places:,} ({why})")
                 return cases[:1]
         return cases
 
-    def _of_length(self, name: str, places: int, axis: int) -> Case:
+    def _of_length(self, name: str, places: int) -> Case:
+        axis = self.lengths[name].axis
         if name != "decoder":
             return case_of(self.run, name, self.samples.of_length(places, axis))
         codes = case_of(self.run, name, self.samples).inputs[0]
         return decoder_case(self.run, torch.from_numpy(RawSamples(codes.numpy()).of_length(places, axis).values))
 
     def _recipe(self, name: str, cases: Sequence[Case]) -> Recipe:
-        example, length = tuple(x[:2].repeat_interleave(2, 0) for x in cases[-1].inputs), self.lengths.get(name)
-        if length is None or length.least is None:
-            return Recipe(PARTS[name](self.run).eval(), example)
-        return Recipe(PARTS[name](self.run).eval(), example, length.axis, length.least)
+        example = tuple(x[:2].repeat_interleave(2, 0) for x in cases[-1].inputs)
+        return Recipe(PARTS[name](self.run).eval(), example, self.lengths.get(name))
 
     @torch.no_grad()
     def _loss(self, codes: Tensor) -> float:

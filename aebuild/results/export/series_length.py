@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SeriesLength:
-    """How many places the input of a program may have: `usual`, as in training, or any number from `least` on.
+    """How many places the input of a program may have: `usual`, as in training, or `least` and each `step` more.
 
     `axis` is that of the places. `least` is None where the design fixes the length, and `why` says by what.
     """
@@ -29,11 +29,21 @@ class SeriesLength:
     axis: int
     least: int | None = None
     why: str = ""
+    step: int = 1
 
     def __str__(self) -> str:
         if self.least is None:
             return f"takes series of {self.usual:,} places only: {self.why}"
+        if self.step > 1:
+            return f"takes series of {self.least:,}, {self.least + self.step:,}, {self.least + 2 * self.step:,}, … places"
         return f"takes series of any length{f' from {self.least:,} places on' if self.least > 1 else ''}"
+
+    def others(self) -> list[int]:
+        """Some lengths besides the usual one: the least, a shorter and a longer one; none where it is fixed."""
+        if self.least is None:
+            return []
+        shorter = self.least + max(0, self.usual // 2 - self.least) // self.step * self.step
+        return sorted({self.least, shorter, self.usual + (self.usual // (2 * self.step) + 1) * self.step} - {self.usual})
 
 
 def series_lengths(design: Plan, info: DataInfo) -> dict[str, SeriesLength]:
@@ -53,21 +63,51 @@ def series_lengths(design: Plan, info: DataInfo) -> dict[str, SeriesLength]:
 
 
 def _length(design: Plan, info: DataInfo, halves: Sequence[str], together: bool) -> SeriesLength:
-    """What these halves take, one after the other; `together` with the input the target becomes longer."""
-    usual = _places(design.input)
-    assert usual is not None, "vectors have no length"
-    entry = design.latent.code if halves == ("decoder",) else design.input
-    places, axis = _places(entry), 2 if entry.axes else 1
-    assert places is not None, "vectors have no length"
-    for other in (usual + 1, 2 * usual + 1):
-        why = _difference(design, _replanned(design, info, other, together), halves)
-        if why:
-            return SeriesLength(places, axis, None, why)
-    for shorter in range(1, usual):
-        made = _replanned(design, info, shorter, together)
-        if not isinstance(made, str) and not _difference(design, made, halves):
-            return SeriesLength(places, axis, _places(made.latent.code if halves == ("decoder",) else made.input))
-    return SeriesLength(places, axis, places)
+    """What these halves take, one after the other; `together` with the input the target becomes longer.
+
+    Where a decoder undoes strides only lengths that are whole steps from the usual one give the same design.
+    """
+    usual, ours = _places(design.input), _entry(design, halves)
+    assert usual is not None and _places(ours) is not None, "vectors have no length"
+    fixed = SeriesLength(_places(ours) or 0, 2 if ours.axes else 1)
+    for step in sorted({1, _stride(design)}):
+        why = next((why for more in (step, usual // step * step + step)
+                    if (why := _difference(design, _replanned(design, info, usual + more, together), halves))), "")
+        if not why:
+            break
+    else:
+        return replace(fixed, why=why)
+    longer = _replanned(design, info, usual + step, together)
+    assert not isinstance(longer, str), "this was planned before"
+    for places in (*range((usual - 1) % step + 1, usual, step), usual):
+        least = _replanned(design, info, places, together)
+        if not isinstance(least, str) and not _difference(design, least, halves) and not (single := _single(least, longer, halves)):
+            return replace(fixed, least=_places(_entry(least, halves)), step=(_places(_entry(longer, halves)) or 0) - fixed.usual)
+    return replace(fixed, why=f"{single} leaves one place")
+
+
+def _single(least: Plan, longer: Plan, halves: Sequence[str]) -> str:
+    """The first node that leaves one place of several: torch takes an extent of one for a constant, unless it is that of an input."""
+    known = {node.path: node for half in halves for node in _root(longer, half).walk()}
+    for node in (node for half in halves for node in _root(least, half).walk() if not node.children):
+        other = known.get(node.path)
+        if other is not None and _places(node.output) == 1 and _places(other.output) not in (1, _places(_entry(longer, halves))):
+            return f"{node.path} ({node.kind})"
+    return ""
+
+
+def _entry(design: Plan, halves: Sequence[str]) -> Value:
+    """What goes into these halves."""
+    return design.latent.code if halves == ("decoder",) else design.input
+
+
+def _stride(design: Plan) -> int:
+    """By how much the encoder's strides shrink a series together."""
+    factor = 1
+    for node in design.encoder.walk():
+        if not node.children and node.window and len(node.window) == 1:
+            factor *= max(1, round(node.window[0][1]))
+    return factor
 
 
 def _places(value: Value) -> int | None:
