@@ -109,14 +109,14 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=MANY // 25)
+@settings(max_examples=max(1, MANY // 33))
 @given(specs(), st.integers(0, 99), PARTS)
 def test_programs_of_torch_are_the_model(text: str, seed: int, part: str) -> None:
     check(text, "torch", seed, part)
 
 
 @pytest.mark.slow
-@settings(max_examples=MANY // 25)
+@settings(max_examples=max(1, MANY // 33))
 @given(series(), st.integers(0, 99), PARTS)
 def test_programs_of_series_are_the_model_at_any_length(text: str, seed: int, part: str) -> None:
     assume(load("generated.yaml", text=text).plan is not None)          # not each row of steps fits
@@ -124,7 +124,7 @@ def test_programs_of_series_are_the_model_at_any_length(text: str, seed: int, pa
 
 
 @pytest.mark.slow
-@settings(max_examples=MANY // 50)
+@settings(max_examples=max(1, MANY // 100))
 @given(st.one_of(specs(), series()), st.integers(0, 99), PARTS)
 def test_programs_of_onnx_are_the_model(text: str, seed: int, part: str) -> None:
     assume(load("generated.yaml", text=text).plan is not None)
