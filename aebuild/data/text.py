@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aebuild.data.errors import fault, must_fit, reading, regular_file, shown
-from aebuild.data.formats import csv, parquet
+from aebuild.data.formats import columnar, csv
 from aebuild.data.probe import plural
 from aebuild.data.rules import DAMAGED, NO_SUCH_NAME, TOO_FEW
 from aebuild.data.split import PARTS, block_sizes, rows_of, unwanted, windows_in
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RECORDS = (".jsonl", ".ndjson")
-TABLES = (".csv", ".tsv", ".parquet")
+TABLES = (".csv", ".tsv", *columnar.ENDINGS)
 
 TOO_SHORT = Rule("AE451", "a text too short for its pieces", """\
 A text is divided in blocks, the first for training, the next for validation, the last for test, and each block is cut into pieces of
@@ -123,11 +123,11 @@ def _of_records(path: Path, text: str, key: str, part: Dataset) -> Corpus:
 
 def _of_table(path: Path, column: str | int | None, part: Dataset) -> Corpus:
     """A column of words; the only one where none is named."""
-    if path.suffix.lower() == parquet.ENDING:
-        numeric, _ = parquet.head(path)
+    if path.suffix.lower() in columnar.ENDINGS:
+        numeric, _ = columnar.head(path)
         names: Sequence[str] = tuple(numeric)
         wordy = [name for name, numbers in numeric.items() if not numbers]
-        words = parquet.read(path, names, [], range(len(names)))[1]
+        words = columnar.read(path, names, [], range(len(names)))[1]
     else:
         top = csv.head(path)
         names, wordy = top.names, [name for name, numbers in zip(top.names, top.numeric, strict=True) if not numbers]

@@ -26,7 +26,7 @@ Columns = Annotated[list[Column], Field(min_length=1)]
 class Series(Sampled, Divided, Timed, OnDisk):
     """Windows over a table or array, or whole series.
 
-    Tables are .csv, .tsv or .parquet with a row a step; arrays are [T, D], or many series [N, T, D].
+    Tables are .csv, .tsv, .parquet, .arrow or .feather with a row a step; arrays are [T, D], or many series [N, T, D].
         Windows over one series are divided in blocks of time; many series are divided among themselves, then cut.
     """
 

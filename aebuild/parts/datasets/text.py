@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import Field
 
 from aebuild.data.errors import blamed, fault
+from aebuild.data.formats import columnar
 from aebuild.data.probe import Outline, declared, describe, plural
 from aebuild.data.split import PARTS
 from aebuild.data.tokens import IDLE
@@ -26,7 +27,7 @@ PIECE = 64            # characters of a piece that `aebuild init` proposes
 SPECIAL = 2           # the end of a text, and what is not known
 BYTES = 256 + SPECIAL
 FOUND = {"samples", "unit", "length", "vocabulary", "symbols", "tokenizer"}       # what a run keeps of its reading
-NAMED = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson")
+NAMED = (".csv", ".tsv", *columnar.ENDINGS, ".jsonl", ".ndjson")
 
 UNFIT_TEXT = Rule("AE450", "an option that does not fit the text", """\
 One long text is cut into pieces of `length` every `stride`; lines, rows of a table and records are samples as they are, so they have no
