@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from aebuild.compile.merge import apply_set
+from aebuild.compile.merge import BAD_SET, apply_set
 from aebuild.data.assemble import read_splits
 from aebuild.data.axes import Layout
 from aebuild.data.detect import detect, is_path
@@ -20,7 +20,7 @@ from aebuild.data.probe import Outline, plural
 from aebuild.data.raw_samples import Cut, Raw, Samples, Stored
 from aebuild.data.rules import NO_SUCH_NAME
 from aebuild.lang.dataset import Dataset, Division, Holdout, OnDisk, Tabular, Where
-from aebuild.lang.diagnostics import Diagnostic, Hint, SpecError, UsageError
+from aebuild.lang.diagnostics import Diagnostic, Hint, SpecError
 from aebuild.lang.samples import silent
 from aebuild.lang.splits import Split, Splits, Windows
 from aebuild.results.sameness import check_there, place_of
@@ -125,7 +125,7 @@ def _undivided(kind: type[Dataset]) -> dict[str, Any]:
 
 
 def _settled(part: Dataset, settings: Sequence[str]) -> Dataset:
-    """The part with settings of `data.`; SpecError if one cannot be made."""
+    """The part with settings of `data.`; SpecError for others, and if one cannot be made."""
     from aebuild.compile.bind import bind
     from aebuild.compile.desugar import lengthen
     from aebuild.lang.dict_source import tree_of
@@ -136,7 +136,7 @@ def _settled(part: Dataset, settings: Sequence[str]) -> Dataset:
     tree, found = tree_of({"data": written, "encoder": {"layer": "linear", "width": 1}, "latent": {"type": "continuous", "dim": 1}})
     for setting in settings:
         if not setting.startswith("data."):
-            raise UsageError(Diagnostic(STRANGE, f"{setting}: only how new data are read can be set, like data.label=kind"))
+            raise SpecError(Diagnostic(BAD_SET, f"{setting}: only how new data are read can be set, like data.label=kind"))
         tree, more = apply_set(lengthen(tree), setting)
         found += more
     bound, more = bind(lengthen(tree))
