@@ -23,6 +23,7 @@ ARRAYS = (".npz", ".npy", ".safetensors", ".h5", ".hdf5")
 TABLES = (".csv", ".tsv", *columnar.ENDINGS)
 TEXTS = (".txt", ".jsonl", ".ndjson")
 TEXT_KEYS = {"column", "unit", "samples"}          # of tables that are read as texts
+SERIES_KEYS = {"window", "group"}                  # of arrays and tables that are read as series
 PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".joblib", ".dill", ".sav")
 MOST_LISTED = 10_000
 ONE_ARRAY = "numpy.save of one array [N, ...], made by numpy.stack; series of unequal length into one table with a column for `group`"
@@ -37,7 +38,7 @@ def is_path(word: str) -> bool:
 def detect(path: str, base: Path, keys: Collection[str] = ()) -> str:
     """The dataset variant for a path, relative to `base`; `keys` are the other keys written under `data`.
 
-    With `window` among them, arrays and tables are series; with `column` or `unit` tables are texts.
+    With `window` or `group` among them, arrays and tables are series; with `column` or `unit` tables are texts.
     Nothing but names and a few bytes is read. Raises DataError.
     """
     place = base / path
@@ -45,11 +46,11 @@ def detect(path: str, base: Path, keys: Collection[str] = ()) -> str:
         if not place.exists():
             raise absent(place, path)
         if place.is_dir():
-            return _folder(place, "window" in keys)
+            return _folder(place, not SERIES_KEYS.isdisjoint(keys))
     if place.suffix.lower() in TEXTS or (place.suffix.lower() in TABLES and TEXT_KEYS & set(keys)):
         regular_file(place)
         return "text"
-    return _file(place, path, "window" in keys)
+    return _file(place, path, not SERIES_KEYS.isdisjoint(keys))
 
 
 def _folder(folder: Path, windowed: bool) -> str:

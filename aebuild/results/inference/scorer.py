@@ -30,7 +30,8 @@ JOINED = NAMES[:3]               # what `combined` adds up
 ON_REQUEST = ("signed",)         # scores that are there by name only, since they are sound for some data only
 MEANINGS = {"reconstruction": "surprise at a sample under the likelihood, or its error, summed over its elements",
             "latent": "surprise at its code under a density fitted to the codes of the training data",
-            "mahalanobis": "distance of its residuals from those of the training data, by their covariance",
+            "mahalanobis": "distance of its residuals from those of the training data, by their covariance (of series of unequal "
+                           "length the mean over their steps)",
             "combined": "minus the log-probability that an ordinary sample scores as high in the three others, added up (Fisher, 1932)",
             "signed": "what the reconstruction has more than the sample, summed with its sign; errors of both signs cancel"}
 TAIL = 0.05          # share of the calibration, the largest scores, by which it goes on as an exponential
@@ -92,9 +93,9 @@ class Scorer:
         shown = None
         if self.residuals is not None:
             apart = residuals_of(model, params, batch)
-            found["mahalanobis"] = self.residuals.distance(apart)
+            found["mahalanobis"] = _apart(self.residuals.distance, apart, batch)
             found["signed"] = -apart.sum(1)
-            shown = self.residuals.standardised(apart).reshape(batch.target.shape) if parts else None
+            shown = _apart(self.residuals.standardised, apart, batch, each=True).reshape(batch.target.shape) if parts else None
         elif parts:
             shown = single
         if self.calibration:
@@ -124,6 +125,30 @@ def residuals_of(model: Any, params: torch.Tensor, batch: Any) -> NDArray[np.flo
     apart = batch.target - model.likelihood.mean(params)
     counts = counted(batch.target, batch.lengths, batch.mask)
     return _double((apart if counts is None else apart.masked_fill(~counts, 0.0)).flatten(1))
+
+
+def _of_steps(apart: NDArray[np.float64], batch: Any) -> NDArray[np.float64]:
+    """Residuals [n, E] as what their statistics are of: the samples, or of series of unequal length their real steps, [steps, D].
+
+    A place that few series reach has no statistics of its own.
+    """
+    if batch.lengths is None:
+        return apart
+    real = np.arange(batch.target.shape[1]) < batch.lengths.cpu().numpy()[:, None]
+    found: NDArray[np.float64] = apart.reshape(*batch.target.shape[:2], -1)[real]
+    return found
+
+
+def _apart(judge: Callable[[NDArray[np.float64]], NDArray[np.float64]], apart: NDArray[np.float64], batch: Any, *,
+           each: bool = False) -> NDArray[np.float64]:
+    """What `judge` says of samples by their residuals [n, E]; of series of unequal length the mean over the real steps, or `each`."""
+    found = judge(_of_steps(apart, batch))
+    if batch.lengths is None:
+        return found
+    lengths = batch.lengths.cpu().numpy()
+    spread = np.zeros((len(apart), batch.target.shape[1], *found.shape[1:]))
+    spread[np.arange(spread.shape[1]) < lengths[:, None]] = found
+    return spread if each else spread.sum(1) / lengths
 
 
 def tail(ordinary: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -174,7 +199,7 @@ def fit_scorer(run: TrainedRun, splits: Splits, progress: Progress = unseen) -> 
             codes.append((run.model.latent.codes_of(each.code) if discrete else each.value).cpu().numpy())
             if numeric:
                 with torch.no_grad():
-                    yield residuals_of(run.model, run.model.parameters_of(each.value, each.context), each.batch)
+                    yield _of_steps(residuals_of(run.model, run.model.parameters_of(each.value, each.context), each.batch), each.batch)
 
     residuals = fit_residuals(apart()) if numeric else None
     if not numeric:
@@ -255,7 +280,7 @@ def _read(run: TrainedRun) -> Scorer | None:
     """The scorer that the run keeps, if it fits."""
     found = read_fitted(run, NAME, FORMAT)
     try:
-        return None if found is None else _scorer(*found, prod(run.plan.target.shape))
+        return None if found is None else _scorer(*found, run.plan.target.features if run.info.ragged else prod(run.plan.target.shape))
     except KeyError:
         return None
 
