@@ -165,6 +165,7 @@ def test_a_score_for_each_step_and_each_series() -> None:
     assert (len(steps), len(whole)) == (sum(sizes), 40)
     added = np.add.reduceat(steps.scores["reconstruction"], borders[:-1])
     np.testing.assert_allclose(added, whole.scores["reconstruction"], rtol=1e-5)
+    assert not any("length ‖x‖" in note for note in steps.notes)                  # long series are no sign of a collapse
     residuals = scorer_of(run, print).residuals
     assert residuals is not None
     assert residuals.mean.shape == (2,)

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 
 from aebuild.lang.values import Tokens
+from aebuild.modules.lengths import silenced
 from aebuild.modules.likelihoods import counted
 from aebuild.results.inference.code_density import MOST, Frequencies, Mixture, density_of, fit_density
 from aebuild.results.inference.fitted_arrays import read_fitted, write_fitted
 from aebuild.results.inference.new_data import own_splits
 from aebuild.results.inference.passes import Pass, Progress, encoded, unseen
-from aebuild.results.inference.residuals import Residuals, fit_residuals
+from aebuild.results.inference.residuals import Ends, Residuals, fit_residuals, over_steps, real_steps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,6 +35,7 @@ MEANINGS = {"reconstruction": "surprise at a sample under the likelihood, or its
                            "length the mean over their steps)",
             "combined": "minus the log-probability that an ordinary sample scores as high in the three others, added up (Fisher, 1932)",
             "signed": "what the reconstruction has more than the sample, summed with its sign; errors of both signs cancel"}
+SUMS = ("reconstruction", "signed")       # over the elements of a sample
 TAIL = 0.05          # share of the calibration, the largest scores, by which it goes on as an exponential
 LEAST = 10           # of them at least
 FORMAT = "2"
@@ -92,16 +94,16 @@ class Scorer:
         found = {"reconstruction": surprise, "latent": -self.density.log_prob(codes)}
         shown = None
         if self.residuals is not None:
-            apart = residuals_of(model, params, batch)
-            found["mahalanobis"] = _apart(self.residuals.distance, apart, batch)
+            apart, ends = residuals_of(model, params, batch), Ends.of(batch)
+            found["mahalanobis"] = over_steps(self.residuals.distance, apart, ends)
             found["signed"] = -apart.sum(1)
-            shown = _apart(self.residuals.standardised, apart, batch, each=True).reshape(batch.target.shape) if parts else None
+            shown = over_steps(self.residuals.standardised, apart, ends, each=True).reshape(batch.target.shape) if parts else None
         elif parts:
             shown = single
         if self.calibration:
             found["combined"] = combined(self.calibration, found)
         steps = None if single is None or run.plan.target.series_length is None else single.reshape(*single.shape[:2], -1).sum(2)
-        return Scores(found, np.linalg.norm(_double(batch.x).reshape(len(batch.x), -1), axis=1), steps,
+        return Scores(found, np.linalg.norm(_double(silenced(batch.x, batch.lengths)).reshape(len(batch.x), -1), axis=1), steps,
                       None if shown is None else shown.astype(np.float32))
 
 
@@ -125,30 +127,6 @@ def residuals_of(model: Any, params: torch.Tensor, batch: Any) -> NDArray[np.flo
     apart = batch.target - model.likelihood.mean(params)
     counts = counted(batch.target, batch.lengths, batch.mask)
     return _double((apart if counts is None else apart.masked_fill(~counts, 0.0)).flatten(1))
-
-
-def _of_steps(apart: NDArray[np.float64], batch: Any) -> NDArray[np.float64]:
-    """Residuals [n, E] as what their statistics are of: the samples, or of series of unequal length their real steps, [steps, D].
-
-    A place that few series reach has no statistics of its own.
-    """
-    if batch.lengths is None:
-        return apart
-    real = np.arange(batch.target.shape[1]) < batch.lengths.cpu().numpy()[:, None]
-    found: NDArray[np.float64] = apart.reshape(*batch.target.shape[:2], -1)[real]
-    return found
-
-
-def _apart(judge: Callable[[NDArray[np.float64]], NDArray[np.float64]], apart: NDArray[np.float64], batch: Any, *,
-           each: bool = False) -> NDArray[np.float64]:
-    """What `judge` says of samples by their residuals [n, E]; of series of unequal length the mean over the real steps, or `each`."""
-    found = judge(_of_steps(apart, batch))
-    if batch.lengths is None:
-        return found
-    lengths = batch.lengths.cpu().numpy()
-    spread = np.zeros((len(apart), batch.target.shape[1], *found.shape[1:]))
-    spread[np.arange(spread.shape[1]) < lengths[:, None]] = found
-    return spread if each else spread.sum(1) / lengths
 
 
 def tail(ordinary: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -199,7 +177,8 @@ def fit_scorer(run: TrainedRun, splits: Splits, progress: Progress = unseen) -> 
             codes.append((run.model.latent.codes_of(each.code) if discrete else each.value).cpu().numpy())
             if numeric:
                 with torch.no_grad():
-                    yield _of_steps(residuals_of(run.model, run.model.parameters_of(each.value, each.context), each.batch), each.batch)
+                    params = run.model.parameters_of(each.value, each.context)
+                    yield real_steps(residuals_of(run.model, params, each.batch), Ends.of(each.batch))
 
     residuals = fit_residuals(apart()) if numeric else None
     if not numeric:
@@ -248,10 +227,15 @@ def joined(batches: Iterator[Scores]) -> Scores:
                   np.concatenate(parts) if parts else None)
 
 
-def trivial(name: str, scores: NDArray[np.float64], norms: NDArray[np.float64]) -> str | None:
-    """What is wrong with a score that says nothing of its own: it is constant, or orders samples as their length ‖x‖ does."""
+def trivial(name: str, scores: NDArray[np.float64], norms: NDArray[np.float64], steps: NDArray[np.int64] | None = None) -> str | None:
+    """What is wrong with a score that says nothing of its own: it is constant, or orders samples as their length ‖x‖ does.
+
+    Where series have a number of `steps` of their own, sums grow with it; then it is asked for each step on average.
+    """
     from scipy.stats import spearmanr
 
+    if steps is not None:
+        scores, norms = scores / steps if name in SUMS else scores, norms / np.sqrt(steps)
     if len(scores) < 3:
         return None
     if np.ptp(scores) <= 1e-12 * max(1.0, float(np.abs(scores).max())):

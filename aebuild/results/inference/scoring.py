@@ -98,7 +98,7 @@ def score(run: TrainedRun, data: NewData, by: Sequence[str] = ("reconstruction",
     stepwise = data.split.windows is not None and not windows
     truth = truth_of(run, data, anomalies, stepwise=stepwise)
     rows = {name: _merged(data, found, name) if stepwise else found.by_name[name] for name in names}
-    notes = [told for name in names if (told := trivial(name, found.by_name[name], found.norms)) is not None]
+    notes = [told for name in names if (told := trivial(name, found.by_name[name], found.norms, data.split.lengths)) is not None]
     judged = {} if truth is None else _judged(truth, rows if truth.stepwise else found.by_name, names)
     if judged and stepwise:
         notes.append("steps that follow each other are alike, so that the intervals, which take them for independent, are too narrow")
