@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ENDINGS = (parquet.ENDING, *arrow.ENDINGS)
+READ = 1 << 14            # rows that are words at a time
 NUMERIC = ("int", "uint", "float", "double", "half", "bool", "decimal")
 
 
@@ -119,6 +120,14 @@ def sample(path: Path, name: str, most: int = 1000) -> list[str]:
                 if len(cells) >= most:
                     return cells[:most]
     return cells
+
+
+def words(path: Path, name: str) -> Iterator[str]:
+    """The cells of a column one by one, as words."""
+    for file in parts_of(path):
+        with _opened(file) as table:
+            for batch in table.batches(READ, [name]):
+                yield from _words(batch.column(0))
 
 
 def check(path: Path, names: Sequence[str], gaps: bool, most: int = 1000) -> None:
