@@ -24,8 +24,9 @@ if TYPE_CHECKING:
               help="Scores, separated by commas: reconstruction, latent, mahalanobis, combined, or all; and signed. The first decides.")
 @click.option("--threshold", metavar="RULE", help="What is unusual, from now on: quantile=0.99, per-sample=0.001, per-day=1, extreme=1e-4, "
                                                    "best-f=1, or a number.")
-@click.option("--anomalies", metavar="LABELS", help="Labels of DATA that mean an anomaly, separated by commas: tells ROC and PR areas.")
-@click.option("--windows", is_flag=True, help="Of a series: a score a window, not a score a step.")
+@click.option("--anomalies", metavar="LABELS",
+              help="Labels of DATA, or of its steps, that mean an anomaly, separated by commas: tells ROC and PR areas.")
+@click.option("--windows", is_flag=True, help="Of a series: a score a window, or a whole series, not a score a step.")
 @click.option("--top", type=click.IntRange(0), default=5, show_default=True, help="How many of the most unusual rows to show.")
 def command(run: Path, device: str, as_json: bool, quiet: bool, data: str | None, split: str | None, settings: tuple[str, ...],
             output: Path, force: bool, by: str, threshold: str | None, anomalies: str | None, windows: bool, top: int) -> None:

@@ -137,6 +137,9 @@ def _loaded(asked: Asked) -> Loaded | None:
         assert asked.run is not None
         if not os.path.isfile(asked.run / "spec.yaml"):
             return None                          # not a run, which opening it will tell
+        from aebuild.results.sameness import check_not_moved
+
+        check_not_moved(asked.run, asked.settings)
         spec = str(asked.run / "spec.yaml")
     loaded = open_spec(spec, asked.settings)
     if os.environ.get("RANK", "0") == "0":

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from aebuild.data.column_checks import LOOKED_AT, check_doubles, merging, straying
 from aebuild.data.errors import blamed, fault, listed, must_fit, shown, similar
-from aebuild.data.fingerprint import digest
+from aebuild.data.fingerprint import digest, digest_of
 from aebuild.data.lengths import beyond, real
 from aebuild.data.missing import Known, fills, known_places
 from aebuild.data.preprocess import as_bytes, named, scaled, taken
@@ -25,11 +25,14 @@ from aebuild.lang.diagnostics import DataError, Diagnostic
 from aebuild.lang.sample_storage import Held, Store
 from aebuild.lang.samples import DataInfo, silent
 from aebuild.lang.splits import Scaling, Split, Splits
-from aebuild.lang.values import Value, elements
+from aebuild.lang.values import Tokens, Value, elements
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+TAKEN = 1 << 19      # tokens that are taken at a time
 
 
 def load_splits(part: Dataset, where: Where) -> Splits:
@@ -72,7 +75,11 @@ def assemble(part: Dataset, raw: Raw, say: Callable[[str], None] = silent) -> Sp
 
 def _bytes_each(info: DataInfo, raw: Raw) -> int:
     """Bytes that a sample takes in memory, bytes staying bytes."""
-    small = raw.outline.bounds is not None and raw.outline.bounds[1] <= 255 and info.scale not in ("standard", "tokens")
+    import numpy as np
+
+    if isinstance(info.value, Tokens):
+        return elements(info.value) * np.dtype(_type_of(info.value.classes - 1)).itemsize * (2 if raw.target else 1)
+    small = raw.outline.bounds is not None and raw.outline.bounds[1] <= 255 and info.scale != "standard"
     return elements(info.value) * (1 if small else info.value.bytes) + (elements(info.target) * info.target.bytes if raw.target else 0)
 
 
@@ -158,6 +165,10 @@ def _scaled(part: Dataset, raw: Raw, samples: Mapping[str, Samples], rows: Rows,
         stores, scaling = streamed_parts(part, cast("Mapping[str, Sharded]", samples), rows, info.scale, value, bounds, say, names, fields)
         # images stay unread until they are wanted
         return stores, scaling, _merged(part, samples, rows, value, names, scaling) if value.columns else ()
+    if isinstance(value, Tokens):
+        scaling = Scaling("tokens", low=0.0, high=value.classes - 1.0)
+        stores = {name: _tokens(part, samples[origin], index, scaling, lengths.get(name)) for name, (origin, index) in rows.items()}
+        return stores, scaling, ()
     fitted = {name: taken(part, samples[origin], index) for name, (origin, index) in rows.items()}
     known = {name: real(values, lengths.get(name)) for name, values in fitted.items()}
     if fields or fills(part):
@@ -182,6 +193,33 @@ def _scaled(part: Dataset, raw: Raw, samples: Mapping[str, Samples], rows: Rows,
     clipped = (f"{plural(outside, 'value')} of validation and test lay outside the training samples' range and were clipped to "
                f"[{scaling.low:g}, {scaling.high:g}]",) if outside else ()
     return stores, scaling, (*clipped, *notes)
+
+
+def _tokens(part: Dataset, samples: Samples, index: NDArray[np.int64], scaling: Scaling, lengths: NDArray[np.int64] | None) -> Held:
+    """Tokens in the smallest type that torch has for so many; they are taken chunk by chunk, and never all in the type they come in."""
+    import numpy as np
+
+    first = taken(part, samples, index[:1])
+    held = np.empty((len(index), *first.shape[1:]), _type_of(int(scaling.high or 0)))
+
+    def chunks() -> Iterator[NDArray[Any]]:
+        for start in range(0, len(index), rows := max(1, TAKEN // max(1, first[:1].size))):
+            chosen = index[start:start + rows]
+            raw = taken(part, samples, chosen)
+            held[start:start + rows] = scaled(raw, scaling, named(samples, chosen))
+            yield raw
+
+    found = digest_of(first.dtype.str, held.shape, chunks())
+    if lengths is not None:
+        held[beyond(held, lengths)] = 0
+    return Held(held, None, found + (digest(lengths) if lengths is not None else ""))
+
+
+def _type_of(most: int) -> type[np.generic]:
+    """The type of whole numbers up to `most` that they are kept in."""
+    import numpy as np
+
+    return np.uint8 if most < 1 << 8 else np.int16 if most < 1 << 15 else np.int32
 
 
 def _names(info: DataInfo, value: Value, target: bool) -> tuple[str, ...] | None:

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from aebuild.data.errors import absent, fault, path_fix, reading, regular_file, shown
+from aebuild.data.formats import columnar
 from aebuild.data.formats.idx import looks_idx
 from aebuild.data.npz_keys import SAMPLE_WORDS, split_name
 from aebuild.data.probe import plural
@@ -16,16 +17,17 @@ from aebuild.lang.diagnostics import Hint
 from aebuild.lang.regular_files import open_regular
 
 ACCEPTED = ("a folder of images (or of one folder a class), .npz, .npy, .safetensors, .h5 or a folder of named .npy arrays, "
-            "IDX files or a folder of them, .csv, .tsv, .parquet or a folder of "
-            "them, .tar or a folder of them, .txt or .jsonl texts, a folder of .wav, .flac or .ogg recordings")
+            "IDX files or a folder of them, .csv, .tsv, .parquet, .arrow, .feather or a folder of the last "
+            "three, .tar or a folder of them, .txt or .jsonl texts, a folder of .wav, .flac or .ogg recordings")
 ARRAYS = (".npz", ".npy", ".safetensors", ".h5", ".hdf5")
-TABLES = (".csv", ".tsv", ".parquet")
+TABLES = (".csv", ".tsv", *columnar.ENDINGS)
 TEXTS = (".txt", ".jsonl", ".ndjson")
 TEXT_KEYS = {"column", "unit", "samples"}          # of tables that are read as texts
+SERIES_KEYS = {"window", "group"}                  # of arrays and tables that are read as series
 PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".joblib", ".dill", ".sav")
 MOST_LISTED = 10_000
 ONE_ARRAY = "numpy.save of one array [N, ...], made by numpy.stack; series of unequal length into one table with a column for `group`"
-ONE_TABLE = "one table of all rows (for series, with a column for `group`), or each saved as .parquet"
+ONE_TABLE = "one table of all rows (for series, with a column for `group`), or each saved as .parquet or .arrow"
 
 
 def is_path(word: str) -> bool:
@@ -36,7 +38,7 @@ def is_path(word: str) -> bool:
 def detect(path: str, base: Path, keys: Collection[str] = ()) -> str:
     """The dataset variant for a path, relative to `base`; `keys` are the other keys written under `data`.
 
-    With `window` among them, arrays and tables are series; with `column` or `unit` tables are texts.
+    With `window` or `group` among them, arrays and tables are series; with `column` or `unit` tables are texts.
     Nothing but names and a few bytes is read. Raises DataError.
     """
     place = base / path
@@ -44,11 +46,11 @@ def detect(path: str, base: Path, keys: Collection[str] = ()) -> str:
         if not place.exists():
             raise absent(place, path)
         if place.is_dir():
-            return _folder(place, "window" in keys)
+            return _folder(place, not SERIES_KEYS.isdisjoint(keys))
     if place.suffix.lower() in TEXTS or (place.suffix.lower() in TABLES and TEXT_KEYS & set(keys)):
         regular_file(place)
         return "text"
-    return _file(place, path, "window" in keys)
+    return _file(place, path, not SERIES_KEYS.isdisjoint(keys))
 
 
 def _folder(folder: Path, windowed: bool) -> str:
@@ -66,7 +68,7 @@ def _folder(folder: Path, windowed: bool) -> str:
             return "audio"
         if any(name.lower().endswith(".tar") for name in names):
             return "webdataset"
-        if any(name.lower().endswith(".parquet") for name in names):
+        if any(name.lower().endswith(columnar.ENDINGS) for name in names):
             return "series" if windowed else "table"
         if next(folders_of(folder, IMAGES), None) is not None:
             return "images"                      # which says where they should stand

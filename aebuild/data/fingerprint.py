@@ -24,10 +24,16 @@ PARTS = {"train": "training", "validation": "validation", "test": "test"}
 
 def digest(values: NDArray[Any]) -> str:
     """A hash of an array's type, shape and numbers."""
+    return digest_of(values.dtype.str, values.shape, [values])
+
+
+def digest_of(kind: str, shape: tuple[int, ...], chunks: Iterable[NDArray[Any]]) -> str:
+    """The same of an array of this type and shape that comes in chunks of samples."""
     import numpy as np
 
-    found = hashlib.blake2b(f"{values.dtype.str} {values.shape} ".encode(), digest_size=16)
-    found.update(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
+    found = hashlib.blake2b(f"{kind} {shape} ".encode(), digest_size=16)
+    for values in chunks:
+        found.update(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
     return found.hexdigest()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
@@ -73,12 +73,12 @@ def _first_time(sheet: Sheet, part: Tabular, columns: Sequence[Column] | None, g
     return (replace(sheet, left=(first,)), axis) if columns is None else (sheet, axis)
 
 
-def check_owners(sheet: Sheet, part: Tabular, columns: Sequence[Column] | None, group: int | None, axis: Axis | None) -> Sheet:
-    """Asks for `group` where words that repeat stand beside the numbers: they tell several series apart."""
+def check_owners(sheet: Sheet, part: Tabular, columns: Sequence[Column] | None, group: int | None, known: Collection[int]) -> Sheet:
+    """Asks for `group` where words that repeat stand beside the numbers, in columns not yet `known`: they tell several series apart."""
     if group is not None:
         return sheet
     for place, name in enumerate(sheet.names):
-        if axis is not None and place == axis.place:
+        if place in known:
             continue
         if not sheet.numeric[place] and _repeats(sheet.sample(place)):
             why = f"the words in column {shown(name)} repeat"

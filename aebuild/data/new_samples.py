@@ -103,7 +103,8 @@ class NewSamples(Store):
 class NewData:
     """New samples as a split, with what their input says beside them.
 
-    `beside` has cells by column, one a sample, or one a row where the samples are windows; `words` are the labels as words, "" unknown.
+    `beside` has cells by column, one a sample, or one a row where the samples are windows or whole series; `words` are the labels as
+    words, "" unknown, and `steps` those of these rows.
     """
 
     split: Split
@@ -114,6 +115,7 @@ class NewData:
     beside: Mapping[str, Sequence[str]]
     words: Sequence[str] | None = None
     notes: tuple[str, ...] = ()
+    steps: Sequence[str] | None = None
 
     def __len__(self) -> int:
         return len(self.split)
@@ -167,7 +169,8 @@ def new_data(part: Dataset, raw: Raw, info: DataInfo, scaling: Scaling, target_s
     split = Split(x, labels, target, lengths, **more)
     split.windows = windows_of([(raw.x[name], None) for name in names])
     told = [note for note in outline.notes if not note.startswith(ON_DISK)]
-    return NewData(split, part, info, scaling, target_scaling, beside, words, (*told, *notes))
+    steps = None if raw.steps is None else [word for _ in names for word in raw.steps]
+    return NewData(split, part, info, scaling, target_scaling, beside, words, (*told, *notes), steps)
 
 
 def in_these_units(scaling: Scaling, info: DataInfo, bounds: Bounds) -> tuple[Scaling, tuple[str, ...]]:
@@ -248,6 +251,7 @@ def described(data: NewData) -> str:
     """One sentence on what was read."""
     labels = "" if data.words is None else f", {plural(len(set(data.words) - {''}), 'class')}"
     windows = data.split.windows
-    lie = "" if windows is None else f", windows of {windows.length:,} over {windows.rows:,} steps"
+    what = "windows of" if windows is None or windows.lengths is None else "series of up to"
+    lie = "" if windows is None else f", {what} {windows.length:,} over {windows.rows:,} steps"
     return f"{plural(len(data), 'new sample')}{lie}{labels}"
 

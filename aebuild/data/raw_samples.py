@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -115,20 +115,72 @@ class Cut:
         return f"{self.file}, {inside}the window from {self.word} {start}"
 
 
+    def lie(self) -> Windows:
+        """Where they lie in the rows of all series."""
+        import numpy as np
+
+        each = self.series.shape[1]
+        return Windows(np.asarray([series * each + start for series, start in self.places], np.int64), self.length,
+                       each * len(self.series))
+
+
+@dataclass
+class Whole:
+    """Whole series as samples [length, D]: their steps one series after the other, the first row and the steps of each; padded with 0.
+
+    What is longer than `length` is cut at the end.
+    """
+
+    values: NDArray[Any]
+    starts: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    length: int
+    file: str
+    names: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """The real steps of each sample."""
+        import numpy as np
+
+        kept: NDArray[np.int64] = np.minimum(self.counts, self.length)
+        return kept
+
+    def take(self, index: NDArray[np.int64]) -> NDArray[Any]:
+        """Series [n, length, D]."""
+        import numpy as np
+
+        steps = np.arange(self.length)
+        picked = np.take(self.values, self.starts[index, None] + steps, axis=0, mode="clip")
+        picked[steps >= self.lengths[index, None]] = 0
+        return picked
+
+    def name(self, row: int) -> str:
+        """File and series."""
+        return f"{self.file}, the series {self.names[row]}"
+
+    def lie(self) -> Windows:
+        """Where they lie in the rows."""
+        return Windows(self.starts, self.length, len(self.values), self.lengths)
+
+
 def windows_of(readers: Sequence[tuple[Samples, NDArray[np.int64] | None]]) -> Windows | None:
-    """Where the chosen windows of readers lie, None for all of them, in the rows of all their series; None if some are no windows."""
+    """Where the chosen windows or series of readers lie, None for all of them, in the rows of all; None if some are neither."""
     import numpy as np
 
-    starts: list[int] = []
-    rows = length = 0
+    found: list[Windows] = []
+    rows = 0
     for samples, chosen in readers:
-        if not isinstance(samples, Cut):
+        if not isinstance(samples, Cut | Whole):
             return None
-        each = samples.series.shape[1]
-        places = samples.places if chosen is None else [samples.places[row] for row in chosen.tolist()]
-        starts += [rows + series * each + start for series, start in places]
-        rows, length = rows + each * len(samples.series), samples.length
-    return Windows(np.asarray(starts, np.int64), length, rows)
+        lie = samples.lie() if chosen is None else samples.lie().taken(chosen)
+        found.append(replace(lie, starts=rows + lie.starts))
+        rows += lie.rows
+    lengths = [each.lengths for each in found if each.lengths is not None]
+    return Windows(np.concatenate([each.starts for each in found]), found[0].length, rows, np.concatenate(lengths) if lengths else None)
 
 
 @dataclass
@@ -137,7 +189,8 @@ class Raw:
 
     Labels are class numbers, -1 unknown. `lengths` are the real places of series that are padded. Where they are `streamed`,
     all samples are Sharded. `beside` reads, by part, the columns that are no inputs (ids, times, file names) as cells, by name: one a
-    sample, or where samples are windows one a row of the series, in the order of `Cut.series`.
+    sample, or where samples are windows or whole series one a row, in the order of `Cut.series` or `Whole.values`. `steps` are the labels
+    of these rows as words, "" where none is known.
     """
 
     outline: Outline
@@ -147,3 +200,4 @@ class Raw:
     streamed: bool = False
     lengths: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     beside: Callable[[str], Mapping[str, Sequence[str]]] | None = None
+    steps: Sequence[str] | None = None

@@ -18,8 +18,8 @@ data: {path: ../photos/}
 
 UNKNOWN_KIND = Rule("AE402", "data of no known kind", """\
 The kind of data is told from the path: a folder of images (or of one folder a class), a `.npz` or `.npy` array, an IDX file or a
-folder of them, a `.csv`, `.tsv` or `.parquet` table or a folder of `.parquet` files, the same as a series where `window` is given,
-`.txt` and `.jsonl` texts, a folder of recordings, and `.tar` archives in WebDataset's layout. Pickles (`.pkl`,
+folder of them, a `.csv`, `.tsv`, `.parquet`, `.arrow` or `.feather` table or a folder of the last three, the same as a series where
+`window` is given, `.txt` and `.jsonl` texts, a folder of recordings, and `.tar` archives in WebDataset's layout. Pickles (`.pkl`,
 `.pt`, `.joblib`) are never opened: reading one can run any program. Save their arrays with `numpy.savez` instead.
 
 ```yaml
@@ -46,7 +46,7 @@ data: {path: digits.npz}     # copied again
 TOO_LARGE = Rule("AE404", "data larger than the memory", """\
 The header promises more than this machine can hold, or more than the compressed bytes can contain. The check comes before anything
 is unpacked, so that a compression bomb costs nothing. Use fewer columns, a smaller `size`, or leave the data on disk: folders of
-images, .parquet, .tar archives and .npy can be read batch by batch.
+images, .parquet and .arrow tables, .tar archives and .npy can be read batch by batch.
 
 ```yaml
 data: {path: photos/, stream: false}        # a million large images

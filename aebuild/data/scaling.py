@@ -58,7 +58,7 @@ def fit_columns(figures: Figures, part: Dataset, scale: str, bounds: Bounds, val
     if isinstance(part, Tabular) and fills(part):
         known = figures if isinstance(figures, Known) else None
         fill = fill_values(figures.moments(value.other_axes)[0], known, part, value.other_axes, names, fields)
-    scaling = replace(fitting(figures, scale, bounds, value), fill=fill)
+    scaling = replace(fitting(figures, scale, bounds, value), fill=fill, last=value.feature_axis == -1)
     if len(scaling.offset) == 1 < value.features or not fields:
         return scaling
     offset, factor = list(scaling.offset), list(scaling.factor)

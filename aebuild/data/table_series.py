@@ -1,23 +1,25 @@
-"""The series of a table, a step a row: one, or several told apart by a column; no window crosses from one to another, or a gap."""
+"""The series of a table, a step a row: one, or several told apart by a column; whole, or in windows that cross no border and no gap."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from aebuild.data.beside import Beside, beside
 from aebuild.data.errors import fault, shown
-from aebuild.data.index_columns import Axis, disorder
+from aebuild.data.index_columns import Axis
 from aebuild.data.one_hot import expand
 from aebuild.data.probe import Outline, plural
-from aebuild.data.raw_samples import Cut, Raw
+from aebuild.data.raw_samples import Cut, Raw, Samples, Whole
 from aebuild.data.rules import WINDOWS
 from aebuild.data.split import PARTS, blocks, divide, division_of, windows_in, windows_of_run
+from aebuild.data.steps import Places, Steps, read_steps
 from aebuild.data.tables import Sheet
-from aebuild.data.time_axis import Times, binned, clock_features, clock_names, gaps, length_of, read_times, told, usual_step
+from aebuild.data.time_axis import clock_features, clock_names
 from aebuild.lang.columns import Field
 from aebuild.lang.dataset import Dataset, Timed, Window
 from aebuild.lang.diagnostics import DataError, Hint
@@ -28,42 +30,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MANY = 10         # so many series are divided among themselves, fewer in blocks of time each
-Runs = list[tuple[int, int]]
-
-
-@dataclass(frozen=True)
-class Steps:
-    """The rows of a table as steps, series by series: values [T, C], whose series it is, which row it was, and the time.
-
-    `notes` tell what was done about the time.
-    """
-
-    values: NDArray[np.float64]
-    series: NDArray[np.int64]
-    rows: NDArray[np.int64]
-    owners: list[str]
-    times: Times | None
-    breaks: NDArray[np.int64]
-    notes: tuple[str, ...] = ()
-
-    def runs(self) -> list[Runs]:
-        """The stretches of each series without a gap, as first step and end, counted within the series."""
-        import numpy as np
-
-        begun = np.flatnonzero(np.diff(self.series, prepend=-1))
-        ends = [*begun[1:].tolist(), len(self.series)]
-        found = []
-        for start, end in zip(begun.tolist(), ends, strict=True):
-            cuts = [0, *(self.breaks[(self.breaks > start) & (self.breaks < end)] - start).tolist(), end - start]
-            found.append(list(pairwise(cuts)))
-        return found
 
 
 @dataclass(frozen=True)
 class TableSeries:
-    """The columns of such a table: inputs, targets, whose series it is, and the time if there is one.
+    """The columns of such a table: inputs, targets, whose series it is, the time if there is one, and what each step is.
 
-    `flagged` are the inputs whose empty cells get a flag.
+    `flagged` are the inputs whose empty cells get a flag. Without a `window` each series is a sample, padded to `length` steps, or to
+    the longest.
     """
 
     sheet: Sheet
@@ -74,8 +48,13 @@ class TableSeries:
     axis: Axis | None
     part: Timed
     flagged: tuple[str, ...] = ()
+    label: int | None = None
+    length: int | None = None
 
-    single = True
+    @property
+    def single(self) -> bool:
+        """False where each series is a sample."""
+        return self.window is not None or self.group is None
 
     @property
     def steps(self) -> int | None:
@@ -103,101 +82,114 @@ class TableSeries:
 
     def outline(self, part: Dataset, steps: int | None) -> Outline:
         """Types; counts are known only when the table was read, but for one series without a time."""
-        window, names = self.window, self.sheet.names
+        window = self.window
+        if not self.single:
+            return self._whole_outline()
         if window and steps is not None and windows_in(steps, window) < 1:
             raise fault(WINDOWS, f"{shown(self.sheet.path)} has {plural(steps, 'step')}, too few for a window of {window.length:,}",
                         Hint("a shorter window"), part=window if window.place("length") else part, at=("length", "window"))
         counts: dict[str, int | None] = dict.fromkeys(PARTS)
         if window and steps is not None and self.group is None and (self.axis is None or self.part.gaps == "ignore"):
             counts = {name: len(starts) for name, starts in blocks(part, steps, window).items()}
-        length, inputs = window.length if window else 0, [names[place] for place in self.inputs]
-        return Outline(Sequence(length, len(inputs) + 2 * len(self.part.hands) + len(self.flagged)), counts, self._sentence(steps),
-                       divided=True, target=Sequence(length, len(self.targets)) if self.targets else None,
+        return self._outline(window.length if window else 0, counts, self._sentence(steps))
+
+    def _outline(self, length: int, counts: dict[str, int | None], sentence: str) -> Outline:
+        names, inputs = self.sheet.names, [self.sheet.names[place] for place in self.inputs]
+        return Outline(Sequence(length, len(inputs) + 2 * len(self.part.hands) + len(self.flagged)), counts, sentence,
+                       divided=self.single, ragged=not self.single, target=Sequence(length, len(self.targets)) if self.targets else None,
                        columns=(*inputs, *clock_names(self.part.hands)),
                        target_columns=tuple(names[place] for place in self.targets) or None, notes=self.sheet.notes, fields=self.fields)
 
+    def _whole_outline(self) -> Outline:
+        """Types and counts of whole series; their lengths are told by the column that tells them apart, which is read for it."""
+        longest = max(self.sizes)
+        length = longest if self.length is None else self.length
+        sentence = f"{self._sentence(None)}; {plural(len(self.sizes), 'series')} of {min(self.sizes):,} to {longest:,} steps, each a sample"
+        outline = self._outline(length, {"train": len(self.sizes)}, sentence)
+        cut = sum(size > length for size in self.sizes)
+        return outline if not cut else outline.told(f"{shown(self.sheet.path.name)}: {plural(cut, 'series')} of more than {length:,} steps "
+                                                    f"{'is' if cut == 1 else 'are'} cut at the end")
+
+    @cached_property
+    def sizes(self) -> list[int]:
+        """How many steps each series has."""
+        assert self.group is not None
+        if self.part.every is not None:
+            return [int(size) for size in self._steps.borders()[1]]
+        return list(Counter(self.sheet.read([], [self.group])[1][0]).values())
+
     def _sentence(self, steps: int | None) -> str:
         names = self.sheet.names
+        label = "" if self.label is None else f"; {shown(names[self.label])} says what each step is"
         which = (f"1 series{f' of {steps:,} steps' if steps is not None else ''}" if self.group is None
                  else f"series told apart by {shown(names[self.group])}")
         return (f"{shown(self.sheet.path.name)}: {which}, {plural(len(self.inputs), 'column')} as input"
                 + (f", {len(self.aims)} as target" if self.aims else "")
                 + (f", cut into windows of {self.window.length:,} every {self.window.stride:,}" if self.window else "")
-                + (f"; left out as the time: {shown(self.axis.name)}" if self.axis and self.axis.place in self.sheet.left else ""))
+                + (f"; left out as the time: {shown(self.axis.name)}" if self.axis and self.axis.place in self.sheet.left else "") + label)
 
     def first(self) -> NDArray[np.float64]:
         """The longest of the series between two gaps, [1, T, D], without rows that have empty cells."""
         import numpy as np
 
-        steps = self._steps()
-        begun = np.flatnonzero(np.diff(steps.series, prepend=-1)).tolist()
+        steps = self._steps
+        begun = steps.borders()[0].tolist()
         start, end = max(((first + start, first + end) for first, runs in zip(begun, steps.runs(), strict=True) for start, end in runs),
                          key=lambda run: run[1] - run[0])
         values = steps.values[start:end, :len(self.inputs)]
         return values[np.isfinite(values).all(axis=1)][None]
 
     def load(self, part: Dataset) -> Raw:
-        """The windows of each part."""
-        import numpy as np
-
-        steps = self._steps()
-        starts, how = self._starts(part, steps)
+        """The windows of each part, or all series whole."""
+        steps = self._steps
         outline = self.outline(part, len(steps.values) if self.group is None else None)
-        for note in (*steps.notes, *([how] if how else [])):
+        if not self.single:
+            return self._loaded(self._told(outline, steps.notes), steps, part, lambda values: {"train": self._whole(values, steps)})
+        starts, how = self._starts(part, steps)
+        outline = self._told(outline, (*steps.notes, *([how] if how else [])))
+        outline = replace(outline, counts={name: len(held) for name, held in starts.items()})
+        length = self.window.length if self.window else 0
+        word = "row" if self.group is None else f"row (ordered by {shown(self.sheet.names[self.group])})"
+        word = word if self.part.every is None else "step"
+        file = shown(self.sheet.path)
+        return self._loaded(outline, steps, part, lambda values: {
+            name: Cut(values[None], [(0, start) for start in held], length, file, word) for name, held in starts.items()})
+
+    def _told(self, outline: Outline, notes: Seq[str]) -> Outline:
+        for note in notes:
             if not any(note[:40] in other for other in outline.notes):
                 outline = outline.told(f"{shown(self.sheet.path.name)}: {note}")
-        outline = replace(outline, counts={name: len(held) for name, held in starts.items()})
-        width, length = len(self.inputs), self.window.length if self.window else 0
+        return outline
+
+    def _loaded(self, outline: Outline, steps: Steps, part: Dataset,
+                samples: Callable[[NDArray[np.float64]], Mapping[str, Samples]]) -> Raw:
+        """Inputs and targets as the `samples` that are made of values [steps, C]."""
+        import numpy as np
+
+        width = len(self.inputs)
         clock = clock_features(steps.times, self.part.hands, part) if self.part.hands else np.empty((len(steps.values), 0))
         x = np.concatenate([steps.values[:, :width], clock], axis=1)
         x = expand(x, self.fields) if self.fields else x
         aims = steps.values[:, width:] if self.aims else steps.values[:, :width]
-        word = "row" if self.group is None else f"row (ordered by {shown(self.sheet.names[self.group])})"
-        word = word if self.part.every is None else "step"
+        made = samples(x)
+        lengths = {name: held.lengths for name, held in made.items() if isinstance(held, Whole)}
+        return Raw(outline, made, target=samples(aims) if self.targets else {}, lengths=lengths, beside=self._beside(steps),
+                   steps=steps.labels)
 
-        def cut(values: NDArray[np.float64]) -> dict[str, Cut]:
-            return {name: Cut(values[None], [(0, start) for start in held], length, shown(self.sheet.path), word)
-                    for name, held in starts.items()}
+    def _whole(self, values: NDArray[np.float64], steps: Steps) -> Whole:
+        """Each series as a sample."""
+        starts, counts = steps.borders()
+        names = [shown(name) for name in steps.owners]
+        return Whole(values, starts, counts, self.length or int(counts.max()), shown(self.sheet.path), names)
 
-        return Raw(outline, cut(x), target=cut(aims) if self.targets else {}, beside=self._beside(steps))
-
+    @cached_property
     def _steps(self) -> Steps:
         """All rows as steps, in the order of the series, and at even times where the spec asks for that."""
-        import numpy as np
-
-        words = [*([] if self.group is None else [self.group]), *([self.axis.place] if self.axis else [])]
-        values, texts = self.sheet.read([*self.inputs, *self.aims], words, self.part.missing != "error")
-        owners = texts[0] if self.group is not None else [""] * len(values)
-        numbers = {owner: place for place, owner in enumerate(dict.fromkeys(owners))}
-        series = np.asarray([numbers[owner] for owner in owners], np.int64)
-        late = disorder(self.axis, texts[-1], owners) if self.axis else None
-        times = read_times(self.axis, texts[-1]) if self.axis else None
-        if self.part.every is not None:
-            return self._even(values, series, list(numbers), times)
-        rows = np.argsort(series, kind="stable")
-        values, series, times = values[rows], series[rows], None if times is None else times.of(rows)
-        usual = None if times is None else usual_step(times.values, series)
-        none = np.empty(0, np.int64)
-        found = none if times is None or usual is None else gaps(times.values, series, usual)
-        notes = [] if late is None else [late]
-        crossed = self.part.gaps == "ignore"
-        if times is not None and usual is not None and (said := told(times, series, usual, found, crossed)) is not None:
-            notes.append(said)
-        return Steps(values, series, rows, list(numbers), times, none if crossed else found, tuple(notes))
-
-    def _even(self, values: NDArray[np.float64], series: NDArray[np.int64], owners: list[str], times: Times | None) -> Steps:
-        assert self.part.every is not None
-        length = length_of(self.part.every, times, self.part)
-        assert times is not None
-        means, owned, rows, begun = binned(values, series, times, length)
-        at = replace(times.of(rows), values=begun)
-        found = gaps(begun, owned, length)
-        said = told(at, owned, length, found, self.part.gaps == "ignore")
-        notes = [f"{plural(len(values), 'row')} averaged to {plural(len(means), 'step')} of {self.part.every}", *([said] if said else [])]
-        return Steps(means, owned, rows, owners, at, found[:0] if self.part.gaps == "ignore" else found, tuple(notes))
+        places = Places((*self.inputs, *self.aims), self.group, self.axis, self.label)
+        return read_steps(self.sheet, places, self.part, whole=not self.single)
 
     def _beside(self, steps: Steps) -> Beside:
-        return beside(self.sheet, {*self.inputs, *self.aims}, steps.rows, (self.group, self.axis.place if self.axis else None))
+        return beside(self.sheet, {*self.inputs, *self.aims}, steps.rows, (self.group, self.axis.place if self.axis else None, self.label))
 
     def _starts(self, part: Dataset, steps: Steps) -> tuple[dict[str, list[int]], str]:
         """The first steps of each part's windows, and how several series were divided."""

@@ -1,4 +1,4 @@
-"""Tables: the columns of .csv, .tsv and .parquet files."""
+"""Tables: the columns of .csv, .tsv, .parquet and .arrow files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aebuild.data.errors import fault, listed, shown, similar
-from aebuild.data.formats import csv, parquet
+from aebuild.data.formats import columnar, csv
 from aebuild.data.formats.csv_dialect import SEPARATORS, UNNAMED, Asked, counts, number
 from aebuild.data.formats.empty_cells import GAPS
 from aebuild.data.rules import NO_SUCH_NAME, UNFIT
@@ -53,7 +53,7 @@ class Sheet:
         """The first cells of a column."""
         if self.commas is not None:
             return self.commas.cells(place)
-        return parquet.sample(self.path, self.names[place])
+        return columnar.sample(self.path, self.names[place])
 
     def find(self, column: Column, part: Part, *fields: str) -> int:
         """The place of a column, by name or else by number."""
@@ -79,7 +79,7 @@ class Sheet:
         """Columns of numbers [rows, columns], and columns of words as lists; an empty cell is NaN where there may be `gaps`."""
         if self.commas is not None:
             return csv.read(self.path, self.commas, numbers, words, gaps)
-        return parquet.read(self.path, self.names, numbers, words, gaps)
+        return columnar.read(self.path, self.names, numbers, words, gaps)
 
     def survey(self, words: Sequence[int], gaps: Sequence[int]) -> tuple[list[set[str]], set[int]]:
         """The different words of some columns, and which of others hold an empty cell; they are read to the end."""
@@ -87,7 +87,7 @@ class Sheet:
             return [], set()
         if self.commas is not None:
             return csv.survey(self.path, self.commas, words, gaps)
-        return parquet.survey(self.path, self.names, words, gaps)
+        return columnar.survey(self.path, self.names, words, gaps)
 
 
 def _mended(part: Part, field: str, wrong: Column, right: str) -> str:
@@ -98,12 +98,13 @@ def _mended(part: Part, field: str, wrong: Column, right: str) -> str:
 
 
 def open_sheet(path: Path, part: Tabular) -> Sheet:
-    """The head of a table; of a .csv the first rows are read, of a .parquet its metadata."""
-    if path.suffix.lower() == parquet.ENDING or path.is_dir():
+    """The head of a table; of a .csv the first rows are read, of a file of columns its metadata."""
+    if path.suffix.lower() in columnar.ENDINGS or path.is_dir():
         refuse_keys(part, path, "separator", "decimal", "header")
-        columns, rows = parquet.head(path)
-        style = parquet.ENDING[1:] if not path.is_dir() else f"in {len(rows):,} {parquet.ENDING} file{'s' if len(rows) != 1 else ''}"
-        flags = tuple(list(columns).index(name) for name in parquet.flags(path))
+        columns, rows = columnar.head(path)
+        ending = columnar.parts_of(path)[0].suffix.lower()
+        style = ending[1:] if not path.is_dir() else f"in {len(rows):,} {ending} file{'s' if len(rows) != 1 else ''}"
+        flags = tuple(list(columns).index(name) for name in columnar.flags(path))
         return Sheet(path, tuple(columns), tuple(columns.values()), sum(rows), style, flags=flags)
     head = csv.head(path, Asked(part.separator, part.decimal, part.header))
     style = (f"separated by {SEPARATORS[head.dialect.separator]}" + (", with a decimal comma" if head.dialect.decimal == "," else "")
@@ -199,4 +200,4 @@ def numbers_only(sheet: Sheet, places: Sequence[int], part: Tabular) -> None:
     if sheet.commas is not None:
         csv.check(sheet.path, sheet.commas, places, filled)
     else:
-        parquet.check(sheet.path, [sheet.names[place] for place in places], filled)
+        columnar.check(sheet.path, [sheet.names[place] for place in places], filled)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from aebuild.data.errors import fault, shown
@@ -85,16 +85,15 @@ def gaps(values: NDArray[np.float64], series: NDArray[np.int64], usual: float) -
     return found
 
 
-def told(times: Times, series: NDArray[np.int64], usual: float, found: NDArray[np.int64], crossed: bool) -> str | None:
-    """The sentence about gaps and uneven steps; None where there are none."""
+def told(times: Times, series: NDArray[np.int64], usual: float, found: NDArray[np.int64], how: str) -> str | None:
+    """The sentence about gaps, of which `how` says what becomes of them, and uneven steps; None where there are none."""
     import numpy as np
 
     name = shown(times.axis.name)
     if len(found):
         row = int(found[0])
-        cross = "windows cross them, as `gaps: ignore` says" if crossed else "no window crosses one (`gaps: ignore` lets them)"
         return (f"{name} has {plural(len(found), 'gap')}, steps longer than {GAP} times the usual {_span(usual, times)}; the first after "
-                f"{shown(times.cells[row - 1])}, up to {shown(times.cells[row])}; {cross}")
+                f"{shown(times.cells[row - 1])}, up to {shown(times.cells[row])}; {how}")
     steps = np.diff(times.values)[np.diff(series) == 0]
     steps = steps[steps > 0]
     if (np.abs(steps - usual) > UNEVEN * usual).sum() <= OFTEN * len(steps):
@@ -134,24 +133,48 @@ def no_time(part: Dataset, key: str) -> DataError:
     return fault(NO_TIME, f"`{key}` needs a column of times, and none was found that is understood", f"remove {key}", part=part, at=(key,))
 
 
-def binned(values: NDArray[np.float64], series: NDArray[np.int64], times: Times, length: float
-           ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Means [bins, C] over steps of one length, with the series, first row and begin of each bin; what is not known does not count.
+@dataclass(frozen=True)
+class Bins:
+    """Rows within steps of one length: in which `order` they follow each other, where each step has `begun` there, and its time.
 
-    A bin begins at a whole multiple of the length. Bins without a row are left out.
+    A step begins at a whole multiple of the length. Steps without a row are left out.
     """
+
+    order: NDArray[np.int64]
+    begun: NDArray[np.int64]
+    series: NDArray[np.int64]
+    starts: NDArray[np.float64]
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """The first row of each step."""
+        return self.order[self.begun]
+
+    def means(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Means [steps, C] of values [rows, C]; what is not known does not count."""
+        import numpy as np
+
+        held = values[self.order]
+        known = ~np.isnan(held)
+        count = np.add.reduceat(known.astype(np.float64), self.begun)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found: NDArray[np.float64] = np.add.reduceat(np.where(known, held, 0.0), self.begun) / count
+        return found
+
+    def times(self, times: Times) -> Times:
+        """When each step begins."""
+        return replace(times.of(self.rows), values=self.starts)
+
+
+def bins_of(series: NDArray[np.int64], times: Times, length: float) -> Bins:
+    """The rows of each series within steps of so long."""
     import numpy as np
 
     numbers = np.floor(times.values / length).astype(np.int64)
     order = np.lexsort((times.values, numbers, series))
     series, numbers = series[order], numbers[order]
-    new = np.concatenate([[True], (np.diff(series) != 0) | (np.diff(numbers) != 0)])
-    begun = np.flatnonzero(new)
-    known = ~np.isnan(values[order])
-    count = np.add.reduceat(known.astype(np.float64), begun)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        means = np.add.reduceat(np.where(known, values[order], 0.0), begun) / count
-    return means, series[begun], order[begun].astype(np.int64), numbers[begun].astype(np.float64) * length
+    begun = np.flatnonzero(np.concatenate([[True], (np.diff(series) != 0) | (np.diff(numbers) != 0)]))
+    return Bins(order.astype(np.int64), begun, series[begun], numbers[begun].astype(np.float64) * length)
 
 
 CLOCK = {"day": 86400.0, "week": 604800.0}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import json
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,6 +17,8 @@ from aebuild.lang.diagnostics import Hint, Rule
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from aebuild.data.letters import Letters
 
 END, UNKNOWN = 0, 1       # the end of a text, which padding repeats, and what the vocabulary lacks
 SPECIAL = 2               # how many tokens these are
@@ -37,11 +41,13 @@ data: {path: notes.txt, unit: tokens, length: 64}
 class Vocabulary(Protocol):
     """What the tokens of a text mean; 0 ends it, 1 is what is not known.
 
-    `size` is how many there are, `letters` how many a token has at most or so.
+    `size` is how many there are, `letters` how many a token has at most or so. `cuts` says that a text which is cut in front of a blank
+    has the tokens that it has whole.
     """
 
     size: int
     letters: int
+    cuts: bool
 
     def encode(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The tokens of all texts one after the other, and how many each has."""
@@ -54,10 +60,26 @@ class Vocabulary(Protocol):
         """Itself, as fields of the dataset part."""
 
 
+def encoded(texts: Letters, vocabulary: Vocabulary) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """The tokens of all texts one after the other, in the smallest type that has room for the vocabulary, and how many each has."""
+    import numpy as np
+
+    smallest = np.min_scalar_type(vocabulary.size - 1)
+    held, counts = bytearray(), array("q")
+    for batch, goes_on in texts.batches(cut=vocabulary.cuts):
+        tokens, sizes = vocabulary.encode(batch)
+        held += tokens.astype(smallest).tobytes()
+        if goes_on:
+            counts[-1] += int(sizes[0])
+        counts.frombytes(sizes[int(goes_on):].astype(np.int64).tobytes())
+    return np.frombuffer(held, smallest), np.frombuffer(counts, np.int64)
+
+
 class Alphabet:
     """A token a character, in the order of `symbols`."""
 
     letters = 1
+    cuts = True
 
     def __init__(self, symbols: Sequence[str], size: int | None = None) -> None:
         self.symbols = tuple(symbols)
@@ -69,6 +91,11 @@ class Alphabet:
         counted: Counter[str] = Counter()
         for text in texts:
             counted.update(text)
+        return cls.counted(counted, size)
+
+    @classmethod
+    def counted(cls, counted: Mapping[str, int], size: int | None = None) -> Alphabet:
+        """The same of characters that occur so often."""
         kept = sorted(counted, key=lambda symbol: (-counted[symbol], symbol))[:None if size is None else size - SPECIAL]
         return cls(sorted(kept), size)
 
@@ -130,10 +157,11 @@ class Subwords:
             raise fault(NO_TOKENIZER, f"the tokenizer begins with the tokens {shown(self._made.id_to_token(0))} and "
                         f"{shown(self._made.id_to_token(1))}, not with {' and '.join(SPECIAL_NAMES)}", Hint("remove tokenizer"))
         self.size = size or int(self._made.get_vocab_size())
+        self.cuts = _by_words(text)
 
     @classmethod
-    def trained(cls, texts: Sequence[str], size: int) -> Subwords:
-        """At most so many tokens, trained on the texts: their bytes, then the pairs that occur most."""
+    def trained(cls, texts: Iterable[str], size: int) -> Subwords:
+        """At most so many tokens, trained on the texts, which are taken one by one: their bytes, then the pairs that occur most."""
         library, models = _library(), importlib.import_module("tokenizers.models")
         byte_level = importlib.import_module("tokenizers.pre_tokenizers").ByteLevel
         made = library.Tokenizer(models.BPE(unk_token=SPECIAL_NAMES[UNKNOWN]))
@@ -168,6 +196,14 @@ class Subwords:
     def found(self) -> dict[str, Any]:
         """The tokenizer.json, and how many tokens the model knows."""
         return {"tokenizer": self.text, "vocabulary": self.size}
+
+
+def _by_words(text: str) -> bool:
+    """Whether a tokenizer.json takes a text apart at its blanks first, and does nothing else to it, as those do that are trained here."""
+    told = json.loads(text)
+    first = told.get("pre_tokenizer") or {}
+    plain = not told.get("normalizer") and not told.get("post_processor") and not told.get("truncation") and not told.get("padding")
+    return plain and first.get("type") == "ByteLevel" and not first.get("add_prefix_space", True) and bool(first.get("use_regex", True))
 
 
 def until_end(tokens: Sequence[int]) -> list[int]:

@@ -21,6 +21,7 @@ from aebuild.data.probe import Outline, plural
 from aebuild.data.raw_samples import Cut, Raw, Samples
 from aebuild.data.rules import NO_SUCH_NAME, UNFIT, WINDOWS
 from aebuild.data.split import PARTS, blocks, divide, division_of, windows_in
+from aebuild.data.steps import put_in_order
 from aebuild.data.table_series import TableSeries
 from aebuild.data.tables import Sheet, inputs, numbers_only, open_sheet
 from aebuild.data.time_axis import no_time
@@ -125,24 +126,42 @@ class Source:
         return rows
 
 
-def table_source(path: Path, window: Window | None, part: Timed, columns: Seq[Column] | None, target: Seq[Column],
-                 group: Column | None) -> TableSeries:
+@dataclass(frozen=True)
+class Chosen:
+    """The columns of a table of series that a spec names: inputs and targets, whose series a row is, and what it is.
+
+    `length` are the steps that whole series are padded to.
+    """
+
+    columns: Seq[Column] | None
+    target: Seq[Column]
+    group: Column | None = None
+    label: Column | None = None
+    length: int | None = None
+
+
+def table_source(path: Path, window: Window | None, part: Timed, asked: Chosen) -> TableSeries:
     """The series of a table, a step a row: one, or several told apart by the column `group`.
 
     A first column that is the time or only counts is left out, and one of dates.
     """
     check_missing(part)
-    sheet = open_sheet(path, part)
-    owner = None if group is None else sheet.find(group, part, "group")
+    sheet, columns, target = open_sheet(path, part), asked.columns, asked.target
+    owner = None if asked.group is None else sheet.find(asked.group, part, "group")
+    label = None if asked.label is None else sheet.find(asked.label, part, "label")
+    if label is not None and label == owner:
+        raise fault(UNFIT, f"the column {sheet.names[label]!r} is `group` and `label` at once", "remove label", part=part, at=("label",))
     sheet, axis = without_time(sheet, part, columns, owner)
-    sheet = check_owners(sheet, part, columns, owner, axis)
+    told = [place for place in (owner, label) if place is not None]
+    sheet = check_owners(sheet, part, columns, owner, told if axis is None else [*told, axis.place])
     if columns is None:
-        sheet = _without_words(sheet, [*sheet.find_all(target, part, "target"), *([] if owner is None else [owner])])
-    chosen, targets, _ = inputs(sheet, part, columns, target, None, [*sheet.left, *([] if owner is None else [owner])])
+        sheet = _without_words(sheet, [*sheet.find_all(target, part, "target"), *told])
+    chosen, targets, _ = inputs(sheet, part, columns, target, asked.label, [*sheet.left, *told])
     numbers_only(sheet, [*chosen, *targets], part)
     if axis is not None:
         cells = sheet.sample(axis.place)
-        sheet = _said(sheet, axis, cells, [""] * len(cells) if owner is None else sheet.sample(owner), part)
+        owners = [""] * len(cells) if owner is None else sheet.sample(owner)
+        sheet = _said(sheet, axis, cells, owners, part, whole=owner is not None and window is None)
     _check_time(part, axis)
     flagged = sheet.find_all(part.indicators or [], part, "indicators")
     if part.missing == "indicator" and part.indicators is None:
@@ -151,7 +170,8 @@ def table_source(path: Path, window: Window | None, part: Timed, columns: Seq[Co
     for place in flagged:
         if place not in chosen:
             raise fault(UNFIT, f"`indicators` names the column {sheet.names[place]!r}, which is no input", part=part, at=("indicators",))
-    return TableSeries(sheet, window, tuple(chosen), tuple(targets), owner, axis, part, tuple(sheet.names[place] for place in flagged))
+    return TableSeries(sheet, window, tuple(chosen), tuple(targets), owner, axis, part, tuple(sheet.names[place] for place in flagged),
+                       label, asked.length)
 
 
 def _without_words(sheet: Sheet, kept: Seq[int]) -> Sheet:
@@ -171,11 +191,12 @@ def _check_time(part: Timed, axis: Axis | None) -> None:
             raise no_time(part, key)
 
 
-def _said(sheet: Sheet, axis: Axis, cells: Seq[str], owners: Seq[str], part: Tabular) -> Sheet:
-    """The sheet with what is said of its time."""
+def _said(sheet: Sheet, axis: Axis, cells: Seq[str], owners: Seq[str], part: Tabular, *, whole: bool) -> Sheet:
+    """The sheet with what is said of its time; whole series are put in its order."""
     if axis.place in sheet.left and sheet.numeric[axis.place] and part.index is None:
         sheet = sheet.told(f"{shown(axis.name)} is taken for the time and left out (`index: false` makes it an input)")
-    for said in (disorder(axis, cells, owners), shared(axis, cells) if len(set(owners)) == 1 else None):
+    late = disorder(axis, cells, owners)
+    for said in (late if late is None or not whole else put_in_order(axis), shared(axis, cells) if len(set(owners)) == 1 else None):
         sheet = sheet if said is None else sheet.told(said)
     return sheet
 

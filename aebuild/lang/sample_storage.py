@@ -18,7 +18,7 @@ class Store(ABC):
     """The samples [n, ...] of a split as they are kept.
 
     `levels` holds the number that each of the 256 bytes means, float32 [256]; None where the scaled numbers themselves
-    are kept, float32, or tokens, int64.
+    are kept, float32, or tokens, whole numbers of any type.
     """
 
     shape: tuple[int, ...]
@@ -29,17 +29,19 @@ class Store(ABC):
 
     @abstractmethod
     def take(self, index: NDArray[np.int64]) -> NDArray[Any]:
-        """Samples in the order of the index: uint8 where there are `levels`, else float32, or int64 of tokens."""
+        """Samples in the order of the index: uint8 where there are `levels`, else float32, or whole numbers of any type of tokens."""
 
     @abstractmethod
     def blocks(self) -> NDArray[np.int64] | None:
         """Where the blocks of samples that are read together begin, and the end; None where all are in memory."""
 
     def scaled(self, kept: NDArray[Any]) -> NDArray[Any]:
-        """The numbers that kept samples mean."""
+        """The numbers that kept samples mean: float32, or int64 of tokens."""
         import numpy as np
 
-        return kept if self.levels is None else np.take(self.levels, kept)
+        if self.levels is not None:
+            return np.take(self.levels, kept)
+        return kept.astype(np.int64, copy=False) if kept.dtype.kind in "iu" else kept
 
     @property
     def nbytes(self) -> int:

@@ -112,11 +112,28 @@ class Scaling:
 
 @dataclass(frozen=True)
 class Windows:
-    """Where samples that are windows lie: the first row of each, [n], in a table of so many `rows`, one a step."""
+    """Where samples that are windows lie: the first row of each, [n], in a table of so many `rows`, one a step.
+
+    Samples that are whole series lie there too: their first `lengths` [n] steps, the rest is padding.
+    """
 
     starts: NDArray[np.int64]
     length: int
     rows: int
+    lengths: NDArray[np.int64] | None = None
+
+    def taken(self, index: NDArray[np.int64]) -> Windows:
+        """Those of these samples."""
+        return Windows(self.starts[index], self.length, self.rows, None if self.lengths is None else self.lengths[index])
+
+    def places(self, first: int, stop: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """The rows of the steps of samples `first` to `stop`, [n, length], and which of them there are."""
+        import numpy as np
+
+        steps = np.arange(self.length)
+        rows = self.starts[first:stop, None] + steps
+        there = np.ones(rows.shape, bool) if self.lengths is None else steps < self.lengths[first:stop, None]
+        return rows, there
 
 
 class Split:
@@ -156,7 +173,7 @@ class Split:
         chosen = Split(some(self.inputs), target=None if self.targets is None else some(self.targets),
                        **{name: held[index] for name, held in self.beside.items()})
         if self.windows is not None:
-            chosen.windows = Windows(self.windows.starts[index], self.windows.length, self.windows.rows)
+            chosen.windows = self.windows.taken(index)
         return chosen
 
     @property

@@ -8,20 +8,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aebuild.compile.short_options import parse_setting
 from aebuild.compile.spec_diff import Change, structure
 from aebuild.data.fingerprint import fingerprint, unlike
 from aebuild.lang.dataset import Known, OnDisk
 from aebuild.lang.diagnostics import DataError, Diagnostic, Hint, Rule
 from aebuild.lang.printable import clean
-from aebuild.results.run_plan import plan_of
-from aebuild.trainer.run_dir.run import data_record
+from aebuild.results.run_plan import info_of, plan_of
+from aebuild.trainer.run_dir.run import Run, data_record
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
     from aebuild.lang.dataset import Dataset
     from aebuild.lang.splits import Splits
     from aebuild.trainer.progress.display import Display
-    from aebuild.trainer.run_dir.run import Run
 
 OTHER_DATA = Rule("AE514", "the data are not those of this run", """
 A run keeps a fingerprint of its data: columns and types, the number of samples, a hash of what was read, and for data that stay on
@@ -46,11 +46,21 @@ $ aebuild train --resume runs/vae --set data.path=/new/place/x.csv     # the sam
 PLACES = ("data.path", "data.root")
 
 
-def check_there(run: Run, data: Dataset) -> None:
-    """DataError with the command that names their new place if a run's data are not where they were."""
+def check_there(run: Run, data: Dataset, settings: Sequence[str] = ()) -> None:
+    """DataError with the command that names their new place, beside these settings, if a run's data are not where they were."""
     if isinstance(data, OnDisk) and not os.path.exists(run.folder / data.path):
+        given = (shlex.quote(setting) if setting.startswith("--") else f"--set {shlex.quote(setting)}" for setting in settings)
+        command = " ".join([run.resume_command, *given])
         raise DataError(Diagnostic(MOVED, f"nothing is at {data.path}, where this run's data were", path="data.path",
-                                   fix=f"{run.resume_command} --set data.path=/new/place/{shlex.quote(Path(data.path).name)}"))
+                                   fix=f"{command} --set data.path=/new/place/{shlex.quote(Path(data.path).name)}"))
+
+
+def check_not_moved(folder: Path, settings: Sequence[str]) -> None:
+    """The same before a run's spec is changed by settings, unless they say where its data are."""
+    if any(parsed.path in ("data", "data.path") for setting in settings if (parsed := parse_setting(setting)) is not None):
+        return
+    run = Run.open(folder)
+    check_there(run, plan_of(run, info_of(run)).spec.data, settings)
 
 
 def only_moved(run: Run, changes: Sequence[Change], splits: Splits) -> bool:

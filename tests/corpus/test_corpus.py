@@ -30,7 +30,7 @@ ELSEWHERE = {
     "AE404": "test_data_arrays.py", "AE405": "test_data_tables.py", "AE406": "test_data_images.py", "AE408": "test_data_arrays.py",
     "AE410": "test_data_arrays.py", "AE411": "test_data_arrays.py", "AE412": "test_data_arrays.py", "AE414": "test_data_download.py",
     "AE415": "test_data_tables.py", "AE418": "test_data_rasters.py", "AE419": "test_data_depth.py", "AE417": "test_data_scaling.py",
-    "AE423": "test_data_spread.py", **dict.fromkeys(("AE470", "AE471", "AE472"), "test_tokens.py"),
+    "AE456": "test_data_arrow.py::test_what_is_no_arrow_file_is_said", "AE423": "test_data_spread.py", **dict.fromkeys(("AE470", "AE471", "AE472"), "test_tokens.py"),
     "AE473": "test_lengths.py", **dict.fromkeys(("AE451", "AE452", "AE453"), "test_data_text.py"), "AE455": "test_data_audio.py",
     **dict.fromkeys(("AE370", "AE372"), "test_unequal_lengths.py"),
     "AE501": "test_run.py::test_a_used_directory_is_refused", "AE502": "test_run.py::test_what_is_not_a_run_is_named",

@@ -97,6 +97,8 @@ def make_files(folder: Path) -> None:
     (folder / "sensor.csv").write_text("\n".join(["time,u,v", *sensor]) + "\n")
     lines = ["machine,hall,u,v", *(f"{row // 50},{row // 100},{u:.5f},{v:.5f}" for row, (u, v, _) in enumerate(wave))]
     (folder / "machines.csv").write_text("\n".join(lines) + "\n")
+    trips = [f"{trip},{u:.5f},{v:.5f}" for trip in range(30) for u, v, _ in wave[5 * trip:5 * trip + 3 + trip % 4]]
+    (folder / "trips.csv").write_text("\n".join(["trip,u,v", *trips]) + "\n")
     words = ("so", "we", "beat", "on", "boats", "against", "the", "current", "\n")
     (folder / "prose.txt").write_text(" ".join(words[place] for place in draw.integers(0, 9, 240)))
     (folder / "quotes.csv").write_text("who,said\n" + "".join(f"{words[n % 5]},{words[n % 7]} {words[n % 3]}\n" for n in range(40)))

@@ -176,6 +176,10 @@ def test_trivial_scores_are_told():
     assert "as their length" in trivial("reconstruction", norms ** 2, norms)
     assert "reverse order" in trivial("reconstruction", -norms, norms)
     assert trivial("reconstruction", RANDOM.exponential(size=100), norms) is None
+    steps = RANDOM.randint(1, 500, 100)
+    each, size = RANDOM.exponential(size=100), 1 + 0.01 * RANDOM.exponential(size=100)
+    assert trivial("reconstruction", each * steps, size * np.sqrt(steps), steps) is None
+    assert "as their length" in trivial("reconstruction", size * steps, size * np.sqrt(steps), steps)
 
 
 @pytest.mark.slow

@@ -268,7 +268,7 @@ def test_pictures_animations_and_folders_are_written(shell):
     ("image", ("encode", "{run}", "--device", "gpu9"), 2, "gpu9"),
     ("image", ("encode", "{run}", "digits", "--split", "test"), 2, "--split"),
     ("image", ("encode", "{run}", "--set", "data.pad=2"), 2, "name them"),
-    ("image", ("encode", "{run}", "digits", "--set", "latent.dim=2"), 2, "only how new data are read"),
+    ("image", ("encode", "{run}", "digits", "--set", "latent.dim=2"), 3, "only how new data are read"),
     ("image", ("encode", "{run}", "digits", "--set", "data.padd=2"), 3, "padd"),
     ("table", ("encode", "{run}", "--draw", "3"), 3, "not random"),
     ("image", ("encode", "{run}", "wine"), 4, "vector(13)"),

@@ -103,6 +103,9 @@ def test_the_same_data_at_another_place_are_no_change(table: Path, capsys: pytes
     said = " ".join(capsys.readouterr().err.split())
     assert "AE515" in said
     assert f"--resume {folder} --set data.path=" in said
+    assert run("--resume", folder, "--set", "train.device=cpu", "--epochs=2", "--set", "name=a b") == 4
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"aebuild train --resume {folder} --set train.device=cpu --epochs=2 --set 'name=a b' --set data.path=" in said
     best = json.loads((folder / "evaluation.json").read_text())
     assert run("--resume", folder, "--set", f"data.path={new}") == 0
     assert json.loads((folder / "evaluation.json").read_text()) == best

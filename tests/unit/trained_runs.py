@@ -42,9 +42,23 @@ def series_file(path: Path, steps: int = 600, broken_at: int | None = None) -> P
     return path
 
 
+def trips_file(path: Path, trips: int = 40, seed: int = 3, longest: int = 25) -> Path:
+    """Trips of 3 to `longest` steps with two measurements, a row a step, in no order; the first trip is the longest."""
+    random = np.random.RandomState(seed)
+    rows = []
+    for trip in range(trips):
+        time = np.arange(longest if trip == 0 else random.randint(3, longest))
+        values = np.stack([np.sin(time / 4 + trip), np.cos(time / 4 + trip)], 1) + 0.05 * random.standard_normal((len(time), 2))
+        rows += [f"t{trip:02},2026-01-{1 + trip % 28:02}T00:{step:02},{a:.5f},{b:.5f}" for step, (a, b) in zip(time, values, strict=True)]
+    random.shuffle(rows)
+    path.write_text("\n".join(["trip,when,speed,load", *rows]) + "\n")
+    return path
+
+
 def specs() -> dict[str, dict[str, Any]]:
     """A spec for each kind of data and code."""
     table, series, tokens = table_file(FOLDER / "table.csv"), series_file(FOLDER / "series.csv"), FOLDER / "tokens.npz"
+    trips = trips_file(FOLDER / "trips.csv")
     np.savez(tokens, x=np.random.RandomState(2).randint(0, 5, (200, 12)))
     linear = {"layer": "linear", "width": [16]}
     return {
@@ -56,6 +70,8 @@ def specs() -> dict[str, dict[str, Any]]:
                   "latent": {"type": "continuous", "dim": 2}, "losses": {"reconstruction": "mse"}},
         "series": {"data": {"path": str(series), "window": {"length": 20, "stride": 5}}, "encoder": {"layer": "lstm", "width": 8},
                    "latent": {"type": "continuous", "dim": 3}, "losses": {"reconstruction": "mse"}},
+        "trips": {"data": {"path": str(trips), "group": "trip"}, "encoder": {"layer": "gru", "width": 8},
+                  "latent": {"type": "continuous", "dim": 3}, "losses": {"reconstruction": "mse"}},
         "tokens": {"data": {"path": str(tokens), "as": "tokens"}, "encoder": {"layer": "gru", "width": 8},
                    "latent": {"type": "continuous", "dim": 3}, "losses": {"reconstruction": "categorical"}},
         "skips": {"data": "digits", "encoder": {"layer": "conv", "width": [4, 4], "stride": 2}, "latent": {"type": "continuous", "dim": 3},

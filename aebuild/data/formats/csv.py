@@ -153,6 +153,13 @@ def survey(path: Path, top: Head, words: Sequence[int], gaps: Sequence[int]) -> 
     return found, empty
 
 
+def words(path: Path, top: Head, place: int) -> Iterator[str]:
+    """The cells of a column one by one."""
+    with _text(path) as file:
+        for line, row in islice(_rows(file, top.dialect.separator, path), top.dialect.body, None):
+            yield _checked(row, len(top.names), line, path)[place].strip()
+
+
 def read(path: Path, top: Head, numbers: Sequence[int], words: Sequence[int], gaps: bool = False
          ) -> tuple[NDArray[np.float64], list[list[str]]]:
     """Columns of numbers as [rows, columns] and columns of words; a cell that is no number is named by line and column.

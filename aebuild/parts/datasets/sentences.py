@@ -42,12 +42,13 @@ class Sentences(Sampled, Divided):
 
     def read(self, where: Where) -> Raw:
         """Tokens [n, length]."""
+        from aebuild.data.letters import Letters
         from aebuild.data.raw_samples import Raw
-        from aebuild.data.text import Corpus, padded
+        from aebuild.data.text import padded
+        from aebuild.data.text_files import Corpus
         from aebuild.data.vocabulary import Alphabet
 
-        texts = sentences(self.count)
-        corpus = Corpus(Path("sentences"), texts, range(self.count), "sentence")
+        corpus = Corpus(Path("sentences"), Letters.of(sentences(self.count)), range(self.count), "sentence")
         pieces, lengths, _ = padded(corpus, Alphabet(SYMBOLS), LONGEST + 1)
         return Raw(self._outline(), {"train": pieces}, lengths={"train": lengths})
 

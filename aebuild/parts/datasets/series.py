@@ -24,10 +24,11 @@ Columns = Annotated[list[Column], Field(min_length=1)]
 
 
 class Series(Sampled, Divided, Timed, OnDisk):
-    """Windows over a table or array, or whole series.
+    """Windows over a table or array, or whole series, which may be of unequal length.
 
-    Tables are .csv, .tsv or .parquet with a row a step; arrays are [T, D], or many series [N, T, D].
+    Tables are .csv, .tsv, .parquet, .arrow or .feather with a row a step; arrays are [T, D], or many series [N, T, D].
         Windows over one series are divided in blocks of time; many series are divided among themselves, then cut.
+        With `group` and no `window` each series of a table is a sample.
     """
 
     type: Literal["series"] = "series"
@@ -37,6 +38,12 @@ class Series(Sampled, Divided, Timed, OnDisk):
                "---\n"
                "data: {type: series, path: machines.csv, group: 1, window: {length: 4, stride: 2}, columns: [2, 3], limit: 30}\n"
                "---\n"
+               "data: {type: series, path: trips.csv, group: 0, length: 5, columns: [1, 2], limit: 20}\n"
+               "encoder: [gru: 4]\n"
+               "decoder: [gru: 4]\n"
+               "---\n"
+               "data: {type: series, path: wave.csv, window: {length: 6, stride: 3}, label: 2}\n"
+               "---\n"
                "data: {type: series, path: sensor.csv, window: {length: 6, stride: 2}, every: 3, missing: indicator, indicators: [1]}")
     also = ("timeseries", "time_series", "sequences")
     columns: Columns | None = knob(
@@ -45,7 +52,14 @@ class Series(Sampled, Divided, Timed, OnDisk):
     group: Column | None = knob(
         None, "the column of a table that tells several series apart (a machine, a patient); no window crosses from one to another",
         affects="data")
-    window: Window | None = Field(None, description="length and stride of the windows; only an array [N, T, D] can do without")
+    label: Column | None = knob(
+        None, "the column of a table that says what each step is, 0 or 1 or words: no input, but what anomaly scores are judged by",
+        affects="data")
+    length: int | None = knob(
+        None, "steps that whole series of a table are padded to; longer ones are cut at the end (default: the longest)", affects="data",
+        ge=1)
+    window: Window | None = Field(
+        None, description="length and stride of the windows; an array [N, T, D] and a table with `group` can do without")
 
     @property
     def targets(self) -> list[Column]:
@@ -58,8 +72,10 @@ class Series(Sampled, Divided, Timed, OnDisk):
             if len(self.shape) != 2:
                 raise fault(UNDECLARED, f"`shape` is {self.shape}, but a series gives sequences, of steps and columns",
                             f"shape: [{self.shape[0]}, 1]" if len(self.shape) == 1 else None, part=self, at=("shape",))
+            if self.length is not None and self.length != self.shape[0]:
+                raise fault(UNDECLARED, f"`length` is {self.length} and `shape` {self.shape}", "remove length", part=self, at=("length",))
             aims = len(self.targets) or (self.shape[1] - 2 * len(self.hands) if self.hands else 0)
-            return declared(self, Sequence(self.shape[0], aims) if aims > 0 else None)
+            return declared(self, Sequence(self.shape[0], aims) if aims > 0 else None, ragged=self._whole)
         with blamed(self, "path"):
             source = self._open(where)
             return describe(self, source.outline(self, source.steps))
@@ -76,7 +92,13 @@ class Series(Sampled, Divided, Timed, OnDisk):
         columns = list(info.columns)[:len(info.columns) - 2 * len(self.hands)]
         aims = None if info.target_columns is None or not self.targets else list(info.target_columns)
         flagged = [field.name for field in info.range.fields if field.kind == "missing"]
-        return self.but(columns=columns, target=aims, indicators=flagged or None)
+        length = {"length": info.value.shape[0]} if self._whole else {}
+        return self.but(columns=columns, target=aims, indicators=flagged or None, **length)
+
+    @property
+    def _whole(self) -> bool:
+        """True where each series of a table is a sample."""
+        return self.group is not None and self.window is None
 
     def suggestion(self, where: Where) -> Suggestion:
         """The length of the windows, by how the series resembles itself."""
@@ -84,20 +106,19 @@ class Series(Sampled, Divided, Timed, OnDisk):
 
         with blamed(self, "path"):
             source = self._source(where)
-            return suggest_window(source.first(), where.base / self.path) if source.single else Suggestion()
+            return suggest_window(source.first(), where.base / self.path) if source.single or self._whole else Suggestion()
 
     def _open(self, where: Where) -> Source | TableSeries:
         source = self._source(where)
         if self.window is None and source.single:
-            what = "one series" if self.group is None else "a table of series"
             window = windows_for(source.steps or source.seen)
-            raise fault(WINDOWS, f"{shown(where.base / self.path)} is {what}, which must be cut into windows",
+            raise fault(WINDOWS, f"{shown(where.base / self.path)} is one series, which must be cut into windows",
                         emit({"window": window}).strip() if window else None, part=self)
         return source
 
     def _source(self, where: Where) -> Source | TableSeries:
         from aebuild.data.formats.array_files import holds_arrays
-        from aebuild.data.windows import array_source, table_source
+        from aebuild.data.windows import Chosen, array_source, table_source
 
         path = where.base / self.path
         from aebuild.data.tables import refuse_keys
@@ -107,10 +128,20 @@ class Series(Sampled, Divided, Timed, OnDisk):
             if self.group is not None:
                 raise fault(UNFIT, f"`group` is for tables; {shown(path.name)} has arrays, which hold several series as [N, T, D]",
                             "remove group", part=self, at=("group",))
-            refuse_keys(self, path, "separator", "decimal", "header", "index", "every", "clock", "indicators")
+            refuse_keys(self, path, "separator", "decimal", "header", "index", "every", "clock", "indicators", "label", "length")
             if self.gaps != "split":
                 raise fault(UNFIT, f"`gaps` is for tables with a time, not for {shown(path.name)}", "remove gaps", part=self, at=("gaps",))
             source = array_source(path, self.window, self, self.columns, self.targets)
         else:
-            source = table_source(path, self.window, self, self.columns, self.targets, self.group)
+            self._check_whole()
+            length = self.length if self.shape is None else self.shape[0]
+            source = table_source(path, self.window, self, Chosen(self.columns, self.targets, self.group, self.label, length))
         return source
+
+    def _check_whole(self) -> None:
+        """Refuses what only whole series have, or only windows."""
+        if self.length is not None and not self._whole:
+            why = "`window` has its own" if self.window is not None else "a single series is cut into windows"
+            raise fault(UNFIT, f"`length` is for whole series, told apart by `group`; {why}", "remove length", part=self, at=("length",))
+        if self._whole and self.gaps != "split":
+            raise fault(UNFIT, "`gaps` says what windows do; a whole series goes on behind a gap", "remove gaps", part=self, at=("gaps",))

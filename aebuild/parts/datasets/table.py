@@ -29,7 +29,7 @@ BYTES = 12            # of a number while a table is loaded: as it is read, and 
 
 
 class Table(Sampled, Divided, OwnLabels, Streamable, Columned, OnDisk):
-    """Rows of a .csv, .tsv or .parquet table, or of a folder of .parquet files: each row is a vector.
+    """Rows of a .csv, .tsv, .parquet, .arrow or .feather table, or of a folder of files of columns: each row is a vector.
 
     A column of words that repeat is one of categories, each of them a feature; ids, times and texts are left out.
     """
@@ -45,10 +45,10 @@ class Table(Sampled, Divided, OwnLabels, Streamable, Columned, OnDisk):
                "losses: {reconstruction: mixed}\n"
                "---\n"
                "data: {type: table, path: gaps.csv, missing: indicator, indicators: [0]}")
-    also = ("csv", "tsv", "parquet", "tabular", "dataframe")
+    also = ("csv", "tsv", "parquet", "arrow", "feather", "tabular", "dataframe")
 
     def probe(self, where: Where) -> DataInfo:
-        """Columns from the first rows, or from a parquet file's metadata; those of words are read to the end."""
+        """Columns from the first rows, or from the metadata of a file of columns; those of words are read to the end."""
         if self.shape is not None:
             return declared(self, Vector(len(self.targets)) if self.targets else None, labelled=self.label is not None)
         with blamed(self, "path"):
@@ -175,7 +175,7 @@ def _in_memory(sheet: Sheet, codes: NDArray[np.float64], width: int) -> tuple[Sa
 def _on_disk(part: Table, chosen: Selection) -> tuple[Samples, Samples]:
     """Rows that are read when they are taken; only the labels are in memory."""
     from aebuild.data.categories import numbered
-    from aebuild.data.formats.parquet import Columns, RowGroups, numbers_of, words_as
+    from aebuild.data.formats.columnar import Columns, RowGroups, numbers_of, words_as
 
     def codes(column: TableColumn, words: Sequence[str], start: int) -> NDArray[np.float64]:
         return numbered(words, column, shown(chosen.sheet.path), part, start)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field
 
 from aebuild.data.errors import blamed, fault
+from aebuild.data.formats import columnar
 from aebuild.data.probe import Outline, declared, describe, plural
 from aebuild.data.split import PARTS
 from aebuild.data.tokens import IDLE
@@ -17,16 +20,21 @@ from aebuild.lang.samples import Form
 from aebuild.lang.values import Tokens, Value
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from aebuild.data.letters import Letters
     from aebuild.data.raw_samples import Raw
-    from aebuild.data.text import Corpus
+    from aebuild.data.text_files import Corpus
     from aebuild.data.vocabulary import Vocabulary
 
 SUBWORDS = 1000       # tokens of a vocabulary of subwords where nothing is written
 PIECE = 64            # characters of a piece that `aebuild init` proposes
 SPECIAL = 2           # the end of a text, and what is not known
 BYTES = 256 + SPECIAL
+FIRST = 1 << 16       # characters of a line that are looked at
 FOUND = {"samples", "unit", "length", "vocabulary", "symbols", "tokenizer"}       # what a run keeps of its reading
-NAMED = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson")
+NAMED = (".csv", ".tsv", *columnar.ENDINGS, ".jsonl", ".ndjson")
 
 UNFIT_TEXT = Rule("AE450", "an option that does not fit the text", """\
 One long text is cut into pieces of `length` every `stride`; lines, rows of a table and records are samples as they are, so they have no
@@ -101,7 +109,7 @@ class Text(Sampled, Divided, OnDisk):
             return describe(self, self.read(where).outline)
         with blamed(self, "path"):
             corpus = self._corpus(where)
-            counts: dict[str, int | None] = {"train": len(corpus.texts)} if self._lines else dict.fromkeys(PARTS)
+            counts: dict[str, int | None] = {"train": len(corpus.letters)} if self._lines else dict.fromkeys(PARTS)
             return describe(self, self._outline(corpus, Tokens(self._length or 2, self._size or SUBWORDS), counts))
 
     def read(self, where: Where) -> Raw:
@@ -180,7 +188,7 @@ class Text(Sampled, Divided, OnDisk):
         return f"{'lines' if self._lines else 'pieces'} of {'subwords' if self.unit == 'tokens' else self.unit}"
 
     def _corpus(self, where: Where) -> Corpus:
-        from aebuild.data.text import read_corpus
+        from aebuild.data.text_files import read_corpus
 
         return read_corpus(where.base / self.path, self.column, not self._lines, self)
 
@@ -194,33 +202,37 @@ class Text(Sampled, Divided, OnDisk):
             return Subwords(self.tokenizer, self.vocabulary)
         return None if self.symbols is None else Alphabet(self.symbols, self.vocabulary)
 
-    def _fitted(self, texts: list[str]) -> Vocabulary:
+    def _fitted(self, texts: Letters, rows: NDArray[np.int64] | None = None) -> Vocabulary:
+        """The vocabulary of the texts of these rows, or of one text."""
         from aebuild.data.vocabulary import Alphabet, Subwords
 
         known = self._known()
         if known is not None:
             return known
-        return Subwords.trained(texts, self.vocabulary or SUBWORDS) if self.unit == "tokens" else Alphabet.of(texts, self.vocabulary)
+        if self.unit != "tokens":
+            return Alphabet.counted(texts.counted(rows), self.vocabulary)
+        read = texts.lines() if rows is None else (texts.text(row) for row in rows.tolist())
+        return Subwords.trained(read, self.vocabulary or SUBWORDS)
 
     def _of_lines(self, corpus: Corpus) -> Raw:
         from aebuild.data.raw_samples import Raw
-        from aebuild.data.text import padded, strangers, training_texts
+        from aebuild.data.text import padded, strangers, training_rows
 
-        vocabulary = self._fitted(training_texts(self, corpus, self.limit))
+        vocabulary = self._fitted(corpus.letters, training_rows(self, corpus, self.limit))
         pieces, lengths, cropped = padded(corpus, vocabulary, self._length)
         outline = self._outline(corpus, Tokens(pieces.length, vocabulary.size), {"train": len(pieces)}, vocabulary)
         if cropped:
             outline = outline.told(f"{corpus.name}: {plural(cropped, 'text')} longer than `length: {pieces.length}` holds are cut")
         for note in strangers(self, [pieces], self.unknown == "error"):
             outline = outline.told(note)
-        return Raw(outline, {"train": pieces}, lengths={"train": lengths}, beside=lambda _: corpus.beside)
+        return Raw(outline, {"train": pieces}, lengths={"train": lengths}, beside=partial(_beside, corpus.beside))
 
     def _of_pieces(self, corpus: Corpus) -> Raw:
         from aebuild.data.raw_samples import Raw
         from aebuild.data.text import cut, strangers, text_blocks
 
         blocks = text_blocks(self, corpus, self._window)
-        vocabulary = self._fitted(blocks["train"].splitlines(keepends=True))
+        vocabulary = self._fitted(blocks["train"])
         found = cut(self, corpus, blocks, vocabulary, self._window)
         outline = self._outline(corpus, Tokens(self._window.length, vocabulary.size), {name: len(held) for name, held in found.items()},
                                 vocabulary)
@@ -230,15 +242,21 @@ class Text(Sampled, Divided, OnDisk):
         return Raw(outline, kept, beside=lambda name: {"token": [str(place) for place in kept[name].places]})
 
     def _outline(self, corpus: Corpus, value: Tokens, counts: dict[str, int | None], vocabulary: Vocabulary | None = None) -> Outline:
-        size = f"{plural(len(corpus.texts), 'text')}, at most" if self._lines else f"{len(corpus.texts[0]):,} characters, in pieces of"
+        letters = corpus.letters
+        size = f"{plural(len(letters), 'text')}, at most" if self._lines else f"{len(letters.codes):,} characters, in pieces of"
         unit = "subwords" if self.unit == "tokens" else self.unit
         notes = list(corpus.notes)
-        if not self.path.lower().endswith(NAMED) and all(_number(word) for word in corpus.texts[0].split("\n")[0].split(",")):
+        if not self.path.lower().endswith(NAMED) and all(_number(word) for word in letters.text(0, FIRST).split("\n")[0].split(",")):
             notes.append(f"{corpus.name}: its first line holds numbers, and is read as text; a table has the ending .csv, or `type: table`")
         known = {} if vocabulary is None else vocabulary.found()
         found = {"samples": "lines" if self._lines else "pieces", "unit": self.unit, "length": value.length, **known}
         return Outline(value, counts, f"{corpus.name}: {size} {value.length:,} {unit}, {value.classes:,} different ones",
                        (0.0, value.classes - 1.0), divided=not self._lines, ragged=self._lines, found=found, notes=tuple(notes))
+
+
+def _beside(read: Callable[[], Mapping[str, Sequence[str]]], part: str) -> Mapping[str, Sequence[str]]:
+    """The cells beside the texts; all are of one part."""
+    return read()
 
 
 def _number(word: str) -> bool:

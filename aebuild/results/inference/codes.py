@@ -193,15 +193,18 @@ def beside_samples(data: NewData) -> dict[str, list[str]]:
 
 
 def merged_windows(windows: Windows, batches: Iterable[NDArray[Any]]) -> NDArray[np.float64]:
-    """Values of the steps of windows, [n, length, ...] a batch, averaged over the windows that hold a row; [rows, ...], NaN where none."""
+    """Values of the steps of windows or whole series, [n, length, ...] a batch, as those of rows: averaged over the windows that hold one.
+
+    [rows, ...], NaN where none does.
+    """
     total: NDArray[np.float64] | None = None
     count, done = np.zeros(windows.rows, np.int64), 0
     for batch in batches:
-        places = windows.starts[done:done + len(batch), None] + np.arange(windows.length)
+        places, there = windows.places(done, done + len(batch))
         if total is None:
             total = np.zeros((windows.rows, *batch.shape[2:]))
-        np.add.at(total, places, batch)
-        np.add.at(count, places, 1)
+        np.add.at(total, places[there], batch[there])
+        np.add.at(count, places[there], 1)
         done += len(batch)
     assert total is not None, "there are no windows"
     with np.errstate(invalid="ignore", divide="ignore"):

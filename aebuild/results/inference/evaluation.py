@@ -15,7 +15,8 @@ from aebuild.results.evaluate import Evaluation, evaluate
 from aebuild.results.evaluation_table import NEW
 from aebuild.results.inference.new_data import own_split, own_splits
 from aebuild.results.inference.passes import unseen
-from aebuild.results.inference.scoring import Scored, anomalous_samples, score
+from aebuild.results.inference.scoring import Scored, score
+from aebuild.results.inference.truth import truth_of
 from aebuild.results.judged_split import JUDGED_VALUES, judged_part
 
 if TYPE_CHECKING:
@@ -71,8 +72,9 @@ def _judging(splits: Splits, data: NewData | None) -> Splits:
 
 def detect_anomalies(run: TrainedRun, data: NewData | None, anomalies: Sequence[str] | None, *, say: Callable[[str], None] = silent,
                      progress: Progress = unseen) -> Scored | None:
-    """All scores of the run's test part or of new data, if their labels say which samples are anomalies."""
+    """All scores of the run's test part or of new data, if their labels say which samples, or steps, are anomalies."""
     judged = own_split(run, "test", say) if data is None else data
-    if anomalous_samples(run, judged, anomalies) is None:
+    stepwise = judged.steps is not None and judged.split.windows is not None
+    if truth_of(run, judged, anomalies, stepwise=stepwise) is None:
         return None
-    return score(run, judged, ("all",), anomalies=anomalies, windows=True, say=say, progress=progress)
+    return score(run, judged, ("all",), anomalies=anomalies, windows=not stepwise, say=say, progress=progress)

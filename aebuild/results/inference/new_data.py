@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from aebuild.compile.merge import apply_set
+from aebuild.compile.merge import BAD_SET, apply_set
 from aebuild.data.assemble import read_splits
 from aebuild.data.axes import Layout
 from aebuild.data.detect import detect, is_path
@@ -20,7 +20,7 @@ from aebuild.data.probe import Outline, plural
 from aebuild.data.raw_samples import Cut, Raw, Samples, Stored
 from aebuild.data.rules import NO_SUCH_NAME
 from aebuild.lang.dataset import Dataset, Division, Holdout, OnDisk, Tabular, Where
-from aebuild.lang.diagnostics import Diagnostic, Hint, SpecError, UsageError
+from aebuild.lang.diagnostics import Diagnostic, Hint, SpecError
 from aebuild.lang.samples import silent
 from aebuild.lang.splits import Split, Splits, Windows
 from aebuild.results.sameness import check_there, place_of
@@ -65,20 +65,29 @@ def own_split(run: TrainedRun, name: SplitName, say: Callable[[str], None] = sil
     if split is None or not len(split):
         raise fault(STRANGE, f"the run's data have no {name} part", Hint("name another one with --split, or give data"))
     words = None if split.labels is None else words_of(split.labels, splits.class_names, len(split))
-    return NewData(split, run.plan.spec.data, run.info, splits.scaling, splits.target_scaling, _beside_own(raw, split), words)
+    beside, steps = _beside_own(raw, split)
+    return NewData(split, run.plan.spec.data, run.info, splits.scaling, splits.target_scaling, beside, words, steps=steps)
 
 
-def _beside_own(raw: Raw, split: Split) -> Mapping[str, Sequence[str]]:
-    """What stands beside a split's samples; of windows, beside the rows of the stretch that they lie in, from which they count."""
+def _beside_own(raw: Raw, split: Split) -> tuple[Mapping[str, Sequence[str]], Sequence[str] | None]:
+    """What stands beside a split's samples, and the labels of their rows.
+
+    Of windows, beside the rows of the stretch that they lie in, of whole series beside their own rows; from these they count then.
+    """
+    import numpy as np
+
     assert split.origin is not None, "a split that was read has an origin"
-    part, rows = split.origin
+    part, chosen = split.origin
     cells = raw.beside(part) if raw.beside is not None else {}
     windows = split.windows
     if windows is None:
-        return {name: [held[row] for row in rows.tolist()] for name, held in cells.items()}
-    first, end = int(windows.starts.min()), int(windows.starts.max()) + windows.length
-    split.windows = Windows(windows.starts - first, windows.length, end - first)
-    return {"row": list(map(str, range(first, end))), **{name: held[first:end] for name, held in cells.items()}}
+        return {name: [held[row] for row in chosen.tolist()] for name, held in cells.items()}, None
+    places, there = windows.places(0, len(split))
+    rows = np.unique(places[there]) if windows.lengths is not None else np.arange(places.min(), places.max() + 1)
+    split.windows = Windows(np.searchsorted(rows, windows.starts), windows.length, len(rows), windows.lengths)
+    beside = {name: [held[row] for row in rows.tolist()] for name, held in cells.items()}
+    steps = None if raw.steps is None else [raw.steps[row] for row in rows.tolist()]
+    return {"row": list(map(str, rows.tolist())), **beside}, steps
 
 
 def own_splits(run: TrainedRun, say: Callable[[str], None] = silent) -> Splits:
@@ -101,7 +110,7 @@ def _part(run: TrainedRun, data: str, settings: Sequence[str]) -> Dataset:
         near = similar(data, tuple(known))
         raise fault(NO_SUCH_NAME, f"there is no file, folder or known data set {shown(data)}", near)
     else:
-        keys = ("window",) if getattr(own, "window", None) is not None else ("unit",) if "unit" in run.info.found else ()
+        keys = [name for name in ("window", "group") if getattr(own, name, None) is not None] + ["unit"] * ("unit" in run.info.found)
         part = _like(own, _kind(detect(data, Path.cwd(), keys)), path=data).fixed(run.info)
     part = _settled(part, settings)
     return _without_absent(part, os.path.abspath(data)) if isinstance(part, OnDisk) else part
@@ -125,7 +134,7 @@ def _undivided(kind: type[Dataset]) -> dict[str, Any]:
 
 
 def _settled(part: Dataset, settings: Sequence[str]) -> Dataset:
-    """The part with settings of `data.`; SpecError if one cannot be made."""
+    """The part with settings of `data.`; SpecError for others, and if one cannot be made."""
     from aebuild.compile.bind import bind
     from aebuild.compile.desugar import lengthen
     from aebuild.lang.dict_source import tree_of
@@ -136,7 +145,7 @@ def _settled(part: Dataset, settings: Sequence[str]) -> Dataset:
     tree, found = tree_of({"data": written, "encoder": {"layer": "linear", "width": 1}, "latent": {"type": "continuous", "dim": 1}})
     for setting in settings:
         if not setting.startswith("data."):
-            raise UsageError(Diagnostic(STRANGE, f"{setting}: only how new data are read can be set, like data.label=kind"))
+            raise SpecError(Diagnostic(BAD_SET, f"{setting}: only how new data are read can be set, like data.label=kind"))
         tree, more = apply_set(lengthen(tree), setting)
         found += more
     bound, more = bind(lengthen(tree))

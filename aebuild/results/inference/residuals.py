@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,8 @@ import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from aebuild.modules.outputs import Batch
 
 FULL = 512         # elements of the largest sample whose residuals get a full covariance
 
@@ -71,3 +73,40 @@ def _floored(variance: NDArray[np.float64]) -> NDArray[np.float64]:
     """Variances that can be divided by: an element that never varies would make every rounding error infinitely unusual."""
     found: NDArray[np.float64] = np.maximum(variance, max(1e-12, 1e-9 * float(variance.max())))
     return found
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Series of unequal length: how many places samples have, and how many of them are real, [n]."""
+
+    places: int
+    lengths: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, batch: Batch) -> Ends | None:
+        """Those of a batch; None where all places are real."""
+        return None if batch.lengths is None else cls(batch.target.shape[1], batch.lengths.cpu().numpy())
+
+    @property
+    def real(self) -> NDArray[np.bool_]:
+        """True at the real places, [n, places]."""
+        return np.asarray(np.arange(self.places) < self.lengths[:, None])
+
+
+def real_steps(apart: NDArray[np.float64], ends: Ends | None) -> NDArray[np.float64]:
+    """Residuals [n, E] as what their statistics are of: the samples, or of series of unequal length their real steps, [steps, D].
+
+    A place that few series reach has no statistics of its own.
+    """
+    return apart if ends is None else apart.reshape(len(apart), ends.places, -1)[ends.real]
+
+
+def over_steps(judge: Callable[[NDArray[np.float64]], NDArray[np.float64]], apart: NDArray[np.float64], ends: Ends | None, *,
+               each: bool = False) -> NDArray[np.float64]:
+    """What `judge` says of samples by their residuals [n, E]; of series of unequal length the mean over the real steps, or `each`."""
+    found = judge(real_steps(apart, ends))
+    if ends is None:
+        return found
+    spread = np.zeros((len(apart), ends.places, *found.shape[1:]))
+    spread[ends.real] = found
+    return spread if each else np.asarray(spread.sum(1) / ends.lengths)

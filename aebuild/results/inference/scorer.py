@@ -11,12 +11,13 @@ import numpy as np
 import torch
 
 from aebuild.lang.values import Tokens
+from aebuild.modules.lengths import silenced
 from aebuild.modules.likelihoods import counted
 from aebuild.results.inference.code_density import MOST, Frequencies, Mixture, density_of, fit_density
 from aebuild.results.inference.fitted_arrays import read_fitted, write_fitted
 from aebuild.results.inference.new_data import own_splits
 from aebuild.results.inference.passes import Pass, Progress, encoded, unseen
-from aebuild.results.inference.residuals import Residuals, fit_residuals
+from aebuild.results.inference.residuals import Ends, Residuals, fit_residuals, over_steps, real_steps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,9 +31,11 @@ JOINED = NAMES[:3]               # what `combined` adds up
 ON_REQUEST = ("signed",)         # scores that are there by name only, since they are sound for some data only
 MEANINGS = {"reconstruction": "surprise at a sample under the likelihood, or its error, summed over its elements",
             "latent": "surprise at its code under a density fitted to the codes of the training data",
-            "mahalanobis": "distance of its residuals from those of the training data, by their covariance",
+            "mahalanobis": "distance of its residuals from those of the training data, by their covariance (of series of unequal "
+                           "length the mean over their steps)",
             "combined": "minus the log-probability that an ordinary sample scores as high in the three others, added up (Fisher, 1932)",
             "signed": "what the reconstruction has more than the sample, summed with its sign; errors of both signs cancel"}
+SUMS = ("reconstruction", "signed")       # over the elements of a sample
 TAIL = 0.05          # share of the calibration, the largest scores, by which it goes on as an exponential
 LEAST = 10           # of them at least
 FORMAT = "2"
@@ -91,16 +94,16 @@ class Scorer:
         found = {"reconstruction": surprise, "latent": -self.density.log_prob(codes)}
         shown = None
         if self.residuals is not None:
-            apart = residuals_of(model, params, batch)
-            found["mahalanobis"] = self.residuals.distance(apart)
+            apart, ends = residuals_of(model, params, batch), Ends.of(batch)
+            found["mahalanobis"] = over_steps(self.residuals.distance, apart, ends)
             found["signed"] = -apart.sum(1)
-            shown = self.residuals.standardised(apart).reshape(batch.target.shape) if parts else None
+            shown = over_steps(self.residuals.standardised, apart, ends, each=True).reshape(batch.target.shape) if parts else None
         elif parts:
             shown = single
         if self.calibration:
             found["combined"] = combined(self.calibration, found)
         steps = None if single is None or run.plan.target.series_length is None else single.reshape(*single.shape[:2], -1).sum(2)
-        return Scores(found, np.linalg.norm(_double(batch.x).reshape(len(batch.x), -1), axis=1), steps,
+        return Scores(found, np.linalg.norm(_double(silenced(batch.x, batch.lengths)).reshape(len(batch.x), -1), axis=1), steps,
                       None if shown is None else shown.astype(np.float32))
 
 
@@ -174,7 +177,8 @@ def fit_scorer(run: TrainedRun, splits: Splits, progress: Progress = unseen) -> 
             codes.append((run.model.latent.codes_of(each.code) if discrete else each.value).cpu().numpy())
             if numeric:
                 with torch.no_grad():
-                    yield residuals_of(run.model, run.model.parameters_of(each.value, each.context), each.batch)
+                    params = run.model.parameters_of(each.value, each.context)
+                    yield real_steps(residuals_of(run.model, params, each.batch), Ends.of(each.batch))
 
     residuals = fit_residuals(apart()) if numeric else None
     if not numeric:
@@ -223,10 +227,15 @@ def joined(batches: Iterator[Scores]) -> Scores:
                   np.concatenate(parts) if parts else None)
 
 
-def trivial(name: str, scores: NDArray[np.float64], norms: NDArray[np.float64]) -> str | None:
-    """What is wrong with a score that says nothing of its own: it is constant, or orders samples as their length ‖x‖ does."""
+def trivial(name: str, scores: NDArray[np.float64], norms: NDArray[np.float64], steps: NDArray[np.int64] | None = None) -> str | None:
+    """What is wrong with a score that says nothing of its own: it is constant, or orders samples as their length ‖x‖ does.
+
+    Where series have a number of `steps` of their own, sums grow with it; then it is asked for each step on average.
+    """
     from scipy.stats import spearmanr
 
+    if steps is not None:
+        scores, norms = scores / steps if name in SUMS else scores, norms / np.sqrt(steps)
     if len(scores) < 3:
         return None
     if np.ptp(scores) <= 1e-12 * max(1.0, float(np.abs(scores).max())):
@@ -256,7 +265,7 @@ def kept_scorer(run: TrainedRun) -> Scorer | None:
     """The scorer that the run keeps, if it fits."""
     found = read_fitted(run, NAME, FORMAT)
     try:
-        return None if found is None else _scorer(*found, prod(run.plan.target.shape))
+        return None if found is None else _scorer(*found, run.plan.target.features if run.info.ragged else prod(run.plan.target.shape))
     except KeyError:
         return None
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aebuild.data.errors import fault
-from aebuild.data.new_samples import STRANGE, NewData
+from aebuild.data.new_samples import NewData
+from aebuild.data.probe import plural
 from aebuild.lang.columns import Field
-from aebuild.lang.diagnostics import Diagnostic, Rule, UsageError
+from aebuild.lang.diagnostics import Diagnostic, UsageError
 from aebuild.lang.regular_files import read_regular
 from aebuild.lang.samples import silent
 from aebuild.results.inference.codes import beside_samples, merged_windows
@@ -22,6 +22,7 @@ from aebuild.results.inference.passes import Progress, unseen
 from aebuild.results.inference.row_files import row_file
 from aebuild.results.inference.scorer import Scorer, Scores, joined, scorer_of, steps_of, trivial
 from aebuild.results.inference.thresholds import ThresholdRule, given_value, parse_rule, steps_a_day, threshold_of
+from aebuild.results.inference.truth import NO_SCORE, Truth, truth_of
 from aebuild.trainer.run_dir.atomic_files import replace_json
 
 if TYPE_CHECKING:
@@ -29,18 +30,8 @@ if TYPE_CHECKING:
 
     from aebuild.results.trained_run import TrainedRun
 
-NO_SCORE = Rule("AE573", "there is no such score or label", """\
-A score is chosen by name: `reconstruction`, `latent`, `mahalanobis`, `combined`, or `all` of these; `signed` by its name only. Which
-labels are anomalies is said by their names.
-
-```console
-$ aebuild score runs/pump new.csv --by distance         # refused
-$ aebuild score runs/pump new.csv --by mahalanobis
-```
-""")
 FILE = "threshold.json"
 USUAL = ThresholdRule("quantile", 0.99)
-ANOMALOUS = ("abnormal", "anomaly", "anomalous", "anomalies", "outlier", "outliers")
 
 
 @dataclass(frozen=True)
@@ -104,21 +95,22 @@ def score(run: TrainedRun, data: NewData, by: Sequence[str] = ("reconstruction",
     scorer = scorer_of(run, say, progress)
     names = _names(scorer, by)
     found = joined(scorer.batches(run, data.split, parts=bool(_columns(run)), progress=progress))
-    anomalous, known = anomalous_samples(run, data, anomalies), _labelled(data)
     stepwise = data.split.windows is not None and not windows
+    truth = truth_of(run, data, anomalies, stepwise=stepwise)
     rows = {name: _merged(data, found, name) if stepwise else found.by_name[name] for name in names}
-    notes = [told for name in names if (told := trivial(name, found.by_name[name], found.norms)) is not None]
-    both = anomalous is not None and anomalous[known].any() and not anomalous[known].all()
-    judged = {name: detection(found.by_name[name][known], anomalous[known]) for name in names} if both and anomalous is not None else {}
+    notes = [told for name in names if (told := trivial(name, found.by_name[name], found.norms, data.split.lengths)) is not None]
+    judged = {} if truth is None else _judged(truth, rows if truth.stepwise else found.by_name, names)
+    if judged and stepwise:
+        notes.append("steps that follow each other are alike, so that the intervals, which take them for independent, are too narrow")
     notes += [f"the score {name} is inverted on these data: anomalies score lower than the rest (ROC AUC {held.roc_auc:.3f})"
               for name, held in judged.items() if held.roc_auc_interval[1] < 0.5]
     limit, more = _threshold(run, scorer, names[0], "step" if stepwise else "sample", threshold, data, rows[names[0]],
-                             None if anomalous is None or stepwise else (known, anomalous))
+                             None if truth is None or truth.stepwise != stepwise else truth)
     with np.errstate(invalid="ignore"):
         above = rows[names[0]] > limit.value
     missing = int(np.isnan(rows[names[0]]).sum())
     if missing:
-        notes.append(f"{missing:,} steps are in no window and have no score")
+        notes.append(f"{plural(missing, 'step')} {'is' if missing == 1 else 'are'} in no sample, without a score")
     if scorer.held_back == "training":
         notes.append("without validation samples the threshold was found on training samples, which score lower than new ones")
     return Scored("step" if stepwise else "sample", rows, above, limit, _parts(run, data, found, stepwise), _columns(run), judged,
@@ -132,6 +124,12 @@ def _names(scorer: Scorer, by: Sequence[str]) -> tuple[str, ...]:
             there = ", ".join((*scorer.names, *scorer.on_request))
             raise UsageError(Diagnostic(NO_SCORE, f"this run has no score {name!r}; it has {there}"))
     return tuple(dict.fromkeys(chosen))
+
+
+def _judged(truth: Truth, scores: Mapping[str, NDArray[np.float64]], names: Sequence[str]) -> dict[str, Detection]:
+    """How well the scores tell anomalies; nothing unless there are both these and others."""
+    found = {name: truth.among(scores[name]) for name in names}
+    return {name: detection(*held) for name, held in found.items() if held[1].any() and not held[1].all()}
 
 
 def _columns(run: TrainedRun) -> tuple[str, ...]:
@@ -164,43 +162,14 @@ def _parts(run: TrainedRun, data: NewData, found: Scores, stepwise: bool) -> NDA
     told = by_column(found.parts.astype(np.float64), run.info.target_range.fields)
     if stepwise and data.split.windows is not None:
         return merged_windows(data.split.windows, [told])
-    return told if told.ndim == 2 else told.reshape(len(told), -1, told.shape[-1]).mean(1)
-
-
-def anomalous_samples(run: TrainedRun, data: NewData, wanted: Sequence[str] | None) -> NDArray[np.bool_] | None:
-    """Which samples are labelled as anomalies; None where no label says so."""
-    if data.words is None:
-        if wanted is not None:
-            raise fault(STRANGE, "these data have no labels, so none of them are anomalies", "--set data.label=COLUMN")
-        return None
-    there = set(data.words)
-    if wanted is not None:
-        absent = [word for word in wanted if word not in there]
-        if absent:
-            raise UsageError(Diagnostic(NO_SCORE, f"no sample has the label {absent[0]!r}; the labels are {', '.join(sorted(there)[:20])}"))
-        names = set(wanted)
-    else:
-        names = {word for word in there if word.lower() in ANOMALOUS} or _excluded(run)
-    return np.asarray([word in names for word in data.words]) if names else None
-
-
-def _labelled(data: NewData) -> NDArray[np.bool_]:
-    """Which samples have a label."""
-    return np.ones(len(data), bool) if data.words is None else np.asarray([bool(word) for word in data.words])
-
-
-def _excluded(run: TrainedRun) -> set[str]:
-    """The classes that training never saw."""
-    exclude = getattr(run.plan.spec.data, "exclude", None)
-    known = run.info.class_names or ()
-    classes = () if exclude is None else exclude.classes
-    return {word if word in known or not isinstance(each, int) or each >= len(known) else known[each] for each in classes
-            for word in [str(each)]}
+    steps = told[:, None] if told.ndim == 2 else told.reshape(len(told), -1, told.shape[-1])
+    real = steps.shape[1] if data.split.lengths is None else data.split.lengths[:, None]          # padding counts for nothing
+    return np.asarray(steps.sum(1) / real)
 
 
 def _threshold(run: TrainedRun, scorer: Scorer, name: str, level: str, asked: str | float | None, data: NewData,
-               scores: NDArray[np.float64], labels: tuple[NDArray[np.bool_], ...] | None) -> tuple[Threshold, tuple[str, ...]]:
-    """What lies above is unusual; `labels` say which samples have one, and which of them are anomalies."""
+               scores: NDArray[np.float64], truth: Truth | None) -> tuple[Threshold, tuple[str, ...]]:
+    """What lies above is unusual."""
     if asked is not None and not isinstance(asked, str):
         return Threshold(name, level, "given", given_value(asked), run.kept), ()
     if asked is None:
@@ -209,9 +178,8 @@ def _threshold(run: TrainedRun, scorer: Scorer, name: str, level: str, asked: st
             return kept, ()
     rule = USUAL if asked is None else parse_rule(asked)
     ordinary = scorer.calibration[f"{name} steps" if level == "step" else name]
-    known, anomalous = (None, None) if labels is None else (labels[0], labels[1][labels[0]])
-    value, notes = threshold_of(rule, ordinary, rows_a_day=_rows_a_day(data, level), scored=None if known is None else scores[known],
-                                anomalous=anomalous)
+    scored, anomalous = (None, None) if truth is None else truth.among(scores)
+    value, notes = threshold_of(rule, ordinary, rows_a_day=_rows_a_day(data, level), scored=scored, anomalous=anomalous)
     found = Threshold(name, level, str(rule), value, run.kept)
     if asked is not None:
         replace_json(run.run.folder / FILE, found.to_json())

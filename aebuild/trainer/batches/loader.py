@@ -112,8 +112,10 @@ class Column:
         return torch.from_numpy(self.store.take(index.numpy())) if self.values is None else self.values.index_select(0, index)
 
     def numbers(self, kept: Tensor) -> Tensor:
-        """The numbers that they mean, float32."""
-        return kept if self.levels is None else self.levels(kept)
+        """The numbers that they mean: float32, or int64 of tokens, which are kept in a smaller type."""
+        if self.levels is not None:
+            return self.levels(kept)
+        return kept if kept.is_floating_point() else kept.long()
 
 
 class SplitLoader:
