@@ -137,7 +137,8 @@ class Raw:
 
     Labels are class numbers, -1 unknown. `lengths` are the real places of series that are padded. Where they are `streamed`,
     all samples are Sharded. `beside` reads, by part, the columns that are no inputs (ids, times, file names) as cells, by name: one a
-    sample, or where samples are windows one a row of the series, in the order of `Cut.series`.
+    sample, or where samples are windows one a row of the series, in the order of `Cut.series`. `factors` [n, factors of the outline] are
+    what samples were made from.
     """
 
     outline: Outline
@@ -147,3 +148,4 @@ class Raw:
     streamed: bool = False
     lengths: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     beside: Callable[[str], Mapping[str, Sequence[str]]] | None = None
+    factors: dict[str, NDArray[np.int64]] = field(default_factory=dict)

@@ -18,10 +18,10 @@ from trained_runs import opened, raw, run_folder, series_file
 import aebuild
 from aebuild.lang.diagnostics import DataError, UsageError
 from aebuild.lang.splits import Split, Windows
+from aebuild.metrics.detection import delong, detection, trivial
 from aebuild.results.inference.code_density import Mixture
-from aebuild.results.inference.detection import delong, detection
 from aebuild.results.inference.residuals import fit_residuals, shrunk
-from aebuild.results.inference.scorer import combined, tail, trivial
+from aebuild.results.inference.scorer import combined, tail
 from aebuild.results.inference.scoring import read_threshold
 from aebuild.results.inference.thresholds import best_f, extreme, parse_rule, steps_a_day, threshold_of
 

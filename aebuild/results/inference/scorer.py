@@ -223,24 +223,6 @@ def joined(batches: Iterator[Scores]) -> Scores:
                   np.concatenate(parts) if parts else None)
 
 
-def trivial(name: str, scores: NDArray[np.float64], norms: NDArray[np.float64]) -> str | None:
-    """What is wrong with a score that says nothing of its own: it is constant, or orders samples as their length ‖x‖ does."""
-    from scipy.stats import spearmanr
-
-    if len(scores) < 3:
-        return None
-    if np.ptp(scores) <= 1e-12 * max(1.0, float(np.abs(scores).max())):
-        return f"the score {name} is the same for all samples: it tells nothing"
-    if np.ptp(norms) == 0:
-        return None
-    rank = float(spearmanr(scores, norms).statistic)
-    if abs(rank) > 0.99:
-        how = "as" if rank > 0 else "in the reverse order of what"
-        return (f"the score {name} orders the samples {how} their length ‖x‖ does (rank correlation {rank:.3f}): the model adds nothing "
-                "to it, so it may have collapsed")
-    return None
-
-
 def keep_scorer(run: TrainedRun, scorer: Scorer) -> None:
     """Writes a scorer into the run."""
     arrays = {f"density.{name}": held for name, held in scorer.density.arrays().items()}

@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aebuild.data.errors import fault
+from aebuild.data.labels import usual_anomalies
 from aebuild.data.new_samples import STRANGE, NewData
 from aebuild.lang.columns import Field
 from aebuild.lang.diagnostics import Diagnostic, Rule, UsageError
 from aebuild.lang.regular_files import read_regular
 from aebuild.lang.samples import silent
+from aebuild.metrics.detection import Detection, detection, inverted, trivial
 from aebuild.results.inference.codes import beside_samples, merged_windows
-from aebuild.results.inference.detection import Detection, detection
 from aebuild.results.inference.passes import Progress, unseen
 from aebuild.results.inference.row_files import row_file
-from aebuild.results.inference.scorer import Scorer, Scores, joined, scorer_of, steps_of, trivial
+from aebuild.results.inference.scorer import Scorer, Scores, joined, scorer_of, steps_of
 from aebuild.results.inference.thresholds import ThresholdRule, given_value, parse_rule, steps_a_day, threshold_of
 from aebuild.trainer.run_dir.atomic_files import replace_json
 
@@ -40,7 +41,6 @@ $ aebuild score runs/pump new.csv --by mahalanobis
 """)
 FILE = "threshold.json"
 USUAL = ThresholdRule("quantile", 0.99)
-ANOMALOUS = ("abnormal", "anomaly", "anomalous", "anomalies", "outlier", "outliers")
 
 
 @dataclass(frozen=True)
@@ -107,11 +107,10 @@ def score(run: TrainedRun, data: NewData, by: Sequence[str] = ("reconstruction",
     anomalous, known = anomalous_samples(run, data, anomalies), _labelled(data)
     stepwise = data.split.windows is not None and not windows
     rows = {name: _merged(data, found, name) if stepwise else found.by_name[name] for name in names}
-    notes = [told for name in names if (told := trivial(name, found.by_name[name], found.norms)) is not None]
+    notes = [said for name in names if (said := trivial(name, found.by_name[name], found.norms)) is not None]
     both = anomalous is not None and anomalous[known].any() and not anomalous[known].all()
-    judged = {name: detection(found.by_name[name][known], anomalous[known]) for name in names} if both and anomalous is not None else {}
-    notes += [f"the score {name} is inverted on these data: anomalies score lower than the rest (ROC AUC {held.roc_auc:.3f})"
-              for name, held in judged.items() if held.roc_auc_interval[1] < 0.5]
+    judged, told = _judged(found, names, known, anomalous) if both and anomalous is not None else ({}, [])
+    notes += told
     limit, more = _threshold(run, scorer, names[0], "step" if stepwise else "sample", threshold, data, rows[names[0]],
                              None if anomalous is None or stepwise else (known, anomalous))
     with np.errstate(invalid="ignore"):
@@ -123,6 +122,28 @@ def score(run: TrainedRun, data: NewData, by: Sequence[str] = ("reconstruction",
         notes.append("without validation samples the threshold was found on training samples, which score lower than new ones")
     return Scored("step" if stepwise else "sample", rows, above, limit, _parts(run, data, found, stepwise), _columns(run), judged,
                   (*notes, *more))
+
+
+def _judged(found: Scores, names: Sequence[str], known: NDArray[np.bool_], anomalous: NDArray[np.bool_]
+            ) -> tuple[dict[str, Detection], list[str]]:
+    """How well each score tells the known anomalies, and what is to be said of it."""
+    judged, notes = {}, []
+    for name in names:
+        try:
+            judged[name] = detection(found.by_name[name][known], anomalous[known])
+        except ValueError as reason:
+            notes.append(f"the score {name} cannot be judged: {reason}")
+            continue
+        if (told := inverted(name, judged[name])) is not None:
+            notes.append(told)
+    return judged, notes
+
+
+def detection_line(name: str, found: Detection) -> str:
+    """How well a score tells anomalies, as a line for people."""
+    (low, high), (below, above) = found.roc_auc_interval, found.average_precision_interval
+    return (f"{name + ':':<16}ROC AUC {found.roc_auc:.4f} [{low:.4f}, {high:.4f}]   average precision {found.average_precision:.4f} "
+            f"[{below:.4f}, {above:.4f}]   ({found.anomalies:,} anomalies of {found.samples:,}; 95 % intervals)")
 
 
 def _names(scorer: Scorer, by: Sequence[str]) -> tuple[str, ...]:
@@ -180,22 +201,13 @@ def anomalous_samples(run: TrainedRun, data: NewData, wanted: Sequence[str] | No
             raise UsageError(Diagnostic(NO_SCORE, f"no sample has the label {absent[0]!r}; the labels are {', '.join(sorted(there)[:20])}"))
         names = set(wanted)
     else:
-        names = {word for word in there if word.lower() in ANOMALOUS} or _excluded(run)
+        names = usual_anomalies(run.plan.spec.data, there, run.info.class_names or ())
     return np.asarray([word in names for word in data.words]) if names else None
 
 
 def _labelled(data: NewData) -> NDArray[np.bool_]:
     """Which samples have a label."""
     return np.ones(len(data), bool) if data.words is None else np.asarray([bool(word) for word in data.words])
-
-
-def _excluded(run: TrainedRun) -> set[str]:
-    """The classes that training never saw."""
-    exclude = getattr(run.plan.spec.data, "exclude", None)
-    known = run.info.class_names or ()
-    classes = () if exclude is None else exclude.classes
-    return {word if word in known or not isinstance(each, int) or each >= len(known) else known[each] for each in classes
-            for word in [str(each)]}
 
 
 def _threshold(run: TrainedRun, scorer: Scorer, name: str, level: str, asked: str | float | None, data: NewData,
