@@ -94,14 +94,24 @@ def _batches(order: Tensor) -> Iterator[Tensor]:
 
 
 @torch.no_grad()
+def encoded(encoder: nn.Module, data: Labelled, begin: Callable[[int], object] = lambda tick: None) -> NDArray[np.float32]:
+    """What an encoder makes of the samples in evaluation mode, [n, d]."""
+    return _outputs(lambda inputs: encoder(*inputs).flatten(1), encoder, data, begin).float().cpu().numpy()
+
+
+@torch.no_grad()
 def predicted(network: nn.Module, data: Labelled, begin: Callable[[int], object] = lambda tick: None) -> NDArray[np.int64]:
     """The classes [n] that a trained network gives."""
-    network.eval()
+    return _outputs(network, network, data, begin).argmax(1).cpu().numpy()
+
+
+def _outputs(compute: Callable[[list[Tensor]], Tensor], module: nn.Module, data: Labelled, begin: Callable[[int], object]) -> Tensor:
+    module.eval()
     found = []
     for tick, start in enumerate(range(0, len(data), AT_ONCE)):
         begin(tick)
-        found.append(network(data.rows(slice(start, start + AT_ONCE))[0]).argmax(1).cpu().numpy())
-    return np.concatenate(found)
+        found.append(compute(data.rows(slice(start, start + AT_ONCE))[0]))
+    return torch.cat(found)
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ def test_labels_say_what_an_anomaly_is(tmp_path: Path) -> None:
     odd, even = (run.ask(f"anomaly: [{name}]")["anomaly"].answer for name in ("odd", "even"))
     assert odd.figures["knn_auc"] == pytest.approx(1 - even.figures["knn_auc"])
     assert odd.figures["anomalies"] == pytest.approx(1 - even.figures["anomalies"])
-    assert any("training samples are such anomalies themselves" in note for note in odd.notes)
+    assert any("training samples are labelled as such anomalies" in note for note in odd.notes)
     with pytest.raises(UsageError, match="no class 'wrong'; the classes are even, odd"):
         run.ask("anomaly: [wrong]")
     with pytest.raises(UsageError, match="all of the 30 samples that are judged are anomalies"):

@@ -133,12 +133,12 @@ def _judged(trained: Trained, names: set[str]) -> Judged:
     notes = [] if len(labelled) == len(split) else [f"{len(split) - len(labelled):,} samples without a known label are not judged"]
     seen = int(np.isin(trained.splits.train.labels, classes).sum())
     if seen:
-        notes.append(f"{seen:,} of the training samples are such anomalies themselves, which makes them seem ordinary")
+        notes.append(f"{seen:,} training samples are labelled as such anomalies themselves, which makes them seem ordinary")
     return Judged(split if len(labelled) == len(split) else split.taken(labelled), anomalous, names, tuple(notes))
 
 
 def _held_back(trained: Trained, names: set[str]) -> tuple[Split, str]:
-    """Ordinary samples that training held back, else some that it saw, and what they are called."""
+    """Ordinary samples that training held back, else some that it saw, and what they are called; without labels all are taken to be so."""
     import numpy as np
 
     splits = trained.splits
@@ -146,7 +146,7 @@ def _held_back(trained: Trained, names: set[str]) -> tuple[Split, str]:
     for split, source in ((splits.validation, "validation samples"), (splits.train, "training samples")):
         if split is None or split.labels is None or not len(split):
             continue
-        rows = np.flatnonzero(~np.isin(split.labels, classes))
+        rows = np.flatnonzero(~np.isin(split.labels, classes) & ((split.labels >= 0) | (split.labels < 0).all()))
         if len(rows):
             most = np.linspace(0, len(rows) - 1, min(len(rows), MOST_ROWS)).round().astype(np.int64)
             return split.taken(rows[most]), source

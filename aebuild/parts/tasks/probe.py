@@ -28,7 +28,7 @@ class Probe(Task):
     `linear` follows the autoencoder bake-off (tilman151/ae_bakeoff, 2020): a linear layer on the code, of a variational latent a draw, of a
     codebook its entries, trained on the first labelled samples, stopped by the accuracy on validation samples. Twenty epochs end before
     codes of a small range are learned, so a logistic regression stands beside it that ran to its end. The same encoder with fresh weights,
-    trained on those labels alone, and classifiers on the data themselves say what the training without labels was worth.
+    frozen or trained on those labels, and classifiers on the data themselves say what the training without labels was worth.
     """
 
     type: Literal["probe"] = "probe"
@@ -39,7 +39,8 @@ class Probe(Task):
         "knn": "accuracy by the nearest codes, few labels; higher is better",
         "converged_all": "accuracy of a logistic regression on the code, all labels; higher is better",
         "knn_all": "accuracy by the nearest codes, all labels; higher is better",
-        "from_scratch": "accuracy of the same encoder trained on the few labels alone, to be beaten; higher is better",
+        "untrained": "accuracy of a linear layer on the code of the same encoder with fresh weights, to be beaten; higher is better",
+        "from_scratch": "accuracy of that encoder trained on the few labels too, to be beaten; higher is better",
         "raw": "accuracy of a logistic regression on the data themselves, few labels, to be beaten; higher is better",
         "raw_knn": "accuracy by the nearest samples, few labels, to be beaten; higher is better",
         "chance": "share of the commonest class; neither is better"}
@@ -73,7 +74,8 @@ evaluate: {tasks: [probe: {labels: 30, neighbours: 2, epochs: 2}]}
             self._told(found, "_all", ALL if len(whole) == data.known else "some of the labels", data.coded(whole), judged[0])
         else:
             found.notes.append(f"only {data.known:,} training samples have a known label, so there is nothing to tell of more labels")
-        found.add("from_scratch", FEW, len(few), _from_scratch(trained, data, few, coded[0].shape[1], self.epochs))
+        for name, classes in _fresh(trained, data, few, self.epochs):
+            found.add(name, FEW, len(few), classes)
         if not isinstance(trained.plan.input, Tokens):
             self._raw(found, few, data.judged)
         figures = {**found.figures, "chance": float(np.bincount(found.wanted).max() / len(found.wanted))}
@@ -221,11 +223,11 @@ def _linear(few: Coded, held_out: Coded | None, judged: Coded, count: int, epoch
     return predicted(train_by_protocol(nn.Identity(), judged[0].shape[1], count, first, second, epochs), third)
 
 
-def _from_scratch(trained: Trained, data: _Labelled, few: _Known, width: int, epochs: int) -> NDArray[Any]:
-    """The classes that the same encoder gives with a linear layer on its code, trained together on the few labels alone."""
+def _fresh(trained: Trained, data: _Labelled, few: _Known, epochs: int) -> Iterator[tuple[str, NDArray[Any]]]:
+    """The classes that the same encoder gives with fresh weights: frozen below a linear layer, and trained with it on the few labels."""
     import torch
 
-    from aebuild.metrics.classifiers import Labelled, predicted, train_by_protocol
+    from aebuild.metrics.classifiers import Labelled, encoded, predicted, train_by_protocol
     from aebuild.modules.randomness import random_modules, reseed
     from aebuild.modules.supervised_encoder import SupervisedEncoder
 
@@ -240,6 +242,11 @@ def _from_scratch(trained: Trained, data: _Labelled, few: _Known, width: int, ep
     def begin(tick: int) -> None:
         reseed(randoms, seed, tick)
 
-    network = train_by_protocol(encoder, width, data.count, tensors(few), None if data.held_out is None else tensors(data.held_out), epochs,
+    def frozen(known: _Known) -> Coded:
+        return encoded(encoder, tensors(known), begin), known.classes
+
+    judged, held_out = frozen(data.judged), data.held_out
+    yield "untrained", _linear(frozen(few), None if held_out is None else frozen(held_out), judged, data.count, epochs)
+    network = train_by_protocol(encoder, judged[0].shape[1], data.count, tensors(few), None if held_out is None else tensors(held_out), epochs,
                                 begin=begin)
-    return predicted(network, tensors(data.judged), begin)
+    yield "from_scratch", predicted(network, tensors(data.judged), begin)
