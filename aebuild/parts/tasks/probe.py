@@ -247,6 +247,6 @@ def _fresh(trained: Trained, data: _Labelled, few: _Known, epochs: int) -> Itera
 
     judged, held_out = frozen(data.judged), data.held_out
     yield "untrained", _linear(frozen(few), None if held_out is None else frozen(held_out), judged, data.count, epochs)
-    network = train_by_protocol(encoder, judged[0].shape[1], data.count, tensors(few), None if held_out is None else tensors(held_out), epochs,
-                                begin=begin)
+    stopping = None if held_out is None else tensors(held_out)
+    network = train_by_protocol(encoder, judged[0].shape[1], data.count, tensors(few), stopping, epochs, begin=begin)
     yield "from_scratch", predicted(network, tensors(data.judged), begin)
