@@ -167,7 +167,7 @@ def _print(outcome: Outcome) -> None:
     from rich.console import Console
 
     from aebuild.lang.printable import clean
-    from aebuild.results.report import table
+    from aebuild.results.evaluation_table import table
 
     console = Console(file=sys.stdout, width=columns(), highlight=False)
     console.print(table(outcome.evaluation))

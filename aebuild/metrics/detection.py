@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RESAMPLES = 1_000
-Curve = tuple["NDArray[np.float64]", "NDArray[np.float64]"]
+Curve = tuple["NDArray[np.float64]", "NDArray[np.float64]", "NDArray[np.float64]"]       # x, y, and the score from which on all is called
 DRAWN = 20_000_000       # samples of all resamples together at most
 
 
@@ -115,6 +115,7 @@ def _logit_interval(area: float, variance: float, confidence: float) -> tuple[fl
 def curves(scores: NDArray[Any], anomalous: NDArray[np.bool_], points: int = 501) -> tuple[Curve, Curve]:
     """The ROC curve (share of false alarms, share of anomalies found) and that of precision over recall, of `points` points at most.
 
+    The score of a point is the least that is called an anomaly there; infinity where none is.
     ValueError unless both kinds are there.
     """
     from scipy.stats import rankdata
@@ -122,19 +123,24 @@ def curves(scores: NDArray[Any], anomalous: NDArray[np.bool_], points: int = 501
 
     if not anomalous.any() or anomalous.all():
         raise ValueError("both anomalies and others are needed")
-    order = rankdata(scores, "dense")              # the same curves, of infinite scores too
-    false, true, _ = roc_curve(anomalous, order)
-    precision, recall, _ = precision_recall_curve(anomalous, order)
-    return _thinned(false, true, points), _thinned(recall[::-1], precision[::-1], points)
+    order, ranked = rankdata(scores, "dense"), np.append(np.unique(scores).astype(np.float64), np.inf)
+
+    def score_of(ranks: NDArray[Any]) -> NDArray[np.float64]:
+        return np.asarray(ranked[np.minimum(ranks, len(ranked)).astype(np.int64) - 1])
+
+    false, true, begun = roc_curve(anomalous, order)               # of ranks it is the same, of infinite scores too
+    precision, recall, at = precision_recall_curve(anomalous, order)
+    return (_thinned(false, true, score_of(begun), points),
+            _thinned(recall[::-1], precision[::-1], score_of(np.append(at, np.inf))[::-1], points))
 
 
-def _thinned(x: NDArray[np.float64], y: NDArray[np.float64], points: int) -> Curve:
+def _thinned(x: NDArray[np.float64], y: NDArray[np.float64], scores: NDArray[np.float64], points: int) -> Curve:
     """Some of the points, evenly spaced along the length of the curve, both ends among them."""
     if len(x) <= points:
-        return x, y
+        return x, y, scores
     along = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)))])
     chosen = np.unique(np.searchsorted(along, np.linspace(0, along[-1], points)).clip(0, len(x) - 1))
-    return x[chosen], y[chosen]
+    return x[chosen], y[chosen], scores[chosen]
 
 
 def exceeded_at(ordinary: NDArray[np.float64], rate: float) -> float:

@@ -37,6 +37,11 @@ def test_the_areas_under_the_curves_are_those_that_are_told() -> None:
     assert (np.diff(precision[0], prepend=0) * precision[1]).sum() == pytest.approx(found.average_precision, abs=5e-3)
     assert len(roc[0]) <= 501
     assert (roc[0][[0, -1]].tolist(), roc[1][[0, -1]].tolist()) == ([0, 1], [0, 1])
+    for false, true, least in zip(*roc, strict=True):
+        assert alarms(scores, anomalous, np.nextafter(least, -np.inf)) == pytest.approx((true, false))
+    for recall, share, least in list(zip(*precision, strict=True))[1:]:
+        called = scores >= least
+        assert (anomalous[called].mean(), called[anomalous].mean()) == pytest.approx((share, recall))
     few = curves(np.asarray([1.0, 2.0, np.inf, 3.0]), np.asarray([False, False, True, True]))
     assert few[0][1].max() == 1.0
     assert few[0][0][few[0][1] < 1].max() == 0.0
@@ -96,7 +101,7 @@ def test_the_areas_are_scikit_learn_s_of_the_run_s_own_scores(tmp_path: Path) ->
     assert [row[0] for row in table.rows] == ["reconstruction", "latent", "mahalanobis", "signed", "combined", "pca", "norm", "knn", "forest"]
     for plot in (roc, precision):
         assert isinstance(plot, LinePlot)
-        assert list(plot.lines) == [row[0] for row in table.rows]
+        assert list(plot.lines) == list(plot.marks) == [row[0] for row in table.rows]
 
 
 def test_labels_say_what_an_anomaly_is(tmp_path: Path) -> None:

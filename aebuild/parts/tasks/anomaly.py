@@ -210,5 +210,7 @@ def _plots(scores: dict[str, NDArray[Any]], found: dict[str, Detection], anomalo
     from aebuild.metrics.detection import curves
 
     drawn: dict[str, tuple[Curve, Curve]] = {name: curves(scores[name], anomalous) for name in found}
-    yield LinePlot("ROC", "share of false alarms", "share of anomalies found", {name: both[0] for name, both in drawn.items()})
-    yield LinePlot("precision and recall", "recall", "precision", {name: both[1] for name, both in drawn.items()})
+    for place, (title, x, y) in enumerate((("ROC", "share of false alarms", "share of anomalies found"),
+                                           ("precision and recall", "recall", "precision"))):
+        yield LinePlot(title, x, y, {name: both[place][:2] for name, both in drawn.items()},
+                       {name: both[place][2] for name, both in drawn.items()}, "threshold")
