@@ -217,6 +217,11 @@ class Splits:
         return self.train.streamed
 
     @property
+    def held_back(self) -> Split | None:
+        """The validation samples, which something may be chosen by; None where there are none, or they are judged for want of others."""
+        return self.validation if len(self.validation) and len(self.test) else None
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """The classes in the order of the labels; empty without labels."""
         return self.info.class_names or ()

@@ -126,10 +126,9 @@ class Fake:
     """A model that scores samples by their first number, over splits of numbers [n, 2]."""
 
     def __init__(self, judged: Split, held: Split | None, score: float = 1.0) -> None:
-        nothing = Split(np.zeros((0, 2), np.float32), np.zeros(0, np.int64))
         train = Split(RANDOM.standard_normal((30, 2)).astype(np.float32), np.zeros(30, np.int64))
         self.judged, self.factor = judged, score
-        self.splits = SimpleNamespace(train=train, validation=nothing if held is None else held, class_names=("fine", "anomaly"))
+        self.splits = SimpleNamespace(train=train, held_back=held, class_names=("fine", "anomaly"))
         self.plan = SimpleNamespace(spec=SimpleNamespace(data=None), input=Tokens(2, 5))
 
     def scores(self, split: Split) -> dict[str, np.ndarray]:

@@ -173,6 +173,11 @@ def test_data_that_cannot_answer_say_why(tmp_path: Path) -> None:
     found = copied("table", tmp_path).ask("probe")["probe"].answer
     assert any("240 are known" in note for note in found.notes)
     assert "knn_all" not in found.figures
+    whole = {"data": {"type": "digits", "limit": 60, "split": {"validation": 0, "test": 0}}, "encoder": [],
+             "latent": {"type": "continuous", "dim": 2}, "losses": {"reconstruction": "mse"}, "train": {"steps": 1}}
+    notes = open_run(aebuild.train(whole, folder=tmp_path / "whole").run).ask("probe: 30")["probe"].answer.notes
+    assert any("training samples are judged" in note for note in notes)
+    assert any("nothing ends the training" in note for note in notes)
     spec = {"name": "one", "data": {"type": "digits", "labels": 40, "limit": 200}, "encoder": [], "latent": {"type": "continuous", "dim": 2},
             "losses": {"reconstruction": "mse"}, "train": {"steps": 1}}
     few = open_run(aebuild.train(spec, folder=tmp_path / "few").run)

@@ -143,7 +143,7 @@ def _held_back(trained: Trained, names: set[str]) -> tuple[Split, str]:
 
     splits = trained.splits
     classes = [number for number, name in enumerate(splits.class_names) if name in names]
-    for split, source in ((splits.validation, "validation samples"), (splits.train, "training samples")):
+    for split, source in ((splits.held_back, "validation samples"), (splits.train, "training samples")):
         if split is None or split.labels is None or not len(split):
             continue
         rows = np.flatnonzero(~np.isin(split.labels, classes) & ((split.labels >= 0) | (split.labels < 0).all()))
@@ -156,7 +156,7 @@ def _held_back(trained: Trained, names: set[str]) -> tuple[Split, str]:
 def _about(count: int, source: str, rate: float) -> Iterator[str]:
     """What a threshold that was found on so many samples does not tell."""
     if source == "training samples":
-        yield "without validation samples thresholds are found on training samples, which score lower than new ones"
+        yield "without validation samples to spare thresholds are found on training samples, which score lower than new ones"
     if rate * count < 1:
         yield f"{count:,} held-back samples cannot tell a share of {rate:g} false alarms: the thresholds are their largest scores"
 

@@ -140,11 +140,11 @@ class _Labelled:
 
     def __init__(self, trained: Trained) -> None:
         self.trained = trained
-        judged, validation = _known(trained.judged), trained.splits.validation
+        judged, held_back = _known(trained.judged), trained.splits.held_back
         if judged is None:
             raise Unanswered("the samples that are judged have no labels")
         self.judged, self.train = judged, _known(trained.splits.train)
-        self.held_out = None if validation is None or trained.judged is validation else _known(validation)
+        self.held_out = None if held_back is None else _known(held_back)
         self.known = 0 if self.train is None else len(self.train)
         self.count = max(len(trained.splits.class_names), int(self.judged.classes.max()) + 1)
 
@@ -195,6 +195,8 @@ class _Labelled:
             yield f"{missing} of the {self.count} classes are not among the first {len(few):,} labels, so nothing can find them"
         if self.held_out is None:
             yield "without labelled validation samples nothing ends the training of the linear layer early"
+        if not len(self.trained.splits.test) and not len(self.trained.splits.validation):
+            yield "training samples are judged, for there are no others: these accuracies are not those of new samples"
         if len(self.judged) < len(self.trained.judged):
             yield f"{len(self.trained.judged) - len(self.judged):,} samples without a known label are not judged"
 
