@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 import aebuild
 from aebuild.data.new_samples import NewData
+from aebuild.metrics.detection import detection
 from aebuild.results.inference.codes import merged_windows
-from aebuild.results.inference.detection import detection
 from aebuild.results.inference.thresholds import parse_rule, steps_a_day, threshold_of
 from aebuild.results.open_run import OpenRun
 

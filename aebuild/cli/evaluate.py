@@ -38,9 +38,9 @@ def command(run: Path, device: str, as_json: bool, quiet: bool, data: str | None
     from rich.console import Console
 
     from aebuild.results.evaluation_table import table
-    from aebuild.results.inference.detection import told
     from aebuild.results.inference.evaluation import detect_anomalies, evaluate_run
     from aebuild.results.inference.row_files import vacant_output
+    from aebuild.results.inference.scoring import detection_line
     from aebuild.trainer.run_dir.atomic_files import replace_json
 
     if output is not None:
@@ -66,7 +66,7 @@ def command(run: Path, device: str, as_json: bool, quiet: bool, data: str | None
         console = Console(file=sys.stdout, width=columns(), highlight=False)
         console.print(table(found))
         for name, each in ({} if scored is None else scored.detection).items():
-            console.print(told(name, each), markup=False, soft_wrap=True)
+            console.print(detection_line(name, each), markup=False, soft_wrap=True)
     note(*(() if scored is None else scored.notes))
     report(found.findings)
 

@@ -68,7 +68,7 @@ def _show(found: Scored, samples: NewData, top: int) -> None:
     from rich.text import Text
 
     from aebuild.lang.printable import clean
-    from aebuild.results.inference.detection import told
+    from aebuild.results.inference.scoring import detection_line
 
     console = Console(file=sys.stdout, width=columns(), highlight=False)
     name = next(iter(found.scores))
@@ -88,7 +88,7 @@ def _show(found: Scored, samples: NewData, top: int) -> None:
     if top:
         console.print(table)
     for score_name, each in found.detection.items():
-        console.print(told(score_name, each), markup=False, soft_wrap=True)
+        console.print(detection_line(score_name, each), markup=False, soft_wrap=True)
 
 
 def _beside(found: Scored, samples: NewData) -> dict[str, Any]:

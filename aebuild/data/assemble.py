@@ -70,6 +70,7 @@ def assemble(part: Dataset, raw: Raw, say: Callable[[str], None] = silent) -> Sp
     parts = {name: Split(x[name], labels.get(name), target.get(name), lengths.get(name), **masks.get(name, {})) for name in PARTS}
     for name, (origin, index) in rows.items():
         parts[name].windows, parts[name].origin = windows_of([(raw.x[origin], index)]), (origin, index)
+        parts[name].factors = raw.factors[origin][index] if raw.factors else None
     return Splits(**parts, scaling=scaling, info=info, target_scaling=target_scaling, notes=(*raw.outline.notes, *notes, *more))
 
 

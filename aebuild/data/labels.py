@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aebuild.data.errors import fault, shown
@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from aebuild.lang.dataset import Dataset
+
 MOST_CLASSES = 10_000
 UNKNOWN = ("", "nan", "NaN", "NAN", "NA", "<NA>")       # how pandas, R and spreadsheets write a label that is not known
+ANOMALOUS = ("abnormal", "anomaly", "anomalous", "anomalies", "outlier", "outliers")
 _WHOLE = re.compile(r"([+-]?\d+)\.0*")
 
 
@@ -54,6 +57,24 @@ def classify(words: Mapping[str, Sequence[str]], where: str) -> tuple[dict[str, 
 def words_of(numbers: NDArray[np.int64] | None, names: Sequence[str], count: int) -> list[str]:
     """The classes of `count` samples as words, "" where a label is not known."""
     return [""] * count if numbers is None else [names[number] if number >= 0 else "" for number in numbers.tolist()]
+
+
+def usual_anomalies(part: Dataset, there: Collection[str], known: Sequence[str]) -> set[str]:
+    """The labels that mean an anomaly where nobody says which: by the word, else the classes of `known` that training never sees."""
+    exclude = getattr(part, "exclude", None)
+    classes = () if exclude is None else exclude.classes
+    return called_anomalous(there) or {class_word(each, known) for each in classes}
+
+
+def called_anomalous(there: Collection[str]) -> set[str]:
+    """The labels that mean an anomaly by their word."""
+    return {word for word in there if word.lower() in ANOMALOUS}
+
+
+def class_word(wanted: str | int, known: Sequence[str]) -> str:
+    """The name of a class that is given by its name, or by its number where no class is called so."""
+    word = str(wanted)
+    return word if word in known or not isinstance(wanted, int) or not 0 <= wanted < len(known) else known[wanted]
 
 
 def _class(word: str) -> str:

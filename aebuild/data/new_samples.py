@@ -168,6 +168,7 @@ def new_data(part: Dataset, raw: Raw, info: DataInfo, scaling: Scaling, target_s
     more = {"mask": np.concatenate([masks[name]["mask"] for name in names])} if masks else {}
     split = Split(x, labels, target, lengths, **more)
     split.windows = windows_of([(raw.x[name], None) for name in names])
+    split.factors = np.concatenate([raw.factors[name] for name in names]) if raw.factors else None
     told = [note for note in outline.notes if not note.startswith(ON_DISK)]
     steps = None if raw.steps is None else [word for _ in names for word in raw.steps]
     return NewData(split, part, info, scaling, target_scaling, beside, words, (*told, *notes), steps)

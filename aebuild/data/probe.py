@@ -11,7 +11,7 @@ from aebuild.data.rules import BAD_LABELS, UNDECLARED, UNFIT
 from aebuild.data.split import divide
 from aebuild.lang.columns import Field
 from aebuild.lang.dataset import Dataset, Labelled, OnDisk, OwnLabels, Pictured, Sampled
-from aebuild.lang.samples import DataInfo
+from aebuild.lang.samples import DataInfo, Factor
 from aebuild.lang.values import Grid, Range, Tokens, Value
 
 Bounds = tuple[float, float] | None
@@ -24,7 +24,7 @@ class Outline:
 
     `counts` has the samples of the parts the data come in: train, and validation and test where they bring them
     along; `divided` says that a reader made these parts as the spec asked. `bounds` hold the raw values where the storage format says so.
-    `fields` and `target_fields` are the columns of a table where they are not all plain numbers.
+    `fields` and `target_fields` are the columns of a table where they are not all plain numbers, `factors` what samples were made from.
     """
 
     value: Value
@@ -43,6 +43,7 @@ class Outline:
     notes: tuple[str, ...] = field(default=())
     fields: tuple[Field, ...] = ()
     target_fields: tuple[Field, ...] = ()
+    factors: tuple[Factor, ...] = ()
 
     def told(self, note: str) -> Outline:
         """The same with a further sentence for the user."""
@@ -117,7 +118,7 @@ def describe(part: Dataset, outline: Outline) -> DataInfo:
     known = None if outline.class_names is None else len(outline.class_names)
     info = DataInfo(value, target, bounds, aimed, scale, shortened(part, counts), outline.detected, outline.labelled,
                     known or declared_classes(part), outline.class_names, outline.columns, outline.target_columns, outline.ragged,
-                    dict(outline.found), outline.notes)
+                    outline.factors, dict(outline.found), outline.notes)
     _hold_to_declared(part, info)
     return info
 

@@ -190,7 +190,7 @@ class Raw:
     Labels are class numbers, -1 unknown. `lengths` are the real places of series that are padded. Where they are `streamed`,
     all samples are Sharded. `beside` reads, by part, the columns that are no inputs (ids, times, file names) as cells, by name: one a
     sample, or where samples are windows or whole series one a row, in the order of `Cut.series` or `Whole.values`. `steps` are the labels
-    of these rows as words, "" where none is known.
+    of these rows as words, "" where none is known. `factors` [n, factors of the outline] are what samples were made from.
     """
 
     outline: Outline
@@ -201,3 +201,4 @@ class Raw:
     lengths: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     beside: Callable[[str], Mapping[str, Sequence[str]]] | None = None
     steps: Sequence[str] | None = None
+    factors: dict[str, NDArray[np.int64]] = field(default_factory=dict)

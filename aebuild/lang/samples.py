@@ -52,6 +52,15 @@ class Form(ABC):
         """
 
 
+@dataclass(frozen=True)
+class Factor:
+    """A whole number that samples were made from, from 0 on: how many values it takes, and whether they have an order."""
+
+    name: str
+    values: int
+    ordered: bool = True
+
+
 _WORDS = ("class_names", "columns", "target_columns", "notes")
 
 
@@ -63,7 +72,8 @@ class DataInfo:
     values. `classes` is None without labels and where no header tells their number. `counts` has the samples in
     train, validation and test, None where no header tells. `detected` is one sentence for the user, `notes` are further
     ones that he should read: guesses, with the key that overrules them, and what was left out. `found` are fields of the dataset part
-    that were found out from the data, by which new data are read; with `ragged` series have lengths of their own.
+    that were found out from the data, by which new data are read; with `ragged` series have lengths of their own. `factors` are what the
+    samples were made from, where that is known: each has a column of `Split.factors`.
     """
 
     value: Value
@@ -79,6 +89,7 @@ class DataInfo:
     columns: tuple[str, ...] | None = None
     target_columns: tuple[str, ...] | None = None
     ragged: bool = False
+    factors: tuple[Factor, ...] = ()
     found: dict[str, Any] = field(default_factory=dict, compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)          # what is said of data is no part of what they are
 
@@ -95,4 +106,5 @@ class DataInfo:
         names = {name: None if data[name] is None else tuple(data[name]) for name in _WORDS if name in data}
         types = {name: from_json(data[name]) for name in ("value", "target")}
         ranges = {name: Range.from_json(data[name]) for name in ("range", "target_range")}
-        return cls(**(data | names | types | ranges))
+        factors = tuple(Factor(**each) for each in data.get("factors", ()))          # runs of earlier versions have none
+        return cls(**(data | names | types | ranges | {"factors": factors}))

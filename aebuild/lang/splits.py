@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from math import prod
@@ -141,7 +142,8 @@ class Split:
 
     `lengths`, int64 [n], are the places of a series that are real, the first ones; None where all are. A data set may bring along more
     of what a `modules.outputs.Batch` has, by its name, [n, ...]: `conditions`, `mask`, `weights`, `ids`. `windows` says where samples
-    lie that were cut from longer series, `origin` the part that samples were read from and their rows there.
+    lie that were cut from longer series, `origin` the part that samples were read from and their rows there. `factors`, int64
+    [n, len(info.factors)], are what samples were made from, where that is known; no model reads them.
 
     Samples and targets are a Store, or an array [n, *shape] of scaled numbers, float32, or of tokens, int64.
     """
@@ -153,6 +155,7 @@ class Split:
         self.labels, self.lengths = labels, lengths
         self.windows: Windows | None = None
         self.origin: tuple[str, NDArray[np.int64]] | None = None
+        self.factors: NDArray[np.int64] | None = None
         self.beside = {name: held for name, held in {"labels": labels, "lengths": lengths, **more}.items() if held is not None}
         self.targets = target if target is None or isinstance(target, Store) else Held(target)
 
@@ -174,7 +177,17 @@ class Split:
                        **{name: held[index] for name, held in self.beside.items()})
         if self.windows is not None:
             chosen.windows = self.windows.taken(index)
+        chosen.factors = None if self.factors is None else self.factors[index]
         return chosen
+
+    def flat(self) -> Iterator[NDArray[Any]]:
+        """The samples scaled, [n, values], CHUNK numbers at a time; those on disk are read in order."""
+        import numpy as np
+
+        rows = max(1, CHUNK // max(1, prod(self.inputs.shape[1:])))
+        for start in range(0, len(self), rows):
+            index = np.arange(start, min(start + rows, len(self)))
+            yield self.inputs.scaled(self.inputs.take(index)).reshape(len(index), -1)
 
     @property
     def streamed(self) -> bool:
@@ -219,6 +232,11 @@ class Splits:
     def streamed(self) -> bool:
         """True where the samples stay on disk."""
         return self.train.streamed
+
+    @property
+    def held_back(self) -> Split | None:
+        """The validation samples, which something may be chosen by; None where there are none, or they are judged for want of others."""
+        return self.validation if len(self.validation) and len(self.test) else None
 
     @property
     def class_names(self) -> tuple[str, ...]:

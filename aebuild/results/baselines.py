@@ -20,11 +20,6 @@ MOST_ROWS = 20_000      # PCA is fitted on this many training samples, evenly sp
 MOST_VALUES = 1 << 25   # and on this many numbers, which are held together: 128 MiB
 
 
-def components_of(bits: float, samples: int, size: int) -> int:
-    """Principal components that take the same space as the code: one float32 number each 32 bits."""
-    return max(1, min(ceil(bits / 32), samples, size))
-
-
 def fitted_rows(data: NDArray[Any]) -> NDArray[np.float32]:
     """At most MOST_ROWS samples and MOST_VALUES numbers, evenly spaced, flattened to [n, D]."""
     most = max(1, min(len(data), MOST_ROWS, MOST_VALUES // prod(data.shape[1:])))

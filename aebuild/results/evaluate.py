@@ -12,12 +12,12 @@ import torch
 
 from aebuild.lang.html_table import html_lines, html_table
 from aebuild.lang.values import Grid, Sequence, Tokens, Vector, elements
+from aebuild.metrics.outliers import components_of
 from aebuild.modules.lengths import real_places
 from aebuild.modules.likelihoods import counted
 from aebuild.results.baselines import (
     Reconstruction,
     clipped,
-    components_of,
     fitted_rows,
     judged_targets,
     known_targets,

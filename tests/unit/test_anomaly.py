@@ -18,10 +18,10 @@ from trained_runs import opened, raw, run_folder, series_file
 import aebuild
 from aebuild.lang.diagnostics import DataError, UsageError
 from aebuild.lang.splits import Split, Windows
+from aebuild.metrics.detection import delong, detection, trivial
 from aebuild.results.inference.code_density import Mixture
-from aebuild.results.inference.detection import delong, detection
 from aebuild.results.inference.residuals import fit_residuals, shrunk
-from aebuild.results.inference.scorer import combined, tail, trivial
+from aebuild.results.inference.scorer import combined, per_step, tail
 from aebuild.results.inference.scoring import read_threshold
 from aebuild.results.inference.thresholds import best_f, extreme, parse_rule, steps_a_day, threshold_of
 
@@ -178,8 +178,8 @@ def test_trivial_scores_are_told():
     assert trivial("reconstruction", RANDOM.exponential(size=100), norms) is None
     steps = RANDOM.randint(1, 500, 100)
     each, size = RANDOM.exponential(size=100), 1 + 0.01 * RANDOM.exponential(size=100)
-    assert trivial("reconstruction", each * steps, size * np.sqrt(steps), steps) is None
-    assert "as their length" in trivial("reconstruction", size * steps, size * np.sqrt(steps), steps)
+    assert trivial("reconstruction", *per_step("reconstruction", each * steps, size * np.sqrt(steps), steps)) is None
+    assert "as their length" in trivial("reconstruction", *per_step("reconstruction", size * steps, size * np.sqrt(steps), steps))
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from aebuild.lang.splits import Split
 from aebuild.lang.values import Grid, Range, Sequence, Vector
+from aebuild.metrics.outliers import components_of
 from aebuild.modules.code import Code
 from aebuild.modules.likelihoods import (
     AbsoluteError,
@@ -32,7 +33,7 @@ from aebuild.modules.likelihoods import (
     SquaredError,
 )
 from aebuild.modules.priors import FittedGaussian
-from aebuild.results.baselines import clipped, components_of, mean_reconstruction, pca_reconstruction
+from aebuild.results.baselines import clipped, mean_reconstruction, pca_reconstruction
 from aebuild.results.drawing import CURVES, cell_size, draw_sample
 from aebuild.results.evaluate import evaluate
 from aebuild.results.evaluation_table import table

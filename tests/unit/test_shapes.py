@@ -1,101 +1,73 @@
-"""Modules without parameters: what they move where, against numpy and torch's own special cases."""
+"""Images drawn from known factors: areas and middles as geometry has them, and factors that stay beside their images."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
-import torch
-from torch import nn
-from torch.nn import functional as F
 
-from aebuild.modules.shapes import (
-    Crop,
-    Mean,
-    Pad,
-    Raster,
-    Residual,
-    Resize,
-    SequenceBatchNorm,
-    Shuffle,
-    Transpose,
-    Unflatten,
-    Unraster,
-)
+from aebuild.compile.front import load
+from aebuild.data.assemble import load_splits
+from aebuild.data.drawn_shapes import LARGE, MARGIN, PLACES, SHAPES, SIZES, SMALL, TURNS, draw_shapes, drawn_factors
+from aebuild.lang.samples import DataInfo, Where
+from aebuild.lang.splits import Splits
+
+PIXELS = 64
 
 
-def counted(*shape: int) -> torch.Tensor:
-    """Every element another number."""
-    return torch.arange(int(np.prod(shape)), dtype=torch.float32).view(shape)
+def spec(data: str) -> str:
+    return f"data: {data}\nencoder: [linear: 4]\nlatent: {{type: continuous, dim: 2}}\n"
 
 
-def test_a_sequences_batch_norm_is_over_samples_and_steps() -> None:
-    x = torch.randn(4, 5, 3, generator=torch.Generator().manual_seed(0)) * torch.tensor([1.0, 2.0, 3.0]) + 7
-    y = SequenceBatchNorm(3)(x)
-    expected = (x - x.mean((0, 1))) / (x.var((0, 1), correction=0) + 1e-5).sqrt()
-    torch.testing.assert_close(y, expected)
+def splits_of(data: str) -> Splits:
+    return load_splits(load("shapes.yaml", text=spec(data)).require().spec.data, Where(Path()))
 
 
-def test_a_vector_becomes_a_grid_and_features_change_places() -> None:
-    x = counted(2, 12)
-    assert Unflatten((3, 4))(x).tolist() == x.numpy().reshape(2, 3, 4).tolist()
-    sequence = counted(2, 3, 4)
-    assert Transpose()(sequence).tolist() == sequence.numpy().transpose(0, 2, 1).tolist()
+@pytest.mark.parametrize(("shape", "area"), [("square", 1.6**2), ("ellipse", np.pi / 2), ("triangle", 0.75 * 3**0.5)])
+def test_areas_and_middles_are_those_of_geometry(shape: str, area: float) -> None:
+    factors = drawn_factors(200, 0)
+    factors[:, 0] = SHAPES.index(shape)
+    ink = draw_shapes(factors, PIXELS)[:, 0] / 255
+    radius = PIXELS * (SMALL + (LARGE - SMALL) * factors[:, 1] / (SIZES - 1))
+    np.testing.assert_allclose(ink.sum((1, 2)), area * radius**2, rtol=0.02)
+    ticks, mass = np.arange(PIXELS) + 0.5, ink.sum((1, 2))
+    for place, axis in ((3, 1), (4, 2)):
+        middle = PIXELS * (MARGIN + (1 - 2 * MARGIN) * factors[:, place] / (PLACES - 1))
+        np.testing.assert_allclose((ink.sum(axis) * ticks).sum(1) / mass, middle, atol=0.1)
 
 
-def test_a_grid_is_read_row_by_row_and_back() -> None:
-    x = counted(2, 3, 4, 5)
-    rows = Raster()(x)
-    assert rows[1, 7].tolist() == x[1, :, 1, 2].tolist()               # 7 = 1 · 5 + 2
-    assert rows.shape == (2, 20, 3)
-    assert torch.equal(Unraster((4, 5))(rows), x)
+def test_a_quarter_turn_of_a_square_is_the_square_and_no_two_positions_look_alike() -> None:
+    every = np.stack(np.meshgrid(*(np.arange(count) for count in (3, SIZES, TURNS, 2, 2)), indexing="ij"), -1).reshape(-1, 5)
+    images = draw_shapes(every, 32).reshape(len(every), -1)
+    assert len(np.unique(images, axis=0)) == len(every)
+    square = np.asarray([[0, 3, 0, 5, 5], [0, 3, TURNS, 5, 5]])
+    assert np.abs(np.diff(draw_shapes(square, 32).astype(int), axis=0)).max() <= 1
 
 
-def test_the_mean_is_over_all_places() -> None:
-    grid, sequence = counted(2, 3, 4, 5), counted(2, 4, 3)
-    assert Mean(1)(grid).tolist() == grid.numpy().mean((2, 3)).tolist()
-    assert Mean(-1)(sequence).tolist() == sequence.numpy().mean(1).tolist()
+def test_factors_are_independent_and_of_the_seed() -> None:
+    factors = drawn_factors(20_000, 3)
+    assert np.abs(np.corrcoef(factors.T) - np.eye(5)).max() < 0.03
+    for column, count in zip(factors.T, (3, SIZES, TURNS, PLACES, PLACES), strict=True):
+        np.testing.assert_allclose(np.bincount(column) * count / 20_000, 1, atol=0.15)
+    assert np.array_equal(factors, drawn_factors(20_000, 3))
+    assert not np.array_equal(factors, drawn_factors(20_000, 4))
 
 
-def test_a_crop_keeps_the_middle_and_a_pad_surrounds() -> None:
-    x = counted(2, 3, 6, 5)
-    assert torch.equal(Crop((4, 2))(x), x[:, :, 1:5, 1:3])
-    assert torch.equal(Crop((6, 5))(x), x)
-    padding = ((1, 2), (0, 3))
-    expected = np.pad(x.numpy(), ((0, 0), (0, 0), *padding))
-    assert Pad(padding)(x).tolist() == expected.tolist()
-
-
-@pytest.mark.parametrize("size", [(9,), (4, 9), (2, 4, 5)], ids=str)
-def test_a_linear_resize_is_exact_on_straight_lines(size: tuple[int, ...]) -> None:
-    """Where no border is near, values of a linear ramp lie on the ramp: place i of n among m stands at (i + ½)·m/n − ½."""
-    old = tuple(2 * n for n in size)
-    ramp = sum(torch.arange(float(n)).view(-1, *[1] * (len(old) - axis - 1)) for axis, n in enumerate(old))
-    assert isinstance(ramp, torch.Tensor)
-    found = Resize(size, "linear")(ramp.expand(1, 2, *old).contiguous())
-    at = [2 * (torch.arange(float(n)) + 0.5) - 0.5 for n in size]
-    expected = sum(place.view(-1, *[1] * (len(size) - axis - 1)) for axis, place in enumerate(at))
-    torch.testing.assert_close(found[0, 1], expected)
-
-
-def test_a_nearest_resize_repeats() -> None:
-    x = counted(1, 2, 2, 3)
-    assert torch.equal(Resize((4, 6), "nearest")(x), x.repeat_interleave(2, 2).repeat_interleave(2, 3))
-
-
-def test_a_shuffle_is_torchs_and_interleaves_in_any_number_of_axes() -> None:
-    x = counted(2, 12, 3, 5)
-    assert torch.equal(Shuffle((2, 2))(x), F.pixel_shuffle(x, 2))
-    y = Shuffle((3, 2))(x)
-    assert y.shape == (2, 2, 9, 10)
-    for a, b in ((0, 0), (2, 1)):
-        assert torch.equal(y[:, 1, a::3, b::2], x[:, 6 + 2 * a + b])
-    line = counted(1, 4, 3)
-    assert Shuffle((4,))(line).flatten().tolist() == line[0].T.flatten().tolist()
-
-
-def test_a_residual_adds_its_shortcut_before_the_activation() -> None:
-    x = torch.tensor([[-3.0, 1.0]])
-    steps = {"0": nn.Identity(), "1": nn.Hardtanh(-2.0, 0.5)}
-    assert Residual(steps, None, None)(x).tolist() == [[-5.0, 1.5]]
-    assert Residual(steps, nn.Hardtanh(-1.0, 1.0), None)(x).tolist() == [[-3.0, 1.5]]
-    assert Residual(steps, None, nn.ReLU())(x).tolist() == [[0.0, 1.5]]
+def test_factors_stay_beside_their_images() -> None:
+    splits = splits_of("{type: shapes, samples: 120, pixels: 16, scale: none, limit: 50}")
+    assert [len(split) for split in (splits.train, splits.validation, splits.test)] == [50, 12, 12]
+    for split in (splits.train, splits.validation, splits.test, splits.test.thinned(5)):
+        assert split.factors is not None
+        assert split.labels is not None
+        np.testing.assert_array_equal(split.x, draw_shapes(split.factors, 16))
+        np.testing.assert_array_equal(split.labels, split.factors[:, 0])
+    info = splits.info
+    assert [(factor.name, factor.values, factor.ordered) for factor in info.factors] == [
+        ("shape", 3, False), ("scale", 6, True), ("orientation", 10, True), ("x", 16, True), ("y", 16, True)]
+    assert DataInfo.from_json(json.loads(json.dumps(info.to_json()))) == info
+    older = info.to_json()
+    del older["factors"]
+    assert DataInfo.from_json(older).factors == ()
+    assert splits_of("digits").test.factors is None

@@ -227,27 +227,12 @@ def joined(batches: Iterator[Scores]) -> Scores:
                   np.concatenate(parts) if parts else None)
 
 
-def trivial(name: str, scores: NDArray[np.float64], norms: NDArray[np.float64], steps: NDArray[np.int64] | None = None) -> str | None:
-    """What is wrong with a score that says nothing of its own: it is constant, or orders samples as their length ‖x‖ does.
-
-    Where series have a number of `steps` of their own, sums grow with it; then it is asked for each step on average.
-    """
-    from scipy.stats import spearmanr
-
-    if steps is not None:
-        scores, norms = scores / steps if name in SUMS else scores, norms / np.sqrt(steps)
-    if len(scores) < 3:
-        return None
-    if np.ptp(scores) <= 1e-12 * max(1.0, float(np.abs(scores).max())):
-        return f"the score {name} is the same for all samples: it tells nothing"
-    if np.ptp(norms) == 0:
-        return None
-    rank = float(spearmanr(scores, norms).statistic)
-    if abs(rank) > 0.99:
-        how = "as" if rank > 0 else "in the reverse order of what"
-        return (f"the score {name} orders the samples {how} their length ‖x‖ does (rank correlation {rank:.3f}): the model adds nothing "
-                "to it, so it may have collapsed")
-    return None
+def per_step(name: str, scores: NDArray[np.float64], norms: NDArray[np.float64], steps: NDArray[np.int64] | None
+             ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Scores and norms as they compare where series have a number of `steps` of their own, with which sums grow."""
+    if steps is None:
+        return scores, norms
+    return scores / steps if name in SUMS else scores, norms / np.sqrt(steps)
 
 
 def keep_scorer(run: TrainedRun, scorer: Scorer) -> None:

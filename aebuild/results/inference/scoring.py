@@ -16,11 +16,11 @@ from aebuild.lang.columns import Field
 from aebuild.lang.diagnostics import Diagnostic, UsageError
 from aebuild.lang.regular_files import read_regular
 from aebuild.lang.samples import silent
+from aebuild.metrics.detection import Detection, detection, inverted, trivial
 from aebuild.results.inference.codes import beside_samples, merged_windows
-from aebuild.results.inference.detection import Detection, detection
 from aebuild.results.inference.passes import Progress, unseen
 from aebuild.results.inference.row_files import row_file
-from aebuild.results.inference.scorer import Scorer, Scores, joined, scorer_of, steps_of, trivial
+from aebuild.results.inference.scorer import Scorer, Scores, joined, per_step, scorer_of, steps_of
 from aebuild.results.inference.thresholds import ThresholdRule, given_value, parse_rule, steps_a_day, threshold_of
 from aebuild.results.inference.truth import NO_SCORE, Truth, truth_of
 from aebuild.trainer.run_dir.atomic_files import replace_json
@@ -98,12 +98,12 @@ def score(run: TrainedRun, data: NewData, by: Sequence[str] = ("reconstruction",
     stepwise = data.split.windows is not None and not windows
     truth = truth_of(run, data, anomalies, stepwise=stepwise)
     rows = {name: _merged(data, found, name) if stepwise else found.by_name[name] for name in names}
-    notes = [told for name in names if (told := trivial(name, found.by_name[name], found.norms, data.split.lengths)) is not None]
-    judged = {} if truth is None else _judged(truth, rows if truth.stepwise else found.by_name, names)
+    notes = [said for name in names
+             if (said := trivial(name, *per_step(name, found.by_name[name], found.norms, data.split.lengths))) is not None]
+    judged, told = ({}, []) if truth is None else _judged(truth, rows if truth.stepwise else found.by_name, names)
     if judged and stepwise:
         notes.append("steps that follow each other are alike, so that the intervals, which take them for independent, are too narrow")
-    notes += [f"the score {name} is inverted on these data: anomalies score lower than the rest (ROC AUC {held.roc_auc:.3f})"
-              for name, held in judged.items() if held.roc_auc_interval[1] < 0.5]
+    notes += told
     limit, more = _threshold(run, scorer, names[0], "step" if stepwise else "sample", threshold, data, rows[names[0]],
                              None if truth is None or truth.stepwise != stepwise else truth)
     with np.errstate(invalid="ignore"):
@@ -117,6 +117,13 @@ def score(run: TrainedRun, data: NewData, by: Sequence[str] = ("reconstruction",
                   (*notes, *more))
 
 
+def detection_line(name: str, found: Detection) -> str:
+    """How well a score tells anomalies, as a line for people."""
+    (low, high), (below, above) = found.roc_auc_interval, found.average_precision_interval
+    return (f"{name + ':':<16}ROC AUC {found.roc_auc:.4f} [{low:.4f}, {high:.4f}]   average precision {found.average_precision:.4f} "
+            f"[{below:.4f}, {above:.4f}]   ({found.anomalies:,} anomalies of {found.samples:,}; 95 % intervals)")
+
+
 def _names(scorer: Scorer, by: Sequence[str]) -> tuple[str, ...]:
     chosen = [name for each in by for name in (scorer.names if each == "all" else (each,))]
     for name in chosen:
@@ -126,10 +133,22 @@ def _names(scorer: Scorer, by: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(chosen))
 
 
-def _judged(truth: Truth, scores: Mapping[str, NDArray[np.float64]], names: Sequence[str]) -> dict[str, Detection]:
-    """How well the scores tell anomalies; nothing unless there are both these and others."""
-    found = {name: truth.among(scores[name]) for name in names}
-    return {name: detection(*held) for name, held in found.items() if held[1].any() and not held[1].all()}
+def _judged(truth: Truth, scores: Mapping[str, NDArray[np.float64]], names: Sequence[str]) -> tuple[dict[str, Detection], list[str]]:
+    """How well each score tells the known anomalies, and what is to be said of it; nothing unless there are both these and others."""
+    judged: dict[str, Detection] = {}
+    notes = []
+    for name in names:
+        held, anomalous = truth.among(scores[name])
+        if not anomalous.any() or anomalous.all():
+            continue
+        try:
+            judged[name] = detection(held, anomalous)
+        except ValueError as reason:
+            notes.append(f"the score {name} cannot be judged: {reason}")
+            continue
+        if (said := inverted(name, judged[name])) is not None:
+            notes.append(said)
+    return judged, notes
 
 
 def _columns(run: TrainedRun) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from aebuild.lang.diagnostics import Diagnostic, Rule, UsageError
+from aebuild.metrics.detection import exceeded_at
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -99,7 +100,7 @@ def threshold_of(rule: ThresholdRule, ordinary: NDArray[np.float64], *, rows_a_d
 
 
 def _quantile(ordinary: NDArray[np.float64], rate: float) -> tuple[float, tuple[str, ...]]:
-    value = float(np.quantile(ordinary, 1 - rate, method="higher"))
+    value = exceeded_at(ordinary, rate)
     if rate * len(ordinary) < 1:
         return value, (f"{len(ordinary):,} held-back scores cannot tell a rate of {rate:g}: the threshold is the largest of them "
                        "(`extreme=…` looks beyond)",)

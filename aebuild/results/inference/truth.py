@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aebuild.data.errors import fault
+from aebuild.data.labels import called_anomalous, usual_anomalies
 from aebuild.data.new_samples import STRANGE, NewData
 from aebuild.lang.diagnostics import Diagnostic, Rule, UsageError
 
@@ -27,7 +28,6 @@ $ aebuild score runs/pump new.csv --by distance         # refused
 $ aebuild score runs/pump new.csv --by mahalanobis
 ```
 """)
-ANOMALOUS = ("abnormal", "anomaly", "anomalous", "anomalies", "outlier", "outliers")
 YES, NO = ("1", "true", "yes"), ("0", "false", "no")        # of steps, whose labels are no classes
 
 
@@ -86,16 +86,6 @@ def _names(run: TrainedRun, words: Sequence[str], wanted: Sequence[str] | None, 
             what = "step" if steps else "sample"
             raise UsageError(Diagnostic(NO_SCORE, f"no {what} has the label {absent[0]!r}; the labels are {', '.join(sorted(there)[:20])}"))
         return set(wanted)
-    called = {word for word in there if word.lower() in ANOMALOUS}
-    if not called and steps and {word.lower() for word in there} - {""} <= {*YES, *NO}:
-        called = {word for word in there if word.lower() in YES}
-    return called or _excluded(run) or None
-
-
-def _excluded(run: TrainedRun) -> set[str]:
-    """The classes that training never saw."""
-    exclude = getattr(run.plan.spec.data, "exclude", None)
-    known = run.info.class_names or ()
-    classes = () if exclude is None else exclude.classes
-    return {word if word in known or not isinstance(each, int) or each >= len(known) else known[each] for each in classes
-            for word in [str(each)]}
+    if steps and not called_anomalous(there) and {word.lower() for word in there} - {""} <= {*YES, *NO}:
+        return {word for word in there if word.lower() in YES} or None
+    return usual_anomalies(run.plan.spec.data, there, run.info.class_names or ()) or None

@@ -217,6 +217,14 @@ class RangeRecord(Record):
     fields: list[FieldRecord] = []
 
 
+class FactorRecord(Record):
+    """What samples were made from."""
+
+    name: str
+    values: Whole
+    ordered: bool
+
+
 class InfoRecord(Record):
     """What is known of data."""
 
@@ -233,6 +241,7 @@ class InfoRecord(Record):
     columns: list[str] | None
     target_columns: list[str] | None
     ragged: bool = False
+    factors: list[FactorRecord] = []
     found: dict[str, str | int | float | list[str]] = Field(default_factory=dict)
 
 
