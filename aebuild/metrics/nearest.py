@@ -50,6 +50,6 @@ def nearness_ratio(samples: NDArray[np.float64], held_back: NDArray[np.float64])
     return float(np.median(samples)) / usual if usual > 0 else float("nan")
 
 
-def share_closer(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-    """The share of samples whose first distance is below the second; equals count half."""
-    return float((first < second).mean() + (first == second).mean() / 2)
+def share_closer(first: NDArray[np.float64], second: NDArray[np.float64], chance: float) -> float:
+    """The share of samples whose first distance is below the second; of equals this share counts that is so by `chance`."""
+    return float((first < second).mean() + chance * (first == second).mean())

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import warnings
 from collections.abc import Callable
 from io import BytesIO
+from zipfile import is_zipfile
 
 import torch
 from torch import Tensor
@@ -23,14 +26,22 @@ def feature_program(held: bytes, suffix: str) -> Callable[[Tensor], Tensor]:
 
     ValueError if they hold none.
     """
+    if not is_zipfile(BytesIO(held)):
+        raise ValueError("it holds no program that torch can load: it is no ZIP archive, as those are")
+    log = logging.getLogger("torch.export")
+    before, log.disabled = log.disabled, True           # it would tell a broken file's whole traceback besides
     try:
-        if suffix in EXPORTED:
-            exported: Callable[[Tensor], Tensor] = torch.export.load(BytesIO(held)).module()
-            return exported
-        script: Callable[[Tensor], Tensor] = torch.jit.load(BytesIO(held), "cpu").eval()  # type: ignore[no-untyped-call]
-        return script
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)          # TorchScript is, and still what such networks come as
+            if suffix in EXPORTED:
+                exported: Callable[[Tensor], Tensor] = torch.export.load(BytesIO(held)).module()
+                return exported
+            script: Callable[[Tensor], Tensor] = torch.jit.load(BytesIO(held), "cpu").eval()  # type: ignore[no-untyped-call]
+            return script
     except Exception as error:          # a foreign file: torch raises whatever the broken part of it led to
         raise ValueError(f"it holds no program that torch can load: {_said(error)}") from error
+    finally:
+        log.disabled = before
 
 
 @torch.no_grad()

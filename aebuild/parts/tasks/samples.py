@@ -22,7 +22,7 @@ FILES = (".pt", ".ts", ".pt2")
 GRID = 4                # samples shown for each that is shown beside its neighbour
 WORK = 2 * 10**11       # multiplications that the search for neighbours may take: minutes at most, seconds usually
 RUNS = {"unigram": 1, "bigram": 2, "trigram": 3}
-NEARER = 4              # standard errors that more than half of the samples are nearer to training data than to others
+FEWER = 3               # standard errors that fewer samples than by chance have their nearest among data that were not trained on
 
 
 class Samples(Task):
@@ -52,7 +52,7 @@ class Samples(Task):
         "trigram_divergence": "the same of three tokens in a row; lower is better",
         "distinct_trigrams": "share of the samples' three tokens in a row that are different ones; higher is better",
         "nearness": "distance of samples to the training data over that of real samples; below 1 is suspicious, higher is better",
-        "closer_to_training": "share of samples nearer to training data than to as many others, 0.5 unless copied; lower is better"}
+        "held_back_share": "samples whose nearest real one was not trained on, over what chance gives: 1, 0 for copies; higher is better"}
     example: ClassVar[str] = """\
 data: {type: digits, limit: 200}
 evaluate: {tasks: [samples: {count: 8, neighbours: 2, shown: 3, seed: 1, features: data}]}
@@ -178,30 +178,29 @@ def _copies(trained: Trained, made: NDArray[Any]) -> _Copies:
 
     train, judged = trained.splits.train, trained.judged
     most = max(len(made), WORK // (prod(trained.plan.target.shape) * len(made)))
-    training = data_of(train.thinned(min(len(train), most)))
+    training, held_back = (data_of(split.thinned(min(len(split), most))) for split in (train, judged))
     near = nearest(made, training)
-    usual = nearest(data_of(judged.thinned(min(len(judged), len(made)))), training)
+    usual = nearest(held_back[:: -(-len(held_back) // len(made))], training)
     thinned = f"neighbours were sought among {len(training):,} of {len(train):,} training samples"
     notes = () if len(training) == len(train) else (thinned,)
     if not usual.distance.any():
         told = "the judged samples are training samples, so there is nothing to compare copies with"
         return _Copies(near.distance, training[near.rows], {}, (*notes, told))
-    same = min(len(training), len(judged))
-    first, second = (nearest(made, data_of(split.thinned(same))).distance for split in (train, judged))
-    figures = {"nearness": nearness_ratio(near.distance, usual.distance), "closer_to_training": share_closer(first, second)}
-    return _Copies(near.distance, training[near.rows], figures, (*notes, *_suspicion(figures, min(len(made), same))))
+    chance = len(held_back) / (len(held_back) + len(training))
+    share = share_closer(nearest(made, held_back).distance, near.distance, chance)
+    figures = {"nearness": nearness_ratio(near.distance, usual.distance), "held_back_share": share / chance}
+    error = (chance * (1 - chance) / min(len(made), len(held_back))) ** 0.5
+    return _Copies(near.distance, training[near.rows], figures, (*notes, *_suspicion(figures, share < chance - FEWER * error)))
 
 
-def _suspicion(figures: dict[str, float], number: int) -> tuple[str, ...]:
-    """What is to be said of samples that are near to training data; smooth ones are near to all data, copies to those only.
-
-    `number` is that of samples or of the data they are compared with, whichever is smaller: few data are near to a sample by chance.
-    """
-    ratio, share = figures["nearness"], figures["closer_to_training"]
+def _suspicion(figures: dict[str, float], copied: bool) -> tuple[str, ...]:
+    """What is to be said of samples that are near to training data; smooth ones are near to all data, copies to those only."""
+    ratio = figures["nearness"]
     if not ratio < 1:
         return ()
-    if share > 0.5 + NEARER * 0.5 / number**0.5:
-        return (f"the model may have memorised training samples: {share:.0%} of its samples are nearer to them than to as many others, and "
-                f"their distance to the training data is {ratio:.2g} times that of real ones",)
-    return (f"samples are nearer to the training data than real ones are ({ratio:.2g} times as far), but no nearer to them than to other "
-            "data: they are smoother, not copied",)
+    if copied:
+        return (f"the model may have memorised training samples: its samples are {ratio:.2g} times as far from them as real ones, and only "
+                f"{figures['held_back_share']:.0%} of those that should by chance are nearest to data that it was not trained on; unless "
+                "these are of another kind or time",)
+    return (f"samples are {ratio:.2g} times as far from the training data as real ones, but as often nearest to data that were not trained "
+            "on as chance has it: they are smoother, not copied",)
