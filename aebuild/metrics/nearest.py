@@ -32,8 +32,8 @@ def nearest(samples: NDArray[Any], others: NDArray[Any]) -> Nearest:
     if np.issubdtype(samples.dtype, np.integer):
         parts = [cdist(block, y, "hamming") for block in _blocks(x, len(y))]
         return Nearest(np.concatenate([part.argmin(1) for part in parts]), np.concatenate([part.min(1) for part in parts]))
-    middle = y.mean(0, dtype=np.float64)
-    centred, queries = (y - middle).astype(np.float32), (x - middle).astype(np.float32)
+    middle = y.mean(0, dtype=np.float64).astype(np.float32)
+    centred, queries = (rows.astype(np.float32) - middle for rows in (y, x))
     lengths = np.square(centred).sum(1)
     rows = np.concatenate([(lengths - 2 * (block @ centred.T)).argmin(1) for block in _blocks(queries, len(y))])
     return Nearest(rows, np.sqrt(np.square(x.astype(np.float64) - y[rows]).sum(1)))

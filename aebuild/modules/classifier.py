@@ -32,7 +32,8 @@ class Classifier(nn.Module):
             channels, *size = shape
             height, width = (min(side, SIDE) for side in size)
             places = -(-height // 4) * -(-width // 4)
-            below: list[nn.Module] = [nn.AdaptiveAvgPool2d((height, width)), nn.Conv2d(channels, 16, 3, 2, 1), nn.ReLU(),
+            shrink = [nn.AdaptiveAvgPool2d((height, width))] if max(size) > SIDE else []
+            below: list[nn.Module] = [*shrink, nn.Conv2d(channels, 16, 3, 2, 1), nn.ReLU(),
                                       nn.Conv2d(16, 32, 3, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(32 * places, FEATURES), nn.ReLU()]
         else:
             below = [nn.Flatten(), nn.Linear(prod(shape), 256), nn.ReLU(), nn.Linear(256, FEATURES), nn.ReLU()]

@@ -376,3 +376,11 @@ def test_codes_that_have_collapsed_or_are_too_few(tmp_path: Path, monkeypatch: p
         run.ask("codes")
     monkeypatch.setattr(TrainedModel, "codes", real)
     assert "mutual_information" not in asked(run, "codes").figures
+
+
+def test_more_information_than_samples_can_show_is_a_lower_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aebuild.metrics.code_statistics.mixture_information", lambda draws, means, widths: 0.95 * np.log(len(draws)))
+    answer = asked(run_of("image", tmp_path), "codes: 100")
+    assert answer.figures["mutual_information"] == pytest.approx(0.95 * np.log(100))
+    assert "aggregate_kl" not in answer.figures
+    assert "lower bound" in answer.notes[-1]

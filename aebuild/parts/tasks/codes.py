@@ -152,7 +152,9 @@ def _information(trained: Trained, some: Any, notes: list[str]) -> dict[str, flo
     whole = {name: np.concatenate(parts) for name, parts in held.items()}
     found = mixture_information(whole["draws"], whole["means"], whole["widths"])
     if found > FULL * math.log(len(some)):
-        notes.append(f"{len(some):,} samples cannot tell more than {math.log(len(some)):.1f} nats apart, so mutual_information is too low")
+        notes.append(f"{len(some):,} samples cannot show more than {math.log(len(some)):.1f} nats, so mutual_information is a lower bound, "
+                     "and there is no aggregate_kl")
+        return {"mutual_information": found}
     return {"mutual_information": found, "aggregate_kl": float(whole["kl"].sum(1).mean()) - found}
 
 
