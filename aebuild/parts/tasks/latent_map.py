@@ -44,7 +44,7 @@ data: {type: digits, limit: 200}
 evaluate: {tasks: [latent_map: {limit: 16, neighbours: 3, perplexity: 4, seed: 1, maps: [pca, tsne]}]}
 """
     maps: Annotated[list[Method], Field(min_length=1)] = knob(["pca", "tsne"], "how codes are drawn", affects="evaluation")
-    limit: int = knob(2_000, "samples whose codes are looked at, evenly spaced in the judged split", affects="evaluation", ge=8, le=10_000)
+    limit: int = knob(2_000, "samples whose codes are looked at, evenly spaced in the judged split", affects="evaluation", ge=8, le=5_000)
     neighbours: int = knob(10, "nearest neighbours that are compared, and that UMAP joins", affects="evaluation", ge=2, le=100)
     perplexity: float = knob(30.0, "how many neighbours t-SNE gives weight to, or so", affects="evaluation", ge=2, le=200)
     seed: int = knob(0, "what k-means and the maps begin with", affects="evaluation", ge=0, le=2**31)
