@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 from aebuild.lang.part import Part, knob
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from aebuild.lang.samples import DataInfo
@@ -35,6 +37,14 @@ class Trained(Protocol):
 
     def codes(self, split: Split) -> NDArray[Any]:
         """The codes, [n, ...]: of a variational latent the posterior's means, of a discrete one the indices."""
+        ...
+
+    def code_values(self, split: Split) -> NDArray[Any]:
+        """The codes as numbers, [n, ...]: the same, but of a discrete latent the entries that the indices stand for."""
+        ...
+
+    def fitted(self, name: str, version: str, fit: Callable[[], Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+        """The arrays that `fit` gives, or gave: the run keeps them with these weights, under a name and the version of their form."""
         ...
 
     def reconstructions(self, split: Split) -> NDArray[Any]:
@@ -149,6 +159,10 @@ class Task(Part):
     def check(self, info: DataInfo) -> str | None:
         """Why these data cannot answer it, if so."""
         return None
+
+    def settled(self, base: Path) -> Self:
+        """The same with absolute paths; relative ones start from `base`."""
+        return self
 
     def evaluate(self, trained: Trained) -> Answer:
         """Its figures by name and what to show of it; `Unanswered` where this model cannot answer."""

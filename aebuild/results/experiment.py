@@ -276,7 +276,9 @@ def _settled(plan: Plan, base: Path, splits: Splits, own: Path | None = None) ->
     """
     starts = [None if phase.start is None else str((base / phase.start).absolute()) for phase in plan.spec.train.phases]
     train = plan.spec.train.but(phases=[phase.but(start=start) for phase, start in zip(plan.spec.train.phases, starts, strict=True)])
-    spec = plan.spec.but(data=_settled_data(plan.spec, base, splits, own), **({"train": train} if any(starts) else {}))
+    tasks = [task.settled(base) for task in plan.spec.evaluate.tasks]
+    spec = plan.spec.but(data=_settled_data(plan.spec, base, splits, own), **({"train": train} if any(starts) else {}),
+                         **({"evaluate": plan.spec.evaluate.but(tasks=tasks)} if tasks else {}))
     return replace(plan, spec=spec, phases=tuple(
         replace(phase, start=None if phase.start is None else str((base / phase.start).absolute())) for phase in plan.phases))
 

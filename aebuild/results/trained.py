@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ from aebuild.data.new_samples import NewData
 from aebuild.lang.tasks import Unanswered
 from aebuild.lang.values import Tokens
 from aebuild.modules.randomness import derive, random_modules
+from aebuild.results.inference.fitted_arrays import read_fitted, write_fitted
 from aebuild.results.inference.passes import decoded, encoded
 from aebuild.results.inference.sampling import sample_batches
 from aebuild.results.inference.scorer import fit_scorer, joined, keep_scorer, kept_scorer
@@ -56,6 +57,19 @@ class TrainedModel:
         discrete = isinstance(self.plan.latent.codes, Tokens)
         return np.concatenate([(self.model.latent.codes_of(each.code) if discrete else each.value).cpu().numpy()
                                for each in encoded(self.run, split, progress=self.follow)])
+
+    def code_values(self, split: Split) -> NDArray[Any]:
+        """The codes as numbers, [n, ...]: the same, but of a discrete latent the entries that the indices stand for."""
+        return np.concatenate([each.value.cpu().numpy() for each in encoded(self.run, split, progress=self.follow)])
+
+    def fitted(self, name: str, version: str, fit: Callable[[], Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+        """The arrays that `fit` gives, or gave: the run keeps them with these weights, under a name and the version of their form."""
+        kept = read_fitted(self.run, name, version)
+        if kept is not None:
+            return kept[1]
+        made = dict(fit())
+        write_fitted(self.run, name, version, made)
+        return made
 
     def reconstructions(self, split: Split) -> NDArray[Any]:
         """The expected data, [n, ...]."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import prod
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aebuild.compile.front import load
@@ -57,7 +58,7 @@ def answer_tasks(run: TrainedRun, asked: Sequence[str], data: NewData | None = N
 def parse_tasks(run: TrainedRun, asked: Sequence[str]) -> list[Task]:
     """Tasks from their text, checked against the run's data; SpecError where one is wrong."""
     loaded = load(run.run.folder / "spec.yaml", [f"evaluate.tasks=[{', '.join(asked)}]"], known=run.info)
-    return list(loaded.require().spec.evaluate.tasks)
+    return [task.settled(Path.cwd()) for task in loaded.require().spec.evaluate.tasks]
 
 
 def _judging(splits: Splits, data: NewData | None) -> Splits:

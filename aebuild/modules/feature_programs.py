@@ -1,0 +1,64 @@
+"""Features by a program that somebody else trained: TorchScript, or what torch.export wrote."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import warnings
+from collections.abc import Callable
+from io import BytesIO
+from zipfile import is_zipfile
+
+import torch
+from torch import Tensor
+
+SCRIPTS, EXPORTED = (".pt", ".ts"), (".pt2",)
+SUFFIXES = (*SCRIPTS, *EXPORTED)
+
+
+def sha256_of(held: bytes) -> str:
+    """In 64 hexadecimal digits."""
+    return hashlib.sha256(held).hexdigest()
+
+
+def feature_program(held: bytes, suffix: str) -> Callable[[Tensor], Tensor]:
+    """The function [N, ...] to [N, ...] that a file's bytes hold, in evaluation mode on the CPU.
+
+    ValueError if they hold none.
+    """
+    if not is_zipfile(BytesIO(held)):
+        raise ValueError("it holds no program that torch can load: it is no ZIP archive, as those are")
+    log = logging.getLogger("torch.export")
+    before, log.disabled = log.disabled, True           # it would tell a broken file's whole traceback besides
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)          # TorchScript is, and still what such networks come as
+            if suffix in EXPORTED:
+                exported: Callable[[Tensor], Tensor] = torch.export.load(BytesIO(held)).module()
+                return exported
+            script: Callable[[Tensor], Tensor] = torch.jit.load(BytesIO(held), "cpu").eval()  # type: ignore[no-untyped-call]
+            return script
+    except Exception as error:          # a foreign file: torch raises whatever the broken part of it led to
+        raise ValueError(f"it holds no program that torch can load: {_said(error)}") from error
+    finally:
+        log.disabled = before
+
+
+@torch.no_grad()
+def program_features(program: Callable[[Tensor], Tensor], x: Tensor, batch: int = 256) -> Tensor:
+    """[N, F] of samples [N, ...]; ValueError if the program takes no such samples, or gives no row of finite numbers for each."""
+    found = []
+    for part in torch.split(x, batch):
+        try:
+            given = program(part)
+        except Exception as error:      # a foreign program: whatever it raises is what is to be told
+            raise ValueError(f"it does not take samples of {tuple(part.shape)}: {_said(error)}") from error
+        if not isinstance(given, Tensor) or given.ndim < 2 or len(given) != len(part) or not given.isfinite().all():
+            raise ValueError(f"for {len(part):,} samples it gives no {len(part):,} rows of finite numbers")
+        found.append(given.flatten(1).float())
+    return torch.cat(found)
+
+
+def _said(error: Exception) -> str:
+    """The last line that says something: scripts tell the place before the reason."""
+    return next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)
