@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aebuild.cli.comparing import Seeds, show, with_campaign
+from aebuild.cli.comparing import Seeds, show, with_campaign, workers_for
 from aebuild.cli.options import Place, named_plugins, near
-from aebuild.cli.output import note, say
+from aebuild.cli.output import note, report, say
 
 if TYPE_CHECKING:
     from aebuild.results.comparing.campaign import Campaign
@@ -34,6 +34,7 @@ class Given:
     steps: int | None
     settings: tuple[str, ...]
     jobs: int | None
+    where: str
     output: Path | None
     resume: Path | None
     as_json: bool
@@ -66,18 +67,16 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     asked = Given(**given)
     _check(asked)
     from aebuild.results.comparing.bakeoff import run_bakeoff
-    from aebuild.results.comparing.processes import Processes
-    from aebuild.results.comparing.report import write_results
-    from aebuild.results.comparing.resources import jobs_and_devices
+    from aebuild.results.comparing.report import write_bakeoff
+    from aebuild.results.comparing.tables import console_tables
 
     tell = (lambda sentence: None) if asked.quiet else say
     with _campaign(asked) as campaign:
-        jobs, devices = jobs_and_devices(campaign, asked.jobs)
-        tell(f"{campaign.folder}: {jobs} at once")
-        with Processes(jobs, devices) as workers:
+        with workers_for(campaign, asked.jobs, asked.where, tell) as workers:
             results = run_bakeoff(campaign, workers, tell, named_plugins(ctx))
-        page = write_results(campaign, results)
-    show(results, as_json=asked.as_json)
+        page = write_bakeoff(campaign, results)
+    show(results.to_json(), console_tables(results), as_json=asked.as_json)
+    report(results.warnings)
     tell(f"results  {page}")
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from aebuild.cli.options import FolderPlace, with_plugins
-from aebuild.cli.output import columns, report
+from aebuild.cli.output import columns
 
 if TYPE_CHECKING:
-    from aebuild.results.comparing.bakeoff import Results
+    from aebuild.results.comparing.campaign import Campaign
+    from aebuild.results.comparing.processes import Workers
 
 FIRST_SEED = 42          # the usual value of train.seed
 MOST_SEEDS = 1000
@@ -48,6 +50,8 @@ def with_campaign(command: Command) -> Command:
     for option in (
         click.option("--jobs", type=click.IntRange(1), metavar="N",
                      help="Trainings at once, one thread each; by default one a core, or one a GPU."),
+        click.option("--on", "where", type=click.Choice(["here", "ray"]), default="here", show_default=True,
+                     help="Where to train: in processes here, or as tasks of the Ray cluster that RAY_ADDRESS names."),
         click.option("-o", "--output", type=FolderPlace(), metavar="FOLDER",
                      help="The folder of the runs and the results; the same command goes on there."),
         click.option("--resume", type=FolderPlace(), metavar="FOLDER", help="Go on in this folder with what was asked there."),
@@ -59,16 +63,22 @@ def with_campaign(command: Command) -> Command:
     return command
 
 
-def show(results: Results, *, as_json: bool) -> None:
-    """The results on stdout, warnings on stderr."""
+def workers_for(campaign: Campaign, jobs: int | None, where: str, tell: Callable[[str], None]) -> AbstractContextManager[Workers]:
+    """Who carries the trainings out: processes here, or tasks of Ray."""
+    from aebuild.results.comparing.resources import local_workers, ray_workers
+
+    workers = ray_workers(campaign, jobs) if where == "ray" else local_workers(campaign, jobs)
+    tell(f"{campaign.folder}: {workers.jobs} at once")
+    return workers
+
+
+def show(told: dict[str, Any], tables: Iterable[Any], *, as_json: bool) -> None:
+    """The results on stdout."""
     if as_json:
-        click.echo(json.dumps(results.to_json(), indent=1, ensure_ascii=False))
-    else:
-        from rich.console import Console
+        click.echo(json.dumps(told, indent=1, ensure_ascii=False))
+        return
+    from rich.console import Console
 
-        from aebuild.results.comparing.tables import console_tables
-
-        console = Console(file=sys.stdout, width=columns(), highlight=False)
-        for part in console_tables(results):
-            console.print(part, soft_wrap=isinstance(part, str))
-    report(results.warnings)
+    console = Console(file=sys.stdout, width=columns(), highlight=False)
+    for part in tables:
+        console.print(part)

@@ -128,7 +128,8 @@ def run_bakeoff(campaign: Campaign, workers: Workers, say: Say, plugins: Sequenc
 
 def results_of(campaign: Campaign, failures: dict[Training, str]) -> Results:
     """The tables of what is finished."""
-    entries = {each.name: Entry(each, load(campaign.spec_file(each.name)).require()) for each in campaign.record.contestants}
+    built = [each for each in campaign.record.contestants if not each.refused]
+    entries = {each.name: Entry(each, load(campaign.spec_file(each.name)).require()) for each in built}
     for training in campaign.trainings():
         facts = campaign.facts(training)
         if facts is not None and facts.state == "finished":
@@ -141,7 +142,8 @@ def results_of(campaign: Campaign, failures: dict[Training, str]) -> Results:
         return bool(_order(entries[one].plan) == _order(entries[other].plan))
 
     tables = [usual_table(runs, alike, unlike), *task_tables(runs, _task_kinds(entries), alike)]
-    return Results(campaign.folder, entries, tables, failures, warnings)
+    refused = {Training(each.name, campaign.record.seeds[0]): each.refused for each in campaign.record.contestants if each.refused}
+    return Results(campaign.folder, entries, tables, failures | refused, warnings)
 
 
 def _order(plan: Plan) -> Any:

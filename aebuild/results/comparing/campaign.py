@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Hint, Rule, UsageError
+from aebuild.lang.printable import clean
 from aebuild.results.run_facts import RunFacts, run_facts
 from aebuild.trainer.run_dir.atomic_files import replace_file, replace_json, storing
 from aebuild.trainer.run_dir.folder import Lock, is_run, reserved
 from aebuild.trainer.run_dir.records import Name, Record, Whole, record_in
 
+LONGEST = 60          # characters of a value in a message
 Kind = Literal["bakeoff", "sweep"]
 OTHER = Rule("AE606", "the folder holds another comparison", """
 A bakeoff or a sweep goes on in the folder where it began: the same command with the same `-o` does it, or `--resume FOLDER`, which needs
@@ -59,6 +61,7 @@ class ContestantRecord(Record):
     name: Name
     values: dict[str, Any] = {}
     matched: MatchRecord | None = None
+    refused: str = ""         # why its spec cannot be built
 
 
 class CampaignRecord(Record):
@@ -118,7 +121,7 @@ class Campaign:
 
     def trainings(self) -> list[Training]:
         """Every contestant with every seed, all contestants with the first seed before the second begins."""
-        return [Training(each.name, seed) for seed in self.record.seeds for each in self.record.contestants]
+        return [Training(each.name, seed) for seed in self.record.seeds for each in self.record.contestants if not each.refused]
 
     def facts(self, training: Training) -> RunFacts | None:
         """What its run directory tells; None where there is none yet."""
@@ -174,7 +177,7 @@ def extended(record: CampaignRecord, seeds: list[int], tasks: list[str]) -> Camp
 
 def _check_same(campaign: Campaign, record: CampaignRecord, texts: Mapping[str, str]) -> None:
     held = campaign.record
-    differs = [f"{key} was {held.asked.get(key)!r} and is {record.asked.get(key)!r}" for key in {**held.asked, **record.asked}
+    differs = [f"{key} was {_short(held.asked.get(key))} and is {_short(record.asked.get(key))}" for key in {**held.asked, **record.asked}
                if held.asked.get(key) != record.asked.get(key)]
     old, new = ([each.name for each in one.contestants] for one in (held, record))
     if held.kind == "bakeoff" and old != new:
@@ -184,6 +187,11 @@ def _check_same(campaign: Campaign, record: CampaignRecord, texts: Mapping[str, 
     if differs:
         raise UsageError(Diagnostic(OTHER, f"{campaign.folder} holds another {held.kind}: {'; '.join(differs[:3])}",
                                     fix=f"{campaign.resume_command}, or give another path"))
+
+
+def _short(value: object) -> str:
+    text = clean(repr(value))
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def _read(path: Path) -> str | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from aebuild.compile.canonical import plain, text
 from aebuild.compile.duration import batches
+from aebuild.compile.front import Loaded, load
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, UsageError
 from aebuild.lang.printable import clean
 from aebuild.results.absolute_paths import absolute
@@ -83,6 +84,11 @@ def contestant(path: str, settings: Sequence[str], budget: Budget = UNSAID) -> C
     return _opened(path, settings, extra) if extra else first
 
 
+def from_text(written: str, settings: Sequence[str]) -> Contestant:
+    """The spec of a text whose paths are absolute, with these settings; raises what is wrong with it."""
+    return _taken(load("spec.yaml", settings, text=written, base=Path()))
+
+
 def contestants(paths: Sequence[str], settings: Sequence[str], budget: Budget) -> list[Contestant]:
     """Every spec, each with a name of its own; UsageError where they do not share data or budget."""
     if len(paths) < 2:
@@ -99,7 +105,10 @@ def contestants(paths: Sequence[str], settings: Sequence[str], budget: Budget) -
 
 
 def _opened(path: str, settings: Sequence[str], extra: Sequence[str]) -> Contestant:
-    loaded = open_spec(path, [*settings, *extra])
+    return _taken(open_spec(path, [*settings, *extra]))
+
+
+def _taken(loaded: Loaded) -> Contestant:
     plan, info = loaded.require(), loaded.info
     assert info is not None
     spec = absolute(plan.spec, loaded.base)

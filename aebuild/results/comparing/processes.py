@@ -27,7 +27,9 @@ class Command:
 
 
 class Workers(Protocol):
-    """Whoever carries out commands: processes of this machine, or tasks of a cluster."""
+    """Whoever carries out commands: processes of this machine, or tasks of a cluster; `jobs` at once."""
+
+    jobs: int
 
     def free(self) -> bool:
         """True if one more may be started."""
@@ -57,7 +59,7 @@ class Processes:
     """
 
     def __init__(self, jobs: int, devices: int = 0) -> None:
-        self._jobs, self._devices, self._begun = jobs, devices, 0
+        self.jobs, self._devices, self._begun = jobs, devices, 0
         self._forwarding = Forwarding()
         self._running: list[tuple[Command, subprocess.Popen[bytes]]] = []
 
@@ -73,7 +75,7 @@ class Processes:
 
     def free(self) -> bool:
         """True if one more may be started."""
-        return len(self._running) < self._jobs and self.stopped() is None
+        return len(self._running) < self.jobs and self.stopped() is None
 
     def start(self, command: Command) -> None:
         """Begins a command, in a session of its own so that the terminal's Ctrl-C reaches it once."""
@@ -113,22 +115,15 @@ def surroundings() -> dict[str, str]:
 def carry_out(workers: Workers, following: Callable[[], Command | None], on_end: Callable[[Command, int], None]) -> int | None:
     """Starts what `following` gives as long as it gives something, and tells what ended; the signal that stopped it, if one did.
 
-    Where `following` gives None while commands run, it is asked again when one has ended.
+    It is asked whenever one more may begin, so that what it gives can depend on what has ended by then.
     """
-    waiting = following()
-    while waiting is not None or workers.busy():
-        while waiting is not None and workers.free():
-            workers.start(waiting)
-            waiting = following()
+    while True:
+        while workers.free() and (command := following()) is not None:
+            workers.start(command)
+        if not workers.busy():
+            return workers.stopped()
         ended = workers.ended()
         for command, code in ended:
             on_end(command, code)
-        if workers.stopped() is not None:
-            if not workers.busy():
-                break
-            waiting = None
-        elif waiting is None and ended:
-            waiting = following()
         if not ended:
             time.sleep(POLL)
-    return workers.stopped()

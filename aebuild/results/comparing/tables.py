@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from aebuild.lang.printable import clean
 from aebuild.results.comparing.bakeoff import Entry, Results
 from aebuild.results.comparing.figures import Cell, FigureTable
 from aebuild.results.comparing.matching import told
+from aebuild.results.comparing.shown_table import Shown, Told, in_markdown, on_console
 from aebuild.results.comparing.significance import ALPHA, CONFIDENCE
 from aebuild.trainer.progress.formatting import duration, number
-
-
-@dataclass(frozen=True)
-class Told:
-    """The text of a cell, and whether it is the best of its column."""
-
-    text: str
-    best: bool = False
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A table in words: its title, its columns, its rows, and the lines below it."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Told, ...], ...]
-    below: tuple[str, ...]
 
 
 def shown(results: Results) -> Iterator[Shown]:
@@ -82,16 +63,7 @@ def _below(table: FigureTable) -> Iterator[str]:
 def console_tables(results: Results) -> Iterator[RenderableType]:
     """For a terminal."""
     for each in shown(results):
-        table = Table(title=Text(clean(each.title)), title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim",
-                      padding=(0, 2, 0, 0))
-        for place, name in enumerate(each.columns):
-            table.add_column(Text(clean(name)), justify="right" if place else "left", overflow="fold")
-        for row in each.rows:
-            table.add_row(*(Text(cell.text, "bold green" if cell.best else "") for cell in row))
-        yield table
-        for line in each.below:
-            yield Text(line, "dim")
-        yield ""
+        yield from on_console(each)
     for line in remarks(results):
         yield Text(line)
 
@@ -105,17 +77,7 @@ def remarks(results: Results) -> Iterator[str]:
         yield clean(f"{training.contestant}, seed {training.seed}, is not in the tables: {reason}")
 
 
-def markdown(results: Results, title: str, how: Sequence[str]) -> str:
-    """A page with the same tables; `how` are lines on how they came about."""
-    lines = [f"# {title}", "", *how, ""]
-    for each in shown(results):
-        lines += [f"## {each.title}", "", f"| {' | '.join(each.columns)} |", f"| --- |{' --: |' * (len(each.columns) - 1)}"]
-        lines += [f"| {' | '.join(_bold(cell) for cell in row)} |" for row in each.rows]
-        lines += ["", *(f"{line}.\n" for line in each.below)]
-    told_lines = [f"- {line}" for line in remarks(results)]
-    return "\n".join([*lines, *told_lines]).rstrip() + "\n"
-
-
-def _bold(cell: Told) -> str:
-    text = cell.text.replace("|", "\\|")
-    return f"**{text}**" if cell.best and text else text
+def markdown(results: Results, title: str, how: Sequence[str], tables: Sequence[Shown] = ()) -> str:
+    """A page with the same tables, or these; `how` are lines on how they came about."""
+    lines = [f"# {title}", "", *how, "", *(line for each in tables or shown(results) for line in in_markdown(each))]
+    return "\n".join([*lines, *(f"- {line}" for line in remarks(results))]).rstrip() + "\n"
