@@ -77,7 +77,7 @@ def _matched(one: Contestant, reference: Contestant, match: Match) -> tuple[Cont
         return one, record
     best: tuple[float, dict[str, int]] | None = None
     for knobs in _choices(one, reference, match):
-        found = nearest(lambda new: _value(one, new, match.measure), knobs, target)
+        found = nearest(lambda new: _value(one, new, match.measure), knobs, target, match.tolerance)
         if found is not None and (best is None or abs(found[0] - target) < abs(best[0] - target)):
             best = found
         if best is not None and abs(best[0] - target) <= match.tolerance * target:

@@ -9,27 +9,34 @@ LARGEST = 2.0 ** 12                   # factor
 HALVINGS = 40
 MOST_TRIES = 200                      # of single numbers, once the common factor is found
 NEAR = 0.05                           # share by which a single number may leave its proportion to the others
-ENOUGH = 1e-4                         # share of the target at which it is near enough
 
 Count = Callable[[Mapping[str, int]], "float | None"]
 Found = tuple[float, dict[str, int]]
 
 
-def nearest(count: Count, numbers: Mapping[str, int], target: float) -> Found | None:
-    """The count that is nearest to the target, and its numbers; None where no numbers give a count.
+def nearest(count: Count, numbers: Mapping[str, int], target: float, tolerance: float) -> Found | None:
+    """A count within this share of the target, else the nearest, and its numbers; None where no numbers give a count.
 
     All numbers are scaled by one factor and rounded to a multiple, by bisection; then numbers that began equal are moved together by
     single steps as long as that helps and they nearly keep their proportion. `count` gives None for numbers that cannot be built.
     """
     best: Found | None = None
+    refused = 0
+
+    def counted(new: Mapping[str, int]) -> float | None:
+        nonlocal refused
+        value = count(new)
+        refused += value is None
+        return value
+
     for quantum in QUANTA if numbers else ():
         if quantum > max(numbers.values()):
             break
-        found = _scaled(count, numbers, target, quantum)
+        found = _scaled(counted, numbers, target, quantum)
         if found is not None:
-            found = _refined(count, numbers, target, quantum, found)
+            found = _refined(counted, numbers, (target, tolerance / 4 * target), quantum, found)
             best = found if best is None else min(best, found, key=lambda each: abs(each[0] - target))
-            if abs(best[0] - target) <= 0.005 * target:
+            if abs(best[0] - target) <= tolerance * target or not refused:          # multiples help only where others cannot be built
                 break
     return best
 
@@ -63,11 +70,12 @@ def _scaled(count: Count, numbers: Mapping[str, int], target: float, quantum: in
     return min(known, key=lambda each: abs(each[0] - target)) if known else None
 
 
-def _refined(count: Count, numbers: Mapping[str, int], target: float, quantum: int, found: Found) -> Found:
-    """The same with single numbers moved; those that were equal stay equal, as sums of layers need them."""
+def _refined(count: Count, numbers: Mapping[str, int], aim: tuple[float, float], quantum: int, found: Found) -> Found:
+    """The same, until it is as near as the aim says, with single numbers moved; equal ones stay equal, as sums of layers need it."""
+    target, near = aim
     groups = [[path for path, number in numbers.items() if number == value] for value in sorted(set(numbers.values()))]
     scaled, tries, better = found[1], 0, True
-    while better and tries < MOST_TRIES and abs(found[0] - target) > ENOUGH * target:
+    while better and tries < MOST_TRIES and abs(found[0] - target) > near:
         better = False
         for group in groups:
             for step in (quantum, -quantum):
