@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from aebuild.results.comparing.campaign import Campaign
 
 SEEDS = "5"
+TOLERANCE = 2.0          # percent
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Given:
     seeds: tuple[int, ...] | None
     match: str | None
     match_to: str | None
-    tolerance: float
+    tolerance: float | None
     keep_unmatched: bool
     data: str | None
     tasks: tuple[str, ...]
@@ -47,8 +48,7 @@ class Given:
 @click.option("--match", type=click.Choice(["params", "macs", "code-bits"]),
               help="Scale the widths of the specs until all have the parameters, operations or code of the first.")
 @click.option("--match-to", metavar="NAME", help="With --match: the spec whose size all get, instead of the first.")
-@click.option("--tolerance", type=click.FloatRange(0, 100), default=2.0, show_default=True, metavar="PERCENT",
-              help="With --match: how far sizes may be apart.")
+@click.option("--tolerance", type=click.FloatRange(0, 100), metavar="PERCENT", help=f"With --match: how far sizes may be apart ({TOLERANCE:g}).")
 @click.option("--keep-unmatched", is_flag=True, help="With --match: take a spec as it is that cannot get the size.")
 @click.option("--data", type=Place(), metavar="DATA", help="What all learn from: a known data set or a path.")
 @click.option("--tasks", "--task", "tasks", multiple=True, metavar="TASK",
@@ -84,13 +84,13 @@ def _check(asked: Given) -> None:
     """Refuses what cannot be meant together."""
     if bool(asked.specs) == (asked.resume is not None):
         raise click.UsageError("Give the specs to compare, or --resume FOLDER to go on with a bakeoff.")
-    changes = (asked.match, asked.match_to, asked.data, asked.epochs, asked.steps, asked.output, *asked.settings)
+    changes = (asked.match, asked.match_to, asked.tolerance, asked.data, asked.epochs, asked.steps, asked.output, *asked.settings)
     if asked.resume is not None and (any(each is not None for each in changes) or asked.keep_unmatched):
         raise click.UsageError("--resume goes on with what was asked; only --seeds, --tasks and --jobs may be given with it.")
     if asked.epochs is not None and asked.steps is not None:
         raise click.UsageError("--epochs and --steps both say how long to train; give one.")
-    if asked.match is None and (asked.match_to is not None or asked.keep_unmatched):
-        raise click.UsageError("--match-to and --keep-unmatched belong to --match.")
+    if asked.match is None and (asked.match_to is not None or asked.tolerance is not None or asked.keep_unmatched):
+        raise click.UsageError("--match-to, --tolerance and --keep-unmatched belong to --match.")
 
 
 def _campaign(asked: Given) -> Campaign:
@@ -100,7 +100,8 @@ def _campaign(asked: Given) -> Campaign:
 
     if asked.resume is not None:
         return resumed_bakeoff(asked.resume, asked.seeds or (), asked.tasks)
-    match = Match(asked.match, asked.match_to, asked.tolerance / 100, asked.keep_unmatched) if asked.match is not None else None  # type: ignore[arg-type]
+    share = (TOLERANCE if asked.tolerance is None else asked.tolerance) / 100
+    match = Match(asked.match, asked.match_to, share, asked.keep_unmatched) if asked.match is not None else None  # type: ignore[arg-type]
     settings = [*([f"--data={near(asked.data)}"] if asked.data is not None else []), *asked.settings]
     seeds = asked.seeds or Seeds().convert(SEEDS, None, None)
     wanted = Asked(seeds, settings, Budget(asked.epochs, asked.steps), asked.tasks, match)

@@ -24,9 +24,9 @@ class Given:
 
     spec: str | None
     vary: tuple[str, ...]
-    method: str
+    method: str | None
     trials: int | None
-    objective: str
+    objective: str | None
     seeds: tuple[int, ...] | None
     data: str | None
     epochs: int | None
@@ -44,11 +44,11 @@ class Given:
 @click.argument("spec", required=False, type=Place())
 @click.option("--vary", multiple=True, metavar="PATH=VALUES",
               help="What to vary: latent.dim=2,8,32, or a range like 'train.optimizer.lr=1e-4..1e-2(log)'; repeatable.")
-@click.option("--method", type=click.Choice(["grid", "random", "model"]), default="grid", show_default=True,
-              help="Try all combinations, or so many drawn at random, or proposed by a model of those before (Optuna).")
+@click.option("--method", type=click.Choice(["grid", "random", "model"]),
+              help="Try all combinations (grid, the default), or so many drawn at random, or proposed by a model of those before (Optuna).")
 @click.option("--trials", type=click.IntRange(1, MOST), metavar="N", help="How many, with --method random (20) or model (20).")
-@click.option("--objective", default="reconstruction", show_default=True, metavar="NAME",
-              help="The validation figure that should be small: a loss term, or score for the sum of all.")
+@click.option("--objective", metavar="NAME",
+              help="The validation figure that should be small: a loss term (reconstruction), or score for the sum of all.")
 @click.option("--seeds", type=Seeds(), metavar="N", help="How many seeds each trial is trained with (1), or which: 1,2,3.")
 @click.option("--data", type=Place(), metavar="DATA", help="What to learn from: a known data set or a path.")
 @click.option("--epochs", type=click.IntRange(1), metavar="N", help="Passes over the training data of each training.")
@@ -88,12 +88,12 @@ def _check(asked: Given) -> None:
         raise click.UsageError("Give the spec to vary, or --resume FOLDER to go on with a sweep.")
     if asked.resume is None and not asked.vary:
         raise click.UsageError("Say what to vary, like --vary latent.dim=2,8,32.")
-    changes = (asked.data, asked.epochs, asked.steps, asked.output, *asked.settings, *asked.vary)
+    changes = (asked.method, asked.objective, asked.data, asked.epochs, asked.steps, asked.output, *asked.settings, *asked.vary)
     if asked.resume is not None and any(each is not None for each in changes):
         raise click.UsageError("--resume goes on with what was asked; only --seeds, --trials and --jobs may be given with it.")
     if asked.epochs is not None and asked.steps is not None:
         raise click.UsageError("--epochs and --steps both say how long to train; give one.")
-    if asked.resume is None and asked.method == "grid" and asked.trials is not None:
+    if asked.resume is None and asked.method in (None, "grid") and asked.trials is not None:
         raise click.UsageError("--trials belongs to --method random or model; a grid has all combinations.")
 
 
@@ -105,6 +105,6 @@ def _campaign(asked: Given) -> Campaign:
         return resumed_sweep(asked.resume, asked.seeds or (), asked.trials)
     assert asked.spec is not None
     settings = [*([f"--data={near(asked.data)}"] if asked.data is not None else []), *asked.settings]
-    wanted = SweepAsked(asked.vary, asked.method, asked.trials, asked.seeds or Seeds().convert("1", None, None), settings,  # type: ignore[arg-type]
-                        Budget(asked.epochs, asked.steps), objective=asked.objective)
+    wanted = SweepAsked(asked.vary, asked.method or "grid", asked.trials, asked.seeds or Seeds().convert("1", None, None), settings,  # type: ignore[arg-type]
+                        Budget(asked.epochs, asked.steps), objective=asked.objective or "reconstruction")
     return new_sweep(asked.spec, wanted, asked.output, note)

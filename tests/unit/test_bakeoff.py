@@ -13,7 +13,7 @@ from in_this_process import InThisProcess
 from scipy import stats
 from stopping import StopAt
 
-from aebuild.lang.diagnostics import UsageError
+from aebuild.lang.diagnostics import SpecError, UsageError
 from aebuild.results.comparing.bakeoff import Asked, new_bakeoff, resumed_bakeoff, run_bakeoff
 from aebuild.results.comparing.contestants import UNSAID, Budget, contestants
 from aebuild.results.comparing.figures import usual_table
@@ -174,6 +174,10 @@ def test_what_was_stopped_and_gone_on_with_is_what_was_never_stopped(tmp_path, m
         asking = InThisProcess()
         assert run_bakeoff(more, asking, quiet).tables[-1].title in ("other", "reconstruction")
     assert [command.argv[3] for command in asking.begun] == ["evaluate"] * 4          # nothing is trained again
+    with pytest.raises(SpecError, match="reconstrution"):
+        resumed_bakeoff(tmp_path / "halves", (), ("reconstrution",))
+    with resumed_bakeoff(tmp_path / "halves", (), ()) as same:                         # which the wrong task left as it was
+        assert same.record == more.record
     assert "| plain |" in markdown(found, "two", ()) and "± " in markdown(found, "two", ())
 
 
@@ -237,7 +241,7 @@ def test_what_is_uneven_or_another_comparison_is_refused(tmp_path):
 @pytest.mark.parametrize(("words", "message"), [
     (["a", "b", "--epochs", 1, "--steps", 1], "--epochs and --steps"), (["--resume", "x", "--epochs", 1], "--resume goes on"),
     ([], "Give the specs"), (["a", "b", "--seeds", "0"], "1 to 1000 seeds"), (["a", "b", "--seeds", "few"], "neither a number"),
-    (["a", "b", "--match-to", "a"], "belong to --match"), (["a", "b", "--match", "size"], "size")])
+    (["a", "b", "--match-to", "a"], "belong to --match"), (["--resume", "x", "--tolerance", 3], "--resume goes"), (["a", "b", "--match", "size"], "size")])
 def test_options_that_cannot_be_meant_are_refused(words, message, monkeypatch, capsys):
     code, _, err = called(("bakeoff", *words), monkeypatch, capsys)
     assert code == 2

@@ -151,7 +151,7 @@ def test_a_missing_package_is_one_message_with_the_command(monkeypatch):
 
 @pytest.mark.parametrize(("words", "message"), [
     (["a"], "Say what to vary"), ([], "Give the spec"), (["a", "--vary", "x=1", "--trials", 3], "--trials belongs"),
-    (["--resume", "x", "--vary", "x=1"], "--resume goes on")])
+    (["--resume", "x", "--vary", "x=1"], "--resume goes on"), (["--resume", "x", "--method", "grid"], "--resume goes on")])
 def test_options_that_cannot_be_meant_are_refused(words, message, monkeypatch, capsys):
     code, _, err = called(("sweep", *words), monkeypatch, capsys)
     assert code == 2

@@ -98,7 +98,8 @@ def new_bakeoff(specs: Sequence[str], asked: Asked, output: Path | None, say: Sa
         for name, each in matched.items():
             say(told(name, each))
     words: dict[str, Any] = {"settings": list(asked.settings), "epochs": asked.budget.epochs, "steps": asked.budget.steps,
-                             "match": None if asked.match is None else asked.match.measure}
+                             "match": None if asked.match is None else asked.match.measure,
+                             "match_to": None if asked.match is None else asked.match.to}
     record = CampaignRecord(kind="bakeoff", contestants=list(records.values()), seeds=list(asked.seeds), tasks=list(asked.tasks),
                             asked=words)
     return begin(record, {each.name: each.text for each in found}, output)
@@ -107,8 +108,13 @@ def new_bakeoff(specs: Sequence[str], asked: Asked, output: Path | None, say: Sa
 def resumed_bakeoff(folder: Path, seeds: Sequence[int], tasks: Sequence[str]) -> Campaign:
     """The bakeoff in a folder, asked for more seeds and further tasks where they are given."""
     campaign = reopen(folder, "bakeoff")
-    if seeds or tasks:
-        campaign.write(extended(campaign.record, list(seeds), list(tasks)), {})
+    record = extended(campaign.record, list(seeds), list(tasks))
+    try:
+        task_texts(campaign, record.tasks)                 # a wrong one is told before it is kept
+    except BaseException:
+        campaign.__exit__()
+        raise
+    campaign.write(record, {})
     return campaign
 
 
@@ -117,7 +123,7 @@ def run_bakeoff(campaign: Campaign, workers: Workers, say: Say, plugins: Sequenc
     work = Work(campaign, workers, say, plugins)
     trainings = campaign.trainings()
     work.train(trainings)
-    work.ask(trainings, _task_texts(campaign))
+    work.ask(trainings, task_texts(campaign, campaign.record.tasks))
     found = results_of(campaign, work.failures)
     if not any(entry.runs for entry in found.entries.values()):
         training, reason = next(iter(work.failures.items()))
@@ -158,13 +164,12 @@ def _unlike(folders: Sequence[Path]) -> tuple[frozenset[str], tuple[Diagnostic, 
     return frozenset(names[figure] for _, figures in found for figure in figures), tuple(warning for warning, _ in found)
 
 
-def _task_texts(campaign: Campaign) -> dict[str, str]:
-    """The tasks that were asked for, each by the name of its answer."""
-    if not campaign.record.tasks:
+def task_texts(campaign: Campaign, asked: Sequence[str]) -> dict[str, str]:
+    """Tasks as they are written in a spec, each by the name of its answer; SpecError where one is wrong."""
+    if not asked:
         return {}
     first = campaign.spec_file(campaign.record.contestants[0].name)
-    tasks = load(first, [task_setting(campaign.record.tasks)]).require().spec.evaluate.tasks
-    return {task.key: json.dumps(plain(task)) for task in tasks}
+    return {task.key: json.dumps(plain(task)) for task in load(first, [task_setting(asked)]).require().spec.evaluate.tasks}
 
 
 def task_setting(tasks: Sequence[str]) -> str:
