@@ -63,9 +63,11 @@ def told(name: str, record: MatchRecord) -> str:
     what = WORDS[record.measure]  # type: ignore[index]  # as it was written
     if record.reason:
         return f"{name} stays as it is: {record.reason}"
-    changes = ", ".join(f"{path}={width}" for path, width in record.settings.items()) or "nothing changed"
-    return (f"{name}: {record.before:,.0f} {what} became {record.reached:,.0f}, {100 * (record.reached / record.target - 1):+.2f} % of "
-            f"{record.reference}'s {record.target:,.0f}: {changes}")
+    apart = f"{100 * (record.reached / record.target - 1):+.2f} % beside {record.reference}'s {record.target:,.0f}"
+    if not record.settings:
+        return f"{name} stays as it is: {record.reached:,.0f} {what}, {apart}"
+    changes = ", ".join(f"{path}={width}" for path, width in record.settings.items())
+    return f"{name}: {record.before:,.0f} {what} became {record.reached:,.0f}, {apart}: {changes}"
 
 
 def _matched(one: Contestant, reference: Contestant, match: Match) -> tuple[Contestant, MatchRecord | None]:
