@@ -19,8 +19,9 @@ from aebuild.cli.output import note, report, say
 def command(spec: str, settings: tuple[str, ...], output: Path | None, force: bool) -> None:
     """Write a model as one Python file of plain PyTorch.
 
-    SPEC is a file, the name of a shipped spec, or a run directory. The file has the model, its losses and a training loop, and imports
-    nothing of aebuild. Of a run its weights are written beside it, as FILE.safetensors.
+    SPEC is a file, the name of a shipped spec, or a run directory. The file has the model, its losses and the training of every phase,
+    which ends with the same weights as aebuild's where it begins with the same, and imports nothing of aebuild. Of a run its weights are
+    written beside it, as FILE.safetensors.
     """
     if output is not None and output.suffix != ".py":
         raise click.UsageError(f"--output ends in .py, not {output.name!r}.")
@@ -37,7 +38,7 @@ def command(spec: str, settings: tuple[str, ...], output: Path | None, force: bo
     plan = loaded.require()
     report(loaded.diagnostics)
     made = eject(plan)
-    note(*(f"not in the training loop: {told}" for told in made.left_out))
+    note(*(f"not in the file: {told}" for told in made.left_out))
     if output is None:
         click.echo(made.source, nl=False)
         return

@@ -37,10 +37,10 @@ def command(run: Path, device: str, as_json: bool, quiet: bool, data: str | None
     """
     from rich.console import Console
 
+    from aebuild.results.evaluation_table import table
     from aebuild.results.inference.detection import told
     from aebuild.results.inference.evaluation import detect_anomalies, evaluate_run
     from aebuild.results.inference.row_files import vacant_output
-    from aebuild.results.report import table
     from aebuild.trainer.run_dir.atomic_files import replace_json
 
     if output is not None:

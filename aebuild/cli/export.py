@@ -39,9 +39,11 @@ def command(run: Path, as_json: bool, quiet: bool, output: Path, force: bool, ha
     note(*found.notes)
     if not quiet and not as_json:
         for each in found.programs:
-            say(f"{each.file:<20} {each.bytes:>12,} bytes · differs by {each.largest_difference:.2g} at most · one sample "
-                f"{each.exported_ms:.3f} ms, eager {each.eager_ms:.3f} ms, {each.eager_ms / each.exported_ms:.1f} times as fast")
+            say(str(each))
+        for name, length in found.lengths.items():
+            say(f"{name:<20} {length}")
         if found.loss:
             say(f"reconstruction by the int8 encoder: {found.loss['after']:.5g}, before {found.loss['before']:.5g}")
-    summary = {"output": str(output), "files": found.files, "programs": [vars(each) for each in found.programs], "int8_loss": found.loss}
+    summary = {"output": str(output), "files": found.files, "programs": [vars(each) for each in found.programs],
+               "series": {name: vars(length) for name, length in found.lengths.items()}, "int8_loss": found.loss}
     done(summary, f"{len(found.files)} files: {output}", as_json=as_json, quiet=quiet)

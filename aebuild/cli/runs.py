@@ -23,7 +23,8 @@ def command(folder: Path, by: str, reverse: bool, as_json: bool) -> None:
     """List the runs in FOLDER and below it: what was trained, how it ended, how good it is.
 
     The score is that of the kept checkpoint on the validation split, the reconstruction that of the test split. A broken run is a row
-    that says why; nothing is verified but sizes of files.
+    that says why; nothing is verified but sizes of files. Where the terminal is narrow, columns are left out so that the names of the runs
+    can be read.
     """
     from aebuild.results.run_table import ordered, reasons, run_table, runs_in
 
@@ -38,6 +39,9 @@ def command(folder: Path, by: str, reverse: bool, as_json: bool) -> None:
         return
     from rich.console import Console
 
-    Console(file=sys.stdout, width=columns(), highlight=False).print(run_table(runs, folder))
+    table, dropped = run_table(runs, folder, columns())
+    Console(file=sys.stdout, width=columns(), highlight=False).print(table)
+    if dropped:
+        note(f"no room for {', '.join(dropped)}: a wider terminal shows more, --json all")
     for reason in reasons(runs):
         click.echo(reason)

@@ -39,6 +39,7 @@ class Asked:
     shard: bool
     progress: str
     profile: str | None
+    track: tuple[str, ...]
     quiet: bool
 
 
@@ -65,6 +66,8 @@ class Asked:
                    "results; auto is live on a terminal and plain elsewhere.")
 @click.option("--profile", is_flag=False, flag_value=str(STEPS), metavar="[STEPS]",
               help=f"Profile so many steps ({STEPS}) after a warm-up: a table of where a step's time goes, and a trace.")
+@click.option("--track", multiple=True, type=click.Choice(["tensorboard", "mlflow", "wandb"]),
+              help="Also write all metrics for this tool, into a folder of its name in the run; nothing is sent anywhere. Repeat for more.")
 @click.option("-q", "--quiet", is_flag=True, help="Short for --progress none.")
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> None:
@@ -90,6 +93,11 @@ def command(ctx: click.Context, /, **given: Any) -> None:
 
     first = os.environ.get("RANK", "0") == "0"
     display = choose_display("none" if asked.quiet or not first else asked.progress)  # type: ignore[arg-type]
+    if asked.track and first:
+        from aebuild.trainer.progress.trackers import Tracked, check_trackers
+
+        check_trackers(asked.track)
+        display = Tracked(display, tuple(dict.fromkeys(asked.track)))
     try:
         outcome = _outcome(asked, loaded, display)
     except AebuildError as error:
@@ -167,7 +175,7 @@ def _print(outcome: Outcome) -> None:
     from rich.console import Console
 
     from aebuild.lang.printable import clean
-    from aebuild.results.report import table
+    from aebuild.results.evaluation_table import table
 
     console = Console(file=sys.stdout, width=columns(), highlight=False)
     console.print(table(outcome.evaluation))

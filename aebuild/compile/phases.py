@@ -251,6 +251,8 @@ def _pair_player(spec: Spec, phase: PhasePart, at: int, depth: int, latent: Late
 def _paired(spec: Spec, written: StageSpec, encoder: Node | None, decoder: Node | None, latent: LatentPlan | None, phase: PhasePart,
             found: list[Diagnostic]) -> bool:
     down, up = len(spec.encoder.steps), len(written.steps)
+    if decoder is not None:                         # an output that is written undoes no layer
+        up = len({child.name.split("_")[0] for child in decoder.children} - {"output"})
     if down != up:
         found.append(Diagnostic(UNPAIRED, f"the encoder has {down} layers and the decoder {up}", phase.place(), "decoder: mirror"))
         return False

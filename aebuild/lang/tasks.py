@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
@@ -29,8 +29,8 @@ class Trained(Protocol):
     splits: Any          # a lang.splits.Splits
     judged: Split        # the split that is judged: test, or the next best
 
-    def passes(self, split: Split) -> Iterator[Any]:
-        """The `modules.outputs.Outputs` of each batch."""
+    def passes(self, split: Split, draws: int | None = None, seed: int = 0) -> Iterator[Any]:
+        """The `modules.outputs.Outputs` of each batch; with `draws` so many random codes a sample, other ones for another seed."""
         ...
 
     def codes(self, split: Split) -> NDArray[Any]:
@@ -56,6 +56,15 @@ class Trained(Protocol):
     def interpolations(self, first: Split, second: Split, steps: int, *, path: Literal["linear", "spherical"] = "linear",
                        where: Literal["code", "features"] | None = None) -> NDArray[Any]:
         """[n, steps, ...] from each sample of one split to that of the other; between codes, or features before the bottleneck."""
+        ...
+
+    def traversals(self, split: Split, steps: int, dims: Sequence[int] | None, span: float, around: int
+                   ) -> tuple[NDArray[Any], Sequence[int]]:
+        """[dims, steps, ...]: a sample with one value of its code changed at a time, and which values; the widest ones without `dims`."""
+        ...
+
+    def moved(self, split: Split, add: str | None, remove: str | None, steps: int, count: int) -> NDArray[Any]:
+        """[count, steps, ...]: the first samples, moved by the mean code of one label less that of another."""
         ...
 
     def scores(self, split: Split) -> dict[str, NDArray[Any]]:
@@ -90,12 +99,14 @@ class SampleRows:
 
 @dataclass(frozen=True, eq=False)
 class LinePlot:
-    """Lines by name over one pair of axes, each (x [n], y [n])."""
+    """Lines by name over one pair of axes, each (x [n], y [n]); `marks` [n] say what each point of a line stands for, as a threshold."""
 
     title: str
     x: str
     y: str
     lines: Mapping[str, tuple[NDArray[Any], NDArray[Any]]]
+    marks: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    mark: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,10 +14,21 @@ class LrSchedule(Part):
 
     family = "lr_schedule"
     each: ClassVar[Literal["epoch", "step"]] = "epoch"
+    torch_class: ClassVar[str] = ""                             # in torch.optim.lr_scheduler
+
+    def options(self, rate: Any, epochs: Any, steps: Any) -> dict[str, Any]:
+        """What torch's class is called with beside the optimiser, of which `rate` is the learning rate.
+
+        The three are only handed on, so that names of variables may stand for them in a program that is written.
+        """
+        raise TypeError(f"{type(self).__name__} has no schedule")
 
     def build_schedule(self, optimizer: Any, epochs: int, steps: int) -> Any:
         """The torch.optim.lr_scheduler object."""
-        raise TypeError(f"{type(self).__name__} has no schedule")
+        from torch.optim import lr_scheduler
+
+        options = self.options([float(group["lr"]) for group in optimizer.param_groups], epochs, steps)
+        return getattr(lr_scheduler, self.torch_class)(optimizer, **options)
 
 
 class Optimizer(Part):

@@ -100,7 +100,7 @@ class CodebookLatent(DiscreteLatent):
         if self.axis == 1:
             z = z.flatten(2).transpose(1, 2) if z.ndim > 2 else z                    # (N, P, D)
         parts = z.reshape(-1, self.groups, self.features)                            # (N·P, G, d)
-        return parts.transpose(0, 1).contiguous() if self.books > 1 else parts.view(1, -1, self.features)
+        return parts.transpose(0, 1).contiguous() if self.books > 1 else parts.reshape(1, -1, self.features)
 
     def _per_sample(self, found: Tensor) -> Tensor:
         width = self.places * self.groups

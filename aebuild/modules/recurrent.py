@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from aebuild.modules.lengths import last_place, lengths_in, mean_place, turned
 from aebuild.modules.randomness import Random
+from aebuild.modules.recording import recording
 from aebuild.modules.shapes import Residual
 from aebuild.modules.stage import Contextual, Stage
 
@@ -64,9 +65,22 @@ def run_ragged(rnn: nn.RNNBase, x: Tensor, lengths: Tensor) -> tuple[Tensor, Ten
     if not rnn.bidirectional:
         y, _ = run(rnn, x)
         return y, last_place(y, lengths).unsqueeze(0)
+    if recording():                      # packing looks at the numbers
+        return _both_ways(rnn, x, lengths)
     packed, last = rnn(pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False))
     y, _ = pad_packed_sequence(packed, batch_first=True, total_length=x.shape[1])
     return y, (last[0] if rnn.mode == "LSTM" else last)
+
+
+def _both_ways(rnn: nn.RNNBase, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """The same by one layer for each direction, the second of which reads each series from its own end."""
+    kernel: Any = {"LSTM": torch.lstm, "GRU": torch.gru, "RNN_TANH": torch.rnn_tanh, "RNN_RELU": torch.rnn_relu}[rnn.mode]
+    start = x.new_zeros(1, x.shape[0], rnn.hidden_size)
+    ways = []
+    for own, read in zip(rnn.all_weights, (x, turned(x, lengths)), strict=True):
+        ways.append(kernel(read, (start, start) if rnn.mode == "LSTM" else start, own, True, 1, 0.0, False, False, True)[0])
+    last = torch.stack([last_place(way, lengths) for way in ways])
+    return torch.cat([ways[0], turned(ways[1], lengths)], 2), last
 
 
 class Recurrent(Contextual):

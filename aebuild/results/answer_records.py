@@ -20,6 +20,7 @@ class ExhibitRecord(Record):
     captions: list[str] = []
     x: str = ""
     y: str = ""
+    mark: str = ""
     names: list[str] = []
     arrays: list[str] = []
 

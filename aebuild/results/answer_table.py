@@ -21,13 +21,15 @@ def told(run: Path, kept: Kept) -> Iterator[RenderableType]:
     """The figures with what they mean, the tables, and where the picture is."""
     kind = Task.variants[str(kept.task["type"])]
     meanings = getattr(kind, "meanings", {})
-    table = _table(f"{kept.name}: {kept.split}, {kept.samples:,} samples", ("", "", ""))
+    yield Text(f"{kept.name}: {kept.split}, {kept.samples:,} samples", "bold")
+    table = _table(("", "", ""))
     for name, value in kept.answer.figures.items():
         table.add_row(Text(name), Text(number(value), "bold"), Text(meanings.get(name, ""), "dim"))
     yield table
     for each in kept.answer.exhibits:
         if isinstance(each, Shown):
-            drawn = _table(each.title, each.columns)
+            yield Text(clean(each.title), "bold")
+            drawn = _table(each.columns)
             for row in each.rows:
                 drawn.add_row(*(Text(_cell(cell)) for cell in row))
             yield drawn
@@ -35,9 +37,8 @@ def told(run: Path, kept: Kept) -> Iterator[RenderableType]:
         yield Text(f"picture: {run / FOLDER / kept.name}.png")
 
 
-def _table(title: str, columns: tuple[str, ...]) -> Table:
-    table = Table(title=Text(clean(title)), title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim",
-                  padding=(0, 2, 0, 0), show_header=any(columns))
+def _table(columns: tuple[str, ...]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0), show_header=any(columns))
     for place, name in enumerate(columns):
         table.add_column(Text(clean(name)), justify="left" if place == 0 or not any(columns) else "right", overflow="fold")
     return table

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Rule
+from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Rule, SpecError, UsageError
 from aebuild.lang.tasks import Answer, Exhibit, LinePlot, SampleRows, ScatterPlot, Table, Task, Unanswered
 from aebuild.results.answer_records import FOLDER, AnswerRecord, ExhibitRecord
 from aebuild.results.picture import draw_rows
@@ -90,6 +90,8 @@ def _sound(task: Task, trained: TrainedModel) -> Answer:
         answer = task.evaluate(trained)
     except Unanswered as reason:
         return Answer({}, (), (str(reason),))
+    except (SpecError, UsageError) as error:              # what a verb would refuse
+        return Answer({}, (), tuple(each.message for each in error.diagnostics))
     figures = {name: float(value) for name, value in answer.figures.items() if math.isfinite(value)}
     notes = (f"{name} is no number on these data" for name in answer.figures if name not in figures)
     return Answer(figures, answer.exhibits, (*answer.notes, *notes))
@@ -122,8 +124,11 @@ def _record(key: str, exhibit: Exhibit, arrays: dict[str, NDArray[Any]]) -> Exhi
         case LinePlot():
             held = {f"{key}.{place}": np.stack(line) for place, line in enumerate(exhibit.lines.values())}
             arrays |= held
-            return ExhibitRecord(kind="lines", title=exhibit.title, x=exhibit.x, y=exhibit.y, captions=list(exhibit.lines),
-                                 arrays=list(held))
+            marks = {f"{key}.mark.{place}": np.asarray(exhibit.marks[name])
+                     for place, name in enumerate(exhibit.lines) if name in exhibit.marks}
+            arrays |= marks
+            return ExhibitRecord(kind="lines", title=exhibit.title, x=exhibit.x, y=exhibit.y, mark=exhibit.mark,
+                                 captions=list(exhibit.lines), arrays=[*held, *marks])
         case ScatterPlot():
             parts = {"points": exhibit.points, "labels": exhibit.labels, "rows": exhibit.rows}
             held = {f"{key}.{name}": array for name, array in parts.items() if array is not None}
@@ -157,7 +162,8 @@ def _exhibit(told: ExhibitRecord, arrays: Mapping[str, NDArray[Any]]) -> Exhibit
         case "samples":
             return SampleRows(told.title, dict(zip(told.captions, held.values(), strict=True)))
         case "lines":
-            return LinePlot(told.title, told.x, told.y, {name: (line[0], line[1])
-                                                         for name, line in zip(told.captions, held.values(), strict=True)})
+            lines = {name: (held[str(place)][0], held[str(place)][1]) for place, name in enumerate(told.captions)}
+            marks = {name: held[f"mark.{place}"] for place, name in enumerate(told.captions) if f"mark.{place}" in held}
+            return LinePlot(told.title, told.x, told.y, lines, marks, told.mark)
         case "points":
             return ScatterPlot(told.title, held["points"], held.get("labels"), tuple(told.names), held.get("rows"))

@@ -31,7 +31,7 @@ class Row:
 
 def comparison_tables(comparison: Comparison) -> Iterator[RenderableType]:
     """What differs in the specs, then the figures beside those of the baselines."""
-    labels = _labels(comparison.runs)
+    labels = labels_of(comparison.runs)
     if comparison.spec:
         table = _table("spec", labels)
         for found in comparison.spec:
@@ -45,7 +45,7 @@ def comparison_tables(comparison: Comparison) -> Iterator[RenderableType]:
     table = _table("results", labels)
     for row in rows([run.facts for run in comparison.runs]):
         apart = (row.figure or row.name.strip()) in comparison.unlike
-        best = None if apart else _best(row)
+        best = None if apart else best_of(row)
         cells = (Text(text, "bold green" if best is not None and value == best else "")
                  for value, text in zip(row.values, row.texts, strict=True))
         table.add_row(clean(row.name) + (" ≠" if apart else ""), *cells)
@@ -108,7 +108,8 @@ def _words(name: str, texts: list[str]) -> Row:
     return Row(name, (None,) * len(texts), tuple(clean(text) for text in texts))
 
 
-def _best(row: Row) -> float | None:
+def best_of(row: Row) -> float | None:
+    """The best value of a row, where one is better than another."""
     known = [value for value in row.values if value is not None]
     if row.more_is_better is None or len(set(known)) < 2:
         return None
@@ -123,7 +124,7 @@ def _table(title: str, labels: list[str]) -> Table:
     return table
 
 
-def _labels(runs: tuple[Compared, ...]) -> list[str]:
+def labels_of(runs: tuple[Compared, ...]) -> list[str]:
     """The names of the folders, or their paths where two have the same name."""
     names = [run.label for run in runs]
     return [clean(name if names.count(name) == 1 else str(run.facts.folder)) for name, run in zip(names, runs, strict=True)]

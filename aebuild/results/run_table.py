@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -66,23 +67,56 @@ def ordered(runs: Sequence[RunFacts], by: str, *, backwards: bool = False) -> li
     return [*known, *(run for run in runs if key(run) is None)]
 
 
-def run_table(runs: Sequence[RunFacts], folder: Path) -> Table:
-    """A row for each run."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    table.add_column("run", overflow="fold")
-    for column in ("spec", "data"):
-        table.add_column(column, overflow="fold")
-    for column in ("parameters", "score", "reconstruction", "error ÷ PCA's", "time"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("state", overflow="fold", min_width=8)
-    for run in runs:
-        name = run.folder.name if run.folder == folder else os.path.relpath(run.folder, folder)
-        figures = [f"{run.parameters:,}" if run.parameters is not None else "",
-                   *("" if value is None else number(value) for value in (run.score, run.reconstruction, run.error_of_pca)),
-                   duration(run.seconds) if run.seconds is not None else ""]
-        table.add_row(*(Text(clean(text)) for text in (name, run.spec or "", run.data or "", *figures)),
-                      Text(run.state, "" if run.state == "finished" else "bold"))
-    return table
+HEADS = ("run", "spec", "data", "parameters", "score", "reconstruction", "error ÷ PCA's", "time", "state")
+TEXTS = {"run": 1, "spec": 10, "data": 10, "state": 8}                # columns of text, and the least width that they are wrapped to
+DROPPED = ("data", "parameters", "error ÷ PCA's", "time", "spec", "reconstruction", "score")         # in this order, for lack of room
+GAP = 2           # between columns
+
+
+def run_table(runs: Sequence[RunFacts], folder: Path, width: int) -> tuple[Table, tuple[str, ...]]:
+    """A row for each run, and the columns that so many characters of width have no room for.
+
+    Names of runs stay on one line as long as they fit at all: specs, data and states are wrapped first, then whole columns left out.
+    """
+    rows = [_cells(run, folder) for run in runs]
+    widths, dropped = _widths(rows, width)
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, GAP, 0, 0))
+    for head, wide in widths.items():
+        table.add_column(_shown(head), overflow="fold", justify="left" if head in TEXTS else "right", width=wide)
+    for run, row in zip(runs, rows, strict=True):
+        styles = {"state": "" if run.state == "finished" else "bold"}
+        table.add_row(*(Text(row[head], styles.get(head, "")) for head in widths))
+    return table, dropped
+
+
+def _shown(head: str) -> str:
+    """A head over its column."""
+    return head.replace("÷ ", "÷\n")
+
+
+def _cells(run: RunFacts, folder: Path) -> dict[str, str]:
+    """What stands in each column of a run's row."""
+    name = run.folder.name if run.folder == folder else os.path.relpath(run.folder, folder)
+    figures = ["" if value is None else number(value) for value in (run.score, run.reconstruction, run.error_of_pca)]
+    cells = (name, run.spec or "", run.data or "", f"{run.parameters:,}" if run.parameters is not None else "", *figures,
+             duration(run.seconds) if run.seconds is not None else "", run.state)
+    return dict(zip(HEADS, map(clean, cells), strict=True))
+
+
+def _widths(rows: Sequence[dict[str, str]], width: int) -> tuple[dict[str, int], tuple[str, ...]]:
+    """The width of each column that there is room for, and the others."""
+    wanted = {head: max(cell_len(text) for text in (*(row[head] for row in rows), *_shown(head).split("\n")))
+              for head in HEADS}
+    least = {head: min(wanted[head], TEXTS.get(head, width) if head != "run" else width) for head in HEADS}
+
+    def room() -> int:
+        return width - sum(least.values()) - GAP * (len(least) - 1)
+
+    dropped = [head for head in DROPPED if room() < 0 and least.pop(head)]
+    least["run"] = max(TEXTS["run"], least["run"] + min(0, room()))              # a name longer than the line is wrapped after all
+    for head in least:
+        least[head] += min(max(0, room()), wanted[head] - least[head])
+    return least, tuple(head for head in HEADS if head in dropped)
 
 
 def reasons(runs: Sequence[RunFacts]) -> Iterator[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 
 from aebuild.compile.build import build
+from aebuild.data.labels import words_of
 from aebuild.data.new_samples import NewData
 from aebuild.lang.tasks import Unanswered
 from aebuild.lang.values import Tokens
@@ -16,7 +17,7 @@ from aebuild.modules.randomness import derive, random_modules
 from aebuild.results.inference.passes import decoded, encoded
 from aebuild.results.inference.sampling import sample_batches
 from aebuild.results.inference.scorer import fit_scorer, joined, keep_scorer, kept_scorer
-from aebuild.results.inference.walks import interpolate
+from aebuild.results.inference.walks import interpolate, moved, traverse
 from aebuild.trainer.batches.loader import SplitLoader
 from aebuild.trainer.phase import passes, reseed_all
 
@@ -37,15 +38,15 @@ class TrainedModel:
         self.run, self.plan, self.model, self.splits, self.judged = run, run.plan, run.model, splits, judged
         self.progress = progress
 
-    def passes(self, split: Split) -> Iterator[Outputs]:
-        """The forward pass of each batch, without gradients."""
+    def passes(self, split: Split, draws: int | None = None, seed: int = 0) -> Iterator[Outputs]:
+        """The forward pass of each batch, without gradients; with `draws` so many random codes a sample, other ones for another seed."""
         self.model.eval()
         feed, randoms = SplitLoader(split, next(self.model.parameters()).device), random_modules(self.model)
         done = 0
         for number, batch in enumerate(feed.passing(passes(self.plan, self.plan.model_phase, feed.samples))):
             with torch.no_grad():
-                reseed_all(randoms, derive(self.plan.spec.train.seed, "task"), number)
-                outputs = self.model.run(batch)
+                reseed_all(randoms, derive(self.plan.spec.train.seed, "task", seed), number)
+                outputs = self.model.run(batch, draws=draws)
             yield outputs
             done += len(batch.x)
             self.follow(done, len(split))
@@ -90,6 +91,16 @@ class TrainedModel:
         self._require("interpolate")
         return interpolate(self.run, self._as_data(first), self._as_data(second), steps, path=path, where=where)
 
+    def traversals(self, split: Split, steps: int, dims: Sequence[int] | None, span: float, around: int
+                   ) -> tuple[NDArray[Any], Sequence[int]]:
+        """[dims, steps, ...]: a sample with one value of its code changed at a time, and which values; the widest ones without `dims`."""
+        return traverse(self.run, self._as_data(split), steps, dims=dims, span=span, around=around)
+
+    def moved(self, split: Split, add: str | None, remove: str | None, steps: int, count: int) -> NDArray[Any]:
+        """[count, steps, ...]: the first samples, moved by the mean code of one label less that of another."""
+        data = self._as_data(split)
+        return moved(self.run, data, data, add, remove, steps, count)
+
     def scores(self, split: Split) -> dict[str, NDArray[Any]]:
         """Anomaly scores by name, [n] each, higher for what is more unusual."""
         scorer = kept_scorer(self.run)
@@ -113,4 +124,5 @@ class TrainedModel:
 
     def _as_data(self, split: Split) -> NewData:
         run = self.run
-        return NewData(split, run.plan.spec.data, run.info, run.scaling, run.target_scaling, {}, None)
+        words = None if split.labels is None else words_of(split.labels, self.splits.class_names, len(split))
+        return NewData(split, run.plan.spec.data, run.info, run.scaling, run.target_scaling, {}, words)

@@ -25,6 +25,7 @@ from aebuild.trainer.progress.display import EpochReport, Status
 from aebuild.trainer.progress.throughput import LookInterval, Throughput
 from aebuild.trainer.running_means import RunningMeans, finite
 from aebuild.trainer.signals import Interrupted
+from aebuild.trainer.snapshots import Snapshots, due
 
 if TYPE_CHECKING:
     from aebuild.trainer.job import Job
@@ -49,6 +50,7 @@ class Trainer:
         self.loader = SplitLoader(job.splits.train, device)
         validation = job.splits.validation
         self.judge = SplitLoader(validation, device) if validation is not None and len(validation) else None
+        self.snapshots = Snapshots(self.plan, self.run, self.judge or self.loader) if self.group.size == 1 else None
         self._coded: dict[str, CodesLoader] = {}           # of the phase that trains on codes
         self.trainable = frozenset(name for name, parameter in model.named_parameters() if parameter.requires_grad)
         self.progress = Progress()
@@ -172,6 +174,8 @@ class Trainer:
             judged = {} if self.judge is None else measure(self.plan, active.plan, self.model,
                                                            self._coded.get("validation", self.judge), self.group,
                                                            lambda _: self._heed(active))
+            if self.snapshots is not None and self.watch is None and active.plan.data == "samples":
+                self._snapshot(self.snapshots, active)
         self._throughput.judged += self.judge.samples if self.judge is not None else 0
         if self.watch is None and not finite(judged):
             raise diagnosed(self, active, judged)
@@ -184,6 +188,11 @@ class Trainer:
         active.enter(self.progress.step)
         if self.watch is None and not self._over(active) and self.state.due():
             self._save(active)
+
+    def _snapshot(self, snapshots: Snapshots, active: ActivePhase) -> None:
+        epoch = -(-self.progress.step // active.clock.per_epoch)
+        if due(epoch) or self._over(active):
+            snapshots.take(self.model, active.plan.name, epoch, self.progress.total)
 
     def _record(self, active: ActivePhase, means: dict[str, float], judged: dict[str, float], score: float) -> None:
         """Metrics to the run and the display, and the model if it is the best so far."""

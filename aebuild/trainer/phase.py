@@ -41,9 +41,14 @@ def clock_of(plan: PhasePlan, samples: int) -> Clock:
 
 
 def passes(plan: Plan, phase: PhasePlan, samples: int) -> list[tuple[int, int]]:
-    """The batches of a pass without gradients, which takes a fraction of the memory: bigger ones, unless a loss depends on them."""
+    """The batches of a pass without gradients."""
+    return batch_bounds(samples, pass_size(plan, phase))
+
+
+def pass_size(plan: Plan, phase: PhasePlan) -> int:
+    """Samples in a batch without gradients, which takes a fraction of the memory: more of them, unless a loss depends on them."""
     across = any(isinstance(term.config, Penalty) and term.config.across for term in plan.terms)
-    return batch_bounds(samples, phase.batch_size * (1 if across else BIGGER))
+    return phase.batch_size * (1 if across else BIGGER)
 
 
 def reseed_all(randoms: Any, seed: int, tick: int) -> None:

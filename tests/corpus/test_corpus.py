@@ -54,6 +54,8 @@ ELSEWHERE = {
     "AE552": "test_diagram.py::test_a_png_without_its_package_names_the_command",
     "AE553": "test_init.py::test_a_file_is_replaced_by_force_only",
     "AE554": "test_init.py::test_nothing_can_be_learned_from_too_little",
+    "AE560": "test_trackers.py::test_a_tracker_that_is_not_installed",
+    "AE559": "test_report.py::test_what_is_no_run_is_said",
     "AE550": "test_runs.py::test_a_folder_that_is_not_there",
     "AE551": "test_compare.py::test_other_likelihoods_do_not_compare_but_squared_errors_do",
     "AE606": "test_bakeoff.py::test_what_is_uneven_or_another_comparison_is_refused",

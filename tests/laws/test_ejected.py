@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import ast
-import sys
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
+from ejected_files import fresh
 from hypothesis import given, settings
-from models import fine, samples, turns
+from models import Turn, fine, samples, turns
 from test_plugin_parts import plugged
 
 from aebuild.compile.build import build
@@ -21,9 +22,11 @@ from aebuild.lang.diagnostics import SpecError
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.outputs import Batch
 from aebuild.modules.randomness import random_modules
-from aebuild.results.ejection.eject import _phase, eject
+from aebuild.results.ejection.eject import eject
+from aebuild.results.ejection.loss_functions import loss_name
+from aebuild.results.ejection.phase_functions import stretches
 from aebuild.results.shipped import shipped
-from aebuild.trainer.phase import clock_of, reseed_all
+from aebuild.trainer.phase import clock_of
 from specs import specs
 
 NAMES = sorted(shipped())
@@ -50,42 +53,42 @@ def check(loaded: Loaded) -> None:
     check_losses(loaded, built, ejected, batch, space)
 
 
-def fresh(source: str) -> dict[str, Any]:
-    """The names that the file defines, as a module of its own."""
-    module = sys.modules["ejected"] = ModuleType("ejected")        # dataclasses look there
-    exec(compile(source, "ejected.py", "exec"), vars(module))
-    return vars(module)
-
-
 def check_losses(loaded: Loaded, built: Autoencoder, ejected: Any, batch: Batch, space: dict[str, Any]) -> None:
-    """That every player of the loop's phase gets the same terms, loss and gradients."""
+    """That every player of every phase on samples gets the same terms, loss and gradients."""
     plan = loaded.plan
     assert plan is not None
-    phase = _phase(plan)[0]
-    if phase.freeze or phase.pair is not None:
-        return
-    clock, outputs = clock_of(phase, len(batch.x)), None
     same = space["Batch"](batch.x, batch.target, batch.labels)
-    ejected.train()
-    for number, (turn, player) in enumerate(zip(turns(replace(plan, phases=(phase,)), built, batch), phase.players, strict=True)):
-        ejected.zero_grad(set_to_none=True)
-        reseed_all(space["random_modules"](ejected), 0, 0)
-        if number and not player.through:
-            outputs = outputs.detached()  # type: ignore[attr-defined]
-        elif number:
-            with space["unlearned"](ejected):
-                outputs = ejected.run(same)
-        else:
-            outputs = ejected.run(same)
-        terms = ejected.terms(outputs, player.terms)
-        loss = space[f"{player.name}_loss"](terms, 0, clock.per_epoch, clock.total)
-        assert terms.keys() == turn.terms.keys()
-        assert all(torch.equal(terms[name], turn.terms[name]) for name in terms)
-        assert torch.equal(loss, turn.loss)
-        loss.backward()
-        found = dict(ejected.named_parameters())
-        for name, gradient in turn.gradients.items():
-            assert gradient is None or torch.equal(gradient, found[name].grad), name
+    for stretch in stretches(plan, ()):
+        if stretch.phase.data != "samples":
+            continue
+        clock, outputs = clock_of(stretch.phase, len(batch.x)), None
+        run = ejected.run if stretch.phase.pair is None else partial(space[f"{stretch.name}_pass"], ejected)
+        space["set_modes"](ejected, stretch.moving, stretch.frozen)
+        for number, (turn, player) in enumerate(zip(turns(replace(plan, phases=(stretch.phase,)), built, batch), stretch.phase.players,
+                                                    strict=True)):
+            ejected.zero_grad(set_to_none=True)
+            space["train_only"](ejected, space["parameters_under"](ejected, player.modules, stretch.frozen))
+            space["begin_noise"](space["random_modules"](ejected), 0, 0)
+            if number and not player.through:
+                outputs = outputs.detached()  # type: ignore[attr-defined]
+            else:
+                with space["unlearned"](ejected) if number else nullcontext():
+                    outputs = run(same)
+            terms = ejected.terms(outputs, player.terms)
+            loss = space[loss_name(plan, stretch.phase, player)](terms, 0, clock.per_epoch, clock.total)
+            assert terms.keys() == turn.terms.keys()
+            assert all(torch.equal(terms[name], turn.terms[name]) for name in terms)
+            assert torch.equal(loss, turn.loss)
+            loss.backward()
+            check_gradients(turn, ejected)
+
+
+def check_gradients(turn: Turn, ejected: Any) -> None:
+    """That the parameters of the player, and no others, got the same gradients."""
+    for name, parameter in ejected.named_parameters():
+        expected = turn.gradients.get(name)
+        assert (parameter.grad is None) == (expected is None), name
+        assert expected is None or torch.equal(expected, parameter.grad), name
 
 
 def imported(source: str) -> list[str]:

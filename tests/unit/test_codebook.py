@@ -176,6 +176,7 @@ def test_every_place_and_group_gets_its_nearest_entry(shape: tuple[int, ...], ax
     wanted = torch.stack([books[g][distance.argmin(-1)[:, :, g]] for g in range(3)], 2)
     torch.testing.assert_close(code.value, wanted.flatten(2).reshape(4, *z.movedim(axis, -1).shape[1:]).movedim(-1, axis))
     torch.testing.assert_close(code.terms["commitment"], distance.min(-1).values.flatten(1).sum(1))
+    assert torch.equal(latent(z[:1]).indices, code.indices[:1])                   # a sample alone has other strides
 
 
 def test_twenty_scalar_codebooks_have_as_many_parameters() -> None:

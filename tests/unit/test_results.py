@@ -35,9 +35,9 @@ from aebuild.modules.priors import FittedGaussian
 from aebuild.results.baselines import clipped, components_of, mean_reconstruction, pca_reconstruction
 from aebuild.results.drawing import CURVES, cell_size, draw_sample
 from aebuild.results.evaluate import evaluate
+from aebuild.results.evaluation_table import table
 from aebuild.results.judged_split import judged_samples, judged_split
 from aebuild.results.picture import draw_picture
-from aebuild.results.report import table
 from aebuild.results.usage import Usage
 from aebuild.trainer.fit import train
 from aebuild.trainer.job import Job

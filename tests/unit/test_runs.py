@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from command_line import called
+from rich.console import Console
 from run_copies import a_run, edit
 
 from aebuild.cli.runs import COLUMNS
-from aebuild.results.run_facts import run_facts
-from aebuild.results.run_table import SORTS, ordered, runs_in
+from aebuild.results.run_facts import EvaluationRecord, RunFacts, ScoresRecord, run_facts
+from aebuild.results.run_table import DROPPED, HEADS, SORTS, ordered, run_table, runs_in
 from aebuild.trainer.run_dir.folder import Lock
 
 
@@ -134,6 +138,55 @@ def test_names_of_users_steer_no_terminal(run, tmp_path, monkeypatch):
     out = run("runs")[1]
     assert "\x1b" not in out
     assert "\\x1b[31m[bo" in out
+
+
+NAMES = ("conv_vae_on_fashion_mnist-2026-11-26-1", "b", "stacked")
+
+
+def facts(name):
+    judged = EvaluationRecord(split="test", samples=10, code_values=2, code_bits=64, pca=ScoresRecord(mse=2.0),
+                              model=ScoresRecord(terms={"reconstruction": 98.7654}, mse=1.0))
+    return RunFacts(Path("runs") / name, "finished", spec="a_spec_with_a_long_name", data="fashion_mnist", parameters=1_234_567,
+                    seconds=4000.0, score=123.456, evaluation=judged)
+
+
+def lines_at(width, names=NAMES):
+    table, dropped = run_table([facts(name) for name in names], Path("runs"), width)
+    text = io.StringIO()
+    Console(file=text, width=width, highlight=False).print(table)
+    return text.getvalue().rstrip("\n").split("\n"), dropped
+
+
+def test_names_of_runs_are_whole_as_long_as_they_fit():
+    for width in range(48, 160):
+        lines, dropped = lines_at(width)
+        assert max(map(len, lines)) <= width
+        assert all(any(line.split()[:1] == [name] for line in lines) for name in NAMES), width
+        heads = " ".join(lines[:1] if "error ÷ PCA's" in dropped else lines[:2])
+        assert {*heads.split()} == {word for head in HEADS if head not in dropped for word in head.split()}
+
+
+def test_columns_are_left_out_one_after_the_other_in_a_fixed_order():
+    found = [set(lines_at(width)[1]) for width in range(40, 160)]
+    assert all(later <= earlier for earlier, later in pairwise(found))
+    assert all(dropped == set(DROPPED[:len(dropped)]) for dropped in found)
+    assert found[-1] == set() and "data" in found[50]
+
+
+def test_a_name_longer_than_the_line_is_wrapped():
+    lines, dropped = lines_at(40, ["x" * 100])
+    assert set(dropped) == set(DROPPED)
+    assert "".join(line.split()[0] for line in lines[1:] if line.startswith("x")) == "x" * 100
+
+
+def test_what_is_left_out_is_said(run, tmp_path, monkeypatch):
+    a_run(tmp_path / "runs" / ("a_name_of_a_run_" * 4))
+    monkeypatch.setenv("COLUMNS", "100")
+    code, out, err = run("runs")
+    assert code == 0 and "a_name_of_a_run_" * 4 in out and "finished" in out
+    assert err.startswith("note: no room for spec, data, ") and err.endswith(": a wider terminal shows more, --json all\n")
+    monkeypatch.setenv("COLUMNS", "140")
+    assert run("runs")[2] == ""
 
 
 def test_a_folder_that_is_not_there(run):

@@ -12,16 +12,26 @@ import torch
 from command_line import called
 from run_copies import a_run
 from scipy.signal import convolve2d
+from scipy.stats import multivariate_normal
 from skimage.metrics import structural_similarity
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 from trained_runs import run_folder
 
 import aebuild
+from aebuild.compile.build import build
+from aebuild.compile.front import load
+from aebuild.data.assemble import load_splits
+from aebuild.lang.dataset import Where
 from aebuild.lang.diagnostics import CheckpointError, SpecError, UsageError
 from aebuild.lang.tasks import Answer, LinePlot, SampleRows, ScatterPlot, Table
+from aebuild.lang.values import Tokens
 from aebuild.metrics import reconstruction as measures
+from aebuild.metrics import walks
+from aebuild.parts.tasks.likelihood import Likelihood
 from aebuild.results.answers import Kept, answers_of, keep
 from aebuild.results.open_run import open_run
+from aebuild.results.trained import TrainedModel
+from aebuild.results.trained_run import TrainedRun
 
 
 def images(*shape: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -164,3 +174,116 @@ def test_a_task_without_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "bad" in found.notes[0]
     with pytest.raises(SpecError):
         open_run(tmp_path / "run").ask("no such task")
+
+
+def analytic(dim: int = 3) -> tuple[TrainedModel, float]:
+    """A linear Gaussian model whose posterior is the true one, and the exact mean log-likelihood of its test split."""
+    text = f"""
+data: {{type: digits, limit: 200}}
+encoder: []
+latent: {{type: gaussian, dim: {dim}}}
+decoder: []
+losses: {{reconstruction: {{type: gaussian, variance: 0.25}}}}
+"""
+    loaded = load("spec.yaml", text=text)
+    plan = loaded.require()
+    splits = load_splits(plan.spec.data, Where(Path()))
+    x = splits.train.x.reshape(len(splits.train), -1).astype(np.float64)
+    mean, noise = x.mean(0), 0.25
+    values, vectors = np.linalg.eigh(np.cov(x.T))
+    weights = vectors[:, -dim:] * np.sqrt(values[-dim:])                      # orthogonal columns: the posterior is diagonal
+    spread = noise / ((weights**2).sum(0) + noise)
+    model = build(plan).eval()
+    found = dict(model.named_parameters())
+    to_code, from_code = [name for name in found if name.endswith("weight")]
+    with torch.no_grad():
+        found[to_code].copy_(torch.from_numpy(np.concatenate([(weights * spread / noise).T, np.zeros((dim, 64))])))
+        found[to_code.replace("weight", "bias")].copy_(torch.from_numpy(np.concatenate([-(weights * spread / noise).T @ mean, np.log(spread)])))
+        found[from_code].copy_(torch.from_numpy(weights))
+        found[from_code.replace("weight", "bias")].copy_(torch.from_numpy(mean))
+    run = TrainedRun(None, plan, model, splits.info, splits.scaling, None, "none")  # type: ignore[arg-type]
+    assert splits.test is not None
+    exact = multivariate_normal(mean, weights @ weights.T + noise * np.eye(64)).logpdf(splits.test.x.reshape(len(splits.test), -1)).mean()
+    return TrainedModel(run, splits, splits.test), float(exact)
+
+
+def test_with_the_true_posterior_every_number_of_draws_gives_the_exact_likelihood() -> None:
+    trained, exact = analytic()
+    for draws in (1, 5, 40):
+        found = Likelihood(draws=draws).evaluate(trained).figures
+        assert found["log_likelihood"] == pytest.approx(exact, rel=1e-4)
+        assert found["effective_draws"] == pytest.approx(draws, rel=1e-3)
+        assert found["bits_per_dimension"] == pytest.approx(-exact / 64 / np.log(2), rel=1e-4)
+    assert found["elbo"] == pytest.approx(exact, abs=0.5)           # of draws, where the divergence is not the closed form
+
+
+def test_more_draws_never_lower_the_bound_by_more_than_chance() -> None:
+    trained, exact = analytic()
+    with torch.no_grad():
+        next(p for name, p in trained.model.named_parameters() if name.endswith("bias"))[-3:].add_(1.0)      # too wide a posterior
+    found = [Likelihood(draws=draws).evaluate(trained).figures["log_likelihood"] for draws in (1, 8, 64)]
+    assert found[0] < found[1] < found[2] < exact + 0.2
+
+
+def test_grey_values_have_no_likelihood_until_they_are_binarised(tmp_path: Path) -> None:
+    run = open_run(a_run(tmp_path / "run", "latent={type: gaussian, dim: 2}"))
+    grey = run.ask("likelihood: 4")["likelihood"].answer
+    assert "log_likelihood" not in grey.figures
+    assert "binarize" in grey.notes[0]
+    for way in ("static", "threshold"):
+        found = run.ask(f"likelihood: {{draws: 4, binarize: {way}}}")["likelihood"].answer.figures
+        assert found[f"log_likelihood_{way}"] >= found["elbo"]
+    plain = open_run(a_run(tmp_path / "plain"))
+    with pytest.raises(UsageError, match="not variational"):
+        plain.ask("likelihood")
+
+
+def test_the_bound_of_a_codebook_is_its_terms(tmp_path: Path) -> None:
+    copytree(run_folder("codebook"), tmp_path / "run")
+    run = open_run(tmp_path / "run")
+    found, codes = run.ask("likelihood")["likelihood"].answer.figures, run.plan.latent.codes
+    assert isinstance(codes, Tokens)
+    assert found["rate"] == pytest.approx(codes.length * np.log(12), rel=1e-6)            # twelve entries, uniform prior
+    assert found["distortion"] == pytest.approx(run.evaluate().model.terms["reconstruction"], rel=1e-5)
+
+
+def test_walks_are_measured() -> None:
+    straight = np.linspace(0, 1, 5)[None, :, None] * np.ones((1, 5, 3))
+    assert walks.evenness(straight) == pytest.approx(1)
+    assert walks.detour(straight) == pytest.approx(1)
+    corner = np.array([[[0, 0], [1, 0], [1, 1.0]]])
+    assert walks.detour(corner) == pytest.approx(2 / np.sqrt(2))
+    assert not np.isfinite(walks.evenness(np.ones((1, 4, 2)))).any()
+    assert walks.evenness(np.array([[[0], [0], [1.0]]])) == pytest.approx(2)
+    symbols = np.array([[1, 2, 3], [4, 5, 6]])
+    assert walks.nearest(symbols, np.array([[1, 2, 9], [0, 0, 6]])).tolist() == pytest.approx([1 / 3, 2 / 3])
+
+
+@pytest.mark.parametrize("kind", ["image", "codebook", "table", "series", "tokens"])
+def test_walks_of_every_kind(kind: str, tmp_path: Path) -> None:
+    copytree(run_folder(kind), tmp_path / "run")
+    run = open_run(tmp_path / "run")
+    answer = run.ask("interpolation: {pairs: 2, steps: 5}")["interpolation"].answer
+    assert answer.figures["detour"] >= 1 - 1e-6
+    rows = answer.exhibits[0]
+    assert isinstance(rows, SampleRows)
+    (a, b), walk = next((tuple(map(int, title.split(" to "))), walk) for title, walk in rows.rows.items())
+    assert walk.shape[0] == 5
+    again = run.ask(f"interpolation: {{between: [[{a}, {b}]], steps: 5}}")["interpolation"].answer.exhibits[0]
+    assert isinstance(again, SampleRows)
+    np.testing.assert_allclose(again.rows[f"{a} to {b}"], walk, atol=1e-5)
+    if kind == "codebook":
+        with pytest.raises(UsageError, match="discrete code"):
+            run.ask("traversal")
+    else:
+        assert run.ask("traversal: 3")["traversal"].answer.figures["effective_values"] >= 1
+
+
+def test_labels_are_added_and_removed(tmp_path: Path) -> None:
+    run = open_run(a_run(tmp_path / "run"))
+    found = run.ask("traversal: {add: '3', remove: '8', steps: 4, moved: 2}")["traversal"].answer
+    same = run.ask("traversal: {add: '3', remove: '3', steps: 4, moved: 2}")["traversal"].answer
+    assert found.figures["arithmetic_effect"] > 0.01
+    assert same.figures["arithmetic_effect"] == pytest.approx(0, abs=1e-6)
+    with pytest.raises(SpecError, match="no class is called"):
+        run.ask("traversal: {add: cat}")

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
 from aebuild.lang.part import knob
 from aebuild.lang.training import LrSchedule
-
-if TYPE_CHECKING:
-    import torch
 
 
 class Cosine(LrSchedule):
@@ -17,12 +14,11 @@ class Cosine(LrSchedule):
     type: Literal["cosine"] = "cosine"
     example = "train: {epochs: 2, batch_size: 10, optimizer: {type: sgd, lr: 0.01, schedule: {type: cosine, T_max: 3, eta_min: 0.001}}}"
     also = ("cosine_annealing", "cosine_annealing_lr")
+    torch_class = "CosineAnnealingLR"
     T_max: int | None = knob(None, "epochs of the fall, after which it rises again; none for the whole phase", affects="training",
                              ge=1)
     eta_min: float = knob(0.0, "learning rate at the end", affects="training", ge=0)
 
-    def build_schedule(self, optimizer: torch.optim.Optimizer, epochs: int, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
-        """The torch.optim.lr_scheduler object."""
-        from torch.optim.lr_scheduler import CosineAnnealingLR
-
-        return CosineAnnealingLR(optimizer, self.T_max or epochs, self.eta_min)
+    def options(self, rate: Any, epochs: Any, steps: Any) -> dict[str, Any]:
+        """What torch's CosineAnnealingLR is called with."""
+        return {"T_max": self.T_max or epochs, "eta_min": self.eta_min}

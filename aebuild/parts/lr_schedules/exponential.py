@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
 from aebuild.lang.part import knob
 from aebuild.lang.training import LrSchedule
-
-if TYPE_CHECKING:
-    import torch
 
 
 class Exponential(LrSchedule):
@@ -17,10 +14,9 @@ class Exponential(LrSchedule):
     type: Literal["exponential"] = "exponential"
     example = "train: {epochs: 2, batch_size: 10, optimizer: {type: sgd, lr: 0.01, schedule: {type: exponential, gamma: 0.7}}}"
     also = ("exponential_lr", "exponential_decay")
+    torch_class = "ExponentialLR"
     gamma: float = knob(..., "factor of each epoch", examples=[0.95], affects="training", gt=0)
 
-    def build_schedule(self, optimizer: torch.optim.Optimizer, epochs: int, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
-        """The torch.optim.lr_scheduler object."""
-        from torch.optim.lr_scheduler import ExponentialLR
-
-        return ExponentialLR(optimizer, self.gamma)
+    def options(self, rate: Any, epochs: Any, steps: Any) -> dict[str, Any]:
+        """What torch's ExponentialLR is called with."""
+        return {"gamma": self.gamma}

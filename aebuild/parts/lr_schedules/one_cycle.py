@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
 from aebuild.lang.part import knob
 from aebuild.lang.training import LrSchedule
-
-if TYPE_CHECKING:
-    import torch
 
 
 class OneCycle(LrSchedule):
@@ -28,6 +25,7 @@ class OneCycle(LrSchedule):
                "    schedule: {type: one_cycle, pct_start: 0.4, base_momentum: 0.8, max_momentum: 0.9, div_factor: 5, "
                "final_div_factor: 10}")
     also = ("one_cycle_lr",)
+    torch_class = "OneCycleLR"
     each = "step"
     pct_start: float = knob(0.3, "share of the cycle that rises", affects="training", gt=0, lt=1)
     anneal_strategy: Literal["cos", "linear"] = knob("cos", "shape of rise and fall", affects="training")
@@ -44,11 +42,8 @@ class OneCycle(LrSchedule):
             raise ValueError("base_momentum and max_momentum have no meaning without cycle_momentum")
         return self
 
-    def build_schedule(self, optimizer: torch.optim.Optimizer, epochs: int, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
-        """The torch.optim.lr_scheduler object."""
-        from torch.optim.lr_scheduler import OneCycleLR
-
-        peak = [float(group["lr"]) for group in optimizer.param_groups]
-        return OneCycleLR(optimizer, peak, steps, pct_start=self.pct_start, anneal_strategy=self.anneal_strategy,
-                          cycle_momentum=self.cycle_momentum, base_momentum=self.base_momentum, max_momentum=self.max_momentum,
-                          div_factor=self.div_factor, final_div_factor=self.final_div_factor, three_phase=self.three_phase)
+    def options(self, rate: Any, epochs: Any, steps: Any) -> dict[str, Any]:
+        """What torch's OneCycleLR is called with."""
+        return {"max_lr": rate, "total_steps": steps, "pct_start": self.pct_start, "anneal_strategy": self.anneal_strategy,
+                "cycle_momentum": self.cycle_momentum, "base_momentum": self.base_momentum, "max_momentum": self.max_momentum,
+                "div_factor": self.div_factor, "final_div_factor": self.final_div_factor, "three_phase": self.three_phase}

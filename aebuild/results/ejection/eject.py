@@ -13,13 +13,14 @@ from torch import nn
 
 from aebuild import __version__
 from aebuild.compile.build import build
-from aebuild.compile.plan import PhasePlan, Plan
+from aebuild.compile.plan import Plan
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, SpecError
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.results.ejection.construction import NotWritableError, Writer, remembered
 from aebuild.results.ejection.definitions import FLOOR, Copied, Key, copied
 from aebuild.results.ejection.model_class import half, shape_of, whole
-from aebuild.results.ejection.training_loop import loop, losses
+from aebuild.results.ejection.phase_functions import left_out
+from aebuild.results.ejection.training_loop import training
 
 NOT_EJECTED = Rule("AE530", "a model that cannot be ejected", """\
 `eject` writes a model as one file of plain PyTorch from the source of aebuild's own modules. What a plug-in brings is source of your
@@ -31,12 +32,13 @@ $ aebuild eject vae -o model.py
 ```
 """)
 OUTER: set[tuple[str, str | None, str]] = {
-    ("math", None, "math"), ("sys", None, "sys"), ("collections", "OrderedDict", "OrderedDict"),
+    ("math", None, "math"), ("contextlib", "nullcontext", "nullcontext"), ("dataclasses", "fields", "fields"),
+    ("collections.abc", "Callable", "Callable"), ("sys", None, "sys"), ("collections", "OrderedDict", "OrderedDict"),
     ("collections.abc", "Iterable", "Iterable"), ("typing", "Any", "Any"), ("numpy", None, "np"), ("torch", None, "torch"),
     ("torch", "Tensor", "Tensor"), ("torch", "nn", "nn"), ("safetensors.torch", "load_file", "load_file"),
     ("safetensors.torch", "save_file", "save_file")}
 ROOTS: tuple[Key, ...] = ((f"{FLOOR}outputs", "Batch"), (f"{FLOOR}outputs", "Outputs"), (f"{FLOOR}code", "Code"),
-                          (f"{FLOOR}randomness", "random_modules"), (f"{FLOOR}randomness", "reseed"))
+                          (f"{FLOOR}randomness", "random_modules"), (f"{FLOOR}randomness", "reseed"), (f"{FLOOR}randomness", "derive"))
 
 
 @dataclass(frozen=True)
@@ -59,32 +61,14 @@ def eject(plan: Plan) -> Ejected:
 
 
 def _ejected(plan: Plan, model: Autoencoder, writer: Writer) -> Ejected:
-    phase, left_out = _phase(plan)
     own = ["\n\n\n".join((half("Encoder", model.encoder, plan.encoder, writer), half("Decoder", model.decoder, plan.decoder, writer))),
-           whole(plan, model, writer, [term.name for term in plan.terms]), *losses(plan, phase), loop(plan, phase)]
+           whole(plan, model, writer, [term.name for term in plan.terms]), *training(plan, model)]
     written = "\n\n\n".join(own)
     roots = {*ROOTS, *((cls.__module__, cls.__name__) for cls in writer.classes)}
     roots |= {(f"{FLOOR}stage", "unlearned")} if "unlearned(" in written else set()
     library = copied(roots, written)
     body = _joined([*library.texts, *own])
-    return Ejected(f"{_head(plan, left_out)}\n\n{_imports(library, body)}\n\n\n{body}\n", left_out)
-
-
-def _phase(plan: Plan) -> tuple[PhasePlan, tuple[str, ...]]:
-    """The phase that the loop has, and what it leaves out."""
-    found = next((phase for phase in plan.phases if phase.pair is None and phase.data == "samples"), plan.phases[0])
-    told = [f"the phase {phase.name}" for phase in plan.phases if phase is not found]
-    if found.freeze:
-        told.append(f"what the phase {found.name} freezes: {', '.join(found.freeze)}")
-    if found.pair is not None:
-        told.append("training layer by layer: the loop trains all layers together")
-    told += [f"the learning-rate schedule {player.optimizer.schedule.variant_name()} of {player.name}"
-             for player in found.players if player.optimizer.schedule is not None]
-    if found.patience is not None:
-        told.append("stopping early, and keeping the weights of the best epoch")
-    if plan.target != plan.input:
-        told.append("targets that are not the input: the loop reproduces its samples")
-    return found, tuple(told)
+    return Ejected(f"{_head(plan)}\n\n{_imports(library, body)}\n\n\n{body}\n", left_out(plan))
 
 
 def _shapes(plan: Plan, model: nn.Module) -> dict[int, str]:
@@ -93,16 +77,21 @@ def _shapes(plan: Plan, model: nn.Module) -> dict[int, str]:
     return {id(module): shapes[path] for path, module in model.named_modules() if path in shapes}
 
 
-def _head(plan: Plan, left_out: tuple[str, ...]) -> str:
+def _head(plan: Plan) -> str:
     from aebuild.compile.canonical import text
 
-    spec = re.sub(r'\\|"""', "?", text(plan.spec)).rstrip()
-    missing = "".join(f"\nNot in the training loop below: {told}." for told in left_out)
+    spec = _quotable(text(plan.spec)).rstrip()
+    missing = "".join(f"\nNot in this file: {_quotable(told)}." for told in left_out(plan))
     return (f'"""{_safe(plan.spec.name)}: an autoencoder in plain PyTorch, written by aebuild {__version__}.\n\n'
-            f"    python model.py SAMPLES.npy            trains it, and writes model.safetensors\n\n"
+            f"    python model.py SAMPLES.npy [VALIDATION.npy]        trains it, and writes model.safetensors\n\n"
             f"    network = Autoencoder()\n    network.load_state_dict(load_file(\"model.safetensors\"))\n\n"
             f"Samples are [n, {', '.join(map(str, plan.input.shape))}], {plan.input}, scaled to the range {plan.bounds}.{missing}\n\n"
             f"The spec it was made from:\n\n" + "\n".join(f"    {line}".rstrip() for line in spec.split("\n")) + '\n"""')
+
+
+def _quotable(text: str) -> str:
+    """Text that cannot end the string it stands in."""
+    return re.sub(r'\\|"""', "?", text)
 
 
 def _safe(name: str) -> str:

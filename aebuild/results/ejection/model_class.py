@@ -98,7 +98,8 @@ def _corrupt(model: Autoencoder) -> list[str]:
 def _passes(model: Autoencoder, plan: Plan) -> list[str]:
     views = any(part.views > 1 for term in plan.terms if (part := term.config) and hasattr(part, "views"))
     view = ", view=view" if views else ""
-    made = ["        def view() -> Code:", "            with unlearned(self):", "                return self.encode(batch.x)", ""]
+    made = ["        def view() -> Code:", "            known = {} if batch.lengths is None else {\"lengths\": batch.lengths}",
+            "            with unlearned(self):", "                return self.encode(batch.x, known)", ""]
     text = f'''
     def encode(self, x: Tensor, context: dict[str, Any] | None = None) -> Code:
         """The code of a batch."""

@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, SpecError, UsageError
+from aebuild.results.export.recurrence import onnx_layers, whole_layers
+from aebuild.results.export.series_length import SeriesLength
 
 NO_PACKAGE = Rule("AE531", "an export needs other packages", """\
 ONNX files are written by the packages onnx and onnxscript and checked with onnxruntime: the extra `onnx`.
@@ -35,8 +38,37 @@ $ aebuild export runs/vae --format torch -o out      # refused where a module of
 $ aebuild export runs/vae -o out
 ```
 """)
-Run = Callable[[Tensor], Tensor]
+Run = Callable[..., Tensor]
+NAMES = ("input", "lengths")       # of what goes in
 SECONDS = 0.3         # of measuring one latency
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is written as a program: a module, what goes into it by way of example, and of which lengths that may be.
+
+    The first axis of all inputs is that of the batch.
+    """
+
+    part: nn.Module
+    example: tuple[Tensor, ...]
+    length: SeriesLength | None = None
+
+    @property
+    def axes(self) -> tuple[dict[int, Any], ...]:
+        """By input its axes that have no fixed extent."""
+        batch, length = torch.export.Dim("batch"), self.length
+        along: dict[int, Any] = {}
+        if length is not None and length.least is not None:
+            steps, rest = divmod(length.least, length.step)
+            along[length.axis] = torch.export.Dim("time", min=length.least) if length.step == 1 else _stepwise(length.step, steps, rest)
+        return ({0: batch, **along}, *({0: batch} for _ in self.example[1:]))
+
+
+def _stepwise(step: int, least: int, rest: int) -> Any:
+    """An extent of step · n + rest for any n from `least` on."""
+    whole: Any = step * torch.export.Dim("steps", min=least)
+    return whole + rest if rest else whole
 
 
 def packages() -> tuple[Any, Any]:
@@ -55,7 +87,8 @@ def _recorded(what: str) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             logging.disable(logging.WARNING)          # of packages that torch would also know
-            yield
+            with whole_layers():
+                yield
     except Exception as error:          # torch raises whatever the module did
         reason = str(error).strip().split("\n")[0][:200]
         raise SpecError(Diagnostic(NOT_RECORDED, f"the {what} cannot be recorded as a program: {reason}",
@@ -64,21 +97,21 @@ def _recorded(what: str) -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-def torch_program(part: nn.Module, example: Tensor, place: Path, what: str) -> Run:
-    """Writes a program of torch.export for any batch size, and loads it again."""
+def torch_program(recipe: Recipe, place: Path, what: str) -> Run:
+    """Writes a program of torch.export, and loads it again."""
     with _recorded(what):
-        program = torch.export.export(part, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},), strict=False)
+        program = torch.export.export(recipe.part, recipe.example, dynamic_shapes=recipe.axes, strict=False)
         torch.export.save(program, place)
-        loaded: Any = torch.export.load(place).module()
-    return lambda x: loaded(x)
+    loaded: Any = torch.export.load(place).module()
+    return lambda *inputs: loaded(*inputs)
 
 
-def onnx_program(part: nn.Module, example: Tensor, place: Path, what: str) -> Run:
-    """Writes an ONNX file for any batch size, and opens it in onnxruntime."""
+def onnx_program(recipe: Recipe, place: Path, what: str) -> Run:
+    """Writes an ONNX file, and opens it in onnxruntime."""
     packages()
     with _recorded(what):
-        made = torch.onnx.export(part, (example,), dynamo=True, verbose=False, input_names=["input"], output_names=["output"],
-                                 dynamic_shapes=({0: torch.export.Dim("batch")},))
+        made = torch.onnx.export(recipe.part, recipe.example, dynamo=True, verbose=False, input_names=NAMES[:len(recipe.example)],
+                                 output_names=["output"], dynamic_shapes=recipe.axes, custom_translation_table=onnx_layers())
         assert made is not None
         made.save(place)
     return onnx_session(place)
@@ -90,19 +123,18 @@ def onnx_session(place: Path) -> Run:
     options = runtime.SessionOptions()
     options.log_severity_level = 3
     session = runtime.InferenceSession(str(place), options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return lambda x: torch.from_numpy(session.run(None, {name: x.numpy()})[0])
+    names = [each.name for each in session.get_inputs()]
+    return lambda *inputs: torch.from_numpy(session.run(None, {name: x.numpy() for name, x in zip(names, inputs, strict=True)})[0])
 
 
-def quantised(source: Path, place: Path, samples: Tensor) -> Run:
+def quantised(source: Path, place: Path, samples: tuple[Tensor, ...]) -> Run:
     """Writes the int8 form of an ONNX file: convolutions by ranges seen on the samples, all else by those of each batch."""
     onnx, _ = packages()
     quantization: Any = importlib.import_module("onnxruntime.quantization")
     convolves = any(node.op_type == "Conv" for node in onnx.load(str(source)).graph.node)
     with _recorded("encoder in int8"):
         if convolves:
-            name = onnx.load(str(source)).graph.input[0].name
-            quantization.quantize_static(str(source), str(place), _Samples(name, samples), per_channel=True)
+            quantization.quantize_static(str(source), str(place), _Samples(samples), per_channel=True)
         else:
             quantization.quantize_dynamic(str(source), str(place))
     return onnx_session(place)
@@ -111,23 +143,23 @@ def quantised(source: Path, place: Path, samples: Tensor) -> Run:
 class _Samples:
     """Samples one by one, as onnxruntime's calibration asks for them."""
 
-    def __init__(self, name: str, samples: Tensor) -> None:
-        self._left = iter([{name: samples[row:row + 1].numpy()} for row in range(len(samples))])
+    def __init__(self, inputs: tuple[Tensor, ...]) -> None:
+        self._left = iter([{name: x[row:row + 1].numpy() for name, x in zip(NAMES, inputs, strict=False)} for row in range(len(inputs[0]))])
 
     def get_next(self) -> dict[str, Any] | None:
         """The next sample, None behind the last."""
         return next(self._left, None)
 
 
-def milliseconds(run: Run, x: Tensor) -> float:
-    """The median time of one sample [1, ...], after a few to warm up."""
+def milliseconds(run: Run, inputs: tuple[Tensor, ...]) -> float:
+    """The median time of one sample, inputs [1, ...], after a few to warm up."""
     times: list[float] = []
     with torch.inference_mode():
         for _ in range(5):
-            run(x)
+            run(*inputs)
         end = time.perf_counter() + SECONDS
         while time.perf_counter() < end or len(times) < 5:
             begun = time.perf_counter()
-            run(x)
+            run(*inputs)
             times.append(time.perf_counter() - begun)
     return 1000 * statistics.median(times)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
+
+from aebuild.modules.lengths import silenced
 
 if TYPE_CHECKING:
     from aebuild.lang.splits import Scaling
@@ -28,10 +29,11 @@ class Scaled(nn.Module):
             wide = values if scaling.last or len(values) == 1 else values.view(-1, *(1,) * (ndim - 2))
             self.register_buffer(name, wide)
 
-    def forward(self, raw: Tensor) -> Tensor:
-        """[N, ...] to the model's values."""
-        if self.tokens:
-            return raw
+    def forward(self, raw: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """[N, ...] to the model's values; behind the end of a series, whatever stands there, to 0."""
+        return silenced(raw if self.tokens else self._scaled(raw), lengths)
+
+    def _scaled(self, raw: Tensor) -> Tensor:
         wide = raw.double()
         if self.fills:
             wide = torch.where(wide.isnan(), self.fill, wide)
@@ -50,9 +52,9 @@ class Encoder(nn.Module):
         super().__init__()
         self.scaling, self.model = Scaled(run.scaling, 1 + len(run.plan.input.shape)), run.model
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[N, ...] to [N, ...]."""
-        code = self.model.encode(self.scaling(x))
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """[N, ...], and of series of unequal length how many places of each are real, [N], to [N, ...]."""
+        code = self.model.encode(self.scaling(x, lengths), lengths)
         value: Tensor = code.value if code.indices is None else code.indices
         return value
 
@@ -79,23 +81,9 @@ class Whole(nn.Module):
         self.scaling = Scaled(run.scaling, 1 + len(run.plan.input.shape))
         self.back = Scaled(run.target_scaling or run.scaling, 1 + len(run.plan.target.shape))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[N, ...] to [N, ...]."""
-        return self.back.undo(self.model.reconstruct(self.scaling(x)))
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """[N, ...], and lengths as the encoder takes them, to [N, ...]; behind the end of a series stands what 0 means in raw values."""
+        return self.back.undo(silenced(self.model.reconstruct(self.scaling(x, lengths), lengths), lengths))
 
 
 PARTS: dict[str, Any] = {"encoder": Encoder, "decoder": Decoder, "model": Whole}
-
-
-def expected(run: TrainedRun, raw: np.ndarray[Any, Any]) -> dict[str, Tensor]:
-    """What the run itself makes of raw samples [n, ...]: by part its input and output, through numpy's scaling and no recording."""
-    scaled = torch.from_numpy(run.scaling.apply(raw))
-    context: dict[str, Any] = {}
-    with torch.no_grad():
-        code = run.model.latent(run.model.features(run.model.corrupt(scaled, context), context), context)
-        value = code.value if code.posterior is None else code.posterior.mean
-        back = run.model.likelihood.mean(run.model.parameters_of(value, context)).numpy()
-    codes = value if code.indices is None else code.indices
-    given = torch.from_numpy(raw if run.scaling.kind == "tokens" else raw.astype(np.float32))
-    made = torch.from_numpy((run.target_scaling or run.scaling).undo(back))
-    return {"raw": given, "codes": codes, "back": made}

@@ -12,11 +12,11 @@ from aebuild.lang.diagnostics import Diagnostic, UsageError
 from aebuild.lang.samples import silent
 from aebuild.results.answers import UNTOLD, ask
 from aebuild.results.evaluate import Evaluation, evaluate
+from aebuild.results.evaluation_table import NEW
 from aebuild.results.inference.new_data import own_split, own_splits
 from aebuild.results.inference.passes import unseen
 from aebuild.results.inference.scoring import Scored, anomalous_samples, score
 from aebuild.results.judged_split import JUDGED_VALUES, judged_part
-from aebuild.results.report import NEW
 
 if TYPE_CHECKING:
     from aebuild.data.new_samples import NewData

@@ -83,7 +83,8 @@ class Run:
     `spec.yaml` canonical spec · `plan.json` typed table · `data.json` the data and their scaling · `data.npz`, `.csv` or
     `.jsonl` the data themselves where they were given in memory · `origin.json` the spec as it was
     accepted and the data's fingerprint · `plugins.json`, `plugins` the plug-ins that its parts are from, if any ·
-    `environment.json` versions, seed, device · `metrics.jsonl` one line per epoch and split ·
+    `environment.json` versions, seed, device · `snapshots` reconstructions of a few samples on the way ·
+    `tasks` answers of evaluation tasks · `metrics.jsonl` one line per epoch and split ·
     `checkpoints/step-N`, `checkpoints/best-N` after N batches of the whole run · `log.txt` what was said.
     """
 

@@ -1,0 +1,131 @@
+"""Samples that programs are checked with, and what the run itself makes of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aebuild.data.lengths import beyond
+from aebuild.lang.diagnostics import CheckpointError, DataError, Diagnostic, Hint, Rule
+from aebuild.lang.values import Tokens
+from aebuild.modules.lengths import silenced
+from aebuild.results.inference.new_data import own_split
+from aebuild.trainer.batches.loader import SplitLoader
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from aebuild.data.new_samples import NewData
+    from aebuild.lang.splits import Split
+    from aebuild.results.trained_run import TrainedRun
+
+NO_SAMPLES = Rule("AE535", "no samples to check an export with", """\
+Programs are checked on the run's own test samples. Where these data are gone, name others of the same kind, or ask for drawn ones.
+
+```console
+$ aebuild export runs/vae --format onnx -o out                        # refused: its data are gone
+$ aebuild export runs/vae --format onnx --data other.npy -o out
+$ aebuild export runs/vae --format onnx --drawn -o out
+```
+""")
+SAMPLES = 64
+
+
+@dataclass(frozen=True)
+class RawSamples:
+    """Samples [n, ...] before scaling, and where series have lengths of their own how many places of each are real, [n]."""
+
+    values: NDArray[Any]
+    lengths: NDArray[np.int64] | None = None
+
+    def of_length(self, places: int, axis: int) -> RawSamples:
+        """The same with so many places on that axis: their beginning, or behind each sample its neighbours in the batch."""
+        usual = self.values.shape[axis]
+        times = -(-places // usual)
+        longer = np.concatenate([np.roll(self.values, -turn, 0) for turn in range(times)], axis)
+        cut = np.ascontiguousarray(longer.take(np.arange(places), axis))
+        if self.lengths is None:
+            return RawSamples(cut)
+        grown = self.lengths if places <= usual else self.lengths * places // usual          # some reach into the places that were added
+        lengths = np.clip(grown, 1, places)
+        cut[beyond(cut, lengths)] = 0
+        return RawSamples(cut, lengths)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What goes into a part of a run, [n, ...] each, and what comes out of it, [n, ...]."""
+
+    inputs: tuple[Tensor, ...]
+    output: Tensor
+
+    def rows(self, start: int, stop: int | None) -> tuple[Tensor, ...]:
+        """The inputs of some samples."""
+        return tuple(x[start:stop] for x in self.inputs)
+
+
+def checking_samples(run: TrainedRun, data: NewData | None, drawn: bool) -> RawSamples:
+    """Of the run's test part, of `data`, or `drawn` at random; DataError where the run's own cannot be read."""
+    if drawn:
+        return _drawn(run)
+    if data is None:
+        try:
+            data = own_split(run, "test")
+        except (DataError, CheckpointError) as error:
+            raise DataError(Diagnostic(NO_SAMPLES, f"programs are checked on the run's own samples, which cannot be read: {error}",
+                                       fix=Hint("--data FILE names others, --drawn takes random ones"))) from error
+    return first_samples(run, data.split)
+
+
+def first_samples(run: TrainedRun, split: Split) -> RawSamples:
+    """The first samples of a split as they were before scaling."""
+    batch = SplitLoader(split, torch.device("cpu")).take(torch.arange(min(SAMPLES, len(split))))
+    raw = run.scaling.undo(batch.x.numpy())
+    if not run.info.ragged:
+        return RawSamples(raw)
+    return RawSamples(raw, np.full(len(raw), raw.shape[1]) if batch.lengths is None else batch.lengths.numpy())
+
+
+def _drawn(run: TrainedRun) -> RawSamples:
+    random, bounds, value = np.random.default_rng(0), run.info.range, run.plan.input
+    shape = (SAMPLES, *value.shape)
+    lengths = random.integers(1, value.places[0] + 1, SAMPLES) if run.info.ragged else None
+    if isinstance(value, Tokens):
+        return RawSamples(random.integers(0, value.classes, shape), lengths)
+    low, high = bounds.low, bounds.high
+    scaled = random.standard_normal(shape) if low is None or high is None else random.uniform(low, high, shape)
+    return RawSamples(run.scaling.undo(scaled.astype(np.float32)), lengths)
+
+
+@torch.no_grad()
+def case_of(run: TrainedRun, part: str, samples: RawSamples) -> Case:
+    """What the run itself makes of samples in a part (model, encoder, decoder), through numpy's scaling and no recording."""
+    scaled = run.scaling.apply(samples.values)
+    lengths = None if samples.lengths is None else torch.from_numpy(samples.lengths)
+    if samples.lengths is not None:
+        scaled[beyond(scaled, samples.lengths)] = 0
+    context: dict[str, Any] = {} if lengths is None else {"lengths": lengths}
+    code = run.model.latent(run.model.features(torch.from_numpy(scaled), context), context)       # a program corrupts nothing
+    value = code.value if code.posterior is None else code.posterior.mean
+    codes = value if code.indices is None else code.indices
+    raw = torch.from_numpy(samples.values if run.scaling.kind == "tokens" else samples.values.astype(np.float32))
+    given = (raw,) if lengths is None else (raw, lengths)
+    if part == "encoder":
+        return Case(given, codes)
+    if part == "decoder":
+        return Case((codes,), _raw(run, run.model.decode(value)))
+    return Case(given, _raw(run, silenced(run.model.likelihood.mean(run.model.parameters_of(value, context)), lengths)))
+
+
+@torch.no_grad()
+def decoder_case(run: TrainedRun, codes: Tensor) -> Case:
+    """What the run makes of codes, [n, ...] of numbers."""
+    return Case((codes,), _raw(run, run.model.decode(codes)))
+
+
+def _raw(run: TrainedRun, back: Tensor) -> Tensor:
+    return torch.from_numpy((run.target_scaling or run.scaling).undo(back.numpy()))

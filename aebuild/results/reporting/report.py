@@ -1,0 +1,137 @@
+"""The report of a run or of several: a page, Markdown or JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from aebuild import __version__
+from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, UsageError
+from aebuild.lang.printable import clean
+from aebuild.results.answers import answers_of
+from aebuild.results.reporting.comparison_page import ComparisonPage, comparison_page
+from aebuild.results.reporting.run_page import Grid, RunPage, RunReader
+from aebuild.results.run_table import runs_in
+from aebuild.trainer.run_dir.folder import is_run
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+Format = Literal["html", "md", "json"]
+MOST = 60            # runs of a page
+
+NOTHING_TO_TELL = Rule("AE559", "nothing to report", """
+A report is about one run directory, about several, or about all finished runs in a folder and below it. A folder without a finished run
+has nothing to tell, and a page of very many runs is read by nobody.
+
+```console
+$ aebuild report empty-folder                        # refused
+$ aebuild report runs                                # all finished runs there, side by side
+$ aebuild report runs/vae -o vae.html
+```
+""")
+
+
+def report(places: Sequence[Path], form: Format = "html", say: Callable[[str], object] = lambda sentence: None) -> str:
+    """The report's text; `say` hears which runs of a folder are left out. UsageError if there is nothing to tell."""
+    folders = list(_folders(places, say))
+    if form == "json":
+        return json.dumps(_as_json(folders), ensure_ascii=False, indent=1) + "\n"
+    pages = [RunReader(folder).page() for folder in folders]
+    comparison = comparison_page(folders) if len(folders) > 1 else None
+    return _markdown(pages, comparison) if form == "md" else _html(pages, comparison, _title(places, pages))
+
+
+def _folders(places: Sequence[Path], say: Callable[[str], object]) -> Iterator[Path]:
+    """The run directories themselves, and the finished ones in the folders."""
+    found: dict[Path, None] = {}
+    for place in places:
+        if is_run(place):
+            found[place] = None
+            continue
+        for facts in runs_in(place):
+            if facts.evaluation is None or facts.state == "damaged":
+                say(f"{facts.folder} is left out: {facts.state}{': ' + clean(facts.reason) if facts.reason else ''}")
+            else:
+                found[facts.folder] = None
+    if not found:
+        told = ", ".join(map(str, places))
+        raise UsageError(Diagnostic(NOTHING_TO_TELL, f"{told} holds no finished run", fix=Hint("aebuild runs FOLDER says what is there")))
+    if len(found) > MOST:
+        raise UsageError(Diagnostic(NOTHING_TO_TELL, f"{len(found):,} runs are more than the {MOST} of one page",
+                                    fix=Hint("name those that matter")))
+    return iter(found)
+
+
+def _title(places: Sequence[Path], pages: Sequence[RunPage]) -> str:
+    if len(pages) == 1:
+        return clean(pages[0].plan.spec.name)
+    return clean(f"{len(pages)} runs" + (f" of {places[0].resolve().name}" if len(places) == 1 else ""))
+
+
+def _html(pages: Sequence[RunPage], comparison: ComparisonPage | None, title: str) -> str:
+    environment = _environment()
+    from markupsafe import Markup
+
+    held = files("aebuild.results.reporting") / "templates"
+    style, script = (Markup((held / name).read_text(encoding="utf-8")) for name in ("style.css", "script.js"))
+    first = pages[0]
+    lead = f"{first.facts.spec} on {first.facts.data}" if comparison is None else ", ".join(clean(page.name) for page in pages)
+    return environment.get_template("page.html").render(
+        title=title, lead=lead, runs=pages, comparison=comparison, version=__version__, style=style, script=script,
+        date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"))
+
+
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(loader=PackageLoader("aebuild.results.reporting"), autoescape=True, undefined=StrictUndefined, trim_blocks=False)
+
+
+def _as_json(folders: Sequence[Path]) -> dict[str, Any]:
+    readers = [RunReader(folder) for folder in folders]
+    runs = [reader.facts.to_json() | {"answers": {name: kept.to_json() for name, kept in answers_of(folder).items()},
+                                      "spec_text": reader.run.spec, "environment": reader.run_json("environment.json"),
+                                      "curves": reader.run.journal.read()}
+            for folder, reader in zip(folders, readers, strict=True)]
+    return {"aebuild": __version__, "runs": runs}
+
+
+def _markdown(pages: Sequence[RunPage], comparison: ComparisonPage | None) -> str:
+    parts: list[str] = []
+    if comparison is not None:
+        parts += ["# Comparison", *(f"> {code} {message}" for code, message in comparison.warnings), _grid(comparison.results),
+                  *map(_grid, comparison.tasks), *([_grid(comparison.spec)] if comparison.spec.rows else [])]
+    for page in pages:
+        parts += [f"# {_plain(page.name)}", "\n".join(f"- {name}: {_plain(value)}" for name, value in page.tiles),
+                  *(f"> {code} {_plain(message)}" for code, message in page.warnings)]
+        if page.results is not None:
+            parts.append(_grid(page.results))
+        for task in page.tasks:
+            parts += [f"## {_plain(task.name)} ({task.judged})", _grid(Grid("figures", ("figure", "value", "what it is"), task.figures)),
+                      *(f"> {_plain(note)}" for note in task.notes),
+                      *(_grid(shown.table) for shown in task.exhibits if shown.table is not None)]
+        parts += ["## Spec", f"```yaml\n{page.spec.rstrip()}\n```", "## How to reproduce", "```console\n" + "\n".join(
+            f"$ {command}" for command in page.commands) + "\n```",
+            _grid(Grid("environment", ("what", "which"), page.environment))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _grid(grid: Grid) -> str:
+    """A Markdown table; the best of each is bold."""
+    lines = [f"**{_plain(grid.title)}**", "", "| " + " | ".join(_plain(name) or " " for name in grid.columns) + " |",
+             "|" + " --- |" * len(grid.columns)]
+    for place, row in enumerate(grid.rows):
+        cells = [f"**{_plain(cell)}**" if (place, column) in grid.best else _plain(cell) for column, cell in enumerate(row)]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _plain(text: str) -> str:
+    """Text that means nothing in Markdown."""
+    told = clean(text)
+    return "".join(f"\\{char}" if char in "\\`*_[]<>|#" else char for char in told)
