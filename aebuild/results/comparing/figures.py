@@ -63,7 +63,8 @@ def usual_table(runs: Mapping[str, Mapping[int, RunFacts]], alike: Callable[[str
     for seeds in runs.values():
         for facts in list(seeds.values())[:1]:
             baselines |= dict(_baselines(facts))
-    return replace(table, title=_title(runs), baselines=baselines)
+    pca_first = dict(sorted(baselines.items(), key=lambda named: not named[0].startswith("PCA")))
+    return replace(table, title=_title(runs), baselines=pca_first)
 
 
 def task_tables(runs: Mapping[str, Mapping[int, RunFacts]], kinds: Mapping[str, str],
