@@ -43,7 +43,7 @@ class ShortOption(click.Option):
     def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
         """Each value behind the name of its flag."""
         flag = self.opts[0]
-        return tuple(f"{flag}={_near(text) if flag == '--data' else text}" for text in super().type_cast_value(ctx, value) or ())
+        return tuple(f"{flag}={near(text) if flag == '--data' else text}" for text in super().type_cast_value(ctx, value) or ())
 
 
 class SpecCommand(click.Command):
@@ -96,7 +96,7 @@ def _load(ctx: click.Context, param: click.Parameter, files: tuple[str, ...]) ->
 spec_file = click.argument("spec", type=Place())
 
 
-def _near(data: str) -> str:
+def near(data: str) -> str:
     """A path that leads somewhere from here, as shells complete it, made absolute; anything else as it is."""
     is_path = "/" in data or "." in data or os.sep in data
     return json.dumps(os.path.abspath(data), ensure_ascii=False) if is_path and os.path.exists(data) else data

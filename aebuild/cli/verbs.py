@@ -10,7 +10,8 @@ import click
 from aebuild import __version__
 
 VERBS = ("init", "train", "validate", "summary", "show", "diagram", "encode", "decode", "reconstruct", "score", "sample", "interpolate",
-         "traverse", "evaluate", "runs", "compare", "report", "export", "eject", "specs", "explain", "schema", "environment")
+         "traverse", "evaluate", "runs", "compare", "report", "bakeoff", "sweep", "export", "eject", "specs", "explain", "schema",
+         "environment")
 
 
 class Verbs(click.Group):

@@ -80,6 +80,11 @@ def compare(folders: Sequence[Path]) -> Comparison:
                       frozenset(name for _, names in found for name in names))
 
 
+def unlike_figures(folders: Sequence[Path]) -> list[tuple[Diagnostic, tuple[str, ...]]]:
+    """A warning for each reason for which figures of these runs do not compare, with the names of the figures."""
+    return list(_unlike([_opened(folder) for folder in folders]))
+
+
 def _opened(folder: Path) -> Compared:
     facts = run_facts(folder)
     run = Run.open(folder)

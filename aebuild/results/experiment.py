@@ -16,9 +16,10 @@ from aebuild.compile.plugins import plugins_of
 from aebuild.compile.spec_diff import differences
 from aebuild.data.assemble import load_splits
 from aebuild.data.fingerprint import fingerprint
-from aebuild.lang.dataset import Known, OnDisk, Streamable, Where
+from aebuild.lang.dataset import OnDisk, Streamable, Where
 from aebuild.lang.diagnostics import Hint
 from aebuild.lang.printable import clean
+from aebuild.results.absolute_paths import absolute, absolute_data, absolute_start
 from aebuild.results.advice import advice
 from aebuild.results.answers import ask
 from aebuild.results.evaluate import Evaluation, evaluate
@@ -274,24 +275,16 @@ def _settled(plan: Plan, base: Path, splits: Splits, own: Path | None = None) ->
 
     `own` is a file that lies in the run itself, or will, and is named without a folder: it moves with the run.
     """
-    starts = [None if phase.start is None else str((base / phase.start).absolute()) for phase in plan.spec.train.phases]
-    train = plan.spec.train.but(phases=[phase.but(start=start) for phase, start in zip(plan.spec.train.phases, starts, strict=True)])
-    tasks = [task.settled(base) for task in plan.spec.evaluate.tasks]
-    spec = plan.spec.but(data=_settled_data(plan.spec, base, splits, own), **({"train": train} if any(starts) else {}),
-                         **({"evaluate": plan.spec.evaluate.but(tasks=tasks)} if tasks else {}))
-    return replace(plan, spec=spec, phases=tuple(
-        replace(phase, start=None if phase.start is None else str((base / phase.start).absolute())) for phase in plan.phases))
+    spec = absolute(plan.spec, base).but(data=_settled_data(plan.spec, base, splits, own))
+    return replace(plan, spec=spec, phases=tuple(replace(phase, start=absolute_start(phase.start, base)) for phase in plan.phases))
 
 
 def _settled_data(spec: Spec, base: Path, splits: Splits, own: Path | None) -> Dataset:
     data = spec.data
     if isinstance(data, Streamable):
         data = data.but(stream=splits.streamed)
-    if isinstance(data, OnDisk):
-        place = (base / data.path).absolute()
-        return data.but(path=place.name if own is not None and place == own.absolute() else str(place))
-    if isinstance(data, Known) and data.root is not None:
-        return data.but(root=str((base / data.root).absolute()))
-    return data
+    if isinstance(data, OnDisk) and own is not None and (base / data.path).absolute() == own.absolute():
+        return data.but(path=own.name)
+    return absolute_data(data, base)
 
 

@@ -87,7 +87,7 @@ def supervise(commands: Sequence[Worker], again: Callable[[], Sequence[Worker]],
     other than 9 are those of the training and passed on. Raises WorkerLostError after the last retry; without retries the
     processes of a group have told themselves what was lost.
     """
-    with _Forwarding() as forwarding:
+    with Forwarding() as forwarding:
         for attempt in range(retries + 1):
             ending = _run(commands if attempt == 0 else again(), forwarding)
             if forwarding.told is not None and ending.died:
@@ -120,7 +120,7 @@ def together(argv: Sequence[str], count: int) -> list[Worker]:
     return [Worker(argv, {**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}) for rank in range(count)]
 
 
-class _Forwarding:
+class Forwarding:
     """While entered, what this process is told to do goes to the workers; `told` remembers the signal."""
 
     def __init__(self) -> None:
@@ -129,7 +129,7 @@ class _Forwarding:
         self._before: dict[int, Any] = {}
         self._when = 0.0
 
-    def __enter__(self) -> _Forwarding:
+    def __enter__(self) -> Forwarding:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             self._before[number] = signal.signal(number, self._handle)
         return self
@@ -142,13 +142,13 @@ class _Forwarding:
         _send(self.running, self.told)
 
 
-def _run(commands: Sequence[Worker], forwarding: _Forwarding) -> Ending:
+def _run(commands: Sequence[Worker], forwarding: Forwarding) -> Ending:
     """Starts the workers, each in a session of its own so that the terminal's Ctrl-C reaches it once, and waits."""
     workers = forwarding.running = []
     for command in commands:
         if forwarding.told is None:
             workers.append(subprocess.Popen(list(command.argv), env={**os.environ, **command.env}, start_new_session=True,
-                                            preexec_fn=_end_with_parent))
+                                            preexec_fn=end_with_parent))
     if forwarding.told is not None:
         _send(workers, forwarding.told)      # it came while they were being started
     while all(not worker.poll() for worker in workers) and any(worker.poll() is None for worker in workers):
@@ -161,7 +161,7 @@ def _run(commands: Sequence[Worker], forwarding: _Forwarding) -> Ending:
     return Ending(tuple(worker.wait() for worker in workers))
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """In a worker before it begins: where this process is killed, the worker saves and stops too."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

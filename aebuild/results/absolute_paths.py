@@ -1,0 +1,36 @@
+"""Specs whose paths lead to the same places from anywhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aebuild.lang.dataset import Known, OnDisk
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aebuild.compile.spec import Spec
+    from aebuild.lang.dataset import Dataset
+
+
+def absolute_data(data: Dataset, base: Path) -> Dataset:
+    """The data with absolute paths in place of those relative to `base`."""
+    if isinstance(data, OnDisk):
+        return data.but(path=str((base / data.path).absolute()))
+    if isinstance(data, Known) and data.root is not None:
+        return data.but(root=str((base / data.root).absolute()))
+    return data
+
+
+def absolute_start(start: str | None, base: Path) -> str | None:
+    """The run whose weights a phase begins with, likewise."""
+    return None if start is None else str((base / start).absolute())
+
+
+def absolute(spec: Spec, base: Path) -> Spec:
+    """The spec with all its paths absolute."""
+    phases = [phase.but(start=absolute_start(phase.start, base)) for phase in spec.train.phases]
+    moved: dict[str, Any] = {"train": spec.train.but(phases=phases)} if any(phase.start for phase in phases) else {}
+    if spec.evaluate.tasks:
+        moved["evaluate"] = spec.evaluate.but(tasks=[task.settled(base) for task in spec.evaluate.tasks])
+    return spec.but(data=absolute_data(spec.data, base), **moved)

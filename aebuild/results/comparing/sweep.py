@@ -1,0 +1,148 @@
+"""One spec with many values: trials of a grid, drawn at random, or proposed by a model of those before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from aebuild.lang.diagnostics import AebuildError, Diagnostic, Hint, UsageError
+from aebuild.results.comparing.bakeoff import NONE_DONE, Results, results_of
+from aebuild.results.comparing.campaign import Campaign, CampaignRecord, ContestantRecord, Training, begin, extended, reopen
+from aebuild.results.comparing.contestants import UNSAID, Budget, contestant, from_text
+from aebuild.results.comparing.proposals import Past, proposed, require
+from aebuild.results.comparing.trainings import HOPELESS, Say, Work
+from aebuild.results.comparing.trial_figures import objective_of
+from aebuild.results.comparing.varied import drawn, grid, parse_all, settings_of
+
+if TYPE_CHECKING:
+    from aebuild.results.comparing.processes import Workers
+
+Method = Literal["grid", "random", "model"]
+TRIALS = 20
+LONGEST = 90          # characters of the spec's name in the names of its trials
+
+
+@dataclass(frozen=True)
+class SweepAsked:
+    """What a sweep tries: all combinations of a grid, else so many `trials`; `objective` is the validation figure to make small."""
+
+    vary: Sequence[str]
+    method: Method = "grid"
+    trials: int | None = None
+    seeds: Sequence[int] = (42,)
+    settings: Sequence[str] = ()
+    budget: Budget = UNSAID
+    objective: str = "reconstruction"
+
+
+def new_sweep(spec: str, asked: SweepAsked, output: Path | None, say: Say) -> Campaign:
+    """A sweep that may begin, or the one in `output` that was asked for in the same way; raises what is wrong with the spec."""
+    varied = parse_all(asked.vary)
+    if asked.method == "model":
+        require("optuna", "--method model")
+    base = contestant(spec, asked.settings, asked.budget)
+    from_text(base.text, settings_of({each.path: each.at(0.0) for each in varied}))         # a wrong path is told as such
+    count = asked.trials or TRIALS
+    planned = grid(varied) if asked.method == "grid" else [drawn(varied, number, base.spec.train.seed) for number in range(count)]
+    made = [_trial(base.text, base.name, number, values) for number, values in enumerate(planned if asked.method != "model" else [])]
+    for each, _ in made:
+        if each.refused:
+            say(f"{each.name} cannot be built: {each.refused}")
+    words: dict[str, Any] = {"vary": list(asked.vary), "method": asked.method, "trials": None if asked.method == "grid" else count,
+                             "settings": list(asked.settings), "epochs": asked.budget.epochs, "steps": asked.budget.steps,
+                             "objective": asked.objective, "name": base.name, "spec": base.text}
+    record = CampaignRecord(kind="sweep", contestants=[each for each, _ in made], seeds=list(asked.seeds), asked=words)
+    return begin(record, {each.name: text for each, text in made if text}, output)
+
+
+def resumed_sweep(folder: Path, seeds: Sequence[int], trials: int | None) -> Campaign:
+    """The sweep in a folder, asked for more seeds or trials where they are given; UsageError for more trials of a grid."""
+    campaign = reopen(folder, "sweep")
+    record = extended(campaign.record, list(seeds), [])
+    asked = record.asked
+    if trials is not None and trials > (asked.get("trials") or trials):
+        record = record.model_copy(update={"asked": asked | {"trials": trials}})
+        if asked["method"] == "random":
+            varied, seed = parse_all(asked["vary"]), from_text(asked["spec"], ()).spec.train.seed
+            made = [_trial(asked["spec"], asked["name"], number, drawn(varied, number, seed))
+                    for number in range(len(record.contestants), trials)]
+            record = record.model_copy(update={"contestants": [*record.contestants, *(each for each, _ in made)]})
+            campaign.write(record, {each.name: text for each, text in made if text})
+    campaign.write(record, {})
+    return campaign
+
+
+def _trial(text: str, name: str, number: int, values: dict[str, Any]) -> tuple[ContestantRecord, str]:
+    """A trial's record and spec; no spec, and the reason in the record, where these values cannot be built."""
+    called = f"{name[:LONGEST]}-{number:03}"
+    try:
+        return ContestantRecord(name=called, values=values), from_text(text, [*settings_of(values), f"--name={called}"]).text
+    except AebuildError as error:
+        return ContestantRecord(name=called, values=values, refused=error.diagnostics[0].message), ""
+
+
+def run_sweep(campaign: Campaign, workers: Workers, say: Say, plugins: Sequence[str] = ()) -> Results:
+    """Trains what is left to do; UsageError if nothing could be finished, Interrupted where the user stops it."""
+    work = Work(campaign, workers, say, plugins)
+    work.train(campaign.trainings())
+    if campaign.record.asked["method"] == "model":
+        _Guided(work).run()
+    found = results_of(campaign, work.failures)
+    if not any(entry.runs for entry in found.entries.values()):
+        reason = next(iter(found.failures.values()), "there was no trial")
+        raise UsageError(Diagnostic(NONE_DONE, f"no trial was finished; the first: {reason}", fix=Hint(f"see {campaign.folder / 'logs'}")))
+    return found
+
+
+class _Guided:
+    """Trials proposed one after the other, each by what is known when a worker is free."""
+
+    def __init__(self, work: Work) -> None:
+        self.work, self.campaign = work, work.campaign
+        self.asked = self.campaign.record.asked
+        self.varied = parse_all(self.asked["vary"])
+        self.seed = from_text(self.asked["spec"], ()).spec.train.seed
+        self.waiting: list[Training] = []
+        self.running: set[Training] = set()
+
+    def run(self) -> None:
+        """Proposes and trains until there are as many trials as were asked for."""
+        self.work.carry_out(self._next, self._ended)
+
+    def _next(self) -> Training | None:
+        while not self.waiting and len(self.campaign.record.contestants) < self.asked["trials"]:
+            self._propose()
+        if not self.waiting:
+            return None
+        training = self.waiting.pop(0)
+        self.running.add(training)
+        return training
+
+    def _ended(self, training: Training, code: int) -> None:
+        self.running.discard(training)
+        self.work.tell(training, code, f"{self.asked['trials']} trials in all")
+
+    def _propose(self) -> None:
+        record = self.campaign.record
+        past = [Past(each.values, self._figure(each), running=self._runs(each)) for each in record.contestants]
+        made, text = _trial(self.asked["spec"], self.asked["name"], len(past), proposed(self.varied, past, self.seed))
+        self.campaign.write(record.model_copy(update={"contestants": [*record.contestants, made]}), {made.name: text} if text else {})
+        if text:
+            self.work.say(f"{made.name}: {', '.join(settings_of(made.values))}")
+            self.waiting = [Training(made.name, seed) for seed in record.seeds]
+        else:
+            self.work.say(f"{made.name} cannot be built: {made.refused}")
+
+    def _runs(self, each: ContestantRecord) -> bool:
+        return any(training.contestant == each.name for training in (*self.running, *self.waiting))
+
+    def _figure(self, each: ContestantRecord) -> float | None:
+        """The mean over seeds; None where one is missing."""
+        facts = [self.campaign.facts(Training(each.name, seed)) for seed in self.campaign.record.seeds]
+        if each.refused or any(one is None or one.state in (*HOPELESS, "failed", "died", "stopped") for one in facts):
+            return None
+        figures = [objective_of(one.folder, self.asked["objective"]) for one in facts if one is not None]
+        known = [figure for figure in figures if figure is not None]
+        return sum(known) / len(known) if known and len(known) == len(figures) else None
