@@ -44,7 +44,7 @@ latent: {type: gaussian, dim: 16}
         figures: dict[str, float | int | str] = {}
         for name, gap in gaps.items():
             figures |= {f"{name} by batches": gap.training, f"{name} in evaluation": gap.evaluation}
-        worse = [name for name, gap in gaps.items() if name == "kl" or gap.evaluation > gap.training]      # noise of batches alone does no harm
+        worse = [name for name, gap in gaps.items() if name == "kl" or gap.evaluation > gap.training]   # mere noise does no harm
         worst = max(worse, key=lambda name: gaps[name].share, default="")
         if not worst or gaps[worst].share < APART:
             return self.clear(**{f"{name}_differs_by": f"{gap.share:.0%}" for name, gap in gaps.items()})

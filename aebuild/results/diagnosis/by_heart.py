@@ -10,7 +10,7 @@ from aebuild.results.diagnosis.measurements import squared_error
 from aebuild.results.diagnosis.remedies import anew, rounded
 from aebuild.trainer.progress.formatting import number
 
-SLIGHTLY = 1.15       # times it: less is no sign, whatever the curves look like
+SLIGHTLY = 1.3        # times it: less is no sign, whatever the curves look like
 WORSE = 1.5           # times the error on training samples, which is a little smaller in any case
 
 class LearnedByHeart(Cause):

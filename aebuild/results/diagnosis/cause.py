@@ -42,7 +42,8 @@ class Finding:
     def to_json(self) -> dict[str, Any]:
         """As plain JSON types; `command` tells whether the fix can be pasted into a shell."""
         return {"cause": self.cause, "code": self.rule.code, "certainty": self.certainty, "message": self.message,
-                "figures": dict(self.figures), "fix": str(self.fix), "command": not isinstance(self.fix, Hint), "examples": list(self.examples)}
+                "figures": dict(self.figures), "fix": str(self.fix), "command": not isinstance(self.fix, Hint),
+                "examples": list(self.examples)}
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ from aebuild.lang.diagnostics import Rule
 from aebuild.lang.schedule import numbers
 from aebuild.results.diagnosis.cause import Cause, Clear, Finding, story
 from aebuild.results.diagnosis.evidence import Evidence
-from aebuild.results.diagnosis.remedies import longer
+from aebuild.results.diagnosis.remedies import longer, rate_of, usual_rate
 
 LONGEST = 20                # times as long: what needs more will not get there in this way
+BEGUN = STEPS // 10         # steps after which a pace tells how long it will take
 FLAT = 0.02                 # of all that the loss fell by: what falls by less in the last quarter of a long training has ended
 STEEP = 0.10                # of all that the loss fell by: what falls by more in its last quarter is far from its end
 
@@ -29,7 +30,7 @@ $ aebuild train --resume runs/vae --set train.epochs=40 --allow
 ```
 """), "warning")
     needs = ("curves", "evaluation")
-    hides = ("price of the KL term", "too narrow", "learning rate too small", "dead units")
+    hides = ("price of the KL term", "too narrow", "learning rate too small")
     explains_defeat = True
 
     def look(self, evidence: Evidence) -> Finding | Clear:
@@ -41,15 +42,20 @@ $ aebuild train --resume runs/vae --set train.epochs=40 --allow
         falling = curves.epochs <= 1 or pace > 0
         times = times_as_long(evidence)
         if evidence.verdict is not None:
-            wanted = falling and times <= LONGEST and (evidence.steps < STEPS or share > FLAT)
+            wanted = falling and (times <= LONGEST or _hardly_begun(evidence)) and (evidence.steps < STEPS or share > FLAT)
         else:
             wanted = pace > 0 and share > STEEP and evidence.steps < STEPS
         if not wanted:
             return self.clear(steps=evidence.steps, share_of_the_fall_in_the_last_quarter=f"{share:.0%}")
-        times = max(times, STEPS / max(1, evidence.steps))
+        times = max(min(times, LONGEST), STEPS / max(1, evidence.steps))
         lasting = f"{curves.epochs:,} epoch{'s'[:curves.epochs != 1]}"
         return self.found(f"training ended after {lasting} while the loss was still falling: train longer",
                           longer(evidence.run, evidence.plan, times), figures | {"times as long": times})
+
+
+def _hardly_begun(evidence: Evidence) -> bool:
+    """True if so few steps were taken, at a rate that is not a small one, that the pace says nothing yet."""
+    return evidence.steps < BEGUN and rate_of(evidence.plan)[0] >= usual_rate(evidence.plan) / 10
 
 
 def times_as_long(evidence: Evidence) -> float:

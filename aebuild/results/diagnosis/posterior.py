@@ -122,7 +122,7 @@ class PriceOfKl(Cause):
     rule = Rule("AE595", "price of the KL term", story(
         "PCA with as many numbers reconstructs better, and nothing else is wrong.",
         "The KL on the judged split: so many nats the code may carry, where a component of PCA is a whole float32 number.",
-        f"For better reconstructions at the cost of samples lower the weight; or let it be: `allow: {AE702: the samples matter}`.", """\
+        "For better reconstructions at the cost of samples lower the weight; or let it be: `allow: {AE702: the samples matter}`.", """\
 ```yaml
 losses: {kl: 1}
 ```

@@ -91,7 +91,7 @@ losses: {reconstruction: {type: gaussian, variance: learned}}
             "largest principal variance of the data": evidence.spectrum.at(1), "KL in nats": carried_nats(evidence)}
         fix = anew(evidence.run, "losses.reconstruction={type: gaussian, variance: learned}")
         weights = max(numbers(evidence.plan.term("kl").config.weight), default=0.0)
-        drowned = noise > TOO_WIDE * possible and noise > evidence.spectrum.at(_half(evidence))       # what the data vary by is less than it
+        drowned = noise > TOO_WIDE * possible and noise > evidence.spectrum.at(_half(evidence))
         if drowned and model > WORSE * pca.mse and weights <= 1:
             said = f"the likelihood takes a variance of {number(noise)} for noise, and PCA errs by {number(pca.mse)}"
             return self.found(said, fix, figures)
