@@ -105,7 +105,7 @@ PLANTED = {
                       {"epochs": 80, "players": {"discriminator": {"steps": 3, "optimizer": {"lr": 0.02}},
                                                  "generator": {"optimizer": {"lr": 1e-4}}}}, better=False),
     "leak": Planted("leaked split", {"encoder": linear(32), "latent": PLAIN}, {"epochs": 60, "optimizer": {"lr": 3e-3}}, digits_twice, better=False),
-    "norm": Planted("batch normalisation", {"encoder": linear(32, 32, norm={"type": "batch", "momentum": 1e-4}), "latent": VARIATIONAL,
+    "norm": Planted("batch normalisation", {"encoder": linear(32, 32, norm={"type": "batch", "momentum": 1e-5}), "latent": VARIATIONAL,
                                             "losses": BERNOULLI, "allow": {"AE203": "planted"}}, {"epochs": 60, "batch_size": 16, "keep": "last", "optimizer": {"lr": 1e-2}}),
     "by heart": Planted("learned by heart", {"data": {"type": "digits", "limit": 100}, "encoder": linear(256, 256),
                                              "latent": {"type": "continuous", "dim": 16}, "losses": BERNOULLI}, {"epochs": 200}),

@@ -20,7 +20,7 @@ Figures = Mapping[str, float | int | str]
 class Finding:
     """A cause that was found: what was seen, how sure it is, and the command that helps, or a Hint.
 
-    `examples` are single samples or layers that show it, as plain JSON types.
+    `examples` are single samples or layers that show it, as plain JSON types. What is `harmless` is how such a model is, and no failure.
     """
 
     rule: Rule
@@ -29,6 +29,7 @@ class Finding:
     fix: str
     certainty: Certainty = "likely"
     examples: tuple[dict[str, Any], ...] = ()
+    harmless: bool = False
 
     @property
     def cause(self) -> str:
@@ -62,15 +63,13 @@ class Cause(ABC):
     """One cause.
 
     `rule` holds its name and story: symptom, evidence, remedy. `needs` is what must be there to look for it; `hides` names the causes that
-    follow from it, which are not told beside it; one that is `harmless` is how such a model is, and told as a remark. One that
-    `explains_defeat` is looked for after each training that a baseline beats, too.
+    follow from it, which are not told beside it. One that `explains_defeat` is looked for after each training that a baseline beats, too.
     """
 
     rule: ClassVar[Rule]
     needs: ClassVar[tuple[Need, ...]] = ()
     hides: ClassVar[tuple[str, ...]] = ()
     explains_defeat: ClassVar[bool] = False
-    harmless: ClassVar[bool] = False
 
     def concerns(self, evidence: Evidence) -> bool:
         """False where the model has nothing that this could happen to."""

@@ -53,7 +53,7 @@ class Examination:
         if isinstance(looked, Clear):
             self.clear.append(looked)
             return
-        (self.remarks if cause.harmless else self.found).append(looked)
+        (self.remarks if looked.harmless else self.found).append(looked)
         self.hidden.update(cause.hides)
 
 

@@ -133,7 +133,6 @@ losses: {kl: 0.1}
     needs = ("evaluation",)
     hides = ("too narrow",)
     explains_defeat = True
-    harmless = True
 
     def concerns(self, evidence: Evidence) -> bool:
         """Where a KL term has a weight."""
@@ -145,6 +144,7 @@ losses: {kl: 0.1}
         kl, weight = carried_nats(evidence), max(numbers(evidence.plan.term("kl").config.weight))
         if evidence.verdict is None or evidence.scores.pca is None:
             return self.clear(KL_in_nats=number(kl), weight=weight)
-        return self.found(f"the KL term, at weight {weight:g}, lets the code carry {number(kl)} nats, where PCA keeps whole float32 "
-                          "numbers; for better reconstructions at the cost of samples, lower it",
-                          anew(evidence.run, f"losses.kl={rounded(weight / 10)}"), {"KL in nats": kl, "weight": weight}, "possible")
+        said = f"the KL term, at weight {weight:g}, lets the code carry {number(kl)} nats, where PCA keeps whole float32 numbers; for " \
+               "better reconstructions at the cost of samples, lower it"
+        fix, failed = anew(evidence.run, f"losses.kl={rounded(weight / 10)}"), evidence.verdict.by_a_constant
+        return Finding(self.rule, said, {"KL in nats": kl, "weight": weight}, fix, "likely" if failed else "possible", harmless=not failed)
