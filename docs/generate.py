@@ -1,4 +1,7 @@
-"""Writes docs/schema.json, docs/reference.md and docs/diagnostics.md from the code; `make demo`, `test` and `docs` call it."""
+"""Writes docs/schema.json, docs/reference.md and docs/diagnostics.md from the code, and the causes into docs/doctor.md.
+
+`make demo`, `test` and `docs` call it.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from aebuild.results.catalogue import every_rule
 from aebuild.results.reference import reference
 
 HERE = Path(__file__).parent
+DOCTOR, MARK = "doctor.md", "<!-- from here on written by docs/generate.py, from the causes -->"
 NAMES = ("reference.md", "diagnostics.md", "schema.json")
 
 
@@ -34,8 +38,22 @@ def diagnostics() -> str:
     return "\n".join(lines) + "\n"
 
 
+def doctor() -> str:
+    """The page of the doctor: as it is written, with its causes as they are now."""
+    from aebuild.results.diagnosis.causes import CAUSES
+
+    head = (HERE / DOCTOR).read_text(encoding="utf-8").partition(MARK)[0]
+    lines = [MARK]
+    for cause in CAUSES:
+        rule = cause.rule
+        lines += ["", f"### {rule.title} ({rule.code})", "", rule.story.partition("```")[0].strip()]
+    return head + "\n".join(lines) + "\n"
+
+
 def main() -> None:
     """Writes every page; the schema last, whose time tells make that all are there."""
+    if (HERE / DOCTOR).exists():
+        (HERE / DOCTOR).write_text(doctor(), encoding="utf-8")
     for name, text in pages().items():
         (HERE / name).write_text(text, encoding="utf-8")
         print(f"docs/{name}: {len(text):,} characters")

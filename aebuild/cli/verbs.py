@@ -10,7 +10,7 @@ import click
 from aebuild import __version__
 
 VERBS = ("init", "train", "validate", "summary", "show", "diagram", "encode", "decode", "reconstruct", "score", "sample", "interpolate",
-         "traverse", "evaluate", "runs", "compare", "report", "bakeoff", "sweep", "export", "eject", "specs", "explain", "schema",
+         "traverse", "evaluate", "doctor", "runs", "compare", "report", "bakeoff", "sweep", "export", "eject", "specs", "explain", "schema",
          "environment")
 
 

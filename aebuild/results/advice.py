@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aebuild.lang.terms import Likelihood, Penalty
+from aebuild.results.diagnosis.remedies import length_of
 from aebuild.results.run_plugins import options_of
-from aebuild.results.verdict import length_of
 from aebuild.trainer.run_dir.run import Run
 
 if TYPE_CHECKING:

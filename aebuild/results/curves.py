@@ -46,6 +46,17 @@ class Curves:
         noise = pstdev(_differences(scores[len(scores) // 2:])) / quarter ** 0.5
         return drop / quarter if drop > max(MATTERS * (scores[0] - min(scores)), 2 * noise) else 0.0
 
+    def last_quarter(self) -> float:
+        """How much of all that the score fell by it fell in its last quarter, in [0, 1]; 0 for less than four epochs."""
+        scores, quarter = self.scores, len(self.scores) // 4
+        if quarter < 1 or scores[0] <= min(scores):
+            return 0.0
+        return max(0.0, min(1.0, (min(scores[:-quarter]) - min(scores[-quarter:])) / (scores[0] - min(scores))))
+
+    def largest_rise(self) -> float:
+        """The most that the loss rose by from one epoch to the next in its second half; 0 where it never did."""
+        return max([0.0, *_differences(self.losses[len(self.losses) // 2:])])
+
     def unsteady(self) -> bool:
         """True if the loss rose about as often as it fell, by more than a little, or ended above its beginning."""
         steps = _differences(self.losses[len(self.losses) // 2:])

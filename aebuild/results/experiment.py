@@ -222,7 +222,7 @@ def _finish(job: Job, *, resume: bool) -> Outcome:
         if evaluation.samples < evaluation.whole:
             job.display.note(f"judged by {evaluation.samples:,} of the {evaluation.whole:,} samples of the {evaluation.split} split, "
                              f"evenly spaced, so that evaluation does not take long beside so short a training")
-        found = finding(plan, evaluation, splits, run)
+        found = finding(plan, result.model, evaluation, splits, run)
         if found is not None:
             evaluation = replace(evaluation, findings=(found,))
             run.log(f"{found.code}: {found.message}")

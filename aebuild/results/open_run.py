@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from aebuild.data.new_samples import NewData
     from aebuild.modules.autoencoder import Autoencoder
     from aebuild.results.answers import Kept
+    from aebuild.results.diagnosis.diagnose import Diagnosis
     from aebuild.results.evaluate import Evaluation
     from aebuild.results.export.export import Exported
     from aebuild.results.inference.codes import Codes
@@ -95,6 +96,12 @@ class OpenRun(TrainedRun):
         from aebuild.results.inference.evaluation import answer_tasks
 
         return {kept.name: kept for kept in answer_tasks(self, tasks, None if data is None else self.new(data))}
+
+    def doctor(self) -> Diagnosis:
+        """What went wrong in the training, with the figures that show it and the command that helps."""
+        from aebuild.results.diagnosis.diagnose import diagnose_run
+
+        return diagnose_run(self)
 
     def export(self, folder: str | os.PathLike[str], *, half: Literal["encoder", "decoder"] | None = None,
                formats: Sequence[Literal["onnx", "torch"]] = (), int8: bool = False, data: Any = None, drawn: bool = False) -> Exported:

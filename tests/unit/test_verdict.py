@@ -14,10 +14,11 @@ import pytest
 from aebuild.cli.guard import guarded
 from aebuild.cli.verbs import commands
 from aebuild.compile.front import load
+from aebuild.compile.lints import BEATEN
 from aebuild.results.curves import Curves
+from aebuild.results.diagnosis.beaten import beaten
 from aebuild.results.evaluate import Evaluation, Scores
 from aebuild.results.experiment import train
-from aebuild.results.verdict import BEATEN, beaten
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +41,7 @@ CAUSES = {
     "too large a rate": (LOW, 32, LINES, "", "epochs: 30, optimizer: {lr: 0.3}", "the learning rate of 0.3 is", "train.optimizer.lr=0.03"),
     "too small a rate": (LOW, 32, LINES, "", "epochs: 30, optimizer: {lr: 1e-7}", "1e-07 is too small", "train.optimizer.lr=0.001"),
     "by heart": (NOISE, 256, "{type: continuous, dim: 8}", "", "epochs: 60, optimizer: {lr: 1e-2}", "learned by heart", ""),
-    "collapse": (LOW, 16, VARIATIONAL, "kl: 50", "epochs: 60, optimizer: {lr: 1e-2}", "collapsed to the prior", "losses.kl=5"),
+    "collapse": (LOW, 16, VARIATIONAL, "kl: 50", "epochs: 60, optimizer: {lr: 1e-2}", "collapsed to the prior", "losses.kl=1"),
     "price": (LOW, 16, VARIATIONAL, "kl: 1", "epochs: 100, optimizer: {lr: 1e-2, schedule: cosine}", "lets the code carry", "losses.kl=0.1"),
 }
 
@@ -75,7 +76,7 @@ def test_the_cause_is_found_and_its_fix_can_be_used(folder: Path, cause: str) ->
 
 def test_the_fix_of_a_short_training_works_and_is_the_last_word(folder: Path, capsys: pytest.CaptureFixture[str],
                                                                monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aebuild.results.verdict.STEPS", 40)
+    monkeypatch.setattr("aebuild.results.diagnosis.length.STEPS", 40)
     def run(*words: str) -> tuple[str, str]:
         assert guarded(lambda: commands.main(list(words), standalone_mode=False)) == 0
         return capsys.readouterr()

@@ -1,0 +1,1 @@
+"""What went wrong in a training: causes with their symptom, evidence and remedy."""
