@@ -222,11 +222,12 @@ def _finish(job: Job, *, resume: bool) -> Outcome:
         if evaluation.samples < evaluation.whole:
             job.display.note(f"judged by {evaluation.samples:,} of the {evaluation.whole:,} samples of the {evaluation.split} split, "
                              f"evenly spaced, so that evaluation does not take long beside so short a training")
-        found = finding(plan, result.model, evaluation, splits, run)
+        trained_run = TrainedRun(run, plan, result.model, splits.info, splits.scaling, splits.target_scaling, result.kept)
+        found = finding(trained_run, evaluation, splits)
         if found is not None:
             evaluation = replace(evaluation, findings=(found,))
             run.log(f"{found.code}: {found.message}")
-        evaluation = replace(evaluation, tasks=_asked(job, result, trained))
+        evaluation = replace(evaluation, tasks=_asked(job, trained_run, trained))
         run.write("evaluation.json", evaluation.to_json())
     job.display.busy("drawing the picture")
     with timers.of("picture"):
@@ -237,12 +238,11 @@ def _finish(job: Job, *, resume: bool) -> Outcome:
     return outcome
 
 
-def _asked(job: Job, result: TrainResult, trained: int) -> dict[str, Kept]:
+def _asked(job: Job, run: TrainedRun, trained: int) -> dict[str, Kept]:
     """The answers of the spec's tasks; what could not be answered is said."""
     splits, tasks = job.splits, job.plan.spec.evaluate.tasks
     if not tasks:
         return {}
-    run = TrainedRun(job.run, job.plan, result.model, splits.info, splits.scaling, splits.target_scaling, result.kept)
     name, judged, _ = judged_part(splits, trained)
     found = ask(run, splits, name, judged, tasks, job.display.busy)
     for kept in found:

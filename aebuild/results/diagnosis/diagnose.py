@@ -12,8 +12,9 @@ from aebuild.lang.samples import silent
 from aebuild.results.diagnosis.cause import Clear, Finding
 from aebuild.results.diagnosis.causes import examine
 from aebuild.results.diagnosis.evidence import Evidence, Need, evidence_of
-from aebuild.results.evaluate import Evaluation, evaluate, judged_samples, judged_split
+from aebuild.results.evaluate import Evaluation, evaluate
 from aebuild.results.inference.new_data import own_splits
+from aebuild.results.judged_split import judged_samples, judged_split
 from aebuild.results.run_facts import run_facts
 from aebuild.results.run_plan import info_of, plan_of
 from aebuild.results.trained import TrainedModel
@@ -77,7 +78,7 @@ def diagnose_run(trained: TrainedRun, say: Callable[[str], None] = silent) -> Di
         name, split = judged_split(splits)
         judged = split.thinned(judged_samples(split, 0))
         evaluation = replace(evaluate(trained.plan, trained.model, replace(splits, test=judged)), split=name)
-        model = TrainedModel(trained.plan, trained.model, splits, judged)
+        model = TrainedModel(trained, splits, judged)
     return _diagnosis(evidence_of(trained.run, trained.plan, evaluation, splits, model, state=facts.state, reason=facts.reason,
                                   missing=missing, beyond_chance=True))
 

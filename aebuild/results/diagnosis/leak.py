@@ -10,7 +10,7 @@ from aebuild.results.baselines import fitted_rows, known_targets
 from aebuild.results.diagnosis.cause import Cause, Clear, Finding, story
 from aebuild.results.diagnosis.copies import Copies, copies, repeats_by_chance
 from aebuild.results.diagnosis.evidence import Evidence
-from aebuild.results.evaluate import judged_split
+from aebuild.results.judged_split import judged_split
 from aebuild.trainer.progress.formatting import number
 
 if TYPE_CHECKING:
