@@ -68,7 +68,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     asked = Given(**given)
     _check(asked)
     from aebuild.results.comparing.bakeoff import run_bakeoff
-    from aebuild.results.comparing.report import write_bakeoff
+    from aebuild.results.comparing.result_files import write_bakeoff
     from aebuild.results.comparing.tables import console_tables
 
     tell = (lambda sentence: None) if asked.quiet else say

@@ -65,7 +65,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     asked = Given(**given)
     _check(asked)
     from aebuild.results.comparing.front_plot import WANTED
-    from aebuild.results.comparing.report import write_sweep
+    from aebuild.results.comparing.result_files import write_sweep
     from aebuild.results.comparing.shown_table import on_console
     from aebuild.results.comparing.sweep import run_sweep
     from aebuild.results.comparing.tables import remarks

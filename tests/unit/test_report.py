@@ -15,11 +15,11 @@ import pytest
 from command_line import called
 from run_copies import a_run, edit
 
-from aebuild.lang.diagnostics import UsageError
+from aebuild.lang.diagnostics import CheckpointError, UsageError
 from aebuild.lang.tasks import Answer, LinePlot, SampleRows, ScatterPlot, Table
 from aebuild.results.answers import Kept, keep
+from aebuild.results.reporting.campaign_tables import campaign_tables
 from aebuild.results.reporting.charts import line_plot, ticks
-from aebuild.results.reporting.comparison_page import pareto
 from aebuild.results.reporting.report import report
 
 HOSTILE = '<script>alert("x")</script> & "quotes" \u202e'
@@ -163,11 +163,25 @@ def test_lines_without_numbers_are_drawn_without_them() -> None:
     assert "<circle" in shape
 
 
-def test_the_front_is_what_nothing_beats() -> None:
-    random = np.random.default_rng(0).integers(0, 6, (30, 2))
-    points = {str(place): (float(x), float(y)) for place, (x, y) in enumerate(random)}
-    beaten = {name for name, a in points.items() for b in points.values() if b != a and b[0] <= a[0] and b[1] <= a[1]}
-    assert set(pareto(points)) == set(points) - beaten
+def test_a_bakeoff_begins_with_its_means(tmp_path: Path) -> None:
+    place = tmp_path / "both"
+    for name, seed in (("small", 1), ("small", 2), ("large", 1)):
+        a_run(place / "runs" / f"{name}-{seed}", f"name={name}", f"train.seed={seed}")
+    cells = {"mse": {"mean": 0.5, "half": 0.01, "count": 2, "best": True, "p": None, "test": None}}
+    others = {"mse": {"mean": 0.6, "half": None, "count": 1, "best": False, "p": 0.2, "test": "welch"}}
+    (place / "bakeoff.json").write_text("{}")
+    (place / "results.json").write_text(json.dumps({"tables": [{"title": "test", "rows": {"small": cells, "large": others},
+                                                                "baselines": {"mean": {"mse": 0.9}}}]}))
+    (table,) = campaign_tables(place)
+    assert [list(row) for row in table.rows] == [["small", "0.5000 ± 0.01"], ["large", "0.6000 ≈"], ["mean", "0.9000"]]
+    assert table.best == {(0, 1)}
+    page = Page(report([place]))
+    assert "Means over seeds" in page.text
+    assert sum(tag == "details" for tag, _ in page.tags) == 2                   # one run of each spec
+    assert "± 0.01" in report([place], "md")
+    (place / "results.json").write_text('{"tables": 3}')
+    with pytest.raises(CheckpointError):
+        report([place])
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from aebuild.lang.diagnostics import SpecError, UsageError
 from aebuild.results.comparing import proposals
 from aebuild.results.comparing.pareto import non_dominated
 from aebuild.results.comparing.proposals import Past, proposed, require
-from aebuild.results.comparing.report import write_sweep
+from aebuild.results.comparing.result_files import write_sweep
 from aebuild.results.comparing.sweep import SweepAsked, new_sweep, resumed_sweep, run_sweep
 from aebuild.results.comparing.trial_figures import objective_of, points_of
 from aebuild.results.comparing.varied import Varied, drawn, grid, parse_all, parse_varied, settings_of

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from aebuild.lang.tasks import Task
 from aebuild.results.answers import answers_of
+from aebuild.results.comparing.pareto import non_dominated
 from aebuild.results.comparison import Comparison, compare
 from aebuild.results.comparison_table import Row, best_of, labels_of, rows
 from aebuild.results.reporting.charts import line_plot, marked_plot
@@ -88,7 +89,7 @@ def _plots(found: Comparison, labels: Sequence[str]) -> Iterator[tuple[str, Mark
     points = {label: (run.facts.code_bits, run.facts.evaluation.model.mse) for label, run in zip(labels, found.runs, strict=True)
               if run.facts.evaluation is not None and run.facts.evaluation.model.mse is not None and run.facts.code_bits is not None}
     if len(points) > 1 and "MSE per element" not in found.unlike:
-        front = pareto(points)
+        front = [name for name, best in zip(points, non_dominated(list(points.values())), strict=True) if best]
         yield "size of the code against error", marked_plot(points, "bits of the code", "squared error of a value",
                                                             "each run by its code's bits and its error; the front is joined", front)
 
@@ -97,9 +98,3 @@ def _scores(run: Compared) -> tuple[np.ndarray, np.ndarray] | None:
     records = Run.open(run.facts.folder).journal.read()
     held = [(record["step"], record["score"]) for record in records if isinstance(record.get("score"), int | float)]
     return (np.asarray([step for step, _ in held], float), np.asarray([score for _, score in held], float)) if held else None
-
-
-def pareto(points: dict[str, tuple[float, float]]) -> list[str]:
-    """The names of those that no other one beats in one figure without losing in the other; less is better in both."""
-    return [name for name, (x, y) in points.items()
-            if not any((a <= x and b <= y) and (a < x or b < y) for other, (a, b) in points.items() if other != name)]

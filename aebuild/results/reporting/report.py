@@ -13,6 +13,7 @@ from aebuild import __version__
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, UsageError
 from aebuild.lang.printable import clean
 from aebuild.results.answers import answers_of
+from aebuild.results.reporting.campaign_tables import campaign_tables, is_campaign
 from aebuild.results.reporting.comparison_page import ComparisonPage, comparison_page
 from aebuild.results.reporting.run_page import Grid, RunPage, RunReader
 from aebuild.results.run_table import runs_in
@@ -39,11 +40,14 @@ $ aebuild report runs/vae -o vae.html
 def report(places: Sequence[Path], form: Format = "html", say: Callable[[str], object] = lambda sentence: None) -> str:
     """The report's text; `say` hears which runs of a folder are left out. UsageError if there is nothing to tell."""
     folders = list(_folders(places, say))
+    summaries = [table for place in places if is_campaign(place) for table in campaign_tables(place)]
     if form == "json":
         return json.dumps(_as_json(folders), ensure_ascii=False, indent=1) + "\n"
     pages = [RunReader(folder).page() for folder in folders]
     comparison = comparison_page(folders) if len(folders) > 1 else None
-    return _markdown(pages, comparison) if form == "md" else _html(pages, comparison, _title(places, pages))
+    if form == "md":
+        return _markdown(pages, comparison, summaries)
+    return _html(pages, comparison, _title(places, pages), summaries)
 
 
 def _folders(places: Sequence[Path], say: Callable[[str], object]) -> Iterator[Path]:
@@ -53,7 +57,11 @@ def _folders(places: Sequence[Path], say: Callable[[str], object]) -> Iterator[P
         if is_run(place):
             found[place] = None
             continue
+        first: set[str | None] = set()
         for facts in runs_in(place):
+            if is_campaign(place) and facts.evaluation is not None and facts.spec in first:
+                continue                                     # another seed of the same: the tables have its figures
+            first.add(facts.spec)
             if facts.evaluation is None or facts.state == "damaged":
                 say(f"{facts.folder} is left out: {facts.state}{': ' + clean(facts.reason) if facts.reason else ''}")
             else:
@@ -73,7 +81,7 @@ def _title(places: Sequence[Path], pages: Sequence[RunPage]) -> str:
     return clean(f"{len(pages)} runs" + (f" of {places[0].resolve().name}" if len(places) == 1 else ""))
 
 
-def _html(pages: Sequence[RunPage], comparison: ComparisonPage | None, title: str) -> str:
+def _html(pages: Sequence[RunPage], comparison: ComparisonPage | None, title: str, summaries: Sequence[Grid]) -> str:
     environment = _environment()
     from markupsafe import Markup
 
@@ -82,7 +90,7 @@ def _html(pages: Sequence[RunPage], comparison: ComparisonPage | None, title: st
     first = pages[0]
     lead = f"{first.facts.spec} on {first.facts.data}" if comparison is None else ", ".join(clean(page.name) for page in pages)
     return environment.get_template("page.html").render(
-        title=title, lead=lead, runs=pages, comparison=comparison, version=__version__, style=style, script=script,
+        title=title, lead=lead, runs=pages, comparison=comparison, summaries=summaries, version=__version__, style=style, script=script,
         date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"))
 
 
@@ -101,8 +109,8 @@ def _as_json(folders: Sequence[Path]) -> dict[str, Any]:
     return {"aebuild": __version__, "runs": runs}
 
 
-def _markdown(pages: Sequence[RunPage], comparison: ComparisonPage | None) -> str:
-    parts: list[str] = []
+def _markdown(pages: Sequence[RunPage], comparison: ComparisonPage | None, summaries: Sequence[Grid]) -> str:
+    parts = ["# Means over seeds", *map(_grid, summaries)] if summaries else []
     if comparison is not None:
         parts += ["# Comparison", *(f"> {code} {message}" for code, message in comparison.warnings), _grid(comparison.results),
                   *map(_grid, comparison.tasks), *([_grid(comparison.spec)] if comparison.spec.rows else [])]

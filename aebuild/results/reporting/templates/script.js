@@ -25,7 +25,7 @@
 
   // tables that sort by a column
   const value = (row, place) => {
-    const text = row.cells[place].textContent.trim(), parsed = Number(text.replace(/[,÷ ]/g, ""));
+    const text = row.cells[place].textContent.trim(), parsed = Number(text.replace(/ [±≈].*/, "").replace(/[,÷ ]/g, ""));
     return text === "" ? null : Number.isNaN(parsed) ? text : parsed;
   };
   for (const table of all("table.sortable")) {
