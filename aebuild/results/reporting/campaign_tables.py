@@ -44,7 +44,8 @@ def is_campaign(folder: Path) -> bool:
 def campaign_tables(folder: Path) -> Iterator[Grid]:
     """One table a task: means over seeds with half their intervals; ≈ for what cannot be told from the best. CheckpointError if damaged."""
     for table in record_in(folder / "results.json", ResultsRecord).tables:
-        columns = list(dict.fromkeys(name for row in [*table.rows.values(), *table.baselines.values()] for name in row))
+        told = [*map(list, table.rows.values()), *map(list, table.baselines.values())]
+        columns = list(dict.fromkeys(name for names in told for name in names))
         rows: list[list[str]] = []
         best: set[tuple[int, int]] = set()
         for place, (name, row) in enumerate(table.rows.items()):
