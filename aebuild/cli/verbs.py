@@ -9,8 +9,8 @@ import click
 
 from aebuild import __version__
 
-VERBS = ("init", "train", "validate", "summary", "show", "diagram", "encode", "decode", "reconstruct", "score", "sample", "interpolate",
-         "traverse", "evaluate", "runs", "compare", "export", "eject", "specs", "explain", "schema", "environment")
+VERBS = ("init", "advise", "train", "validate", "summary", "show", "diagram", "encode", "decode", "reconstruct", "score", "sample",
+         "interpolate", "traverse", "evaluate", "runs", "compare", "export", "eject", "specs", "explain", "schema", "environment")
 
 
 class Verbs(click.Group):

@@ -52,6 +52,7 @@ ELSEWHERE = {
     "AE575": "test_inference.py::test_what_cannot_be_done_is_said_in_a_sentence",
     "AE552": "test_diagram.py::test_a_png_without_its_package_names_the_command",
     "AE553": "test_init.py::test_a_file_is_replaced_by_force_only",
+    "AE555": "test_advise.py::test_a_goal_that_symbols_cannot_serve_is_refused",
     "AE554": "test_init.py::test_nothing_can_be_learned_from_too_little",
     "AE550": "test_runs.py::test_a_folder_that_is_not_there",
     "AE551": "test_compare.py::test_other_likelihoods_do_not_compare_but_squared_errors_do",
