@@ -161,7 +161,7 @@ def test_what_a_series_lacks_and_how_long_it_is_are_measured(tmp_path):
 
 
 def statistics(**more) -> SampleStatistics:
-    fields = {"value": Vector(40), "samples": 500, "looked_at": 500, "kinds": 900, "binary": False, "two_valued": 0.0,
+    fields = {"value": Vector(40), "samples": 600, "looked_at": 600, "kinds": 900, "binary": False, "two_valued": 0.0,
               "spectrum": (0.6, 0.8, 0.9, 1.0), "classes": (), "two_nn": 3.0, "levina_bickel": 3.0, **more}
     from aebuild.lang.values import Range
 
@@ -194,6 +194,7 @@ def test_a_plane_is_for_few_samples_that_are_not_curved():
     assert "plane" in straight(statistics(two_nn=6.0, levina_bickel=5.0))
     assert straight(statistics(two_nn=2.0, levina_bickel=2.0)) == ""
     assert straight(statistics(two_nn=6.0, levina_bickel=5.0, samples=50_000)) == ""
+    assert straight(statistics(two_nn=6.0, levina_bickel=5.0, samples=120)) == ""            # so few say more of their noise
     assert "30 samples of 40 numbers" in straight(statistics(samples=30, two_nn=2.0, levina_bickel=2.0))
     assert ranked(statistics(two_nn=6.0, levina_bickel=5.0), "represent")[0].family.word == "linear"
     assert ranked(statistics(two_nn=2.0, levina_bickel=2.0), "represent")[0].family.word == "residual"

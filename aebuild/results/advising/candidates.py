@@ -21,6 +21,7 @@ WEIGHTS: dict[Goal, Grades] = {
     "compress": Grades(reconstruction=3, compute=1, stability=2, control=1, generation=0),
     "denoise": Grades(reconstruction=4, compute=1, stability=2, control=0, generation=0)}
 FEW = 2_000             # samples: fewer want noise and decay, so that they are not learned by heart
+TRUSTED = 500           # samples from which on the intrinsic dimension is one of the data: neighbours of fewer lie apart by their noise
 SMALL = 16              # side of an image, or steps of a series: from here on it gets convolutions
 NEIGHBOURLY = 0.5       # correlation of neighbours from which on places tell of each other
 LARGE = 20_000          # numbers of a sample: too many for layers that see all at once
@@ -94,7 +95,7 @@ def straight(seen: SampleStatistics) -> str:
         return ""
     if seen.samples < seen.size and seen.samples < FEW / 10:
         return f"{seen.samples:,} samples of {seen.size:,} numbers each teach a plane at most"
-    if dimension is not None and wanted <= dimension - 1:
+    if seen.samples >= TRUSTED and dimension is not None and wanted <= dimension - 1:
         return f"a plane of {wanted} numbers keeps 90 % of the variance, and the data have about {dimension:.0f} numbers locally: within " \
                f"so few there is nothing curved to gain, and {seen.samples:,} samples are few"
     return ""

@@ -120,10 +120,11 @@ def _convolutional(choice: Choice, seen: SampleStatistics, goal: Goal) -> None:
     neighbours = f", as neighbours correlate by {seen.local:.2f}" if seen.local is not None and seen.local >= NEIGHBOURLY else ""
     told = f"each layer halves the {'size' if image else 'steps'}, {'×'.join(map(str, size))} down to " \
            f"{'×'.join(str(-(-n // 2 ** depth)) for n in size)}"
-    choice.put("encoder", {"layer": "conv", "width": widths, "kernel": 4 if image else 3, "stride": 2},
+    smooth = {} if image else {"activation": "silu"}
+    choice.put("encoder", {"layer": "conv", "width": widths, "kernel": 4 if image else 3, "stride": 2, **smooth},
                f"what is learned at one place serves at all{neighbours}; {told}")
-    rate = 2e-3 if image else 5e-3
-    choice.put("train.optimizer", {"type": "adam", "lr": _falling(rate)}, "the rate falls to nothing, which settles the weights")
+    choice.put("train.optimizer", {"type": "adam", "lr": _falling(2e-3 if image else 3e-3)}, "the rate falls to nothing, which settles "
+               "the weights")
 
 
 def _steps(choice: Choice, seen: SampleStatistics, goal: Goal) -> None:
