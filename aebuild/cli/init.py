@@ -7,15 +7,13 @@ from typing import Any
 
 import click
 
-from aebuild.cli.options import FolderPlace, Place, with_plugins
+from aebuild.cli.options import FolderPlace, Place, with_goal, with_plugins
 from aebuild.cli.output import note, say
-
-GOALS = ("embed", "anomaly", "generate", "compress", "denoise")
 
 
 @click.command("init")
 @click.argument("data", type=Place())
-@click.option("--goal", type=click.Choice(GOALS), help="What the model is for; by default good codes, as for embed.")
+@with_goal
 @click.option("-o", "--output", type=FolderPlace(), metavar="FILE", help="The spec to write; by default it goes to stdout.")
 @click.option("--force", is_flag=True, help="Replace the file of -o if it is there.")
 @with_plugins
@@ -24,11 +22,11 @@ def command(data: str, goal: Any, output: Path | None, force: bool) -> None:
 
     DATA is a file or folder of yours, or the name of a known data set. Some samples are read: with them come the kind of values, the
     length of windows, the size of the code, the likelihood, and how long to train. `aebuild init sensors.csv > my.yaml` and -o do the same,
-    but for the paths of -o, which are as the spec's folder needs them.
+    but for the paths of -o, which are as the spec's folder needs them. `aebuild advise` tells what else was weighed, and why it was left.
     """
     if force and output is None:
         raise click.UsageError("--force belongs to -o.")
-    from aebuild.results.init_spec import check_free, init_spec, write_spec
+    from aebuild.results.advising.init_spec import check_free, init_spec, write_spec
 
     if output is not None:
         check_free(output, force=force)

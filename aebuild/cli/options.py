@@ -13,6 +13,8 @@ import click
 from aebuild.compile.short_options import SHORT
 
 SETTINGS = "settings"      # the parameter that holds them all
+GOALS = ("represent", "anomaly", "generate", "compress", "denoise")      # those of results.advising.candidates, which is loaded later
+FORMER_GOALS = {"embed": "represent"}
 PLUGINS = "aebuild.plugins"      # where click's context keeps the files of --plugin
 
 
@@ -63,6 +65,30 @@ class SpecCommand(click.Command):
         if found:
             ctx.set_parameter_source(SETTINGS, click.core.ParameterSource.COMMANDLINE)
         return rest
+
+
+class GoalChoice(click.Choice):  # type: ignore[type-arg]  # not generic in older versions of click
+    """What a model is for."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """One of GOALS; a former word is taken and told, of others the nearest is proposed."""
+        if value in FORMER_GOALS:
+            from aebuild.cli.output import note
+
+            note(f"the goal {value} is called {FORMER_GOALS[value]}")
+            return FORMER_GOALS[value]
+        if value not in self.choices:
+            from aebuild.lang.suggest import closest
+
+            best = closest(value, GOALS)
+            if best:
+                self.fail(f"{value!r} is no goal. Did you mean {best!r}? There are {', '.join(GOALS)}.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def with_goal(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds `--goal`, one of GOALS or None."""
+    return click.option("--goal", type=GoalChoice(GOALS), help="What the model is for; by default good codes, as for represent.")(command)
 
 
 def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:

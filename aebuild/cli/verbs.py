@@ -9,9 +9,9 @@ import click
 
 from aebuild import __version__
 
-VERBS = ("init", "train", "validate", "summary", "show", "diagram", "encode", "decode", "reconstruct", "score", "sample", "interpolate",
-         "traverse", "evaluate", "doctor", "runs", "compare", "report", "bakeoff", "sweep", "export", "eject", "specs", "explain", "schema",
-         "environment")
+VERBS = ("init", "advise", "train", "validate", "summary", "show", "diagram", "encode", "decode", "reconstruct", "score", "sample",
+         "interpolate", "traverse", "evaluate", "doctor", "runs", "compare", "report", "bakeoff", "sweep", "export", "eject", "specs",
+         "explain", "schema", "environment")
 
 
 class Verbs(click.Group):

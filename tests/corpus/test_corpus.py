@@ -54,6 +54,7 @@ ELSEWHERE = {
     **dict.fromkeys((f"AE{code}" for code in range(580, 597)), "test_doctor.py"),
     "AE552": "test_diagram.py::test_a_png_without_its_package_names_the_command",
     "AE553": "test_init.py::test_a_file_is_replaced_by_force_only",
+    "AE555": "test_advise.py::test_a_goal_that_symbols_cannot_serve_is_refused",
     "AE554": "test_init.py::test_nothing_can_be_learned_from_too_little",
     "AE560": "test_trackers.py::test_a_tracker_that_is_not_installed",
     "AE559": "test_report.py::test_what_is_no_run_is_said",

@@ -17,9 +17,10 @@ from aebuild.lang.diagnostics import DataError, Diagnostic, Hint, Rule, UsageErr
 from aebuild.lang.emit import emit
 from aebuild.lang.suggestion import Suggestion
 from aebuild.parts import discover
-from aebuild.results.commented_yaml import commented
-from aebuild.results.model_choice import Goal, choose
-from aebuild.results.sample_statistics import SampleStatistics, statistics_of
+from aebuild.results.advising.candidates import WEIGHTS, Goal
+from aebuild.results.advising.commented_yaml import commented
+from aebuild.results.advising.model_choice import Choice, choose
+from aebuild.results.advising.sample_statistics import SampleStatistics, statistics_of
 
 if TYPE_CHECKING:
     from aebuild.data.raw_samples import Raw
@@ -41,6 +42,15 @@ $ aebuild init one_column.csv         # rows of one number: refused
 $ aebuild init sensors.csv            # a time column and several measurements: windows over time
 ```
 """)
+UNSERVED = Rule("AE555", "a goal that no autoencoder of these data serves", """
+Some goals ask for what a kind of data does not have: symbols are names, so no noise can be added to them that a model could learn to take
+away. `aebuild advise` lists why each family was left out.
+
+```console
+$ aebuild advise notes.txt --goal denoise         # refused: letters have no noise
+$ aebuild advise notes.txt --goal represent
+```
+""")
 LOOKED_AT = 2_000       # training samples
 LEAST = 20              # samples of all
 _NAME = re.compile(r"[^A-Za-z0-9_-]+")
@@ -57,23 +67,43 @@ class Seen:
     detected: str
 
 
+@dataclass(frozen=True)
+class Written:
+    """A spec that was written for data: what they are, what was chosen for them, and the text."""
+
+    goal: Goal
+    seen: Seen
+    choice: Choice
+    text: str
+
+
 def init_spec(data: str, goal: Goal | None = None, folder: Path = Path(), say: Callable[[str], None] = lambda message: None) -> str:
     """The text of a spec that lies in `folder`, over data that are a path from here or the name of a known data set.
 
-    DataError where the data cannot be read, or nothing can be learned from them.
+    DataError where the data cannot be read, nothing can be learned from them, or no family serves the goal.
     """
+    return write(data, goal, folder, say).text
+
+
+def write(data: str, goal: Goal | None = None, folder: Path = Path(), say: Callable[[str], None] = lambda message: None, *,
+          verb: str = "init") -> Written:
+    """The same spec with what it was chosen by."""
     discover()
-    wanted = goal or "embed"
+    wanted = goal or "represent"
     seen = look_at(data, folder, say)
     choice = choose(seen.statistics, wanted)
+    if choice.chosen.rejected:
+        others = ", ".join(other for other in WEIGHTS if other != wanted)
+        raise DataError(Diagnostic(UNSERVED, f"no autoencoder of these data serves the goal {wanted}: {choice.chosen.rejected}",
+                                   fix=Hint(f"another --goal: {others}")))
     spec: dict[str, Any] = {"name": _name(data), "data": seen.data, **choice.spec}
     reasons = {**{f"data.{key}": why for key, why in seen.suggestion.reasons.items()}, **choice.reasons}
     if wanted == "anomaly" and seen.statistics.classes:
         _without_anomalies(spec, reasons, seen)
     ordered = [key for key in ("name", "data", "corrupt", "encoder", "latent", "decoder", "losses", "train", "allow") if key in spec]
-    text = commented({key: spec[key] for key in ordered}, reasons, _head(data, goal, seen))
+    text = commented({key: spec[key] for key in ordered}, reasons, _head(data, goal, seen, verb))
     load(folder / "spec.yaml", text=text).require()
-    return text
+    return Written(wanted, seen, choice, text)
 
 
 def look_at(data: str, folder: Path, say: Callable[[str], None]) -> Seen:
@@ -157,11 +187,11 @@ def _name(data: str) -> str:
     return _NAME.sub("_", stem).strip("_")[:40] or "model"
 
 
-def _head(data: str, goal: Goal | None, seen: Seen) -> list[str]:
+def _head(data: str, goal: Goal | None, seen: Seen, verb: str) -> list[str]:
     asked = f" --goal {goal}" if goal else ""
     counted = f"{seen.statistics.looked_at:,} of the {seen.statistics.samples:,} training samples were looked at" \
         if seen.statistics.looked_at < seen.statistics.samples else f"all {seen.statistics.samples:,} training samples were looked at"
-    return [f"Written by `aebuild init {data}{asked}`. Train it with `aebuild train` and this file's name.",
+    return [f"Written by `aebuild {verb} {data}{asked}`. Train it with `aebuild train` and this file's name.",
             f"{seen.detected}; {counted}."]
 
 

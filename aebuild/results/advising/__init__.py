@@ -1,0 +1,1 @@
+"""What data are like, which autoencoder fits them, and why."""
