@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import struct
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -59,11 +60,10 @@ class TensorBoard:
 
     def finish(self, figures: dict[str, float], picture: Path) -> None:
         """Scalars at step 0, and the picture."""
-        from PIL import Image
-
         self.log(figures, 0)
-        with Image.open(picture) as held:
-            image = self._summary.Image(height=held.height, width=held.width, colorspace=3, encoded_image_string=picture.read_bytes())
+        content = picture.read_bytes()
+        width, height = struct.unpack(">II", content[16:24])              # as the header of a PNG has them
+        image = self._summary.Image(height=height, width=width, colorspace=3, encoded_image_string=content)
         self._add([self._summary.Value(tag="picture", image=image)], 0)
 
     def _add(self, values: list[Any], step: int) -> None:
