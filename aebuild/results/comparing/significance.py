@@ -29,7 +29,7 @@ def interval(values: Sequence[float]) -> Interval:
     count, mean = len(values), float(np.mean(values))
     if count < 2:
         return Interval(mean, None, count)
-    error = float(np.std(values, ddof=1)) / count ** 0.5
+    error = 0.0 if _same(values, max(map(abs, values))) else float(np.std(values, ddof=1)) / count ** 0.5
     return Interval(mean, float(t.ppf((1 + CONFIDENCE) / 2, count - 1)) * error, count)
 
 
