@@ -32,7 +32,7 @@ class RayTasks:
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         ray.init(num_cpus=None if "RAY_ADDRESS" in os.environ else jobs, include_dashboard=False, log_to_driver=False,
                  logging_level=logging.ERROR)
-        there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        there: dict[str, float] = ray.cluster_resources()
         self.jobs = jobs or max(1, int(there.get("CPU", 1)))
         self._task = ray.remote(num_cpus=1, num_gpus=1 if there.get("GPU") else 0, max_retries=0)(carry)
         self._running: dict[Any, Command] = {}
