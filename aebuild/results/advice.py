@@ -78,4 +78,6 @@ def next_steps(plan: Plan, run: Path) -> list[tuple[str, str]]:
              "trains the same from another seed, which shows how much is chance; any other key can be set"),
             (f"aebuild score {shlex.quote(str(run))}{options_of(run)}",
              "says which test samples are unusual; encode, reconstruct and sample do what they say, on new data too"),
+            (f"aebuild report {shlex.quote(str(run))}{options_of(run)}",
+             "writes one page with all of it; `evaluate --task` asks further questions, `doctor` says what went wrong"),
             (f"python -i -c {python}", "opens the trained model in Python: run.encode(x), run.score(x), run.model, run.plan")]

@@ -58,12 +58,14 @@ def test_the_commands_can_be_used_and_stdout_holds_results_alone(tmp_path: Path,
     assert all(command in told and command not in shown for command in commands_told)
     assert "lower is better" in told
     assert "lower is better" not in shown
-    longer, other, score, python = map(shlex.split, commands_told)
+    longer, other, score, page, python = map(shlex.split, commands_told)
     run(*longer[1:], "-q")
     _, told = run(*other[1:], "-o", str(tmp_path / "other"), "-q")
     assert "what next" not in told
     run(*score[1:], "-q", "-o", str(tmp_path / "scores.csv"))
     assert (tmp_path / "scores.csv").exists()
+    run(*page[1:], "-q", "-o", str(tmp_path / "page.html"))
+    assert (tmp_path / "page.html").exists()
     exec(python[-1], {"print": lambda *given: None})       # a command that we print
 
 
