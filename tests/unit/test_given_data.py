@@ -159,6 +159,8 @@ def test_texts_are_samples_too(tmp_path):
     spec = {**SPEC, "encoder": {"layer": "gru", "width": 8}, "losses": {"reconstruction": "categorical"}}
     run = aebuild.open_run(aebuild.train(spec, data=texts, folder=tmp_path / "run").run)
     (tmp_path / "lines.txt").write_text("\n".join(texts) + "\n", encoding="utf-8")
+    assert np.array_equal(run.encode(texts).values, run.encode(run.run.folder / "data.jsonl").values)
+    # kernels may round otherwise for fewer rows
     np.testing.assert_allclose(run.encode(texts[:7]).values, run.encode(run.run.folder / "data.jsonl").values[:7], atol=1e-6)
     lines = aebuild.open_run(aebuild.train({**spec, "data": {"path": str(tmp_path / "lines.txt"), "samples": "lines"}}, folder=tmp_path / "lines").run)
     assert np.array_equal(lines.encode(texts).values, lines.encode(tmp_path / "lines.txt").values)
