@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from aebuild.lang.diagnostics import Rule
+from aebuild.lang.diagnostics import Rule, Span
 from aebuild.lang.node import Buildable, Node, Resize, Site
 from aebuild.lang.part import Part, knob
 from aebuild.lang.terms import Contribution, Provider, Role, TermPlan
@@ -118,17 +118,33 @@ class Adapter(Buildable):
         raise TypeError(f"{type(self).__name__} has no plan")
 
 
+@dataclass(frozen=True)
+class LevelPlan:
+    """A part of a code that joins the decoder on its way: `key` of the context, its type, and the path of the step behind which it does.
+
+    Without `to` that is the first step where both have the same places.
+    """
+
+    key: str
+    value: Value
+    to: str | None
+    place: Span | None = field(default=None, compare=False)
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LatentPlan(Contribution):
     """A planned latent: what it contributes, the type the decoder gets, and its size in values and bits.
 
-    `codes` is what a prior over it sees: the code itself, or the indices of a discrete one.
+    `codes` is what a prior over it sees: the code itself, or the indices of a discrete one. Of a code in levels the decoder begins with
+    what the node `start` gives, and the others join it as `levels` say.
     """
 
     code: Value
     values: int
     bits: float
     codes: Value
+    start: Node | None = None
+    levels: tuple[LevelPlan, ...] = ()
 
     def joined(self, *others: Contribution) -> LatentPlan:
         """This latent with other parts below it."""
@@ -146,6 +162,7 @@ class Latent(Provider):
     """
 
     family = "latent"
+    listed = "levels"
     foreign: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("latent_dim", "latent_size", "z_dim", "n_z", "nz", "code_dim", "code_size", "embedding_dim", "width", "units",
          "size", "features", "hidden_dim", "bottleneck", "n_latent", "dimension"), "dim")

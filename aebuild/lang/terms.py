@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 AUTOENCODER = "autoencoder"        # the player that every model has
 
 
+def without_level(name: str) -> str:
+    """The name of a term, metric or player of one level of a code, as it is called where there are no levels."""
+    stem, _, level = name.rpartition("_")
+    return stem if stem and level.isdecimal() else name
+
+
 class Term(Buildable):
     """How a named loss term counts."""
 

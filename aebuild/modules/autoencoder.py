@@ -143,9 +143,9 @@ class Autoencoder(nn.Module):
     def interpolate(self, a: Tensor, b: Tensor, steps: int, where: str = "code") -> Tensor:
         """[steps, N, ...] from a to b, linear in the `code` or in the encoder's `features` before the bottleneck."""
         self.require("interpolate")
-        first, second = self.features(a), self.features(b)
-        if where == "code":
-            first, second = self.latent(first).value, self.latent(second).value
+        if where == "features":
+            self.require("interpolate before the bottleneck")
+        first, second = (self.encode(x).value if where == "code" else self.features(x) for x in (a, b))
         shares = torch.linspace(0, 1, steps, device=a.device)
         between = [torch.lerp(first, second, share) for share in shares]
         return torch.stack([self.decode(value if where == "code" else self.latent(value).value) for value in between])

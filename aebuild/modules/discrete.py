@@ -48,6 +48,11 @@ class DiscreteLatent(Latent):
             return Code(value, indices=indices)
         return Code(value, terms, usage_of(total(tally(self.by_book(indices), self.codes))), indices)
 
+    @property
+    def book_sizes(self) -> list[int]:
+        """Entries of each book."""
+        return [self.codes] * self.books
+
     def by_book(self, indices: Tensor) -> Tensor:
         """Indices [N, width] as [books, indices of the book]."""
         return indices.reshape(-1, self.books).t() if self.books > 1 else indices.reshape(1, -1)

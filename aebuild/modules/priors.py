@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,6 +23,10 @@ class Prior(Random):
     def __init__(self, shape: Sequence[int]) -> None:
         super().__init__()
         self.shape = tuple(shape)
+
+    def given(self, context: Mapping[str, Any]) -> Prior:
+        """It as it is for what the context says: a prior that depends on nothing is always the same."""
+        return self
 
     def draw(self, n: int, device: torch.device) -> Tensor:
         """`n` independent draws on that device."""

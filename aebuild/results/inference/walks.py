@@ -66,6 +66,8 @@ def interpolate(run: TrainedRun, a: NewData, b: NewData, steps: int = 8, *, path
     where = where or ("features" if discrete else "code")
     if discrete and where == "code":
         raise UsageError(Diagnostic(BAD_WALK, "discrete codes have no places between them", fix="--where features"))
+    if where == "features":
+        require(run, "interpolate before the bottleneck")
     ends = [_ends(run, data, where) for data in (a, b)]
     walks = []
     for first, second in zip(*ends, strict=True):
