@@ -152,7 +152,14 @@ class _Writer:
     def family(self, shape: Shape) -> Json:
         assert shape.part is not None
         name = f"{shape.part.family}{'.' + shape.key if shape.key else ''}"
-        return self.ref(name, lambda: {"anyOf": [self.names(shape), *(self.variant(shape, n, c) for n, c in shape.variants.items())]})
+        return self.ref(name, lambda: {"anyOf": [self.names(shape), *(self.variant(shape, n, c) for n, c in shape.variants.items()),
+                                                 *self.sole(shape)]})
+
+    def sole(self, shape: Shape) -> list[Json]:
+        """The scalar that stands for the only penalty of a key."""
+        cls = shape.default if shape.key else None
+        first = scalar_field(cls) if cls is not None else None
+        return [] if cls is None or first is None else [self.value(first[1], cls, fields(cls)[first[0]][0])]
 
     def names(self, shape: Shape) -> Json:
         """The bare names; data may also be a path."""

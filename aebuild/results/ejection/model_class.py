@@ -16,6 +16,22 @@ from aebuild.modules.stage import Contextual, Stage
 from aebuild.results.ejection.construction import NotWritableError, Writer
 
 
+AFTER = (", encode=encode, parameters_of=parameters_of,\n                       judge=self.likelihood.loss, "
+         "decoder=self.decoder.parameters")
+SEEN = "\n        seen = dict(context)"
+AGAIN = '''
+        def encode(x: Tensor) -> Code:
+            again = batch.context()
+            with unlearned(self):
+                found: Code = self.latent(self.encoder(x, again), again)
+            return found
+
+        def parameters_of(value: Tensor) -> Tensor:
+            with unlearned(self):
+                return self.parameters_of(value, dict(seen))
+'''.removeprefix("\n")
+
+
 def shape_of(node: Node) -> str:
     """What comes out of a node, like (N, 32, 14, 14)."""
     return f"(N, {', '.join(map(str, node.output.shape))})" if len(node.output.shape) != 1 else f"(N, {node.output.shape[0]})"
@@ -100,6 +116,9 @@ def _passes(model: Autoencoder, plan: Plan) -> list[str]:
     view = ", view=view" if views else ""
     made = ["        def view() -> Code:", "            known = {} if batch.lengths is None else {\"lengths\": batch.lengths}",
             "            with unlearned(self):", "                return self.encode(batch.x, known)", ""]
+    again = plan.calls_again
+    made = [*(made if views else []), *(AGAIN.split("\n") if again else [])]
+    view += AFTER if again else ""
     text = f'''
     def encode(self, x: Tensor, context: dict[str, Any] | None = None) -> Code:
         """The code of a batch."""
@@ -127,10 +146,10 @@ def _passes(model: Autoencoder, plan: Plan) -> list[str]:
         """One forward pass, which all losses read."""
         context = batch.context()
         features = self.encoder(self.corrupt(batch.x, context), context)
-        code = self.latent(features, context)
+        code = self.latent(features, context){SEEN if again else ""}
         params = self.parameters_of(code.value, context)
 
-{_indented(made if views else [])}        return Outputs(batch, code, features, params, context, mean=self.likelihood.mean{view},
+{_indented(made)}        return Outputs(batch, code, features, params, context, mean=self.likelihood.mean{view},
                        terms=dict(code.terms), metrics=dict(code.metrics))
 '''.strip("\n").replace("context)\n\n        return Outputs", "context)\n        return Outputs")
     found = text.split("\n")
