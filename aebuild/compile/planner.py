@@ -112,6 +112,8 @@ def plan(spec: Spec, info: DataInfo, least: int | None = None) -> Planned:
     taps: dict[str, str] = {}
     if latent and output:
         decoder, taps = plan_decoder(spec, written, latent, info.target, output, stage, found)
+    if encoder and latent and decoder:
+        _attempt(found, partial(spec.latent.meets, encoder, decoder, site_for("latent", Stage())))
     heads = _heads(spec, info, latent, encoder, found)
     penalties = _penalties(spec, info, latent, encoder, found)
     losses = {**penalties, **{head.name: head.contribution() for head in heads}}

@@ -154,6 +154,9 @@ class Latent(Provider):
         """The latent behind an encoder that ends in `value`."""
         raise TypeError(f"{type(self).__name__} has no plan")
 
+    def meets(self, encoder: Node, decoder: Node, site: Site) -> None:
+        """Refuses halves that it cannot work with; called when all are planned."""
+
     def parts(self) -> tuple[Provider, ...]:
         """The parts it is made of that bring terms of their own: posterior, quantizer, prior."""
         return tuple(value for name in type(self).model_fields if isinstance(value := getattr(self, name), Provider))

@@ -12,9 +12,9 @@ from aebuild.compile.plan import Plan
 from aebuild.lang.node import Node
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.children import Children
+from aebuild.modules.latent import Latent
 from aebuild.modules.stage import Contextual, Stage
 from aebuild.results.ejection.construction import NotWritableError, Writer
-
 
 AFTER = (", encode=encode, parameters_of=parameters_of,\n                       judge=self.likelihood.loss, "
          "decoder=self.decoder.parameters")
@@ -63,7 +63,7 @@ def whole(plan: Plan, model: Autoencoder, writer: Writer, terms: Iterable[str]) 
     """The class of the model."""
     parts = ["class Autoencoder(nn.Module):",
              f'    """{plan.input} → {plan.latent.code} → {plan.target}, {plan.params:,} parameters."""', "",
-             *_constructor(model, writer), *_initial(plan, model), "", *_corrupt(model), "", *_passes(model, plan), "",
+             *_constructor(model, writer), *_initial(plan, model), *_meeting(model), "", *_corrupt(model), "", *_passes(model, plan), "",
              *_terms(model, terms)]
     return "\n".join(parts)
 
@@ -93,6 +93,11 @@ def _initial(plan: Plan, model: Autoencoder) -> list[str]:
             '            (nn.init.normal_(layer.weight, 0, spread) if kind == "normal"',
             "             else nn.init.uniform_(layer.weight, -spread, spread))",
             "            if layer.bias is not None:", "                nn.init.zeros_(layer.bias)"]
+
+
+def _meeting(model: Autoencoder) -> list[str]:
+    """The line that shows a latent the decoder that it shares weights with."""
+    return [] if type(model.latent).meet is Latent.meet else ["        self.latent.meet(self.decoder)"]
 
 
 def _called(name: str, lines: list[str]) -> list[str]:
