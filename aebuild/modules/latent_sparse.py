@@ -23,8 +23,8 @@ from aebuild.modules.stage import taken
 class SparseLatent(Latent):
     """A projection of which few units are active, [N, *shape]: what `activation` leaves of it.
 
-    With `centred` the bias of the decoder's linear map is subtracted from what is projected. The projection may begin as the `transposed` map,
-    or be it (a TiedProjection).
+    With `centred` the bias of the decoder's linear map is subtracted from what is projected. The projection may begin as the
+    `transposed` map, or be it (a TiedProjection).
     """
 
     projection: Any             # the last of `steps`

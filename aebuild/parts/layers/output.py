@@ -23,13 +23,15 @@ class Output(Layer):
     kernel: Size = knob(1, "size of the window", affects="graph")
     stride: Size = knob(1, "factor of enlargement", affects="graph")
     columns: Literal["free", "unit"] = knob(
-        "free", "norms of a linear output layer's columns, of which each input has one: free, or all 1, as in dictionaries", affects="graph")
+        "free", "norms of a linear output layer's columns, of which each input has one: free, or all 1, as dictionaries have it",
+        affects="graph")
     wants = ("grid",)
 
     @property
     def windowed(self) -> bool:
         """True if it gives the output layer a window, and so wants a grid."""
-        return self._origin.span is not None and ("columns" not in self._origin.fields or bool({"kernel", "stride"} & {*self._origin.fields}))
+        written = {*self._origin.fields}
+        return self._origin.span is not None and ("columns" not in written or bool({"kernel", "stride"} & written))
 
     def resizes(self, rank: int) -> list[Resize]:
         """One, by transposed convolution."""

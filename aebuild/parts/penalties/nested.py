@@ -29,13 +29,13 @@ class Nested(Penalty):
     key = "nested"
     unit = "reconstruction terms of the first units alone, added up"
     calls_again = True
-    units: list[Annotated[int, Field(ge=1)]] = knob(..., "how many of the first units reconstruct, each less than `dim`", examples=[[2, 4]],
+    units: list[Annotated[int, Field(ge=1)]] = knob(..., "how many of the first units reconstruct, each below `dim`", examples=[[2, 4]],
                                                     affects="loss", min_length=1)
 
     def check(self, types: ModelTypes) -> str | None:
         """All units together are the reconstruction already."""
-        most = max(self.units)
-        return f"{most} first units, but the code has {types.code.features}, which reconstruct anyway" if most >= types.code.features else None
+        most, all_of_them = max(self.units), types.code.features
+        return f"{most} first units, but the code has {all_of_them}, which reconstruct anyway" if most >= all_of_them else None
 
     def elements(self, types: ModelTypes) -> int:
         """What the reconstruction divides by."""

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Gated(Sparsifier):
     """A gate says which units are active, the rest how much (Rajamanoharan et al., 2024a).
 
-    Both share the projection; a factor and a bias of each unit tell them apart. The term `gate` is the gate's L1 norm; `gate_reconstruction`
-    keeps the gate useful: what its positive part alone would reconstruct, without a gradient to the decoder.
+    Both share the projection; a factor and a bias of each unit tell them apart. The term `gate` is the gate's L1 norm;
+    `gate_reconstruction` keeps the gate useful: what its positive part alone would reconstruct, without a gradient to the decoder.
     """
 
     type: Literal["gated"] = "gated"
