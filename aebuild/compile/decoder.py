@@ -74,7 +74,7 @@ def _planned(written: StageSpec, latent: LatentPlan, target: Value, output: Outp
             raise Refusal(Diagnostic(MISPLACED, "output must be the decoder's last step", step.place(), None, "decoder"))
     steps = _towards(steps, len(target.places))
     shape = last or Layer.named("output")
-    on_grid = last is not None or ends_on_grid(steps, code)
+    on_grid = (last is not None and getattr(last, "windowed", True)) or ends_on_grid(steps, code)
     solution = solve(written.but(steps=[*steps, shape] if on_grid else steps), code, target, _last_places(encoder, target))
     stage.size, stage.seeds, stage.resizes = solution.size, solution.seeds, solution.resizes
     site = site_for("decoder", stage, final=True)

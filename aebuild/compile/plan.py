@@ -133,6 +133,12 @@ class Plan:
         """The last phase that trains on samples, by which the model is what it is."""
         return next((phase for phase in reversed(self.phases) if phase.data == "samples"), self.phases[-1])
 
+    @property
+    def calls_again(self) -> bool:
+        """True if a loss calls encoder or decoder once more."""
+        nodes = (*self.nodes(), *(penalty.node for penalty in self.penalties.values()))
+        return any(getattr(node.part, "calls_again", False) for node in nodes)
+
     def term(self, name: str) -> TermPlan:
         """The term of that name."""
         return next(term for term in self.terms if term.name == name)

@@ -113,6 +113,8 @@ def plan(spec: Spec, info: DataInfo, least: int | None = None) -> Planned:
     if latent and output:
         decoder, taps = plan_decoder(spec, written, latent, info.target, output, stage, found)
         taps |= {key: key for node in latent.node.walk() for key in node.reads if key in stage.taps}
+    if encoder and latent and decoder:
+        _attempt(found, partial(spec.latent.meets, encoder, decoder, site_for("latent", Stage())))
     heads = _heads(spec, info, latent, encoder, found)
     penalties = _penalties(spec, info, latent, encoder, found)
     losses = {**penalties, **{head.name: head.contribution() for head in heads}}

@@ -168,11 +168,18 @@ class _Writer:
     def family(self, shape: Shape) -> Json:
         assert shape.part is not None
         name = f"{shape.part.family}{'.' + shape.key if shape.key else ''}"
-        listed = shape.variants.get(shape.part.listed or "")
-        lists = [] if listed is None else [self.value(first[1], listed, fields(listed)[first[0]][0])
-                                           for first in [scalar_field(listed)] if first is not None]
         members = shape.variants.items()
-        return self.ref(name, lambda: {"anyOf": [self.names(shape), *(self.variant(shape, n, c) for n, c in members), *lists]})
+        return self.ref(name, lambda: {"anyOf": [self.names(shape), *(self.variant(shape, n, c) for n, c in members), *self.sole(shape),
+                                                 *self.lists(shape.variants.get(shape.part.listed or ""))]})  # type: ignore[union-attr]
+
+    def lists(self, cls: type[Part] | None) -> list[Json]:
+        """The list that stands for this variant."""
+        first = None if cls is None else scalar_field(cls)
+        return [] if cls is None or first is None else [self.value(first[1], cls, fields(cls)[first[0]][0])]
+
+    def sole(self, shape: Shape) -> list[Json]:
+        """The scalar that stands for the only penalty of a key."""
+        return self.lists(shape.default if shape.key else None)
 
     def names(self, shape: Shape) -> Json:
         """The bare names; data may also be a path."""

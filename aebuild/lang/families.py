@@ -171,6 +171,9 @@ class Latent(Provider):
         """The latent behind an encoder that ends in `value`."""
         raise TypeError(f"{type(self).__name__} has no plan")
 
+    def meets(self, encoder: Node, decoder: Node, site: Site) -> None:
+        """Refuses halves that it cannot work with; called when all are planned."""
+
     def parts(self) -> tuple[Provider, ...]:
         """The parts it is made of that bring terms of their own: posterior, quantizer, prior."""
         return tuple(value for name in type(self).model_fields if isinstance(value := getattr(self, name), Provider))
@@ -191,7 +194,7 @@ class ProjectedLatent(Latent):
 UNSERVED = Rule("AE347", "a prior that cannot serve this latent", """\
 A prior is a distribution of codes. A `gaussian` latent needs one with a density, to which its KL term pulls; an `adversarial` latent one
 that can be drawn from; a `continuous` latent one that is fitted to its codes or learned from them, since nothing pulls them anywhere; a
-`codebook` needs a distribution of indices, not of vectors.
+`codebook` needs a distribution of indices, not of vectors; a `compressed` one the chances of rounded values.
 
 ```yaml
 latent: {type: gaussian, dim: 2, prior: swiss_roll}
@@ -207,12 +210,14 @@ class Prior(Provider):
 
     The module it builds is a `modules.priors.Prior`. With `density` it has `log_prob(codes)`; `learning` says how its numbers
     are found: not at all, together with the model, fitted to the codes of the training data afterwards, or in a phase of its own.
-    `serves` are the kinds of codes: `code` (real vectors at places) and `tokens` (indices).
+    `serves` are the kinds of codes: `code` (real vectors at places) and `tokens` (indices). A `coded` one gives the chances of rounded
+    codes, with which they are written: a `modules.entropy_models.EntropyModel`.
     """
 
     family = "prior"
     serves: ClassVar[tuple[Literal["code", "tokens"], ...]] = ("code",)
     density: ClassVar[bool] = False
+    coded: ClassVar[bool] = False
     learning: ClassVar[Literal["none", "joint", "fitted", "phase"]] = "none"
     simplex: ClassVar[bool] = False           # its draws are one-hot, so the code becomes a softmax
 
@@ -220,13 +225,17 @@ class Prior(Provider):
         """The prior over codes of this type."""
         return Contribution(node=Node(site.path, f"{self.variant_name()} prior", codes, codes, self, aside=True))
 
-    def serve(self, latent: Latent, codes: Value, site: Site, learning: tuple[str, ...], *, density: bool = False) -> Contribution:
+    def serve(self, latent: Latent, codes: Value, site: Site, learning: tuple[str, ...], *, density: bool = False, coded: bool = False
+              ) -> Contribution:
         """The prior's plan as this latent's; refuses one that cannot serve it."""
         kind = "tokens" if isinstance(codes, Tokens) else "code"
         everyone = Part.families["prior"].variants
-        if not (kind in self.serves and self.learning in learning and (self.density or not density)):
-            fitting = [name for name, each in everyone.items() if issubclass(each, Prior)
-                       and kind in each.serves and each.learning in learning and (each.density or not density)]
+
+        def fits(each: type[Prior]) -> bool:
+            return kind in each.serves and each.learning in learning and (each.density or not density) and each.coded == coded
+
+        if not fits(type(self)):
+            fitting = [name for name, each in everyone.items() if issubclass(each, Prior) and fits(each)]
             site.refuse(latent, UNSERVED, f"a {latent.variant_name()} latent cannot have the prior {self.variant_name()}; it can have "
                         f"{', '.join(fitting)}", "prior", fix=f"prior: {fitting[0]}" if fitting else None)
         plan = self.plan_prior(codes, site.at("prior"))

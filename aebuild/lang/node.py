@@ -22,9 +22,11 @@ class Buildable(Part):
     """A part that plans a node and builds the node's module.
 
     With `keeps_lengths` its module gives the same at the real places of series of unequal length, whatever the padding behind them is.
+    With `calls_again` its loss calls encoder or decoder once more, as Outputs offer them.
     """
 
     keeps_lengths: ClassVar[bool] = False
+    calls_again: ClassVar[bool] = False
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The module of a node this part planned; without an own `build`, its children in order."""

@@ -79,6 +79,7 @@ class Autoencoder(nn.Module):
         self.corruptions = nn.ModuleList([module for module, _ in corruptions])
         self.corrupts_always = [always for _, always in corruptions]
         self.refusals = dict(refusals)
+        self.latent.meet(decoder)
 
     def corrupt(self, x: Tensor, context: dict[str, Any] | None = None) -> Tensor:
         """The input as the encoder gets it: corrupted in training; by what is `when: always` in evaluation too, unless recorded."""
@@ -177,9 +178,11 @@ class Autoencoder(nn.Module):
         if pair is not None:
             return self._run_pair(batch, pair)
         context = batch.context()
+        given = dict(context)
         features, code = self._encoded(batch.x, context, draws)
         if draws is not None and draws > 1:
             context = {key: repeated_rows(value, draws) if isinstance(value, Tensor) else value for key, value in context.items()}
+        seen = dict(context)
         with repeated(draws or 1):
             params = self.parameters_of(code.value, context)
 
@@ -187,7 +190,18 @@ class Autoencoder(nn.Module):
             with unlearned(self):
                 return self.encode(batch.x, batch.lengths)
 
-        return Outputs(batch, code, features, params, context, draws or 1, self.likelihood.mean, view, dict(code.terms), dict(code.metrics))
+        def encode(x: Tensor) -> Code:
+            with unlearned(self), repeated(1):
+                again = dict(given)
+                found: Code = self.latent(self.features(x, again), again)
+            return found
+
+        def parameters_of(value: Tensor) -> Tensor:
+            with unlearned(self):
+                return self.parameters_of(value, dict(seen))
+
+        return Outputs(batch, code, features, params, context, draws or 1, self.likelihood.mean, view, encode, parameters_of,
+                       self.likelihood.loss, self.decoder.parameters, dict(code.terms), dict(code.metrics))
 
     def _losses(self, outputs: Outputs, names: Iterable[str]) -> dict[str, Tensor]:
         functions, found = self.loss_functions(), {}

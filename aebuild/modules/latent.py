@@ -31,6 +31,9 @@ class Latent(Random):
         self.order = tuple(steps)
         self.prior = prior
 
+    def meet(self, decoder: nn.Module) -> None:  # few need it
+        """Called once with the model's decoder, for a latent that shares weights with it."""
+
     @property
     def device(self) -> torch.device:
         """Where the latent's weights are."""

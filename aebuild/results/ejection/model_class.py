@@ -12,8 +12,24 @@ from aebuild.compile.plan import Plan
 from aebuild.lang.node import Node
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.children import Children
+from aebuild.modules.latent import Latent
 from aebuild.modules.stage import Contextual, Stage
 from aebuild.results.ejection.construction import NotWritableError, Writer
+
+AFTER = (", encode=encode, parameters_of=parameters_of,\n                       judge=self.likelihood.loss, "
+         "decoder=self.decoder.parameters")
+SEEN = "\n        seen = dict(context)"
+AGAIN = '''
+        def encode(x: Tensor) -> Code:
+            again = batch.context()
+            with unlearned(self):
+                found: Code = self.latent(self.encoder(x, again), again)
+            return found
+
+        def parameters_of(value: Tensor) -> Tensor:
+            with unlearned(self):
+                return self.parameters_of(value, dict(seen))
+'''.removeprefix("\n")
 
 
 def shape_of(node: Node) -> str:
@@ -47,7 +63,7 @@ def whole(plan: Plan, model: Autoencoder, writer: Writer, terms: Iterable[str]) 
     """The class of the model."""
     parts = ["class Autoencoder(nn.Module):",
              f'    """{plan.input} → {plan.latent.code} → {plan.target}, {plan.params:,} parameters."""', "",
-             *_constructor(model, writer), *_initial(plan, model), "", *_corrupt(model), "", *_passes(model, plan), "",
+             *_constructor(model, writer), *_initial(plan, model), *_meeting(model), "", *_corrupt(model), "", *_passes(model, plan), "",
              *_terms(model, terms)]
     return "\n".join(parts)
 
@@ -79,6 +95,11 @@ def _initial(plan: Plan, model: Autoencoder) -> list[str]:
             "            if layer.bias is not None:", "                nn.init.zeros_(layer.bias)"]
 
 
+def _meeting(model: Autoencoder) -> list[str]:
+    """The line that shows a latent the decoder that it shares weights with."""
+    return [] if type(model.latent).meet is Latent.meet else ["        self.latent.meet(self.decoder)"]
+
+
 def _called(name: str, lines: list[str]) -> list[str]:
     return [f"{name}({lines[0]}", *lines[1:-1], f"{lines[-1]})"] if len(lines) > 1 else [f"{name}({lines[0]})"]
 
@@ -100,6 +121,9 @@ def _passes(model: Autoencoder, plan: Plan) -> list[str]:
     view = ", view=view" if views else ""
     made = ["        def view() -> Code:", "            known = {} if batch.lengths is None else {\"lengths\": batch.lengths}",
             "            with unlearned(self):", "                return self.encode(batch.x, known)", ""]
+    again = plan.calls_again
+    made = [*(made if views else []), *(AGAIN.split("\n") if again else [])]
+    view += AFTER if again else ""
     text = f'''
     def encode(self, x: Tensor, context: dict[str, Any] | None = None) -> Code:
         """The code of a batch."""
@@ -127,10 +151,10 @@ def _passes(model: Autoencoder, plan: Plan) -> list[str]:
         """One forward pass, which all losses read."""
         context = batch.context()
         features = self.encoder(self.corrupt(batch.x, context), context)
-        code = self.latent(features, context)
+        code = self.latent(features, context){SEEN if again else ""}
         params = self.parameters_of(code.value, context)
 
-{_indented(made if views else [])}        return Outputs(batch, code, features, params, context, mean=self.likelihood.mean{view},
+{_indented(made)}        return Outputs(batch, code, features, params, context, mean=self.likelihood.mean{view},
                        terms=dict(code.terms), metrics=dict(code.metrics))
 '''.strip("\n").replace("context)\n\n        return Outputs", "context)\n        return Outputs")
     found = text.split("\n")
