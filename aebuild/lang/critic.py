@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from aebuild.lang.families import Layer, Prior
-from aebuild.lang.node import Node, Site, Stage
+from aebuild.lang.node import Buildable, Node, Site, Stage
 from aebuild.lang.part import knob
 from aebuild.lang.projection import Projection
 from aebuild.lang.schedule import Dial, Duration, Ramp
@@ -21,6 +21,17 @@ if TYPE_CHECKING:
 
 def _gaussian() -> Any:
     return Prior.named("gaussian")
+
+
+def judging_network(part: Buildable, layers: list[Layer], given: Value, site: Site, *, patches: bool = False) -> Node:
+    """The stage that takes what is given to one verdict, or to one at each place."""
+    inside = replace(site, stage=Stage(positions=patches))
+    hidden, value = inside.chain(layers, given, inside)
+    adapters: tuple[Node, ...] = ()
+    if not patches:
+        adapters, value = inside.adapt(value, ("vector",), inside, None)
+    output = Projection(activation=None).plan(f"{inside.path}.output", value, 1)
+    return Node(inside.path, "stage", given, output.output, part, children=(*hidden, *adapters, output), sequential=True, aside=True)
 
 
 class Critic(Penalty):
@@ -50,15 +61,9 @@ class Critic(Penalty):
         given: Value = types.target if self.reads == "output" else types.code
         if self.reads == "both":
             given = Vector(elements(types.target) + elements(types.code))
-        inside = replace(site.at("network"), stage=Stage(positions=self.patches))
-        hidden, value = inside.chain(self.network, given, inside)
-        adapters: tuple[Node, ...] = ()
-        if not self.patches:
-            adapters, value = inside.adapt(value, ("vector",), inside, None)
-        output = Projection(activation=None).plan(f"{inside.path}.output", value, 1)
-        network = Node(inside.path, "stage", given, output.output, self, children=(*hidden, *adapters, output), sequential=True, aside=True)
+        network = judging_network(self, self.network, given, site.at("network"), patches=self.patches)
         prior = self.prior.plan_prior(given, site.at("prior")).node if self.reads == "code" else None
-        node = Node(site.path, str(self.variant_name()), given, output.output, self, {"dials": self.start is not None},
+        node = Node(site.path, str(self.variant_name()), given, network.output, self, {"dials": self.start is not None},
                     children=(network, *([prior] if prior else [])), aside=True)
         player = f"{name}_discriminator"
         return Contribution(node=node, terms=(TermPlan(name, AUTOENCODER, 1, self), TermPlan(player, player, 1, Term())),

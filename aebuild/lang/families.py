@@ -252,13 +252,18 @@ class Prior(Provider):
 class Posterior(Provider):
     """What a variational latent's code is drawn from.
 
-    The module it builds takes the projection's output, [N, ...] with `numbers` features for each value of the code, to a
-    `modules.posteriors.Distribution`.
+    The module it builds takes the projection's output, [N, ...] with `features` at each place of the code, to a
+    `modules.posteriors.Distribution`. `form` says what is known of it: `diagonal` and `full` are Gaussians with and without
+    independent values.
     """
 
     family = "posterior"
     default_variant = "diagonal"
-    numbers: ClassVar[int] = 2
+    form: ClassVar[Literal["diagonal", "full", "other"]] = "other"
+
+    def features(self, dim: int) -> int:
+        """Numbers at each place that describe the posterior of `dim` values there."""
+        return 2 * dim
 
     def plan_posterior(self, code: Value, site: Site) -> Contribution:
         """The posterior of codes of this type."""

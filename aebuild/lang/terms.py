@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from aebuild.lang.node import Buildable, Node, Site
 from aebuild.lang.part import Part, knob
@@ -35,6 +35,10 @@ class Term(Buildable):
     weight: Dial = knob(1.0, "factor of this term in the loss; a number or a schedule", affects="loss")
     reduction: Literal["sum", "mean"] = knob(
         "sum", "over a sample's elements: sum (the ELBO's ratio of terms) or mean; always averaged over the batch", affects="loss")
+
+    def settled(self, value: Callable[[Dial], float]) -> Self:
+        """This term with its scheduled options, other than the weight, at the values of a moment."""
+        return self
 
     def reduce(self, raw: Tensor, elements: int) -> Tensor:
         """A scalar from the raw term: [N, ...] is summed over elements and averaged over N, a scalar stays."""
@@ -103,7 +107,10 @@ class Provider(Buildable):
 
 @dataclass(frozen=True, eq=False)
 class ModelTypes:
-    """What a loss can know of the model: the types that flow, the latent, what corrupts the input, and who writes the context."""
+    """What a loss can know of the model: the types that flow, the latent, what corrupts the input, and who writes the context.
+
+    `samples` are those of the training split, None where no header tells.
+    """
 
     input: Value
     target: Value
@@ -113,6 +120,7 @@ class ModelTypes:
     latent: Part
     corrupt: tuple[Part, ...] = ()
     written: tuple[str, ...] = ()
+    samples: int | None = None
 
 
 @dataclass(frozen=True)

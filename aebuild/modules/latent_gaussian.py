@@ -38,8 +38,7 @@ class GaussianLatent(Latent):
         mean = posterior.mean
         if not self.training and recording():
             return Code(mean)
-        noise = self.drawn(torch.randn, (len(mean), draws or 1, *mean.shape[1:]), mean.device, dtype=mean.dtype)
-        value = posterior.sample(noise)
+        value = posterior.sample(posterior.noise(self.drawn, draws or 1))
         with torch.no_grad():
             active = (variance(mean.detach()) > ACTIVE).sum().to(mean.dtype)
         kl = self.prior.given(context or {}).divergence(posterior, value, closed=draws is None)

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from aebuild.modules.codebook_updates import tally
-from aebuild.modules.divergences import gaussian_kl
-from aebuild.modules.posteriors import DiagonalGaussian, Distribution
+from aebuild.modules.posteriors import Distribution
 from aebuild.modules.randomness import Random
 
 
@@ -86,10 +85,8 @@ class GaussianPrior(Prior):
         return -0.5 * ((codes / self.std).square() + math.log(2 * math.pi)) - math.log(self.std)
 
     def kl(self, posterior: Distribution) -> Tensor | None:
-        """Known for a diagonal Gaussian."""
-        if not isinstance(posterior, DiagonalGaussian):
-            return None
-        return gaussian_kl(posterior.mean, posterior.log_variance, prior_variance=self.std ** 2)
+        """Known for Gaussians."""
+        return posterior.kl_to_gaussian(self.std)
 
 
 class UniformPrior(Prior):

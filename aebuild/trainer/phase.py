@@ -19,7 +19,7 @@ from aebuild.trainer.batches.loader import Loader, batch_bounds
 from aebuild.trainer.distributed.process_group import ALONE, ProcessGroup
 from aebuild.trainer.forward_passes import Passes
 from aebuild.trainer.lr import Clock
-from aebuild.trainer.objective import Objective
+from aebuild.trainer.objective import LAST, Objective
 from aebuild.trainer.players import ActivePlayer, under
 from aebuild.trainer.running_means import RunningMeans
 from aebuild.trainer.speed.cpu_replicas import CpuReplicas, replica_of
@@ -222,7 +222,7 @@ def measured(plan: Plan, model: Autoencoder, objective: Objective, forward: Pass
             forward.begin()
             raw, outputs = forward.losses(batch, objective.names, through=True)
             with repeated(outputs.draws):
-                reduced = objective.reduced(raw, 0, outputs.draws, batch.weights)
+                reduced = objective.reduced(raw, LAST, outputs.draws, batch.weights)
             sums.add((*reduced, *outputs.metrics), [*reduced.values(), *map(portion, outputs.metrics.values())], stop - start)
         between(outputs)
     return sums.means()

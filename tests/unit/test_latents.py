@@ -16,6 +16,7 @@ from aebuild.lang.families import Latent
 from aebuild.lang.node import Refusal
 from aebuild.lang.terms import AUTOENCODER, Role, TermPlan
 from aebuild.lang.values import Grid, Sequence, Value, Vector
+from aebuild.lang.variational import KlTerm
 from aebuild.modules.bounds import LOG_VARIANCE, bounded
 from aebuild.modules.code import Code
 from aebuild.modules.codebook import CodebookLatent
@@ -31,7 +32,7 @@ from aebuild.parts.codebook_updates.ema import Ema
 from aebuild.parts.latents.adversarial import Adversarial
 from aebuild.parts.latents.codebook import Codebook, Restart
 from aebuild.parts.latents.continuous import Continuous
-from aebuild.parts.latents.gaussian import Gaussian, KlTerm
+from aebuild.parts.latents.gaussian import Gaussian
 from aebuild.parts.layers.linear import Linear
 from aebuild.parts.priors.categorical import Categorical
 from aebuild.parts.priors.empirical import Empirical
