@@ -131,13 +131,15 @@ class OutputPlan:
     elements: int                       # target elements of a sample
     args: dict[str, Any] = field(default_factory=dict)
     weights: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    buffers: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 class Likelihood(Term):
     """How a reconstruction is judged; owns the output layer's channels and activation.
 
     The module it builds has `forward(params, target) -> [N]` (negative log-likelihood or error, summed over the
-    sample), `mean(params) -> tensor like the target` and its inverse `params_of(mean)`.
+    sample), `mean(params) -> tensor like the target` and its inverse `params_of(mean)`. What it must know of the sample beside the code it
+    puts into the parameters by `linked(params, context)`.
     """
 
     family = "likelihood"

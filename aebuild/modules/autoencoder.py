@@ -118,13 +118,13 @@ class Autoencoder(nn.Module):
         context = {} if context is None else context
         context.setdefault("mean", self.likelihood.mean)
         seen = {key: held for key, held in context.items() if key != "lengths"}
-        params: Tensor = self.decoder(value, seen)
+        params: Tensor = self.likelihood.linked(self.decoder(value, seen), seen)
         context.update(seen)
         return params
 
     def reconstruct(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """The expected data for what the code keeps of the input; `lengths` as `encode` takes them."""
-        context = _known(lengths)
+        context = {"input": x, **_known(lengths)}
         return self.decode(self._encoded(x, context)[1].value, context)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -238,7 +238,8 @@ class Autoencoder(nn.Module):
             return Outputs(batch, code, terms=terms, metrics=dict(code.metrics))
         for step in up[undo + 1:]:
             y = step(y)
-        return Outputs(batch, code, params=y, mean=self.likelihood.mean, terms=dict(code.terms), metrics=dict(code.metrics))
+        params = self.likelihood.linked(y, batch.context())
+        return Outputs(batch, code, params=params, mean=self.likelihood.mean, terms=dict(code.terms), metrics=dict(code.metrics))
 
 
 def _known(lengths: Tensor | None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.sync_batch_norm import part_norms, share_norms
 from aebuild.trainer.batches.codes import Codes, CodesLoader
 from aebuild.trainer.batches.loader import SplitLoader
-from aebuild.trainer.checkpoints.initial import take_weights
+from aebuild.trainer.checkpoints.initial import learn_beforehand, take_weights
 from aebuild.trainer.checkpoints.trainer_state import Best, Progress, TrainerState
 from aebuild.trainer.distributed.fsdp import shard
 from aebuild.trainer.nonfinite import NonfiniteWatch, diagnosed, finite_parameters
@@ -69,6 +69,7 @@ class Trainer:
 
     def start(self) -> None:
         """Saves the untrained model: the disk is proved, and there is something to go back to."""
+        learn_beforehand(self.plan, self.model.likelihood, self.loader)
         self.state.begin()
         self.save()
 

@@ -13,6 +13,7 @@ from aebuild.lang.node import Node
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.children import Children
 from aebuild.modules.latent import Latent
+from aebuild.modules.likelihoods import Likelihood
 from aebuild.modules.stage import Contextual, Stage
 from aebuild.results.ejection.construction import NotWritableError, Writer
 
@@ -117,6 +118,7 @@ def _corrupt(model: Autoencoder) -> list[str]:
 
 
 def _passes(model: Autoencoder, plan: Plan) -> list[str]:
+    linked = type(model.likelihood).linked is not Likelihood.linked
     views = any(part.views > 1 for term in plan.terms if (part := term.config) and hasattr(part, "views"))
     view = ", view=view" if views else ""
     made = ["        def view() -> Code:", "            known = {} if batch.lengths is None else {\"lengths\": batch.lengths}",
@@ -136,13 +138,13 @@ def _passes(model: Autoencoder, plan: Plan) -> list[str]:
         context = {{}} if context is None else context
         context.setdefault("mean", self.likelihood.mean)
         seen = {{key: held for key, held in context.items() if key != "lengths"}}
-        params: Tensor = self.decoder(value, seen)
+        params: Tensor = {"self.likelihood.linked(self.decoder(value, seen), seen)" if linked else "self.decoder(value, seen)"}
         context.update(seen)
         return params
 
     def forward(self, x: Tensor) -> Tensor:
         """The reconstruction: the expected data for what the code keeps of the input."""
-        context: dict[str, Any] = {{}}
+        context: dict[str, Any] = {{{'"input": x' if linked else ""}}}
         code = self.encode(x, context)
         mean: Tensor = self.likelihood.mean(self.parameters_of(code.value, context))
         return mean

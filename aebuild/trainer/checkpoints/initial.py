@@ -1,4 +1,4 @@
-"""Weights of another run to begin with."""
+"""What a model begins with: weights of another run, and what no gradient finds in the training data."""
 
 from __future__ import annotations
 
@@ -7,13 +7,20 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Hint, Rule
+from aebuild.lang.counts import UNCOUNTED
+from aebuild.lang.diagnostics import CheckpointError, DataError, Diagnostic, Hint, Rule
+from aebuild.modules.likelihoods import Likelihood
 from aebuild.trainer.checkpoints.checkpoint import read_training
 from aebuild.trainer.distributed.fsdp import put
 from aebuild.trainer.run_dir.run import Run
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from aebuild.compile.plan import Plan
+    from aebuild.trainer.batches.loader import SplitLoader
+
+SAMPLES = 4096          # evenly spaced, that a likelihood sees
 
 NOTHING_FITS = Rule("AE520", "a run whose weights fit nowhere", """\
 A phase with `start` begins with the kept weights of another run, wherever a tensor has the same path and shape. If none has, the run is
@@ -39,3 +46,17 @@ def take_weights(model: nn.Module, folder: Path, device: torch.device) -> str:
                                          fix=Hint("name the run of a model that shares layers with this one")))
     put(model, {**own, **fitting})
     return f"began with {len(fitting)} of {len(own)} tensors of `{loaded.name}` in {folder}"
+
+
+@torch.no_grad()
+def learn_beforehand(plan: Plan, likelihood: Likelihood, loader: SplitLoader) -> None:
+    """Lets the likelihood see training data, if it wants any, the same on each process; DataError for what it cannot judge."""
+    if type(likelihood).learn is Likelihood.learn:
+        return
+    rows = torch.linspace(0, loader.samples - 1, min(SAMPLES, loader.samples)).round().long()
+    target = loader.take(rows.to(loader.device) if loader.resident else rows).target
+    try:
+        likelihood.learn(target)
+    except ValueError as error:
+        raise DataError(Diagnostic(UNCOUNTED, str(error), plan.spec.losses.place("reconstruction"), "reconstruction: gaussian",
+                                   "losses.reconstruction")) from error
