@@ -14,7 +14,7 @@ from aebuild.parts.latents.adversarial import Adversarial
 from aebuild.parts.latents.continuous import Continuous
 from aebuild.parts.latents.gaussian import Gaussian, KlTerm
 from aebuild.parts.priors.empirical import Empirical
-from aebuild.parts.priors.mixture import Mixture
+from aebuild.parts.priors.petals import Petals
 from aebuild.parts.priors.uniform import Uniform
 
 
@@ -45,7 +45,7 @@ def test_the_divergence_of_draws_is_the_closed_form_on_average(std: float) -> No
 
 def test_values_that_are_tied_together_are_one_number_a_sample() -> None:
     made = DiagonalGaussian(torch.zeros(5, 2), torch.zeros(5, 2))
-    prior = built(Mixture().plan_prior(Vector(2), site()).node)
+    prior = built(Petals().plan_prior(Vector(2), site()).node)
     raw = prior.divergence(made, made.sample(torch.randn(5, 1, 2)))
     assert raw.shape == (5,)
     assert KlTerm(free_bits=100.0).reduce(raw, 2) == 200

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from aebuild.lang.families import LatentPlan, Posterior, Prior, ProjectedLatent
+from aebuild.lang.families import PULLING, LatentPlan, Posterior, Prior, ProjectedLatent
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
 from aebuild.lang.projection import to_code
@@ -59,8 +59,10 @@ class Gaussian(ProjectedLatent):
                "losses: {reconstruction: bernoulli, kl: {weight: {from: 0.1, to: 2, over: 1 epoch}, free_bits: 0.05}}\n"
                "train: {epochs: 2, batch_size: 10}")
     also = ("vae", "variational", "beta_vae", "normal", "kl", "stochastic")
+    learns = ("none", "joint", "fitted", "phase")
     posterior: Posterior = Field(default_factory=_diagonal, description="what a sample's code is drawn from")
-    prior: Prior = Field(default_factory=_standard, description="what the `kl` term pulls the posteriors to, and new codes are drawn from")
+    prior: Prior = Field(default_factory=_standard, description="what the `kl` term pulls the posteriors to, and new codes are drawn from; "
+                         "one that is fitted or learned afterwards leaves the pull to N(0, I)")
     terms = {"kl": KlTerm}
     meanings = {"kl": "nats that the code tells of its sample; lower is a looser code, near 0 it tells nothing",
                 "active_units": "values of the code that vary with the data, averaged over batches; 0 is a collapsed code"}
@@ -74,13 +76,15 @@ class Gaussian(ProjectedLatent):
         plan = LatentPlan(node=node, code=code, values=size, bits=32.0 * size, codes=code,
                           terms=(TermPlan("kl", AUTOENCODER, size, KlTerm()),))
         return plan.joined(self.posterior.plan_posterior(code, site.at("posterior")),
-                           self.prior.serve(self, code, site, ("none", "joint"), density=True))
+                           self.prior.serve(self, code, site, self.learns, density=True))
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The latent."""
         from aebuild.modules.latent_gaussian import GaussianLatent
+        from aebuild.modules.priors import GaussianPrior
         from aebuild.modules.priors import Prior as PriorModule
 
         posterior, prior = children.pop("posterior"), children.pop("prior")
         assert isinstance(prior, PriorModule)
-        return GaussianLatent(children, node.output.shape, posterior, prior)
+        pull = None if self.prior.way(self.learns) in PULLING else GaussianPrior(node.output.shape, 1.0)
+        return GaussianLatent(children, node.output.shape, posterior, prior, pull)
