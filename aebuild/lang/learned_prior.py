@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from math import gcd
+from math import gcd, prod
 from typing import ClassVar, Literal
 
 from aebuild.lang.diagnostics import Rule
-from aebuild.lang.families import Prior
 from aebuild.lang.node import Site
 from aebuild.lang.part import knob
-from aebuild.lang.values import Value
+from aebuild.lang.prior import Prior
+from aebuild.lang.values import Tokens, Value
 
 UNSUITED = Rule("AE337", "a prior for another shape of code", """\
 Some priors are made for codes of a certain shape: one that goes from place to place needs several places, a PixelCNN a grid of them, a flow
@@ -66,6 +66,11 @@ class LearnedPrior(Prior):
     learning = "joint"
 
     @property
+    def manner(self) -> str:
+        """The written time."""
+        return f"learned {self.learned}" if self.learned else ""
+
+    @property
     def ways(self) -> tuple[str, ...]:
         """As it is written, if it is."""
         if self.learned is None:
@@ -118,11 +123,8 @@ def require_heads(prior: Prior, width: int, heads: int, site: Site) -> None:
         site.refuse(prior, HEADS, f"{heads} heads do not divide {width} features", "heads", "width", fix=f"heads: {gcd(width, heads)}")
 
 
-def require_places(prior: Prior, codes: Value, site: Site, least: int = 2) -> None:
-    """Refuses codes of fewer places."""
-    places = codes.series_length or 1
-    for extent in (codes.places if codes.series_length is None else ()):
-        places *= extent
-    if places < least:
-        site.refuse(prior, UNSUITED, f"the prior {prior.variant_name()} goes from place to place, but the code is {codes}", "type",
-                    fix="per: position")
+def require_places(prior: Prior, codes: Value, site: Site) -> None:
+    """Refuses a code of one place."""
+    if prod(codes.places) < 2:
+        message = f"the prior {prior.variant_name()} goes from place to place, but the code is {codes}, which has one"
+        site.refuse(prior, UNSUITED, message, "type", fix="prior: empirical" if isinstance(codes, Tokens) else "prior: flow")

@@ -12,8 +12,7 @@ import torch
 from aebuild.lang.diagnostics import AebuildError, DataError, DivergedError
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.priors import Prior
-from aebuild.trainer.batches.codes import Codes
-from aebuild.trainer.batches.first_samples import give_samples
+from aebuild.trainer.batches.codes import Codes, give_samples
 from aebuild.trainer.checkpoints.checkpoint import read_training
 from aebuild.trainer.checkpoints.writer import fill
 from aebuild.trainer.device import choose_device, describe_device, environment, memory_guard

@@ -53,7 +53,7 @@ def test_values_that_are_tied_together_are_one_number_a_sample() -> None:
 
 
 def test_the_density_of_a_mixture_is_one_in_all_and_fits_its_draws() -> None:
-    prior = built(Mixture(components=3, radius=2.0, std=0.7, across=0.3).plan_prior(Vector(2), site()).node)
+    prior = built(Petals(components=3, radius=2.0, std=0.7, across=0.3).plan_prior(Vector(2), site()).node)
     axis = torch.linspace(-7, 7, 701)
     grid = torch.cartesian_prod(axis, axis)
     density = prior.log_prob(grid).exp() * (axis[1] - axis[0]) ** 2

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from aebuild.lang.families import PULLING, LatentPlan, Posterior, Prior, ProjectedLatent
+from aebuild.lang.families import LatentPlan, Posterior, Prior, ProjectedLatent
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
+from aebuild.lang.prior import PULLING
 from aebuild.lang.projection import to_code
 from aebuild.lang.terms import AUTOENCODER, Term, TermPlan
 from aebuild.lang.values import Value, elements

@@ -36,7 +36,8 @@ class Exemplar(Prior):
         assert taken is not None, "it stands behind an encoder"
         if isinstance(taken, Tokens):
             site.refuse(self, UNSUITED, f"exemplars are kept as real numbers, but the data are {taken}", "type", fix="prior: mixture")
-        return Contribution(node=Node(site.path, "exemplar prior", codes, codes, self, {"taken": list(taken.shape)}, aside=True,
+        return Contribution(node=Node(site.path, "exemplar prior", codes, codes, self,
+                                      {"taken": list(taken.shape), "exemplars": self.exemplars}, aside=True,
                                       weights={"log_std": ()}, buffers={"exemplars": (self.exemplars, *taken.shape)}))
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
