@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from aebuild.modules.transformer import Attention, Block, LearnedPositions, attend
 
-SPREAD = 0.02        # standard deviation of a transformer's first weights (Radford et al., 2019)
+TRANSFORMER_STD = 0.02        # standard deviation of a transformer's first weights (Radford et al., 2019)
 
 
 class CausalTransformer(nn.Module):
@@ -28,7 +28,7 @@ class CausalTransformer(nn.Module):
         """Small weights, the smaller the more blocks add to one sum, and no biases."""
         for name, parameter in self.blocks.named_parameters():
             if name.endswith("weight") and parameter.ndim > 1:
-                parameter.normal_(0, SPREAD / (2 * depth) ** 0.5 if name.endswith(("out.weight", "contract.weight")) else SPREAD)
+                parameter.normal_(0, TRANSFORMER_STD / (2 * depth) ** 0.5 if name.endswith(("out.weight", "contract.weight")) else TRANSFORMER_STD)
             elif name.endswith("bias"):
                 parameter.zero_()
 
