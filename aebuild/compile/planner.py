@@ -179,7 +179,7 @@ def _corrupt(spec: Spec, info: DataInfo, found: list[Diagnostic]) -> Value:
 
 def _encoder(spec: Spec, value: Value, found: list[Diagnostic]) -> tuple[Node | None, Stage]:
     stage = Stage(positions=getattr(spec.latent, "per", "position") == "position", adapter=stage_adapter(spec.encoder, found),
-                  size=tuple(spec.encoder.seed) if spec.encoder.seed else None)
+                  size=tuple(spec.encoder.seed) if spec.encoder.seed else None, taken=value)
     before = len(found)
     node = plan_steps("encoder", spec.encoder, value, stage, found)
     if not value.places:

@@ -170,7 +170,7 @@ class _Writer:
         name = f"{shape.part.family}{'.' + shape.key if shape.key else ''}"
         members = shape.variants.items()
         return self.ref(name, lambda: {"anyOf": [self.names(shape), *(self.variant(shape, n, c) for n, c in members), *self.sole(shape),
-                                                 *self.lists(shape.variants.get(shape.part.listed or ""))]})  # type: ignore[union-attr]
+                                                 *self.lists(shape.variants.get(shape.part.listed or ""))]})
 
     def lists(self, cls: type[Part] | None) -> list[Json]:
         """The list that stands for this variant."""

@@ -6,14 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from aebuild.lang.diagnostics import Rule, Span
+from aebuild.lang.diagnostics import Span
 from aebuild.lang.node import Buildable, Node, Resize, Site
 from aebuild.lang.part import Part, knob
-from aebuild.lang.terms import Contribution, Provider, Role, TermPlan
-from aebuild.lang.values import Tokens, Value, elements
+from aebuild.lang.prior import Prior
+from aebuild.lang.terms import Contribution, Provider
+from aebuild.lang.values import Value
 
 if TYPE_CHECKING:
     from torch import nn
+
+__all__ = ["Activation", "Adapter", "Corruption", "Latent", "LatentPlan", "Layer", "Norm", "Posterior", "Prior", "ProjectedLatent",
+           "Quantizer", "mirror_steps"]
 
 
 class Activation(Buildable):
@@ -163,6 +167,7 @@ class Latent(Provider):
 
     family = "latent"
     listed = "levels"
+    learns: ClassVar[tuple[str, ...]] = ("none", "joint", "fitted", "phase")      # ways in which a prior may be learned that it takes
     foreign: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("latent_dim", "latent_size", "z_dim", "n_z", "nz", "code_dim", "code_size", "embedding_dim", "width", "units",
          "size", "features", "hidden_dim", "bottleneck", "n_latent", "dimension"), "dim")
@@ -180,7 +185,8 @@ class Latent(Provider):
 
     def phases(self) -> tuple[str, ...]:
         """The phases that it wants behind those that train the model, where the spec writes none."""
-        return tuple(dict.fromkeys(phase for part in self.parts() for phase in part.phases()))
+        return tuple(dict.fromkeys(phase for part in self.parts() for phase in (
+            part.phases_of(self.learns) if isinstance(part, Prior) else part.phases())))
 
 
 class ProjectedLatent(Latent):
@@ -189,64 +195,6 @@ class ProjectedLatent(Latent):
     dim: int = knob(..., "features of the code at each place", examples=[16], affects="graph", ge=1)
     per: Literal["sample", "position"] = knob(
         "sample", "one code for the sample, or one at each place of the encoder's grid or sequence", affects="graph")
-
-
-UNSERVED = Rule("AE347", "a prior that cannot serve this latent", """\
-A prior is a distribution of codes. A `gaussian` latent needs one with a density, to which its KL term pulls; an `adversarial` latent one
-that can be drawn from; a `continuous` latent one that is fitted to its codes or learned from them, since nothing pulls them anywhere; a
-`codebook` needs a distribution of indices, not of vectors; a `compressed` one the chances of rounded values.
-
-```yaml
-latent: {type: gaussian, dim: 2, prior: swiss_roll}
-```
-```yaml
-latent: {type: adversarial, dim: 2, prior: swiss_roll}
-```
-""")
-
-
-class Prior(Provider):
-    """A distribution of codes: what a KL term or a discriminator pulls to, and what new codes are drawn from.
-
-    The module it builds is a `modules.priors.Prior`. With `density` it has `log_prob(codes)`; `learning` says how its numbers
-    are found: not at all, together with the model, fitted to the codes of the training data afterwards, or in a phase of its own.
-    `serves` are the kinds of codes: `code` (real vectors at places) and `tokens` (indices). A `coded` one gives the chances of rounded
-    codes, with which they are written: a `modules.entropy_models.EntropyModel`.
-    """
-
-    family = "prior"
-    serves: ClassVar[tuple[Literal["code", "tokens"], ...]] = ("code",)
-    density: ClassVar[bool] = False
-    coded: ClassVar[bool] = False
-    learning: ClassVar[Literal["none", "joint", "fitted", "phase"]] = "none"
-    simplex: ClassVar[bool] = False           # its draws are one-hot, so the code becomes a softmax
-
-    def plan_prior(self, codes: Value, site: Site) -> Contribution:
-        """The prior over codes of this type."""
-        return Contribution(node=Node(site.path, f"{self.variant_name()} prior", codes, codes, self, aside=True))
-
-    def serve(self, latent: Latent, codes: Value, site: Site, learning: tuple[str, ...], *, density: bool = False, coded: bool = False
-              ) -> Contribution:
-        """The prior's plan as this latent's; refuses one that cannot serve it."""
-        kind = "tokens" if isinstance(codes, Tokens) else "code"
-        everyone = Part.families["prior"].variants
-
-        def fits(each: type[Prior]) -> bool:
-            return kind in each.serves and each.learning in learning and (each.density or not density) and each.coded == coded
-
-        if not fits(type(self)):
-            fitting = [name for name, each in everyone.items() if issubclass(each, Prior) and fits(each)]
-            site.refuse(latent, UNSERVED, f"a {latent.variant_name()} latent cannot have the prior {self.variant_name()}; it can have "
-                        f"{', '.join(fitting)}", "prior", fix=f"prior: {fitting[0]}" if fitting else None)
-        plan = self.plan_prior(codes, site.at("prior"))
-        if self.learning != "phase":
-            return plan
-        role = Role("prior", (plan.node.path,), apart=True, through=False, phase="prior")
-        return replace(plan, terms=(*plan.terms, TermPlan("prior", role.name, elements(codes))), players=(*plan.players, role))
-
-    def phases(self) -> tuple[str, ...]:
-        """The phase `prior`, if it is learned in one."""
-        return ("prior",) if self.learning == "phase" else ()
 
 
 class Posterior(Provider):

@@ -141,6 +141,7 @@ class Stage:
     up: bool = False
     positions: bool = False                   # the latent (or the target) wants positions, not one vector
     target: Value | None = None               # a decoder's goal
+    taken: Value | None = None                # what an encoder takes
     size: tuple[int, ...] | None = None       # where the solver says the grid stands now
     seeds: deque[tuple[int, ...] | None] = field(default_factory=deque)   # solved size of each unfolding, in order
     resizes: deque[tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=deque)   # solved (factor, size) of each layer

@@ -11,9 +11,11 @@ from torch import Tensor, nn
 
 from aebuild.modules.children import Children
 from aebuild.modules.code import Code
-from aebuild.modules.collectives import mean, repeated, total, whole
+from aebuild.modules.collectives import mean, repeated, sharing, total, whole
+from aebuild.modules.latent import Latent
 from aebuild.modules.losses import Loss, LossFunction
 from aebuild.modules.outputs import Batch, Outputs, repeated_rows
+from aebuild.modules.posteriors import Distribution
 from aebuild.modules.recording import recording
 from aebuild.modules.stage import Stage, taken, unlearned
 
@@ -80,6 +82,15 @@ class Autoencoder(nn.Module):
         self.corrupts_always = [always for _, always in corruptions]
         self.refusals = dict(refusals)
         self.latent.meet(decoder)
+        if isinstance(latent, Latent):
+            latent.prior.meet(self.posterior_of)
+
+    def posterior_of(self, x: Tensor) -> Distribution:
+        """The posteriors of samples [n, ...] as the encoder takes them, whatever batch is at work; of a variational latent."""
+        context: dict[str, Any] = {}
+        with sharing(None):
+            posterior: Distribution = self.latent.posterior(self.latent.project(self.features(x, context), context))
+        return posterior
 
     def corrupt(self, x: Tensor, context: dict[str, Any] | None = None) -> Tensor:
         """The input as the encoder gets it: corrupted in training; by what is `when: always` in evaluation too, unless recorded."""

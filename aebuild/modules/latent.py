@@ -59,7 +59,7 @@ class Latent(Random):
 
     def surprise(self, outputs: Outputs) -> Tensor:
         """Nats of the prior's surprise at the codes, which a prior that is learned in a phase of its own minimises."""
-        return -self.prior.log_prob(self.codes_of(outputs.code))
+        return self.prior.surprise(self.codes_of(outputs.code))
 
     def codes_of(self, code: Code) -> Tensor:
         """What the prior is a distribution of, without a gradient: the code's values, or the indices of a discrete one."""

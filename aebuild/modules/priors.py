@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from math import prod
 from typing import Any
@@ -17,7 +17,12 @@ from aebuild.modules.randomness import Random
 
 
 class Prior(Random):
-    """A distribution of codes, [n, *shape]: real vectors, or indices int64 [n, length]."""
+    """A distribution of codes, [n, *shape]: real vectors, or indices int64 [n, length].
+
+    One that is made of posteriors gets what gives them from `meet`, and before a training `held` of its samples from `begin`.
+    """
+
+    held = 0
 
     def __init__(self, shape: Sequence[int]) -> None:
         super().__init__()
@@ -27,6 +32,13 @@ class Prior(Random):
         """It as it is for what the context says: a prior that depends on nothing is always the same."""
         return self
 
+    def meet(self, posterior_of: Callable[[Tensor], Distribution]) -> None:
+        """What gives the posteriors of samples [n, ...], as the model takes them."""
+
+    def begin(self, samples: Tensor) -> None:
+        """Samples of the training data, [held or fewer, ...], as the encoder takes them, once before a training."""
+        raise TypeError(f"{type(self).__name__} wants no samples")
+
     def draw(self, n: int, device: torch.device) -> Tensor:
         """`n` independent draws on that device."""
         raise TypeError(f"{type(self).__name__} has no draws")
@@ -34,6 +46,10 @@ class Prior(Random):
     def log_prob(self, codes: Tensor) -> Tensor:
         """Log-density in nats: for each value of the code, [N, *shape], where these are independent, else of the whole code, [N]."""
         raise TypeError(f"{type(self).__name__} has no density")
+
+    def surprise(self, codes: Tensor) -> Tensor:
+        """Nats of surprise at the codes, shaped like `log_prob`, or a bound of them: what one that is learned from codes minimises."""
+        return -self.log_prob(codes)
 
     def kl(self, posterior: Distribution) -> Tensor | None:
         """KL of the posteriors to it in closed form, shaped like `log_prob`; None where none is known."""
@@ -102,7 +118,7 @@ class UniformPrior(Prior):
         return flat.view(n, *self.shape)
 
 
-class MixturePrior(Prior):
+class PetalsPrior(Prior):
     """Gaussians on a circle like the petals of a flower, in the plane.
 
     Each has its own direction from the origin, its centre at `radius`, the standard deviation `std` along that direction

@@ -44,7 +44,7 @@ latent: {{type: codebook, codes: 7, dim: 4, groups: 4, update: ema}}
     "players, dropout, mixture": f"""
 data: digits
 encoder: [linear: 16, dropout: 0.3]
-latent: {{type: adversarial, dim: 2, prior: mixture, discriminator: [linear: 8, dropout: 0.2]}}
+latent: {{type: adversarial, dim: 2, prior: petals, discriminator: [linear: 8, dropout: 0.2]}}
 {HEAD}, players: {{discriminator: {{steps: 2}}}}}}""",
     "one-hot codes": f"""
 data: digits

@@ -36,7 +36,7 @@ from aebuild.parts.latents.gaussian import Gaussian
 from aebuild.parts.layers.linear import Linear
 from aebuild.parts.priors.categorical import Categorical
 from aebuild.parts.priors.empirical import Empirical
-from aebuild.parts.priors.mixture import Mixture
+from aebuild.parts.priors.petals import Petals
 from aebuild.parts.priors.swiss_roll import SwissRoll
 from aebuild.parts.priors.uniform import Uniform
 
@@ -262,7 +262,7 @@ def test_the_discriminators_default_is_the_papers() -> None:
 
 @pytest.mark.parametrize(("part", "message"), [
     (Adversarial(dim=3, prior=SwissRoll()), "plane"),
-    (Adversarial(dim=3, prior=Mixture()), "plane"),
+    (Adversarial(dim=3, prior=Petals()), "plane"),
     (Adversarial(dim=1, prior=Categorical()), "at least 2"),
     (Adversarial(dim=1, prior=Uniform(low=1.0, high=1.0)), "smaller"),
     (Adversarial(dim=2, per="position"), "one code for the sample"),

@@ -50,6 +50,7 @@ class Adversarial(ProjectedLatent):
                "losses: {adversarial: {weight: 0.5}, discriminator: {weight: 2}}\n"
                "train: {steps: 4, batch_size: 20, players: {discriminator: {steps: 2, clip: 0.1}}}")
     also = ("aae", "gan", "adversarial_ae")
+    learns = ("none",)
     prior: Prior = Field(default_factory=_gaussian, description="the distribution that codes are to have")
     discriminator: list[Layer] = Field(
         default_factory=_paper, description="hidden layers of the discriminator, a stage; two of 1000 as in the paper")
@@ -63,7 +64,7 @@ class Adversarial(ProjectedLatent):
         if self.per == "position":
             site.refuse(self, ONE_CODE, "an adversarial latent has one code for the sample", "per", fix="per: sample")
         code = Vector(self.dim)
-        prior = self.prior.serve(self, code, site, ("none",))
+        prior = self.prior.serve(self, code, site, self.learns)
         steps = to_code(self, value, site, self.dim)
         judge = self._plan_discriminator(code, site.at("discriminator"))
         node = Node(site.path, "adversarial", value, code, self, children=(*steps, judge))

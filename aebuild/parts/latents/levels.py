@@ -132,8 +132,7 @@ class Levels(Latent):
                 nodes.append(above)
                 read = read.with_features(read.features + above.output.features)
             made = level.latent.plan_latent(read, site.at(str(i)))
-            if made.levels or isinstance(made.codes, Tokens) != isinstance((plans or [made])[0].codes, Tokens):
-                reason = "a level has no levels of its own" if made.levels else "some levels have indices and some have none"
+            if (reason := _alone(level.latent, made, (plans or [made])[0])) is not None:
                 site.refuse(level.latent, MIXED, reason)
             plans.append(made)
             nodes.append(replace(made.node, reads=(*made.node.reads, *([source] if source else []))))
@@ -177,6 +176,19 @@ class Levels(Latent):
         taps = [child.reads[-1] if child.reads else None for child in own]
         make = DiscreteLevels if node.args["discrete"] else LevelsModule
         return make(latents, above, taps, [child.output.shape for child in own])  # type: ignore[arg-type]
+
+
+def _alone(latent: Latent, made: LatentPlan, top: LatentPlan) -> str | None:
+    """Why a latent cannot be this level of a code, if so."""
+    if made.levels:
+        return "a level has no levels of its own"
+    if type(latent).meets is not Latent.meets:
+        return f"a {latent.variant_name()} code shares weights with the decoder behind it, so it stands alone"
+    if getattr(getattr(latent, "prior", None), "encodes", False):
+        return "a prior made of the encoder's own codes belongs to a code without levels"
+    if isinstance(made.codes, Tokens) != isinstance(top.codes, Tokens):
+        return "some levels have indices and some have none"
+    return None
 
 
 def _terms(plans: list[LatentPlan]) -> Iterator[TermPlan]:

@@ -81,8 +81,7 @@ evaluate: {tasks: [likelihood: {draws: 5, binarize: static, seed: 1}]}
         distortion, rate = [], []
         for outputs in trained.passes(split):
             distortion.append(_surprise(trained, outputs))
-            surprise = trained.model.latent.surprise(outputs).detach().double()
-            rate.append(surprise.reshape(len(surprise), -1).sum(1).cpu().numpy())
+            rate.append(_by_row(trained.model.latent.surprise(outputs)))
         given, cost = float(np.concatenate(distortion).mean()), float(np.concatenate(rate).mean())
         return Answer({"elbo": -(given + cost), "distortion": given, "rate": cost}, (), (
             "a discrete code without noise has a bound and no importance samples",))
@@ -140,7 +139,7 @@ def _weighed(trained: Trained, split: Split, draws: int, seed: int) -> _Weights:
         some = min(left, AT_ONCE)
         start = 0
         for outputs in trained.passes(split, some, seed * 1_000_003 + number):
-            rate = kl_of(outputs).detach().double().cpu().numpy().reshape(-1, some)
+            rate = kl_of(outputs).reshape(-1, some)
             found.add(start, _surprise(trained, outputs).reshape(-1, some), rate)
             start += len(rate)
         left, number = left - some, number + 1
@@ -148,9 +147,16 @@ def _weighed(trained: Trained, split: Split, draws: int, seed: int) -> _Weights:
     return found
 
 
-def kl_of(outputs: Any) -> Any:
+def kl_of(outputs: Any) -> NDArray[Any]:
     """The KL term of each code, [N], of all levels together."""
-    return sum(term.reshape(len(term), -1).sum(1) for name, term in outputs.code.terms.items() if without_level(name) == "kl")
+    found: NDArray[Any] = sum(_by_row(term) for name, term in outputs.code.terms.items() if without_level(name) == "kl")  # type: ignore[assignment]
+    return found
+
+
+def _by_row(nats: Any) -> NDArray[Any]:
+    """Nats of each code: as they are, or summed over its values."""
+    found: NDArray[Any] = (nats.flatten(1).sum(1) if nats.ndim > 1 else nats).detach().double().cpu().numpy()
+    return found
 
 
 def _surprise(trained: Trained, outputs: Any) -> NDArray[Any]:

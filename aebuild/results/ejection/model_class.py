@@ -14,6 +14,8 @@ from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.children import Children
 from aebuild.modules.latent import Latent
 from aebuild.modules.likelihoods import Likelihood
+from aebuild.modules.posteriors import Distribution
+from aebuild.modules.priors import Prior
 from aebuild.modules.stage import Contextual, Stage
 from aebuild.results.ejection.construction import NotWritableError, Writer
 
@@ -64,7 +66,8 @@ def whole(plan: Plan, model: Autoencoder, writer: Writer, terms: Iterable[str]) 
     """The class of the model."""
     parts = ["class Autoencoder(nn.Module):",
              f'    """{plan.input} → {plan.latent.code} → {plan.target}, {plan.params:,} parameters."""', "",
-             *_constructor(model, writer), *_initial(plan, model), *_meeting(model), "", *_corrupt(model), "", *_passes(model, plan), "",
+             *_constructor(model, writer), *_initial(plan, model), *_meeting(model), "", *_met(model), *_corrupt(model), "",
+             *_passes(model, plan), "",
              *_terms(model, terms)]
     return "\n".join(parts)
 
@@ -79,7 +82,25 @@ def _constructor(model: Autoencoder, writer: Writer) -> list[str]:
             found += _assigned(name, _called("Children", writer.lines(dict(children.items()))))
     if len(model.corruptions):
         found += _assigned("corruptions", _called("nn.ModuleList", writer.lines(list(model.corruptions))))
+    if _encoding(model):
+        writer.classes.add(Distribution)
+        found.append("        self.latent.prior.meet(self.posterior_of)")
     return found
+
+
+def _encoding(model: Autoencoder) -> bool:
+    """True if the prior is made of posteriors, so that it needs the encoder."""
+    return type(model.latent.prior).meet is not Prior.meet
+
+
+def _met(model: Autoencoder) -> list[str]:
+    """What gives a prior the posteriors that it is made of."""
+    if not _encoding(model):
+        return []
+    return ["    def posterior_of(self, x: Tensor) -> Distribution:", '        """The posteriors of samples as the encoder takes them."""',
+            "        context: dict[str, Any] = {}",
+            "        posterior: Distribution = self.latent.posterior(self.latent.project(self.encoder(x, context), context))",
+            "        return posterior", ""]
 
 
 def _initial(plan: Plan, model: Autoencoder) -> list[str]:
