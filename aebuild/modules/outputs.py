@@ -48,7 +48,7 @@ class Outputs:
     `features` are the encoder's output, `params` the decoder's, which are the likelihood's parameters, `context` what modules
     left for others on the way. With `draws` codes for each sample there are so many rows one after the other in `code` and
     `params`. `terms` are raw loss terms that are there already, `metrics` scalars to log, detached. `view` encodes the batch
-    anew, from another draw of what corrupts it.
+    anew, from another draw of what corrupts it; `decode` takes another code to its parameters, `draw` gives codes of the prior.
     """
 
     batch: Batch
@@ -59,6 +59,8 @@ class Outputs:
     draws: int = 1
     mean: Callable[[Tensor], Tensor] | None = None
     view: Callable[[], Code] | None = None
+    decode: Callable[[Tensor], Tensor] | None = None
+    draw: Callable[[int], Tensor] | None = None
     terms: dict[str, Tensor] = field(default_factory=dict)
     metrics: dict[str, Tensor] = field(default_factory=dict)
 
@@ -85,8 +87,23 @@ class Outputs:
     @property
     def reconstruction(self) -> Tensor:
         """The expected data."""
-        assert self.mean is not None and self.params is not None, "nothing was decoded in this pass"
-        return self.mean(self.params)
+        assert self.params is not None, "nothing was decoded in this pass"
+        return self.mean_of(self.params)
+
+    def mean_of(self, params: Tensor) -> Tensor:
+        """The expected data of other parameters."""
+        assert self.mean is not None, "nothing was decoded in this pass"
+        return self.mean(params)
+
+    def decoded(self, value: Tensor) -> Tensor:
+        """The likelihood's parameters for other codes, a row for each row of the code."""
+        assert self.decode is not None, "nothing was decoded in this pass"
+        return self.decode(value)
+
+    def drawn(self) -> Tensor:
+        """Codes drawn from the prior, a row for each row of the code."""
+        assert self.draw is not None, "nothing was encoded in this pass"
+        return self.draw(len(self.code.value))
 
     def another_view(self) -> Code:
         """The code of another draw of what corrupts the batch; one for all who ask."""

@@ -97,9 +97,13 @@ def _corrupt(model: Autoencoder) -> list[str]:
 
 def _passes(model: Autoencoder, plan: Plan) -> list[str]:
     views = any(part.views > 1 for term in plan.terms if (part := term.config) and hasattr(part, "views"))
-    view = ", view=view" if views else ""
-    made = ["        def view() -> Code:", "            known = {} if batch.lengths is None else {\"lengths\": batch.lengths}",
+    decodes = any(getattr(term.config, "needs", ()) for term in plan.terms)
+    view = (", view=view" if views else "") + (", decode=again, draw=self.latent.draw" if decodes else "")
+    viewed = ["        def view() -> Code:", "            known = {} if batch.lengths is None else {\"lengths\": batch.lengths}",
             "            with unlearned(self):", "                return self.encode(batch.x, known)", ""]
+    again = ["        def again(value: Tensor) -> Tensor:", "            with unlearned(self):",
+             "                return self.parameters_of(value, batch.context())", ""]
+    made = [*(viewed if views else []), *(again if decodes else [])]
     text = f'''
     def encode(self, x: Tensor, context: dict[str, Any] | None = None) -> Code:
         """The code of a batch."""
@@ -130,7 +134,7 @@ def _passes(model: Autoencoder, plan: Plan) -> list[str]:
         code = self.latent(features, context)
         params = self.parameters_of(code.value, context)
 
-{_indented(made if views else [])}        return Outputs(batch, code, features, params, context, mean=self.likelihood.mean{view},
+{_indented(made)}        return Outputs(batch, code, features, params, context, mean=self.likelihood.mean{view},
                        terms=dict(code.terms), metrics=dict(code.metrics))
 '''.strip("\n").replace("context)\n\n        return Outputs", "context)\n        return Outputs")
     found = text.split("\n")
