@@ -17,7 +17,7 @@ from aebuild.compile.phases import plan_phases
 from aebuild.compile.plan import DialPlan, HeadPlan, Plan
 from aebuild.compile.size_limits import check_extent
 from aebuild.compile.spec import Mirror, Spec, StageSpec
-from aebuild.compile.terms import check_reads, plan_penalty, plan_terms
+from aebuild.compile.terms import check_needs, check_reads, plan_penalty, plan_terms
 from aebuild.lang.dataset import DataInfo
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
 from aebuild.lang.families import LatentPlan, Layer
@@ -122,10 +122,12 @@ def plan(spec: Spec, info: DataInfo, least: int | None = None) -> Planned:
     usual = usual_epochs(spec, info.counts.get("train"), least)
     phases = plan_phases(spec, written, latent, encoder, decoder, penalties, terms, usual, found)
     _check_tasks(spec, info, found)
+    refusals = _refusals(spec, latent, decoder, penalties) if latent and decoder else {}
+    check_needs(spec, refusals, found)
     if not (encoder and latent and decoder and output) or any(d.is_error for d in found):
         return Planned(None, found)
     result = Plan(spec, info.value, info.target, info.target_range, encoder, latent, decoder, output, heads, terms, phases,
-                  penalties, (), taps, _refusals(spec, latent, decoder, penalties))
+                  penalties, (), taps, refusals)
     return Planned(replace(result, dials=tuple(_dials([*result.nodes()]))), found)
 
 
@@ -243,7 +245,7 @@ def _penalties(spec: Spec, info: DataInfo, latent: LatentPlan | None, encoder: N
     if latent is None or encoder is None:
         return {}
     types = ModelTypes(info.value, info.target, info.target_range, encoder.output, latent.code, spec.latent, tuple(spec.corrupt),
-                       _written(spec), info.counts.get("train"))
+                       _written(spec), info.counts.get("train"), info.classes)
     planned = {}
     for name, config in spec.losses.terms.items():
         if isinstance(config, Penalty):

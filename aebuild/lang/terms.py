@@ -121,6 +121,7 @@ class ModelTypes:
     corrupt: tuple[Part, ...] = ()
     written: tuple[str, ...] = ()
     samples: int | None = None
+    classes: int | None = None            # that the data's labels name
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,8 @@ class Penalty(Term):
     across: ClassVar[bool] = False        # its value depends on which samples are in a batch together
     reads_context: ClassVar[tuple[str, ...]] = ()     # keys of the context that it needs
     players: ClassVar[tuple[str, ...]] = ()     # names of players it brings along
+    needs: ClassVar[tuple[str, ...]] = ()       # operations of the model that it uses
+    replaces: ClassVar[tuple[str, ...]] = ()    # terms that need no weight beside it
 
     def check(self, types: ModelTypes) -> str | None:
         """Why the penalty cannot act on this model, if so."""

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from aebuild.modules.children import Children
 from aebuild.modules.code import Code
-from aebuild.modules.collectives import mean, repeated, sharing, total, whole
+from aebuild.modules.collectives import repeated, sharing
+from aebuild.modules.labels import surprise_at_labels
 from aebuild.modules.latent import Latent
 from aebuild.modules.losses import Loss, LossFunction
 from aebuild.modules.outputs import Batch, Outputs, repeated_rows
@@ -51,11 +52,7 @@ class Head(Loss):
         if labels is None:
             return None
         logits = self(source, outputs.batch.context() if self.source == "encoder" else None)
-        known = labels >= 0
-        outputs.metrics[f"{self.name}_accuracy"] = mean((logits.argmax(1) == labels).float()).detach()
-        outputs.metrics[f"{self.name}_accuracy per"] = mean(known.float())
-        raw = nn.functional.cross_entropy(logits, labels.clamp(min=0), reduction="none") * known
-        return raw * (whole(labels.shape[0]) / total(known.sum()).clamp(min=1))
+        return surprise_at_labels(logits, labels, outputs, self.name)
 
 
 class Autoencoder(nn.Module):
@@ -212,7 +209,7 @@ class Autoencoder(nn.Module):
                 return self.parameters_of(value, dict(seen))
 
         return Outputs(batch, code, features, params, context, draws or 1, self.likelihood.mean, view, encode, parameters_of,
-                       self.likelihood.loss, self.decoder.parameters, dict(code.terms), dict(code.metrics))
+                       self.likelihood.loss, self.decoder.parameters, self.latent.draw, dict(code.terms), dict(code.metrics))
 
     def _losses(self, outputs: Outputs, names: Iterable[str]) -> dict[str, Tensor]:
         functions, found = self.loss_functions(), {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from aebuild.modules.code import Code
@@ -12,43 +13,68 @@ from aebuild.modules.critics import non_saturating
 from aebuild.modules.latent import Latent
 from aebuild.modules.losses import LossFunction
 from aebuild.modules.outputs import Outputs
-from aebuild.modules.priors import Prior
+from aebuild.modules.priors import CategoricalPrior, JoinedPrior, Prior
 
 
 class AdversarialLatent(Latent):
     """An adversarial autoencoder's code, [N, D] (Makhzani et al., 2015).
 
-    `discriminator` gives a logit for each code, [N, 1], that says how likely it is a draw from the prior. With `simplex` the code
-    is a softmax, to be pushed to one-hot vectors.
+    A discriminator gives a logit for each code, [N, 1], that says how likely it is a draw from the prior. With `simplex` the code
+    is a softmax, to be pushed to one-hot vectors. The last `categories` values of a code are a softmax too, with a discriminator
+    of their own.
     """
 
-    def __init__(self, steps: Mapping[str, nn.Module], prior: Prior, discriminator: nn.Module, simplex: bool) -> None:
-        super().__init__(steps, prior)
+    def __init__(self, steps: Mapping[str, nn.Module], prior: Prior, discriminator: nn.Module,
+                 categorical_discriminator: nn.Module | None = None, *, simplex: bool = False, categories: int = 0) -> None:
+        super().__init__(steps, JoinedPrior([prior, CategoricalPrior((categories,))]) if categories else prior)
         self.discriminator = discriminator
-        self.simplex = simplex
+        if categorical_discriminator is not None:
+            self.categorical_discriminator = categorical_discriminator
+        self.simplex, self.categories = simplex, categories
 
     def project(self, h: Tensor, context: dict[str, Any] | None = None) -> Tensor:
         """The encoder's output to the code."""
-        code = super().project(h, context)
-        return code.softmax(1) if self.simplex else code
+        code, categories = self.parts(super().project(h, context))
+        code = code.softmax(1) if self.simplex else code
+        return torch.cat([code, categories.softmax(1)], 1) if self.categories else code
+
+    def parts(self, code: Tensor) -> tuple[Tensor, Tensor]:
+        """The values that the prior is about, and the categories, [N, 0] if there are none."""
+        first, last = code.tensor_split([code.shape[1] - self.categories], 1)
+        return first, last
 
     def forward(self, h: Tensor, context: dict[str, Any] | None = None, draws: int | None = None) -> Code:
         """The code; its terms belong to other players."""
         return Code(self.project(h, context))
 
     def losses(self) -> dict[str, LossFunction]:
-        """The generator's term and the discriminator's; [N] nats each.
+        """Of each discriminator the generator's term and its own; [N] nats each.
 
         At the optimum codes and draws look alike and the discriminator's term is 2 ln 2.
         """
-        return {**super().losses(), "adversarial": self.fool, "discriminator": self.tell_apart}
+        found = {**super().losses(), "adversarial": self.fool, "discriminator": self.tell_apart}
+        if self.categories:
+            found |= {"categorical_adversarial": self.fool_categories, "categorical_discriminator": self.tell_categories_apart}
+        return found
 
     def fool(self, outputs: Outputs) -> Tensor:
         """How sure the discriminator is that codes are none of the prior's draws (non-saturating)."""
-        return non_saturating(self.discriminator(outputs.code.value), real=True)
+        return non_saturating(self.discriminator(self.parts(outputs.code.value)[0]), real=True)
 
     def tell_apart(self, outputs: Outputs) -> Tensor:
         """How badly the discriminator tells codes from draws of the prior."""
         code = outputs.code.value.detach()
         drawn = self.prior.draw(len(code), code.device)
-        return non_saturating(self.discriminator(drawn), real=True) + non_saturating(self.discriminator(code), real=False)
+        judge = self.discriminator
+        return non_saturating(judge(self.parts(drawn)[0]), real=True) + non_saturating(judge(self.parts(code)[0]), real=False)
+
+    def fool_categories(self, outputs: Outputs) -> Tensor:
+        """The same as `fool`, of the categories."""
+        return non_saturating(self.categorical_discriminator(self.parts(outputs.code.value)[1]), real=True)
+
+    def tell_categories_apart(self, outputs: Outputs) -> Tensor:
+        """The same as `tell_apart`, of the categories."""
+        code = outputs.code.value.detach()
+        drawn = self.prior.draw(len(code), code.device)
+        judge = self.categorical_discriminator
+        return non_saturating(judge(self.parts(drawn)[1]), real=True) + non_saturating(judge(self.parts(code)[1]), real=False)

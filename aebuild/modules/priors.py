@@ -9,7 +9,7 @@ from math import prod
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from aebuild.modules.codebook_updates import tally
 from aebuild.modules.posteriors import Distribution
@@ -171,6 +171,18 @@ class CategoricalPrior(Prior):
         """[n, dim]."""
         dim, = self.shape
         return torch.nn.functional.one_hot(self.choice(n, dim, device), dim).to(torch.get_default_dtype())
+
+
+class JoinedPrior(Prior):
+    """Independent parts of a code, side by side, each with its own distribution of vectors."""
+
+    def __init__(self, parts: Sequence[Prior]) -> None:
+        super().__init__((sum(prod(part.shape) for part in parts),))
+        self.parts: Sequence[Prior] = nn.ModuleList(parts)  # type: ignore[assignment]
+
+    def draw(self, n: int, device: torch.device) -> Tensor:
+        """[n, D]."""
+        return torch.cat([part.draw(n, device) for part in self.parts], 1)
 
 
 class FittedGaussian(Prior):

@@ -20,7 +20,7 @@ from aebuild.modules.stage import Contextual, Stage
 from aebuild.results.ejection.construction import NotWritableError, Writer
 
 AFTER = (", encode=encode, parameters_of=parameters_of,\n                       judge=self.likelihood.loss, "
-         "decoder=self.decoder.parameters")
+         "decoder=self.decoder.parameters, draw=self.latent.draw")
 SEEN = "\n        seen = dict(context)"
 AGAIN = '''
         def encode(x: Tensor) -> Code:
@@ -142,10 +142,10 @@ def _passes(model: Autoencoder, plan: Plan) -> list[str]:
     linked = type(model.likelihood).linked is not Likelihood.linked
     views = any(part.views > 1 for term in plan.terms if (part := term.config) and hasattr(part, "views"))
     view = ", view=view" if views else ""
-    made = ["        def view() -> Code:", "            known = {} if batch.lengths is None else {\"lengths\": batch.lengths}",
+    viewed = ["        def view() -> Code:", "            known = {} if batch.lengths is None else {\"lengths\": batch.lengths}",
             "            with unlearned(self):", "                return self.encode(batch.x, known)", ""]
     again = plan.calls_again
-    made = [*(made if views else []), *(AGAIN.split("\n") if again else [])]
+    made = [*(viewed if views else []), *(AGAIN.split("\n") if again else [])]
     view += AFTER if again else ""
     text = f'''
     def encode(self, x: Tensor, context: dict[str, Any] | None = None) -> Code:
