@@ -41,7 +41,7 @@ def add_skips(steps: Seq[Layer], value: Value, site: Site) -> tuple[tuple[Node, 
     nodes: list[Node] = []
     unused = dict(site.stage.taps)
     for i, step in enumerate(steps):
-        planned, value = plan_step(step, value, site.at(str(i), final=site.final and i == len(steps) - 1))
+        planned, value = plan_step(step, value, site.at(str(i), final=site.final and i == len(steps) - 1), steps[i + 1:])
         nodes += planned
         fitting = [path for path, tap in unused.items() if tap.alike(value) and value.places]
         if not fitting:

@@ -50,7 +50,8 @@ class Critic(Penalty):
         given: Value = types.target if self.reads == "output" else types.code
         if self.reads == "both":
             given = Vector(elements(types.target) + elements(types.code))
-        inside = replace(site.at("network"), stage=Stage(positions=self.patches))
+        inside = site.at("network")
+        inside = replace(inside, stage=Stage(positions=self.patches, top=inside.path, joins=site.stage.critics))
         hidden, value = inside.chain(self.network, given, inside)
         adapters: tuple[Node, ...] = ()
         if not self.patches:

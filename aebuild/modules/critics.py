@@ -12,6 +12,7 @@ from aebuild.modules.collectives import total
 from aebuild.modules.losses import Loss, LossFunction
 from aebuild.modules.outputs import Outputs
 from aebuild.modules.priors import Prior
+from aebuild.modules.stage import taken
 
 SMALL = 1e-4          # added to the critic's gradient, and the largest adaptive weight is its inverse (Esser et al., 2021)
 
@@ -71,7 +72,7 @@ class Critic(Loss):
         """What it should have made."""
         if self.reads == "code":
             assert self.prior is not None, "a critic of codes knows what they should be"
-            drawn: Tensor = self.prior.draw(len(outputs.code.value), outputs.code.value.device)
+            drawn: Tensor = self.prior.given(outputs.context).draw(len(outputs.code.value), outputs.code.value.device)
             return drawn
         if self.reads == "output":
             return outputs.target
@@ -79,7 +80,7 @@ class Critic(Loss):
 
     def fool(self, outputs: Outputs) -> Tensor:
         """[N]."""
-        verdict = self.network(self.made(outputs))
+        verdict = taken(self.network, self.made(outputs), outputs.context)
         term = -by_sample(verdict) if self.form == "hinge" else JUDGED[self.form](verdict, real=True)
         scale = self._scale(term, outputs) if self.adaptive and self.gate else 1.0
         return term * (self.gate * scale)
@@ -87,7 +88,8 @@ class Critic(Loss):
     def tell_apart(self, outputs: Outputs) -> Tensor:
         """[N]."""
         judged, wanted, made = JUDGED[self.form], self.wanted(outputs).detach(), self.made(outputs).detach()
-        return judged(self.network(wanted), real=True) + judged(self.network(made), real=False)
+        verdicts = [taken(self.network, each, outputs.context) for each in (wanted, made)]
+        return judged(verdicts[0], real=True) + judged(verdicts[1], real=False)
 
     def _scale(self, term: Tensor, outputs: Outputs) -> Tensor | float:
         """The ratio of both terms' gradients at the decoder's output; 1 where nothing has a gradient."""

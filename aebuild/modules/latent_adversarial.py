@@ -13,6 +13,7 @@ from aebuild.modules.latent import Latent
 from aebuild.modules.losses import LossFunction
 from aebuild.modules.outputs import Outputs
 from aebuild.modules.priors import Prior
+from aebuild.modules.stage import taken
 
 
 class AdversarialLatent(Latent):
@@ -45,10 +46,11 @@ class AdversarialLatent(Latent):
 
     def fool(self, outputs: Outputs) -> Tensor:
         """How sure the discriminator is that codes are none of the prior's draws (non-saturating)."""
-        return non_saturating(self.discriminator(outputs.code.value), real=True)
+        return non_saturating(taken(self.discriminator, outputs.code.value, outputs.context), real=True)
 
     def tell_apart(self, outputs: Outputs) -> Tensor:
         """How badly the discriminator tells codes from draws of the prior."""
-        code = outputs.code.value.detach()
-        drawn = self.prior.draw(len(code), code.device)
-        return non_saturating(self.discriminator(drawn), real=True) + non_saturating(self.discriminator(code), real=False)
+        code, known = outputs.code.value.detach(), outputs.context
+        drawn = self.prior.given(known).draw(len(code), code.device)
+        verdicts = [taken(self.discriminator, each, known) for each in (drawn, code)]
+        return non_saturating(verdicts[0], real=True) + non_saturating(verdicts[1], real=False)

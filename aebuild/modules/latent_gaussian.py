@@ -42,5 +42,5 @@ class GaussianLatent(Latent):
         value = posterior.sample(noise)
         with torch.no_grad():
             active = (variance(mean.detach()) > ACTIVE).sum().to(mean.dtype)
-        kl = self.prior.divergence(posterior, value, closed=draws is None)
+        kl = self.prior.given({} if context is None else context).divergence(posterior, value, closed=draws is None)
         return Code(value, {"kl": kl}, {"active_units": active}, posterior=posterior)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from functools import partial
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,6 +23,10 @@ class Prior(Random):
     def __init__(self, shape: Sequence[int]) -> None:
         super().__init__()
         self.shape = tuple(shape)
+
+    def given(self, context: dict[str, Any]) -> Prior:
+        """The distribution for samples of which the context says more than their values; by default the same one for all."""
+        return self
 
     def draw(self, n: int, device: torch.device) -> Tensor:
         """`n` independent draws on that device."""

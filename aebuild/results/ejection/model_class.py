@@ -98,8 +98,10 @@ def _corrupt(model: Autoencoder) -> list[str]:
 def _passes(model: Autoencoder, plan: Plan) -> list[str]:
     views = any(part.views > 1 for term in plan.terms if (part := term.config) and hasattr(part, "views"))
     view = ", view=view" if views else ""
-    made = ["        def view() -> Code:", "            known = {} if batch.lengths is None else {\"lengths\": batch.lengths}",
-            "            with unlearned(self):", "                return self.encode(batch.x, known)", ""]
+    made = ["        def view() -> Code:", f"            known = {known_of(plan)}", "            with unlearned(self):",
+            "                return self.encode(batch.x, known)", ""]
+    told = ", conditions: Tensor" if plan.conditions else ""
+    known = '{"conditions": conditions}' if plan.conditions else "{}"
     text = f'''
     def encode(self, x: Tensor, context: dict[str, Any] | None = None) -> Code:
         """The code of a batch."""
@@ -116,9 +118,9 @@ def _passes(model: Autoencoder, plan: Plan) -> list[str]:
         context.update(seen)
         return params
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor{told}) -> Tensor:
         """The reconstruction: the expected data for what the code keeps of the input."""
-        context: dict[str, Any] = {{}}
+        context: dict[str, Any] = {known}
         code = self.encode(x, context)
         mean: Tensor = self.likelihood.mean(self.parameters_of(code.value, context))
         return mean
@@ -134,10 +136,20 @@ def _passes(model: Autoencoder, plan: Plan) -> list[str]:
                        terms=dict(code.terms), metrics=dict(code.metrics))
 '''.strip("\n").replace("context)\n\n        return Outputs", "context)\n        return Outputs")
     found = text.split("\n")
+    more = ", known" if plan.conditions else ""
     if not {"decode", "sample"} & set(model.refusals):
-        found += ["", "    def sample(self, count: int) -> Tensor:", '        """New data: codes drawn from the prior, decoded."""',
-                  "        new: Tensor = self.likelihood.mean(self.parameters_of(self.latent.draw(count)))", "        return new"]
+        found += ["", f"    def sample(self, count: int{told}) -> Tensor:", '        """New data: codes drawn from the prior, decoded."""',
+                  *([f"        known: dict[str, Any] = {known}"] if plan.conditions else []),
+                  f"        new: Tensor = self.likelihood.mean(self.parameters_of(self.latent.draw(count{more}){more}))",
+                  "        return new"]
     return found
+
+
+def known_of(plan: Plan) -> str:
+    """What of a batch an encoder of the file is told besides its samples, as Python."""
+    if plan.conditions:
+        return '{name: held for name, held in batch.context().items() if name in ("lengths", "conditions")}'
+    return '{} if batch.lengths is None else {"lengths": batch.lengths}'
 
 
 def _indented(lines: list[str]) -> str:
