@@ -10,6 +10,7 @@ from aebuild.compile.output import plan_output
 from aebuild.compile.skips import join_steps
 from aebuild.compile.solve import solve
 from aebuild.compile.spec import Spec, StageSpec
+from aebuild.lang.conditioning import Join
 from aebuild.lang.diagnostics import Diagnostic, Rule
 from aebuild.lang.families import Adapter, LatentPlan, Layer, LevelPlan
 from aebuild.lang.node import Composite, Node, Refusal, Site, Stage
@@ -49,10 +50,11 @@ def check_adapter(written: StageSpec, stage: Stage, path: str, found: list[Diagn
 
 
 def plan_decoder(spec: Spec, written: StageSpec, latent: LatentPlan, target: Value, output: OutputPlan, encoder: Stage,
-             found: list[Diagnostic]) -> tuple[Node | None, dict[str, str]]:
+             found: list[Diagnostic], joins: tuple[Join, ...] = ()) -> tuple[Node | None, dict[str, str]]:
     """The decoder's node, and the encoder's outputs that it reads."""
     check_adapter(spec.encoder, encoder, "encoder", found)
-    stage = Stage(up=True, positions=True, target=target, adapter=stage_adapter(written, found), taps=encoder.taps)
+    stage = Stage(up=True, positions=True, target=target, adapter=stage_adapter(written, found), taps=encoder.taps,
+                  top="decoder", joins=joins)
     try:
         node, taps = _planned(written, latent, target, output, stage, encoder)
     except Refusal as refusal:

@@ -97,6 +97,7 @@ class Plan:
     dials: tuple[DialPlan, ...] = ()
     taps: dict[str, str] = field(default_factory=dict)        # encoder step -> context key of a skip
     refusals: dict[str, str] = field(default_factory=dict)    # operation -> why this design cannot do it
+    conditions: int = 0                                       # features of all that the model is told of a sample beside its values
 
     def halves(self) -> Iterator[tuple[str, Node]]:
         """Encoder, latent, decoder, heads, and losses with networks of their own, with their nodes."""

@@ -23,9 +23,9 @@ def _gaussian() -> Any:
     return Prior.named("gaussian")
 
 
-def judging_network(part: Buildable, layers: list[Layer], given: Value, site: Site, *, patches: bool = False) -> Node:
-    """The stage that takes what is given to one verdict, or to one at each place."""
-    inside = replace(site, stage=Stage(positions=patches))
+def judging_network(part: Buildable, layers: list[Layer], given: Value, site: Site, *, patches: bool = False, told: bool = False) -> Node:
+    """The stage that takes what is given to one verdict, or to one at each place; `told` the conditions of critics."""
+    inside = replace(site, stage=Stage(positions=patches, top=site.path, joins=site.stage.critics if told else ()))
     hidden, value = inside.chain(layers, given, inside)
     adapters: tuple[Node, ...] = ()
     if not patches:
@@ -75,7 +75,7 @@ class Critic(Penalty):
         given: Value = types.target if self.reads == "output" else types.code
         if self.reads == "both":
             given = Vector(elements(types.target) + elements(types.code))
-        network = judging_network(self, self.network, given, site.at("network"), patches=self.patches)
+        network = judging_network(self, self.network, given, site.at("network"), patches=self.patches, told=True)
         prior = self.prior.plan_prior(given, site.at("prior")).node if self.reads == "code" else None
         node = Node(site.path, str(self.variant_name()), given, network.output, self, {"dials": self.start is not None},
                     children=(network, *([prior] if prior else [])), aside=True)

@@ -18,7 +18,7 @@ Effect = Literal["graph", "loss", "gradient", "data", "training", "evaluation"]
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a part was written: its own span and one per written field.
+    """Where a part was written: its own span, that of its key, and one per written field.
 
     Origins never make two parts differ: equal specs stay equal wherever they were written.
     """
@@ -26,6 +26,7 @@ class Origin:
     span: Span | None = None
     fields: dict[str, Span] = field(default_factory=dict)
     items: dict[str, tuple[Span, ...]] = field(default_factory=dict)
+    key: Span | None = None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Origin)

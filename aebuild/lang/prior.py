@@ -14,8 +14,8 @@ from aebuild.lang.values import Tokens, Value, elements
 UNSERVED = Rule("AE347", "a prior that cannot serve this latent", """\
 A prior is a distribution of codes. A `gaussian` latent needs one with a density, to which its KL term pulls, or one that is fitted to its
 codes or learned from them afterwards; an `adversarial` latent one that can be drawn from and stays as it is; a `continuous` latent one that
-is fitted or learned afterwards, since nothing pulls its codes anywhere; a `codebook` needs a distribution of indices, not of vectors; a `compressed` one
-the chances of rounded values.
+is fitted or learned afterwards, since nothing pulls its codes anywhere; a `codebook` needs a distribution of indices, not of vectors; a
+`compressed` one the chances of rounded values.
 
 ```yaml
 latent: {type: gaussian, dim: 2, prior: swiss_roll}

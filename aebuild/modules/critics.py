@@ -14,6 +14,7 @@ from aebuild.modules.outputs import Outputs
 from aebuild.modules.priors import Prior
 from aebuild.modules.randomness import Random
 from aebuild.modules.spectral_norm import normalise
+from aebuild.modules.stage import taken
 
 TINY = 1e-12          # keeps the norm of a gradient smooth at zero
 SMALL = 1e-4          # added to the critic's gradient, and the largest adaptive weight is its inverse (Esser et al., 2021)
@@ -89,7 +90,7 @@ class Critic(Random, Loss):
         """What it should have made."""
         if self.reads == "code":
             assert self.prior is not None, "a critic of codes knows what they should be"
-            drawn: Tensor = self.prior.draw(len(outputs.code.value), outputs.code.value.device)
+            drawn: Tensor = self.prior.given(outputs.context).draw(len(outputs.code.value), outputs.code.value.device)
             return drawn
         if self.reads == "output":
             return outputs.target
@@ -97,24 +98,32 @@ class Critic(Random, Loss):
 
     def fool(self, outputs: Outputs) -> Tensor:
         """[N]."""
-        term = fooled(self.network(self.made(outputs)), self.form)
+        term = fooled(self.verdict(self.made(outputs), outputs), self.form)
         return self.weighed(term, outputs.params, outputs)
+
+    def verdict(self, x: Tensor, outputs: Outputs) -> Tensor:
+        """What the network says of x, [N, ...], and of the conditions that it is told."""
+        return taken(self.network, x, outputs.context)
 
     def tell_apart(self, outputs: Outputs) -> Tensor:
         """[N]."""
         judged, wanted, made = JUDGED[self.form], self.wanted(outputs).detach(), self.made(outputs).detach()
-        term = judged(self.network(wanted), real=True) + judged(self.network(made), real=False)
-        return term + self.slopes(wanted, made)
+        term = judged(self.verdict(wanted, outputs), real=True) + judged(self.verdict(made, outputs), real=False)
+        return term + self.slopes(wanted, made, outputs)
 
-    def slopes(self, wanted: Tensor, made: Tensor) -> Tensor | float:
+    def slopes(self, wanted: Tensor, made: Tensor, outputs: Outputs) -> Tensor | float:
         """What is added for the critic's slope, [N]."""
+
+        def verdict(x: Tensor) -> Tensor:
+            return self.verdict(x, outputs)
+
         term: Tensor | float = 0.0
         if self.r1 is not None:
-            term = self.r1 / 2 * squared_slope(self.network, wanted)
+            term = self.r1 / 2 * squared_slope(verdict, wanted)
         if self.gradient_penalty is not None:
             share = self.drawn(torch.rand, (len(made), 1), made.device, dtype=made.dtype).view(-1, *(1,) * (made.ndim - 1))
             between = torch.lerp(made, wanted, share)
-            term = term + self.gradient_penalty * ((squared_slope(self.network, between) + TINY).sqrt() - 1).square()
+            term = term + self.gradient_penalty * ((squared_slope(verdict, between) + TINY).sqrt() - 1).square()
         return term
 
     def weighed(self, term: Tensor, params: Tensor | None, outputs: Outputs) -> Tensor:
@@ -133,9 +142,9 @@ class Critic(Random, Loss):
         return (norms[0] / (norms[1] + SMALL)).clamp(max=1 / SMALL).detach()
 
 
-def squared_slope(network: nn.Module, x: Tensor) -> Tensor:
+def squared_slope(verdict: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """The squared norm of the gradient of each sample's verdict at x [N, ...], itself with a gradient, [N]."""
     with torch.enable_grad():
         x = x.detach().requires_grad_()
-        gradient, = torch.autograd.grad(by_sample(network(x)).sum(), x, create_graph=True)
+        gradient, = torch.autograd.grad(by_sample(verdict(x)).sum(), x, create_graph=True)
         return gradient.flatten(1).square().sum(1)

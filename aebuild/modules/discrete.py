@@ -57,9 +57,9 @@ class DiscreteLatent(Latent):
         """Indices [N, width] as [books, indices of the book]."""
         return indices.reshape(-1, self.books).t() if self.books > 1 else indices.reshape(1, -1)
 
-    def draw(self, n: int) -> Tensor:
+    def draw(self, n: int, context: dict[str, Any] | None = None) -> Tensor:
         """`n` codes whose indices are drawn from the prior."""
-        return self.lookup(super().draw(n))
+        return self.lookup(super().draw(n, context))
 
     def codes_of(self, code: Code) -> Tensor:
         """Indices."""

@@ -14,6 +14,7 @@ from aebuild.modules.latent import Latent
 from aebuild.modules.losses import LossFunction
 from aebuild.modules.outputs import Outputs
 from aebuild.modules.priors import CategoricalPrior, JoinedPrior, Prior
+from aebuild.modules.stage import taken
 
 
 class AdversarialLatent(Latent):
@@ -59,22 +60,22 @@ class AdversarialLatent(Latent):
 
     def fool(self, outputs: Outputs) -> Tensor:
         """How sure the discriminator is that codes are none of the prior's draws (non-saturating)."""
-        return non_saturating(self.discriminator(self.parts(outputs.code.value)[0]), real=True)
+        return non_saturating(taken(self.discriminator, self.parts(outputs.code.value)[0], outputs.context), real=True)
 
     def tell_apart(self, outputs: Outputs) -> Tensor:
         """How badly the discriminator tells codes from draws of the prior."""
-        code = outputs.code.value.detach()
-        drawn = self.prior.draw(len(code), code.device)
-        judge = self.discriminator
-        return non_saturating(judge(self.parts(drawn)[0]), real=True) + non_saturating(judge(self.parts(code)[0]), real=False)
+        return self._told_apart(self.discriminator, 0, outputs)
 
     def fool_categories(self, outputs: Outputs) -> Tensor:
         """The same as `fool`, of the categories."""
-        return non_saturating(self.categorical_discriminator(self.parts(outputs.code.value)[1]), real=True)
+        return non_saturating(taken(self.categorical_discriminator, self.parts(outputs.code.value)[1], outputs.context), real=True)
 
     def tell_categories_apart(self, outputs: Outputs) -> Tensor:
         """The same as `tell_apart`, of the categories."""
-        code = outputs.code.value.detach()
-        drawn = self.prior.draw(len(code), code.device)
-        judge = self.categorical_discriminator
-        return non_saturating(judge(self.parts(drawn)[1]), real=True) + non_saturating(judge(self.parts(code)[1]), real=False)
+        return self._told_apart(self.categorical_discriminator, 1, outputs)
+
+    def _told_apart(self, judge: nn.Module, part: int, outputs: Outputs) -> Tensor:
+        code, known = outputs.code.value.detach(), outputs.context
+        drawn = self.prior.given(known).draw(len(code), code.device)
+        verdicts = [taken(judge, self.parts(each)[part], known) for each in (drawn, code)]
+        return non_saturating(verdicts[0], real=True) + non_saturating(verdicts[1], real=False)

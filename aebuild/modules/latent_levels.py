@@ -165,9 +165,9 @@ class Levels(Latent):
         """The indices of all levels, where all have some."""
         return None
 
-    def draw(self, n: int) -> Tensor:
+    def draw(self, n: int, context: dict[str, Any] | None = None) -> Tensor:
         """`n` codes, each level's given the one above."""
-        return self.prior.draw(n, self.device)
+        return self.prior.given({} if context is None else context).draw(n, self.device)
 
     def losses(self) -> dict[str, LossFunction]:
         """The surprise of those priors that are learned in a phase, and the terms that levels make of a pass."""
@@ -214,9 +214,9 @@ class DiscreteLevels(Levels):
         parts = torch.split(indices, self.widths, 1)
         return flat([level.lookup(part) for level, part in zip(self.levels, parts, strict=True)])
 
-    def draw(self, n: int) -> Tensor:
+    def draw(self, n: int, context: dict[str, Any] | None = None) -> Tensor:
         """Entries of indices from the priors."""
-        return self.lookup(super().draw(n))
+        return self.lookup(super().draw(n, context))
 
     def codes_of(self, code: Code) -> Tensor:
         """Indices."""
@@ -239,9 +239,14 @@ class LevelsPrior(Prior):
     `shapes` are those of what each level's prior is a distribution of.
     """
 
-    def __init__(self, levels: Sequence[Latent], shapes: Sequence[Sequence[int]]) -> None:
+    def __init__(self, levels: Sequence[Latent], shapes: Sequence[Sequence[int]], context: dict[str, Any] | None = None) -> None:
         super().__init__((sum(map(prod, shapes)),))
         self._levels, self._shapes = list(levels), list(shapes)       # a list, so that they stay modules of the latent alone
+        self._context = context or {}
+
+    def given(self, context: dict[str, Any]) -> Prior:
+        """The same where each level's prior sees the context."""
+        return type(self)(self._levels, self._shapes, context) if context else self
 
     @staticmethod
     def of(levels: Sequence[Latent], shapes: Sequence[Sequence[int]]) -> LevelsPrior:
@@ -252,20 +257,20 @@ class LevelsPrior(Prior):
     def draw(self, n: int, device: torch.device) -> Tensor:
         """[n, D], or indices [n, width]."""
         found: list[Tensor] = []
-        context: dict[str, Any] = {}
+        context = self._context
         for level in self._levels:
             found.append(level.prior.given(context).draw(n, device))
-            context = {ABOVE: level.code_from(found[-1]).value.flatten(1)}
+            context = {**context, ABOVE: level.code_from(found[-1]).value.flatten(1)}
         return flat(found)
 
     def log_prob(self, codes: Tensor) -> Tensor:
         """[N], of all levels together that have a density."""
         total = torch.zeros(len(codes), device=codes.device)
-        context: dict[str, Any] = {}
+        context = self._context
         for level, part in zip(self._levels, self.parts(codes), strict=True):
             if type(level.prior).log_prob is not Prior.log_prob:
                 total = total + level.prior.given(context).log_prob(part).reshape(len(part), -1).sum(1)
-            context = {ABOVE: level.code_from(part).value.flatten(1)}
+            context = {**context, ABOVE: level.code_from(part).value.flatten(1)}
         return total
 
     def parts(self, codes: Tensor) -> list[Tensor]:

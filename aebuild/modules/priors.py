@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from math import prod
 from typing import Any
@@ -28,8 +28,8 @@ class Prior(Random):
         super().__init__()
         self.shape = tuple(shape)
 
-    def given(self, context: Mapping[str, Any]) -> Prior:
-        """It as it is for what the context says: a prior that depends on nothing is always the same."""
+    def given(self, context: dict[str, Any]) -> Prior:
+        """The distribution for samples of which the context says more than their values; by default the same one for all."""
         return self
 
     def meet(self, posterior_of: Callable[[Tensor], Distribution]) -> None:

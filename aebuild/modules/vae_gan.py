@@ -32,21 +32,21 @@ class FeatureCritic(Critic):
         """Verdicts on what the decoder makes of codes and of draws; no gradient reaches the codes, [N]."""
         assert outputs.parameters_of is not None, "nothing was decoded in this pass"
         params, drawn = outputs.parameters_of(outputs.code.value.detach()), outputs.decoded(outputs.drawn())
-        term = fooled(self.network(outputs.mean_of(params)), self.form) + fooled(self.network(drawn), self.form)
+        term = fooled(self.verdict(outputs.mean_of(params), outputs), self.form) + fooled(self.verdict(drawn, outputs), self.form)
         return self.weighed(term, params, outputs)
 
     def tell_apart(self, outputs: Outputs) -> Tensor:
         """[N]."""
         with torch.no_grad():
             drawn = outputs.decoded(outputs.drawn())
-        return super().tell_apart(outputs) + JUDGED[self.form](self.network(drawn), real=False)
+        return super().tell_apart(outputs) + JUDGED[self.form](self.verdict(drawn, outputs), real=False)
 
     def distance(self, outputs: Outputs) -> Tensor:
         """Half the squared distance of the features of reconstruction and data, [N, ...]."""
-        return (self.features(outputs.reconstruction) - self.features(outputs.target)).square() / 2
+        return (self.features(outputs.reconstruction, outputs) - self.features(outputs.target, outputs)).square() / 2
 
-    def features(self, x: Tensor) -> Tensor:
+    def features(self, x: Tensor, outputs: Outputs) -> Tensor:
         """What the hidden layer says of x, [N, ...]."""
         for step in islice(self.network.children(), self.depth):
-            x = taken(step, x, {})
+            x = taken(step, x, outputs.context)
         return x

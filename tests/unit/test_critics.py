@@ -42,6 +42,9 @@ def test_the_forms(form: str, real: Any, fake: Any, fooled: Any) -> None:
 
 def test_what_a_critic_reads() -> None:
     class Prior:
+        def given(self, context: dict[str, Any]) -> Prior:
+            return self
+
         def draw(self, n: int, device: torch.device) -> torch.Tensor:
             return torch.full((n, 1), 9.0)
 

@@ -94,7 +94,7 @@ class Adversarial(ProjectedLatent):
         return plan.joined(prior)
 
     def _plan_discriminator(self, code: Vector, site: Site) -> Node:
-        site = replace(site, stage=Stage())
+        site = replace(site, stage=Stage(top=site.path, joins=site.stage.critics))
         hidden, value = site.chain(self.discriminator, code, site)
         adapters, value = site.adapt(value, ("vector",), site, None)
         output = Projection(activation=None).plan(f"{site.path}.output", value, 1)

@@ -20,7 +20,7 @@ from aebuild.modules.stage import Contextual, Stage
 from aebuild.results.ejection.construction import NotWritableError, Writer
 
 AFTER = (", encode=encode, parameters_of=parameters_of,\n                       judge=self.likelihood.loss, "
-         "decoder=self.decoder.parameters, draw=self.latent.draw")
+         "decoder=self.decoder.parameters, draw=draw")
 SEEN = "\n        seen = dict(context)"
 AGAIN = '''
         def encode(x: Tensor) -> Code:
@@ -32,6 +32,9 @@ AGAIN = '''
         def parameters_of(value: Tensor) -> Tensor:
             with unlearned(self):
                 return self.parameters_of(value, dict(seen))
+
+        def draw(count: int) -> Tensor:
+            return self.latent.draw(count, dict(seen))
 '''.removeprefix("\n")
 
 
@@ -142,11 +145,13 @@ def _passes(model: Autoencoder, plan: Plan) -> list[str]:
     linked = type(model.likelihood).linked is not Likelihood.linked
     views = any(part.views > 1 for term in plan.terms if (part := term.config) and hasattr(part, "views"))
     view = ", view=view" if views else ""
-    viewed = ["        def view() -> Code:", "            known = {} if batch.lengths is None else {\"lengths\": batch.lengths}",
-            "            with unlearned(self):", "                return self.encode(batch.x, known)", ""]
+    viewed = ["        def view() -> Code:", f"            known = {known_of(plan)}", "            with unlearned(self):",
+              "                return self.encode(batch.x, known)", ""]
     again = plan.calls_again
     made = [*(viewed if views else []), *(AGAIN.split("\n") if again else [])]
     view += AFTER if again else ""
+    told = ", conditions: Tensor" if plan.conditions else ""
+    known = ", ".join([*(['"input": x'] if linked else []), *(['"conditions": conditions'] if plan.conditions else [])])
     text = f'''
     def encode(self, x: Tensor, context: dict[str, Any] | None = None) -> Code:
         """The code of a batch."""
@@ -163,9 +168,9 @@ def _passes(model: Autoencoder, plan: Plan) -> list[str]:
         context.update(seen)
         return params
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor{told}) -> Tensor:
         """The reconstruction: the expected data for what the code keeps of the input."""
-        context: dict[str, Any] = {{{'"input": x' if linked else ""}}}
+        context: dict[str, Any] = {{{known}}}
         code = self.encode(x, context)
         mean: Tensor = self.likelihood.mean(self.parameters_of(code.value, context))
         return mean
@@ -181,10 +186,20 @@ def _passes(model: Autoencoder, plan: Plan) -> list[str]:
                        terms=dict(code.terms), metrics=dict(code.metrics))
 '''.strip("\n").replace("context)\n\n        return Outputs", "context)\n        return Outputs")
     found = text.split("\n")
+    more = ", known" if plan.conditions else ""
     if not {"decode", "sample"} & set(model.refusals):
-        found += ["", "    def sample(self, count: int) -> Tensor:", '        """New data: codes drawn from the prior, decoded."""',
-                  "        new: Tensor = self.likelihood.mean(self.parameters_of(self.latent.draw(count)))", "        return new"]
+        found += ["", f"    def sample(self, count: int{told}) -> Tensor:", '        """New data: codes drawn from the prior, decoded."""',
+                  *([f"        known: dict[str, Any] = {known}"] if plan.conditions else []),
+                  f"        new: Tensor = self.likelihood.mean(self.parameters_of(self.latent.draw(count{more}){more}))",
+                  "        return new"]
     return found
+
+
+def known_of(plan: Plan) -> str:
+    """What of a batch an encoder of the file is told besides its samples, as Python."""
+    if plan.conditions:
+        return '{name: held for name, held in batch.context().items() if name in ("lengths", "conditions")}'
+    return '{} if batch.lengths is None else {"lengths": batch.lengths}'
 
 
 def _indented(lines: list[str]) -> str:
