@@ -239,6 +239,10 @@ class Posterior(Provider):
         """Numbers at each place that describe the posterior of `dim` values there."""
         return 2 * dim
 
+    def macs_of_draw(self, code: Value) -> int:
+        """Multiply-accumulates of a draw of such a code, which the latent makes."""
+        return 0
+
     def plan_posterior(self, code: Value, site: Site) -> Contribution:
         """The posterior of codes of this type."""
         return Contribution(node=Node(site.path, f"{self.variant_name()} posterior", code, code, self, aside=True))

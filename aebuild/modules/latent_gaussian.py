@@ -35,11 +35,10 @@ class GaussianLatent(Latent):
         The divergence is a closed form where one is known, unless `draws` are given: then it is that of the draws.
         """
         posterior = self.posterior(self.project(h, context))
-        mean = posterior.mean
         if not self.training and recording():
-            return Code(mean)
+            return Code(posterior.mean)
         value = posterior.sample(posterior.noise(self.drawn, draws or 1))
         with torch.no_grad():
-            active = (variance(mean.detach()) > ACTIVE).sum().to(mean.dtype)
+            active = (variance(posterior.centre.detach()) > ACTIVE).sum().to(value.dtype)
         kl = self.prior.divergence(posterior, value, closed=draws is None)
         return Code(value, {"kl": kl}, {"active_units": active}, posterior=posterior)

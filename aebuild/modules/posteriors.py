@@ -17,9 +17,15 @@ class Distribution:
 
     mean: Tensor
 
+    @property
+    def centre(self) -> Tensor:
+        """A point of each posterior that is at hand, [N, *shape]: the mean, if nothing must be computed for it."""
+        return self.mean
+
     def noise(self, drawn: Callable[..., Tensor], draws: int) -> Tensor:
         """What `sample` makes codes of, [N, draws, ...]: standard normal numbers in the code's shape. `drawn` is `Random.drawn`."""
-        return drawn(torch.randn, (len(self.mean), draws, *self.mean.shape[1:]), self.mean.device, dtype=self.mean.dtype)
+        like = self.centre
+        return drawn(torch.randn, (len(like), draws, *like.shape[1:]), like.device, dtype=like.dtype)
 
     def sample(self, noise: Tensor) -> Tensor:
         """Codes [N·draws, *shape] from that noise, differentiable, and remembered for `log_q`."""
