@@ -87,7 +87,7 @@ class SplineCoupling(Coupling):
 
 def knots(numbers: Tensor, bins: int, bound: float) -> tuple[Tensor, Tensor, Tensor]:
     """Places, heights and slopes of a spline's knots, [..., bins + 1], from free numbers, [..., 3·bins − 1]."""
-    widths, heights, slopes = numbers.split([bins, bins, bins - 1], -1)
+    widths, heights, slopes = torch.split(numbers, [bins, bins, bins - 1], -1)
     shares = [SMALLEST + (1 - SMALLEST * bins) * free.softmax(-1) for free in (widths, heights)]
     places = [2 * bound * F.pad(each.cumsum(-1), (1, 0)) - bound for each in shares]
     inner = SMALLEST + F.softplus(slopes + math.log(math.expm1(1 - SMALLEST)))              # free numbers of 0 are slopes of 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from aebuild.modules.bounds import bounded_log_variance
@@ -68,7 +69,7 @@ class FlowPosterior(nn.Module):
 
     def forward(self, numbers: Tensor) -> Flowed:
         """The posteriors that the projection's output [N, ...] describes."""
-        mean, log_variance, rest = numbers.split([self.dim, self.dim, numbers.shape[self.axis] - 2 * self.dim], self.axis)
+        mean, log_variance, rest = torch.split(numbers, [self.dim, self.dim, numbers.shape[self.axis] - 2 * self.dim], self.axis)
         told = to_rows(rest, self.axis)
-        each = [told] * len(self.flows) if self.sizes is None else told.split(self.sizes, 2)
+        each = [told] * len(self.flows) if self.sizes is None else torch.split(told, self.sizes, 2)
         return Flowed(DiagonalGaussian(mean, bounded_log_variance(log_variance)), self.flows, each, self.axis)

@@ -32,7 +32,7 @@ class Planar(nn.Module):
 
     def _numbers(self, x: Tensor, told: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """û, w, b and w·û."""
-        u, w, b = told.split([x.shape[1], x.shape[1], 1], 1)
+        u, w, b = torch.split(told, [x.shape[1], x.shape[1], 1], 1)
         inner = (w * u).sum(1)
         slope = F.softplus(inner) - 1
         u = u + ((slope - inner) / (w.square().sum(1) + 1e-8)).unsqueeze(1) * w
@@ -60,7 +60,7 @@ class Radial(nn.Module):
         return centre + away / (1 + beta / (alpha + radius)).unsqueeze(1), -self._volume(radius, alpha, beta, y.shape[1])
 
     def _numbers(self, x: Tensor, told: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        centre, alpha, beta = told.split([x.shape[1], 1, 1], 1)
+        centre, alpha, beta = torch.split(told, [x.shape[1], 1, 1], 1)
         alpha = F.softplus(alpha).squeeze(1)
         return centre, alpha, F.softplus(beta).squeeze(1) - alpha
 

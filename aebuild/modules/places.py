@@ -14,4 +14,4 @@ def to_rows(x: Tensor, axis: int) -> Tensor:
 def from_rows(rows: Tensor, like: Tensor, axis: int) -> Tensor:
     """[M, places, features] to [M, ...] with the places of `like`, [N, ...], and features on `axis`."""
     places = like.movedim(axis, -1).shape[1:-1]
-    return rows.view(len(rows), *places, rows.shape[-1]).movedim(-1, axis)
+    return rows.reshape(len(rows), *places, rows.shape[-1]).movedim(-1, axis)

@@ -65,7 +65,7 @@ class Full(nn.Module):
     def forward(self, numbers: Tensor) -> FullGaussian:
         """The posteriors that the projection's output [N, ...] describes."""
         dim = self.dim
-        mean, log_variance, below = numbers.split([dim, dim, numbers.shape[self.axis] - 2 * dim], self.axis)
+        mean, log_variance, below = torch.split(numbers, [dim, dim, numbers.shape[self.axis] - 2 * dim], self.axis)
         diagonal = (0.5 * to_rows(bounded_log_variance(log_variance), self.axis)).exp().diag_embed()          # (N, P, D, D)
         triangle = torch.zeros_like(diagonal)
         rows, columns = torch.tril_indices(dim, dim, -1, device=numbers.device)
