@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from aebuild.lang.diagnostics import Rule
 from aebuild.lang.node import Buildable, Node, Resize, Site
@@ -14,6 +14,10 @@ from aebuild.lang.values import Tokens, Value, elements
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+# Where codes lie: anywhere, on indices, on the unit sphere, in the Poincaré ball, on bits, on one-hot vectors.
+Support = Literal["code", "tokens", "sphere", "ball", "bits", "one_hot"]
 
 
 class Activation(Buildable):
@@ -149,10 +153,15 @@ class Latent(Provider):
     foreign: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("latent_dim", "latent_size", "z_dim", "n_z", "nz", "code_dim", "code_size", "embedding_dim", "width", "units",
          "size", "features", "hidden_dim", "bottleneck", "n_latent", "dimension"), "dim")
+    support: ClassVar[Support] = "code"
 
     def plan_latent(self, value: Value, site: Site) -> LatentPlan:
         """The latent behind an encoder that ends in `value`."""
         raise TypeError(f"{type(self).__name__} has no plan")
+
+    def support_options(self) -> dict[str, Any]:
+        """What a prior must know of where codes lie, as arguments of its node."""
+        return {}
 
     def parts(self) -> tuple[Provider, ...]:
         """The parts it is made of that bring terms of their own: posterior, quantizer, prior."""
@@ -172,7 +181,8 @@ class ProjectedLatent(Latent):
 
 
 UNSERVED = Rule("AE347", "a prior that cannot serve this latent", """\
-A prior is a distribution of codes. A `gaussian` latent needs one with a density, to which its KL term pulls; an `adversarial` latent one
+A prior is a distribution of codes, and lies where they do: on the sphere for a `hyperspherical` latent, on bits for a `bernoulli` one.
+A `gaussian` latent needs one with a density, to which its KL term pulls; an `adversarial` latent one
 that can be drawn from; a `continuous` latent one that is fitted to its codes or learned from them, since nothing pulls them anywhere; a
 `codebook` needs a distribution of indices, not of vectors.
 
@@ -190,11 +200,11 @@ class Prior(Provider):
 
     The module it builds is a `modules.priors.Prior`. With `density` it has `log_prob(codes)`; `learning` says how its numbers
     are found: not at all, together with the model, fitted to the codes of the training data afterwards, or in a phase of its own.
-    `serves` are the kinds of codes: `code` (real vectors at places) and `tokens` (indices).
+    `serves` are where codes may lie; wherever that is not all of space a prior has a `log_prob`.
     """
 
     family = "prior"
-    serves: ClassVar[tuple[Literal["code", "tokens"], ...]] = ("code",)
+    serves: ClassVar[tuple[Support, ...]] = ("code",)
     density: ClassVar[bool] = False
     learning: ClassVar[Literal["none", "joint", "fitted", "phase"]] = "none"
     simplex: ClassVar[bool] = False           # its draws are one-hot, so the code becomes a softmax
@@ -203,16 +213,28 @@ class Prior(Provider):
         """The prior over codes of this type."""
         return Contribution(node=Node(site.path, f"{self.variant_name()} prior", codes, codes, self, aside=True))
 
+    def plan_on(self, support: Support, options: Mapping[str, Any], codes: Value, site: Site) -> Contribution:
+        """The prior over codes that lie on a part of space only; `options` are the latent's `support_options`."""
+        plan = self.plan_prior(codes, site)
+        return replace(plan, node=replace(plan.node, args={**plan.node.args, "support": support, **options}))
+
+    def plan_for(self, latent: Latent, codes: Value, site: Site) -> Contribution:
+        """The prior over this latent's codes, which it serves."""
+        if isinstance(codes, Tokens) or latent.support == "code":
+            return self.plan_prior(codes, site)
+        return self.plan_on(latent.support, latent.support_options(), codes, site)
+
     def serve(self, latent: Latent, codes: Value, site: Site, learning: tuple[str, ...], *, density: bool = False) -> Contribution:
         """The prior's plan as this latent's; refuses one that cannot serve it."""
-        kind = "tokens" if isinstance(codes, Tokens) else "code"
+        kind: Support = "tokens" if isinstance(codes, Tokens) else latent.support
+        density = density and kind == "code"
         everyone = Part.families["prior"].variants
         if not (kind in self.serves and self.learning in learning and (self.density or not density)):
             fitting = [name for name, each in everyone.items() if issubclass(each, Prior)
                        and kind in each.serves and each.learning in learning and (each.density or not density)]
             site.refuse(latent, UNSERVED, f"a {latent.variant_name()} latent cannot have the prior {self.variant_name()}; it can have "
                         f"{', '.join(fitting)}", "prior", fix=f"prior: {fitting[0]}" if fitting else None)
-        plan = self.plan_prior(codes, site.at("prior"))
+        plan = self.plan_for(latent, codes, site.at("prior"))
         if self.learning != "phase":
             return plan
         role = Role("prior", (plan.node.path,), apart=True, through=False, phase="prior")

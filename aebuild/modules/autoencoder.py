@@ -148,7 +148,7 @@ class Autoencoder(nn.Module):
             first, second = self.latent(first).value, self.latent(second).value
         shares = torch.linspace(0, 1, steps, device=a.device)
         between = [torch.lerp(first, second, share) for share in shares]
-        return torch.stack([self.decode(value if where == "code" else self.latent(value).value) for value in between])
+        return torch.stack([self.decode(self.latent.settled(value) if where == "code" else self.latent(value).value) for value in between])
 
     def run(self, batch: Batch, pair: Pair | None = None, draws: int | None = None) -> Outputs:
         """One forward pass, which all losses read; `draws` codes of each sample where they are random.

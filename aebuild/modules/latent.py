@@ -50,6 +50,10 @@ class Latent(Random):
         """`n` codes from the prior, on the latent's device."""
         return self.prior.draw(n, self.device)
 
+    def settled(self, value: Tensor) -> Tensor:
+        """Points between codes as codes; the same where these may lie anywhere."""
+        return value
+
     def losses(self) -> dict[str, LossFunction]:
         """The terms besides those that `forward` gives."""
         return {"prior": self.surprise}

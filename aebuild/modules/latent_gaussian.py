@@ -42,3 +42,15 @@ class GaussianLatent(Latent):
             active = (variance(posterior.centre.detach()) > ACTIVE).sum().to(value.dtype)
         kl = self.prior.divergence(posterior, value, closed=draws is None)
         return Code(value, {"kl": kl}, {"active_units": active}, posterior=posterior)
+
+
+class SphericalLatent(GaussianLatent):
+    """The same on the unit sphere, of features on `axis`."""
+
+    def __init__(self, steps: Mapping[str, nn.Module], shape: Sequence[int], posterior: nn.Module, prior: Prior, axis: int) -> None:
+        super().__init__(steps, shape, posterior, prior)
+        self.axis = axis
+
+    def settled(self, value: Tensor) -> Tensor:
+        """Back on the sphere, so that a straight line becomes an arc."""
+        return nn.functional.normalize(value, dim=self.axis)

@@ -39,6 +39,14 @@ class Distribution:
         """KL to N(0, std²·I), shaped like `log_q` of a single draw; None where no closed form is known."""
         return None
 
+    def kl_to_uniform(self) -> Tensor | None:
+        """KL to the uniform distribution of all codes there are, where these lie on a part of space; None where none is known."""
+        return None
+
+    def kl_to_bernoulli(self, rate: float) -> Tensor | None:
+        """KL to bits that are one with this probability; None where none is known."""
+        return None
+
     def covariance(self) -> Tensor:
         """Of each sample's values, [N, D, D]."""
         raise TypeError(f"{type(self).__name__} has no covariance in closed form")

@@ -97,6 +97,72 @@ class UniformPrior(Prior):
         return flat.view(n, *self.shape)
 
 
+class UniformSphere(Prior):
+    """Uniform on the unit sphere at each place of a code [n, *shape] with features on `axis`."""
+
+    def __init__(self, shape: Sequence[int], axis: int) -> None:
+        super().__init__(shape)
+        self.axis = axis
+
+    def draw(self, n: int, device: torch.device) -> Tensor:
+        """[n, *shape]."""
+        return torch.nn.functional.normalize(self.normal(n, *self.shape, device=device), dim=self.axis)
+
+    def log_prob(self, codes: Tensor) -> Tensor:
+        """Of each code as a whole; the sphere's own measure."""
+        dim = codes.shape[self.axis]
+        log_area = math.log(2) + dim / 2 * math.log(math.pi) - math.lgamma(dim / 2)
+        return codes.new_full((len(codes),), -log_area * (codes[0].numel() // dim))
+
+    def kl(self, posterior: Distribution) -> Tensor | None:
+        """Known for von Mises-Fisher posteriors."""
+        return posterior.kl_to_uniform()
+
+
+class BernoulliPrior(Prior):
+    """Bits that are one with probability `rate`, independently."""
+
+    def __init__(self, shape: Sequence[int], rate: float) -> None:
+        super().__init__(shape)
+        self.rate = rate
+
+    def draw(self, n: int, device: torch.device) -> Tensor:
+        """[n, *shape]."""
+        chance = self.uniform(n, prod(self.shape), device)
+        return (chance < self.rate).to(chance.dtype).view(n, *self.shape)
+
+    def log_prob(self, codes: Tensor) -> Tensor:
+        """For each bit."""
+        return codes * math.log(self.rate) + (1 - codes) * math.log1p(-self.rate)
+
+    def kl(self, posterior: Distribution) -> Tensor | None:
+        """Known for bits."""
+        return posterior.kl_to_bernoulli(self.rate)
+
+
+class UniformCategories(Prior):
+    """One-hot variables of `classes` categories, all equally likely, beside each other on the features' `axis`."""
+
+    def __init__(self, shape: Sequence[int], axis: int, classes: int) -> None:
+        super().__init__(shape)
+        self.axis, self.classes = axis, classes
+
+    def draw(self, n: int, device: torch.device) -> Tensor:
+        """[n, *shape]."""
+        chosen = self.drawn(partial(torch.randint, self.classes), (n, prod(self.shape) // self.classes), device)
+        rows = torch.nn.functional.one_hot(chosen, self.classes).to(torch.get_default_dtype())                   # (n, variables, classes)
+        last = (*self.shape[:self.axis - 1], *self.shape[self.axis:], self.shape[self.axis - 1])
+        return rows.view(n, *last).movedim(-1, self.axis)
+
+    def log_prob(self, codes: Tensor) -> Tensor:
+        """For each variable, [N, variables]."""
+        return codes.new_full((len(codes), codes[0].numel() // self.classes), -math.log(self.classes))
+
+    def kl(self, posterior: Distribution) -> Tensor | None:
+        """Known for categories."""
+        return posterior.kl_to_uniform()
+
+
 class MixturePrior(Prior):
     """Gaussians on a circle like the petals of a flower, in the plane.
 

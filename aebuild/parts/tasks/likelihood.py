@@ -138,7 +138,8 @@ def _weighed(trained: Trained, split: Split, draws: int, seed: int) -> _Weights:
         some = min(left, AT_ONCE)
         start = 0
         for outputs in trained.passes(split, some, seed * 1_000_003 + number):
-            rate = outputs.code.terms["kl"].flatten(1).sum(1).detach().double().cpu().numpy().reshape(-1, some)
+            kl = outputs.code.terms["kl"]
+            rate = kl.reshape(len(kl), -1).sum(1).detach().double().cpu().numpy().reshape(-1, some)
             found.add(start, _surprise(trained, outputs).reshape(-1, some), rate)
             start += len(rate)
         left, number = left - some, number + 1

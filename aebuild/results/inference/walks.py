@@ -74,6 +74,8 @@ def interpolate(run: TrainedRun, a: NewData, b: NewData, steps: int = 8, *, path
             with torch.no_grad():
                 code = run.model.latent(way)
             way = code.value if code.posterior is None else code.posterior.mean
+        else:
+            way = run.model.latent.settled(way)
         walks.append(np.concatenate([batch.cpu().numpy() for batch in decoded(run, way)]))
     return np.stack(walks)
 
