@@ -1,9 +1,11 @@
-"""Discrete posteriors that are relaxed while training: bits and categories."""
+"""Bits and categories: posteriors that are relaxed while training, and priors."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
+from math import prod
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +13,7 @@ from torch.nn import functional as F
 
 from aebuild.modules.places import from_rows, to_rows
 from aebuild.modules.posteriors import Distribution
+from aebuild.modules.priors import Prior
 
 TINY = 1e-6        # a chance is no closer than this to 0 or 1
 
@@ -119,3 +122,47 @@ class CategoricalPosterior(nn.Module):
         """The posteriors that the projection's output [N, ...] describes."""
         logits = torch.unflatten(to_rows(numbers, self.axis), -1, (-1, self.classes))
         return RelaxedCategorical(logits, self.temperature, numbers, self.axis, hard=self.hard or not self.training)
+
+
+class BernoulliPrior(Prior):
+    """Bits that are one with probability `rate`, independently."""
+
+    def __init__(self, shape: Sequence[int], rate: float) -> None:
+        super().__init__(shape)
+        self.rate = rate
+
+    def draw(self, n: int, device: torch.device) -> Tensor:
+        """[n, *shape]."""
+        chance = self.uniform(n, prod(self.shape), device)
+        return (chance < self.rate).to(chance.dtype).view(n, *self.shape)
+
+    def log_prob(self, codes: Tensor) -> Tensor:
+        """For each bit."""
+        return codes * math.log(self.rate) + (1 - codes) * math.log1p(-self.rate)
+
+    def kl(self, posterior: Distribution) -> Tensor | None:
+        """Known for bits."""
+        return posterior.kl_to_bernoulli(self.rate)
+
+
+class UniformCategories(Prior):
+    """One-hot variables of `classes` categories, all equally likely, beside each other on the features' `axis`."""
+
+    def __init__(self, shape: Sequence[int], axis: int, classes: int) -> None:
+        super().__init__(shape)
+        self.axis, self.classes = axis, classes
+
+    def draw(self, n: int, device: torch.device) -> Tensor:
+        """[n, *shape]."""
+        chosen = self.drawn(partial(torch.randint, self.classes), (n, prod(self.shape) // self.classes), device)
+        rows = F.one_hot(chosen, self.classes).to(torch.get_default_dtype())                   # (n, variables, classes)
+        last = (*self.shape[:self.axis - 1], *self.shape[self.axis:], self.shape[self.axis - 1])
+        return rows.view(n, *last).movedim(-1, self.axis)
+
+    def log_prob(self, codes: Tensor) -> Tensor:
+        """For each variable, [N, variables]."""
+        return codes.new_full((len(codes), codes[0].numel() // self.classes), -math.log(self.classes))
+
+    def kl(self, posterior: Distribution) -> Tensor | None:
+        """Known for categories."""
+        return posterior.kl_to_uniform()

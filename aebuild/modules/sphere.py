@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import torch
@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from aebuild.modules.bounds import bounded
 from aebuild.modules.places import from_rows, to_rows
 from aebuild.modules.posteriors import Distribution
+from aebuild.modules.priors import Prior
 
 NODES = 128                 # of Gauss-Legendre quadrature
 PROPOSALS = 16              # of which one in three or fewer is rejected: that all are has probability below 1e-7
@@ -152,3 +153,24 @@ class VonMisesFisherPosterior(nn.Module):
         rows = to_rows(numbers, self.axis)
         direction = F.normalize(rows[..., :-1], dim=-1)
         return VonMisesFisher(direction, bounded(1 + F.softplus(rows[..., -1]), 1.0, SHARPEST), numbers, self.axis)
+
+
+class UniformSphere(Prior):
+    """Uniform on the unit sphere at each place of a code [n, *shape] with features on `axis`."""
+
+    def __init__(self, shape: Sequence[int], axis: int) -> None:
+        super().__init__(shape)
+        self.axis = axis
+
+    def draw(self, n: int, device: torch.device) -> Tensor:
+        """[n, *shape]."""
+        return F.normalize(self.normal(n, *self.shape, device=device), dim=self.axis)
+
+    def log_prob(self, codes: Tensor) -> Tensor:
+        """Of each code as a whole; the sphere's own measure."""
+        dim = codes.shape[self.axis]
+        return codes.new_full((len(codes),), -log_area(dim) * (codes[0].numel() // dim))
+
+    def kl(self, posterior: Distribution) -> Tensor | None:
+        """Known for von Mises-Fisher posteriors."""
+        return posterior.kl_to_uniform()

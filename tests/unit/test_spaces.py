@@ -15,9 +15,15 @@ from torch.nn import functional as F
 from aebuild.compile.front import load
 from aebuild.lang.values import Grid, Vector
 from aebuild.modules.poincare import WrappedNormal, WrappedNormalPrior, added, from_origin, to_origin
-from aebuild.modules.priors import BernoulliPrior, UniformCategories, UniformSphere
-from aebuild.modules.relaxed import BernoulliPosterior, CategoricalPosterior, RelaxedBernoulli, RelaxedCategorical
-from aebuild.modules.sphere import VonMisesFisher, height_slope, log_area, log_partition
+from aebuild.modules.relaxed import (
+    BernoulliPosterior,
+    BernoulliPrior,
+    CategoricalPosterior,
+    RelaxedBernoulli,
+    RelaxedCategorical,
+    UniformCategories,
+)
+from aebuild.modules.sphere import UniformSphere, VonMisesFisher, height_slope, log_area, log_partition
 from aebuild.parts.latents.bernoulli import Bernoulli
 from aebuild.parts.latents.categorical import Categorical
 from aebuild.parts.latents.hyperspherical import Hyperspherical

@@ -22,6 +22,6 @@ class Bernoulli(Prior):
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The prior's module."""
-        from aebuild.modules.priors import BernoulliPrior
+        from aebuild.modules.relaxed import BernoulliPrior
 
         return BernoulliPrior(node.output.shape, self.rate)

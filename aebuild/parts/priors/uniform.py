@@ -69,7 +69,9 @@ class Uniform(Prior):
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The prior's module."""
-        from aebuild.modules.priors import BernoulliPrior, UniformCategories, UniformIndices, UniformPrior, UniformSphere
+        from aebuild.modules.priors import UniformIndices, UniformPrior
+        from aebuild.modules.relaxed import BernoulliPrior, UniformCategories
+        from aebuild.modules.sphere import UniformSphere
 
         if isinstance(node.output, Tokens):
             return UniformIndices(node.output.length, node.output.classes)
