@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 AUTOENCODER = "autoencoder"        # the player that every model has
 
 
+def without_level(name: str) -> str:
+    """The name of a term, metric or player of one level of a code, as it is called where there are no levels."""
+    stem, _, level = name.rpartition("_")
+    return stem if stem and level.isdecimal() else name
+
+
 class Term(Buildable):
     """How a named loss term counts."""
 
@@ -117,6 +123,7 @@ class ModelTypes:
     corrupt: tuple[Part, ...] = ()
     written: tuple[str, ...] = ()
     samples: int | None = None
+    classes: int | None = None            # that the data's labels name
 
 
 @dataclass(frozen=True)
@@ -127,13 +134,15 @@ class OutputPlan:
     elements: int                       # target elements of a sample
     args: dict[str, Any] = field(default_factory=dict)
     weights: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    buffers: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 class Likelihood(Term):
     """How a reconstruction is judged; owns the output layer's channels and activation.
 
     The module it builds has `forward(params, target) -> [N]` (negative log-likelihood or error, summed over the
-    sample), `mean(params) -> tensor like the target` and its inverse `params_of(mean)`.
+    sample), `mean(params) -> tensor like the target` and its inverse `params_of(mean)`. What it must know of the sample beside the code it
+    puts into the parameters by `linked(params, context)`.
     """
 
     family = "likelihood"
@@ -166,6 +175,8 @@ class Penalty(Term):
     across: ClassVar[bool] = False        # its value depends on which samples are in a batch together
     reads_context: ClassVar[tuple[str, ...]] = ()     # keys of the context that it needs
     players: ClassVar[tuple[str, ...]] = ()     # names of players it brings along
+    needs: ClassVar[tuple[str, ...]] = ()       # operations of the model that it uses
+    replaces: ClassVar[tuple[str, ...]] = ()    # terms that need no weight beside it
 
     def check(self, types: ModelTypes) -> str | None:
         """Why the penalty cannot act on this model, if so."""

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import model_validator
 
-from aebuild.lang.families import LatentPlan, Prior, ProjectedLatent
+from aebuild.lang.families import LatentPlan, ProjectedLatent
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import Part, knob
+from aebuild.lang.prior import PULLING, Prior
 from aebuild.lang.projection import to_code
 from aebuild.lang.schedule import Dial, numbers
 from aebuild.lang.terms import AUTOENCODER, Contribution, Term, TermPlan
@@ -71,6 +72,7 @@ class VariationalLatent(ProjectedLatent):
     Its module is a `modules.latent_gaussian.GaussianLatent`, made of the projection, a posterior and a prior.
     """
 
+    learns: ClassVar[tuple[str, ...]] = PULLING
     terms = {"kl": KlTerm}
     meanings = {"kl": "nats that the code tells of its sample (with `capacity` their distance to it); lower is a looser code, near 0 it "
                       "tells nothing",
@@ -87,7 +89,7 @@ class VariationalLatent(ProjectedLatent):
         node = Node(site.path, str(self.variant_name()), value, code, self, children=steps)
         plan = LatentPlan(node=node, code=code, values=size, bits=32.0 * size, codes=code,
                           terms=(TermPlan("kl", AUTOENCODER, size, KlTerm(), self.pathwise),))
-        return plan.joined(posterior(code), prior.serve(self, code, site, ("none", "joint"), density=True))
+        return plan.joined(posterior(code), prior.serve(self, code, site, self.learns, density=True))
 
 
 def fixed_prior(latent: Part) -> Prior | None:

@@ -1,155 +1,153 @@
-"""Flows and the posteriors that they bend: volumes, inverses, densities; zuko's splines."""
+"""Flows: inverses, log-determinants, densities that integrate to one, and zuko's on the same weights."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from typing import Any
 
 import pytest
 import torch
-from latent_site import latent_of, planned_state, site
-from torch import distributions as D
-from torch import nn
+from torch import Tensor
+from torch.func import jacrev, vmap
 
-from aebuild.lang.families import Posterior
-from aebuild.lang.values import Grid, Value, Vector
-from aebuild.modules.flow_autoregressive import InverseAutoregressive
-from aebuild.modules.flow_coupling import AffineCoupling, SplineCoupling, knots, spline
-from aebuild.modules.flow_simple import Planar, Radial
-from aebuild.modules.posteriors import DiagonalGaussian
-from aebuild.modules.priors import GaussianPrior
-from aebuild.parts.latents.gaussian import Gaussian
+from aebuild.modules.flows import (
+    Coupling,
+    Flow,
+    Inverted,
+    Made,
+    MaskedAutoregressive,
+    Reversal,
+    Standardisation,
+    Transform,
+    affine,
+    standard_normal,
+)
+from aebuild.modules.prior_flow import FlowPrior
 
-DIM, TOLD = 3, 2
-FLOWS: dict[str, tuple[Callable[[], nn.Module], int]] = {
-    "planar": (Planar, 2 * DIM + 1), "radial": (Radial, DIM + 2),
-    **{f"iaf {way}": (lambda way=way: InverseAutoregressive(DIM, TOLD, 8, backwards=way), TOLD) for way in (False, True)},
-    **{f"affine {way}": (lambda way=way: AffineCoupling(DIM, TOLD, 8, backwards=way), TOLD) for way in (False, True)},
-    **{f"spline {way}": (lambda way=way: SplineCoupling(DIM, TOLD, 8, 5, 2.0, backwards=way), TOLD) for way in (False, True)}}
+SIZE, WIDTH = 4, 7
 
 
 @pytest.fixture(autouse=True)
-def _double() -> Any:
-    torch.manual_seed(0)
+def _exact() -> Any:
+    """Double precision, and the same weights each time."""
     torch.set_default_dtype(torch.float64)
+    torch.manual_seed(0)
     yield
     torch.set_default_dtype(torch.float32)
 
 
-@pytest.mark.parametrize("name", FLOWS)
-def test_a_flow_tells_its_volume_and_can_be_undone(name: str) -> None:
-    """log|det J| is the slogdet of autograd's Jacobian, also that of the inverse, which gives the values back."""
-    make, told = FLOWS[name]
-    flow, x, beside = make().double(), 1.5 * torch.randn(6, DIM), torch.randn(6, told)
-    y, volume = flow(x, beside)
-    jacobian = torch.stack([torch.autograd.functional.jacobian(lambda a, i=i: flow(a.unsqueeze(0), beside[i:i + 1])[0][0], x[i])
-                            for i in range(len(x))])
-    torch.testing.assert_close(volume, torch.linalg.slogdet(jacobian).logabsdet)
-    back, shrunk = flow.inverse(y, beside)
-    torch.testing.assert_close(back, x, atol=1e-8, rtol=1e-6)
-    torch.testing.assert_close(shrunk, -volume, atol=1e-7, rtol=1e-6)
-    assert (volume.abs() > 1e-3).any()
+def awake(transform: Transform) -> Transform:
+    """Far from the identity."""
+    with torch.no_grad():
+        for parameter in transform.parameters():
+            parameter.normal_(0, 0.7)
+    return transform.double()
 
 
-def test_an_autoregressive_flow_looks_only_back() -> None:
-    """∂out_i/∂in_j is exactly 0 for j > i, or j < i backwards; all values see what the flow is told."""
-    for backwards in (False, True):
-        flow = InverseAutoregressive(DIM, TOLD, 8, backwards=backwards)
-        jacobian = torch.autograd.functional.jacobian(lambda a, flow=flow: flow(a, torch.ones(1, TOLD))[0][0], torch.randn(1, DIM))[:, 0]
-        above = jacobian.triu(1) if not backwards else jacobian.tril(-1)
-        assert (above == 0).all()
-        assert ((jacobian.tril(-1) if not backwards else jacobian.triu(1)) != 0).sum() == DIM * (DIM - 1) / 2
-        told = torch.autograd.functional.jacobian(lambda b, flow=flow: flow(torch.ones(1, DIM), b)[0][0], torch.ones(1, TOLD))
-        assert (told.abs().sum((1, 2)) > 0).all()
+def settled() -> Standardisation:
+    made = Standardisation(SIZE).train()
+    made(3 + 2 * torch.randn(50, SIZE))
+    return made.eval()
 
 
-def test_planar_flows_are_the_papers() -> None:
-    """Rezende and Mohamed (2015), equations 10 to 12, with û of appendix A.1."""
-    x, told = torch.randn(1, 2), torch.randn(1, 5)
-    u, w, b = told[0, :2], told[0, 2:4], told[0, 4]
-    corrected = u + (torch.log1p((w @ u).exp()) - 1 - w @ u) * w / (w @ w)
-    psi = (1 - torch.tanh(w @ x[0] + b) ** 2) * w
-    y, volume = Planar()(x, told)
-    torch.testing.assert_close(y[0], x[0] + corrected * torch.tanh(w @ x[0] + b), atol=1e-6, rtol=1e-6)
-    torch.testing.assert_close(volume[0], (1 + corrected @ psi).abs().log(), atol=1e-6, rtol=1e-6)
+TRANSFORMS = {
+    "first half": lambda: Coupling(SIZE, WIDTH, 0), "second half": lambda: Coupling(SIZE, WIDTH, 1), "odd": lambda: Coupling(5, WIDTH, 1),
+    "autoregressive": lambda: MaskedAutoregressive(SIZE, WIDTH), "one value": lambda: MaskedAutoregressive(1, WIDTH),
+    "narrow": lambda: MaskedAutoregressive(SIZE, 2), "inverted": lambda: Inverted(MaskedAutoregressive(SIZE, WIDTH)), "reversal": Reversal,
+    "standardisation": settled,
+    "several": lambda: Flow([settled(), MaskedAutoregressive(SIZE, WIDTH), Reversal(), Coupling(SIZE, WIDTH, 0)])}
 
 
-def test_radial_flows_are_the_papers() -> None:
-    """Rezende and Mohamed (2015), equations 13 and 14, with the bound of appendix A.2."""
-    x, told = torch.randn(1, 3), torch.randn(1, 5)
-    alpha = told[0, 3].exp().log1p()
-    beta = -alpha + told[0, 4].exp().log1p()
-    r = (x[0] - told[0, :3]).norm()
-    y, volume = Radial()(x, told)
-    torch.testing.assert_close(y[0], x[0] + beta / (alpha + r) * (x[0] - told[0, :3]), atol=1e-6, rtol=1e-6)
-    expected = 2 * (1 + beta / (alpha + r)).log() + (1 + beta / (alpha + r) - beta * r / (alpha + r) ** 2).log()
-    torch.testing.assert_close(volume[0], expected, atol=1e-6, rtol=1e-6)
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_a_transform_can_be_undone_and_knows_its_determinant(name: str) -> None:
+    transform = awake(TRANSFORMS[name]())
+    z = torch.randn(6, {"odd": 5, "one value": 1}.get(name, SIZE))
+    u, log_det = transform(z)
+    again, back = transform.inverse(u)
+    torch.testing.assert_close(again, z, rtol=1e-8, atol=1e-8)
+    torch.testing.assert_close(back, -log_det, rtol=1e-8, atol=1e-8)
+    jacobian = vmap(jacrev(lambda one: transform(one[None])[0][0]))(z)
+    torch.testing.assert_close(log_det, torch.linalg.slogdet(jacobian).logabsdet, rtol=1e-8, atol=1e-8)
+    assert name == "reversal" or not torch.allclose(u, z, atol=0.1)
 
 
-def test_the_spline_is_zukos() -> None:
+@pytest.mark.parametrize("width", [2, 3, 16])
+def test_a_value_depends_on_those_before_it_alone(width: int) -> None:
+    network = Made(5, width, 2)
+    jacobian = jacrev(lambda z: network(z[None])[0])(torch.randn(5)).view(2, 5, 5)
+    allowed = torch.ones(5, 5).tril(-1).bool()
+    assert (jacobian[:, ~allowed] == 0).all()
+    assert width < 16 or (jacobian[:, allowed] != 0).all()
+
+
+def test_a_flow_begins_near_the_identity() -> None:
+    u, log_det = Flow([MaskedAutoregressive(SIZE, 32), Reversal(), Reversal(), Coupling(SIZE, 32, 0)])(z := torch.randn(100, SIZE))
+    assert (u - z).abs().max() < 0.1 and log_det.abs().max() < 0.1
+
+
+def test_scales_are_held_softly() -> None:
+    shift, log_scale = affine(torch.tensor([[1.0, 1e4], [2.0, 0.1]]))
+    torch.testing.assert_close(log_scale, torch.tensor([[5.0], [0.1]]), atol=1e-4, rtol=0)
+    assert shift.tolist() == [[1.0], [2.0]]
+
+
+@pytest.mark.parametrize("kind", ["maf", "realnvp", "iaf"])
+def test_the_density_integrates_to_one_and_draws_follow_it(kind: str) -> None:
+    made = {"maf": lambda: MaskedAutoregressive(2, 8), "realnvp": lambda: Coupling(2, 8, 0), "iaf": lambda: Inverted(MaskedAutoregressive(2, 8))}
+    prior = FlowPrior((2,), [made[kind](), Reversal(), made[kind]()])
+    with torch.no_grad():
+        for parameter in prior.parameters():
+            parameter.normal_(0, 0.4)
+    axis = torch.linspace(-12, 12, 241)
+    grid = torch.cartesian_prod(axis, axis)
+    with torch.no_grad():
+        density = prior.log_prob(grid).exp() * (axis[1] - axis[0]) ** 2
+        drawn = prior.draw(20_000, torch.device("cpu"))
+    assert float(density.sum()) == pytest.approx(1, abs=0.01)
+    torch.testing.assert_close(drawn.mean(0), density @ grid, atol=0.06, rtol=0)
+
+
+def test_standardisation_settles_once_and_keeps_it() -> None:
+    first = Standardisation(3).train()
+    z = torch.tensor([1.0, 2.0, 3.0]) + torch.randn(400, 3) * torch.tensor([0.5, 4.0, 0.0])
+    u, _ = first(z)
+    torch.testing.assert_close(u[:, :2].mean(0), torch.zeros(2), atol=1e-9, rtol=0)
+    torch.testing.assert_close(u[:, :2].std(0, correction=0), torch.ones(2))
+    assert u[:, 2].isfinite().all()
+    kept = first.mean.clone()
+    first(z + 5)
+    assert torch.equal(first.mean, kept)
+    other = Standardisation(3).train()
+    other.load_state_dict(first.state_dict())
+    other(z + 5)
+    assert torch.equal(other.mean, kept)
+    assert Standardisation(3).eval()(z)[0].equal(z)
+
+
+@pytest.mark.parametrize("kind", ["autoregressive", "coupling"])
+def test_zuko_agrees_on_the_same_network(kind: str) -> None:
     transforms = pytest.importorskip("zuko.transforms")
-    numbers, bins, bound = torch.randn(7, 3 * 5 - 1), 5, 3.0
-    places, heights, slopes = knots(numbers, bins, bound)
-    zuko = transforms.MonotonicRQSTransform(*numbers.split([bins, bins, bins - 1], -1), bound=bound)
-    zuko.horizontal, zuko.vertical, zuko.derivatives = places, heights, slopes            # its own floors of bins differ
-    for x in (torch.linspace(-4, 4, 7), torch.randn(7)):
-        y, log_slope = spline(x, places, heights, slopes, backwards=False)
-        torch.testing.assert_close(y, zuko(x))
-        torch.testing.assert_close(log_slope, zuko.log_abs_det_jacobian(x, y))
-    flat = knots(torch.zeros(1, 14), 5, 2.0)
-    y, log_slope = spline(torch.tensor([0.7]), *flat, backwards=False)
-    assert (float(y), float(log_slope)) == pytest.approx((0.7, 0.0), abs=1e-9)              # numbers of 0 bend nothing
+    from torch.distributions.transforms import AffineTransform
+
+    own = awake(MaskedAutoregressive(SIZE, WIDTH) if kind == "autoregressive" else Coupling(SIZE, WIDTH, 0))
+
+    def meta(z: Tensor) -> Any:
+        shift, log_scale = affine(own.network(z))
+        return AffineTransform(shift, log_scale.exp())
+
+    if kind == "autoregressive":
+        theirs = transforms.AutoregressiveTransform(lambda z: transforms.DependentTransform(meta(z), 1), passes=SIZE)
+    else:
+        mask = torch.tensor([False, True] * (SIZE // 2))
+        theirs = transforms.CouplingTransform(lambda z: transforms.DependentTransform(meta(z), 1), mask)
+    z = torch.randn(5, SIZE)
+    (u, log_det), (them, their_det) = own(z), theirs.call_and_ladj(z)
+    torch.testing.assert_close(u, them)
+    torch.testing.assert_close(log_det, their_det)
+    torch.testing.assert_close(own.inverse(u)[0], theirs.inv(u))
 
 
-WAYS = [f"{{type: {name}, flows: 2}}" for name in ("planar", "radial", "iaf", "realnvp", "neural_spline")]
-
-
-@pytest.mark.parametrize("name", ["full", "planar", "radial", "iaf", "realnvp", "neural_spline"])
-@pytest.mark.parametrize("value", [Vector(5), Grid(4, (2, 3))], ids=str)
-def test_the_density_of_a_draw_is_that_of_its_noise_by_its_volume(name: str, value: Value) -> None:
-    """For one sample log q of a draw is the noise's log-density less the slogdet of the map from noise to code."""
-    part = Gaussian(dim=2, per="position" if value.places else "sample", posterior=Posterior.named(name))
-    latent: Any = latent_of(part, value).double()
-    numbers = latent.project(torch.randn(1, *value.shape))
-    posterior = latent.posterior(numbers)
-    shape = posterior.centre.shape
-    noise = torch.randn(1, 1, *shape[1:])
-    jacobian = torch.autograd.functional.jacobian(lambda e: posterior.sample(e)[0].flatten(), noise)
-    code = posterior.sample(noise)
-    assert code.shape == shape
-    expected = D.Normal(0.0, 1.0).log_prob(noise).sum() - torch.linalg.slogdet(jacobian.reshape(shape[1:].numel(), -1)).logabsdet
-    torch.testing.assert_close(posterior.log_q(), expected.view(1))
-    several = posterior.sample(noise.expand(1, 3, *shape[1:]))
-    torch.testing.assert_close(several, code.expand(3, *shape[1:]))
-    torch.testing.assert_close(posterior.log_q(), expected.expand(3))
-    assert posterior.mean.shape == shape
-    found = {key: tuple(tensor.shape) for key, tensor in latent.state_dict().items()}
-    assert found == planned_state(part.plan_latent(value, site()).node)
-
-
-def test_a_full_gaussian_is_torchs() -> None:
-    latent: Any = latent_of(Gaussian(dim=3, posterior=Posterior.named("full")), Vector(4)).double()
-    posterior = latent.posterior(latent.project(torch.randn(5, 4)))
-    truth = D.MultivariateNormal(posterior.mean, scale_tril=posterior.factor[:, 0])
-    value = posterior.sample(torch.randn(5, 2, 3))
-    torch.testing.assert_close(posterior.log_q().view(5, 2).T, truth.log_prob(value.view(5, 2, 3).transpose(0, 1)))
-    torch.testing.assert_close(posterior.covariance(), truth.covariance_matrix)
-    for std in (1.0, 2.5):
-        prior = D.MultivariateNormal(torch.zeros(3), std ** 2 * torch.eye(3))
-        torch.testing.assert_close(GaussianPrior((3,), std).divergence(posterior, value), D.kl_divergence(truth, prior))
-
-
-def test_the_covariance_at_places_stands_in_the_order_of_the_code() -> None:
-    latent: Any = latent_of(Gaussian(dim=2, per="position", posterior=Posterior.named("full")), Grid(3, (2, 2))).double()
-    posterior = latent.posterior(latent.project(torch.randn(1, 3, 2, 2)))
-    jacobian = torch.autograd.functional.jacobian(lambda e: posterior.sample(e)[0].flatten(), torch.zeros(1, 1, 2, 2, 2)).reshape(8, 8)
-    torch.testing.assert_close(posterior.covariance()[0], jacobian @ jacobian.T)
-
-
-def test_flows_whose_numbers_are_the_encoders_have_no_weights_and_differ_by_sample() -> None:
-    latent: Any = latent_of(Gaussian(dim=2, posterior=Posterior.named("planar")), Vector(3)).double()
-    assert not list(latent.posterior.parameters())
-    posterior = latent.posterior(latent.project(torch.randn(2, 3)))
-    assert isinstance(posterior.base, DiagonalGaussian)
-    shifts = [posterior.sample(torch.zeros(2, 1, 2))[i] - posterior.base.mean[i] for i in (0, 1)]
-    assert not torch.allclose(*shifts)
+def test_the_base_is_a_standard_normal() -> None:
+    u = torch.randn(3, 5)
+    torch.testing.assert_close(standard_normal(u), torch.distributions.Normal(0.0, 1.0).log_prob(u).sum(1))
+    assert float(standard_normal(torch.zeros(1, 2))) == pytest.approx(-math.log(2 * math.pi))

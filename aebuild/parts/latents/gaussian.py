@@ -9,6 +9,7 @@ from pydantic import Field
 
 from aebuild.lang.families import LatentPlan, Posterior, Prior
 from aebuild.lang.node import Node, Site
+from aebuild.lang.prior import PULLING
 from aebuild.lang.values import Value
 from aebuild.lang.variational import VariationalLatent
 
@@ -35,8 +36,10 @@ class Gaussian(VariationalLatent):
                "losses: {reconstruction: bernoulli, kl: {weight: {from: 0.1, to: 2, over: 1 epoch}, free_bits: 0.05}}\n"
                "train: {epochs: 2, batch_size: 10}")
     also = ("vae", "variational", "beta_vae", "normal", "kl", "stochastic")
+    learns = ("none", "joint", "fitted", "phase")
     posterior: Posterior = Field(default_factory=_diagonal, description="what a sample's code is drawn from")
-    prior: Prior = Field(default_factory=_standard, description="what the `kl` term pulls the posteriors to, and new codes are drawn from")
+    prior: Prior = Field(default_factory=_standard, description="what the `kl` term pulls the posteriors to, and new codes are drawn from; "
+                         "one that is fitted or learned afterwards leaves the pull to N(0, I)")
 
     def plan_latent(self, value: Value, site: Site) -> LatentPlan:
         """Adapters, a projection to the posterior's numbers, posterior and prior."""
@@ -47,8 +50,10 @@ class Gaussian(VariationalLatent):
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The latent."""
         from aebuild.modules.latent_gaussian import GaussianLatent
+        from aebuild.modules.priors import GaussianPrior
         from aebuild.modules.priors import Prior as PriorModule
 
         posterior, prior = children.pop("posterior"), children.pop("prior")
         assert isinstance(prior, PriorModule)
-        return GaussianLatent(children, node.output.shape, posterior, prior)
+        pull = None if self.prior.way(self.learns) in PULLING else GaussianPrior(node.output.shape, 1.0)
+        return GaussianLatent(children, node.output.shape, posterior, prior, pull)

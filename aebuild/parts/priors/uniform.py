@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from aebuild.lang.diagnostics import Rule
-from aebuild.lang.families import Prior, Support
+from aebuild.lang.families import Prior
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
+from aebuild.lang.prior import Support
 from aebuild.lang.terms import Contribution
 from aebuild.lang.values import Tokens, Value
 
