@@ -55,13 +55,15 @@ class Term(Buildable):
 class TermPlan:
     """A named term that some part provides.
 
-    `elements` is what `reduction: mean` divides by; `player` minimises it; `config` holds weight and reduction.
+    `elements` is what `reduction: mean` divides by; `player` minimises it; `config` holds weight and reduction. Without `pathwise` it is
+    of draws that no gradient passes, so that only its closed form can be minimised.
     """
 
     name: str
     player: str
     elements: int
     config: Term = field(default_factory=Term)
+    pathwise: bool = True
 
 
 @dataclass(frozen=True)
@@ -209,7 +211,10 @@ class Bound(Part):
     def check(self, terms: tuple[TermPlan, ...]) -> str | None:
         """Why these terms cannot be combined, if so."""
         missing = [name for name in self.joined if all(term.name != name for term in terms)]
-        return f"it combines {' and '.join(self.joined)}, but no {missing[0]} is there" if missing else None
+        if missing:
+            return f"it combines {' and '.join(self.joined)}, but no {missing[0]} is there"
+        blocked = [term.name for term in terms if term.name in self.joined and self.draws is not None and not term.pathwise]
+        return f"it weighs single draws, and those of {blocked[0]} are discrete, which no gradient passes" if blocked else None
 
     def build_bound(self) -> nn.Module | None:
         """The bound's module, None if nothing is joined."""
