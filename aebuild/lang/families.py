@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from aebuild.lang.diagnostics import Span
 from aebuild.lang.node import Buildable, Node, Resize, Site
 from aebuild.lang.part import Part, knob
 from aebuild.lang.prior import Prior
@@ -121,17 +122,33 @@ class Adapter(Buildable):
         raise TypeError(f"{type(self).__name__} has no plan")
 
 
+@dataclass(frozen=True)
+class LevelPlan:
+    """A part of a code that joins the decoder on its way: `key` of the context, its type, and the path of the step behind which it does.
+
+    Without `to` that is the first step where both have the same places.
+    """
+
+    key: str
+    value: Value
+    to: str | None
+    place: Span | None = field(default=None, compare=False)
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LatentPlan(Contribution):
     """A planned latent: what it contributes, the type the decoder gets, and its size in values and bits.
 
-    `codes` is what a prior over it sees: the code itself, or the indices of a discrete one.
+    `codes` is what a prior over it sees: the code itself, or the indices of a discrete one. Of a code in levels the decoder begins with
+    what the node `start` gives, and the others join it as `levels` say.
     """
 
     code: Value
     values: int
     bits: float
     codes: Value
+    start: Node | None = None
+    levels: tuple[LevelPlan, ...] = ()
 
     def joined(self, *others: Contribution) -> LatentPlan:
         """This latent with other parts below it."""
@@ -149,6 +166,7 @@ class Latent(Provider):
     """
 
     family = "latent"
+    listed = "levels"
     learns: ClassVar[tuple[str, ...]] = ("none", "joint", "fitted", "phase")      # ways in which a prior may be learned that it takes
     foreign: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("latent_dim", "latent_size", "z_dim", "n_z", "nz", "code_dim", "code_size", "embedding_dim", "width", "units",
@@ -157,6 +175,9 @@ class Latent(Provider):
     def plan_latent(self, value: Value, site: Site) -> LatentPlan:
         """The latent behind an encoder that ends in `value`."""
         raise TypeError(f"{type(self).__name__} has no plan")
+
+    def meets(self, encoder: Node, decoder: Node, site: Site) -> None:
+        """Refuses halves that it cannot work with; called when all are planned."""
 
     def parts(self) -> tuple[Provider, ...]:
         """The parts it is made of that bring terms of their own: posterior, quantizer, prior."""
@@ -179,14 +200,18 @@ class ProjectedLatent(Latent):
 class Posterior(Provider):
     """What a variational latent's code is drawn from.
 
-    The module it builds takes the projection's output, [N, ...] with `numbers` features for each value of the code, to a
-    `modules.posteriors.Distribution`.
+    The module it builds takes the projection's output, [N, ...] with `features` at each place of the code, to a
+    `modules.posteriors.Distribution`. `form` says what is known of it: `diagonal` and `full` are Gaussians with and without
+    independent values.
     """
 
     family = "posterior"
     default_variant = "diagonal"
-    numbers: ClassVar[int] = 2
-    gaussian: ClassVar[bool] = False          # its distributions are `modules.posteriors.DiagonalGaussian`s
+    form: ClassVar[Literal["diagonal", "full", "other"]] = "other"
+
+    def features(self, dim: int) -> int:
+        """Numbers at each place that describe the posterior of `dim` values there."""
+        return 2 * dim
 
     def plan_posterior(self, code: Value, site: Site) -> Contribution:
         """The posterior of codes of this type."""

@@ -14,7 +14,8 @@ from aebuild.lang.values import Tokens, Value, elements
 UNSERVED = Rule("AE347", "a prior that cannot serve this latent", """\
 A prior is a distribution of codes. A `gaussian` latent needs one with a density, to which its KL term pulls, or one that is fitted to its
 codes or learned from them afterwards; an `adversarial` latent one that can be drawn from and stays as it is; a `continuous` latent one that
-is fitted or learned afterwards, since nothing pulls its codes anywhere; a `codebook` needs a distribution of indices, not of vectors.
+is fitted or learned afterwards, since nothing pulls its codes anywhere; a `codebook` needs a distribution of indices, not of vectors; a
+`compressed` one the chances of rounded values.
 
 ```yaml
 latent: {type: gaussian, dim: 2, prior: swiss_roll}
@@ -31,12 +32,14 @@ class Prior(Provider):
     The module it builds is a `modules.priors.Prior`. With `density` it has `log_prob(codes)`; `learning` says how its numbers
     are found: not at all, together with the model, fitted to the codes of the training data afterwards, or in a phase of its own; what
     can also be found `otherwise` is where a latent does not take the first way. `serves` are the kinds of codes: `code` (real vectors at
-    places) and `tokens` (indices). One that `encodes` is made of posteriors of samples, so that it needs a latent with Gaussian ones.
+    places) and `tokens` (indices). One that `encodes` is made of posteriors of samples, so that it needs a latent with Gaussian ones. A
+    `coded` one gives the chances of rounded codes, with which they are written: a `modules.entropy_models.EntropyModel`.
     """
 
     family = "prior"
     serves: ClassVar[tuple[Literal["code", "tokens"], ...]] = ("code",)
     density: ClassVar[bool] = False
+    coded: ClassVar[bool] = False
     learning: ClassVar[Literal["none", "joint", "fitted", "phase"]] = "none"
     otherwise: ClassVar[tuple[str, ...]] = ()
     encodes: ClassVar[bool] = False
@@ -64,20 +67,21 @@ class Prior(Provider):
         """The first of its ways that a latent takes."""
         return next((way for way in self.ways if way in taken), None)
 
-    def serve(self, latent: Provider, codes: Value, site: Site, learning: tuple[str, ...], *, density: bool = False) -> Contribution:
+    def serve(self, latent: Provider, codes: Value, site: Site, learning: tuple[str, ...], *, density: bool = False, coded: bool = False
+              ) -> Contribution:
         """The prior's plan as this latent's; refuses one that cannot serve it. A `density` is needed of one that codes are pulled to."""
         kind, way = "tokens" if isinstance(codes, Tokens) else "code", self.way(learning)
-        lacking = self.encodes and not getattr(getattr(latent, "posterior", None), "gaussian", False)
-        if way is None or kind not in self.serves or lacking or (density and way in PULLING and not self.density):
-            self._refuse(latent, kind, site, learning, density)
+        lacking = self.encodes and not _gaussian(latent)
+        if way is None or kind not in self.serves or lacking or self.coded != coded or (density and way in PULLING and not self.density):
+            self._refuse(latent, kind, site, learning, density, coded)
         plan = self.plan_way(codes, site.at("prior"), way)
         if way != "phase":
             return plan
         role = Role("prior", (plan.node.path,), apart=True, through=False, phase="prior")
         return replace(plan, terms=(*plan.terms, TermPlan("prior", role.name, elements(codes))), players=(*plan.players, role))
 
-    def _refuse(self, latent: Provider, kind: str, site: Site, learning: tuple[str, ...], density: bool) -> NoReturn:
-        fitting, name = _fitting(latent, kind, learning, density), str(latent.variant_name())
+    def _refuse(self, latent: Provider, kind: str, site: Site, learning: tuple[str, ...], density: bool, coded: bool) -> NoReturn:
+        fitting, name = _fitting(latent, kind, learning, density, coded), str(latent.variant_name())
         told = f"{'an' if name[0] in 'aeiou' else 'a'} {name} latent cannot have the prior {self.variant_name()}"
         if self.manner and self.variant_name() in fitting:
             site.refuse(self, UNSERVED, f"{told} {self.manner}", "learned", fix="remove learned")
@@ -94,12 +98,17 @@ class Prior(Provider):
 PULLING = ("none", "joint")        # ways of a prior that is there while the model trains
 
 
-def _fitting(latent: Provider, kind: str, learning: tuple[str, ...], density: bool) -> list[str]:
+def _gaussian(latent: Provider) -> bool:
+    """True if the latent's posteriors are Gaussians with independent values."""
+    return getattr(getattr(latent, "posterior", None), "form", "") == "diagonal"
+
+
+def _fitting(latent: Provider, kind: str, learning: tuple[str, ...], density: bool, coded: bool) -> list[str]:
     """The priors that a latent can have, by name."""
-    gaussian = getattr(getattr(latent, "posterior", None), "gaussian", False)
+    gaussian = _gaussian(latent)
     found = []
     for name, each in Part.families["prior"].variants.items():
-        if issubclass(each, Prior) and kind in each.serves and (gaussian or not each.encodes):
+        if issubclass(each, Prior) and kind in each.serves and each.coded == coded and (gaussian or not each.encodes):
             ways = [way for way in (each.learning, *each.otherwise) if way in learning]
             if ways and (each.density or not density or ways[0] not in PULLING):
                 found.append(name)

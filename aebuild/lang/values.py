@@ -6,7 +6,7 @@ apart in other ways it matches all of them, which the type checker proves.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from math import log2, prod
 from typing import Any, ClassVar, Literal
 
@@ -265,13 +265,15 @@ def elements(value: Value) -> int:
 class Range:
     """The interval that data values lie in; None means unbounded on that side.
 
-    `fields` tell the columns of a table apart where some are categories or flags; of plain numbers there are none.
+    `levels` is how many evenly spaced values there are between `low` and `high`, where the storage says so. `fields`
+    tell the columns of a table apart where some are categories or flags; of plain numbers there are none.
     """
 
     low: float | None = None
     high: float | None = None
     integer: bool = False
     fields: tuple[Field, ...] = ()
+    levels: int | None = field(default=None, compare=False)          # of how data are stored, not of what they are
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON types."""
@@ -279,7 +281,7 @@ class Range:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Range:
-        """What `to_json` wrote; fields are absent in runs of earlier versions."""
+        """What `to_json` wrote; fields and levels are absent in runs of earlier versions."""
         return cls(**(data | {"fields": tuple(Field.from_json(each) for each in data.get("fields", ()))}))
 
     def within(self, low: float, high: float) -> bool:

@@ -41,9 +41,8 @@ class GaussianLatent(Latent):
         mean = posterior.mean
         if not self.training and recording():
             return Code(mean)
-        noise = self.drawn(torch.randn, (len(mean), draws or 1, *mean.shape[1:]), mean.device, dtype=mean.dtype)
-        value = posterior.sample(noise)
+        value = posterior.sample(posterior.noise(self.drawn, draws or 1))
         with torch.no_grad():
             active = (variance(mean.detach()) > ACTIVE).sum().to(mean.dtype)
-        kl = (self.pull or self.prior).divergence(posterior, value, closed=draws is None)
+        kl = (self.pull or self.prior).given(context or {}).divergence(posterior, value, closed=draws is None)
         return Code(value, {"kl": kl}, {"active_units": active}, posterior=posterior)

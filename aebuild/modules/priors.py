@@ -6,13 +6,13 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from math import prod
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from aebuild.modules.codebook_updates import tally
-from aebuild.modules.divergences import gaussian_kl
-from aebuild.modules.posteriors import DiagonalGaussian, Distribution
+from aebuild.modules.posteriors import Distribution
 from aebuild.modules.randomness import Random
 
 
@@ -27,6 +27,10 @@ class Prior(Random):
     def __init__(self, shape: Sequence[int]) -> None:
         super().__init__()
         self.shape = tuple(shape)
+
+    def given(self, context: dict[str, Any]) -> Prior:
+        """The distribution for samples of which the context says more than their values; by default the same one for all."""
+        return self
 
     def meet(self, posterior_of: Callable[[Tensor], Distribution]) -> None:
         """What gives the posteriors of samples [n, ...], as the model takes them."""
@@ -97,10 +101,8 @@ class GaussianPrior(Prior):
         return -0.5 * ((codes / self.std).square() + math.log(2 * math.pi)) - math.log(self.std)
 
     def kl(self, posterior: Distribution) -> Tensor | None:
-        """Known for a diagonal Gaussian."""
-        if not isinstance(posterior, DiagonalGaussian):
-            return None
-        return gaussian_kl(posterior.mean, posterior.log_variance, prior_variance=self.std ** 2)
+        """Known for Gaussians."""
+        return posterior.kl_to_gaussian(self.std)
 
 
 class UniformPrior(Prior):
@@ -169,6 +171,18 @@ class CategoricalPrior(Prior):
         """[n, dim]."""
         dim, = self.shape
         return torch.nn.functional.one_hot(self.choice(n, dim, device), dim).to(torch.get_default_dtype())
+
+
+class JoinedPrior(Prior):
+    """Independent parts of a code, side by side, each with its own distribution of vectors."""
+
+    def __init__(self, parts: Sequence[Prior]) -> None:
+        super().__init__((sum(prod(part.shape) for part in parts),))
+        self.parts: Sequence[Prior] = nn.ModuleList(parts)  # type: ignore[assignment]
+
+    def draw(self, n: int, device: torch.device) -> Tensor:
+        """[n, D]."""
+        return torch.cat([part.draw(n, device) for part in self.parts], 1)
 
 
 class FittedGaussian(Prior):

@@ -28,7 +28,7 @@ def compare(plan: Plan) -> list[str]:
 
 def _state(plan: Plan, model: Autoencoder) -> list[str]:
     wanted = {f"{node.path}.{name}": tuple(shape) for node in plan.nodes() for name, shape in {**node.weights, **node.buffers}.items()}
-    wanted |= {f"likelihood.{name}": tuple(shape) for name, shape in plan.output.weights.items()}
+    wanted |= {f"likelihood.{name}": tuple(shape) for name, shape in {**plan.output.weights, **plan.output.buffers}.items()}
     found = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     problems = [f"{name}: planned {wanted.get(name)}, built {found.get(name)}" for name in sorted(wanted | found)
                 if wanted.get(name) != found.get(name)]

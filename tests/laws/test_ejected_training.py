@@ -47,6 +47,9 @@ def scheduled(schedule: str, lr: str = "0.01") -> str:
 
 
 SPECS = {
+    "a decoder that is called again": f"{VECTORS}encoder: []\nlatent: {{type: sparse, dim: 12, activation: gated, centred: true, weights: transposed, "
+                                      "revive: {type: auxiliary, k: 2, after: 1}}\ndecoder: [output: {columns: unit}]\n"
+                                      f"losses: {{contractive: {{draws: 1, weight: 0.1}}, nested: {{units: [3]}}}}\n{trained('epochs: 2')}",
     "one leftover row joins a batch": f"{PLAIN}{trained('epochs: 3')}",
     "a short last batch": f"{PLAIN}train: {{batch_size: 30, speed: exact, steps: 8, clip: 0.05}}",
     "cosine": scheduled("cosine"),

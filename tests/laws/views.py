@@ -58,7 +58,7 @@ class View:
         for row in table["nodes"]:
             row["args"] = {name: value for name, value in row["args"].items() if name != "dials" and (row["path"], name) not in turned}
         nodes = [(node.weights, node.buffers, node.init, node.output) for node in self.plan.nodes()]
-        return [table["nodes"], table["input"], table["target"], table["code"], table["code_bits"], nodes]
+        return [table["nodes"], table["input"], table["target"], table["code"], table["code_bits"], nodes, self.plan.output.weights]
 
     @cached_property
     def weights(self) -> Weights:

@@ -8,11 +8,12 @@ from latent_site import built, site
 from torch import distributions as D
 
 from aebuild.lang.values import Grid, Tokens, Value, Vector
+from aebuild.lang.variational import KlTerm
 from aebuild.modules.posteriors import DiagonalGaussian
 from aebuild.modules.priors import FittedGaussian, GaussianPrior, UniformIndices
 from aebuild.parts.latents.adversarial import Adversarial
 from aebuild.parts.latents.continuous import Continuous
-from aebuild.parts.latents.gaussian import Gaussian, KlTerm
+from aebuild.parts.latents.gaussian import Gaussian
 from aebuild.parts.priors.empirical import Empirical
 from aebuild.parts.priors.petals import Petals
 from aebuild.parts.priors.uniform import Uniform

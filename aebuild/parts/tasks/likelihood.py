@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from aebuild.lang.part import knob
 from aebuild.lang.tasks import Answer, LinePlot, Task, Trained, Unanswered
+from aebuild.lang.terms import without_level
 from aebuild.lang.values import Tokens, elements
 
 if TYPE_CHECKING:
@@ -138,11 +139,17 @@ def _weighed(trained: Trained, split: Split, draws: int, seed: int) -> _Weights:
         some = min(left, AT_ONCE)
         start = 0
         for outputs in trained.passes(split, some, seed * 1_000_003 + number):
-            rate = _by_row(outputs.code.terms["kl"]).reshape(-1, some)
+            rate = kl_of(outputs).reshape(-1, some)
             found.add(start, _surprise(trained, outputs).reshape(-1, some), rate)
             start += len(rate)
         left, number = left - some, number + 1
     found.finish(draws)
+    return found
+
+
+def kl_of(outputs: Any) -> NDArray[Any]:
+    """The KL term of each code, [N], of all levels together."""
+    found: NDArray[Any] = sum(_by_row(term) for name, term in outputs.code.terms.items() if without_level(name) == "kl")  # type: ignore[assignment]
     return found
 
 

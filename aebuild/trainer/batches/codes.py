@@ -35,7 +35,7 @@ class Codes:
         for number, batch in enumerate(self._feed.passing(passes(self._plan, self._plan.phases[-1], self._feed.samples))):
             with torch.no_grad():
                 reseed_all(randoms, derive(self._plan.spec.train.seed, "codes"), number)
-                codes: Tensor = latent.codes_of(self._model.encode(batch.x, batch.lengths))
+                codes: Tensor = latent.codes_of(self._model.encode(batch.x, batch.lengths, batch.conditions))
             yield codes
 
 
