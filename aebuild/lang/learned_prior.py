@@ -13,8 +13,9 @@ from aebuild.lang.prior import Prior
 from aebuild.lang.values import Tokens, Value
 
 UNSUITED = Rule("AE337", "a prior for another shape of code", """\
-Some priors are made for codes of a certain shape: one that goes from place to place needs several places, a PixelCNN a grid of them, a flow
-that moves one half of the values by the other at least two values, and pseudo-inputs, which are learned by gradient, data of real numbers.
+Some priors are made for codes of a certain shape: one that goes from place to place needs several places, a PixelCNN a grid of them, a
+flow that moves one half of the values by the other at least two values. What is made of the codes of pseudo-inputs or exemplars needs
+data of real numbers, and an encoder that is told nothing beside them.
 
 ```yaml
 data: digits
@@ -121,6 +122,19 @@ def require_heads(prior: Prior, width: int, heads: int, site: Site) -> None:
     """Refuses heads that do not divide the width."""
     if width % heads:
         site.refuse(prior, HEADS, f"{heads} heads do not divide {width} features", "heads", "width", fix=f"heads: {gcd(width, heads)}")
+
+
+def encoder_input(prior: Prior, site: Site) -> Value:
+    """What the encoder takes, for a prior made of posteriors; refuses data that it cannot hold, and an encoder that wants to know more."""
+    taken, name = site.stage.taken, prior.variant_name()
+    assert taken is not None, "it stands behind an encoder"
+    if isinstance(taken, Tokens):
+        message = f"the prior {name} holds inputs of real numbers, but the data are {taken}"
+        site.refuse(prior, UNSUITED, message, "type", fix="prior: mixture")
+    if site.stage.joins:
+        message = f"the prior {name} encodes inputs of its own, of which the conditions that the encoder is told are not known"
+        site.refuse(prior, UNSUITED, message, "type", fix="prior: mixture")
+    return taken
 
 
 def require_places(prior: Prior, codes: Value, site: Site) -> None:
