@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from aebuild.lang.families import Prior
-from aebuild.lang.learned_prior import encoder_input
+from aebuild.lang.learned_prior import encoder_input, too_many
+from aebuild.lang.lint import Finding, Surroundings
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
 from aebuild.lang.terms import Contribution
@@ -29,6 +31,10 @@ class Exemplar(Prior):
     encodes = True
     exemplars: int = knob(1000, "samples of the training data that it is made of", affects="graph", ge=2)
     subset: int = knob(100, "of them, drawn anew for each batch, that stand for all in training", affects="training", ge=2)
+
+    def lint(self, node: Node | None, around: Surroundings) -> Iterator[Finding]:
+        """Every exemplar wants a sample."""
+        return too_many(self, "exemplars", around)
 
     def plan_prior(self, codes: Value, site: Site) -> Contribution:
         """The exemplars, of the type that the encoder takes, and the width."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from aebuild.lang.families import Prior
-from aebuild.lang.learned_prior import encoder_input
+from aebuild.lang.learned_prior import encoder_input, too_many
+from aebuild.lang.lint import Finding, Surroundings
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
 from aebuild.lang.terms import Contribution
@@ -28,6 +30,10 @@ class Vamp(Prior):
     learning = "joint"
     encodes = True
     components: int = knob(100, "pseudo-inputs", affects="graph", ge=2)
+
+    def lint(self, node: Node | None, around: Surroundings) -> Iterator[Finding]:
+        """Every component wants a sample."""
+        return too_many(self, "components", around)
 
     def plan_prior(self, codes: Value, site: Site) -> Contribution:
         """The pseudo-inputs, of the type that the encoder takes."""
