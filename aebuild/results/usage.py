@@ -24,12 +24,11 @@ class Usage:
         if indices is None:
             return
         latent = self._model.latent
-        books, codes = int(getattr(latent, "books", 1)), int(latent.codes)
+        by_book, codes = latent.by_book(indices), int(latent.codes)
         if self._counts is None:
-            self._counts = torch.zeros(books, codes, dtype=torch.float64, device=indices.device)
-        by_book = indices.reshape(-1, books).t() if books > 1 else indices.reshape(1, -1)
+            self._counts = torch.zeros(len(by_book), codes, dtype=torch.float64, device=indices.device)
         for counts, found in zip(self._counts, by_book, strict=True):
-            counts += torch.bincount(found.flatten(), minlength=codes)
+            counts += torch.bincount(found, minlength=codes)
 
     def metrics(self) -> dict[str, float]:
         """Perplexity and usage over everything counted."""
