@@ -127,13 +127,15 @@ class CodebookLatent(DiscreteLatent):
         A level gets what the entries of those before it leave of a vector. In the first training batch entries are placed.
         """
         fresh, given, found = self.training and self._is_fresh(x), [], []
-        for book in self.codebook.detach().view(self.depth, self.heads, self.codes, self.features):
+        stored = self._stored(self.codebook.detach())
+        for level in range(self.depth):
+            book = stored[level * self.heads:(level + 1) * self.heads]
             if fresh:
                 book.copy_(self._placed(x))
             entries = self.shaped(book)
             given.append(x)
             found.append(nearest(x, entries, self.features))
-            if len(found) < self.depth:
+            if level + 1 < self.depth:
                 x = x - entries.gather(1, found[-1].unsqueeze(2).expand(-1, -1, self.features))
         if fresh:
             self.initialised.fill_(True)
