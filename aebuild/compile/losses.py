@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from aebuild.compile.annotations import Shape
 from aebuild.lang.part import Part
-from aebuild.lang.terms import Bound, Likelihood, Penalty, Provider, Term
+from aebuild.lang.terms import Bound, Likelihood, Penalty, Provider, Term, without_level
 
 
 def shape_of_term(key: str) -> Shape:
@@ -16,7 +16,8 @@ def shape_of_term(key: str) -> Shape:
     penalties = Shape("family", Penalty, key=key)
     if penalties.variants:
         return penalties
-    return Shape("record", provided_terms().get(key, Term))
+    provided = provided_terms()
+    return Shape("record", provided.get(key) or provided.get(without_level(key), Term))
 
 
 def provided_terms() -> dict[str, type[Term]]:

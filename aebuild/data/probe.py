@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from aebuild.data.conditions import NOTHING, Offered, described
 from aebuild.data.errors import fault, shown
 from aebuild.data.rules import BAD_LABELS, UNDECLARED, UNFIT
 from aebuild.data.split import divide
@@ -25,6 +26,7 @@ class Outline:
     `counts` has the samples of the parts the data come in: train, and validation and test where they bring them
     along; `divided` says that a reader made these parts as the spec asked. `bounds` hold the raw values where the storage format says so.
     `fields` and `target_fields` are the columns of a table where they are not all plain numbers, `factors` what samples were made from.
+    `offered` are the conditions that the data could give.
     """
 
     value: Value
@@ -44,6 +46,7 @@ class Outline:
     fields: tuple[Field, ...] = ()
     target_fields: tuple[Field, ...] = ()
     factors: tuple[Factor, ...] = ()
+    offered: Offered = NOTHING
 
     def told(self, note: str) -> Outline:
         """The same with a further sentence for the user."""
@@ -84,12 +87,13 @@ def range_note(what: str, extent: tuple[float, float] | None, bounds: Bounds, sc
             "`scale: standard` goes by the training samples",)
 
 
-def scaled_range(scale: str, bounds: Bounds) -> Range:
-    """The interval that scaled values lie in."""
+def scaled_range(scale: str, bounds: Bounds, *, pixels: bool = False) -> Range:
+    """The interval that scaled values lie in; of `pixels` the levels are known, which are whole numbers from 0 before they are scaled."""
+    levels = int(bounds[1]) + 1 if pixels and bounds is not None and bounds[0] == 0 else None
     if scale == "unit":
-        return Range(0.0, 1.0)
+        return Range(0.0, 1.0, levels=levels)
     if scale == "signed":
-        return Range(-1.0, 1.0)
+        return Range(-1.0, 1.0, levels=levels)
     if scale == "standard" or bounds is None:
         return Range(integer=scale == "integer")
     return Range(*bounds, integer=scale in ("integer", "tokens"))
@@ -111,14 +115,15 @@ def describe(part: Dataset, outline: Outline) -> DataInfo:
     check_labels(part, outline.labelled)
     value = pictured(part, outline.value)
     scale = scale_of(part, value)
-    bounds = replace(scaled_range(scale, outline.bounds), fields=outline.fields)
+    bounds = replace(scaled_range(scale, outline.bounds, pixels=not value.columns), fields=outline.fields)
     target = value if outline.target is None else pictured(part, outline.target)
-    aimed = bounds if outline.target is None else replace(scaled_range(scale, outline.target_bounds), fields=outline.target_fields)
+    aimed = bounds if outline.target is None else replace(scaled_range(scale, outline.target_bounds, pixels=not target.columns),
+                                                                 fields=outline.target_fields)
     counts = divide(part, outline.counts, outline.divided)
     known = None if outline.class_names is None else len(outline.class_names)
     info = DataInfo(value, target, bounds, aimed, scale, shortened(part, counts), outline.detected, outline.labelled,
                     known or declared_classes(part), outline.class_names, outline.columns, outline.target_columns, outline.ragged,
-                    outline.factors, dict(outline.found), outline.notes)
+                    outline.factors, described(part, outline.labelled, outline.offered), dict(outline.found), outline.notes)
     _hold_to_declared(part, info)
     return info
 
@@ -161,9 +166,10 @@ def declared(part: OnDisk, target: Value | None = None, *, bounds: Bounds = None
     """What a spec with `shape` says of its data; nothing is read."""
     value = declared_value(part)
     scale = scale_of(part, value)
-    values = scaled_range(scale, bounds)
+    values = scaled_range(scale, bounds, pixels=not value.columns)
     return DataInfo(value, target or value, values, values, scale, {"train": None, "validation": None, "test": None},
-                    f"{value} as declared by `shape`; nothing was read", labelled, declared_classes(part), ragged=ragged)
+                    f"{value} as declared by `shape`; nothing was read", labelled, declared_classes(part), ragged=ragged,
+                    conditions=described(part, labelled))
 
 
 def declared_value(part: OnDisk) -> Value:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from aebuild.lang.node import Buildable, Node, Site
 from aebuild.lang.part import Part, knob
@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 AUTOENCODER = "autoencoder"        # the player that every model has
+
+
+def without_level(name: str) -> str:
+    """The name of a term, metric or player of one level of a code, as it is called where there are no levels."""
+    stem, _, level = name.rpartition("_")
+    return stem if stem and level.isdecimal() else name
 
 
 class Term(Buildable):
@@ -29,6 +35,10 @@ class Term(Buildable):
     weight: Dial = knob(1.0, "factor of this term in the loss; a number or a schedule", affects="loss")
     reduction: Literal["sum", "mean"] = knob(
         "sum", "over a sample's elements: sum (the ELBO's ratio of terms) or mean; always averaged over the batch", affects="loss")
+
+    def settled(self, value: Callable[[Dial], float]) -> Self:
+        """This term with its scheduled options, other than the weight, at the values of a moment."""
+        return self
 
     def reduce(self, raw: Tensor, elements: int) -> Tensor:
         """A scalar from the raw term: [N, ...] is summed over elements and averaged over N, a scalar stays."""
@@ -97,7 +107,10 @@ class Provider(Buildable):
 
 @dataclass(frozen=True, eq=False)
 class ModelTypes:
-    """What a loss can know of the model: the types that flow, the latent, what corrupts the input, and who writes the context."""
+    """What a loss can know of the model: the types that flow, the latent, what corrupts the input, and who writes the context.
+
+    `samples` are those of the training split, None where no header tells.
+    """
 
     input: Value
     target: Value
@@ -107,6 +120,8 @@ class ModelTypes:
     latent: Part
     corrupt: tuple[Part, ...] = ()
     written: tuple[str, ...] = ()
+    samples: int | None = None
+    classes: int | None = None            # that the data's labels name
 
 
 @dataclass(frozen=True)
@@ -117,13 +132,15 @@ class OutputPlan:
     elements: int                       # target elements of a sample
     args: dict[str, Any] = field(default_factory=dict)
     weights: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    buffers: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 class Likelihood(Term):
     """How a reconstruction is judged; owns the output layer's channels and activation.
 
     The module it builds has `forward(params, target) -> [N]` (negative log-likelihood or error, summed over the
-    sample), `mean(params) -> tensor like the target` and its inverse `params_of(mean)`.
+    sample), `mean(params) -> tensor like the target` and its inverse `params_of(mean)`. What it must know of the sample beside the code it
+    puts into the parameters by `linked(params, context)`.
     """
 
     family = "likelihood"
@@ -156,6 +173,8 @@ class Penalty(Term):
     across: ClassVar[bool] = False        # its value depends on which samples are in a batch together
     reads_context: ClassVar[tuple[str, ...]] = ()     # keys of the context that it needs
     players: ClassVar[tuple[str, ...]] = ()     # names of players it brings along
+    needs: ClassVar[tuple[str, ...]] = ()       # operations of the model that it uses
+    replaces: ClassVar[tuple[str, ...]] = ()    # terms that need no weight beside it
 
     def check(self, types: ModelTypes) -> str | None:
         """Why the penalty cannot act on this model, if so."""
