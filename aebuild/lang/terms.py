@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from aebuild.lang.node import Buildable, Node, Site
 from aebuild.lang.part import Part, knob
@@ -97,7 +98,7 @@ class Provider(Buildable):
 
 @dataclass(frozen=True, eq=False)
 class ModelTypes:
-    """What a loss can know of the model: the types that flow, the latent, what corrupts the input, and who writes the context."""
+    """What a loss can know of the model: the types that flow, the latent, what corrupts the input, who writes the context, and labels."""
 
     input: Value
     target: Value
@@ -107,6 +108,7 @@ class ModelTypes:
     latent: Part
     corrupt: tuple[Part, ...] = ()
     written: tuple[str, ...] = ()
+    labelled: bool = False
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,21 @@ class Penalty(Term):
     across: ClassVar[bool] = False        # its value depends on which samples are in a batch together
     reads_context: ClassVar[tuple[str, ...]] = ()     # keys of the context that it needs
     players: ClassVar[tuple[str, ...]] = ()     # names of players it brings along
+    leads: ClassVar[bool] = False         # it is meant where its key is written without a type
+    needs_labels: ClassVar[bool] = False
+    whole: ClassVar[bool] = False         # it compares whole reconstructions, so that padding and missing values would count
+
+    def located(self, base: Path) -> Self:
+        """The same with absolute paths; relative ones start from `base`."""
+        return self
+
+    def settled(self, base: Path) -> Self:
+        """The same as a run keeps it: located, and with everything written down that is found out from files."""
+        return self.located(base)
+
+    def files(self) -> tuple[tuple[str, Path], ...]:
+        """Files that must be there before training begins, each with the field that names it."""
+        return ()
 
     def check(self, types: ModelTypes) -> str | None:
         """Why the penalty cannot act on this model, if so."""

@@ -44,7 +44,7 @@ def losses(plan: Plan) -> list[str]:
 
 
 def _loss(plan: Plan, player: PlayerPlan, function: str) -> str:
-    optional = {head.name for head in plan.heads}
+    optional = {head.name for head in plan.heads} | {term.name for term in plan.terms if getattr(term.config, "needs_labels", False)}
     lines = [f"def {function}(terms: dict[str, Tensor], step: int, per_epoch: int, steps: int) -> Tensor:",
              f'    """What the player `{player.name}` minimises at `step` of `steps`, of which an epoch has `per_epoch`."""']
     for number, term in enumerate(map(plan.term, player.terms)):
