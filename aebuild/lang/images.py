@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from aebuild.lang.node import Site
+from aebuild.lang.node import Node, Site
+from aebuild.lang.part import knob
 from aebuild.lang.terms import Contribution, ModelTypes, Penalty
 from aebuild.lang.values import Grid, Sequence
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from aebuild.modules.losses import Loss
 
 
 class ReconstructionPenalty(Penalty):
     """A term that compares the reconstruction with the target, one number a sample; its node knows what they are."""
 
     whole = True
+    adaptive: bool = knob(
+        False, "scale the term so that its gradient at the decoder's output is as large as the reconstruction's, before `weight`",
+        affects="gradient")
+
+    def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
+        """The term's module, scaled where it is adaptive."""
+        from aebuild.modules.balance import Balanced
+
+        term = self.build_loss(node)
+        return Balanced(term) if self.adaptive else term
+
+    def build_loss(self, node: Node) -> Loss:
+        """The term's own module."""
+        raise TypeError(f"{type(self).__name__} has no module")
 
     def elements(self, types: ModelTypes) -> int:
         """One number for the sample."""

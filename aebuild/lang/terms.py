@@ -194,7 +194,8 @@ class Bound(Part):
     """How the terms of a sample become its loss.
 
     What `joined` names is combined sample by sample by the module it builds, `forward({term: [N, draws]}) -> [N]`, from weighted
-    terms; all other terms are added to it.
+    terms; all other terms are added to it. If the module has `observe({term: mean})`, it is shown what each batch came to after the
+    step, and its buffers are part of checkpoints.
     """
 
     family = "bound"

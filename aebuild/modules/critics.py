@@ -8,12 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from aebuild.modules.collectives import total
+from aebuild.modules.balance import gradient_ratio
 from aebuild.modules.losses import Loss, LossFunction
 from aebuild.modules.outputs import Outputs
 from aebuild.modules.priors import Prior
-
-SMALL = 1e-4          # added to the critic's gradient, and the largest adaptive weight is its inverse (Esser et al., 2021)
 
 
 def by_sample(verdict: Tensor) -> Tensor:
@@ -81,20 +79,10 @@ class Critic(Loss):
         """[N]."""
         verdict = self.network(self.made(outputs))
         term = -by_sample(verdict) if self.form == "hinge" else JUDGED[self.form](verdict, real=True)
-        scale = self._scale(term, outputs) if self.adaptive and self.gate else 1.0
+        scale = gradient_ratio(term, outputs) if self.adaptive and self.gate else 1.0
         return term * (self.gate * scale)
 
     def tell_apart(self, outputs: Outputs) -> Tensor:
         """[N]."""
         judged, wanted, made = JUDGED[self.form], self.wanted(outputs).detach(), self.made(outputs).detach()
         return judged(self.network(wanted), real=True) + judged(self.network(made), real=False)
-
-    def _scale(self, term: Tensor, outputs: Outputs) -> Tensor | float:
-        """The ratio of both terms' gradients at the decoder's output; 1 where nothing has a gradient."""
-        params, reconstruction = outputs.params, outputs.terms.get("reconstruction")
-        if params is None or reconstruction is None or not params.requires_grad:
-            return 1.0
-        ours, = torch.autograd.grad(reconstruction.sum(), params, retain_graph=True)
-        theirs, = torch.autograd.grad(term.sum(), params, retain_graph=True)
-        norms = [total(gradient.square().sum()).sqrt() for gradient in (ours, theirs)]
-        return (norms[0] / (norms[1] + SMALL)).clamp(max=1 / SMALL).detach()

@@ -11,7 +11,7 @@ from aebuild.lang.terms import ModelTypes
 from aebuild.lang.values import Grid
 
 if TYPE_CHECKING:
-    from torch import nn
+    from aebuild.modules.losses import Loss
 
 
 class FocalFrequency(ReconstructionPenalty):
@@ -31,7 +31,7 @@ class FocalFrequency(ReconstructionPenalty):
         """Grids."""
         return None if isinstance(types.target, Grid) else f"it compares images and other grids, but the data are {types.target}"
 
-    def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
+    def build_loss(self, node: Node) -> Loss:
         """The penalty's module."""
         from aebuild.modules.spectra import FocalFrequency as FocalFrequencyModule
 

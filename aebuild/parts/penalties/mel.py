@@ -10,7 +10,7 @@ from aebuild.lang.part import knob
 from aebuild.lang.terms import ModelTypes
 
 if TYPE_CHECKING:
-    from torch import nn
+    from aebuild.modules.losses import Loss
 
 
 class Mel(WavePenalty):
@@ -32,7 +32,7 @@ class Mel(WavePenalty):
         few = f"a window of {self.window} has no {self.bands} frequencies for as many bands" if self.bands > self.window // 2 else None
         return super().check(types) or self.too_short(types, self.window) or few
 
-    def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
+    def build_loss(self, node: Node) -> Loss:
         """The penalty's module."""
         from aebuild.modules.spectra import Mel as MelModule
 

@@ -10,7 +10,7 @@ from aebuild.lang.part import knob
 from aebuild.lang.terms import ModelTypes
 
 if TYPE_CHECKING:
-    from torch import nn
+    from aebuild.modules.losses import Loss
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)        # Wang, Simoncelli and Bovik (2003), table
 
@@ -36,7 +36,7 @@ class MsSsim(ImagePenalty):
         """Images that hold a window after the last halving."""
         return super().check(types) or self.too_small(types, self.window * 2 ** (self.scales - 1))
 
-    def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
+    def build_loss(self, node: Node) -> Loss:
         """The penalty's module."""
         from aebuild.modules.structure import Similarity
 

@@ -14,7 +14,7 @@ from aebuild.lang.part import knob
 from aebuild.lang.terms import ModelTypes
 
 if TYPE_CHECKING:
-    from torch import nn
+    from aebuild.modules.losses import Loss
 
 
 class Perceptual(ReconstructionPenalty):
@@ -55,7 +55,7 @@ class Perceptual(ReconstructionPenalty):
         ending = Path(self.path).suffix
         return None if ending in (".pt", ".ts", ".pt2") else f"a program is a .pt, .ts or .pt2 file, not {ending or 'one without ending'}"
 
-    def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
+    def build_loss(self, node: Node) -> Loss:
         """The penalty's module."""
         from aebuild.modules.perceptual import Perceptual as PerceptualModule
 

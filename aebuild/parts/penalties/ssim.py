@@ -10,7 +10,7 @@ from aebuild.lang.part import knob
 from aebuild.lang.terms import ModelTypes
 
 if TYPE_CHECKING:
-    from torch import nn
+    from aebuild.modules.losses import Loss
 
 
 class Ssim(ImagePenalty):
@@ -32,7 +32,7 @@ class Ssim(ImagePenalty):
         """Images of at least a window."""
         return super().check(types) or self.too_small(types, self.window)
 
-    def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
+    def build_loss(self, node: Node) -> Loss:
         """The penalty's module."""
         from aebuild.modules.structure import Similarity
 

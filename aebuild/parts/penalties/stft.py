@@ -12,7 +12,7 @@ from aebuild.lang.part import knob
 from aebuild.lang.terms import ModelTypes
 
 if TYPE_CHECKING:
-    from torch import nn
+    from aebuild.modules.losses import Loss
 
 
 class Stft(WavePenalty):
@@ -36,7 +36,7 @@ class Stft(WavePenalty):
         """Waveforms that the windows fit into."""
         return super().check(types) or self.too_short(types, max(self.windows))
 
-    def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
+    def build_loss(self, node: Node) -> Loss:
         """The penalty's module."""
         from aebuild.modules.spectra import Stft as StftModule
 
