@@ -174,6 +174,10 @@ class Pictured(Dataset):
     pad: int = knob(0, "rows and columns of zeros (black) added on each side of an image, after `size` and before `scale`",
                     affects="data", ge=0)
 
+    binarize: Literal["static", "dynamic"] | None = knob(
+        None, "zeros and ones drawn from grey values in [0, 1]; static: once, the same for the same image; dynamic: anew each time that it "
+        "is trained on, and once for validation and test", affects="data")
+
     @property
     def wanted_size(self) -> tuple[int, int] | None:
         """Height and width to resize to."""
