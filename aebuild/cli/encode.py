@@ -15,7 +15,7 @@ from aebuild.cli.on_run import Counter, data_of_run, done, opened, output_file, 
 @output_file("codes.npz", "Where the codes go: .npz, .npy, .csv or .parquet.")
 @click.option("--draw", type=click.IntRange(1), metavar="N", help="N draws from the posterior of each sample, not its mean.")
 def command(run: Path, device: str, as_json: bool, quiet: bool, data: str | None, split: str | None, settings: tuple[str, ...],
-            output: Path, force: bool, draw: int | None) -> None:
+            given: tuple[str, ...], output: Path, force: bool, draw: int | None) -> None:
     """Write the code of each sample of DATA, with its ids, times and labels beside it.
 
     DATA is read as the training data were, without DATA the run's test part. Discrete codes are written as indices; an .npz has the
@@ -26,7 +26,7 @@ def command(run: Path, device: str, as_json: bool, quiet: bool, data: str | None
 
     vacant_output(output, ROWS, force)
     model = opened(run, device)
-    samples = samples_of(model, data, split, settings, quiet=quiet)
+    samples = samples_of(model, data, split, settings, quiet=quiet, given=given, readers=("encoder", "prior"))
     write_codes(model, samples, output, draw, Counter("encoding", quiet))
     count = len(samples) * (draw or 1)
     done({"output": str(output), "codes": count, "code": str(model.plan.latent.code)},

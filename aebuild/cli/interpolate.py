@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from aebuild.cli.on_run import done, opened, output_file, run_folder, samples_of
+from aebuild.cli.on_run import done, given_option, opened, output_file, run_folder, samples_of
 from aebuild.cli.options import Place
 
 
@@ -21,8 +21,9 @@ from aebuild.cli.options import Place
 @click.option("--path", type=click.Choice(["linear", "spherical"]), default="linear", show_default=True, help="How the walk goes.")
 @click.option("--where", type=click.Choice(["code", "features"]), default=None,
               help="Between codes, or between the encoder's features before the bottleneck (default: code; features for discrete codes).")
+@given_option
 def command(run: Path, device: str, as_json: bool, quiet: bool, a: str, b: str, output: Path, force: bool, data: str | None, steps: int,
-            path: Any, where: Any) -> None:
+            path: Any, where: Any, given: tuple[str, ...]) -> None:
     """Walk from sample A to sample B.
 
     A and B are numbers of samples, counted from 0, or several with commas between them, or labels like label=3.
@@ -33,7 +34,7 @@ def command(run: Path, device: str, as_json: bool, quiet: bool, a: str, b: str, 
 
     vacant_output(output, ENDINGS, force)
     model = opened(run, device)
-    samples = samples_of(model, data, None, (), quiet=quiet)
+    samples = samples_of(model, data, None, (), quiet=quiet, given=given)
     ends = [chosen_rows(samples, rows_named(samples, end)) for end in (a, b)]
     walks = interpolate(model, ends[0], ends[1], steps, path=path, where=where)
     write_walks(output, walks, model)

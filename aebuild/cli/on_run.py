@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from aebuild.cli.output import note, say
 
 if TYPE_CHECKING:
     from aebuild.data.new_samples import NewData
+    from aebuild.lang.conditioning import Reader
     from aebuild.results.open_run import OpenRun
 
 Command = Callable[..., Any]
@@ -39,6 +40,12 @@ def run_on_cpu(command: Command) -> Command:
     return command
 
 
+def given_option(command: Command) -> Command:
+    """What a conditioned model is told."""
+    return click.option("--given", "given", multiple=True, metavar="NAME=VALUE", help="What a conditioned model is told of all samples, "
+                        "like label=3; where DATA say otherwise, only its decoder.")(command)
+
+
 def data_of_run(command: Command) -> Command:
     """The argument DATA and how it is read."""
     for option in (
@@ -46,6 +53,7 @@ def data_of_run(command: Command) -> Command:
         click.option("--split", "split", type=click.Choice(["train", "validation", "test"]), default=None,
                      help="Without DATA: the part of the run's own data to take (default: test)."),
         click.option("--set", "settings", multiple=True, metavar="data.KEY=VALUE", help="Read DATA otherwise, like data.label=kind."),
+        given_option,
     )[::-1]:
         command = option(command)
     return command
@@ -71,9 +79,11 @@ def opened(run: Path, device: str) -> OpenRun:
     return found
 
 
-def samples_of(run: OpenRun, data: str | None, split: str | None, settings: tuple[str, ...], *, quiet: bool) -> NewData:
-    """The new data, or a part of the run's own; refuses options that do not go together."""
+def samples_of(run: OpenRun, data: str | None, split: str | None, settings: tuple[str, ...], *, quiet: bool, given: tuple[str, ...] = (),
+               readers: Sequence[Reader] | None = None) -> NewData:
+    """The new data, or a part of the run's own, with what is given beside them; refuses options that do not go together."""
     from aebuild.data.new_samples import described
+    from aebuild.results.inference.given import ALL, conditioned, parsed
     from aebuild.results.inference.new_data import new_samples, own_split
 
     if data is not None and split is not None:
@@ -81,7 +91,9 @@ def samples_of(run: OpenRun, data: str | None, split: str | None, settings: tupl
     if data is None and settings:
         raise click.UsageError("--set is about how DATA are read; name them.")
     tell = (lambda sentence: None) if quiet else note
-    found = own_split(run, split or "test", tell) if data is None else new_samples(run, data, settings, tell)  # type: ignore[arg-type]
+    known, wanted = parsed(given), readers or ALL
+    found = (conditioned(run, own_split(run, split or "test", tell), known, wanted) if data is None  # type: ignore[arg-type]
+             else new_samples(run, data, settings, tell, known, wanted))
     if not quiet:
         note(*(f"{data or 'the run'}: {described(found)}", *found.notes))
     return found

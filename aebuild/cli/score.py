@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 @click.option("--windows", is_flag=True, help="Of a series: a score a window, or a whole series, not a score a step.")
 @click.option("--top", type=click.IntRange(0), default=5, show_default=True, help="How many of the most unusual rows to show.")
 def command(run: Path, device: str, as_json: bool, quiet: bool, data: str | None, split: str | None, settings: tuple[str, ...],
-            output: Path, force: bool, by: str, threshold: str | None, anomalies: str | None, windows: bool, top: int) -> None:
+            given: tuple[str, ...], output: Path, force: bool, by: str, threshold: str | None, anomalies: str | None, windows: bool,
+            top: int) -> None:
     """Say how unusual each sample of DATA is, or each step of a series, and which column is the most unusual one.
 
     Scores are calibrated on samples that training held back. `anomaly` is 1 where the score is above the threshold.
@@ -39,7 +40,7 @@ def command(run: Path, device: str, as_json: bool, quiet: bool, data: str | None
 
     vacant_output(output, (".csv", ".parquet", ".npz"), force)
     model = opened(run, device)
-    samples = samples_of(model, data, split, settings, quiet=quiet)
+    samples = samples_of(model, data, split, settings, quiet=quiet, given=given)
     found = score(model, samples, by.split(","), threshold=_rule(threshold), anomalies=None if anomalies is None else anomalies.split(","),
                   windows=windows, say=(lambda sentence: None) if quiet else note, progress=Counter("scoring", quiet))
     write_scores(found, samples, output)

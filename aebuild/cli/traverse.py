@@ -20,7 +20,8 @@ from aebuild.cli.on_run import data_of_run, done, opened, output_file, run_folde
 @click.option("--add", metavar="label=CLASS", help="Move samples towards the mean code of this label instead.")
 @click.option("--remove", metavar="label=CLASS", help="Move samples away from the mean code of this label.")
 def command(run: Path, device: str, as_json: bool, quiet: bool, data: str | None, split: str | None, settings: tuple[str, ...],
-            output: Path, force: bool, around: str, dims: str | None, span: float, steps: int, add: str | None, remove: str | None) -> None:
+            given: tuple[str, ...], output: Path, force: bool, around: str, dims: str | None, span: float, steps: int,
+            add: str | None, remove: str | None) -> None:
     """Change one value of a code at a time and see what changes; or add and remove what labels have in common."""
     from aebuild.results.inference.row_files import vacant_output
     from aebuild.results.inference.walk_files import ENDINGS, label_named, rows_named, write_walks
@@ -28,7 +29,7 @@ def command(run: Path, device: str, as_json: bool, quiet: bool, data: str | None
 
     vacant_output(output, ENDINGS, force)
     model = opened(run, device)
-    samples = samples_of(model, data, split, settings, quiet=quiet)
+    samples = samples_of(model, data, split, settings, quiet=quiet, given=given)
     rows = rows_named(samples, around)
     summary: dict[str, object] = {"output": str(output), "steps": steps}
     if add is not None or remove is not None:

@@ -24,7 +24,10 @@ def bind(tree: Tree) -> tuple[Spec | None, list[Diagnostic]]:
     """The spec of a long tree, or None and what is wrong with it."""
     binder = _Binder()
     spec = binder.record(tree, Spec, "")
-    return (spec if isinstance(spec, Spec) else None), binder.blame.found
+    if not isinstance(spec, Spec):
+        return None, binder.blame.found
+    spec.data.asked_for(spec.condition)
+    return spec, binder.blame.found
 
 
 LARGEST = 2**31 - 1          # of a number that counts something: sizes made of several stay within 64 bits, or are seen to be absurd
@@ -189,6 +192,6 @@ def origin_of(tree: Tree, cls: type[Part]) -> Origin:
     """Where the part and each of its fields were written."""
     assert isinstance(tree.value, dict)
     names = {key: name for key, (name, _) in fields(cls).items()}
-    return Origin(tree.span, {names.get(key, key): child.span for key, child in tree.value.items()})
+    return Origin(tree.span, {names.get(key, key): child.span for key, child in tree.value.items()}, key=tree.key)
 
 

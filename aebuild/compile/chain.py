@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence as Seq
 from dataclasses import replace
 
+from aebuild.compile.joins import join_behind, join_input
 from aebuild.lang.dataset import Dataset
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
 from aebuild.lang.families import Adapter, Layer
@@ -39,17 +40,27 @@ def chain(steps: Seq[Layer], value: Value, site: Site, first: int = 0) -> tuple[
     nodes: list[Node] = []
     last = first + len(steps) - 1
     for i, step in enumerate(steps, start=first):
-        planned, value = plan_step(step, value, site.at(str(i), final=site.final and i == last))
+        planned, value = plan_step(step, value, site.at(str(i), final=site.final and i == last), steps[i - first + 1:])
         nodes += planned
+    if not steps and site.path == site.stage.top:
+        joined, value = join_input(value, site, f"{site.path}.")
+        nodes += joined
     return tuple(nodes), value
 
 
-def plan_step(step: Layer, value: Value, here: Site) -> tuple[list[Node], Value]:
-    """The step at its site, behind the adapters it needs, which stand beside it as `<index>_<adapter>`."""
-    adapters, value = _adapted(value, step.kinds(value, here), here, step, f"{here.path}_")
+def plan_step(step: Layer, value: Value, here: Site, later: Seq[Layer] = ()) -> tuple[list[Node], Value]:
+    """The step at its site, behind the adapters it needs, which stand beside it as `<index>_<adapter>`; and what conditions add.
+
+    `later` are the steps behind it.
+    """
+    base, top = f"{here.path}_", here.path.rpartition(".")[0] == here.stage.top
+    before, value = join_input(value, here, base) if top and value.kind == "vector" else ([], value)
+    adapters, value = _adapted(value, step.kinds(value, here), here, step, base)
+    between, value = join_input(value, here, base) if top else ([], value)
     node = step.plan(value, here)
     _keep_tap(here.path, node.output, here.stage)
-    return [*adapters, node], node.output
+    behind, value = join_behind(node, bool(later) and later[0].follower, here, base) if top else ([], node.output)
+    return [*before, *adapters, *between, node, *behind], value
 
 
 def _keep_tap(path: str, value: Value, stage: Stage) -> None:

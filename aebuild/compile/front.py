@@ -263,7 +263,7 @@ def _plan(loaded: Loaded, known: DataInfo | None) -> None:
     where = Where(loaded.base)
     try:
         loaded.info = spec.data.probe(where)
-        if spec.heads and loaded.info.labelled and loaded.info.classes is None:
+        if (spec.heads or "label" in spec.condition) and loaded.info.labelled and loaded.info.classes is None:
             loaded.info = replace(loaded.info, classes=spec.data.count_classes(where))
     except DataError as error:
         if known is None:

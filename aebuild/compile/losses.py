@@ -10,7 +10,7 @@ from aebuild.compile.spec import Spec
 from aebuild.lang.diagnostics import Diagnostic, Hint
 from aebuild.lang.part import Part
 from aebuild.lang.program_files import NO_PROGRAM
-from aebuild.lang.terms import Bound, Likelihood, Penalty, Provider, Term
+from aebuild.lang.terms import Bound, Likelihood, Penalty, Provider, Term, without_level
 
 
 def shape_of_term(key: str) -> Shape:
@@ -20,7 +20,8 @@ def shape_of_term(key: str) -> Shape:
     penalties = Shape("family", Penalty, key=key)
     if penalties.variants:
         return penalties
-    return Shape("record", provided_terms().get(key, Term))
+    provided = provided_terms()
+    return Shape("record", provided.get(key) or provided.get(without_level(key), Term))
 
 
 def provided_terms() -> dict[str, type[Term]]:

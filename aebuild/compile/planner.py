@@ -9,6 +9,7 @@ from functools import partial
 from typing import TypeVar, cast
 
 from aebuild.compile.chain import read_otherwise, site_for
+from aebuild.compile.conditions import Joins, check_joined, joins_of
 from aebuild.compile.decoder import MISPLACED, plan_decoder, stage_adapter
 from aebuild.compile.duration import usual_epochs
 from aebuild.compile.gc_pause import collecting_later
@@ -17,7 +18,8 @@ from aebuild.compile.phases import plan_phases
 from aebuild.compile.plan import DialPlan, HeadPlan, Plan
 from aebuild.compile.size_limits import check_extent
 from aebuild.compile.spec import Mirror, Spec, StageSpec
-from aebuild.compile.terms import check_reads, plan_penalty, plan_terms
+from aebuild.compile.terms import check_needs, check_reads, plan_penalty, plan_terms
+from aebuild.lang.conditioning import KEY, Join
 from aebuild.lang.dataset import DataInfo
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
 from aebuild.lang.families import LatentPlan, Layer
@@ -101,8 +103,8 @@ def plan(spec: Spec, info: DataInfo, least: int | None = None) -> Planned:
     if found:
         return Planned(None, found)
     spec = with_phases(spec)
-    corrupted = _corrupt(spec, info, found)
-    encoder, stage = _encoder(spec, corrupted, found)
+    corrupted, joins = _corrupt(spec, info, found), joins_of(spec, info, found)
+    encoder, stage = _encoder(spec, corrupted, joins, found)
     latent = _attempt(found, lambda: _latent(spec, encoder.output, stage)) if encoder else None
     written = resolve_decoder(spec)
     if isinstance(spec.decoder, Mirror) and (dead := check_departure(spec.encoder.steps, spec.decoder)) is not None:
@@ -111,18 +113,24 @@ def plan(spec: Spec, info: DataInfo, least: int | None = None) -> Planned:
     decoder: Node | None = None
     taps: dict[str, str] = {}
     if latent and output:
-        decoder, taps = plan_decoder(spec, written, latent, info.target, output, stage, found)
+        decoder, taps = plan_decoder(spec, written, latent, info.target, output, stage, found, joins["decoder"])
+        taps |= {key: key for node in latent.node.walk() for key in node.reads if key in stage.taps}
+    if encoder and latent and decoder:
+        _attempt(found, partial(spec.latent.meets, encoder, decoder, site_for("latent", Stage())))
     heads = _heads(spec, info, latent, encoder, found)
-    penalties = _penalties(spec, info, latent, encoder, found)
+    penalties = _penalties(spec, info, latent, encoder, joins["critic"], found)
     losses = {**penalties, **{head.name: head.contribution() for head in heads}}
     terms = plan_terms(spec, latent, output, losses, info, found)
     usual = usual_epochs(spec, info.counts.get("train"), least)
     phases = plan_phases(spec, written, latent, encoder, decoder, penalties, terms, usual, found)
     _check_tasks(spec, info, found)
+    check_joined(spec, joins, found)
+    refusals = _refusals(latent, decoder, penalties) if latent and decoder else {}
+    check_needs(spec, refusals, found)
     if not (encoder and latent and decoder and output) or any(d.is_error for d in found):
         return Planned(None, found)
     result = Plan(spec, info.value, info.target, info.target_range, encoder, latent, decoder, output, heads, terms, phases,
-                  penalties, (), taps, _refusals(spec, latent, decoder, penalties))
+                  penalties, (), taps, refusals, info.condition_features)
     return Planned(replace(result, dials=tuple(_dials([*result.nodes()]))), found)
 
 
@@ -174,9 +182,10 @@ def _corrupt(spec: Spec, info: DataInfo, found: list[Diagnostic]) -> Value:
     return value
 
 
-def _encoder(spec: Spec, value: Value, found: list[Diagnostic]) -> tuple[Node | None, Stage]:
+def _encoder(spec: Spec, value: Value, joins: Joins, found: list[Diagnostic]) -> tuple[Node | None, Stage]:
     stage = Stage(positions=getattr(spec.latent, "per", "position") == "position", adapter=stage_adapter(spec.encoder, found),
-                  size=tuple(spec.encoder.seed) if spec.encoder.seed else None)
+                  size=tuple(spec.encoder.seed) if spec.encoder.seed else None, taken=value, top="encoder", joins=joins["encoder"],
+                  given=joins["prior"], critics=joins["critic"])
     before = len(found)
     node = plan_steps("encoder", spec.encoder, value, stage, found)
     if not value.places:
@@ -235,16 +244,17 @@ def _with_classes(node: Node, classes: int, site: Site) -> Node:
     return replace(node, children=(*node.children, *flat, last), output=last.output)
 
 
-def _penalties(spec: Spec, info: DataInfo, latent: LatentPlan | None, encoder: Node | None, found: list[Diagnostic]
-               ) -> dict[str, Contribution]:
+def _penalties(spec: Spec, info: DataInfo, latent: LatentPlan | None, encoder: Node | None, critics: tuple[Join, ...],
+               found: list[Diagnostic]) -> dict[str, Contribution]:
     if latent is None or encoder is None:
         return {}
     types = ModelTypes(info.value, info.target, info.target_range, encoder.output, latent.code, spec.latent, tuple(spec.corrupt),
-                       _written(spec), info.labelled)
+                       _written(spec), info.counts.get("train"), info.classes, info.labelled)
     planned = {}
     for name, config in spec.losses.terms.items():
         if isinstance(config, Penalty):
-            made = _attempt(found, partial(plan_penalty, spec, name, config, types, site_for(f"penalties.{name}", Stage())))
+            site = site_for(f"penalties.{name}", Stage(critics=critics))
+            made = _attempt(found, partial(plan_penalty, spec, name, config, types, site))
             if made is not None:
                 planned[name] = made
     return planned
@@ -270,10 +280,10 @@ def _dials(nodes: Seq[Node]) -> list[DialPlan]:
             if node.args.get("dials")]
 
 
-def _refusals(spec: Spec, latent: LatentPlan, decoder: Node, penalties: dict[str, Contribution]) -> dict[str, str]:
+def _refusals(latent: LatentPlan, decoder: Node, penalties: dict[str, Contribution]) -> dict[str, str]:
     """Operations that this design cannot do: those of its parts, and all that start from a code where the decoder reads more than that."""
     refusals = {**latent.refusals, **{key: why for each in penalties.values() for key, why in each.refusals.items()}}
-    own = {key for node in decoder.walk() for key in node.writes} | {"mean", "target"}       # the true values, in training alone
+    own = {key for node in decoder.walk() for key in node.writes} | {"mean", "target", KEY}       # the true values, in training alone
     for node in decoder.walk():
         for key in node.reads:
             if key not in own:

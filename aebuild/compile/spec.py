@@ -4,12 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from aebuild.lang.conditioning import Condition
 from aebuild.lang.dataset import Dataset
 from aebuild.lang.families import Corruption, Latent, Layer
 from aebuild.lang.part import Part, knob
 from aebuild.lang.tasks import Task
 from aebuild.lang.terms import Bound, Likelihood, Term
-from aebuild.lang.training import Optimizer, PhasePart, Player
+from aebuild.lang.training import Average, Optimizer, PhasePart, Player
 
 LONGEST_NAME = 100          # characters: a run's folder has a date besides, and disks take 255 bytes
 
@@ -99,6 +100,7 @@ class Train(Part):
     seed: int = knob(42, "seed of initialisation, order and noise", affects="training", ge=0, lt=2**63)
     optimizer: Optimizer = Field(default_factory=lambda: Optimizer.named("adam"), description="one of torch's optimisers")
     clip: float | None = knob(None, "largest gradient norm", affects="gradient", gt=0)
+    average: Average | None = Field(None, description="average the weights over the steps of a phase")
     keep: Literal["best", "last"] = knob("best", "which checkpoint is evaluated: best on validation, or last", affects="training")
     device: Literal["auto", "cpu", "cuda"] = knob("auto", "where to train; auto takes a GPU if there is one", affects="training")
     speed: Literal["auto", "exact"] = knob(
@@ -127,7 +129,8 @@ class Spec(Part):
                "latent: {type: continuous, dim: 3}")
     foreign = {"dataset": "data", "loss": "losses", "training": "train", "trainer": "train", "fit": "train", "noise": "corrupt",
                "corruption": "corrupt", "augment": "corrupt", "bottleneck": "latent", "code": "latent", "latent_space": "latent",
-               "z": "latent", "model_name": "name", "base": "extends", "inherits": "extends", "head": "heads", "eval": "evaluate"}
+               "z": "latent", "model_name": "name", "base": "extends", "inherits": "extends", "head": "heads", "eval": "evaluate",
+               **dict.fromkeys(("conditions", "conditioning", "cond", "given", "covariates"), "condition")}
 
     name: Name = Field("model", description="name of the model, used for its run directory")
     description: str = Field("", description="free text for readers")
@@ -137,6 +140,8 @@ class Spec(Part):
     latent: Latent = Field(..., description="the code", examples=["{type: continuous, dim: 16}"])
     decoder: StageSpec | DecoderRecipe = Field(
         default_factory=Mirror.model_construct, description="hidden layers from the code back to the data")
+    condition: dict[str, Condition] = Field(
+        default_factory=dict, description="what is known of each sample, by name, and which networks are told")
     heads: dict[Name, Head] = Field(default_factory=dict, description="networks that predict labels from the code")
     losses: Losses = Field(default_factory=Losses.model_construct, description="likelihood and weights")
     train: Train = Field(default_factory=Train.model_construct, description="how to train")

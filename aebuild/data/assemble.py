@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from aebuild.data.column_checks import LOOKED_AT, check_doubles, merging, straying
+from aebuild.data.condition_features import conditions_of
 from aebuild.data.errors import blamed, fault, listed, must_fit, shown, similar
 from aebuild.data.fingerprint import digest, digest_of
 from aebuild.data.lengths import beyond, real
@@ -67,7 +68,9 @@ def assemble(part: Dataset, raw: Raw, say: Callable[[str], None] = silent) -> Sp
     target, target_scaling, more = (_scaled(part, raw, raw.target, rows, info, True, say, lengths)
                                     if raw.target else ({}, None, ()))
     masks = known_places(part, raw, rows)
-    parts = {name: Split(x[name], labels.get(name), target.get(name), lengths.get(name), **masks.get(name, {})) for name in PARTS}
+    info, conditions = conditions_of(info, raw, rows, labels)
+    beside = {name: {**masks.get(name, {}), **({"conditions": conditions[name]} if conditions else {})} for name in PARTS}
+    parts = {name: Split(x[name], labels.get(name), target.get(name), lengths.get(name), **beside[name]) for name in PARTS}
     for name, (origin, index) in rows.items():
         parts[name].windows, parts[name].origin = windows_of([(raw.x[origin], index)]), (origin, index)
         parts[name].flipped = name == "train" and isinstance(part, Pictured) and part.binarize == "dynamic"

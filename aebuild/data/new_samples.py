@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from aebuild.data.condition_features import features, taken_rows
 from aebuild.data.errors import blamed, fault
 from aebuild.data.labels import words_of
 from aebuild.data.missing import known_places
 from aebuild.data.preprocess import named, scaled, taken
 from aebuild.data.probe import Bounds, pictured, plural, scaled_range
-from aebuild.data.raw_samples import Raw, Samples, even_blocks, windows_of
+from aebuild.data.raw_samples import Raw, Rows, Samples, even_blocks, windows_of
 from aebuild.data.scaling import needs_samples
 from aebuild.data.streamed import ON_DISK
 from aebuild.lang.dataset import Dataset, OnDisk, Streamable, Where
@@ -104,7 +105,8 @@ class NewData:
     """New samples as a split, with what their input says beside them.
 
     `beside` has cells by column, one a sample, or one a row where the samples are windows or whole series; `words` are the labels as
-    words, "" unknown, and `steps` those of these rows.
+    words, "" unknown, and `steps` those of these rows. `conditions` are the features of those that they tell, by name, and `wanted`
+    [n, F] is what the decoder is to be told, where that is something else.
     """
 
     split: Split
@@ -116,6 +118,8 @@ class NewData:
     words: Sequence[str] | None = None
     notes: tuple[str, ...] = ()
     steps: Sequence[str] | None = None
+    conditions: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    wanted: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.split)
@@ -171,7 +175,24 @@ def new_data(part: Dataset, raw: Raw, info: DataInfo, scaling: Scaling, target_s
     split.factors = np.concatenate([raw.factors[name] for name in names]) if raw.factors else None
     told = [note for note in outline.notes if not note.startswith(ON_DISK)]
     steps = None if raw.steps is None else [word for _ in names for word in raw.steps]
-    return NewData(split, part, info, scaling, target_scaling, beside, words, (*told, *notes), steps)
+    return NewData(split, part, info, scaling, target_scaling, beside, words, (*told, *notes), steps,
+                   _conditions(info, raw, {name: (name, np.arange(len(raw.x[name]))) for name in names}, labels))
+
+
+def _conditions(info: DataInfo, raw: Raw, rows: Rows, labels: NDArray[np.int64] | None) -> dict[str, NDArray[np.float32]]:
+    """The features of the conditions that new data tell, by name."""
+    import numpy as np
+
+    found: dict[str, list[NDArray[np.float32]]] = {}
+    for name, index in rows.values() if raw.conditions is not None else ():
+        values = taken_rows(raw, name, index, raw.conditions(name))  # type: ignore[misc]
+        for each in info.conditions:
+            if each.name in values:
+                found.setdefault(each.name, []).append(features(each, values[each.name], info.classes, raw.mark))
+    made = {name: np.concatenate(parts) for name, parts in found.items()}
+    if labels is not None:
+        made |= {each.name: features(each, labels, info.classes) for each in info.conditions if each.kind == "label"}
+    return made
 
 
 def in_these_units(scaling: Scaling, info: DataInfo, bounds: Bounds) -> tuple[Scaling, tuple[str, ...]]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from aebuild.data.conditions import NOTHING, Offered, described
 from aebuild.data.errors import fault, shown
 from aebuild.data.rules import BAD_LABELS, UNDECLARED, UNFIT
 from aebuild.data.split import divide
@@ -25,6 +26,7 @@ class Outline:
     `counts` has the samples of the parts the data come in: train, and validation and test where they bring them
     along; `divided` says that a reader made these parts as the spec asked. `bounds` hold the raw values where the storage format says so.
     `fields` and `target_fields` are the columns of a table where they are not all plain numbers, `factors` what samples were made from.
+    `offered` are the conditions that the data could give.
     """
 
     value: Value
@@ -44,6 +46,7 @@ class Outline:
     fields: tuple[Field, ...] = ()
     target_fields: tuple[Field, ...] = ()
     factors: tuple[Factor, ...] = ()
+    offered: Offered = NOTHING
 
     def told(self, note: str) -> Outline:
         """The same with a further sentence for the user."""
@@ -121,7 +124,7 @@ def describe(part: Dataset, outline: Outline) -> DataInfo:
     known = None if outline.class_names is None else len(outline.class_names)
     info = DataInfo(value, target, bounds, aimed, scale, shortened(part, counts), outline.detected, outline.labelled,
                     known or declared_classes(part), outline.class_names, outline.columns, outline.target_columns, outline.ragged,
-                    outline.factors, dict(outline.found), outline.notes)
+                    outline.factors, described(part, outline.labelled, outline.offered), dict(outline.found), outline.notes)
     _hold_to_declared(part, info)
     return info
 
@@ -175,7 +178,8 @@ def declared(part: OnDisk, target: Value | None = None, *, bounds: Bounds = None
     scale = scale_of(part, value)
     values = _binarized(part, scale, scaled_range(scale, bounds, pixels=not value.columns))
     return DataInfo(value, target or value, values, values, scale, {"train": None, "validation": None, "test": None},
-                    f"{value} as declared by `shape`; nothing was read", labelled, declared_classes(part), ragged=ragged)
+                    f"{value} as declared by `shape`; nothing was read", labelled, declared_classes(part), ragged=ragged,
+                    conditions=described(part, labelled))
 
 
 def declared_value(part: OnDisk) -> Value:

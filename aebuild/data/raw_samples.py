@@ -191,6 +191,8 @@ class Raw:
     all samples are Sharded. `beside` reads, by part, the columns that are no inputs (ids, times, file names) as cells, by name: one a
     sample, or where samples are windows or whole series one a row, in the order of `Cut.series` or `Whole.values`. `steps` are the labels
     of these rows as words, "" where none is known. `factors` [n, factors of the outline] are what samples were made from.
+    `conditions` reads, by part, the columns and times that the spec asks for as conditions, a row as `beside` has them; `mark` is the
+    decimal mark of its numbers.
     """
 
     outline: Outline
@@ -202,3 +204,5 @@ class Raw:
     beside: Callable[[str], Mapping[str, Sequence[str]]] | None = None
     steps: Sequence[str] | None = None
     factors: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    conditions: Callable[[str], Mapping[str, NDArray[np.float64] | Sequence[str]]] | None = None
+    mark: str = "."

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aebuild.data.categories import MOST_GUESSED, TableColumn, category, is_flag, listed_categories, numbered, repeats
+from aebuild.data.conditions import NOTHING, Offered
 from aebuild.data.errors import fault, listed, shown
 from aebuild.data.formats.empty_cells import GAPS
 from aebuild.data.index_columns import Axis, is_date, is_timestamp
@@ -14,6 +15,7 @@ from aebuild.data.labels import check_words
 from aebuild.data.missing import check_missing
 from aebuild.data.probe import plural
 from aebuild.data.rules import UNFIT
+from aebuild.data.table_conditions import asked_places, of_sheet, time_of
 from aebuild.data.tables import Sheet, inputs, is_identifier, numbers_only, open_sheet, quoted, row_numbers
 from aebuild.lang.columns import Field
 from aebuild.lang.dataset import Columned
@@ -21,13 +23,18 @@ from aebuild.lang.dataset import Columned
 
 @dataclass(frozen=True)
 class Selection:
-    """The columns of a table that are used; `flagged` are the inputs whose empty cells get a flag."""
+    """The columns of a table that are used; `flagged` are the inputs whose empty cells get a flag.
+
+    `offered` are the conditions that it could give, `time` is the column of dates that clocks are read from.
+    """
 
     sheet: Sheet
     inputs: tuple[TableColumn, ...]
     targets: tuple[TableColumn, ...]
     label: int | None
     flagged: tuple[str, ...] = ()
+    offered: Offered = NOTHING
+    time: int | None = None
 
     @property
     def used(self) -> tuple[TableColumn, ...]:
@@ -68,11 +75,15 @@ def select(path: Path, part: Columned) -> Selection:
     given, asked = listed_categories(sheet, part)
     label = None if part.label is None else sheet.find(part.label, part, "label")
     targets = sheet.find_all(part.targets, part, "target")
+    told = [place for place in asked_places(sheet, part).values() if place not in targets and place != label]
+    time = time_of(sheet) if part.asked else None
     if part.columns is None:
-        kept = {*asked, *targets, *([] if label is None else [label])}
+        kept = {*asked, *targets, *told, *([] if label is None else [label])}
         sheet = set_aside(sheet, kept, first=part.index is None, words=given is None)
-    chosen, targets, label = inputs(sheet, part, part.columns, part.targets, part.label, sheet.left)
+    chosen, targets, label = inputs(sheet, part, part.columns, part.targets, part.label, [*sheet.left, *told])
     used = [*chosen, *targets]
+    offered = of_sheet(sheet, part, [sheet.names[place] for place in asked], time is not None) if part.asked else NOTHING
+    asked = [place for place in asked if place in used or place not in told]
     _among(sheet, asked, used, part)
     asked += [place for place in sheet.flags if place in used and place not in asked and given is None]
     coded = [place for place in used if place in asked or (given is None and not sheet.numeric[place] and _can_be(sheet, place))]
@@ -86,12 +97,12 @@ def select(path: Path, part: Columned) -> Selection:
                TableColumn(place, sheet.names[place]) for place in used}
     for place in coded:
         numbered(sheet.sample(place), columns[place], shown(path), part)                    # what is wrong there is said before all is read
-    if given is not None and (more := [name for place, name in enumerate(sheet.names) if place not in (*used, label)]):
+    if given is not None and (more := [name for place, name in enumerate(sheet.names) if place not in (*used, *told, label)]):
         sheet = sheet.told(f"no inputs are {listed(more)}")
     flagged = tuple(sheet.names[place] for place in chosen if place in empty) if part.indicators is None else tuple(
         sheet.names[place] for place in _among(sheet, sheet.find_all(part.indicators, part, "indicators"), chosen, part, "indicators"))
     return Selection(_told(sheet, [columns[place] for place in used if place in coded]), tuple(columns[place] for place in chosen),
-                     tuple(columns[place] for place in targets), label, flagged)
+                     tuple(columns[place] for place in targets), label, flagged, offered, time)
 
 
 def _told(sheet: Sheet, coded: Sequence[TableColumn]) -> Sheet:

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from aebuild.data.beside import Beside, beside
+from aebuild.data.conditions import NOTHING
 from aebuild.data.errors import fault, shown
 from aebuild.data.index_columns import Axis
 from aebuild.data.one_hot import expand
@@ -18,6 +19,7 @@ from aebuild.data.raw_samples import Cut, Raw, Samples, Whole
 from aebuild.data.rules import WINDOWS
 from aebuild.data.split import PARTS, blocks, divide, division_of, windows_in, windows_of_run
 from aebuild.data.steps import Places, Steps, read_steps
+from aebuild.data.table_conditions import dated, mark_of, of_sheet, reader, tells_time
 from aebuild.data.tables import Sheet
 from aebuild.data.time_axis import clock_features, clock_names
 from aebuild.lang.columns import Field
@@ -98,7 +100,8 @@ class TableSeries:
         return Outline(Sequence(length, len(inputs) + 2 * len(self.part.hands) + len(self.flagged)), counts, sentence,
                        divided=self.single, ragged=not self.single, target=Sequence(length, len(self.targets)) if self.targets else None,
                        columns=(*inputs, *clock_names(self.part.hands)),
-                       target_columns=tuple(names[place] for place in self.targets) or None, notes=self.sheet.notes, fields=self.fields)
+                       target_columns=tuple(names[place] for place in self.targets) or None, notes=self.sheet.notes, fields=self.fields,
+                       offered=of_sheet(self.sheet, self.part, dated=tells_time(self.sheet, self.axis)) if self.part.asked else NOTHING)
 
     def _whole_outline(self) -> Outline:
         """Types and counts of whole series; their lengths are told by the column that tells them apart, which is read for it."""
@@ -174,7 +177,8 @@ class TableSeries:
         made = samples(x)
         lengths = {name: held.lengths for name, held in made.items() if isinstance(held, Whole)}
         return Raw(outline, made, target=samples(aims) if self.targets else {}, lengths=lengths, beside=self._beside(steps),
-                   steps=steps.labels)
+                   steps=steps.labels, conditions=reader(self.sheet, self.part, steps.rows, lambda: dated(steps.times)),
+                   mark=mark_of(self.sheet))
 
     def _whole(self, values: NDArray[np.float64], steps: Steps) -> Whole:
         """Each series as a sample."""

@@ -1,8 +1,9 @@
 """The dataset family: what a spec says about data, and what the rest gets from it."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, PrivateAttr
 
 from aebuild.lang.part import Part, knob
 from aebuild.lang.samples import DataInfo, Form, Where
@@ -92,6 +93,17 @@ class Dataset(Part):
                **dict.fromkeys(("group_by", "groupby", "id", "id_column", "entity"), "group")}
 
     stored_as_images: ClassVar[bool] = False       # the files say what their greatest value means, whatever they hold
+
+    _asked: dict[str, Part] = PrivateAttr(default_factory=dict)
+
+    @property
+    def asked(self) -> Mapping[str, Part]:
+        """The conditions that a spec asks of these data, by name, which is all of its spec that data know."""
+        return self._asked
+
+    def asked_for(self, conditions: Mapping[str, Part]) -> None:
+        """Remembers what is asked of the data beside the samples."""
+        self._asked = dict(conditions)
 
     def probe(self, where: Where) -> DataInfo:
         """What the data are, from headers only; nothing is read where `shape` is given or the data set is a known one.

@@ -18,7 +18,7 @@ Effect = Literal["graph", "loss", "gradient", "data", "training", "evaluation"]
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a part was written: its own span and one per written field.
+    """Where a part was written: its own span, that of its key, and one per written field.
 
     Origins never make two parts differ: equal specs stay equal wherever they were written.
     """
@@ -26,6 +26,7 @@ class Origin:
     span: Span | None = None
     fields: dict[str, Span] = field(default_factory=dict)
     items: dict[str, tuple[Span, ...]] = field(default_factory=dict)
+    key: Span | None = None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Origin)
@@ -105,6 +106,8 @@ class Part(BaseModel):
     default_variant: ClassVar[str | None] = None
     decider: ClassVar[str] = ""               # the field that decides what `still_missing` wants
     scalar: ClassVar[str | None] = None       # the field that a scalar fills; the part's first if None
+    listed: ClassVar[str | None] = None       # of a family: the variant that a list in place of a mapping means
+    wraps: ClassVar[str | None] = None        # the field that takes the keys which are not the part's own
     also: ClassVar[tuple[str, ...]] = ()      # other libraries' words for this variant: never accepted, but understood
     example: ClassVar[str] = ""               # a small spec, or the keys of one, in which this part stands with its numbers written
     foreign: ClassVar[Mapping[str, str]] = {}     # other libraries' words for its keys and choices; subclasses add theirs

@@ -6,12 +6,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from aebuild.lang.values import Range, Value, from_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+ConditionKind = Literal["label", "category", "number", "hour", "weekday", "month"]
 
 
 def silent(message: str) -> None:
@@ -61,6 +64,27 @@ class Factor:
     ordered: bool = True
 
 
+@dataclass(frozen=True)
+class ConditionInfo:
+    """What is known of each sample beside its values, as features that a model may read.
+
+    A `label` is one-hot over the data's classes, a `category` over its `words`; a `number` is (raw − offset) · factor; an `hour` of the
+    day, a `weekday` and a `month` are sine and cosine. What is not known of a sample is zero in all its features.
+    """
+
+    name: str
+    kind: ConditionKind
+    words: tuple[str, ...] = ()
+    offset: float = 0.0
+    factor: float = 1.0
+
+    def width(self, classes: int | None) -> int:
+        """How many features it has, of a label with so many classes."""
+        if self.kind == "label":
+            return classes or 0
+        return {"category": len(self.words), "number": 1}.get(self.kind, 2)
+
+
 _WORDS = ("class_names", "columns", "target_columns", "notes")
 
 
@@ -74,6 +98,7 @@ class DataInfo:
     ones that he should read: guesses, with the key that overrules them, and what was left out. `found` are fields of the dataset part
     that were found out from the data, by which new data are read; with `ragged` series have lengths of their own. `factors` are what the
     samples were made from, where that is known: each has a column of `Split.factors`.
+    `conditions` are what the spec asks the data for, in its order; their features stand side by side in `Split.beside["conditions"]`.
     """
 
     value: Value
@@ -90,8 +115,23 @@ class DataInfo:
     target_columns: tuple[str, ...] | None = None
     ragged: bool = False
     factors: tuple[Factor, ...] = ()
+    conditions: tuple[ConditionInfo, ...] = ()
     found: dict[str, Any] = field(default_factory=dict, compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)          # what is said of data is no part of what they are
+
+    @property
+    def condition_columns(self) -> dict[str, tuple[int, int]]:
+        """The first feature of each condition and the one behind its last, by name."""
+        found, end = {}, 0
+        for each in self.conditions:
+            found[each.name] = end, end + each.width(self.classes)
+            end = found[each.name][1]
+        return found
+
+    @property
+    def condition_features(self) -> int:
+        """How many features all conditions have."""
+        return sum(each.width(self.classes) for each in self.conditions)
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain JSON types."""
@@ -107,4 +147,5 @@ class DataInfo:
         types = {name: from_json(data[name]) for name in ("value", "target")}
         ranges = {name: Range.from_json(data[name]) for name in ("range", "target_range")}
         factors = tuple(Factor(**each) for each in data.get("factors", ()))          # runs of earlier versions have none
-        return cls(**(data | names | types | ranges | {"factors": factors}))
+        conditions = tuple(ConditionInfo(**(each | {"words": tuple(each["words"])})) for each in data.get("conditions", ()))
+        return cls(**(data | names | types | ranges | {"factors": factors, "conditions": conditions}))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 AUTOENCODER = "autoencoder"        # the player that every model has
 
 
+def without_level(name: str) -> str:
+    """The name of a term, metric or player of one level of a code, as it is called where there are no levels."""
+    stem, _, level = name.rpartition("_")
+    return stem if stem and level.isdecimal() else name
+
+
 class Term(Buildable):
     """How a named loss term counts."""
 
@@ -30,6 +36,10 @@ class Term(Buildable):
     weight: Dial = knob(1.0, "factor of this term in the loss; a number or a schedule", affects="loss")
     reduction: Literal["sum", "mean"] = knob(
         "sum", "over a sample's elements: sum (the ELBO's ratio of terms) or mean; always averaged over the batch", affects="loss")
+
+    def settled(self, value: Callable[[Dial], float]) -> Self:
+        """This term with its scheduled options, other than the weight, at the values of a moment."""
+        return self
 
     def reduce(self, raw: Tensor, elements: int) -> Tensor:
         """A scalar from the raw term: [N, ...] is summed over elements and averaged over N, a scalar stays."""
@@ -98,7 +108,10 @@ class Provider(Buildable):
 
 @dataclass(frozen=True, eq=False)
 class ModelTypes:
-    """What a loss can know of the model: the types that flow, the latent, what corrupts the input, who writes the context, and labels."""
+    """What a loss can know of the model: the types that flow, the latent, what corrupts the input, and who writes the context.
+
+    `samples` are those of the training split, None where no header tells.
+    """
 
     input: Value
     target: Value
@@ -108,6 +121,8 @@ class ModelTypes:
     latent: Part
     corrupt: tuple[Part, ...] = ()
     written: tuple[str, ...] = ()
+    samples: int | None = None
+    classes: int | None = None            # that the data's labels name
     labelled: bool = False
 
 
@@ -163,6 +178,8 @@ class Penalty(Term):
     leads: ClassVar[bool] = False         # it is meant where its key is written without a type
     needs_labels: ClassVar[bool] = False
     whole: ClassVar[bool] = False         # it compares whole reconstructions, so that padding and missing values would count
+    needs: ClassVar[tuple[str, ...]] = ()       # operations of the model that it uses
+    replaces: ClassVar[tuple[str, ...]] = ()    # terms that need no weight beside it
 
     def located(self, base: Path) -> Self:
         """The same with absolute paths; relative ones start from `base`."""

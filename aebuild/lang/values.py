@@ -198,9 +198,14 @@ class Sequence(_Series):
 
 @dataclass(frozen=True)
 class Tokens(_Series):
-    """A series of symbols, tensor [N, length] of whole numbers below `classes`."""
+    """A series of symbols, tensor [N, length] of whole numbers below `classes`.
+
+    `layout` are the extents of the places that were put one after the other in raster order, as those of a grid of codes, with the
+    symbols of one place as a last axis where there are several; () for a plain series.
+    """
 
     classes: int
+    layout: tuple[int, ...] = ()
 
     kind = "tokens"
     dtype = "int64"
@@ -223,7 +228,7 @@ class Tokens(_Series):
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON types."""
-        return {**super().to_json(), "classes": self.classes}
+        return {**super().to_json(), "classes": self.classes} | ({"layout": list(self.layout)} if self.layout else {})
 
     def __str__(self) -> str:
         return f"tokens({self.length}; {self.classes})"
@@ -246,7 +251,7 @@ def from_json(data: dict[str, Any]) -> Value:
         case "grid":
             return Grid(shape[0], shape[1:])
         case "tokens":
-            return Tokens(shape[0], int(data["classes"]))
+            return Tokens(shape[0], int(data["classes"]), tuple(data.get("layout", ())))
         case _:
             return of_shape(shape)
 

@@ -11,9 +11,12 @@ from torch import Tensor, nn
 
 from aebuild.modules.children import Children
 from aebuild.modules.code import Code
-from aebuild.modules.collectives import mean, repeated, total, whole
+from aebuild.modules.collectives import repeated, sharing
+from aebuild.modules.labels import surprise_at_labels
+from aebuild.modules.latent import Latent
 from aebuild.modules.losses import Loss, LossFunction
 from aebuild.modules.outputs import Batch, Outputs, repeated_rows
+from aebuild.modules.posteriors import Distribution
 from aebuild.modules.recording import recording
 from aebuild.modules.stage import Stage, taken, unlearned
 
@@ -49,11 +52,7 @@ class Head(Loss):
         if labels is None:
             return None
         logits = self(source, outputs.batch.context() if self.source == "encoder" else None)
-        known = labels >= 0
-        outputs.metrics[f"{self.name}_accuracy"] = mean((logits.argmax(1) == labels).float()).detach()
-        outputs.metrics[f"{self.name}_accuracy per"] = mean(known.float())
-        raw = nn.functional.cross_entropy(logits, labels.clamp(min=0), reduction="none") * known
-        return raw * (whole(labels.shape[0]) / total(known.sum()).clamp(min=1))
+        return surprise_at_labels(logits, labels, outputs, self.name)
 
 
 class Autoencoder(nn.Module):
@@ -79,6 +78,16 @@ class Autoencoder(nn.Module):
         self.corruptions = nn.ModuleList([module for module, _ in corruptions])
         self.corrupts_always = [always for _, always in corruptions]
         self.refusals = dict(refusals)
+        self.latent.meet(decoder)
+        if isinstance(latent, Latent):
+            latent.prior.meet(self.posterior_of)
+
+    def posterior_of(self, x: Tensor) -> Distribution:
+        """The posteriors of samples [n, ...] as the encoder takes them, whatever batch is at work; of a variational latent."""
+        context: dict[str, Any] = {}
+        with sharing(None):
+            posterior: Distribution = self.latent.posterior(self.latent.project(self.features(x, context), context))
+        return posterior
 
     def corrupt(self, x: Tensor, context: dict[str, Any] | None = None) -> Tensor:
         """The input as the encoder gets it: corrupted in training; by what is `when: always` in evaluation too, unless recorded."""
@@ -93,22 +102,26 @@ class Autoencoder(nn.Module):
         features: Tensor = self.encoder(x, context)
         return features
 
-    def encode(self, x: Tensor, lengths: Tensor | None = None) -> Code:
+    def encode(self, x: Tensor, lengths: Tensor | None = None, conditions: Tensor | None = None) -> Code:
         """The code of a batch; a variational code is a draw from the posterior, of a recorded program its mean.
 
-        `lengths` [N] are the real places of series of unequal length.
+        `lengths` [N] are the real places of series of unequal length, `conditions` [N, F] what a conditioned model is told of a sample.
         """
-        return self._encoded(x, _known(lengths))[1]
+        return self._encoded(x, _known(lengths, conditions))[1]
 
     def _encoded(self, x: Tensor, context: dict[str, Any], draws: int | None = None) -> tuple[Tensor, Code]:
         features = self.features(self.corrupt(x, context), context)
         code: Code = self.latent(features, context, draws)
         return features, code
 
-    def decode(self, value: Tensor, context: dict[str, Any] | None = None) -> Tensor:
-        """The expected data, [N, ...] like the target, for a code; ValueError if a code alone does not determine them."""
+    def decode(self, value: Tensor, context: dict[str, Any] | None = None, conditions: Tensor | None = None) -> Tensor:
+        """The expected data, [N, ...] like the target, for a code; ValueError if a code alone does not determine them.
+
+        `conditions` [N, F] are what a conditioned model is told of the samples, where no `context` has them.
+        """
         if context is None:
             self.require("decode")
+            context = _known(conditions=conditions)
         mean: Tensor = self.likelihood.mean(self.parameters_of(value, context))
         return mean
 
@@ -121,34 +134,40 @@ class Autoencoder(nn.Module):
         context.update(seen)
         return params
 
-    def reconstruct(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """The expected data for what the code keeps of the input; `lengths` as `encode` takes them."""
-        context = {"input": x, **_known(lengths)}
+    def reconstruct(self, x: Tensor, lengths: Tensor | None = None, conditions: Tensor | None = None) -> Tensor:
+        """The expected data for what the code keeps of the input; `lengths` and `conditions` as `encode` takes them."""
+        context = {"input": x, **_known(lengths, conditions)}
         return self.decode(self._encoded(x, context)[1].value, context)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, conditions: Tensor | None = None) -> Tensor:
         """The same as reconstruct."""
-        return self.reconstruct(x)
+        return self.reconstruct(x, conditions=conditions)
 
     def require(self, operation: str) -> None:
         """Raises ValueError with the reason if this design cannot do the operation."""
         if operation in self.refusals:
             raise ValueError(f"this model cannot {operation}: {self.refusals[operation]}")
 
-    def sample(self, count: int) -> Tensor:
-        """`count` new data points: codes drawn from the prior, decoded."""
+    def sample(self, count: int, conditions: Tensor | None = None) -> Tensor:
+        """`count` new data points: codes drawn from the prior, decoded; `conditions` [count, F], or [1, F] for all."""
         self.require("sample")
-        return self.decode(self.latent.draw(count))
+        known = _known(conditions=conditions)
+        return self.decode(self.latent.draw(count, known), known)
 
-    def interpolate(self, a: Tensor, b: Tensor, steps: int, where: str = "code") -> Tensor:
-        """[steps, N, ...] from a to b, linear in the `code` or in the encoder's `features` before the bottleneck."""
+    def interpolate(self, a: Tensor, b: Tensor, steps: int, where: str = "code", conditions: Tensor | None = None) -> Tensor:
+        """[steps, N, ...] from a to b, linear in the `code` or in the encoder's `features` before the bottleneck.
+
+        `conditions` [N, F] hold on the whole way.
+        """
         self.require("interpolate")
-        first, second = self.features(a), self.features(b)
-        if where == "code":
-            first, second = self.latent(first).value, self.latent(second).value
+        known = _known(conditions=conditions)
+        if where == "features":
+            self.require("interpolate before the bottleneck")
+        first, second = (self.encode(x, conditions=conditions).value if where == "code" else self.features(x, dict(known)) for x in (a, b))
         shares = torch.linspace(0, 1, steps, device=a.device)
         between = [torch.lerp(first, second, share) for share in shares]
-        return torch.stack([self.decode(value if where == "code" else self.latent(value).value) for value in between])
+        return torch.stack([self.decode(value if where == "code" else self.latent(value, dict(known)).value, dict(known))
+                            for value in between])
 
     def run(self, batch: Batch, pair: Pair | None = None, draws: int | None = None) -> Outputs:
         """One forward pass, which all losses read; `draws` codes of each sample where they are random.
@@ -177,17 +196,34 @@ class Autoencoder(nn.Module):
         if pair is not None:
             return self._run_pair(batch, pair)
         context = batch.context()
+        given = dict(context)
         features, code = self._encoded(batch.x, context, draws)
         if draws is not None and draws > 1:
             context = {key: repeated_rows(value, draws) if isinstance(value, Tensor) else value for key, value in context.items()}
+        seen = dict(context)
         with repeated(draws or 1):
             params = self.parameters_of(code.value, context)
 
         def view() -> Code:
             with unlearned(self):
-                return self.encode(batch.x, batch.lengths)
+                return self.encode(batch.x, batch.lengths, batch.conditions)
 
-        return Outputs(batch, code, features, params, context, draws or 1, self.likelihood.mean, view, dict(code.terms), dict(code.metrics))
+        def encode(x: Tensor) -> Code:
+            with unlearned(self), repeated(1):
+                again = dict(given)
+                found: Code = self.latent(self.features(x, again), again)
+            return found
+
+        def parameters_of(value: Tensor) -> Tensor:
+            with unlearned(self):
+                return self.parameters_of(value, dict(seen))
+
+        def draw(count: int) -> Tensor:
+            codes: Tensor = self.latent.draw(count, dict(seen))
+            return codes
+
+        return Outputs(batch, code, features, params, context, draws or 1, self.likelihood.mean, view, encode, parameters_of,
+                       self.likelihood.loss, self.decoder.parameters, draw, dict(code.terms), dict(code.metrics))
 
     def _losses(self, outputs: Outputs, names: Iterable[str]) -> dict[str, Tensor]:
         functions, found = self.loss_functions(), {}
@@ -206,28 +242,29 @@ class Autoencoder(nn.Module):
         return found
 
     def _run_pair(self, batch: Batch, pair: Pair) -> Outputs:
-        down, up = self.encoder.groups(), self.decoder.groups()
+        down, up, context = self.encoder.groups(), self.decoder.groups(), batch.context()
         x = self.corrupt(batch.x)
         for step in down[:pair.depth]:
-            x = step(x)
+            x = step(x, context)
         if self.training and self.corruptions and pair.target == "code" and pair.depth:
             clean = batch.x
             for step in down[:pair.depth]:
-                clean = step(clean)
+                clean = step(clean, context)
         else:
             clean = x
-        code = Code(down[pair.depth](x)) if pair.depth < len(down) else self.latent(x)
+        code = Code(down[pair.depth](x, context)) if pair.depth < len(down) else self.latent(x, context)
         undo = len(up) - 1 - pair.depth
-        y = up[undo](code.value)
+        y = up[undo](code.value, context)
         if pair.target == "code" and pair.depth:
             terms = {"reconstruction": (y - clean.detach()).square().flatten(1).sum(1), **code.terms}
-            return Outputs(batch, code, terms=terms, metrics=dict(code.metrics))
+            return Outputs(batch, code, context=context, terms=terms, metrics=dict(code.metrics))
         for step in up[undo + 1:]:
-            y = step(y)
+            y = step(y, context)
         params = self.likelihood.linked(y, batch.context())
-        return Outputs(batch, code, params=params, mean=self.likelihood.mean, terms=dict(code.terms), metrics=dict(code.metrics))
+        return Outputs(batch, code, params=params, context=context, mean=self.likelihood.mean, terms=dict(code.terms),
+                       metrics=dict(code.metrics))
 
 
-def _known(lengths: Tensor | None) -> dict[str, Any]:
-    """A context that has lengths, where there are any."""
-    return {} if lengths is None else {"lengths": lengths}
+def _known(lengths: Tensor | None = None, conditions: Tensor | None = None) -> dict[str, Any]:
+    """A context that has lengths and conditions, where there are any."""
+    return {name: held for name, held in (("lengths", lengths), ("conditions", conditions)) if held is not None}

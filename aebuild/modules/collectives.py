@@ -215,6 +215,12 @@ def gathered(x: Tensor, each: int = 1) -> Tensor:
     return torch.cat([every[rank, :count] for rank, count in enumerate(counts)])
 
 
+def gathered_samples(x: Tensor) -> Tensor:
+    """The rows of all processes where there is one for each sample, though elsewhere in this pass draws stand for it."""
+    with repeated(1):
+        return gathered(x)
+
+
 def chosen(x: Tensor, rows: Tensor, each: int = 1) -> Tensor:
     """Rows of [B, M, d] for [B, K] numbers of rows in what all processes have: [B, K, d]; no gradient."""
     if _talk() is None or (part := _here.part) is None:

@@ -48,13 +48,18 @@ class DiscreteLatent(Latent):
             return Code(value, indices=indices)
         return Code(value, terms, usage_of(total(tally(self.by_book(indices), self.codes))), indices)
 
+    @property
+    def book_sizes(self) -> list[int]:
+        """Entries of each book."""
+        return [self.codes] * self.books
+
     def by_book(self, indices: Tensor) -> Tensor:
         """Indices [N, width] as [books, indices of the book]."""
         return indices.reshape(-1, self.books).t() if self.books > 1 else indices.reshape(1, -1)
 
-    def draw(self, n: int) -> Tensor:
+    def draw(self, n: int, context: dict[str, Any] | None = None) -> Tensor:
         """`n` codes whose indices are drawn from the prior."""
-        return self.lookup(super().draw(n))
+        return self.lookup(super().draw(n, context))
 
     def codes_of(self, code: Code) -> Tensor:
         """Indices."""

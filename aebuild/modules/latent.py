@@ -31,6 +31,9 @@ class Latent(Random):
         self.order = tuple(steps)
         self.prior = prior
 
+    def meet(self, decoder: nn.Module) -> None:  # few need it
+        """Called once with the model's decoder, for a latent that shares weights with it."""
+
     @property
     def device(self) -> torch.device:
         """Where the latent's weights are."""
@@ -46,9 +49,9 @@ class Latent(Random):
         """The code of the encoder's output; with `draws` so many of each sample, one after the other, where it is random."""
         raise TypeError(f"{type(self).__name__} has no forward")
 
-    def draw(self, n: int) -> Tensor:
-        """`n` codes from the prior, on the latent's device."""
-        return self.prior.draw(n, self.device)
+    def draw(self, n: int, context: dict[str, Any] | None = None) -> Tensor:
+        """`n` codes from the prior, on the latent's device; of the samples that the context tells of, where it depends on them."""
+        return self.prior.given({} if context is None else context).draw(n, self.device)
 
     def losses(self) -> dict[str, LossFunction]:
         """The terms besides those that `forward` gives."""
@@ -56,7 +59,7 @@ class Latent(Random):
 
     def surprise(self, outputs: Outputs) -> Tensor:
         """Nats of the prior's surprise at the codes, which a prior that is learned in a phase of its own minimises."""
-        return -self.prior.log_prob(self.codes_of(outputs.code))
+        return self.prior.given(outputs.context).surprise(self.codes_of(outputs.code))
 
     def codes_of(self, code: Code) -> Tensor:
         """What the prior is a distribution of, without a gradient: the code's values, or the indices of a discrete one."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from aebuild.compile.spec import Spec
     from aebuild.lang.dataset import Dataset
+    from aebuild.lang.training import Start
 
 
 def absolute_data(data: Dataset, base: Path) -> Dataset:
@@ -23,9 +24,9 @@ def absolute_data(data: Dataset, base: Path) -> Dataset:
     return data
 
 
-def absolute_start(start: str | None, base: Path) -> str | None:
+def absolute_start(start: Start | None, base: Path) -> Start | None:
     """The run whose weights a phase begins with, likewise."""
-    return None if start is None else str((base / start).absolute())
+    return None if start is None else start.but(run=str((base / start.run).absolute()))
 
 
 def absolute(spec: Spec, base: Path) -> Spec:

@@ -25,65 +25,78 @@ if TYPE_CHECKING:
 
     from aebuild.compile.plan import Plan
     from aebuild.data.new_samples import NewData
+    from aebuild.lang.conditioning import Reader
     from aebuild.modules.autoencoder import Autoencoder
     from aebuild.results.answers import Kept
     from aebuild.results.diagnosis.diagnose import Diagnosis
     from aebuild.results.evaluate import Evaluation
     from aebuild.results.export.export import Exported
     from aebuild.results.inference.codes import Codes
+    from aebuild.results.inference.given import Given
     from aebuild.results.inference.scoring import Scored
 
 
 class OpenRun(TrainedRun):
     """A trained model with its plan, data description and scaling, and what it can do with new data."""
 
-    def encode(self, data: Any, draw: int | None = None) -> Codes:
+    def encode(self, data: Any, draw: int | None = None, *, given: Given | None = None) -> Codes:
         """The codes of new data, which are a path, an array of raw values [n, ...], a data frame, or `own_split(...)`.
 
         Of a variational code the mean of the posterior, or with `draw` so many draws of each sample, one after the other. DataError if
-        the data cannot be read or are not what the model knows.
+        the data cannot be read or are not what the model knows. `given` is here and below what a conditioned model is told where the
+        data do not say it: {"label": 3}, a value for all samples or a list with one for each.
         """
         from aebuild.results.inference.codes import encode
 
-        return encode(self, self.new(data), draw)
+        return encode(self, self.new(data, given=given, readers=("encoder", "prior")), draw)
 
-    def decode(self, codes: Any) -> NDArray[Any]:
+    def decode(self, codes: Any, *, given: Given | None = None) -> NDArray[Any]:
         """The data that codes [n, ...], or indices of a discrete code, stand for, in the data's own units."""
         from aebuild.results.inference.codes import decode_batches
+        from aebuild.results.inference.given import conditions_for
 
-        return self._in_units(decode_batches(self, np.asarray(codes)))
+        found = np.asarray(codes)
+        return self._in_units(decode_batches(self, found, conditions_for(self, len(found), given, ("decoder",))))
 
-    def reconstruct(self, data: Any) -> NDArray[Any]:
-        """What the model makes of new data, [n, ...] in the data's own units."""
+    def reconstruct(self, data: Any, *, given: Given | None = None) -> NDArray[Any]:
+        """What the model makes of new data, [n, ...] in the data's own units.
+
+        What is `given` is told to the decoder in place of what the data say: the same style as another digit (Makhzani et al., 2015).
+        """
         from aebuild.results.inference.codes import reconstruct_batches
 
-        return self._in_units(reconstruct_batches(self, self.new(data)))
+        return self._in_units(reconstruct_batches(self, self.new(data, given=given)))
 
     def score(self, data: Any, by: str | Sequence[str] = "reconstruction", *, threshold: str | float | None = None,
-              anomalies: Sequence[str] | None = None, windows: bool = False) -> Scored:
+              anomalies: Sequence[str] | None = None, windows: bool = False, given: Given | None = None) -> Scored:
         """How unusual new data are, by the scores of these names; see `results.inference.scoring.score`."""
         from aebuild.results.inference.scoring import score
 
-        return score(self, self.new(data), (by,) if isinstance(by, str) else by, threshold=threshold, anomalies=anomalies, windows=windows)
+        return score(self, self.new(data, given=given), (by,) if isinstance(by, str) else by, threshold=threshold, anomalies=anomalies,
+                     windows=windows)
 
-    def sample(self, count: int, *, prior: str = "own", seed: int = 0) -> NDArray[Any]:
+    def sample(self, count: int, *, prior: str = "own", seed: int = 0, given: Given | None = None) -> NDArray[Any]:
         """New samples [count, ...] in the data's own units; `prior` may be one that is fitted now: "gaussian", "mixture", "20"."""
+        from aebuild.results.inference.given import conditions_for
         from aebuild.results.inference.sampling import sample_batches
 
-        return self._in_units(sample_batches(self, count, prior=prior, seed=seed))
+        told = conditions_for(self, count, given)
+        return self._in_units(sample_batches(self, count, prior=prior, seed=seed, conditions=told))
 
     def interpolate(self, a: Any, b: Any, steps: int = 9, *, path: Literal["linear", "spherical"] = "linear",
-                    where: Literal["code", "features"] | None = None) -> NDArray[Any]:
-        """[n, steps, ...] in the data's own units, from each sample of `a` to that of `b`."""
+                    where: Literal["code", "features"] | None = None, given: Given | None = None) -> NDArray[Any]:
+        """[n, steps, ...] in the data's own units, from each sample of `a` to that of `b`; so do what the decoder is told."""
         from aebuild.results.inference.walks import interpolate
 
-        return self._walk_in_units(interpolate(self, self.new(a), self.new(b), steps, path=path, where=where))
+        first, second = (self.new(data, given=given) for data in (a, b))
+        return self._walk_in_units(interpolate(self, first, second, steps, path=path, where=where))
 
-    def traverse(self, data: Any, steps: int = 9, *, dims: Sequence[int] | None = None, span: float = 3.0, around: int = 0) -> NDArray[Any]:
+    def traverse(self, data: Any, steps: int = 9, *, dims: Sequence[int] | None = None, span: float = 3.0, around: int = 0,
+                 given: Given | None = None) -> NDArray[Any]:
         """[dims, steps, ...] in the data's own units: a sample with one value of its code changed at a time."""
         from aebuild.results.inference.walks import traverse
 
-        return self._walk_in_units(traverse(self, self.new(data), steps, dims=dims, span=span, around=around)[0])
+        return self._walk_in_units(traverse(self, self.new(data, given=given), steps, dims=dims, span=span, around=around)[0])
 
     def evaluate(self, data: Any = None) -> Evaluation:
         """Terms, errors and baselines on the run's test part, or on new data."""
@@ -117,11 +130,16 @@ class OpenRun(TrainedRun):
 
         return own_split(self, name)
 
-    def new(self, data: Any, settings: Sequence[str] = ()) -> NewData:
-        """New data read as the run's own were; `settings` change how, like "data.label=kind"."""
+    def new(self, data: Any, settings: Sequence[str] = (), *, given: Given | None = None, readers: Sequence[Reader] | None = None
+            ) -> NewData:
+        """New data read as the run's own were; `settings` change how, like "data.label=kind".
+
+        A conditioned model is told what the data and `given` say; UsageError where one of the `readers` (by default all) would not be.
+        """
+        from aebuild.results.inference.given import ALL
         from aebuild.results.inference.new_data import new_samples
 
-        return new_samples(self, data, settings)
+        return new_samples(self, data, settings, given=given, readers=ALL if readers is None else readers)
 
     def _repr_html_(self) -> str:
         """For notebooks: what the model is, and where it is from."""

@@ -126,7 +126,11 @@ def _rows(plan: Plan, model: Autoencoder, splits: Splits) -> tuple[list[Row], li
         notes.append(f"no samples: {model.refusals['sample']}")
     else:
         reseed_all(randoms, seed, 2)
-        rows.append(Row("samples, from codes drawn at random", plan.target, _array(model.sample(plan.spec.evaluate.pictures))))
+        count, told = plan.spec.evaluate.pictures, batch.conditions
+        if told is not None:
+            told = told.repeat(-(-count // len(told)), 1)[:count]
+        like = "" if told is None else ", told what is known of the originals"
+        rows.append(Row(f"samples, from codes drawn at random{like}", plan.target, _array(model.sample(count, told))))
     return rows, notes
 
 

@@ -15,6 +15,7 @@ from aebuild.lang.tasks import Unanswered
 from aebuild.lang.values import Tokens
 from aebuild.modules.randomness import derive, random_modules
 from aebuild.results.inference.fitted_arrays import read_fitted, write_fitted
+from aebuild.results.inference.given import by_name, split_conditions
 from aebuild.results.inference.passes import decoded, encoded
 from aebuild.results.inference.sampling import sample_batches
 from aebuild.results.inference.scorer import fit_scorer, joined, keep_scorer, kept_scorer
@@ -87,9 +88,10 @@ class TrainedModel:
         return {name: np.concatenate(parts) for name, parts in found.items()}
 
     def decode(self, codes: NDArray[Any]) -> NDArray[Any]:
-        """The expected data of codes [n, ...], or of a discrete latent's indices."""
+        """The expected data of codes [n, ...], or of a discrete latent's indices; of a conditioned model told those of samples drawn."""
         self._require("decode")
-        return np.concatenate([batch.cpu().numpy() for batch in decoded(self.run, torch.from_numpy(np.ascontiguousarray(codes)))])
+        told = self.conditions(len(codes), 0)
+        return np.concatenate([batch.cpu().numpy() for batch in decoded(self.run, torch.from_numpy(np.ascontiguousarray(codes)), told)])
 
     def samples(self, count: int, seed: int = 0) -> NDArray[Any]:
         """New samples [count, ...]: from the model's own prior, or where it has none from a mixture fitted to its codes."""
@@ -97,7 +99,8 @@ class TrainedModel:
         if not own:
             self._require("decode")
         prior = "own" if own else "frequencies" if isinstance(self.plan.latent.codes, Tokens) else "mixture"
-        return np.concatenate(list(sample_batches(self.run, count, prior=prior, seed=seed, progress=self.follow)))
+        return np.concatenate(list(sample_batches(self.run, count, prior=prior, seed=seed, progress=self.follow,
+                                                  conditions=self.conditions(count, seed))))
 
     def interpolations(self, first: Split, second: Split, steps: int, *, path: Literal["linear", "spherical"] = "linear",
                        where: Literal["code", "features"] | None = None) -> NDArray[Any]:
@@ -131,6 +134,11 @@ class TrainedModel:
         """Tells how far the task is."""
         self.progress(done, whole)
 
+    def conditions(self, count: int, seed: int = 0) -> NDArray[np.float32] | None:
+        """What a conditioned model is told of new samples: of so many of the judged split, drawn at random."""
+        held = split_conditions(self.judged)
+        return None if held is None else held[np.random.default_rng(seed).integers(0, len(held), count)]
+
     def _require(self, operation: str) -> None:
         why = self.model.refusals.get(operation)
         if why is not None:
@@ -139,4 +147,5 @@ class TrainedModel:
     def _as_data(self, split: Split) -> NewData:
         run = self.run
         words = None if split.labels is None else words_of(split.labels, self.splits.class_names, len(split))
-        return NewData(split, run.plan.spec.data, run.info, run.scaling, run.target_scaling, {}, words)
+        return NewData(split, run.plan.spec.data, run.info, run.scaling, run.target_scaling, {}, words,
+                       conditions=by_name(run.info, split))

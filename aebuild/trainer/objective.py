@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from aebuild.lang.terms import Bound, Term, TermPlan
 
 BOUND = "bound"        # what joined terms are logged as
+LAST = sys.maxsize     # the step of a phase at which every schedule has arrived
 
 
 class Objective:
@@ -37,7 +40,8 @@ class Objective:
         """
         if weights is not None:
             raw = {name: term if term.ndim == 0 else _weighted(term, weights) for name, term in raw.items()}
-        found = {name: _of_batch(raw[name], config.reduce(raw[name], elements)) for name, config, elements, _ in self._terms
+        at = partial(self._clock.dial, step=step)
+        found = {name: _of_batch(raw[name], config.settled(at).reduce(raw[name], elements)) for name, config, elements, _ in self._terms
                  if name in raw}
         if self._bound is not None:
             joined = {name: (config.by_sample(raw[name], elements) * self._weight(config, constant, step)).view(-1, draws)

@@ -166,8 +166,8 @@ def _codebook(choose: Chooser, dim: int) -> dict[str, Any]:
 
 
 def _adversarial(choose: Chooser, dim: int) -> dict[str, Any]:
-    prior = choose.pick(("gaussian", "uniform", "mixture", "swiss_roll", "categorical"))
-    if prior in ("mixture", "swiss_roll", "categorical"):
+    prior = choose.pick(("gaussian", "uniform", "petals", "swiss_roll", "categorical"))
+    if prior in ("petals", "swiss_roll", "categorical"):
         dim = 2
     found: dict[str, Any] = {"prior": prior, "dim": dim}
     if choose.chance(60):

@@ -64,6 +64,8 @@ def check_losses(loaded: Loaded, built: Autoencoder, ejected: Any, batch: Batch,
         clock, outputs = clock_of(stretch.phase, len(batch.x)), None
         run = ejected.run if stretch.phase.pair is None else partial(space[f"{stretch.name}_pass"], ejected)
         space["set_modes"](ejected, stretch.moving, stretch.frozen)
+        for dial in plan.dials:
+            setattr(ejected.get_submodule(dial.path), dial.attribute, clock.dial(dial.dial, 0))
         for number, (turn, player) in enumerate(zip(turns(replace(plan, phases=(stretch.phase,)), built, batch), stretch.phase.players,
                                                     strict=True)):
             ejected.zero_grad(set_to_none=True)

@@ -43,6 +43,9 @@ def test_the_forms(form: str, real: Any, fake: Any, fooled: Any) -> None:
 
 def test_what_a_critic_reads() -> None:
     class Prior:
+        def given(self, context: dict[str, Any]) -> Prior:
+            return self
+
         def draw(self, n: int, device: torch.device) -> torch.Tensor:
             return torch.full((n, 1), 9.0)
 
@@ -80,5 +83,5 @@ def test_the_adaptive_weight_is_the_ratio_of_the_gradients_at_the_output() -> No
     (gradient,) = torch.autograd.grad(adaptive.sum(), params)           # the weight itself is no function of the output
     torch.testing.assert_close(gradient, (MADE - 1) * ours / (theirs + SMALL))
     flat = torch.ones(2, 2, requires_grad=True)                         # where the critic is flat the weight is held
-    assert gradient_ratio(torch.zeros(2) * flat.sum(1), passed(flat)) == pytest.approx(1 / SMALL)
+    assert gradient_ratio(torch.zeros(2) * flat.sum(1), flat, passed(flat)) == pytest.approx(1 / SMALL)
     assert torch.equal(critic("hinge", adaptive=True).fool(passed()), critic("hinge").fool(passed()))

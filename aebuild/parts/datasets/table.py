@@ -61,6 +61,7 @@ class Table(Sampled, Divided, OwnLabels, Streamable, Columned, OnDisk):
         from aebuild.data.missing import check_missing
         from aebuild.data.raw_samples import Raw
         from aebuild.data.streamed import sentence
+        from aebuild.data.table_conditions import mark_of, reader, times_at
 
         with blamed(self, "path"):
             chosen = self._select(where)
@@ -78,7 +79,8 @@ class Table(Sampled, Divided, OwnLabels, Streamable, Columned, OnDisk):
             x, aims = _features(samples[0], outline.fields), _features(samples[1], outline.target_fields)
             used = {column.place for column in chosen.used} | ({label} if label is not None else set())
             return Raw(outline.told(sentence(self, size)) if streamed else outline, {"train": x}, labels,
-                       {"train": aims} if chosen.targets else {}, streamed=streamed, beside=beside(sheet, used))
+                       {"train": aims} if chosen.targets else {}, streamed=streamed, beside=beside(sheet, used),
+                       conditions=reader(sheet, self, times=lambda: times_at(sheet, chosen.time)), mark=mark_of(sheet))
 
     def form(self, info: DataInfo) -> Form | None:
         """A .csv of numbers and words; plain numbers are written as any."""
@@ -140,7 +142,7 @@ class Table(Sampled, Divided, OwnLabels, Streamable, Columned, OnDisk):
                        target=_vector(targets, chosen.target_fields) if targets else None, labelled=label is not None,
                        columns=tuple(column.name for column in inputs), notes=sheet.notes,
                        target_columns=tuple(column.name for column in targets) if targets else None, fields=chosen.fields,
-                       target_fields=chosen.target_fields)
+                       target_fields=chosen.target_fields, offered=chosen.offered)
 
 
 def _vector(columns: Sequence[TableColumn], fields: Sequence[Field]) -> Vector:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from math import log2
+from dataclasses import replace
+from math import log2, prod
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -15,7 +16,7 @@ from aebuild.lang.lint import Finding, Surroundings, warning
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import Part, knob
 from aebuild.lang.projection import to_code
-from aebuild.lang.values import Value
+from aebuild.lang.values import Tokens, Value
 
 if TYPE_CHECKING:
     from torch import nn
@@ -98,6 +99,7 @@ class Codebook(ProjectedLatent):
                   "restart", affects="training")
     restart: Restart | None = Field(None, description="replace entries that fell out of use; none to let them be")
     quantizer: Quantizer = Field(default_factory=_vq, description="how vectors become entries")
+    learns = ("none", "fitted", "phase")
     prior: Prior = Field(default_factory=_uniform, description="how codes are drawn: uniform, all entries alike; empirical, as often as "
                          "the training data use them at their place; or learned")
     meanings = {"perplexity": "how many entries are in use, as if alike; between 1 and `codes`, higher is better",
@@ -132,9 +134,17 @@ class Codebook(ProjectedLatent):
         flat = self.but(per="sample") if not value.places else self
         steps = to_code(flat, value, site, self.quantizer.features(self))
         plan = self.quantizer.plan_quantizer(self, value, steps, site)
-        return plan.joined(self.prior.serve(self, plan.codes, site, ("none", "fitted", "phase")))
+        if isinstance(plan.codes, Tokens):
+            plan = replace(plan, codes=_laid_out(plan.codes, steps[-1].output.places))
+        return plan.joined(self.prior.serve(self, plan.codes, site, self.learns))
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The latent."""
         steps = {name: module for name, module in children.items() if name != "prior"}
         return self.quantizer.build_latent(self, node, steps, children["prior"])
+
+
+def _laid_out(codes: Tokens, places: tuple[int, ...]) -> Tokens:
+    """Indices that know the places that they stand for, raster by raster; several at a place stand one behind the other."""
+    several = codes.length // prod(places)
+    return Tokens(codes.length, codes.classes, (*places, *((several,) if several > 1 else ()))) if places else codes

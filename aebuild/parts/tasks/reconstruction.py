@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from aebuild.lang.part import knob
 from aebuild.lang.tasks import Answer, LinePlot, SampleRows, Table, Task, Trained
+from aebuild.lang.terms import without_level
 from aebuild.lang.values import Grid, Sequence, Tokens
 
 if TYPE_CHECKING:
@@ -120,8 +121,9 @@ def _rate(trained: Trained) -> float:
 
     from aebuild.metrics.reconstruction import bits
 
-    terms = trained.terms(trained.judged) if "kl" in {term.name for term in trained.plan.terms} else {}
-    return bits(float(np.mean(terms["kl"]))) if "kl" in terms else float(trained.plan.latent.bits)
+    names = [term.name for term in trained.plan.terms if without_level(term.name) == "kl"]
+    terms = trained.terms(trained.judged) if names else {}
+    return bits(float(sum(np.mean(terms[name]) for name in names))) if names else float(trained.plan.latent.bits)
 
 
 def _notes(each: dict[str, NDArray[Any]]) -> tuple[str, ...]:

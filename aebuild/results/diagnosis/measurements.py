@@ -181,6 +181,9 @@ def prior_mismatch(trained: TrainedModel, codes: NDArray[Any]) -> float:
     from scipy.stats import ks_2samp
 
     with _seeded(trained), torch.no_grad():
-        drawn = trained.model.latent.prior.draw(max(len(codes), MOST_ROWS), trained.model.latent.device).flatten(1).cpu().numpy()
+        latent, count = trained.model.latent, max(len(codes), MOST_ROWS)
+        told = trained.conditions(count)
+        known = {} if told is None else {"conditions": torch.from_numpy(told).to(latent.device)}
+        drawn = latent.prior.given(known).draw(count, latent.device).flatten(1).cpu().numpy()
     flat = codes.reshape(len(codes), -1)
     return max(float(ks_2samp(flat[:, axis], drawn[:, axis], method="asymp").statistic) for axis in range(flat.shape[1]))

@@ -17,8 +17,9 @@ Steps = list[list[str]]         # the lines of each written step, with the adapt
 def pair_pass(plan: Plan, model: Autoencoder, pair: tuple[int, str], name: str) -> str:
     """The function that makes the pass of pair `depth`, and leaves the squared error of codes as its term where these are the target."""
     depth, codes = pair[0], pair[1] == "code" and pair[0] > 0
-    down = _steps("encoder", model.encoder, plan.encoder, "x")
-    up = _steps("decoder", model.decoder, plan.decoder, "y")
+    start = "batch.context()" if plan.conditions else "{}"
+    down = _steps("encoder", model.encoder, plan.encoder, "x", start)
+    up = _steps("decoder", model.decoder, plan.decoder, "y", start)
     undo = len(up) - 1 - depth
     what = f"encoder step {depth}" if depth < len(down) else "the latent"
     lines = [f"def {name}_pass(model: Autoencoder, batch: Batch) -> Outputs:",
@@ -27,10 +28,11 @@ def pair_pass(plan: Plan, model: Autoencoder, pair: tuple[int, str], name: str) 
     if codes:
         lines.append("    clean = x")
         if len(model.corruptions):
-            again = _steps("encoder", model.encoder, plan.encoder, "clean")
+            again = _steps("encoder", model.encoder, plan.encoder, "clean", start)
             lines += ["    if model.training:             # not the code of the corrupted sample is to be reproduced, but the sample's own",
                       "        clean = batch.x", *(f"    {line}" for step in again[:depth] for line in step)]
-    lines += [*down[depth], "    code = Code(x)"] if depth < len(down) else ["    code = model.latent(x)"]
+    latent = f"    code = model.latent(x{', batch.context()' if plan.conditions else ''})"
+    lines += [*down[depth], "    code = Code(x)"] if depth < len(down) else [latent]
     lines += ["    y = code.value", *up[undo]]
     if codes:
         lines += ['    terms = {"reconstruction": (y - clean.detach()).square().flatten(1).sum(1), **code.terms}',
@@ -43,12 +45,12 @@ def pair_pass(plan: Plan, model: Autoencoder, pair: tuple[int, str], name: str) 
     return "\n".join(lines)
 
 
-def _steps(half: str, stage: Stage, node: Node, name: str) -> Steps:
+def _steps(half: str, stage: Stage, node: Node, name: str, start: str) -> Steps:
     found: dict[str, list[str]] = {}
     reads = {key.split("_")[0] for key, step in stage.named_children() if _reads(step)}
     for number, ((key, step), child) in enumerate(zip(stage.named_children(), node.children, strict=True)):
         group = key.split("_")[0]
-        lines = found.setdefault(group, ["    context = {}"] if group in reads else [])
+        lines = found.setdefault(group, [f"    context = {start}"] if group in reads else [])
         call = f"    {name} = model.{half}[{number}]({name}{', context' if _reads(step) else ''})"
         lines.append(f"{call:<44}# {child.kind}: {shape_of(child)}")
     return list(found.values())

@@ -68,7 +68,7 @@ def codes_of(model: Autoencoder, data: Batch) -> list[Tensor]:
     for number, (start, stop) in enumerate(batch_bounds(len(data.x), CODE_SIZE)):
         begin_noise(randoms, derive(SEED, "codes"), number)
         batch = data.rows(start, stop)
-        known = {} if batch.lengths is None else {"lengths": batch.lengths}
+        known = KNOWN
         blocks.append(model.latent.codes_of(model.encode(batch.x, known)))
     return blocks
 '''
@@ -82,17 +82,19 @@ def tell(phase: str, epoch: int, epochs: int, loss: float, score: float | None) 
 '''
 
 
-def loop_functions(written: str, stateless: tuple[str, ...], code_size: int) -> list[str]:
+def loop_functions(written: str, stateless: tuple[str, ...], code_size: int, known: str) -> list[str]:
     """The functions that `written` calls and those that they call.
 
-    `stateless` are the modules of which those that keep nothing are always in training mode, `code_size` are the samples encoded at once.
+    `stateless` are the modules of which those that keep nothing are always in training mode, `code_size` are the samples encoded at once,
+    `known` is what of a batch the encoder is told besides.
     """
     modes = MODES
     if stateless:
         every = stateless[0] if len(stateless) == 1 else f"({', '.join(f'*{each}' for each in stateless)})"
         modes += STATELESS.lstrip("\n").replace("STATELESS", every)
     bounds, path = (short_docstrings(inspect.getsource(function)) for function in (batch_bounds, under))
-    texts = (bounds, ORDER, ROWS, NOISE, path, PARAMETERS, ONLY, modes, SCORE, CODES.replace("CODE_SIZE", str(code_size)), TELL)
+    codes = CODES.replace("CODE_SIZE", str(code_size)).replace("KNOWN", known)
+    texts = (bounds, ORDER, ROWS, NOISE, path, PARAMETERS, ONLY, modes, SCORE, codes, TELL)
     named = {text.split("def ", 1)[1].split("(", 1)[0]: text.strip() for text in texts}
     wanted: set[str] = set()
     while more := {name for name in named.keys() - wanted

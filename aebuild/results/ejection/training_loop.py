@@ -9,6 +9,7 @@ from aebuild.results.ejection.greedy_passes import pair_pass
 from aebuild.results.ejection.layout import listed, tupled
 from aebuild.results.ejection.loop_functions import loop_functions
 from aebuild.results.ejection.loss_functions import RAMP, SUMMED, losses
+from aebuild.results.ejection.model_class import known_of
 from aebuild.results.ejection.phase_functions import phase_functions, streamed, stretches
 from aebuild.trainer.phase import pass_size
 
@@ -40,7 +41,7 @@ def training(plan: Plan, model: Autoencoder) -> list[str]:
     arithmetic = [text for name, text in (("ramp(", RAMP), ("summed(", SUMMED)) if name in written]
     stateless: tuple[str, ...] = ("model.corruptions",) if len(model.corruptions) else ()
     stateless += ("model.penalties.children()",) if model.penalties.items() else ()
-    small = loop_functions("\n".join(phases), stateless, pass_size(plan, plan.phases[-1]))
+    small = loop_functions("\n".join(phases), stateless, pass_size(plan, plan.phases[-1]), known_of(plan))
     seed = f"SEED = {plan.spec.train.seed}         # of the order of the samples and of all noise"
     return [seed, *arithmetic, *own, *small, *passes, *phases, _read(plan), MAIN]
 
@@ -51,6 +52,10 @@ def _train(plan: Plan, model: Autoencoder, calls: list[str], fixed: tuple[str, .
              f'    """Trains on samples data.x {_batch_shape(plan)}, scaled as the head of the file says; `validation` judges each epoch.',
              "", "    From the same weights and samples it ends with the weights that aebuild's exact training ends with.", '    """',
              *_unjudged(plan)]
+    if model.latent.prior.held:
+        lines += ["    begin_noise(random_modules(model), SEED, 0)          # the prior begins with samples",
+                  f"    held = data.x[shuffled(len(data.x), \"prior\", 0)[:{model.latent.prior.held}]]",
+                  "    model.latent.prior.begin(model.eval().corrupt(held, {}))"]
     lines += [f"    {'tick = ' if number < len(calls) else ''}{call}" for number, call in enumerate(calls, 1)]
     lines.append("    model.requires_grad_(True)")
     if fixed:
@@ -75,7 +80,8 @@ def _batch_shape(plan: Plan) -> str:
 def _read(plan: Plan) -> str:
     whole = [name for name, value in (("x", plan.input), ("target", plan.target)) if value.kind == "tokens"]
     kinds = {**KINDS, **dict.fromkeys(whole, "int64")}
-    wanted = '{"x"}' if plan.target == plan.input else '{"x", "target"}'
+    names = ["x", *(["target"] if plan.target != plan.input else []), *(["conditions"] if plan.conditions else [])]
+    wanted = f"{{{', '.join(map(_quoted, names))}}}"
     return "\n".join([
         "def read(path: str) -> Batch:",
         '    """The samples of an .npy, or of an .npz with arrays named x and, where there are any, target, labels, lengths, ..."""',
@@ -87,6 +93,10 @@ def _read(plan: Plan) -> str:
         f'        sys.exit(f"{{path}} has the arrays {{sorted(arrays)}}; {_spoken(wanted)} must be there, all can be {{sorted(kinds)}}")',
         "    found = {name: torch.from_numpy(array).to(kinds[name]) for name, array in arrays.items()}",
         '    return Batch(**{"target": found["x"], **found})'])
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'
 
 
 def _spoken(names: str) -> str:

@@ -39,13 +39,12 @@ $ aebuild export runs/vae -o out
 ```
 """)
 Run = Callable[..., Tensor]
-NAMES = ("input", "lengths")       # of what goes in
 SECONDS = 0.3         # of measuring one latency
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is written as a program: a module, what goes into it by way of example, and of which lengths that may be.
+    """What is written as a program: a module, what goes into it by way of example, of which lengths that may be, and the inputs' names.
 
     The first axis of all inputs is that of the batch.
     """
@@ -53,6 +52,7 @@ class Recipe:
     part: nn.Module
     example: tuple[Tensor, ...]
     length: SeriesLength | None = None
+    names: tuple[str, ...] = ("input",)
 
     @property
     def axes(self) -> tuple[dict[int, Any], ...]:
@@ -110,7 +110,7 @@ def onnx_program(recipe: Recipe, place: Path, what: str) -> Run:
     """Writes an ONNX file, and opens it in onnxruntime."""
     packages()
     with _recorded(what):
-        made = torch.onnx.export(recipe.part, recipe.example, dynamo=True, verbose=False, input_names=NAMES[:len(recipe.example)],
+        made = torch.onnx.export(recipe.part, recipe.example, dynamo=True, verbose=False, input_names=recipe.names,
                                  output_names=["output"], dynamic_shapes=recipe.axes, custom_translation_table=onnx_layers())
         assert made is not None
         made.save(place)
@@ -127,14 +127,17 @@ def onnx_session(place: Path) -> Run:
     return lambda *inputs: torch.from_numpy(session.run(None, {name: x.numpy() for name, x in zip(names, inputs, strict=True)})[0])
 
 
-def quantised(source: Path, place: Path, samples: tuple[Tensor, ...]) -> Run:
-    """Writes the int8 form of an ONNX file: convolutions by ranges seen on the samples, all else by those of each batch."""
+def quantised(source: Path, place: Path, samples: tuple[Tensor, ...], names: tuple[str, ...]) -> Run:
+    """Writes the int8 form of an ONNX file: convolutions by ranges seen on the samples, all else by those of each batch.
+
+    `names` are those of its inputs.
+    """
     onnx, _ = packages()
     quantization: Any = importlib.import_module("onnxruntime.quantization")
     convolves = any(node.op_type == "Conv" for node in onnx.load(str(source)).graph.node)
     with _recorded("encoder in int8"):
         if convolves:
-            quantization.quantize_static(str(source), str(place), _Samples(samples), per_channel=True)
+            quantization.quantize_static(str(source), str(place), _Samples(samples, names), per_channel=True)
         else:
             quantization.quantize_dynamic(str(source), str(place))
     return onnx_session(place)
@@ -143,8 +146,8 @@ def quantised(source: Path, place: Path, samples: tuple[Tensor, ...]) -> Run:
 class _Samples:
     """Samples one by one, as onnxruntime's calibration asks for them."""
 
-    def __init__(self, inputs: tuple[Tensor, ...]) -> None:
-        self._left = iter([{name: x[row:row + 1].numpy() for name, x in zip(NAMES, inputs, strict=False)} for row in range(len(inputs[0]))])
+    def __init__(self, inputs: tuple[Tensor, ...], names: tuple[str, ...]) -> None:
+        self._left = iter([{name: x[row:row + 1].numpy() for name, x in zip(names, inputs, strict=True)} for row in range(len(inputs[0]))])
 
     def get_next(self) -> dict[str, Any] | None:
         """The next sample, None behind the last."""

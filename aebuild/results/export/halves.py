@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from aebuild.lang.conditioning import KEY
 from aebuild.modules.lengths import silenced
 
 if TYPE_CHECKING:
@@ -45,16 +46,28 @@ class Scaled(nn.Module):
         return scaled if self.tokens else (scaled.double() / self.factor + self.offset).float()
 
 
+Beside = Literal["lengths", "conditions"]
+
+
+def beside(run: TrainedRun, part: str) -> tuple[Beside, ...]:
+    """What goes into a part (model, encoder, decoder) behind its samples or codes: lengths of series, and conditions if it reads them."""
+    halves = {"encoder": (run.plan.encoder,), "decoder": (run.plan.decoder,)}.get(part, (run.plan.encoder, run.plan.decoder))
+    told = any(KEY in node.reads for half in halves for node in half.walk())
+    return (*(("lengths",) if run.info.ragged and part != "decoder" else ()), *(("conditions",) if told else ()))
+
+
 class Encoder(nn.Module):
     """Raw data to codes: of a variational code the mean, of a discrete one the indices."""
 
     def __init__(self, run: TrainedRun) -> None:
         super().__init__()
         self.scaling, self.model = Scaled(run.scaling, 1 + len(run.plan.input.shape)), run.model
+        self.beside = beside(run, "encoder")
 
-    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """[N, ...], and of series of unequal length how many places of each are real, [N], to [N, ...]."""
-        code = self.model.encode(self.scaling(x, lengths), lengths)
+    def forward(self, x: Tensor, first: Tensor | None = None, second: Tensor | None = None) -> Tensor:
+        """[N, ...], and what it has `beside` them, to [N, ...]: how many places of each series are real, [N], and conditions, [N, F]."""
+        known: dict[str, Any] = dict(zip(self.beside, (first, second), strict=False))
+        code = self.model.encode(self.scaling(x, known.get("lengths")), **known)
         value: Tensor = code.value if code.indices is None else code.indices
         return value
 
@@ -67,9 +80,9 @@ class Decoder(nn.Module):
         self.scaling, self.model = Scaled(run.target_scaling or run.scaling, 1 + len(run.plan.target.shape)), run.model
         self.discrete = hasattr(run.model.latent, "lookup")
 
-    def forward(self, codes: Tensor) -> Tensor:
-        """[N, ...] to [N, ...]."""
-        return self.scaling.undo(self.model.decode(self.model.latent.lookup(codes) if self.discrete else codes))
+    def forward(self, codes: Tensor, conditions: Tensor | None = None) -> Tensor:
+        """[N, ...], and conditions [N, F] of a decoder that is told them, to [N, ...]."""
+        return self.scaling.undo(self.model.decode(self.model.latent.lookup(codes) if self.discrete else codes, conditions=conditions))
 
 
 class Whole(nn.Module):
@@ -80,10 +93,13 @@ class Whole(nn.Module):
         self.model = run.model
         self.scaling = Scaled(run.scaling, 1 + len(run.plan.input.shape))
         self.back = Scaled(run.target_scaling or run.scaling, 1 + len(run.plan.target.shape))
+        self.beside = beside(run, "model")
 
-    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """[N, ...], and lengths as the encoder takes them, to [N, ...]; behind the end of a series stands what 0 means in raw values."""
-        return self.back.undo(silenced(self.model.reconstruct(self.scaling(x, lengths), lengths), lengths))
+    def forward(self, x: Tensor, first: Tensor | None = None, second: Tensor | None = None) -> Tensor:
+        """[N, ...], and what it has `beside` them, to [N, ...]; behind the end of a series stands what 0 means in raw values."""
+        known: dict[str, Any] = dict(zip(self.beside, (first, second), strict=False))
+        lengths = known.get("lengths")
+        return self.back.undo(silenced(self.model.reconstruct(self.scaling(x, lengths), **known), lengths))
 
 
 PARTS: dict[str, Any] = {"encoder": Encoder, "decoder": Decoder, "model": Whole}

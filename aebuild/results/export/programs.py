@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from aebuild.lang.diagnostics import Diagnostic, Rule, SpecError
 from aebuild.results.export.formats import Recipe, Run, milliseconds, onnx_program, quantised, torch_program
-from aebuild.results.export.halves import PARTS
+from aebuild.results.export.halves import PARTS, beside
 from aebuild.results.export.samples import Case, RawSamples, case_of, decoder_case
 from aebuild.results.export.series_length import series_lengths
 
@@ -85,7 +85,7 @@ class Exporter:
         case, part, kept = case_of(self.run, "encoder", self.samples), PARTS["encoder"](self.run).eval(), source.exists()
         if not kept:
             onnx_program(self._recipe("encoder", self._cases("encoder")), source, "encoder")
-        program = quantised(source, file, case_of(self.run, "encoder", calibration).inputs)
+        program = quantised(source, file, case_of(self.run, "encoder", calibration).inputs, ("input", *beside(self.run, "encoder")))
         if not kept:
             source.unlink()
             source.with_name(f"{source.name}.data").unlink(missing_ok=True)
@@ -109,12 +109,12 @@ class Exporter:
         axis = self.lengths[name].axis
         if name != "decoder":
             return case_of(self.run, name, self.samples.of_length(places, axis))
-        codes = case_of(self.run, name, self.samples).inputs[0]
-        return decoder_case(self.run, torch.from_numpy(RawSamples(codes.numpy()).of_length(places, axis).values))
+        codes, *told = case_of(self.run, name, self.samples).inputs
+        return decoder_case(self.run, torch.from_numpy(RawSamples(codes.numpy()).of_length(places, axis).values), *told)
 
     def _recipe(self, name: str, cases: Sequence[Case]) -> Recipe:
         example = tuple(x[:2].repeat_interleave(2, 0) for x in cases[-1].inputs)
-        return Recipe(PARTS[name](self.run).eval(), example, self.lengths.get(name))
+        return Recipe(PARTS[name](self.run).eval(), example, self.lengths.get(name), ("input", *beside(self.run, name)))
 
     @torch.no_grad()
     def _loss(self, codes: Tensor) -> float:
@@ -123,7 +123,8 @@ class Exporter:
         value = codes if codes.is_floating_point() else model.latent.lookup(codes)
         target = torch.from_numpy(self.run.scaling.apply(samples.values))
         lengths = None if samples.lengths is None else torch.from_numpy(samples.lengths)
-        return float(model.likelihood.within(model.parameters_of(value), target, lengths).mean())
+        context = {} if samples.conditions is None else {"conditions": torch.from_numpy(samples.conditions)}
+        return float(model.likelihood.within(model.parameters_of(value, context), target, lengths).mean())
 
 
 @dataclass(frozen=True)

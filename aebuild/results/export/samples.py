@@ -13,6 +13,7 @@ from aebuild.data.lengths import beyond
 from aebuild.lang.diagnostics import CheckpointError, DataError, Diagnostic, Hint, Rule
 from aebuild.lang.values import Tokens
 from aebuild.modules.lengths import silenced
+from aebuild.results.export.halves import beside
 from aebuild.results.inference.new_data import own_split
 from aebuild.trainer.batches.loader import SplitLoader
 
@@ -37,10 +38,14 @@ SAMPLES = 64
 
 @dataclass(frozen=True)
 class RawSamples:
-    """Samples [n, ...] before scaling, and where series have lengths of their own how many places of each are real, [n]."""
+    """Samples [n, ...] before scaling, and where series have lengths of their own how many places of each are real, [n].
+
+    `conditions` [n, F] are what a conditioned model is told of them.
+    """
 
     values: NDArray[Any]
     lengths: NDArray[np.int64] | None = None
+    conditions: NDArray[np.float32] | None = None
 
     def of_length(self, places: int, axis: int) -> RawSamples:
         """The same with so many places on that axis: their beginning, or behind each sample its neighbours in the batch."""
@@ -49,11 +54,11 @@ class RawSamples:
         longer = np.concatenate([np.roll(self.values, -turn, 0) for turn in range(times)], axis)
         cut = np.ascontiguousarray(longer.take(np.arange(places), axis))
         if self.lengths is None:
-            return RawSamples(cut)
+            return RawSamples(cut, None, self.conditions)
         grown = self.lengths if places <= usual else self.lengths * places // usual          # some reach into the places that were added
         lengths = np.clip(grown, 1, places)
         cut[beyond(cut, lengths)] = 0
-        return RawSamples(cut, lengths)
+        return RawSamples(cut, lengths, self.conditions)
 
 
 @dataclass(frozen=True)
@@ -85,20 +90,22 @@ def first_samples(run: TrainedRun, split: Split) -> RawSamples:
     """The first samples of a split as they were before scaling."""
     batch = SplitLoader(split, torch.device("cpu")).take(torch.arange(min(SAMPLES, len(split))))
     raw = run.scaling.undo(batch.x.numpy())
+    told = None if batch.conditions is None else batch.conditions.numpy()
     if not run.info.ragged:
-        return RawSamples(raw)
-    return RawSamples(raw, np.full(len(raw), raw.shape[1]) if batch.lengths is None else batch.lengths.numpy())
+        return RawSamples(raw, None, told)
+    return RawSamples(raw, np.full(len(raw), raw.shape[1]) if batch.lengths is None else batch.lengths.numpy(), told)
 
 
 def _drawn(run: TrainedRun) -> RawSamples:
     random, bounds, value = np.random.default_rng(0), run.info.range, run.plan.input
     shape = (SAMPLES, *value.shape)
     lengths = random.integers(1, value.places[0] + 1, SAMPLES) if run.info.ragged else None
+    told = random.standard_normal((SAMPLES, run.plan.conditions)).astype(np.float32) if run.plan.conditions else None
     if isinstance(value, Tokens):
-        return RawSamples(random.integers(0, value.classes, shape), lengths)
+        return RawSamples(random.integers(0, value.classes, shape), lengths, told)
     low, high = bounds.low, bounds.high
     scaled = random.standard_normal(shape) if low is None or high is None else random.uniform(low, high, shape)
-    return RawSamples(run.scaling.undo(scaled.astype(np.float32)), lengths)
+    return RawSamples(run.scaling.undo(scaled.astype(np.float32)), lengths, told)
 
 
 @torch.no_grad()
@@ -108,23 +115,24 @@ def case_of(run: TrainedRun, part: str, samples: RawSamples) -> Case:
     lengths = None if samples.lengths is None else torch.from_numpy(samples.lengths)
     if samples.lengths is not None:
         scaled[beyond(scaled, samples.lengths)] = 0
-    context: dict[str, Any] = {} if lengths is None else {"lengths": lengths}
+    told = None if samples.conditions is None else torch.from_numpy(samples.conditions)
+    context: dict[str, Any] = {name: held for name, held in (("lengths", lengths), ("conditions", told)) if held is not None}
+    given = {name: context[name] for name in beside(run, part)}
     code = run.model.latent(run.model.features(torch.from_numpy(scaled), context), context)       # a program corrupts nothing
     value = code.value if code.posterior is None else code.posterior.mean
     codes = value if code.indices is None else code.indices
     raw = torch.from_numpy(samples.values if run.scaling.kind == "tokens" else samples.values.astype(np.float32))
-    given = (raw,) if lengths is None else (raw, lengths)
     if part == "encoder":
-        return Case(given, codes)
+        return Case((raw, *given.values()), codes)
     if part == "decoder":
-        return Case((codes,), _raw(run, run.model.decode(value)))
-    return Case(given, _raw(run, silenced(run.model.likelihood.mean(run.model.parameters_of(value, context)), lengths)))
+        return Case((codes, *given.values()), _raw(run, run.model.decode(value, **given)))
+    return Case((raw, *given.values()), _raw(run, silenced(run.model.likelihood.mean(run.model.parameters_of(value, context)), lengths)))
 
 
 @torch.no_grad()
-def decoder_case(run: TrainedRun, codes: Tensor) -> Case:
-    """What the run makes of codes, [n, ...] of numbers."""
-    return Case((codes,), _raw(run, run.model.decode(codes)))
+def decoder_case(run: TrainedRun, codes: Tensor, *told: Tensor) -> Case:
+    """What the run makes of codes, [n, ...] of numbers, and of the conditions that its decoder is told."""
+    return Case((codes, *told), _raw(run, run.model.decode(codes, conditions=told[0] if told else None)))
 
 
 def _raw(run: TrainedRun, back: Tensor) -> Tensor:

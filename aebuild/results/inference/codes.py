@@ -96,6 +96,8 @@ def encode(run: TrainedRun, data: NewData, draw: int | None = None) -> Codes:
 def reconstruct_batches(run: TrainedRun, data: NewData, progress: Progress = unseen) -> Iterator[NDArray[Any]]:
     """What the model makes of samples, in its own units, batch by batch; padding beyond a sample's length is zero."""
     for each in encoded(run, data.split, progress=progress):
+        if data.wanted is not None:
+            each.context["conditions"] = torch.from_numpy(data.wanted[each.start:each.stop]).to(each.value.device)
         with torch.no_grad():
             params = run.model.parameters_of(each.value, each.context)
             back = run.model.likelihood.mean(params)
@@ -104,10 +106,13 @@ def reconstruct_batches(run: TrainedRun, data: NewData, progress: Progress = uns
         yield back.cpu().numpy()
 
 
-def decode_batches(run: TrainedRun, codes: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """The data that codes stand for, in the model's units, batch by batch; DataError for codes that are none of this model."""
+def decode_batches(run: TrainedRun, codes: NDArray[Any], conditions: NDArray[np.float32] | None = None) -> Iterator[NDArray[Any]]:
+    """The data that codes stand for, in the model's units, batch by batch; DataError for codes that are none of this model.
+
+    `conditions` [n, F] are what the decoder is told.
+    """
     require(run, "decode")
-    for batch in decoded(run, checked_codes(run, codes)):
+    for batch in decoded(run, checked_codes(run, codes), conditions):
         yield batch.cpu().numpy()
 
 

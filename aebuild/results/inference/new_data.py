@@ -19,10 +19,12 @@ from aebuild.data.new_samples import STRANGE, NewData, new_data, raw_extent, rea
 from aebuild.data.probe import Outline, plural
 from aebuild.data.raw_samples import Cut, Raw, Samples, Stored
 from aebuild.data.rules import NO_SUCH_NAME
+from aebuild.lang.conditioning import Reader
 from aebuild.lang.dataset import Dataset, Division, Holdout, OnDisk, Tabular, Where
 from aebuild.lang.diagnostics import Diagnostic, Hint, SpecError
 from aebuild.lang.samples import silent
 from aebuild.lang.splits import Split, Splits, Windows
+from aebuild.results.inference.given import ALL, Given, by_name, conditioned
 from aebuild.results.sameness import check_there, place_of
 
 if TYPE_CHECKING:
@@ -38,14 +40,17 @@ SHARED = {"size", "pad", "channels", "window"}       # what one kind of data say
 WHOLE = {"split", "limit", "exclude", "labels", "shape", "classes", "path", "type", "stream"}       # what is of the run's own data only
 
 
-def new_samples(run: TrainedRun, data: Any, settings: Sequence[str] = (), say: Callable[[str], None] = silent) -> NewData:
+def new_samples(run: TrainedRun, data: Any, settings: Sequence[str] = (), say: Callable[[str], None] = silent,
+                given: Given | None = None, readers: Sequence[Reader] = ALL) -> NewData:
     """New data of a run: a file or folder, a known data set's name, an array of raw values [n, ...], a data frame, or a list of texts.
 
-    `settings` are changes of how a file is read, like "data.label=kind". DataError where the data cannot be read or are not what the
-    model knows.
+    `settings` are changes of how a file is read, like "data.label=kind"; `given` are conditions by name, a value for all or one for each,
+    of which the `readers` must be told. DataError where the data cannot be read or are not what the model knows.
     """
-    if isinstance(data, NewData):
-        return data
+    return conditioned(run, data if isinstance(data, NewData) else _read(run, data, settings, say), given, readers)
+
+
+def _read(run: TrainedRun, data: Any, settings: Sequence[str], say: Callable[[str], None]) -> NewData:
     where = Where(Path.cwd(), place_of(run.run), say)
     if isinstance(data, str | os.PathLike):
         part = _part(run, os.fspath(cast("Any", data)), settings)
@@ -66,7 +71,8 @@ def own_split(run: TrainedRun, name: SplitName, say: Callable[[str], None] = sil
         raise fault(STRANGE, f"the run's data have no {name} part", Hint("name another one with --split, or give data"))
     words = None if split.labels is None else words_of(split.labels, splits.class_names, len(split))
     beside, steps = _beside_own(raw, split)
-    return NewData(split, run.plan.spec.data, run.info, splits.scaling, splits.target_scaling, beside, words, steps=steps)
+    return NewData(split, run.plan.spec.data, run.info, splits.scaling, splits.target_scaling, beside, words, steps=steps,
+                   conditions=by_name(run.info, split))
 
 
 def _beside_own(raw: Raw, split: Split) -> tuple[Mapping[str, Sequence[str]], Sequence[str] | None]:
@@ -151,6 +157,7 @@ def _settled(part: Dataset, settings: Sequence[str]) -> Dataset:
     bound, more = bind(lengthen(tree))
     if bound is None or found or more:
         raise SpecError(*found, *more)
+    bound.data.asked_for(part.asked)
     return bound.data
 
 

@@ -15,6 +15,9 @@ from aebuild.trainer.phase import passes as bounds_of
 from aebuild.trainer.phase import reseed_all
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from aebuild.lang.splits import Split
     from aebuild.modules.code import Code
     from aebuild.modules.outputs import Batch
@@ -66,10 +69,11 @@ def _batches(loader: SplitLoader, bounds: list[tuple[int, int]]) -> Iterator[Bat
 
 
 @torch.no_grad()
-def decoded(run: TrainedRun, codes: Tensor) -> Iterator[Tensor]:
-    """The expected data of codes [n, *shape], or of a discrete latent's indices [n, width], in batches."""
+def decoded(run: TrainedRun, codes: Tensor, conditions: NDArray[np.float32] | None = None) -> Iterator[Tensor]:
+    """The expected data of codes [n, *shape], or of a discrete latent's indices [n, width], in batches; told `conditions` [n, F]."""
     model = run.model
     device = next(model.parameters()).device
     for start, stop in batch_bounds(len(codes), 4 * run.plan.model_phase.batch_size):
         part = codes[start:stop].to(device)
-        yield model.decode(part if part.is_floating_point() else model.latent.code_from(part).value)
+        told = None if conditions is None else torch.from_numpy(conditions[start:stop]).to(device)
+        yield model.decode(part if part.is_floating_point() else model.latent.code_from(part).value, conditions=told)

@@ -40,24 +40,26 @@ FORMAT = "1"
 
 
 def sample_batches(run: TrainedRun, count: int, *, prior: str = "own", seed: int = 0, say: Callable[[str], None] = silent,
-                   progress: Progress = unseen) -> Iterator[NDArray[Any]]:
-    """So many new samples, in the model's units, batch by batch; the same ones for the same seed."""
+                   progress: Progress = unseen, conditions: NDArray[np.float32] | None = None) -> Iterator[NDArray[Any]]:
+    """So many new samples, in the model's units, batch by batch; the same ones for the same seed. `conditions` [count, F] are told."""
     require(run, "sample")
     if prior == "own":
-        yield from _from_own(run, count, seed, progress)
+        yield from _from_own(run, count, seed, progress, conditions)
         return
     codes = fitted_prior(run, prior, say).draw(count, derive(seed, "sample") % 2**32)
     for start, stop in batch_bounds(count, 4 * run.plan.model_phase.batch_size):
-        yield from decode_batches(run, codes[start:stop])
+        yield from decode_batches(run, codes[start:stop], None if conditions is None else conditions[start:stop])
         progress(stop, count)
 
 
 @torch.no_grad()
-def _from_own(run: TrainedRun, count: int, seed: int, progress: Progress) -> Iterator[NDArray[Any]]:
+def _from_own(run: TrainedRun, count: int, seed: int, progress: Progress, conditions: NDArray[np.float32] | None) -> Iterator[NDArray[Any]]:
+    device = next(run.model.parameters()).device
     randoms = random_modules(run.model)
     for number, (start, stop) in enumerate(batch_bounds(count, 4 * run.plan.model_phase.batch_size)):
         reseed_all(randoms, derive(seed, "sample"), number)
-        yield run.model.sample(stop - start).cpu().numpy()
+        told = None if conditions is None else torch.from_numpy(conditions[start:stop]).to(device)
+        yield run.model.sample(stop - start, told).cpu().numpy()
         progress(stop, count)
 
 

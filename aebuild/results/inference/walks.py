@@ -17,6 +17,7 @@ from aebuild.lang.sample_storage import Held
 from aebuild.lang.splits import Split
 from aebuild.lang.values import Tokens
 from aebuild.results.inference.codes import encode, require
+from aebuild.results.inference.given import decoder_conditions
 from aebuild.results.inference.passes import decoded, encoded
 
 if TYPE_CHECKING:
@@ -66,23 +67,36 @@ def interpolate(run: TrainedRun, a: NewData, b: NewData, steps: int = 8, *, path
     where = where or ("features" if discrete else "code")
     if discrete and where == "code":
         raise UsageError(Diagnostic(BAD_WALK, "discrete codes have no places between them", fix="--where features"))
+    if where == "features":
+        require(run, "interpolate before the bottleneck")
     ends = [_ends(run, data, where) for data in (a, b)]
     walks = []
-    for first, second in zip(*ends, strict=True):
-        way = between(first, second, steps, path)
+    for number, (first, second) in enumerate(zip(*ends, strict=True)):
+        way, told = between(first, second, steps, path), _told(a, b, number, steps)
         if where == "features":
             with torch.no_grad():
-                code = run.model.latent(way)
+                code = run.model.latent(way, {} if told is None else {"conditions": torch.from_numpy(told).to(way.device)})
             way = code.value if code.posterior is None else code.posterior.mean
-        walks.append(np.concatenate([batch.cpu().numpy() for batch in decoded(run, way)]))
+        walks.append(np.concatenate([batch.cpu().numpy() for batch in decoded(run, way, told)]))
     return np.stack(walks)
+
+
+def _told(a: NewData, b: NewData, row: int, steps: int) -> NDArray[np.float32] | None:
+    """What a conditioned decoder is told on the way, [steps, F]: in equal steps from what it is told of one sample to the other."""
+    first, second = decoder_conditions(a), decoder_conditions(b)
+    if first is None or second is None:
+        return None
+    shares = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
+    told: NDArray[np.float32] = first[row] + shares * (second[row] - first[row])
+    return told
 
 
 @torch.no_grad()
 def _ends(run: TrainedRun, data: NewData, where: Where) -> list[Tensor]:
     if where == "code":
         return [code for each in encoded(run, data.split) for code in each.value]
-    return [code for each in encoded(run, data.split) for code in run.model.features(run.model.corrupt(each.batch.x), each.batch.context())]
+    model = run.model
+    return [code for each in encoded(run, data.split) for code in model.features(model.corrupt(each.batch.x), each.batch.context())]
 
 
 def traverse(run: TrainedRun, data: NewData, steps: int = 9, *, dims: Sequence[int] | None = None, span: float = 3.0,
@@ -107,7 +121,9 @@ def traverse(run: TrainedRun, data: NewData, steps: int = 9, *, dims: Sequence[i
         row[:, dim] = middle[dim] + np.linspace(-span, span, steps) * spread[dim]
         rows.append(row)
     way = torch.from_numpy(np.concatenate(rows).reshape(-1, *run.plan.latent.code.shape))
-    drawn = np.concatenate([batch.cpu().numpy() for batch in decoded(run, way)])
+    told = decoder_conditions(data)
+    same = None if told is None else np.repeat(told[around:around + 1], len(way), 0)
+    drawn = np.concatenate([batch.cpu().numpy() for batch in decoded(run, way, same)])
     return drawn.reshape(len(chosen), steps, *drawn.shape[1:]), [int(dim) for dim in chosen]
 
 
@@ -124,7 +140,9 @@ def moved(run: TrainedRun, data: NewData, labelled: NewData, add: str | None, re
     start = encode(run, data).values[:most]
     shares = np.linspace(0, 1, steps).reshape(1, -1, *(1,) * (start.ndim - 1))
     path = (start[:, None] + shares * way).astype(np.float32)
-    drawn = np.concatenate([batch.cpu().numpy() for batch in decoded(run, torch.from_numpy(path.reshape(-1, *start.shape[1:])))])
+    told = decoder_conditions(data)
+    same = None if told is None else np.repeat(told[:most], steps, 0)
+    drawn = np.concatenate([batch.cpu().numpy() for batch in decoded(run, torch.from_numpy(path.reshape(-1, *start.shape[1:])), same)])
     return drawn.reshape(*path.shape[:2], *drawn.shape[1:])
 
 
@@ -156,6 +174,8 @@ def chosen_rows(data: NewData, rows: Sequence[int]) -> NewData:
                  target=None if split.targets is None else Held(split.targets.take(index), split.targets.levels),
                  **{name: held[index] for name, held in split.beside.items()})
     words = None if data.words is None else [data.words[row] for row in rows]
-    return replace(data, split=some, words=words, beside={name: [cells[row] for row in rows] for name, cells in data.beside.items()}
-                   if split.windows is None else {})
+    wanted = None if data.wanted is None else data.wanted[index]
+    conditions = {name: held[index] for name, held in data.conditions.items()}
+    beside = {} if split.windows is not None else {name: [cells[row] for row in rows] for name, cells in data.beside.items()}
+    return replace(data, split=some, words=words, wanted=wanted, conditions=conditions, beside=beside)
 

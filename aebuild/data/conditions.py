@@ -1,0 +1,54 @@
+"""What is known of samples beside their values: what a spec asks for, and what the data have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aebuild.data.errors import listed, shown, similar
+from aebuild.lang.dataset import Dataset
+from aebuild.lang.diagnostics import DataError, Diagnostic, Hint, Rule
+from aebuild.lang.samples import ConditionInfo, ConditionKind
+
+LABEL = "label"
+PERIODS: dict[ConditionKind, float] = {"hour": 24, "weekday": 7, "month": 12}
+
+UNKNOWN = Rule("AE390", "a condition that the data do not have", """\
+A condition is named after what it is: `label` is the data's label; other names are columns of a table or series, or `hour`, `weekday` and
+`month` of the time that it has.
+
+```yaml
+data: digits
+condition: {lable: film}
+latent: {type: gaussian, dim: 4}
+```
+```yaml
+condition: {label: film}
+latent: {type: gaussian, dim: 4}
+```
+""")
+
+
+@dataclass(frozen=True)
+class Offered:
+    """The conditions that data could give: those of their names that are `asked` for, and all names."""
+
+    asked: tuple[ConditionInfo, ...] = ()
+    names: tuple[str, ...] = ()
+
+
+NOTHING = Offered()
+
+
+def described(part: Dataset, labelled: bool, offered: Offered = NOTHING) -> tuple[ConditionInfo, ...]:
+    """The conditions that a spec asks for, in its order; DataError for one that the data do not have."""
+    found = {each.name: each for each in offered.asked} | ({LABEL: ConditionInfo(LABEL, "label")} if labelled else {})
+    names = [*([LABEL] if labelled else []), *offered.names]
+    for name, asked in part.asked.items():
+        if name not in found:
+            near = similar(name, names)
+            there = f"there are {listed(names, 12)}" if names else "nothing is known of a sample but its values"
+            place = asked._origin.key or asked.place()
+            fix = Hint("data with a label, a column or a time") if near is None else near
+            raise DataError(Diagnostic(UNKNOWN, f"the data have no {shown(name)} to be a condition; {there}", place, fix,
+                                       f"condition.{name}"))
+    return tuple(found[name] for name in part.asked)

@@ -1,0 +1,1 @@
+"""How networks are told their conditions, one file each."""
