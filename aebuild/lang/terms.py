@@ -185,7 +185,7 @@ class Penalty(Term):
         """The same with absolute paths; relative ones start from `base`."""
         return self
 
-    def settled(self, base: Path) -> Self:
+    def kept(self, base: Path) -> Self:
         """The same as a run keeps it: located, and with everything written down that is found out from files."""
         return self.located(base)
 

@@ -34,7 +34,7 @@ def absolute(spec: Spec, base: Path) -> Spec:
     phases = [phase.but(start=absolute_start(phase.start, base)) for phase in spec.train.phases]
     moved: dict[str, Any] = {"train": spec.train.but(phases=phases)} if any(phase.start for phase in phases) else {}
     if any(isinstance(term, Penalty) for term in spec.losses.terms.values()):
-        terms = {name: term.settled(base) if isinstance(term, Penalty) else term for name, term in spec.losses.terms.items()}
+        terms = {name: term.kept(base) if isinstance(term, Penalty) else term for name, term in spec.losses.terms.items()}
         moved["losses"] = spec.losses.but(terms=terms)
     if spec.evaluate.tasks:
         moved["evaluate"] = spec.evaluate.but(tasks=[task.settled(base) for task in spec.evaluate.tasks])

@@ -39,7 +39,7 @@ class Perceptual(ReconstructionPenalty):
         """With the file's absolute path."""
         return self.but(path=str((base / self.path).absolute()))
 
-    def settled(self, base: Path) -> Self:
+    def kept(self, base: Path) -> Self:
         """With its hash too."""
         found = self.located(base)
         if self.sha256 is not None or not Path(found.path).is_file():
