@@ -69,7 +69,7 @@ def assemble(part: Dataset, raw: Raw, say: Callable[[str], None] = silent) -> Sp
                                     if raw.target else ({}, None, ()))
     masks = known_places(part, raw, rows)
     info, conditions = conditions_of(info, raw, rows, labels)
-    beside = {name: {**masks.get(name, {}), **({"conditions": conditions[name]} if conditions else {})} for name in PARTS}
+    beside = {name: {**masks.get(name, {}), **conditions[name]} for name in PARTS}
     parts = {name: Split(x[name], labels.get(name), target.get(name), lengths.get(name), **beside[name]) for name in PARTS}
     for name, (origin, index) in rows.items():
         parts[name].windows, parts[name].origin = windows_of([(raw.x[origin], index)]), (origin, index)

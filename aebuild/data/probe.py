@@ -124,7 +124,7 @@ def describe(part: Dataset, outline: Outline) -> DataInfo:
     known = None if outline.class_names is None else len(outline.class_names)
     info = DataInfo(value, target, bounds, aimed, scale, shortened(part, counts), outline.detected, outline.labelled,
                     known or declared_classes(part), outline.class_names, outline.columns, outline.target_columns, outline.ragged,
-                    outline.factors, described(part, outline.labelled, outline.offered), dict(outline.found), outline.notes)
+                    outline.factors, *described(part, outline.labelled, outline.offered), dict(outline.found), outline.notes)
     _hold_to_declared(part, info)
     return info
 
@@ -179,7 +179,7 @@ def declared(part: OnDisk, target: Value | None = None, *, bounds: Bounds = None
     values = _binarized(part, scale, scaled_range(scale, bounds, pixels=not value.columns))
     return DataInfo(value, target or value, values, values, scale, {"train": None, "validation": None, "test": None},
                     f"{value} as declared by `shape`; nothing was read", labelled, declared_classes(part), ragged=ragged,
-                    conditions=described(part, labelled))
+                    conditions=described(part, labelled)[0])
 
 
 def declared_value(part: OnDisk) -> Value:
