@@ -57,12 +57,13 @@ class PhasePlan:
 
 @dataclass(frozen=True, eq=False)
 class HeadPlan:
-    """A head: where it reads, its network and its number of classes."""
+    """A head: where it reads, its network and its number of outputs, those of a label or of columns."""
 
     name: str
     source: str
     node: Node
     classes: int
+    columns: tuple[tuple[str, bool, int, int], ...] = ()         # as modules/answers.py has them; none where it predicts the label
 
     def contribution(self) -> Contribution:
         """The head as a part of the loss."""

@@ -119,13 +119,23 @@ def describe(part: Dataset, outline: Outline) -> DataInfo:
     target = value if outline.target is None else pictured(part, outline.target)
     aimed = bounds if outline.target is None else replace(scaled_range(scale, outline.target_bounds, pixels=not target.columns),
                                                                  fields=outline.target_fields)
+    bounds, aimed = _binarized(part, scale, bounds), _binarized(part, scale, aimed)
     counts = divide(part, outline.counts, outline.divided)
     known = None if outline.class_names is None else len(outline.class_names)
     info = DataInfo(value, target, bounds, aimed, scale, shortened(part, counts), outline.detected, outline.labelled,
                     known or declared_classes(part), outline.class_names, outline.columns, outline.target_columns, outline.ragged,
-                    outline.factors, described(part, outline.labelled, outline.offered), dict(outline.found), outline.notes)
+                    outline.factors, *described(part, outline.labelled, outline.offered), dict(outline.found), outline.notes)
     _hold_to_declared(part, info)
     return info
+
+
+def _binarized(part: Dataset, scale: str, bounds: Range) -> Range:
+    """Of zeros and ones where `binarize` asks for them; refuses what is no share."""
+    if not isinstance(part, Pictured) or part.binarize is None:
+        return bounds
+    if scale != "unit":
+        raise fault(UNFIT, f"`binarize` draws from values in [0, 1], and these are {bounds}", "scale: unit", part=part, at=("binarize",))
+    return replace(bounds, levels=2)
 
 
 def declared_classes(part: Dataset) -> int | None:
@@ -166,10 +176,10 @@ def declared(part: OnDisk, target: Value | None = None, *, bounds: Bounds = None
     """What a spec with `shape` says of its data; nothing is read."""
     value = declared_value(part)
     scale = scale_of(part, value)
-    values = scaled_range(scale, bounds, pixels=not value.columns)
+    values = _binarized(part, scale, scaled_range(scale, bounds, pixels=not value.columns))
     return DataInfo(value, target or value, values, values, scale, {"train": None, "validation": None, "test": None},
                     f"{value} as declared by `shape`; nothing was read", labelled, declared_classes(part), ragged=ragged,
-                    conditions=described(part, labelled))
+                    conditions=described(part, labelled)[0])
 
 
 def declared_value(part: OnDisk) -> Value:

@@ -14,7 +14,7 @@ from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.sync_batch_norm import part_norms, share_norms
 from aebuild.trainer.batches.codes import Codes, CodesLoader
 from aebuild.trainer.batches.loader import SplitLoader
-from aebuild.trainer.checkpoints.initial import learn_beforehand, take_weights
+from aebuild.trainer.checkpoints.initial import check_losses, learn_beforehand, take_weights
 from aebuild.trainer.checkpoints.trainer_state import Best, Progress, TrainerState
 from aebuild.trainer.distributed.fsdp import shard
 from aebuild.trainer.nonfinite import NonfiniteWatch, diagnosed, finite_parameters
@@ -62,6 +62,7 @@ class Trainer:
         self.totals = sum(clock_of(phase, self.loader.samples).total for phase in self.plan.phases)
         self.meter = UtilisationMeter(self.plan, device, self.run, self.timers)
         self.state = TrainerState(self, job.manner.save_every)
+        check_losses(self.plan, self.model, self.loader)
         self._interval = LookInterval(self.group)
         self._throughput = Throughput(self.timers)
         self._afterwards = job.afterwards

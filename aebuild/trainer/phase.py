@@ -108,6 +108,9 @@ class ActivePhase:
         self.parts, before = parts, 1 if self.replicas is None else len(self.replicas.phases)
         if workers != before:
             others = [self._twin(model=replica_of(self.model)) for _ in range(1, workers)]
+            for twin in others:
+                for player, own in zip(twin.players, self.players, strict=True):
+                    player.objective.share(own.objective)
             self.replicas = CpuReplicas([self, *others]) if workers > 1 else None
 
     def resting(self) -> AbstractContextManager[None]:

@@ -157,7 +157,7 @@ def _settled(part: Dataset, settings: Sequence[str]) -> Dataset:
     bound, more = bind(lengthen(tree))
     if bound is None or found or more:
         raise SpecError(*found, *more)
-    bound.data.asked_for(part.asked)
+    bound.data.asked_for({name: part.asked[name] for name in part.told}, {name: part.asked[name] for name in part.predicted})
     return bound.data
 
 
