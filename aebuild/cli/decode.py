@@ -17,8 +17,9 @@ from aebuild.cli.options import FolderPlace
 def command(run: Path, device: str, as_json: bool, quiet: bool, codes: Path, output: Path | None, force: bool) -> None:
     """Write the data that CODES stand for, in the data's own form and units.
 
-    CODES is a file that `aebuild encode` wrote, or an array of codes or indices.
+    CODES is a file that `aebuild encode` wrote, bits too, or an array of codes or indices.
     """
+    from aebuild.results.inference.bitstreams import ENDING, read_bits
     from aebuild.results.inference.codes import decode_batches, read_codes
     from aebuild.results.inference.forms import endings, form_of, write_samples
     from aebuild.results.inference.row_files import vacant_output
@@ -28,6 +29,6 @@ def command(run: Path, device: str, as_json: bool, quiet: bool, codes: Path, out
     form = form_of(part, model.info)
     place = output or Path("decoded" + (".npz" if form is None else form.suffix))
     vacant_output(place, endings(form), force)
-    found = read_codes(codes)
+    found = read_bits(model, codes) if codes.suffix.lower() == ENDING else read_codes(codes)
     write_samples(place, decode_batches(model, found), len(found), part, model.info, model.target_scaling or model.scaling, {})
     done({"output": str(place), "samples": len(found)}, f"{len(found):,} samples: {place}", as_json=as_json, quiet=quiet)

@@ -32,7 +32,11 @@ latent:
   prior: {type: hyperprior, dim: 2, decoder: [conv: {width: 8, stride: 2}]}
 ```
 ```yaml
-latent: {prior: {decoder: [conv: 8]}}
+latent:
+  type: compressed
+  dim: 4
+  per: position
+  prior: {type: hyperprior, dim: 2, decoder: [conv: 8]}
 ```
 """)
 
