@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Protocol
 
 import torch
@@ -55,7 +56,7 @@ class UnivariateDensity(nn.Module):
         self.features = features
         widths = (1, *FILTERS, 1)
         scale = SPREAD ** (1 / (len(widths) - 1))
-        for k, (narrow, wide) in enumerate(zip(widths, widths[1:], strict=False)):
+        for k, (narrow, wide) in enumerate(pairwise(widths)):
             start = math.log(math.expm1(1 / scale / wide))
             self.register_parameter(f"matrix_{k}", nn.Parameter(torch.full((features, wide, narrow), start)))
             self.register_parameter(f"bias_{k}", nn.Parameter(torch.empty(features, wide, 1).uniform_(-0.5, 0.5)))

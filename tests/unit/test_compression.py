@@ -102,7 +102,7 @@ def test_noise_while_training_and_rounding_later(kind: str) -> None:
 
 
 def test_a_hyperprior_costs_what_the_normal_distribution_says() -> None:
-    model, batch = model_of("hyper")
+    model, _ = model_of("hyper")
     prior: Hyperprior = settled(model.latent.prior)
     y = torch.randint(-2, 3, (5, 3, 4, 4), generator=torch.Generator().manual_seed(2)).double()
     z = prior.summary(prior.encoder(y.abs())).round()

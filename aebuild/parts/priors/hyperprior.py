@@ -57,7 +57,7 @@ class Hyperprior(Prior):
     coded = True
     learning = "joint"
     dim: int = knob(8, "features of the second code at each place", affects="graph", ge=1)
-    encoder: list[Layer] = Field(default_factory=list, description="hidden layers from the absolute values of the code to the second code")
+    encoder: list[Layer] = Field(default_factory=list, description="hidden layers from the code's absolute values to the second code")
     decoder: list[Layer] = Field(default_factory=list, description="hidden layers from the second code to the deviations, without strides")
 
     def plan_prior(self, codes: Value, site: Site) -> Contribution:
