@@ -46,7 +46,6 @@ ELSEWHERE = {
     "AE480": "test_inference.py::test_values_in_other_units_or_shapes_are_refused",
     "AE481": "test_inference.py::test_codes_of_another_model_are_refused",
     "AE570": "test_inference.py::test_an_output_that_is_there_is_kept_unless_told_otherwise",
-    "AE382": "test_compression.py::test_what_is_no_bitstream_of_this_model_is_refused",
     "AE571": "test_inference.py::test_what_cannot_be_done_is_said_in_a_sentence",
     "AE572": "test_inference.py::test_what_cannot_be_done_is_said_in_a_sentence",
     "AE573": "test_inference.py::test_what_cannot_be_done_is_said_in_a_sentence",

@@ -206,7 +206,7 @@ def test_what_is_no_bitstream_of_this_model_is_refused(runs: list[Path], tmp_pat
         with pytest.raises(DataError) as caught:
             read_bits(model, place)
         diagnostic, = caught.value.diagnostics
-        assert diagnostic.code == "AE382"
+        assert diagnostic.code == "AE481"
         return diagnostic.message
 
     assert "other weights" in refused(other)

@@ -30,6 +30,7 @@ latent:
   dim: 4
   per: position
   prior: {type: hyperprior, dim: 2, decoder: [conv: {width: 8, stride: 2}]}
+losses: {rate: 0.1}
 ```
 ```yaml
 latent:
@@ -50,8 +51,8 @@ class Hyperprior(Prior):
 
     type: Literal["hyperprior"] = "hyperprior"
     example = ("encoder: {layer: conv, width: 4, stride: 2}\n"
-               "latent: {type: compressed, dim: 3, per: position, prior: {type: hyperprior, dim: 2, encoder: [conv: {width: 4, stride: 2}], "
-               "decoder: [conv: 4]}}\n"
+               "latent: {type: compressed, dim: 3, per: position, prior: {type: hyperprior, dim: 2, "
+               "encoder: [conv: {width: 4, stride: 2}], decoder: [conv: 4]}}\n"
                "losses: {rate: 0.1}")
     also = ("scale_hyperprior", "scalehyperprior", "hyper")
     coded = True

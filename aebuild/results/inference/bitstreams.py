@@ -15,10 +15,10 @@ from torch import Tensor
 
 from aebuild.data.errors import fault, reading, shown
 from aebuild.data.rules import EXTRA
-from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, SpecError
+from aebuild.lang.diagnostics import Diagnostic, Hint, SpecError
 from aebuild.metrics.entropy_coding import RangeReader, RangeWriter, library
 from aebuild.modules.entropy_models import EntropyModel, settled
-from aebuild.results.inference.codes import REFUSED, encode_batches
+from aebuild.results.inference.codes import BAD_CODES, REFUSED, encode_batches
 from aebuild.results.inference.passes import Progress, unseen
 from aebuild.results.inference.row_files import appearing
 
@@ -32,19 +32,6 @@ ENDING = ".bits"
 MAGIC = b"aebuild bits 1\n"
 CHUNK = 1024               # samples that are coded together
 MOST = 1 << 26             # bytes of a header
-
-BAD_BITS = Rule("AE382", "a bitstream that this model cannot read", """\
-A bitstream can be read with the very weights that it was written with: every chance that it was coded by comes from them. It is whole or
-of no use, so it carries checksums. Codes in other files, such as .npz, can be read by any model of the same shape.
-
-```console
-$ aebuild decode runs/other codes.bits       # refused: written by another model
-```
-```console
-$ aebuild encode runs/compressed photos/ --bits -o codes.bits
-$ aebuild decode runs/compressed codes.bits
-```
-""")
 
 
 def write_bits(run: TrainedRun, data: NewData, place: Path, progress: Progress = unseen) -> dict[str, float]:
@@ -75,13 +62,13 @@ def read_bits(run: TrainedRun, place: Path) -> NDArray[np.float32]:
     with reading(place):
         head, payload = _parted(place, place.read_bytes())
     if head["weights"] != _digest(model):
-        raise fault(BAD_BITS, f"{shown(place)} was written by a model with other weights")
+        raise fault(BAD_CODES, f"{shown(place)} was written by a model with other weights")
     ends = torch.tensor(head["low"]), torch.tensor(head["high"])
     found = []
     for number, (count, words) in enumerate(_chunks(place, head, payload)):
         code = model.read(count, RangeReader(words), ends)
         if _check(code) != head["checks"][number]:
-            raise fault(BAD_BITS, f"{shown(place)}: samples {number * CHUNK:,} and following do not come back as they were written; "
+            raise fault(BAD_CODES, f"{shown(place)}: samples {number * CHUNK:,} and following do not come back as they were written; "
                         "the file is damaged, or this machine computes otherwise")
         found.append(code.float().numpy())
     return np.concatenate(found)
@@ -115,7 +102,7 @@ def _parted(place: Path, data: bytes) -> tuple[dict[str, Any], bytes]:
         if 4 * sum(head["words"]) != len(payload) or not len(head["words"]) == len(head["checks"]) == -(-head["samples"] // CHUNK):
             raise ValueError("it does not have the length that its header says")
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise fault(BAD_BITS, f"{shown(place)} is no whole bitstream: {error}") from error
+        raise fault(BAD_CODES, f"{shown(place)} is no whole bitstream: {error}") from error
     return head, payload
 
 
