@@ -38,7 +38,7 @@ def write_bits(run: TrainedRun, data: NewData, place: Path, progress: Progress =
     """Writes the codes of all samples; returns the bits of the file, and of a sample and a value of the data."""
     model = _coder_of(run)
     codes = torch.from_numpy(np.concatenate([part.values for part in encode_batches(run, data, progress=progress)])).double()
-    chunks = list(codes.split(CHUNK))
+    chunks = list(torch.split(codes, CHUNK))
     reaches = [model.reach(chunk) for chunk in chunks]
     low = torch.stack([reach[0] for reach in reaches]).amin(0)
     high = torch.stack([reach[1] for reach in reaches]).amax(0)
