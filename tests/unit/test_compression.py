@@ -17,6 +17,7 @@ from aebuild.compile.build import build
 from aebuild.compile.front import load
 from aebuild.lang.diagnostics import DataError, SpecError
 from aebuild.modules.autoencoder import Autoencoder
+from aebuild.modules.divisive import DivisiveNorm
 from aebuild.modules.entropy_models import Factorised, Hyperprior, UnivariateDensity, settled
 from aebuild.modules.outputs import Batch
 from aebuild.results.answer_records import FOLDER, AnswerRecord
@@ -217,3 +218,21 @@ def test_what_is_no_bitstream_of_this_model_is_refused(runs: list[Path], tmp_pat
         assert "codes.bits" in refused(run)
     with pytest.raises(SpecError, match="no distribution to write it by"):
         write_bits(plain, own_split(plain, "test"), place)
+
+
+@pytest.mark.parametrize("axis", [1, -1])
+def test_divisive_normalisation_is_the_papers_and_its_inverse_multiplies(axis: int) -> None:
+    """Ballé et al. (2016), equation 4, with α = 2 and ε = ½."""
+    module, x = DivisiveNorm(3, axis, inverse=False).double(), torch.randn(2, 3, 3, dtype=torch.float64)
+    with torch.no_grad():
+        module.root_gamma.normal_()
+        module.root_beta.normal_()
+    beta, gamma = module.root_beta.square() + 1e-6, module.root_gamma.square()
+    last = x.movedim(axis, -1)
+    wanted = torch.stack([last[..., i] / (beta[i] + sum(gamma[i, j] * last[..., j] ** 2 for j in range(3))).sqrt() for i in range(3)], -1)
+    torch.testing.assert_close(module(x).movedim(axis, -1), wanted)
+    module.inverse = True
+    torch.testing.assert_close(module(x) * wanted.movedim(-1, axis), x.square())
+    loaded = load("spec.yaml", text="data: digits\nencoder: [conv: {width: 4, stride: 2, activation: gdn}]\nlatent: {type: continuous, dim: 2}\n")
+    assert loaded.plan is not None
+    assert [m.inverse for m in build(loaded.plan).modules() if isinstance(m, DivisiveNorm)] == [False, True]
