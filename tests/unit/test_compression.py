@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from command_line import called
 from torch import Tensor, distributions
 from torch.nn import functional as F
 
@@ -194,6 +196,23 @@ def test_bits_come_back_exactly(runs: list[Path], tmp_path: Path) -> None:
     rate = plain["rate"]
     assert asked["estimated_bits"] == pytest.approx(rate, rel=1e-4)
     assert asked["coded_bits"] == pytest.approx(found["bits_per_sample"], rel=1e-6)
+
+
+def test_the_shell_writes_and_reads_bits(runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                         capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("constriction")
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = called(("encode", runs[0], "--bits", "--json"), monkeypatch, capsys)
+    told = json.loads(out)
+    assert code == 0 and told["output"] == "codes.bits" and told["bits"] > 0
+    assert called(("encode", runs[0], "-q"), monkeypatch, capsys)[0] == 0
+    for codes in ("codes.bits", "codes.npz"):
+        assert called(("decode", runs[0], codes, "-q", "-o", f"from-{codes}.npz"), monkeypatch, capsys)[0] == 0
+    with np.load("from-codes.bits.npz") as one, np.load("from-codes.npz.npz") as other:
+        assert np.array_equal(one["x"], other["x"])
+    assert called(("encode", runs[0], "--bits", "-o", "codes.npz", "--force"), monkeypatch, capsys)[0] == 2
+    assert called(("encode", runs[0], "--bits", "--draw", "2"), monkeypatch, capsys)[0] == 2
+    assert called(("encode", runs[2], "--bits", "--force"), monkeypatch, capsys)[0] == 3
 
 
 def test_what_is_no_bitstream_of_this_model_is_refused(runs: list[Path], tmp_path: Path) -> None:
