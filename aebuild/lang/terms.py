@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from aebuild.lang.node import Buildable, Node, Site
 from aebuild.lang.part import Part, knob
@@ -13,6 +13,8 @@ from aebuild.lang.schedule import Dial
 from aebuild.lang.values import Range, Value
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Tensor, nn
 
 AUTOENCODER = "autoencoder"        # the player that every model has
@@ -159,6 +161,15 @@ class Penalty(Term):
     players: ClassVar[tuple[str, ...]] = ()     # names of players it brings along
     needs: ClassVar[tuple[str, ...]] = ()       # operations of the model that it uses
     replaces: ClassVar[tuple[str, ...]] = ()    # terms that need no weight beside it
+
+    @property
+    def teacher(self) -> str | None:
+        """A run whose encoder its module is given as `teacher` while a model is trained."""
+        return None
+
+    def settled(self, base: Path) -> Self:
+        """This penalty with its paths absolute; they are relative to `base`."""
+        return self
 
     def check(self, types: ModelTypes) -> str | None:
         """Why the penalty cannot act on this model, if so."""

@@ -25,6 +25,7 @@ from aebuild.trainer.progress.throughput import LookInterval, Throughput
 from aebuild.trainer.running_means import RunningMeans, finite
 from aebuild.trainer.signals import Interrupted
 from aebuild.trainer.snapshots import Snapshots, due
+from aebuild.trainer.teaching import teach, untaught
 
 if TYPE_CHECKING:
     from aebuild.trainer.job import Job
@@ -46,6 +47,7 @@ class Trainer:
         if self.group.sharded:
             shard(model, self.group.size, device)  # takes layer by layer to the device, which never holds the whole model
         self.model = model.to(device)
+        teach(job, model, device)
         self.loader = SplitLoader(job.splits.train, device)
         validation = job.splits.validation
         self.judge = SplitLoader(validation, device) if validation is not None and len(validation) else None
@@ -111,6 +113,7 @@ class Trainer:
             self.active.average.show()
         self.state.put_together()
         part_norms(self.model)
+        untaught(self.model)
         self.model.eval()
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(name in self.trainable)

@@ -24,7 +24,8 @@ FRAME = {"data": "data: {type: digits, limit: 30}\n", "encoder": "encoder: [line
 LOCAL = ["train.device=cpu"]
 
 
-PLUGGED = {"phase prior": "its example is refused until there is a prior to learn in a phase; tests/plugins/autoregressive.py brings one"}
+PLUGGED = {"phase prior": "its example is refused until there is a prior to learn in a phase; tests/plugins/autoregressive.py brings one",
+           "penalty teacher": "its example names a run that is not there; tests/unit/test_distillation.py trains one"}
 
 
 def plugged(part: type[Part]) -> bool:
