@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 def teach(job: Job, model: Autoencoder, device: torch.device) -> None:
     """Gives losses the encoders that they want."""
-    modules = dict(model.penalties.items())
-    for name, config in job.plan.spec.losses.terms.items():
+    for name, module in model.penalties.items():
+        config = job.plan.spec.losses.terms[name]
         if isinstance(config, Penalty) and config.teacher is not None and job.teachers is not None:
-            modules[name].teacher = job.teachers(job, Path(config.teacher), device)
+            module.teacher = job.teachers(job, Path(config.teacher), device)
 
 
 def untaught(model: Autoencoder) -> None:
