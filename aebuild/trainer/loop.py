@@ -17,6 +17,8 @@ from aebuild.trainer.batches.loader import SplitLoader
 from aebuild.trainer.checkpoints.initial import take_weights
 from aebuild.trainer.checkpoints.trainer_state import Best, Progress, TrainerState
 from aebuild.trainer.distributed.fsdp import shard
+from aebuild.trainer.epoch_health import HealthWatch
+from aebuild.trainer.gradients import apart
 from aebuild.trainer.nonfinite import NonfiniteWatch, diagnosed, finite_parameters
 from aebuild.trainer.phase import ActivePhase, clock_of, measure
 from aebuild.trainer.profiling.utilisation import UtilisationMeter
@@ -64,6 +66,7 @@ class Trainer:
         self.totals = sum(clock_of(phase, self.loader.samples).total for phase in self.plan.phases)
         self.meter = UtilisationMeter(self.plan, device, self.run, self.timers)
         self.state = TrainerState(self, job.manner.save_every)
+        self.health = HealthWatch(self)
         self._interval = LookInterval(self.group)
         self._throughput = Throughput(self.timers)
         self._afterwards = job.afterwards
@@ -155,7 +158,7 @@ class Trainer:
     def _look(self, active: ActivePhase) -> None:
         began = time.perf_counter()
         if self.watch is None:
-            means = self.sums.means()      # waits for the device, so that its work is charged to training
+            means, _ = apart(self.sums.means())      # waits for the device, so that its work is charged to training
             before = self.timers.turn("display")
             if not finite(means):
                 raise diagnosed(self, active)
@@ -170,7 +173,7 @@ class Trainer:
             self._heed(active)
 
     def _finish_epoch(self, active: ActivePhase) -> None:
-        means = self.sums.means()
+        means, gradients = apart(self.sums.means())
         self._throughput.rest()
         if self.watch is None and not (finite(means) and self._finite_parameters()):
             raise diagnosed(self, active)
@@ -187,7 +190,7 @@ class Trainer:
         for player in active.players:
             player.rate.epoch_done(score)
         if self.watch is None:
-            self._record(active, means, judged, score)
+            self._record(active, means, judged, score, gradients)
         self.sums.clear()
         active.enter(self.progress.step)
         if self.watch is None and not self._over(active) and self.state.due():
@@ -198,7 +201,8 @@ class Trainer:
         if due(epoch) or self._over(active):
             snapshots.take(self.model, active.plan.name, epoch, self.progress.total)
 
-    def _record(self, active: ActivePhase, means: dict[str, float], judged: dict[str, float], score: float) -> None:
+    def _record(self, active: ActivePhase, means: dict[str, float], judged: dict[str, float], score: float,
+                gradients: dict[str, float]) -> None:
         """Metrics to the run and the display, and the model if it is the best so far."""
         progress = self.progress
         epoch = -(-progress.step // active.clock.per_epoch)
@@ -210,16 +214,21 @@ class Trainer:
             with active.averaged():
                 self.state.remember_best()
         if self.group.first:
-            self._write(active, means, judged, score, better)
+            health = self.health.look(active, means, judged, gradients) if active.plan.pair is None else []
+            self._write(active, means, judged, score, better, {"gradients": gradients, "health": [each.to_json() for each in health]})
+            for each in health:
+                self.say(str(each))
         status = self._status(active, means)
         with self.timers.of("display"):
             self.display.epoch(EpochReport(status, better, last=self._over(active)))
 
-    def _write(self, active: ActivePhase, means: dict[str, float], judged: dict[str, float], score: float, better: bool) -> None:
+    def _write(self, active: ActivePhase, means: dict[str, float], judged: dict[str, float], score: float, better: bool,
+               more: dict[str, Any]) -> None:
         progress = self.progress
         head = {"phase": active.plan.name, "epoch": -(-progress.step // active.clock.per_epoch), "step": progress.total}
         self.run.journal.append({**head, "split": "train", **self._told(means), "lr": active.rates(),
-                                 "seconds": round(progress.seconds, 3), "samples_per_second": round(self._throughput.speed, 1)})
+                                 "seconds": round(progress.seconds, 3), "samples_per_second": round(self._throughput.speed, 1),
+                                 **{name: value for name, value in more.items() if value}})
         if judged:
             told = self._told(self.validation)
             self.run.journal.append({**head, "split": "validation", **told, "score": score, "best": better})

@@ -19,6 +19,7 @@ from aebuild.trainer.averaging import WeightAverage
 from aebuild.trainer.batches.loader import Loader, batch_bounds
 from aebuild.trainer.distributed.process_group import ALONE, ProcessGroup
 from aebuild.trainer.forward_passes import Passes
+from aebuild.trainer.gradients import gradient_sizes
 from aebuild.trainer.lr import Clock
 from aebuild.trainer.objective import Objective
 from aebuild.trainer.players import ActivePlayer, under
@@ -172,6 +173,8 @@ class ActivePhase:
             player.rate.batch_done()
         if self.average is not None:
             self.average.update(step)
+        if self.clock.last_of_epoch(step + 1):
+            sums.add(*gradient_sizes(self.players), samples)
         return tick
 
     def averaged(self) -> AbstractContextManager[None]:
