@@ -20,13 +20,9 @@ OTHER_CODES = Rule("AE386", "a teacher of other data or codes", """\
 Distillation compares the codes of two encoders sample by sample, so both must read data of the same type, scaled alike, and give codes of
 the same type.
 
-```yaml
-latent: {type: continuous, dim: 8}
-losses: {distillation: {run: runs/dim_16}}
-```
-```yaml
-latent: {type: continuous, dim: 16}
-losses: {distillation: {run: runs/dim_16}}
+```console
+$ aebuild train light.yaml                               # `latent: {dim: 8}`, but the teacher's has dim: 16: refused
+$ aebuild train light.yaml --set latent.dim=16
 ```
 """)
 

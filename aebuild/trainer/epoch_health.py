@@ -94,8 +94,8 @@ class HealthWatch:
         records = self._trainer.run.journal.read()
         self._told = {(record["phase"], event["code"]) for record in records for event in record.get("health", ())}
         own = [record for record in records if record["phase"] == phase]
-        training = next((record for record in reversed(own) if record["split"] == "train"), {})
-        figures = own[-1] if own else {}
+        training: dict[str, Any] = next((record for record in reversed(own) if record["split"] == "train"), {})
+        figures: dict[str, Any] = own[-1] if own else {}
         self._before = {name: {**record.get("terms", {}), **record.get("metrics", {})}
                         for name, record in (("figures", figures), ("training", training))}
         self._before["gradients"] = training.get("gradients", {})

@@ -115,8 +115,7 @@ def collapsed_posterior(look: Look) -> Health | None:
     if not (nats < COLLAPSED or active < 1) or nats > 1.05 * look.before.get("kl", math.inf) * times:
         return None
     weight = term.config.weight
-    ramped = isinstance(weight, Ramp | list)
-    fix = "losses: {kl: {free_bits: 0.1}}" if ramped else f"losses: {{kl: {{weight: {{from: 0, to: {min(weight, 1.0):g}, over: 50%}}}}}}"
+    fix = "losses: {kl: {free_bits: 0.1}}" if isinstance(weight, Ramp | list) else f"losses: {{kl: {{weight: {{from: 0, to: {min(weight, 1.0):g}, over: 50%}}}}}}"
     figures = {"KL in nats": nats, "weight": max(numbers(weight))} | ({"active units": active} if math.isfinite(active) else {})
     return Health("AE587", "collapsed posterior", f"the code carries {nats:.2g} nats" + (
         f", {active:.2g} units are active" if math.isfinite(active) else ""), figures, fix)
@@ -124,9 +123,12 @@ def collapsed_posterior(look: Look) -> Health | None:
 
 def collapsed_codebook(look: Look) -> Health | None:
     """A few entries stand for everything."""
+    perplexity = look.training.get("perplexity")
+    if perplexity is None or look.epoch < 2 or look.share < SETTLED / 2:
+        return None
     latent = look.plan.spec.latent
-    codes, perplexity = getattr(latent, "codes", None), look.training.get("perplexity")
-    if not isinstance(codes, int) or codes < 4 or perplexity is None or look.epoch < 2 or look.share < SETTLED / 2:
+    codes = getattr(latent, "codes", None)
+    if not isinstance(codes, int) or codes < 4:
         return None
     vectors = round(look.plan.latent.bits / math.log2(codes)) * look.phase.batch_size
     if perplexity >= max(2.0, min(codes, vectors) * UNUSED):
