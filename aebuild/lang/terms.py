@@ -61,7 +61,8 @@ class Role:
     """A player that a part brings into the model: who moves the weights under `modules`.
 
     An `apart` role's weights are moved by no other player. Without `through` its gradient ends at its own modules: it reads the
-    outputs of a pass that another player made. It plays in phases of the type `phase`.
+    outputs of a pass that another player made. It plays in phases of the type `phase`. It minimises the terms of the player `of`, its own
+    if that is None, in so many `steps` a batch unless the spec says otherwise.
     """
 
     name: str
@@ -69,6 +70,8 @@ class Role:
     apart: bool = False
     through: bool = True
     phase: str = "main"
+    of: str | None = None
+    steps: int = 1
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -160,6 +163,7 @@ class Penalty(Term):
     reads_context: ClassVar[tuple[str, ...]] = ()     # keys of the context that it needs
     players: ClassVar[tuple[str, ...]] = ()     # names of players it brings along
     needs: ClassVar[tuple[str, ...]] = ()       # operations of the model that it uses
+    metrics: ClassVar[tuple[str, ...]] = ()     # that it logs behind its name and an underscore
     replaces: ClassVar[tuple[str, ...]] = ()    # terms that need no weight beside it
 
     @property

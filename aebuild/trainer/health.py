@@ -115,7 +115,9 @@ def collapsed_posterior(look: Look) -> Health | None:
     if not (nats < COLLAPSED or active < 1) or nats > 1.05 * look.before.get("kl", math.inf) * times:
         return None
     weight = term.config.weight
-    fix = "losses: {kl: {free_bits: 0.1}}" if isinstance(weight, Ramp | list) else f"losses: {{kl: {{weight: {{from: 0, to: {min(weight, 1.0):g}, over: 50%}}}}}}"
+    fix = "losses: {kl: {free_bits: 0.1}}"
+    if not isinstance(weight, Ramp | list):
+        fix = f"losses: {{kl: {{weight: {{from: 0, to: {min(weight, 1.0):g}, over: 50%}}}}}}"
     figures = {"KL in nats": nats, "weight": max(numbers(weight))} | ({"active units": active} if math.isfinite(active) else {})
     return Health("AE587", "collapsed posterior", f"the code carries {nats:.2g} nats" + (
         f", {active:.2g} units are active" if math.isfinite(active) else ""), figures, fix)

@@ -186,7 +186,7 @@ class Trainer:
         self._throughput.judged += self.judge.samples if self.judge is not None else 0
         if self.watch is None and not finite(judged):
             raise diagnosed(self, active, judged)
-        score = active.objective.score(judged or means)
+        score = active.score(judged or means)
         for player in active.players:
             player.rate.epoch_done(score)
         if self.watch is None:
