@@ -198,6 +198,7 @@ class Prior(Provider):
     density: ClassVar[bool] = False
     learning: ClassVar[Literal["none", "joint", "fitted", "phase"]] = "none"
     simplex: ClassVar[bool] = False           # its draws are one-hot, so the code becomes a softmax
+    told: ClassVar[bool] = False              # it depends on conditions
 
     def plan_prior(self, codes: Value, site: Site) -> Contribution:
         """The prior over codes of this type."""
@@ -209,7 +210,8 @@ class Prior(Provider):
         everyone = Part.families["prior"].variants
         if not (kind in self.serves and self.learning in learning and (self.density or not density)):
             fitting = [name for name, each in everyone.items() if issubclass(each, Prior)
-                       and kind in each.serves and each.learning in learning and (each.density or not density)]
+                       and kind in each.serves and each.learning in learning and (each.density or not density)
+                       and (site.stage.given or not each.told)]
             site.refuse(latent, UNSERVED, f"a {latent.variant_name()} latent cannot have the prior {self.variant_name()}; it can have "
                         f"{', '.join(fitting)}", "prior", fix=f"prior: {fitting[0]}" if fitting else None)
         plan = self.plan_prior(codes, site.at("prior"))
