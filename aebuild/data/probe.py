@@ -201,8 +201,8 @@ def _hold_to_declared(part: Dataset, found: DataInfo) -> None:
         wanted = {each.name: each.kind for each in declared_conditions(part).asked}
         for each in found.conditions:
             if wanted.get(each.name, each.kind) != each.kind:
-                raise fault(UNDECLARED, f"`shape` declares the condition {shown(each.name)} as a {wanted[each.name]}, but it is a {each.kind}",
-                            "remove shape", part=part, at=("shape",))
+                message = f"`shape` declares the condition {shown(each.name)} as a {wanted[each.name]}, but it is a {each.kind}"
+                raise fault(UNDECLARED, message, "remove shape", part=part, at=("shape",))
     classes = declared_classes(part)
     if classes is not None and found.class_names is not None and len(found.class_names) != classes:
         raise fault(UNDECLARED, f"`classes` declares {classes}, but the labels have {plural(len(found.class_names), 'class')}",

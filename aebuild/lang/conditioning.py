@@ -18,7 +18,7 @@ KEY = "conditions"          # of the context, [N, F]: the features of all condit
 
 
 UNHEARD = warning("AE235", "a condition that no sample can follow", """\
-What the decoder or the prior is told decides what is drawn and reconstructed. A condition that the encoder alone is told only changes codes:
+What the decoder or the prior is told decides what is drawn and reconstructed. What the encoder alone is told changes codes only:
 `sample --given label=3` would draw what it draws for any other label.
 
 ```yaml
