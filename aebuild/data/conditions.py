@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aebuild.data.errors import listed, shown, similar
@@ -43,12 +44,16 @@ def described(part: Dataset, labelled: bool, offered: Offered = NOTHING) -> tupl
     """The conditions that a spec asks for, in its order; DataError for one that the data do not have."""
     found = {each.name: each for each in offered.asked} | ({LABEL: ConditionInfo(LABEL, "label")} if labelled else {})
     names = [*([LABEL] if labelled else []), *offered.names]
-    for name, asked in part.asked.items():
+    for name in part.asked:
         if name not in found:
-            near = similar(name, names)
-            there = f"there are {listed(names, 12)}" if names else "nothing is known of a sample but its values"
-            place = asked._origin.key or asked.place()
-            fix = Hint("data with a label, a column or a time") if near is None else near
-            raise DataError(Diagnostic(UNKNOWN, f"the data have no {shown(name)} to be a condition; {there}", place, fix,
-                                       f"condition.{name}"))
+            raise unknown(part, name, names)
     return tuple(found[name] for name in part.asked)
+
+
+def unknown(part: Dataset, name: str, names: Sequence[str]) -> DataError:
+    """The error about a condition that is none of these names."""
+    near, asked = similar(name, names), part.asked[name]
+    there = f"there are {listed(names, 12)}" if names else "nothing is known of a sample but its values"
+    fix = Hint("data with a label, a column or a time") if near is None else near
+    return DataError(Diagnostic(UNKNOWN, f"the data have no {shown(name)} to be a condition; {there}", asked._origin.key or asked.place(),
+                                fix, f"condition.{name}"))
