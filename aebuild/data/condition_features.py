@@ -90,7 +90,8 @@ def conditions_of(info: DataInfo, raw: Raw, rows: Rows, labels: Mapping[str, NDA
     held = {name: taken_rows(raw, origin, index, read[origin]) for name, (origin, index) in rows.items()}
     late = next((each for each in info.conditions if each.kind in PERIODS and each.name not in held["train"]), None)
     if late is not None:
-        raise fault(UNKNOWN, f"the data have no time that tells {late.name}, or one that is not understood", Hint("dates like 2024-12-31 18:00"))
+        raise fault(UNKNOWN, f"the data have no time that tells {late.name}, or one that is not understood",
+                    Hint("dates like 2024-12-31 18:00"))
     fitted = tuple(_fitted(each, held["train"], raw.mark) for each in info.conditions)
     made = {}
     for name in rows:

@@ -122,5 +122,7 @@ def clock(hand: ConditionKind, seconds: NDArray[np.float64]) -> NDArray[np.float
         hours: NDArray[np.float64] = (seconds % 86400) / 3600
         return hours
     if hand == "weekday":
-        return np.floor(((seconds - MONDAY) % 604800) / 86400)
-    return seconds.astype("datetime64[s]").astype("datetime64[M]").astype(np.int64) % 12 + 1.0
+        days: NDArray[np.float64] = np.floor(((seconds - MONDAY) % 604800) / 86400)
+        return days
+    months: NDArray[np.float64] = (seconds.astype("datetime64[s]").astype("datetime64[M]").astype(np.int64) % 12 + 1).astype(np.float64)
+    return months
