@@ -9,6 +9,7 @@ from aebuild.compile.losses import providers
 from aebuild.compile.plan import PhasePlan, PlayerPlan
 from aebuild.compile.spec import Spec, StageSpec, Train
 from aebuild.compile.wording import quoted_from
+from aebuild.lang.conditioning import KEY
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
 from aebuild.lang.families import LatentPlan
 from aebuild.lang.node import Node
@@ -302,7 +303,7 @@ def _paired(spec: Spec, written: StageSpec, encoder: Node | None, decoder: Node 
         return False
     if not (encoder and decoder and latent):
         return False
-    whole = next((node.kind for node in decoder.walk() if node.reads), None)
+    whole = next((node.kind for node in decoder.walk() if {*node.reads} - {KEY}), None)
     if whole is not None:
         found.append(Diagnostic(UNPAIRED, f"the decoder's {whole} ties its layers together, so they cannot be trained in pairs",
                                 phase.place(), "phases: [main]"))

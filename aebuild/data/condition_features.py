@@ -92,6 +92,10 @@ def conditions_of(info: DataInfo, raw: Raw, rows: Rows, labels: Mapping[str, NDA
         return info, {name: {} for name in rows}
     read = {origin: raw.conditions(origin) if raw.conditions is not None else {} for origin, _ in rows.values()}
     held = {name: taken_rows(raw, origin, index, read[origin]) for name, (origin, index) in rows.items()}
+    late = next((each for each in info.conditions if each.kind in PERIODS and each.name not in held["train"]), None)
+    if late is not None:
+        raise fault(UNKNOWN, f"the data have no time that tells {late.name}, or one that is not understood",
+                    Hint("dates like 2024-12-31 18:00"))
     fitted = {kind: tuple(_fitted(each, held["train"], raw.mark) for each in infos) for kind, infos in asked.items()}
     made: dict[str, dict[str, NDArray[np.float32]]] = {}
     for name in rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aebuild.data.errors import listed, shown, similar
@@ -63,14 +64,18 @@ def described(part: Dataset, labelled: bool, offered: Offered = NOTHING) -> tupl
             raise DataError(Diagnostic(UNPREDICTED, f"the data have no {shown(name)} to be predicted; there {_are(names)}",
                                        asked.place("predicts"), near or "predicts: label", "heads"))
         if name not in found:
-            near = similar(name, names)
-            there = f"there are {listed(names, 12)}" if names else "nothing is known of a sample but its values"
-            place = asked._origin.key or asked.place()
-            fix = Hint("data with a label, a column or a time") if near is None else near
-            raise DataError(Diagnostic(UNKNOWN, f"the data have no {shown(name)} to be a condition; {there}", place, fix,
-                                       f"condition.{name}"))
+            raise unknown(part, name, names)
     return tuple(found[name] for name in part.told), tuple(found[name] for name in part.predicted)
 
 
 def _are(names: list[str]) -> str:
     return f"are {listed(names, 12)}" if names else "is neither a label nor a column"
+
+
+def unknown(part: Dataset, name: str, names: Sequence[str]) -> DataError:
+    """The error about a condition that is none of these names."""
+    near, asked = similar(name, names), part.asked[name]
+    there = f"there are {listed(names, 12)}" if names else "nothing is known of a sample but its values"
+    fix = Hint("data with a label, a column or a time") if near is None else near
+    return DataError(Diagnostic(UNKNOWN, f"the data have no {shown(name)} to be a condition; {there}", asked._origin.key or asked.place(),
+                                fix, f"condition.{name}"))

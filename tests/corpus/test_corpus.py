@@ -52,6 +52,7 @@ ELSEWHERE = {
     "AE573": "test_inference.py::test_what_cannot_be_done_is_said_in_a_sentence",
     "AE574": "test_inference.py::test_what_cannot_be_done_is_said_in_a_sentence",
     "AE575": "test_inference.py::test_what_cannot_be_done_is_said_in_a_sentence",
+    "AE576": "test_conditions.py::test_what_is_not_given_is_said",
     **dict.fromkeys((f"AE{code}" for code in range(580, 597)), "test_doctor.py"),
     "AE552": "test_diagram.py::test_a_png_without_its_package_names_the_command",
     "AE553": "test_init.py::test_a_file_is_replaced_by_force_only",
