@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from covering import covering
 from ejected_files import fresh
 from hypothesis import given, settings
 from models import Turn, fine, samples, turns
@@ -28,8 +29,6 @@ from aebuild.results.ejection.phase_functions import stretches
 from aebuild.results.shipped import shipped
 from aebuild.trainer.phase import clock_of
 from specs import specs
-
-NAMES = sorted(shipped())
 
 
 def check(loaded: Loaded) -> None:
@@ -111,7 +110,7 @@ def test_ejected_source_is_the_model(text: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", covering())
 def test_every_shipped_spec_ejects(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = load(shipped()[name])
     if loaded.plan is not None and loaded.plan.spec.losses.bound.joined:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
+from covering import covering
 from models import on_meta
 from torch.utils.flop_counter import FlopCounterMode
 
 from aebuild.compile.front import load
 from aebuild.compile.plan import Plan
 from aebuild.modules.outputs import Batch
+from aebuild.results.shipped import shipped
 from aebuild.trainer.phase import ActivePhase
 from aebuild.trainer.profiling.flops import step_flops
 
-SPECS = Path(__file__).parents[2] / "specs"
 RECURRENT = 0.005      # torch leaves out what the first position has no gradient for
 BATCH = 16
 CORRUPTED = """
@@ -56,9 +55,9 @@ def counted(plan: Plan) -> dict[str, float]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", sorted(SPECS.rglob("*.yaml")), ids=lambda path: path.stem)
-def test_shipped_specs(path: Path) -> None:
-    plan = load(str(path)).require()
+@pytest.mark.parametrize("name", covering())
+def test_shipped_specs(name: str) -> None:
+    plan = load(shipped()[name]).require()
     tolerance = RECURRENT if any(node.kind == "lstm" for node in plan.nodes()) else 1e-9
     assert {phase.name: step_flops(plan, phase) for phase in plan.phases} == pytest.approx(counted(plan), rel=tolerance)
 

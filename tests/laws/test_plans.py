@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import torch
+from covering import covering
 from models import fine, imagined
 from test_together import _whole
 from together_worker import small
@@ -17,6 +17,7 @@ from torch import nn
 from aebuild.compile.build import build
 from aebuild.compile.front import Loaded
 from aebuild.modules.sync_batch_norm import share_norms
+from aebuild.results.shipped import shipped
 from aebuild.trainer.batches.loader import SplitLoader
 from aebuild.trainer.distributed.process_group import ALONE, MultiProcessGroup, ProcessGroup
 from aebuild.trainer.speed import autotune as autotune_module
@@ -27,7 +28,6 @@ from aebuild.trainer.speed.execution import Execution, candidates
 pytestmark = pytest.mark.slow
 
 CPU = torch.device("cpu")
-SHIPPED = sorted((Path(__file__).resolve().parents[2] / "specs").glob("**/*.yaml"))
 NORMED = """
 data: digits
 encoder: [conv: {width: 4, stride: 2, norm: batch}, linear: {width: 4, norm: batch}]
@@ -57,10 +57,10 @@ def emulates_bfloat16() -> bool:
     return True
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_every_candidate_takes_a_step(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", covering())
+def test_every_candidate_takes_a_step(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Torch emulates bfloat16 where the processor lacks it, but for an LSTM on some; the compiler is left out."""
-    tuner = tuner_of(fine(small(_whole(path))))
+    tuner = tuner_of(fine(small(_whole(shipped()[name]))))
     if emulates_bfloat16() or not any(isinstance(module, nn.LSTM) for module in tuner.model.modules()):
         monkeypatch.setattr(execution_module, "computes_bfloat16", lambda: True)
     base = Execution(threads=2)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from covering import covering
 from models import samples
 from torch import Tensor, nn
 from torch.export import Dim
@@ -17,10 +17,10 @@ from aebuild.compile.build import build
 from aebuild.compile.front import load
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.latent_gaussian import GaussianLatent
+from aebuild.results.shipped import shipped
 
 pytestmark = pytest.mark.slow
 
-SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.yaml"))
 LATENTS = {
     "continuous": "latent={type: continuous, dim: 6, per: position}",
     "gaussian": "latent={type: gaussian, dim: 6}",
@@ -80,9 +80,9 @@ def check(model: Autoencoder, x: Tensor, only: int = 3) -> None:
                     torch.testing.assert_close(program(given[:count]), expected(number, model, given[:count]), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.stem)
-def test_shipped_models_are_recorded_for_any_batch(spec: Path) -> None:
-    loaded = load(str(spec))
+@pytest.mark.parametrize("name", covering())
+def test_shipped_models_are_recorded_for_any_batch(name: str) -> None:
+    loaded = load(shipped()[name])
     plan = loaded.require()
     assert loaded.info is not None
     check(build(plan).eval(), samples(loaded.info, plan, 5).x, 1)
