@@ -1,4 +1,4 @@
-"""Writes docs/schema.json, docs/reference.md and docs/diagnostics.md from the code, and the causes into docs/doctor.md.
+"""Writes docs/schema.json, reference.md, diagnostics.md, gallery.md and a page a part from the code, and the causes into docs/doctor.md.
 
 `make demo`, `test` and `docs` call it.
 """
@@ -8,12 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from aebuild.compile.schema import schema_text
-from aebuild.results.catalogue import every_rule
-from aebuild.results.reference import reference
+from aebuild.results.catalogue import every_part, every_rule
+from aebuild.results.gallery import gallery
+from aebuild.results.reference import page_of, reference
 
 HERE = Path(__file__).parent
 DOCTOR, MARK = "doctor.md", "<!-- from here on written by docs/generate.py, from the causes -->"
-NAMES = ("reference.md", "diagnostics.md", "schema.json")
+NAMES = ("reference.md", "diagnostics.md", "gallery.md", "schema.json")
 
 
 ABOUT = {"0": "Reading the text", "1": "Keys and values", "2": "Warnings of the field's knowledge", "3": "Types, shapes and sizes",
@@ -22,7 +23,12 @@ ABOUT = {"0": "Reading the text", "1": "Keys and values", "2": "Warnings of the 
 
 def pages() -> dict[str, str]:
     """Every generated page by file name."""
-    return dict(zip(NAMES, (reference(), diagnostics(), schema_text()), strict=True))
+    return {**parts(), **dict(zip(NAMES, (reference(), diagnostics(), gallery(), schema_text()), strict=True))}
+
+
+def parts() -> dict[str, str]:
+    """A page a part, by family."""
+    return {f"parts/{part.family}/{part.variant_name()}.md": page_of(part) for part in every_part() if part.variant_name() is not None}
 
 
 def diagnostics() -> str:
@@ -55,8 +61,10 @@ def main() -> None:
     if (HERE / DOCTOR).exists():
         (HERE / DOCTOR).write_text(doctor(), encoding="utf-8")
     for name, text in pages().items():
+        (HERE / name).parent.mkdir(parents=True, exist_ok=True)
         (HERE / name).write_text(text, encoding="utf-8")
-        print(f"docs/{name}: {len(text):,} characters")
+        if "/" not in name:
+            print(f"docs/{name}: {len(text):,} characters")
 
 
 if __name__ == "__main__":

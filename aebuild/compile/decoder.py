@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from aebuild.compile.chain import UNKNOWN_ADAPTER, chain, site_for
 from aebuild.compile.output import plan_output
-from aebuild.compile.skips import add_skips
+from aebuild.compile.skips import join_steps
 from aebuild.compile.solve import solve
 from aebuild.compile.spec import Spec, StageSpec
 from aebuild.lang.conditioning import Join
 from aebuild.lang.diagnostics import Diagnostic, Rule
-from aebuild.lang.families import Adapter, LatentPlan, Layer
+from aebuild.lang.families import Adapter, LatentPlan, Layer, LevelPlan
 from aebuild.lang.node import Composite, Node, Refusal, Site, Stage
 from aebuild.lang.suggest import closest
 from aebuild.lang.terms import OutputPlan
@@ -56,7 +56,7 @@ def plan_decoder(spec: Spec, written: StageSpec, latent: LatentPlan, target: Val
     stage = Stage(up=True, positions=True, target=target, adapter=stage_adapter(written, found), taps=encoder.taps,
                   top="decoder", joins=joins)
     try:
-        node, taps = _planned(written, latent.code, target, output, stage, encoder)
+        node, taps = _planned(written, latent, target, output, stage, encoder)
     except Refusal as refusal:
         place = refusal.diagnostic.span or written.place("steps")
         found.append(replace(refusal.diagnostic, span=place))
@@ -65,8 +65,9 @@ def plan_decoder(spec: Spec, written: StageSpec, latent: LatentPlan, target: Val
     return node, taps
 
 
-def _planned(written: StageSpec, code: Value, target: Value, output: OutputPlan, stage: Stage,
+def _planned(written: StageSpec, latent: LatentPlan, target: Value, output: OutputPlan, stage: Stage,
                   encoder: Stage) -> tuple[Node, dict[str, str]]:
+    code = latent.code if latent.start is None else latent.start.output
     steps, last = list(written.steps), None
     if steps and steps[-1].variant_name() == "output":
         last = steps.pop()
@@ -75,13 +76,15 @@ def _planned(written: StageSpec, code: Value, target: Value, output: OutputPlan,
             raise Refusal(Diagnostic(MISPLACED, "output must be the decoder's last step", step.place(), None, "decoder"))
     steps = _towards(steps, len(target.places))
     shape = last or Layer.named("output")
-    on_grid = last is not None or ends_on_grid(steps, code)
+    on_grid = (last is not None and getattr(last, "windowed", True)) or ends_on_grid(steps, code)
     solution = solve(written.but(steps=[*steps, shape] if on_grid else steps), code, target, _last_places(encoder, target))
     stage.size, stage.seeds, stage.resizes = solution.size, solution.seeds, solution.resizes
     site = site_for("decoder", stage, final=True)
-    nodes = list(_chain_decoder(steps, code, site, written.skip, target, output, shape))
+    nodes = list(_chain_decoder(steps, code, site, written.skip, latent.levels, target, output, shape))
+    if latent.start is not None:
+        nodes.insert(0, latent.start)
     used = {key: key for top in nodes for node in top.walk() for key in node.reads if key in encoder.taps}
-    return Node("decoder", "stage", code, nodes[-1].output, Composite(), sequential=True, children=tuple(nodes)), used
+    return Node("decoder", "stage", latent.code, nodes[-1].output, Composite(), sequential=True, children=tuple(nodes)), used
 
 
 def _towards(steps: list[Layer], rank: int) -> list[Layer]:
@@ -91,12 +94,12 @@ def _towards(steps: list[Layer], rank: int) -> list[Layer]:
     return [*steps[:first], *(step.towards(rank) for step in steps[first:])]
 
 
-def _chain_decoder(steps: Seq[Layer], code: Value, site: Site, skip: bool, target: Value, output: OutputPlan,
+def _chain_decoder(steps: Seq[Layer], code: Value, site: Site, skip: bool, levels: Seq[LevelPlan], target: Value, output: OutputPlan,
                    shape: Layer) -> Seq[Node]:
     captured = next((i for i, step in enumerate(steps) if getattr(step, "captures", False)), None)
-    if captured is not None:
+    if captured is not None and not levels:
         return _unrolled(steps, captured, code, site, target, output, shape)
-    nodes, value = add_skips(steps, code, site) if skip else site.chain(steps, code, site)
+    nodes, value = join_steps(steps, code, site, skip, levels) if skip or levels else site.chain(steps, code, site)
     return [*nodes, plan_output(value, target, output, shape, site)]
 
 

@@ -63,6 +63,8 @@ class _Lengthener:
             if first is None or tree.value is None or cls in (Spec, Losses):
                 return tree
             return mapping({first[0]: self.value(Tree(tree.value, tree.span, None), first[1])}, tree)
+        if cls.wraps is not None and cls.wraps not in tree.value:
+            return self.record(self.unwrapped(tree, cls, cls.wraps), cls)
         known = fields(cls)
         entries = {}
         for key, child in tree.value.items():
@@ -72,9 +74,28 @@ class _Lengthener:
                 entries[key] = self.value(child, known[key][1]) if key in known else child
         return mapping(entries, tree)
 
+    def unwrapped(self, tree: Tree, cls: type[Part], inside: str) -> Tree:
+        """A part's own keys apart from those of the part that it wraps, below whose name they may stand."""
+        assert isinstance(tree.value, dict)
+        known, entries = fields(cls), dict(tree.value)
+        shape = known[inside][1]
+        own = {key: entries.pop(key) for key in [*entries] if key in known}
+        name = next(iter(entries), "")
+        if len(entries) != 1 or name not in shape.variants:
+            return mapping({**own, inside: Tree(entries, tree.span, None)}, tree)
+        below = entries[name]
+        if isinstance(below.value, dict):
+            own |= {key: child for key, child in below.value.items() if key in known}
+            below = mapping({key: child for key, child in below.value.items() if key not in known}, below)
+        return mapping({**own, inside: self.one_key(Tree({name: below}, below.span, None), shape)}, tree)
+
     def variant(self, tree: Tree, shape: Shape, *, item: bool = False) -> Tree:
         """One member of a family: a bare name, a mapping with `type`, or in lists a mapping of one key."""
         value = tree.value
+        listed = shape.variants.get(shape.part.listed or "") if shape.part is not None and isinstance(value, tuple) else None
+        if listed is not None and (first := scalar_field(listed)) is not None:
+            long = mapping({first[0]: self.value(Tree(value, tree.span, None), first[1])}, tree)
+            return mapping({"type": Tree(listed.variant_name(), tree.span, None), **long.value}, tree)  # type: ignore[dict-item]
         if isinstance(value, str):
             if shape.part is Dataset and ("/" in value or "." in value):
                 return self.data(mapping({"path": Tree(value, tree.span, None)}, tree))

@@ -186,8 +186,9 @@ def _about_training(plan: Plan, info: DataInfo) -> Iterator[Finding]:
         place, fix = spec.losses.place("reconstruction"), "reconstruction: mixed"
         yield (ONE_HOT, f"{spec.losses.reconstruction.variant_name()} takes the categories of {coded[0]} for numbers",
                place or spec.place(), fix if place else f"losses: {{{fix}}}")
+    replaced = {name for term in plan.terms for name in getattr(term.config, "replaces", ())}
     for term in plan.terms:
-        if not any(numbers(term.config.weight)):
+        if not any(numbers(term.config.weight)) and term.name not in replaced:
             yield DEAD_WEIGHT, f"{term.name} has weight 0", spec.losses.place(term.name), f"remove {term.name}"
     train = info.counts.get("train")
     for phase in plan.phases[:1]:

@@ -25,7 +25,8 @@ decoder: [conv: {width: 16, stride: 2}]
 """)
 
 SHAPED = Rule("AE311", "an output window where there is no grid", """\
-`output` gives the output layer a window over a grid. A decoder that ends in a vector or a sequence has none.
+`output` gives the output layer a window over a grid. A decoder that ends in a vector or a sequence has none. `columns` are those of a
+linear output layer, which a decoder that ends in a grid does not have.
 
 ```yaml
 decoder: [linear: 256, output: {kernel: 3}]
@@ -40,14 +41,17 @@ def plan_output(value: Value, target: Value, output: OutputPlan, shape: Layer, s
     """The node `output`: a linear map, a convolution, or a linear map at each position, with bias."""
     here = site.at("output")
     wanted = target.with_features(target.features * output.channels)
-    shaped = shape._origin.span is not None
+    shaped, columns = shape.windowed, shape.columns  # type: ignore[attr-defined]
     if not target.places:
-        nodes = _to_vector(value, wanted.features, here)
+        nodes = _to_vector(value, wanted.features, here, columns)
     elif not value.places:
-        nodes = _unfold(value, wanted, here)
+        nodes = _unfold(value, wanted, here, columns)
     elif wanted.series_length is not None and value.series_length is not None and not shaped:
-        nodes = _positionwise(value, wanted, here)
+        nodes = _positionwise(value, wanted, here, columns)
     else:
+        if columns != "free":
+            raise Refusal(Diagnostic(SHAPED, "an output layer by convolution has no columns", shape.place("columns"), "columns: free",
+                                     here.path))
         return _by_convolution(value, target, wanted, shape, here)
     if shaped:
         raise Refusal(Diagnostic(SHAPED, f"the decoder ends in {value}, which has no grid for a window", shape.place(), "remove output",
@@ -55,29 +59,29 @@ def plan_output(value: Value, target: Value, output: OutputPlan, shape: Layer, s
     return Node(here.path, "output", value, wanted, Composite(), sequential=True, children=tuple(nodes))
 
 
-def _linear(value: Value, width: int, path: str, out: Value, repeats: int = 1) -> Node:
-    part = Layer.named("linear", width=width, activation=None)
+def _linear(value: Value, width: int, path: str, out: Value, columns: str, repeats: int = 1) -> Node:
+    part = Layer.named("linear", width=width, activation=None, columns=columns)
     weights: dict[str, tuple[int, ...]] = {"weight": (width, value.features), "bias": (width,)}
-    return Node(path, "linear", value, out, part, {"bias": True}, weights, init="linear", window=None,
+    return Node(path, "linear", value, out, part, part.options, weights, init="linear", window=None,  # type: ignore[attr-defined]
                 macs=repeats * width * value.features)
 
 
-def _to_vector(value: Value, width: int, here: Site) -> list[Node]:
+def _to_vector(value: Value, width: int, here: Site, columns: str) -> list[Node]:
     adapters, flat = here.adapt(value, ("vector",), here, None)
-    return [*adapters, _linear(flat, width, f"{here.path}.linear", Vector(width))]
+    return [*adapters, _linear(flat, width, f"{here.path}.linear", Vector(width), columns)]
 
 
-def _unfold(value: Value, wanted: Value, here: Site) -> list[Node]:
+def _unfold(value: Value, wanted: Value, here: Site, columns: str) -> list[Node]:
     total = prod(wanted.shape)
-    linear = _linear(value, total, f"{here.path}.linear", Vector(total))
+    linear = _linear(value, total, f"{here.path}.linear", Vector(total), columns)
     part = Layer.named("unflatten", size=list(wanted.places))
     view = Node(f"{here.path}.unflatten", "unflatten", linear.output, wanted, part, {"shape": wanted.shape})
     return [linear, view.marked_inserted()]
 
 
-def _positionwise(value: Value, wanted: Value, here: Site) -> list[Node]:
+def _positionwise(value: Value, wanted: Value, here: Site, columns: str) -> list[Node]:
     _same_places(value, wanted, here)
-    return [_linear(value, wanted.features, f"{here.path}.linear", wanted, repeats=prod(value.places))]
+    return [_linear(value, wanted.features, f"{here.path}.linear", wanted, columns, repeats=prod(value.places))]
 
 
 def _by_convolution(value: Value, target: Value, wanted: Value, shape: Layer, here: Site) -> Node:

@@ -15,7 +15,7 @@ from aebuild.lang.families import LatentPlan
 from aebuild.lang.node import Node
 from aebuild.lang.suggest import closest
 from aebuild.lang.terms import AUTOENCODER, Contribution, Role, TermPlan
-from aebuild.lang.training import PhasePart, Player
+from aebuild.lang.training import PhasePart, Player, Start
 
 UNKNOWN_PLAYER = Rule("AE315", "a player that this model does not have", """\
 Every model has the player `autoencoder`. An adversarial latent adds `generator` (the encoder, fooling) and `discriminator`.
@@ -84,7 +84,8 @@ train: {phases: [main]}
 """)
 
 NO_PATH = Rule("AE353", "a path that is not in the model", """\
-`freeze` names what a phase leaves as it is by paths of the model, as `aebuild summary` shows them: a half, a layer, or the latent.
+`freeze` names what a phase leaves as it is by paths of the model, as `aebuild summary` shows them: a half, a layer, or the latent. So do
+`rates`, factors of the learning rate, and the `parts` of a `start`.
 
 ```yaml
 encoder: [linear: 64]
@@ -122,7 +123,10 @@ def plan_phases(spec: Spec, written: StageSpec, latent: LatentPlan | None, encod
     phases: list[PhasePlan] = []
     for i, phase in enumerate(spec.train.phases):
         _check_players(phase.players, names, f"train.phases.{i}.players", found)
-        frozen = _frozen(phase, f"train.phases.{i}", tops, spec, found)
+        frozen = _known(phase, "freeze", phase.freeze, f"train.phases.{i}", tops, spec, found)
+        _known(phase, "rates", phase.rates, f"train.phases.{i}", tops, spec, found)
+        if phase.start is not None:
+            _known(phase.start, "parts", phase.start.parts, f"train.phases.{i}.start", tops, spec, found)
         epochs, steps = _length(spec.train, phase, usual, found)
         depth = len(spec.encoder.steps) + 1
         for name, pair in phase.stretches(depth):
@@ -136,7 +140,8 @@ def plan_phases(spec: Spec, written: StageSpec, latent: LatentPlan | None, encod
                 found.append(Diagnostic(NOBODY, f"nobody trains anything in this phase `{phase.variant_name()}`", phase.place(),
                                         Hint("leave it out"), f"train.phases.{i}"))
             phases.append(PhasePlan(name, players, epochs, steps, phase.batch_size or spec.train.batch_size, pair,
-                                    phase.patience or spec.train.patience, phase.data, frozen, phase.start))
+                                    phase.patience or spec.train.patience, phase.data, frozen, phase.start,
+                                    phase.average or spec.train.average, phase.rates))
     _check_patience(spec, usual, found)
     _check_trained(spec, terms, phases, found)
     return tuple(phases)
@@ -225,17 +230,19 @@ def _under(path: str, names: Iterable[str]) -> bool:
     return any(path == name or path.startswith(f"{name}.") for name in names)
 
 
-def _frozen(phase: PhasePart, path: str, tops: Seq[Node], spec: Spec, found: list[Diagnostic]) -> tuple[str, ...]:
-    """The paths under which the phase trains nothing; reports those that are none."""
+def _known(part: PhasePart | Start, field: str, named: Iterable[str], path: str, tops: Seq[Node], spec: Spec, found: list[Diagnostic]
+           ) -> tuple[str, ...]:
+    """The paths of the model that a field names; reports those that are none."""
     if not tops:
         return ()
     paths = {node.path for top in tops for node in top.walk()} | {"likelihood", *(f"heads.{name}" for name in spec.heads)}
-    for frozen in phase.freeze:
-        if frozen not in paths:
-            best = closest(frozen, paths)
-            found.append(Diagnostic(NO_PATH, f"there is nothing at {frozen!r} to freeze", phase.place("freeze"),
-                                    f"freeze: [{best}]" if best else None, f"{path}.freeze"))
-    return tuple(phase.freeze)
+    for each in named:
+        if each not in paths:
+            best = closest(each, paths)
+            what = {"freeze": "to freeze", "rates": "to learn at another rate"}.get(field, "to begin with")
+            fix = None if best is None else f"{field}: {{{best}: 0.1}}" if field == "rates" else f"{field}: [{best}]"
+            found.append(Diagnostic(NO_PATH, f"there is nothing at {each!r} {what}", part.place(field), fix, f"{path}.{field}"))
+    return tuple(named)
 
 
 def _pair_player(spec: Spec, phase: PhasePart, at: int, depth: int, latent: LatentPlan | None,

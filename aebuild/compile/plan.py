@@ -14,7 +14,7 @@ from aebuild.lang.html_table import html_table
 from aebuild.lang.node import Node
 from aebuild.lang.schedule import Dial
 from aebuild.lang.terms import AUTOENCODER, Contribution, OutputPlan, TermPlan
-from aebuild.lang.training import Optimizer
+from aebuild.lang.training import Average, Optimizer, Start
 from aebuild.lang.values import Range, Value
 
 
@@ -38,7 +38,7 @@ class PhasePlan:
     `pair` is (encoder depth, "input" | "code") for one step of greedy layer-wise training, else None · `patience` is the number
     of epochs without a better validation score after which it ends before its time, None for never · `data` is what batches are
     made of: samples, or the codes that the frozen model gives them · under `freeze` nothing is trained · `start` is the run whose
-    weights it begins with.
+    weights it begins with · `average` is how the weights are averaged · `rates` are factors of the learning rate below paths.
     """
 
     name: str
@@ -50,17 +50,20 @@ class PhasePlan:
     patience: int | None = None
     data: str = "samples"
     freeze: tuple[str, ...] = ()
-    start: str | None = None
+    start: Start | None = None
+    average: Average | None = None
+    rates: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
 class HeadPlan:
-    """A head: where it reads, its network and its number of classes."""
+    """A head: where it reads, its network and its number of outputs, those of a label or of columns."""
 
     name: str
     source: str
     node: Node
     classes: int
+    columns: tuple[tuple[str, bool, int, int], ...] = ()         # as modules/answers.py has them; none where it predicts the label
 
     def contribution(self) -> Contribution:
         """The head as a part of the loss."""
@@ -134,6 +137,12 @@ class Plan:
         """The last phase that trains on samples, by which the model is what it is."""
         return next((phase for phase in reversed(self.phases) if phase.data == "samples"), self.phases[-1])
 
+    @property
+    def calls_again(self) -> bool:
+        """True if a loss calls encoder or decoder once more."""
+        nodes = (*self.nodes(), *(penalty.node for penalty in self.penalties.values()))
+        return any(getattr(node.part, "calls_again", False) for node in nodes)
+
     def term(self, name: str) -> TermPlan:
         """The term of that name."""
         return next(term for term in self.terms if term.name == name)
@@ -178,7 +187,9 @@ def dump_term(term: TermPlan) -> dict[str, Any]:
 
 def phase_row(phase: PhasePlan) -> dict[str, Any]:
     """One phase as JSON."""
-    more = {"data": phase.data, "freeze": phase.freeze, "start": phase.start}
+    more = {"data": phase.data, "freeze": phase.freeze, "rates": phase.rates,
+            **{name: part.model_dump(mode="json", exclude_defaults=True) for name, part in
+               (("start", phase.start), ("average", phase.average)) if part is not None}}
     return {"name": phase.name, "epochs": phase.epochs, "steps": phase.steps, "batch_size": phase.batch_size, "pair": phase.pair,
             "patience": phase.patience, **{key: value for key, value in more.items() if value and value != "samples"},
             "players": [{"name": p.name, "modules": p.modules, "terms": p.terms, "clip": p.clip, "steps": p.steps,

@@ -13,12 +13,13 @@ from aebuild.compile.conditions import Joins, check_joined, joins_of
 from aebuild.compile.decoder import MISPLACED, plan_decoder, stage_adapter
 from aebuild.compile.duration import usual_epochs
 from aebuild.compile.gc_pause import collecting_later
+from aebuild.compile.heads import columns_of, unpredictable
 from aebuild.compile.mirror import check_departure, mirror
 from aebuild.compile.phases import plan_phases
 from aebuild.compile.plan import DialPlan, HeadPlan, Plan
 from aebuild.compile.size_limits import check_extent
 from aebuild.compile.spec import Mirror, Spec, StageSpec
-from aebuild.compile.terms import check_reads, plan_penalty, plan_terms
+from aebuild.compile.terms import check_needs, check_reads, plan_penalty, plan_terms
 from aebuild.lang.conditioning import KEY, Join
 from aebuild.lang.dataset import DataInfo
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
@@ -29,19 +30,6 @@ from aebuild.lang.training import PhasePart
 from aebuild.lang.values import Value
 
 T = TypeVar("T")
-
-UNLABELLED = Rule("AE308", "a head without labels", """\
-A head predicts a label of each sample, so the data need labels.
-
-```yaml
-data: {type: photos}
-heads: {kind: {from: latent, predicts: label}}
-```
-```yaml
-data: digits
-heads: {digit: {from: latent, predicts: label}}
-```
-""")
 
 UNANSWERED = Rule("AE371", "an evaluation task that these data cannot answer", """\
 Tasks ask something of the data, such as labels. The figures of each stand under its name, so a task that is asked twice needs two names.
@@ -114,6 +102,9 @@ def plan(spec: Spec, info: DataInfo, least: int | None = None) -> Planned:
     taps: dict[str, str] = {}
     if latent and output:
         decoder, taps = plan_decoder(spec, written, latent, info.target, output, stage, found, joins["decoder"])
+        taps |= {key: key for node in latent.node.walk() for key in node.reads if key in stage.taps}
+    if encoder and latent and decoder:
+        _attempt(found, partial(spec.latent.meets, encoder, decoder, site_for("latent", Stage())))
     heads = _heads(spec, info, latent, encoder, found)
     penalties = _penalties(spec, info, latent, encoder, joins["critic"], found)
     losses = {**penalties, **{head.name: head.contribution() for head in heads}}
@@ -122,10 +113,12 @@ def plan(spec: Spec, info: DataInfo, least: int | None = None) -> Planned:
     phases = plan_phases(spec, written, latent, encoder, decoder, penalties, terms, usual, found)
     _check_tasks(spec, info, found)
     check_joined(spec, joins, found)
+    refusals = _refusals(latent, decoder, penalties) if latent and decoder else {}
+    check_needs(spec, refusals, found)
     if not (encoder and latent and decoder and output) or any(d.is_error for d in found):
         return Planned(None, found)
     result = Plan(spec, info.value, info.target, info.target_range, encoder, latent, decoder, output, heads, terms, phases,
-                  penalties, (), taps, _refusals(latent, decoder, penalties), info.condition_features)
+                  penalties, (), taps, refusals, info.condition_features)
     return Planned(replace(result, dials=tuple(_dials([*result.nodes()]))), found)
 
 
@@ -179,7 +172,7 @@ def _corrupt(spec: Spec, info: DataInfo, found: list[Diagnostic]) -> Value:
 
 def _encoder(spec: Spec, value: Value, joins: Joins, found: list[Diagnostic]) -> tuple[Node | None, Stage]:
     stage = Stage(positions=getattr(spec.latent, "per", "position") == "position", adapter=stage_adapter(spec.encoder, found),
-                  size=tuple(spec.encoder.seed) if spec.encoder.seed else None, top="encoder", joins=joins["encoder"],
+                  size=tuple(spec.encoder.seed) if spec.encoder.seed else None, taken=value, top="encoder", joins=joins["encoder"],
                   given=joins["prior"], critics=joins["critic"])
     before = len(found)
     node = plan_steps("encoder", spec.encoder, value, stage, found)
@@ -212,13 +205,8 @@ def _latent(spec: Spec, value: Value, stage: Stage) -> LatentPlan:
 def _heads(spec: Spec, info: DataInfo, latent: LatentPlan | None, encoder: Node | None, found: list[Diagnostic]) -> tuple[HeadPlan, ...]:
     heads = []
     for name, head in spec.heads.items():
-        if info.classes is None:
-            found.append(Diagnostic(UNLABELLED, f"{name!r} predicts a label but the data have none", head.place("predicts"),
-                                    Hint("data with a `label`"), f"heads.{name}"))
-            continue
-        if info.classes < 2:
-            found.append(Diagnostic(UNLABELLED, f"{name!r} predicts a label, but all labels are the same", head.place("predicts"),
-                                    f"remove {name}", f"heads.{name}"))
+        if (reason := unpredictable(name, head, info)) is not None:
+            found.append(reason)
             continue
         value = latent.code if latent and head.source == "latent" else encoder.output if encoder and head.source == "encoder" else None
         if value is None:
@@ -227,8 +215,9 @@ def _heads(spec: Spec, info: DataInfo, latent: LatentPlan | None, encoder: Node 
         node = plan_steps(f"heads.{name}.network", head.network, value, site.stage, found)
         if node is None:
             continue
-        node = _with_classes(node, info.classes, site)
-        heads.append(HeadPlan(name, head.source, node, info.classes))
+        columns = columns_of(name, head, info)
+        outputs = sum(width for *_, width in columns) or info.classes or 0
+        heads.append(HeadPlan(name, head.source, _with_classes(node, outputs, site), outputs, columns))
     return tuple(heads)
 
 
@@ -244,7 +233,7 @@ def _penalties(spec: Spec, info: DataInfo, latent: LatentPlan | None, encoder: N
     if latent is None or encoder is None:
         return {}
     types = ModelTypes(info.value, info.target, info.target_range, encoder.output, latent.code, spec.latent, tuple(spec.corrupt),
-                       _written(spec))
+                       _written(spec), info.counts.get("train"), info.classes, info.labelled)
     planned = {}
     for name, config in spec.losses.terms.items():
         if isinstance(config, Penalty):

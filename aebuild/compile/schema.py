@@ -142,6 +142,8 @@ class _Writer:
         """A mapping of fields, or a scalar for the first one."""
         if cls is Losses:
             return self.ref("losses", self.losses)
+        if cls.wraps is not None:
+            return self.ref(cls.__name__, lambda: self.wrapper(cls, cls.wraps or ""))
         object_ = self.ref(cls.__name__, lambda: self.fields_of(cls))
         first = scalar_field(cls)
         if first is None or cls is Spec:
@@ -149,10 +151,35 @@ class _Writer:
         key, shape = first
         return {"anyOf": [object_, self.value(shape, cls, fields(cls)[key][0])]}
 
+    def wrapper(self, cls: type[Part], inside: str) -> Json:
+        """A part around another: in full, or with its own keys among those of the other."""
+        whole = self.fields_of(cls)
+        own = {key: value for key, value in whole["properties"].items() if key != inside}
+        alternatives: list[Json] = [whole]
+        for name, member in fields(cls)[inside][1].variants.items():
+            if member.listed == name or not (found := self.fields_of(member)):
+                continue
+            found = {**found, "properties": {**found["properties"], **own}}
+            keyed = {"type": "object", "properties": {name: found, **own}, "required": [name], "additionalProperties": False}
+            needed = ["type", *found.get("required", [])]
+            alternatives += [keyed, {**found, "properties": {"type": {"const": name}, **found["properties"]}, "required": needed}]
+        return {"anyOf": alternatives}
+
     def family(self, shape: Shape) -> Json:
         assert shape.part is not None
         name = f"{shape.part.family}{'.' + shape.key if shape.key else ''}"
-        return self.ref(name, lambda: {"anyOf": [self.names(shape), *(self.variant(shape, n, c) for n, c in shape.variants.items())]})
+        members = shape.variants.items()
+        return self.ref(name, lambda: {"anyOf": [self.names(shape), *(self.variant(shape, n, c) for n, c in members), *self.sole(shape),
+                                                 *self.lists(shape.variants.get(shape.part.listed or ""))]})
+
+    def lists(self, cls: type[Part] | None) -> list[Json]:
+        """The list that stands for this variant."""
+        first = None if cls is None else scalar_field(cls)
+        return [] if cls is None or first is None else [self.value(first[1], cls, fields(cls)[first[0]][0])]
+
+    def sole(self, shape: Shape) -> list[Json]:
+        """The scalar that stands for the only penalty of a key."""
+        return self.lists(shape.default if shape.key else None)
 
     def names(self, shape: Shape) -> Json:
         """The bare names; data may also be a path."""

@@ -85,6 +85,26 @@ losses: {bound: iwae}
 ```
 """)
 
+NEEDY = Rule("AE385", "a loss that uses what this model cannot do", """\
+Some losses ask more of the model than a reconstruction: a VAE/GAN judges decoded draws of the prior, which a decoder that
+reads the encoder's outputs through skips cannot make.
+
+```yaml
+data: digits
+encoder: {layer: conv, width: 8}
+latent: {type: gaussian, dim: 2}
+decoder: [conv: 8, skip: {from: encoder.0}]
+losses: {critic: {type: vae_gan}}
+```
+```yaml
+data: digits
+encoder: {layer: conv, width: 8}
+latent: {type: gaussian, dim: 2}
+decoder: [conv: 8]
+losses: {critic: {type: vae_gan}}
+```
+""")
+
 
 def plan_terms(spec: Spec, latent: LatentPlan | None, output: OutputPlan | None, losses: Mapping[str, Contribution], info: DataInfo,
                found: list[Diagnostic]) -> tuple[TermPlan, ...]:
@@ -125,10 +145,21 @@ def plan_penalty(spec: Spec, name: str, config: Penalty, types: ModelTypes, site
     reason = config.check(types)
     if reason is None and config.views == 2 and not spec.corrupt:
         reason = "its two views are two draws of `corrupt`, and nothing corrupts"
+    if reason is None and config.needs_labels and not types.labelled:
+        reason = f"{config.variant_name()} goes by the classes of samples, and these data have no labels"
     if reason is not None:
         raise Refusal(Diagnostic(UNFIT_PENALTY, reason, spec.losses.place(name), None, f"losses.{name}"))
     check_reads(config.reads_context, types.written, config, f"losses.{name}")
     return config.plan_loss(name, types, site)
+
+
+def check_needs(spec: Spec, refusals: Mapping[str, str], found: list[Diagnostic]) -> None:
+    """Reports losses that use an operation which this design refuses."""
+    for name, config in spec.losses.terms.items():
+        for operation in getattr(config, "needs", ()):
+            if operation in refusals:
+                found.append(Diagnostic(NEEDY, f"{config.variant_name()} has the model {operation}, which it cannot: {refusals[operation]}",
+                                        spec.losses.place(name), f"remove {name}", f"losses.{name}"))
 
 
 def check_reads(reads: Seq[str], written: Seq[str], part: Part, path: str) -> None:

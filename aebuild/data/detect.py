@@ -17,6 +17,7 @@ from aebuild.lang.diagnostics import Hint
 from aebuild.lang.regular_files import open_regular
 
 ACCEPTED = ("a folder of images (or of one folder a class), .npz, .npy, .safetensors, .h5 or a folder of named .npy arrays, "
+            "a folder of .npy or .safetensors files of vectors, "
             "IDX files or a folder of them, .csv, .tsv, .parquet, .arrow, .feather or a folder of the last "
             "three, .tar or a folder of them, .txt or .jsonl texts, a folder of .wav, .flac or .ogg recordings")
 ARRAYS = (".npz", ".npy", ".safetensors", ".h5", ".hdf5")
@@ -74,6 +75,9 @@ def _folder(folder: Path, windowed: bool) -> str:
             return "images"                      # which says where they should stand
     if any(split_name(name.lower().removesuffix(".npy"))[0] in SAMPLE_WORDS for name in names if name.lower().endswith(".npy")):
         return "series" if windowed else "arrays"
+    shards = [name for name in names if name.lower().endswith((".npy", ".safetensors"))]
+    if shards and not windowed and not any(name.lower().endswith((*TABLES, ".npz", ".h5", ".hdf5")) for name in names):
+        return "vector_shards"
     several = [name for name in names if name.lower().endswith((*ARRAYS, *TABLES))]
     if several:
         held = f"{plural(len(several), 'file')} like {shown(several[0])}"

@@ -87,12 +87,13 @@ def range_note(what: str, extent: tuple[float, float] | None, bounds: Bounds, sc
             "`scale: standard` goes by the training samples",)
 
 
-def scaled_range(scale: str, bounds: Bounds) -> Range:
-    """The interval that scaled values lie in."""
+def scaled_range(scale: str, bounds: Bounds, *, pixels: bool = False) -> Range:
+    """The interval that scaled values lie in; of `pixels` the levels are known, which are whole numbers from 0 before they are scaled."""
+    levels = int(bounds[1]) + 1 if pixels and bounds is not None and bounds[0] == 0 else None
     if scale == "unit":
-        return Range(0.0, 1.0)
+        return Range(0.0, 1.0, levels=levels)
     if scale == "signed":
-        return Range(-1.0, 1.0)
+        return Range(-1.0, 1.0, levels=levels)
     if scale == "standard" or bounds is None:
         return Range(integer=scale == "integer")
     return Range(*bounds, integer=scale in ("integer", "tokens"))
@@ -114,16 +115,27 @@ def describe(part: Dataset, outline: Outline) -> DataInfo:
     check_labels(part, outline.labelled)
     value = pictured(part, outline.value)
     scale = scale_of(part, value)
-    bounds = replace(scaled_range(scale, outline.bounds), fields=outline.fields)
+    bounds = replace(scaled_range(scale, outline.bounds, pixels=not value.columns), fields=outline.fields)
     target = value if outline.target is None else pictured(part, outline.target)
-    aimed = bounds if outline.target is None else replace(scaled_range(scale, outline.target_bounds), fields=outline.target_fields)
+    aimed = bounds if outline.target is None else replace(scaled_range(scale, outline.target_bounds, pixels=not target.columns),
+                                                                 fields=outline.target_fields)
+    bounds, aimed = _binarized(part, scale, bounds), _binarized(part, scale, aimed)
     counts = divide(part, outline.counts, outline.divided)
     known = None if outline.class_names is None else len(outline.class_names)
     info = DataInfo(value, target, bounds, aimed, scale, shortened(part, counts), outline.detected, outline.labelled,
                     known or declared_classes(part), outline.class_names, outline.columns, outline.target_columns, outline.ragged,
-                    outline.factors, described(part, outline.labelled, outline.offered), dict(outline.found), outline.notes)
+                    outline.factors, *described(part, outline.labelled, outline.offered), dict(outline.found), outline.notes)
     _hold_to_declared(part, info)
     return info
+
+
+def _binarized(part: Dataset, scale: str, bounds: Range) -> Range:
+    """Of zeros and ones where `binarize` asks for them; refuses what is no share."""
+    if not isinstance(part, Pictured) or part.binarize is None:
+        return bounds
+    if scale != "unit":
+        raise fault(UNFIT, f"`binarize` draws from values in [0, 1], and these are {bounds}", "scale: unit", part=part, at=("binarize",))
+    return replace(bounds, levels=2)
 
 
 def declared_classes(part: Dataset) -> int | None:
@@ -164,10 +176,10 @@ def declared(part: OnDisk, target: Value | None = None, *, bounds: Bounds = None
     """What a spec with `shape` says of its data; nothing is read."""
     value = declared_value(part)
     scale = scale_of(part, value)
-    values = scaled_range(scale, bounds)
+    values = _binarized(part, scale, scaled_range(scale, bounds, pixels=not value.columns))
     return DataInfo(value, target or value, values, values, scale, {"train": None, "validation": None, "test": None},
                     f"{value} as declared by `shape`; nothing was read", labelled, declared_classes(part), ragged=ragged,
-                    conditions=described(part, labelled, declared_conditions(part)))
+                    conditions=described(part, labelled, declared_conditions(part))[0])
 
 
 def declared_conditions(part: Dataset) -> Offered:
@@ -175,7 +187,7 @@ def declared_conditions(part: Dataset) -> Offered:
     if not isinstance(part, Tabular):
         return NOTHING
     hands: dict[str, ConditionKind] = {hand: hand for hand in PERIODS}
-    return Offered(tuple(ConditionInfo(name, hands.get(name, "number")) for name in part.asked if name != LABEL))
+    return Offered(tuple(ConditionInfo(name, hands.get(name, "number")) for name in part.told if name != LABEL))
 
 
 def declared_value(part: OnDisk) -> Value:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from aebuild.lang.diagnostics import Rule
+from aebuild.lang.diagnostics import Span
 from aebuild.lang.node import Buildable, Node, Resize, Site
 from aebuild.lang.part import Part, knob
-from aebuild.lang.terms import Contribution, Provider, Role, TermPlan
-from aebuild.lang.values import Tokens, Value, elements
+from aebuild.lang.prior import Prior, Support
+from aebuild.lang.terms import Contribution, Provider
+from aebuild.lang.values import Value
 
 if TYPE_CHECKING:
     from torch import nn
+
+__all__ = ["Activation", "Adapter", "Corruption", "Latent", "LatentPlan", "Layer", "Norm", "Posterior", "Prior", "ProjectedLatent",
+           "Quantizer", "mirror_steps"]
 
 
 class Activation(Buildable):
@@ -118,17 +122,33 @@ class Adapter(Buildable):
         raise TypeError(f"{type(self).__name__} has no plan")
 
 
+@dataclass(frozen=True)
+class LevelPlan:
+    """A part of a code that joins the decoder on its way: `key` of the context, its type, and the path of the step behind which it does.
+
+    Without `to` that is the first step where both have the same places.
+    """
+
+    key: str
+    value: Value
+    to: str | None
+    place: Span | None = field(default=None, compare=False)
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LatentPlan(Contribution):
     """A planned latent: what it contributes, the type the decoder gets, and its size in values and bits.
 
-    `codes` is what a prior over it sees: the code itself, or the indices of a discrete one.
+    `codes` is what a prior over it sees: the code itself, or the indices of a discrete one. Of a code in levels the decoder begins with
+    what the node `start` gives, and the others join it as `levels` say.
     """
 
     code: Value
     values: int
     bits: float
     codes: Value
+    start: Node | None = None
+    levels: tuple[LevelPlan, ...] = ()
 
     def joined(self, *others: Contribution) -> LatentPlan:
         """This latent with other parts below it."""
@@ -146,13 +166,23 @@ class Latent(Provider):
     """
 
     family = "latent"
+    listed = "levels"
+    learns: ClassVar[tuple[str, ...]] = ("none", "joint", "fitted", "phase")      # ways in which a prior may be learned that it takes
     foreign: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("latent_dim", "latent_size", "z_dim", "n_z", "nz", "code_dim", "code_size", "embedding_dim", "width", "units",
          "size", "features", "hidden_dim", "bottleneck", "n_latent", "dimension"), "dim")
+    support: ClassVar[Support] = "code"
 
     def plan_latent(self, value: Value, site: Site) -> LatentPlan:
         """The latent behind an encoder that ends in `value`."""
         raise TypeError(f"{type(self).__name__} has no plan")
+
+    def support_options(self) -> dict[str, Any]:
+        """What a prior must know of where codes lie, as arguments of its node."""
+        return {}
+
+    def meets(self, encoder: Node, decoder: Node, site: Site) -> None:
+        """Refuses halves that it cannot work with; called when all are planned."""
 
     def parts(self) -> tuple[Provider, ...]:
         """The parts it is made of that bring terms of their own: posterior, quantizer, prior."""
@@ -160,7 +190,8 @@ class Latent(Provider):
 
     def phases(self) -> tuple[str, ...]:
         """The phases that it wants behind those that train the model, where the spec writes none."""
-        return tuple(dict.fromkeys(phase for part in self.parts() for phase in part.phases()))
+        return tuple(dict.fromkeys(phase for part in self.parts() for phase in (
+            part.phases_of(self.learns) if isinstance(part, Prior) else part.phases())))
 
 
 class ProjectedLatent(Latent):
@@ -171,70 +202,25 @@ class ProjectedLatent(Latent):
         "sample", "one code for the sample, or one at each place of the encoder's grid or sequence", affects="graph")
 
 
-UNSERVED = Rule("AE347", "a prior that cannot serve this latent", """\
-A prior is a distribution of codes. A `gaussian` latent needs one with a density, to which its KL term pulls; an `adversarial` latent one
-that can be drawn from; a `continuous` latent one that is fitted to its codes or learned from them, since nothing pulls them anywhere; a
-`codebook` needs a distribution of indices, not of vectors.
-
-```yaml
-latent: {type: gaussian, dim: 2, prior: swiss_roll}
-```
-```yaml
-latent: {type: adversarial, dim: 2, prior: swiss_roll}
-```
-""")
-
-
-class Prior(Provider):
-    """A distribution of codes: what a KL term or a discriminator pulls to, and what new codes are drawn from.
-
-    The module it builds is a `modules.priors.Prior`. With `density` it has `log_prob(codes)`; `learning` says how its numbers
-    are found: not at all, together with the model, fitted to the codes of the training data afterwards, or in a phase of its own.
-    `serves` are the kinds of codes: `code` (real vectors at places) and `tokens` (indices).
-    """
-
-    family = "prior"
-    serves: ClassVar[tuple[Literal["code", "tokens"], ...]] = ("code",)
-    density: ClassVar[bool] = False
-    learning: ClassVar[Literal["none", "joint", "fitted", "phase"]] = "none"
-    simplex: ClassVar[bool] = False           # its draws are one-hot, so the code becomes a softmax
-    told: ClassVar[bool] = False              # it depends on conditions
-
-    def plan_prior(self, codes: Value, site: Site) -> Contribution:
-        """The prior over codes of this type."""
-        return Contribution(node=Node(site.path, f"{self.variant_name()} prior", codes, codes, self, aside=True))
-
-    def serve(self, latent: Latent, codes: Value, site: Site, learning: tuple[str, ...], *, density: bool = False) -> Contribution:
-        """The prior's plan as this latent's; refuses one that cannot serve it."""
-        kind = "tokens" if isinstance(codes, Tokens) else "code"
-        everyone = Part.families["prior"].variants
-        if not (kind in self.serves and self.learning in learning and (self.density or not density)):
-            fitting = [name for name, each in everyone.items() if issubclass(each, Prior)
-                       and kind in each.serves and each.learning in learning and (each.density or not density)
-                       and (site.stage.given or not each.told)]
-            site.refuse(latent, UNSERVED, f"a {latent.variant_name()} latent cannot have the prior {self.variant_name()}; it can have "
-                        f"{', '.join(fitting)}", "prior", fix=f"prior: {fitting[0]}" if fitting else None)
-        plan = self.plan_prior(codes, site.at("prior"))
-        if self.learning != "phase":
-            return plan
-        role = Role("prior", (plan.node.path,), apart=True, through=False, phase="prior")
-        return replace(plan, terms=(*plan.terms, TermPlan("prior", role.name, elements(codes))), players=(*plan.players, role))
-
-    def phases(self) -> tuple[str, ...]:
-        """The phase `prior`, if it is learned in one."""
-        return ("prior",) if self.learning == "phase" else ()
-
-
 class Posterior(Provider):
     """What a variational latent's code is drawn from.
 
-    The module it builds takes the projection's output, [N, ...] with `numbers` features for each value of the code, to a
-    `modules.posteriors.Distribution`.
+    The module it builds takes the projection's output, [N, ...] with `features` at each place of the code, to a
+    `modules.posteriors.Distribution`. `form` says what is known of it: `diagonal` and `full` are Gaussians with and without
+    independent values.
     """
 
     family = "posterior"
     default_variant = "diagonal"
-    numbers: ClassVar[int] = 2
+    form: ClassVar[Literal["diagonal", "full", "other"]] = "other"
+
+    def features(self, dim: int) -> int:
+        """Numbers at each place that describe the posterior of `dim` values there."""
+        return 2 * dim
+
+    def macs_of_draw(self, code: Value) -> int:
+        """Multiply-accumulates of a draw of such a code, which the latent makes."""
+        return 0
 
     def plan_posterior(self, code: Value, site: Site) -> Contribution:
         """The posterior of codes of this type."""

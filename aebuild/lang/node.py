@@ -22,9 +22,11 @@ class Buildable(Part):
     """A part that plans a node and builds the node's module.
 
     With `keeps_lengths` its module gives the same at the real places of series of unequal length, whatever the padding behind them is.
+    With `calls_again` its loss calls encoder or decoder once more, as Outputs offer them.
     """
 
     keeps_lengths: ClassVar[bool] = False
+    calls_again: ClassVar[bool] = False
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The module of a node this part planned; without an own `build`, its children in order."""
@@ -139,6 +141,7 @@ class Stage:
     up: bool = False
     positions: bool = False                   # the latent (or the target) wants positions, not one vector
     target: Value | None = None               # a decoder's goal
+    taken: Value | None = None                # what an encoder takes
     size: tuple[int, ...] | None = None       # where the solver says the grid stands now
     seeds: deque[tuple[int, ...] | None] = field(default_factory=deque)   # solved size of each unfolding, in order
     resizes: deque[tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=deque)   # solved (factor, size) of each layer

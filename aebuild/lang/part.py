@@ -106,6 +106,8 @@ class Part(BaseModel):
     default_variant: ClassVar[str | None] = None
     decider: ClassVar[str] = ""               # the field that decides what `still_missing` wants
     scalar: ClassVar[str | None] = None       # the field that a scalar fills; the part's first if None
+    listed: ClassVar[str | None] = None       # of a family: the variant that a list in place of a mapping means
+    wraps: ClassVar[str | None] = None        # the field that takes the keys which are not the part's own
     also: ClassVar[tuple[str, ...]] = ()      # other libraries' words for this variant: never accepted, but understood
     example: ClassVar[str] = ""               # a small spec, or the keys of one, in which this part stands with its numbers written
     foreign: ClassVar[Mapping[str, str]] = {}     # other libraries' words for its keys and choices; subclasses add theirs

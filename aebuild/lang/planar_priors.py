@@ -8,7 +8,7 @@ from aebuild.lang.node import Site
 from aebuild.lang.values import Value
 
 PLANE = Rule("AE342", "a prior that lives in the plane", """\
-The priors `mixture` and `swiss_roll` are shapes in the plane, made to be looked at: their code has two dimensions. For a larger
+The priors `petals` and `swiss_roll` are shapes in the plane, made to be looked at: their code has two dimensions. For a larger
 code take `gaussian` or `uniform`.
 
 ```yaml

@@ -38,19 +38,27 @@ def in_steps(duration: str, steps_per_epoch: int, total_steps: int) -> int:
 
 
 class Ramp(Part):
-    """A number that moves from one value to another, then stays."""
+    """A number that moves from one value to another, then stays.
+
+    With `cycles` it does so several times (cyclical annealing, Fu et al., 2019): each begins anew, moves for the share `rise` of its
+    time and is held for the rest.
+    """
 
     example = ("heads: {digit: {}}\n"
                "losses: {digit: {weight: [{from: 0, to: 1, over: 2 steps}, {from: 1, to: 0.5, over: 50%, shape: cosine}]}}\n"
-               "train: {steps: 6, batch_size: 10, optimizer: {lr: {from: 0.001, to: 0.01, over: 3 steps}}}")
+               "train: {steps: 6, batch_size: 10, optimizer: {lr: {from: 0.001, to: 0.01, over: 5 steps, cycles: 2, rise: 0.4}}}")
     start: float = Field(..., alias="from", description="value at the beginning", json_schema_extra={"affects": "training"})
     to: float = knob(..., "value at the end, kept from then on", affects="training")
-    over: Duration = knob("100%", "how long the move takes: 10 epochs, 500 steps or 20% of the phase", affects="training")
+    over: Duration = knob("100%", "how long it takes in all: 10 epochs, 500 steps or 20% of the phase", affects="training")
     shape: Literal["linear", "cosine"] = knob("linear", "a straight line, or half a cosine wave", affects="training")
+    cycles: int = knob(1, "how often it moves from the beginning to the end in that time", affects="training", ge=1)
+    rise: float = knob(1.0, "share of each cycle that the move takes; for the rest the end is held", affects="training", gt=0, le=1)
 
     def at(self, progress: float) -> float:
         """The value at a progress in [0, 1]."""
         progress = min(max(progress, 0.0), 1.0)
+        if progress < 1:
+            progress = min(progress * self.cycles % 1 / self.rise, 1.0)
         if self.shape == "cosine":
             progress = (1 - math.cos(math.pi * progress)) / 2
         return self.start + (self.to - self.start) * progress

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from aebuild.lang.node import Buildable, Node, Site
 from aebuild.lang.part import Part, knob
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 AUTOENCODER = "autoencoder"        # the player that every model has
+
+
+def without_level(name: str) -> str:
+    """The name of a term, metric or player of one level of a code, as it is called where there are no levels."""
+    stem, _, level = name.rpartition("_")
+    return stem if stem and level.isdecimal() else name
 
 
 class Term(Buildable):
@@ -29,6 +36,10 @@ class Term(Buildable):
     weight: Dial = knob(1.0, "factor of this term in the loss; a number or a schedule", affects="loss")
     reduction: Literal["sum", "mean"] = knob(
         "sum", "over a sample's elements: sum (the ELBO's ratio of terms) or mean; always averaged over the batch", affects="loss")
+
+    def settled(self, value: Callable[[Dial], float]) -> Self:
+        """This term with its scheduled options, other than the weight, at the values of a moment."""
+        return self
 
     def reduce(self, raw: Tensor, elements: int) -> Tensor:
         """A scalar from the raw term: [N, ...] is summed over elements and averaged over N, a scalar stays."""
@@ -45,13 +56,15 @@ class Term(Buildable):
 class TermPlan:
     """A named term that some part provides.
 
-    `elements` is what `reduction: mean` divides by; `player` minimises it; `config` holds weight and reduction.
+    `elements` is what `reduction: mean` divides by; `player` minimises it; `config` holds weight and reduction. Without `pathwise` it is
+    of draws that no gradient passes, so that only its closed form can be minimised.
     """
 
     name: str
     player: str
     elements: int
     config: Term = field(default_factory=Term)
+    pathwise: bool = True
 
 
 @dataclass(frozen=True)
@@ -97,7 +110,10 @@ class Provider(Buildable):
 
 @dataclass(frozen=True, eq=False)
 class ModelTypes:
-    """What a loss can know of the model: the types that flow, the latent, what corrupts the input, and who writes the context."""
+    """What a loss can know of the model: the types that flow, the latent, what corrupts the input, and who writes the context.
+
+    `samples` are those of the training split, None where no header tells.
+    """
 
     input: Value
     target: Value
@@ -107,6 +123,9 @@ class ModelTypes:
     latent: Part
     corrupt: tuple[Part, ...] = ()
     written: tuple[str, ...] = ()
+    samples: int | None = None
+    classes: int | None = None            # that the data's labels name
+    labelled: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,13 +136,15 @@ class OutputPlan:
     elements: int                       # target elements of a sample
     args: dict[str, Any] = field(default_factory=dict)
     weights: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    buffers: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 class Likelihood(Term):
     """How a reconstruction is judged; owns the output layer's channels and activation.
 
     The module it builds has `forward(params, target) -> [N]` (negative log-likelihood or error, summed over the
-    sample), `mean(params) -> tensor like the target` and its inverse `params_of(mean)`.
+    sample), `mean(params) -> tensor like the target` and its inverse `params_of(mean)`. What it must know of the sample beside the code it
+    puts into the parameters by `linked(params, context)`.
     """
 
     family = "likelihood"
@@ -156,6 +177,23 @@ class Penalty(Term):
     across: ClassVar[bool] = False        # its value depends on which samples are in a batch together
     reads_context: ClassVar[tuple[str, ...]] = ()     # keys of the context that it needs
     players: ClassVar[tuple[str, ...]] = ()     # names of players it brings along
+    leads: ClassVar[bool] = False         # it is meant where its key is written without a type
+    needs_labels: ClassVar[bool] = False
+    whole: ClassVar[bool] = False         # it compares whole reconstructions, so that padding and missing values would count
+    needs: ClassVar[tuple[str, ...]] = ()       # operations of the model that it uses
+    replaces: ClassVar[tuple[str, ...]] = ()    # terms that need no weight beside it
+
+    def located(self, base: Path) -> Self:
+        """The same with absolute paths; relative ones start from `base`."""
+        return self
+
+    def kept(self, base: Path) -> Self:
+        """The same as a run keeps it: located, and with everything written down that is found out from files."""
+        return self.located(base)
+
+    def files(self) -> tuple[tuple[str, Path], ...]:
+        """Files that must be there before training begins, each with the field that names it."""
+        return ()
 
     def check(self, types: ModelTypes) -> str | None:
         """Why the penalty cannot act on this model, if so."""
@@ -175,7 +213,8 @@ class Bound(Part):
     """How the terms of a sample become its loss.
 
     What `joined` names is combined sample by sample by the module it builds, `forward({term: [N, draws]}) -> [N]`, from weighted
-    terms; all other terms are added to it.
+    terms; all other terms are added to it. If the module has `observe({term: mean})`, it is shown what each batch came to after the
+    step, and its buffers are part of checkpoints.
     """
 
     family = "bound"
@@ -190,7 +229,10 @@ class Bound(Part):
     def check(self, terms: tuple[TermPlan, ...]) -> str | None:
         """Why these terms cannot be combined, if so."""
         missing = [name for name in self.joined if all(term.name != name for term in terms)]
-        return f"it combines {' and '.join(self.joined)}, but no {missing[0]} is there" if missing else None
+        if missing:
+            return f"it combines {' and '.join(self.joined)}, but no {missing[0]} is there"
+        blocked = [term.name for term in terms if term.name in self.joined and self.draws is not None and not term.pathwise]
+        return f"it weighs single draws, and those of {blocked[0]} are discrete, which no gradient passes" if blocked else None
 
     def build_bound(self) -> nn.Module | None:
         """The bound's module, None if nothing is joined."""

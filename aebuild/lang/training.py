@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from aebuild.lang.part import Part, knob
-from aebuild.lang.schedule import Dial, numbers
+from aebuild.lang.schedule import Dial, Duration, numbers
 
 
 class LrSchedule(Part):
@@ -66,6 +66,36 @@ class Player(Part):
     steps: int = knob(1, "updates of this player for each batch", affects="training", ge=1)
 
 
+class Average(Part):
+    """Averaging of the weights: what is judged, kept and evaluated is their average over the steps.
+
+    With `decay` d it is exponential, a ← d·a + (1 − d)·w after each step, else the mean of all steps (Polyak and Juditsky, 1992). The
+    weights that are trained are not touched by it; running statistics and codebook averages stay those of the training.
+    """
+
+    example = ("data: {type: wine, limit: 40}\n"
+               "train: {steps: 6, batch_size: 20, average: {decay: 0.6, after: 30%}}\n"
+               "---\n"
+               "data: {type: wine, limit: 40}\n"
+               "train: {batch_size: 20, average: 0.9, phases: [main: {steps: 3, average: {after: 1 steps}}, main: {steps: 3}]}")
+    scalar = "decay"
+    foreign = dict.fromkeys(("ema", "momentum", "beta", "ema_decay"), "decay") | dict.fromkeys(("start", "begin", "warmup"), "after")
+    decay: float | None = knob(None, "share of the average that a step leaves as it is; none: the mean of all steps", affects="training",
+                               ge=0, lt=1)
+    after: Duration | None = knob(None, "how long the phase is trained before it begins", affects="training")
+
+
+class Start(Part):
+    """Weights of another run that a phase begins with, wherever a tensor has the same path and shape."""
+
+    example = "train: {batch_size: 10, phases: [main: {start: {run: runs/first, parts: [encoder]}, freeze: [encoder.0]}]}"
+    scalar = "run"
+    foreign = {"from": "run", "checkpoint": "run", "path": "run"}
+    run: str = knob(..., "a run directory, relative to the spec; of its kept weights", examples=["runs/first"], affects="training")
+    parts: list[str] = knob([], "paths whose weights are taken, all of which must fit, such as encoder; none: whatever fits",
+                            affects="training")
+
+
 class PhasePart(Part):
     """A stretch of training over some players and some data; what it leaves out it takes from `train`."""
 
@@ -81,8 +111,17 @@ class PhasePart(Part):
     clip: float | None = knob(None, "largest gradient norm", affects="gradient", gt=0)
     players: dict[str, Player] = Field(default_factory=dict, description="options of single players")
     freeze: list[str] = knob([], "paths of the model that it leaves as they are, such as encoder or encoder.0", affects="training")
-    start: str | None = knob(None, "a run directory, relative to the spec, whose kept weights it begins with where the paths agree",
-                             affects="training")
+    start: Start | None = Field(None, description="another run whose kept weights it begins with")
+    average: Average | None = Field(None, description="average the weights over the steps")
+    rates: dict[str, float] = knob({}, "factors of the learning rate at paths of the model and below them, such as encoder: 0.1",
+                                   affects="training")
+
+    @field_validator("rates")
+    @classmethod
+    def _factors(cls, rates: dict[str, float]) -> dict[str, float]:
+        if any(factor <= 0 for factor in rates.values()):
+            raise ValueError("a factor of a learning rate is positive; `freeze` leaves weights as they are")
+        return rates
 
     def stretches(self, depth: int) -> list[tuple[str, tuple[int, str] | None]]:
         """Names of the stretches it consists of, and the pair of layers each trains; `depth` counts the pairs."""

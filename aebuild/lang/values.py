@@ -6,7 +6,7 @@ apart in other ways it matches all of them, which the type checker proves.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from math import log2, prod
 from typing import Any, ClassVar, Literal
 
@@ -198,9 +198,14 @@ class Sequence(_Series):
 
 @dataclass(frozen=True)
 class Tokens(_Series):
-    """A series of symbols, tensor [N, length] of whole numbers below `classes`."""
+    """A series of symbols, tensor [N, length] of whole numbers below `classes`.
+
+    `layout` are the extents of the places that were put one after the other in raster order, as those of a grid of codes, with the
+    symbols of one place as a last axis where there are several; () for a plain series.
+    """
 
     classes: int
+    layout: tuple[int, ...] = ()
 
     kind = "tokens"
     dtype = "int64"
@@ -223,7 +228,7 @@ class Tokens(_Series):
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON types."""
-        return {**super().to_json(), "classes": self.classes}
+        return {**super().to_json(), "classes": self.classes} | ({"layout": list(self.layout)} if self.layout else {})
 
     def __str__(self) -> str:
         return f"tokens({self.length}; {self.classes})"
@@ -246,7 +251,7 @@ def from_json(data: dict[str, Any]) -> Value:
         case "grid":
             return Grid(shape[0], shape[1:])
         case "tokens":
-            return Tokens(shape[0], int(data["classes"]))
+            return Tokens(shape[0], int(data["classes"]), tuple(data.get("layout", ())))
         case _:
             return of_shape(shape)
 
@@ -260,13 +265,15 @@ def elements(value: Value) -> int:
 class Range:
     """The interval that data values lie in; None means unbounded on that side.
 
-    `fields` tell the columns of a table apart where some are categories or flags; of plain numbers there are none.
+    `levels` is how many evenly spaced values there are between `low` and `high`, where the storage says so. `fields`
+    tell the columns of a table apart where some are categories or flags; of plain numbers there are none.
     """
 
     low: float | None = None
     high: float | None = None
     integer: bool = False
     fields: tuple[Field, ...] = ()
+    levels: int | None = field(default=None, compare=False)          # of how data are stored, not of what they are
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON types."""
@@ -274,7 +281,7 @@ class Range:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Range:
-        """What `to_json` wrote; fields are absent in runs of earlier versions."""
+        """What `to_json` wrote; fields and levels are absent in runs of earlier versions."""
         return cls(**(data | {"fields": tuple(Field.from_json(each) for each in data.get("fields", ()))}))
 
     def within(self, low: float, high: float) -> bool:

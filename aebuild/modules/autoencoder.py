@@ -11,9 +11,12 @@ from torch import Tensor, nn
 
 from aebuild.modules.children import Children
 from aebuild.modules.code import Code
-from aebuild.modules.collectives import mean, repeated, total, whole
+from aebuild.modules.collectives import repeated, sharing
+from aebuild.modules.labels import surprise_at_labels
+from aebuild.modules.latent import Latent
 from aebuild.modules.losses import Loss, LossFunction
 from aebuild.modules.outputs import Batch, Outputs, repeated_rows
+from aebuild.modules.posteriors import Distribution
 from aebuild.modules.recording import recording
 from aebuild.modules.stage import Stage, taken, unlearned
 
@@ -49,11 +52,7 @@ class Head(Loss):
         if labels is None:
             return None
         logits = self(source, outputs.batch.context() if self.source == "encoder" else None)
-        known = labels >= 0
-        outputs.metrics[f"{self.name}_accuracy"] = mean((logits.argmax(1) == labels).float()).detach()
-        outputs.metrics[f"{self.name}_accuracy per"] = mean(known.float())
-        raw = nn.functional.cross_entropy(logits, labels.clamp(min=0), reduction="none") * known
-        return raw * (whole(labels.shape[0]) / total(known.sum()).clamp(min=1))
+        return surprise_at_labels(logits, labels, outputs, self.name)
 
 
 class Autoencoder(nn.Module):
@@ -79,6 +78,16 @@ class Autoencoder(nn.Module):
         self.corruptions = nn.ModuleList([module for module, _ in corruptions])
         self.corrupts_always = [always for _, always in corruptions]
         self.refusals = dict(refusals)
+        self.latent.meet(decoder)
+        if isinstance(latent, Latent):
+            latent.prior.meet(self.posterior_of)
+
+    def posterior_of(self, x: Tensor) -> Distribution:
+        """The posteriors of samples [n, ...] as the encoder takes them, whatever batch is at work; of a variational latent."""
+        context: dict[str, Any] = {}
+        with sharing(None):
+            posterior: Distribution = self.latent.posterior(self.latent.project(self.features(x, context), context))
+        return posterior
 
     def corrupt(self, x: Tensor, context: dict[str, Any] | None = None) -> Tensor:
         """The input as the encoder gets it: corrupted in training; by what is `when: always` in evaluation too, unless recorded."""
@@ -121,13 +130,13 @@ class Autoencoder(nn.Module):
         context = {} if context is None else context
         context.setdefault("mean", self.likelihood.mean)
         seen = {key: held for key, held in context.items() if key != "lengths"}
-        params: Tensor = self.decoder(value, seen)
+        params: Tensor = self.likelihood.linked(self.decoder(value, seen), seen)
         context.update(seen)
         return params
 
     def reconstruct(self, x: Tensor, lengths: Tensor | None = None, conditions: Tensor | None = None) -> Tensor:
         """The expected data for what the code keeps of the input; `lengths` and `conditions` as `encode` takes them."""
-        context = _known(lengths, conditions)
+        context = {"input": x, **_known(lengths, conditions)}
         return self.decode(self._encoded(x, context)[1].value, context)
 
     def forward(self, x: Tensor, conditions: Tensor | None = None) -> Tensor:
@@ -152,13 +161,13 @@ class Autoencoder(nn.Module):
         """
         self.require("interpolate")
         known = _known(conditions=conditions)
-        first, second = self.features(a, dict(known)), self.features(b, dict(known))
-        if where == "code":
-            first, second = self.latent(first, dict(known)).value, self.latent(second, dict(known)).value
+        if where == "features":
+            self.require("interpolate before the bottleneck")
+        first, second = (self.encode(x, conditions=conditions).value if where == "code" else self.features(x, dict(known)) for x in (a, b))
         shares = torch.linspace(0, 1, steps, device=a.device)
         between = [torch.lerp(first, second, share) for share in shares]
-        return torch.stack([self.decode(value if where == "code" else self.latent(value, dict(known)).value, dict(known))
-                            for value in between])
+        codes = (self.latent.settled(value) if where == "code" else self.latent(value, dict(known)).value for value in between)
+        return torch.stack([self.decode(code, dict(known)) for code in codes])
 
     def run(self, batch: Batch, pair: Pair | None = None, draws: int | None = None) -> Outputs:
         """One forward pass, which all losses read; `draws` codes of each sample where they are random.
@@ -187,9 +196,11 @@ class Autoencoder(nn.Module):
         if pair is not None:
             return self._run_pair(batch, pair)
         context = batch.context()
+        given = dict(context)
         features, code = self._encoded(batch.x, context, draws)
         if draws is not None and draws > 1:
             context = {key: repeated_rows(value, draws) if isinstance(value, Tensor) else value for key, value in context.items()}
+        seen = dict(context)
         with repeated(draws or 1):
             params = self.parameters_of(code.value, context)
 
@@ -197,7 +208,22 @@ class Autoencoder(nn.Module):
             with unlearned(self):
                 return self.encode(batch.x, batch.lengths, batch.conditions)
 
-        return Outputs(batch, code, features, params, context, draws or 1, self.likelihood.mean, view, dict(code.terms), dict(code.metrics))
+        def encode(x: Tensor) -> Code:
+            with unlearned(self), repeated(1):
+                again = dict(given)
+                found: Code = self.latent(self.features(x, again), again)
+            return found
+
+        def parameters_of(value: Tensor) -> Tensor:
+            with unlearned(self):
+                return self.parameters_of(value, dict(seen))
+
+        def draw(count: int) -> Tensor:
+            codes: Tensor = self.latent.draw(count, dict(seen))
+            return codes
+
+        return Outputs(batch, code, features, params, context, draws or 1, self.likelihood.mean, view, encode, parameters_of,
+                       self.likelihood.loss, self.decoder.parameters, draw, dict(code.terms), dict(code.metrics))
 
     def _losses(self, outputs: Outputs, names: Iterable[str]) -> dict[str, Tensor]:
         functions, found = self.loss_functions(), {}
@@ -234,7 +260,8 @@ class Autoencoder(nn.Module):
             return Outputs(batch, code, context=context, terms=terms, metrics=dict(code.metrics))
         for step in up[undo + 1:]:
             y = step(y, context)
-        return Outputs(batch, code, params=y, context=context, mean=self.likelihood.mean, terms=dict(code.terms),
+        params = self.likelihood.linked(y, batch.context())
+        return Outputs(batch, code, params=params, context=context, mean=self.likelihood.mean, terms=dict(code.terms),
                        metrics=dict(code.metrics))
 
 

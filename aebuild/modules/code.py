@@ -18,7 +18,7 @@ class Code:
     `value` is what the decoder gets; `terms` are named raw loss terms, [N, ...] to be summed over a sample and
     averaged over the batch, or scalars that stay as they are; `metrics` are named scalars to log, already detached;
     `indices` are codebook entries, [N, groups or positions], where the latent has them; `posterior` is what a variational code
-    was drawn from.
+    was drawn from; `beside` is what the latent's own losses read of this pass.
     """
 
     value: Tensor
@@ -26,3 +26,4 @@ class Code:
     metrics: dict[str, Tensor] = field(default_factory=dict)
     indices: Tensor | None = None
     posterior: Distribution | None = None
+    beside: dict[str, Tensor] = field(default_factory=dict)

@@ -215,6 +215,12 @@ def gathered(x: Tensor, each: int = 1) -> Tensor:
     return torch.cat([every[rank, :count] for rank, count in enumerate(counts)])
 
 
+def gathered_samples(x: Tensor) -> Tensor:
+    """The rows of all processes where there is one for each sample, though elsewhere in this pass draws stand for it."""
+    with repeated(1):
+        return gathered(x)
+
+
 def chosen(x: Tensor, rows: Tensor, each: int = 1) -> Tensor:
     """Rows of [B, M, d] for [B, K] numbers of rows in what all processes have: [B, K, d]; no gradient."""
     if _talk() is None or (part := _here.part) is None:
@@ -228,6 +234,11 @@ def chosen(x: Tensor, rows: Tensor, each: int = 1) -> Tensor:
 def mean(x: Tensor) -> Tensor:
     """The mean over the rows of the whole batch; of a measure without a gradient that of the rows that are there."""
     return x.mean(0) if _alone(x) else total(x.sum(0)) / whole(x.shape[0])
+
+
+def averaged(sums: Tensor, rows: int, each: int = 1) -> Tensor:
+    """Sums over the rows that are here, `each` a sample, as means over those of the whole batch; without a gradient as in `mean`."""
+    return sums / rows if _alone(sums) else total(sums) / (each * whole(rows // each))
 
 
 def variance(x: Tensor) -> Tensor:

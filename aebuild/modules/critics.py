@@ -8,13 +8,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from aebuild.modules.collectives import total
+from aebuild.modules.balance import gradient_ratio
 from aebuild.modules.losses import Loss, LossFunction
 from aebuild.modules.outputs import Outputs
 from aebuild.modules.priors import Prior
+from aebuild.modules.randomness import Random
+from aebuild.modules.spectral_norm import normalise
 from aebuild.modules.stage import taken
 
-SMALL = 1e-4          # added to the critic's gradient, and the largest adaptive weight is its inverse (Esser et al., 2021)
+TINY = 1e-12          # keeps the norm of a gradient smooth at zero
 
 
 def by_sample(verdict: Tensor) -> Tensor:
@@ -37,24 +39,39 @@ def least_squares(scores: Tensor, *, real: bool) -> Tensor:
     return by_sample((scores - 1 if real else scores).square())
 
 
-JUDGED: dict[str, Callable[..., Tensor]] = {"non_saturating": non_saturating, "hinge": hinge, "least_squares": least_squares}
+def wasserstein(scores: Tensor, *, real: bool) -> Tensor:
+    """Scores [N, ...] themselves: high for what is real (Arjovsky et al., 2017), [N]."""
+    return by_sample(-scores if real else scores)
 
 
-class Critic(Loss):
+JUDGED: dict[str, Callable[..., Tensor]] = {"non_saturating": non_saturating, "hinge": hinge, "least_squares": least_squares,
+                                            "wasserstein": wasserstein}
+
+
+def fooled(scores: Tensor, form: str) -> Tensor:
+    """What who made something minimises, of its scores [N, ...], [N]."""
+    return by_sample(-scores) if form == "hinge" else JUDGED[form](scores, real=True)
+
+
+class Critic(Random, Loss):
     """A critic of reconstructions, of codes, or of both.
 
     `network` takes what it `reads` to verdicts [N, ...]. Its own term, `NAME_discriminator`, is smallest where it tells the target
     from the reconstruction (or draws of the prior from codes); the term NAME is smallest where it cannot. That one counts nothing
     while `gate` is 0, and with `adaptive` as much as the reconstruction (Esser et al., 2021): it is scaled by the ratio of the two
-    terms' gradients at the decoder's output.
+    terms' gradients at the decoder's output. `r1` and `gradient_penalty` are weights of what holds the critic's slope.
     """
 
-    def __init__(self, network: nn.Module, reads: str, form: str, *, adaptive: bool, prior: Prior | None = None) -> None:
+    def __init__(self, network: nn.Module, reads: str, form: str, *, adaptive: bool = False, prior: Prior | None = None,
+                 spectral_norm: bool = False, r1: float | None = None, gradient_penalty: float | None = None) -> None:
         super().__init__()
         self.network = network
+        if spectral_norm:
+            normalise(network)
         self.reads, self.form, self.adaptive = reads, form, adaptive
         self.gate = 1.0
         self.prior = prior
+        self.r1, self.gradient_penalty = r1, gradient_penalty
 
     def losses(self, name: str) -> dict[str, LossFunction]:
         """The model's term and the critic's own."""
@@ -80,23 +97,43 @@ class Critic(Loss):
 
     def fool(self, outputs: Outputs) -> Tensor:
         """[N]."""
-        verdict = taken(self.network, self.made(outputs), outputs.context)
-        term = -by_sample(verdict) if self.form == "hinge" else JUDGED[self.form](verdict, real=True)
-        scale = self._scale(term, outputs) if self.adaptive and self.gate else 1.0
-        return term * (self.gate * scale)
+        term = fooled(self.verdict(self.made(outputs), outputs), self.form)
+        return self.weighed(term, outputs.params, outputs)
+
+    def verdict(self, x: Tensor, outputs: Outputs) -> Tensor:
+        """What the network says of x, [N, ...], and of the conditions that it is told."""
+        return taken(self.network, x, outputs.context)
 
     def tell_apart(self, outputs: Outputs) -> Tensor:
         """[N]."""
         judged, wanted, made = JUDGED[self.form], self.wanted(outputs).detach(), self.made(outputs).detach()
-        verdicts = [taken(self.network, each, outputs.context) for each in (wanted, made)]
-        return judged(verdicts[0], real=True) + judged(verdicts[1], real=False)
+        term = judged(self.verdict(wanted, outputs), real=True) + judged(self.verdict(made, outputs), real=False)
+        return term + self.slopes(wanted, made, outputs)
 
-    def _scale(self, term: Tensor, outputs: Outputs) -> Tensor | float:
-        """The ratio of both terms' gradients at the decoder's output; 1 where nothing has a gradient."""
-        params, reconstruction = outputs.params, outputs.terms.get("reconstruction")
-        if params is None or reconstruction is None or not params.requires_grad:
-            return 1.0
-        ours, = torch.autograd.grad(reconstruction.sum(), params, retain_graph=True)
-        theirs, = torch.autograd.grad(term.sum(), params, retain_graph=True)
-        norms = [total(gradient.square().sum()).sqrt() for gradient in (ours, theirs)]
-        return (norms[0] / (norms[1] + SMALL)).clamp(max=1 / SMALL).detach()
+    def slopes(self, wanted: Tensor, made: Tensor, outputs: Outputs) -> Tensor | float:
+        """What is added for the critic's slope, [N]."""
+
+        def verdict(x: Tensor) -> Tensor:
+            return self.verdict(x, outputs)
+
+        term: Tensor | float = 0.0
+        if self.r1 is not None:
+            term = self.r1 / 2 * squared_slope(verdict, wanted)
+        if self.gradient_penalty is not None:
+            share = self.drawn(torch.rand, (len(made), 1), made.device, dtype=made.dtype).view(-1, *(1,) * (made.ndim - 1))
+            between = torch.lerp(made, wanted, share)
+            term = term + self.gradient_penalty * ((squared_slope(verdict, between) + TINY).sqrt() - 1).square()
+        return term
+
+    def weighed(self, term: Tensor, params: Tensor | None, outputs: Outputs) -> Tensor:
+        """The model's term as it counts now; `params` is the decoder's output that it judges."""
+        scale = gradient_ratio(term, params, outputs) if self.adaptive and self.gate else 1.0
+        return term * (self.gate * scale)
+
+
+def squared_slope(verdict: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """The squared norm of the gradient of each sample's verdict at x [N, ...], itself with a gradient, [N]."""
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        gradient, = torch.autograd.grad(by_sample(verdict(x)).sum(), x, create_graph=True)
+        return gradient.flatten(1).square().sum(1)

@@ -31,6 +31,9 @@ class Latent(Random):
         self.order = tuple(steps)
         self.prior = prior
 
+    def meet(self, decoder: nn.Module) -> None:  # few need it
+        """Called once with the model's decoder, for a latent that shares weights with it."""
+
     @property
     def device(self) -> torch.device:
         """Where the latent's weights are."""
@@ -50,13 +53,17 @@ class Latent(Random):
         """`n` codes from the prior, on the latent's device; of the samples that the context tells of, where it depends on them."""
         return self.prior.given({} if context is None else context).draw(n, self.device)
 
+    def settled(self, value: Tensor) -> Tensor:
+        """Points between codes as codes; the same where these may lie anywhere."""
+        return value
+
     def losses(self) -> dict[str, LossFunction]:
         """The terms besides those that `forward` gives."""
         return {"prior": self.surprise}
 
     def surprise(self, outputs: Outputs) -> Tensor:
         """Nats of the prior's surprise at the codes, which a prior that is learned in a phase of its own minimises."""
-        return -self.prior.given(outputs.context).log_prob(self.codes_of(outputs.code))
+        return self.prior.given(outputs.context).surprise(self.codes_of(outputs.code))
 
     def codes_of(self, code: Code) -> Tensor:
         """What the prior is a distribution of, without a gradient: the code's values, or the indices of a discrete one."""

@@ -21,11 +21,14 @@ class GaussianLatent(Latent):
     """A draw from a posterior that is pulled to a prior (Kingma and Welling, 2013).
 
     `posterior` makes a distribution of the projection's output. The code, [N, *shape], is a draw, in training and in evaluation
-    alike; a program recorded in evaluation mode takes the mean.
+    alike; a program recorded in evaluation mode takes the mean. Where the prior is found only afterwards, `pull` is what codes are
+    pulled to meanwhile.
     """
 
-    def __init__(self, steps: Mapping[str, nn.Module], shape: Sequence[int], posterior: nn.Module, prior: Prior) -> None:
+    def __init__(self, steps: Mapping[str, nn.Module], shape: Sequence[int], posterior: nn.Module, prior: Prior, pull: Prior | None = None
+                 ) -> None:
         super().__init__(steps, prior)
+        self.pull = pull
         self.shape = tuple(shape)
         self.posterior = posterior
 
@@ -35,12 +38,22 @@ class GaussianLatent(Latent):
         The divergence is a closed form where one is known, unless `draws` are given: then it is that of the draws.
         """
         posterior = self.posterior(self.project(h, context))
-        mean = posterior.mean
         if not self.training and recording():
-            return Code(mean)
-        noise = self.drawn(torch.randn, (len(mean), draws or 1, *mean.shape[1:]), mean.device, dtype=mean.dtype)
-        value = posterior.sample(noise)
+            return Code(posterior.mean)
+        value = posterior.sample(posterior.noise(self.drawn, draws or 1))
         with torch.no_grad():
-            active = (variance(mean.detach()) > ACTIVE).sum().to(mean.dtype)
-        kl = self.prior.given({} if context is None else context).divergence(posterior, value, closed=draws is None)
+            active = (variance(posterior.centre.detach()) > ACTIVE).sum().to(value.dtype)
+        kl = (self.pull or self.prior).given(context or {}).divergence(posterior, value, closed=draws is None)
         return Code(value, {"kl": kl}, {"active_units": active}, posterior=posterior)
+
+
+class SphericalLatent(GaussianLatent):
+    """The same on the unit sphere, of features on `axis`."""
+
+    def __init__(self, steps: Mapping[str, nn.Module], shape: Sequence[int], posterior: nn.Module, prior: Prior, axis: int) -> None:
+        super().__init__(steps, shape, posterior, prior)
+        self.axis = axis
+
+    def settled(self, value: Tensor) -> Tensor:
+        """Back on the sphere, so that a straight line becomes an arc."""
+        return nn.functional.normalize(value, dim=self.axis)

@@ -7,7 +7,8 @@ channels' axis, 1 for vectors [N, C] and grids [N, C, *S], -1 for sequences [N, 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +46,13 @@ class Likelihood(Loss):
     def mean(self, params: Tensor) -> Tensor:
         """The expected data, [N, ...] like the target."""
         raise TypeError(f"{type(self).__name__} has no mean")
+
+    def linked(self, params: Tensor, context: Mapping[str, Any]) -> Tensor:
+        """The decoder's output as the parameters of which all else speaks, by what is known of the sample beside its code."""
+        return params
+
+    def learn(self, target: Tensor) -> None:
+        """Takes from training data [n, ...], before the first step, what no gradient finds; ValueError where they have no likelihood."""
 
     def params_of(self, mean: Tensor) -> Tensor | None:
         """The parameters that expect just this, by which a reconstruction that no decoder made is judged; None if a mean is too little."""
@@ -186,12 +194,12 @@ class PredictedGaussian(Likelihood):
         return _each_gaussian(mean, log_variance, target) + 0.5 * LOG_2_PI
 
     def _parts(self, params: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_variance = apart(params, 2, self.axis).unbind(_second(self.axis))
+        mean, log_variance = apart(params, 2, self.axis).unbind(second(self.axis))
         return mean, bounded_log_variance(log_variance)
 
     def mean(self, params: Tensor) -> Tensor:
         """The predicted mean."""
-        return apart(params, 2, self.axis).select(_second(self.axis), 0)
+        return apart(params, 2, self.axis).select(second(self.axis), 0)
 
 
 class Categorical(Likelihood):
@@ -207,12 +215,12 @@ class Categorical(Likelihood):
 
     def each(self, params: Tensor, target: Tensor) -> Tensor:
         """Like the target."""
-        logits = apart(params, self.classes, self.axis).movedim(_second(self.axis), 1)      # (N, K, ...)
+        logits = apart(params, self.classes, self.axis).movedim(second(self.axis), 1)      # (N, K, ...)
         return F.cross_entropy(logits, target.long(), reduction="none")
 
     def mean(self, params: Tensor) -> Tensor:
         """The expected number."""
-        share = apart(params, self.classes, self.axis).movedim(_second(self.axis), -1).softmax(-1)
+        share = apart(params, self.classes, self.axis).movedim(second(self.axis), -1).softmax(-1)
         return share @ torch.arange(self.classes, dtype=share.dtype, device=share.device)
 
 
@@ -237,7 +245,8 @@ def apart(params: Tensor, count: int, axis: int) -> Tensor:
     return torch.unflatten(params, axis, (-1, count))
 
 
-def _second(axis: int) -> int:
+def second(axis: int) -> int:
+    """Where `count` stands after `apart`."""
     return axis + 1 if axis > 0 else axis
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -16,7 +16,8 @@ class Batch:
     """One batch, rows first: what is encoded, what is to be reproduced, and what else the data know of each sample.
 
     `labels` are class numbers, -1 where unknown; `conditions` what encoder and decoder may read; `mask` which elements of the
-    target count; `lengths` how many places of a sequence are real; `weights` how much a sample counts; `ids` its number.
+    target count; `lengths` how many places of a sequence are real; `weights` how much a sample counts; `ids` its number; `answers` what
+    heads predict of columns.
     """
 
     x: Tensor
@@ -27,6 +28,7 @@ class Batch:
     lengths: Tensor | None = None
     weights: Tensor | None = None
     ids: Tensor | None = None
+    answers: Tensor | None = None
 
     def rows(self, start: int, stop: int) -> Batch:
         """Some of its samples."""
@@ -48,7 +50,9 @@ class Outputs:
     `features` are the encoder's output, `params` the decoder's, which are the likelihood's parameters, `context` what modules
     left for others on the way. With `draws` codes for each sample there are so many rows one after the other in `code` and
     `params`. `terms` are raw loss terms that are there already, `metrics` scalars to log, detached. `view` encodes the batch
-    anew, from another draw of what corrupts it.
+    anew, from another draw of what corrupts it. `encode`, `parameters_of` and `judge` are the model's own functions, for losses that want
+    their gradients or other codes: samples [N, ...] to their Code, a code for each row of `params` to such parameters, a pass to its raw
+    reconstruction term; `decoder` gives the decoder's weights, `draw` codes of the prior.
     """
 
     batch: Batch
@@ -59,6 +63,11 @@ class Outputs:
     draws: int = 1
     mean: Callable[[Tensor], Tensor] | None = None
     view: Callable[[], Code] | None = None
+    encode: Callable[[Tensor], Code] | None = None
+    parameters_of: Callable[[Tensor], Tensor] | None = None
+    judge: Callable[[Outputs], Tensor] | None = None
+    decoder: Callable[[], Iterable[Tensor]] | None = None
+    draw: Callable[[int], Tensor] | None = None
     terms: dict[str, Tensor] = field(default_factory=dict)
     metrics: dict[str, Tensor] = field(default_factory=dict)
 
@@ -85,8 +94,28 @@ class Outputs:
     @property
     def reconstruction(self) -> Tensor:
         """The expected data."""
-        assert self.mean is not None and self.params is not None, "nothing was decoded in this pass"
-        return self.mean(self.params)
+        assert self.params is not None, "nothing was decoded in this pass"
+        return self.mean_of(self.params)
+
+    def mean_of(self, params: Tensor) -> Tensor:
+        """The expected data of other parameters."""
+        assert self.mean is not None, "nothing was decoded in this pass"
+        return self.mean(params)
+
+    def drawn(self) -> Tensor:
+        """Codes drawn from the prior, a row for each row of the code."""
+        assert self.draw is not None, "nothing was encoded in this pass"
+        return self.draw(len(self.code.value))
+
+    def decoded(self, value: Tensor) -> Tensor:
+        """The expected data of other codes than this pass's."""
+        assert self.parameters_of is not None, "nothing was decoded in this pass"
+        return self.mean_of(self.parameters_of(value))
+
+    def judged(self, value: Tensor) -> Tensor:
+        """The raw reconstruction term of other codes than this pass's."""
+        assert self.judge is not None and self.parameters_of is not None, "nothing was decoded in this pass"
+        return self.judge(replace(self, params=self.parameters_of(value), metrics={}))
 
     def another_view(self) -> Code:
         """The code of another draw of what corrupts the batch; one for all who ask."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from aebuild.modules.bounds import bounded
-from aebuild.modules.collectives import gathered, mean, own
+from aebuild.modules.collectives import gathered, mean, own, total, whole
 from aebuild.modules.divergences import bernoulli_kl
 from aebuild.modules.losses import Loss
 from aebuild.modules.outputs import Outputs
 
 EDGE = 1e-6          # a rate closer than this to 0 or 1 counts as this close
+SMALL = 1e-6         # added to variances
 
 
 class CodeLoss(Loss):
@@ -48,6 +51,53 @@ class SparsityL1(CodeLoss):
     def forward(self, code: Tensor) -> Tensor:
         """[N, ...] to the same."""
         return code.abs()
+
+
+class SquaredNorm(CodeLoss):
+    """The squared values of the code."""
+
+    def forward(self, code: Tensor) -> Tensor:
+        """[N, ...] to the same."""
+        return code.square()
+
+
+class Decorrelation(CodeLoss):
+    """The squared covariances of different units over the batch, each pair once (Cogswell et al., 2016); features on `axis`.
+
+    With `normalize` they are correlations, of which `SMALL` keeps units that hardly vary.
+    """
+
+    def __init__(self, axis: int, *, normalize: bool) -> None:
+        super().__init__()
+        self.axis, self.normalize = axis, normalize
+
+    def forward(self, code: Tensor) -> Tensor:
+        """[N, ...] to a scalar; places count as samples."""
+        rows = code.movedim(self.axis, -1)
+        places = rows[0, ..., 0].numel()
+        rows = rows - mean(rows.flatten(1, -2).mean(1) if places > 1 else rows.flatten(1))
+        flat = rows.flatten(0, -2)                                                        # (N·P, D)
+        covariance = total(flat.T @ flat) / (whole(len(code)) * places)
+        if self.normalize:
+            spread = (covariance.diagonal() + SMALL).sqrt()
+            covariance = covariance / (spread * spread.unsqueeze(1))
+        return covariance.triu(1).square().sum()
+
+
+class Nested(Loss):
+    """The reconstruction terms of the first units of the code alone, for several numbers of them (Kusupati et al., 2022)."""
+
+    def __init__(self, axis: int, units: Sequence[int]) -> None:
+        super().__init__()
+        self.axis, self.units = axis, tuple(units)
+
+    def loss(self, outputs: Outputs) -> Tensor:
+        """[N, ...], added up over the numbers of units."""
+        code = outputs.code.value
+        place = torch.arange(code.shape[self.axis], device=code.device)
+        place = place.view(-1, *(1,) * (code.ndim - 1 - self.axis % code.ndim))
+        found = [outputs.judged(code * (place < first)) for first in self.units]
+        return torch.stack(found).sum(0)
 
 
 class NtXent(Loss):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from aebuild.modules.bounds import bounded_log_variance
+from aebuild.modules.divergences import gaussian_kl
 
 
 class Distribution:
@@ -15,13 +17,39 @@ class Distribution:
 
     mean: Tensor
 
+    @property
+    def centre(self) -> Tensor:
+        """A point of each posterior that is at hand, [N, *shape]: the mean, if nothing must be computed for it."""
+        return self.mean
+
+    def noise(self, drawn: Callable[..., Tensor], draws: int) -> Tensor:
+        """What `sample` makes codes of, [N, draws, ...]: standard normal numbers in the code's shape. `drawn` is `Random.drawn`."""
+        like = self.centre
+        return drawn(torch.randn, (len(like), draws, *like.shape[1:]), like.device, dtype=like.dtype)
+
     def sample(self, noise: Tensor) -> Tensor:
-        """Codes [N·draws, *shape] from standard normal noise [N, draws, *shape], differentiable, and remembered for `log_q`."""
+        """Codes [N·draws, *shape] from that noise, differentiable, and remembered for `log_q`."""
         raise TypeError(f"{type(self).__name__} cannot be drawn from")
 
     def log_q(self) -> Tensor:
         """Log-density of the last codes drawn, for each value of the code, [N·draws, *shape], or of each as a whole, [N·draws]."""
         raise TypeError(f"{type(self).__name__} has no density")
+
+    def kl_to_gaussian(self, std: float) -> Tensor | None:
+        """KL to N(0, std²·I), shaped like `log_q` of a single draw; None where no closed form is known."""
+        return None
+
+    def kl_to_uniform(self) -> Tensor | None:
+        """KL to the uniform distribution of all codes there are, where these lie on a part of space; None where none is known."""
+        return None
+
+    def kl_to_bernoulli(self, rate: float) -> Tensor | None:
+        """KL to bits that are one with this probability; None where none is known."""
+        return None
+
+    def covariance(self) -> Tensor:
+        """Of each sample's values, [N, D, D]."""
+        raise TypeError(f"{type(self).__name__} has no covariance in closed form")
 
 
 class DiagonalGaussian(Distribution):
@@ -44,6 +72,14 @@ class DiagonalGaussian(Distribution):
         assert self._noise is not None, "nothing was drawn"
         log_variance = self.log_variance.unsqueeze(1).expand_as(self._noise)
         return (-0.5 * (self._noise.square() + log_variance + math.log(2 * math.pi))).flatten(0, 1)
+
+    def kl_to_gaussian(self, std: float) -> Tensor:
+        """For each value of the code."""
+        return gaussian_kl(self.mean, self.log_variance, prior_variance=std ** 2)
+
+    def covariance(self) -> Tensor:
+        """Of each sample's values, [N, D, D]."""
+        return self.log_variance.exp().flatten(1).diag_embed()
 
 
 class Diagonal(nn.Module):

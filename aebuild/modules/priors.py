@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from math import prod
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from aebuild.modules.codebook_updates import tally
-from aebuild.modules.divergences import gaussian_kl
-from aebuild.modules.posteriors import DiagonalGaussian, Distribution
+from aebuild.modules.posteriors import Distribution
 from aebuild.modules.randomness import Random
 
 
 class Prior(Random):
-    """A distribution of codes, [n, *shape]: real vectors, or indices int64 [n, length]."""
+    """A distribution of codes, [n, *shape]: real vectors, or indices int64 [n, length].
+
+    One that is made of posteriors gets what gives them from `meet`, and before a training `held` of its samples from `begin`.
+    """
+
+    held = 0
 
     def __init__(self, shape: Sequence[int]) -> None:
         super().__init__()
@@ -28,6 +32,13 @@ class Prior(Random):
         """The distribution for samples of which the context says more than their values; by default the same one for all."""
         return self
 
+    def meet(self, posterior_of: Callable[[Tensor], Distribution]) -> None:
+        """What gives the posteriors of samples [n, ...], as the model takes them."""
+
+    def begin(self, samples: Tensor) -> None:
+        """Samples of the training data, [held or fewer, ...], as the encoder takes them, once before a training."""
+        raise TypeError(f"{type(self).__name__} wants no samples")
+
     def draw(self, n: int, device: torch.device) -> Tensor:
         """`n` independent draws on that device."""
         raise TypeError(f"{type(self).__name__} has no draws")
@@ -35,6 +46,10 @@ class Prior(Random):
     def log_prob(self, codes: Tensor) -> Tensor:
         """Log-density in nats: for each value of the code, [N, *shape], where these are independent, else of the whole code, [N]."""
         raise TypeError(f"{type(self).__name__} has no density")
+
+    def surprise(self, codes: Tensor) -> Tensor:
+        """Nats of surprise at the codes, shaped like `log_prob`, or a bound of them: what one that is learned from codes minimises."""
+        return -self.log_prob(codes)
 
     def kl(self, posterior: Distribution) -> Tensor | None:
         """KL of the posteriors to it in closed form, shaped like `log_prob`; None where none is known."""
@@ -86,10 +101,8 @@ class GaussianPrior(Prior):
         return -0.5 * ((codes / self.std).square() + math.log(2 * math.pi)) - math.log(self.std)
 
     def kl(self, posterior: Distribution) -> Tensor | None:
-        """Known for a diagonal Gaussian."""
-        if not isinstance(posterior, DiagonalGaussian):
-            return None
-        return gaussian_kl(posterior.mean, posterior.log_variance, prior_variance=self.std ** 2)
+        """Known for Gaussians."""
+        return posterior.kl_to_gaussian(self.std)
 
 
 class UniformPrior(Prior):
@@ -105,7 +118,7 @@ class UniformPrior(Prior):
         return flat.view(n, *self.shape)
 
 
-class MixturePrior(Prior):
+class PetalsPrior(Prior):
     """Gaussians on a circle like the petals of a flower, in the plane.
 
     Each has its own direction from the origin, its centre at `radius`, the standard deviation `std` along that direction
@@ -158,6 +171,18 @@ class CategoricalPrior(Prior):
         """[n, dim]."""
         dim, = self.shape
         return torch.nn.functional.one_hot(self.choice(n, dim, device), dim).to(torch.get_default_dtype())
+
+
+class JoinedPrior(Prior):
+    """Independent parts of a code, side by side, each with its own distribution of vectors."""
+
+    def __init__(self, parts: Sequence[Prior]) -> None:
+        super().__init__((sum(prod(part.shape) for part in parts),))
+        self.parts: Sequence[Prior] = nn.ModuleList(parts)  # type: ignore[assignment]
+
+    def draw(self, n: int, device: torch.device) -> Tensor:
+        """[n, D]."""
+        return torch.cat([part.draw(n, device) for part in self.parts], 1)
 
 
 class FittedGaussian(Prior):

@@ -6,10 +6,11 @@ import pkgutil
 from functools import cache
 from pathlib import Path
 
-from aebuild.lang import codebook_update, conditioning, dataset, families, tasks, terms, training
+from aebuild.lang import codebook_update, conditioning, dataset, families, sparsity, tasks, terms, training
 from aebuild.lang.part import Part
 
-HOMES = (codebook_update, conditioning, dataset, families, tasks, terms, training)      # what declares the families that folders belong to
+# what declares the families that folders belong to
+HOMES = (codebook_update, conditioning, dataset, families, sparsity, tasks, terms, training)
 
 
 @cache

@@ -48,7 +48,7 @@ def named(name: str) -> Path | None:
 
 def line(path: Path) -> str:
     """What a shipped spec is, in the first sentence of its comment."""
-    return _SENTENCE.split(" ".join(text.removeprefix("#").strip() for text in _comment(path)), maxsplit=1)[0]
+    return _SENTENCE.split(" ".join(text.removeprefix("#").strip() for text in comment(path)), maxsplit=1)[0]
 
 
 def copy(name: str) -> str:
@@ -71,10 +71,10 @@ def copy(name: str) -> str:
 
     spec = load(path).spec
     assert spec is not None
-    return "\n".join([*_comment(path), "# What it extends is written out.", canonical(spec)])
+    return "\n".join([*comment(path), "# What it extends is written out.", canonical(spec)])
 
 
-def _comment(path: Path) -> list[str]:
+def comment(path: Path) -> list[str]:
     """The lines of the comment at the top, without the one for editors."""
     lines = path.read_text(encoding="utf-8").splitlines()[1:]
     return lines[:next((number for number, text in enumerate(lines) if not text.startswith("#")), len(lines))]

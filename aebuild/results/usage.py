@@ -17,24 +17,22 @@ class Usage:
 
     def __init__(self, model: Autoencoder) -> None:
         self._model = model
-        self._counts: Tensor | None = None
+        self._counts: list[Tensor] = []
 
     def add(self, indices: Tensor | None) -> None:
         """Counts the entries of the codes of a batch, (N, places · groups); None for codes that have none."""
         if indices is None:
             return
         latent = self._model.latent
-        books, codes = int(getattr(latent, "books", 1)), int(latent.codes)
-        if self._counts is None:
-            self._counts = torch.zeros(books, codes, dtype=torch.float64, device=indices.device)
-        by_book = indices.reshape(-1, books).t() if books > 1 else indices.reshape(1, -1)
-        for counts, found in zip(self._counts, by_book, strict=True):
-            counts += torch.bincount(found.flatten(), minlength=codes)
+        if not self._counts:
+            self._counts = [torch.zeros(size, dtype=torch.float64, device=indices.device) for size in latent.book_sizes]
+        for counts, found in zip(self._counts, latent.by_book(indices), strict=True):
+            counts += torch.bincount(found.flatten(), minlength=len(counts))
 
     def metrics(self) -> dict[str, float]:
         """Perplexity and usage over everything counted."""
-        if self._counts is None:
+        if not self._counts:
             return {}
-        share = self._counts / self._counts.sum(1, keepdim=True)
-        return {"perplexity": float(torch.special.entr(share).sum(1).exp().mean()),
-                "usage": float((self._counts > 0).double().mean())}
+        entropies = [torch.special.entr(counts / counts.sum()).sum() for counts in self._counts]
+        return {"perplexity": float(torch.stack(entropies).exp().mean()),
+                "usage": float(torch.stack([(counts > 0).double().mean() for counts in self._counts]).mean())}

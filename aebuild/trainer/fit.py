@@ -12,7 +12,7 @@ import torch
 from aebuild.lang.diagnostics import AebuildError, DataError, DivergedError
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.priors import Prior
-from aebuild.trainer.batches.codes import Codes
+from aebuild.trainer.batches.codes import Codes, give_samples
 from aebuild.trainer.checkpoints.checkpoint import read_training
 from aebuild.trainer.checkpoints.writer import fill
 from aebuild.trainer.device import choose_device, describe_device, environment, memory_guard
@@ -69,7 +69,10 @@ def train(job: Job, *, resume: bool = False, model: Autoencoder | None = None) -
     with _own_generators(device), job.signals as signals, _shown(_heading(job, device), run, display, timers), \
             memory_guard(plan, batch_size):
         signals.where, signals.resume = "after the training", run.resume_command
-        trainer = Trainer(job, model or _built(plan), device)
+        built = model or _built(plan)
+        if not resume:
+            give_samples(plan, built, job.splits.train)
+        trainer = Trainer(job, built, device)
         with closing(trainer.state), _worth_keeping(trainer):
             with signals.holding():
                 if resume:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import closing
+from contextlib import closing, nullcontext
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,7 +14,7 @@ from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.sync_batch_norm import part_norms, share_norms
 from aebuild.trainer.batches.codes import Codes, CodesLoader
 from aebuild.trainer.batches.loader import SplitLoader
-from aebuild.trainer.checkpoints.initial import take_weights
+from aebuild.trainer.checkpoints.initial import check_losses, learn_beforehand, take_weights
 from aebuild.trainer.checkpoints.trainer_state import Best, Progress, TrainerState
 from aebuild.trainer.distributed.fsdp import shard
 from aebuild.trainer.nonfinite import NonfiniteWatch, diagnosed, finite_parameters
@@ -63,12 +62,14 @@ class Trainer:
         self.totals = sum(clock_of(phase, self.loader.samples).total for phase in self.plan.phases)
         self.meter = UtilisationMeter(self.plan, device, self.run, self.timers)
         self.state = TrainerState(self, job.manner.save_every)
+        check_losses(self.plan, self.model, self.loader)
         self._interval = LookInterval(self.group)
         self._throughput = Throughput(self.timers)
         self._afterwards = job.afterwards
 
     def start(self) -> None:
         """Saves the untrained model: the disk is proved, and there is something to go back to."""
+        learn_beforehand(self.plan, self.model.likelihood, self.loader)
         self.state.begin()
         self.save()
 
@@ -108,6 +109,8 @@ class Trainer:
 
     def finish(self) -> None:
         """Leaves the model as it was built, in evaluation mode, its parameters trainable; a sharded one is put together first."""
+        if self.active is not None and self.active.average is not None:
+            self.active.average.show()
         self.state.put_together()
         part_norms(self.model)
         self.model.eval()
@@ -119,7 +122,7 @@ class Trainer:
         phase = self.plan.phases[self.progress.phase]
         self._coded.clear()
         if phase.start is not None and self.progress.step == 0 and self.watch is None:
-            self.say(take_weights(self.model, Path(phase.start), self.device))
+            self.say(take_weights(self.model, phase.start, self.device))
         if phase.data == "codes":
             codes, classes = self.plan.latent.codes, getattr(self.plan.latent.codes, "classes", None)
             self.say(f"phase {phase.name} trains on the codes of the training samples, {codes}")
@@ -170,7 +173,7 @@ class Trainer:
         self._throughput.rest()
         if self.watch is None and not (finite(means) and self._finite_parameters()):
             raise diagnosed(self, active)
-        with self.timers.of("validation"), active.resting():
+        with self.timers.of("validation"), active.resting(), active.averaged():
             judged = {} if self.judge is None else measure(self.plan, active.plan, self.model,
                                                            self._coded.get("validation", self.judge), self.group,
                                                            lambda _: self._heed(active))
@@ -203,7 +206,8 @@ class Trainer:
         better = self.judge is not None and (progress.best is None or score < progress.best.score)
         if better:
             progress.best = Best(score, epoch, progress.total)
-            self.state.remember_best()
+            with active.averaged():
+                self.state.remember_best()
         if self.group.first:
             self._write(active, means, judged, score, better)
         status = self._status(active, means)
@@ -230,6 +234,8 @@ class Trainer:
                      f"no better validation score for {patience} epoch{'s'[:patience != 1]}")
         last = progress.phase + 1 == len(self.plan.phases)
         if not last:
+            if active.average is not None:
+                active.average.show()              # what the next phase goes on from
             self.active, self.validation, progress.best = None, {}, None
             progress.phase += 1
             progress.step = 0
@@ -260,7 +266,7 @@ class Trainer:
     def save(self, *, wait: bool = True) -> None:
         """Has the best model written if it changed, and the whole state; `wait` until the disk has it."""
         self.progress.seconds += self._throughput.lap()
-        with self.timers.of("saving"):
+        with self.timers.of("saving"), nullcontext() if self.active is None else self.active.averaged():
             self.state.save(wait=wait)
         self.display.checkpoint(self.progress.total)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aebuild.lang.schedule import Ramp, value_at
+from aebuild.lang.schedule import Ramp, in_steps, value_at
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer as TorchOptimizer
@@ -33,6 +33,10 @@ class Clock:
         """The value of a number or schedule at this batch of the phase."""
         return value_at(dial, step, self.per_epoch, self.total)
 
+    def in_steps(self, duration: str | None) -> int:
+        """A duration in batches; none is 0."""
+        return 0 if duration is None else in_steps(duration, self.per_epoch, self.total)
+
 
 class LearningRate:
     """Sets an optimiser's learning rate before each update.
@@ -53,12 +57,13 @@ class LearningRate:
         self.schedule: Any = None
         if config.schedule is not None:
             self.schedule = config.schedule.build_schedule(optimizer, clock.epochs, clock.total)
-            self._factor = float(self._optimizer.param_groups[0]["lr"])
+            self._factor = self.now
 
     @property
     def now(self) -> float:
-        """The rate of the last update."""
-        return float(self._optimizer.param_groups[0]["lr"])
+        """The rate of the last update, where no factor changes it."""
+        first = self._optimizer.param_groups[0]
+        return float(first["lr"]) / float(first.get("factor", 1.0))
 
     def begin(self, step: int) -> None:
         """Sets the rate for this batch of the phase."""
@@ -84,11 +89,11 @@ class LearningRate:
             self.schedule.step(score if score is not None else 0.0)
         else:
             self.schedule.step()
-        self._factor = float(self._optimizer.param_groups[0]["lr"])
+        self._factor = self.now
 
     def _set(self, value: float) -> None:
         for group in self._optimizer.param_groups:
-            group["lr"] = value
+            group["lr"] = value * group.get("factor", 1.0)
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""

@@ -15,11 +15,12 @@ from aebuild.modules.autoencoder import Autoencoder, Pair
 from aebuild.modules.collectives import portion, repeated, whole
 from aebuild.modules.outputs import Batch, Outputs
 from aebuild.modules.randomness import derive, random_modules, reseed
+from aebuild.trainer.averaging import WeightAverage
 from aebuild.trainer.batches.loader import Loader, batch_bounds
 from aebuild.trainer.distributed.process_group import ALONE, ProcessGroup
 from aebuild.trainer.forward_passes import Passes
 from aebuild.trainer.lr import Clock
-from aebuild.trainer.objective import Objective
+from aebuild.trainer.objective import LAST, Objective
 from aebuild.trainer.players import ActivePlayer, under
 from aebuild.trainer.running_means import RunningMeans
 from aebuild.trainer.speed.cpu_replicas import CpuReplicas, replica_of
@@ -76,8 +77,10 @@ class ActivePhase:
         pair = Pair(*phase.pair) if phase.pair is not None else None
         self.passes = passes_of(plan, phase, model, pair)
         movable = frozenset(name for name in trainable if not under(name, phase.freeze))
-        self.players = [ActivePlayer(player, objective_of(plan, player.terms, self.clock, phase), model, movable, self.clock, self.passes)
-                        for player in phase.players]
+        self.players = [ActivePlayer(player, objective_of(plan, player.terms, self.clock, phase), model, movable, self.clock, self.passes,
+                                     phase.rates) for player in phase.players]
+        moved = {id(parameter): parameter for player in self.players for parameter in player.params}
+        self.average = None if phase.average is None else WeightAverage(list(moved.values()), phase.average, self.clock)
         self.randoms = random_modules(model)
         self._paths = [path for player in phase.players for path in player.modules]
         self._frozen = phase.freeze
@@ -105,6 +108,9 @@ class ActivePhase:
         self.parts, before = parts, 1 if self.replicas is None else len(self.replicas.phases)
         if workers != before:
             others = [self._twin(model=replica_of(self.model)) for _ in range(1, workers)]
+            for twin in others:
+                for player, own in zip(twin.players, self.players, strict=True):
+                    player.objective.share(own.objective)
             self.replicas = CpuReplicas([self, *others]) if workers > 1 else None
 
     def resting(self) -> AbstractContextManager[None]:
@@ -167,7 +173,13 @@ class ActivePhase:
                 tick += 1
             sums.add(done.names, done.values, samples)
             player.rate.batch_done()
+        if self.average is not None:
+            self.average.update(step)
         return tick
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """While entered, the model is what the phase has made of it: where weights are averaged, their average."""
+        return nullcontext() if self.average is None else self.average.showing()
 
     def rates(self) -> dict[str, float]:
         """The learning rate of each player's last update."""
@@ -222,7 +234,7 @@ def measured(plan: Plan, model: Autoencoder, objective: Objective, forward: Pass
             forward.begin()
             raw, outputs = forward.losses(batch, objective.names, through=True)
             with repeated(outputs.draws):
-                reduced = objective.reduced(raw, 0, outputs.draws, batch.weights)
+                reduced = objective.reduced(raw, LAST, outputs.draws, batch.weights)
             sums.add((*reduced, *outputs.metrics), [*reduced.values(), *map(portion, outputs.metrics.values())], stop - start)
         between(outputs)
     return sums.means()

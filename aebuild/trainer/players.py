@@ -20,7 +20,7 @@ from aebuild.trainer.lr import Clock, LearningRate
 from aebuild.trainer.objective import Objective
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from aebuild.compile.plan import PlayerPlan
 
@@ -46,22 +46,43 @@ def joined(found: Sequence[Forward]) -> Forward:
     return replace(found[0], loss=torch.stack([done.loss.detach() for done in found]).sum(), values=values, terms={})
 
 
+def grouped(named: list[tuple[str, nn.Parameter]], rates: Mapping[str, float]) -> tuple[list[tuple[str, nn.Parameter]], list[Any]]:
+    """Parameters in the order of their groups, and what an optimiser is made of: a group for each factor of the learning rate.
+
+    The longest path that a parameter stands under decides; where no factor is given there are the parameters alone.
+    """
+    def factor(name: str) -> float:
+        found = [path for path in rates if under(name, (path,))]
+        return rates[max(found, key=len)] if found else 1.0
+
+    factors = sorted({factor(name) for name, _ in named}, key=lambda each: (each != 1.0, each))
+    if factors in ([], [1.0]):
+        return named, [parameter for _, parameter in named]
+    groups = [[(name, parameter) for name, parameter in named if factor(name) == each] for each in factors]
+    return [pair for group in groups for pair in group], [
+        {"params": [parameter for _, parameter in group], "factor": each} for group, each in zip(groups, factors, strict=True)]
+
+
 class ActivePlayer:
     """A player of the phase that runs: the parameters under its modules and the optimiser that moves them."""
 
     def __init__(self, plan: PlayerPlan, objective: Objective, model: Autoencoder, trainable: frozenset[str], clock: Clock,
-                 passes: Passes) -> None:
+                 passes: Passes, rates: Mapping[str, float] | None = None) -> None:
         self.plan = plan
         self.model = model
         self.passes = passes
-        self.named = [(name, p) for name, p in model.named_parameters() if name in trainable and under(name, plan.modules)]
+        named = [(name, p) for name, p in model.named_parameters() if name in trainable and under(name, plan.modules)]
+        self.named, groups = grouped(named, rates or {})
         self.params = [parameter for _, parameter in self.named]
-        self.optimizer = plan.optimizer.build_optimizer(self.params)
+        self.optimizer = plan.optimizer.build_optimizer(groups)
+        for group in self.optimizer.param_groups:
+            group["lr"] *= group.get("factor", 1.0)
         if any(parameter is not local(parameter) for parameter in self.params):
             for group in self.optimizer.param_groups:
                 group["fused"] = None               # torch has no fused steps for divided weights
         self.rate = LearningRate(plan.optimizer, self.optimizer, clock)
         self.objective = objective
+        self.objective.to(next(model.parameters()).device)
         self.rivals: list[nn.Parameter] = []       # parameters of the other players, frozen while it is this one's turn
         self._together: nn.Module | None = None
         self._turn = Turn(self)
@@ -95,6 +116,7 @@ class ActivePlayer:
             done = self.ahead(batch, step)
             self.send_back(done)
         self.apply(step)
+        self.objective.observe(dict(zip(done.names, done.values, strict=True)))
         return done
 
     def _in_parts(self, batch: Batch, step: int, reseed: Callable[[], None], parts: int) -> Forward:
@@ -151,10 +173,13 @@ class ActivePlayer:
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint: the optimiser and its rate."""
-        return {"optimizer": self.optimizer.state_dict(), "rate": self.rate.state()}
+        held = {"optimizer": self.optimizer.state_dict(), "rate": self.rate.state()}
+        bound = self.objective.state()
+        return held | {"bound": bound} if bound else held
 
     def load(self, state: dict[str, Any], *, revised: bool = False) -> None:
         """The state of a checkpoint; where the spec was `revised`, its options and schedule stand, not the checkpoint's."""
+        self.objective.load(state.get("bound", {}))
         kept = {**state["optimizer"], "state": self._fitting(state["optimizer"]["state"])}
         if not revised:
             self.rate.load(state["rate"])
@@ -171,11 +196,12 @@ class ActivePlayer:
 
         Fused optimisers walk through memory, so that momentum in another format would meet the wrong weights.
         """
-        return {index: {name: _like(value, self.params[index]) if isinstance(value, Tensor) and value.ndim else value
+        return {index: {name: fitting(value, self.params[index]) if isinstance(value, Tensor) and value.ndim else value
                         for name, value in slot.items()} for index, slot in slots.items()}
 
 
-def _like(value: Tensor, parameter: Tensor) -> Tensor:
+def fitting(value: Tensor, parameter: Tensor) -> Tensor:
+    """A tensor as a parameter of its shape is: on its device, in its memory format, divided like it."""
     if value.shape != parameter.shape:
         return value
     if parameter is not local(parameter):

@@ -62,6 +62,8 @@ def _others(value: Any) -> list[Any]:
         return [*scaled, value * 0.5, value + 0.25, value * 2, value - 0.25, value + 1, value * 10]
     if isinstance(value, list | tuple):
         return [[*value[:i], new, *value[i + 1:]] for i, item in enumerate(value) for new in others(item)]
+    if isinstance(value, dict):
+        return [{**value, key: new} for key, item in value.items() for new in others(item)]
     if isinstance(value, str) and (found := AMOUNT.search(value)):
         return [value.replace(found[0], str(number), 1) for number in (float(found[0]) * 0.5, float(found[0]) * 0.25)]
     return []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -26,7 +28,7 @@ def compare(plan: Plan) -> list[str]:
 
 def _state(plan: Plan, model: Autoencoder) -> list[str]:
     wanted = {f"{node.path}.{name}": tuple(shape) for node in plan.nodes() for name, shape in {**node.weights, **node.buffers}.items()}
-    wanted |= {f"likelihood.{name}": tuple(shape) for name, shape in plan.output.weights.items()}
+    wanted |= {f"likelihood.{name}": tuple(shape) for name, shape in {**plan.output.weights, **plan.output.buffers}.items()}
     found = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     problems = [f"{name}: planned {wanted.get(name)}, built {found.get(name)}" for name in sorted(wanted | found)
                 if wanted.get(name) != found.get(name)]
@@ -37,13 +39,25 @@ def _state(plan: Plan, model: Autoencoder) -> list[str]:
 def _reconstruction(plan: Plan, model: Autoencoder) -> list[str]:
     x = torch.empty(BATCH, *plan.input.shape, device="meta", dtype=torch.long if isinstance(plan.input, Tokens) else torch.float32)
     told = torch.empty(BATCH, plan.conditions, device="meta") if plan.conditions else None
-    shapes, macs, out = _run(model, plan, lambda: model(x, told))
+    with _without_divergence(model):
+        shapes, macs, out = _run(model, plan, lambda: model(x, told))
     problems = _compare_nodes(plan, shapes, macs)
     if tuple(out.shape) != (BATCH, *plan.target.shape):
         problems.append(f"the output is {tuple(out.shape[1:])}, the target {plan.target}")
     if macs[""] != plan.macs:
         problems.append(f"{plan.macs} MACs planned, {macs['']} counted")
     return problems
+
+
+@contextmanager
+def _without_divergence(model: Autoencoder) -> Iterator[None]:
+    """While entered, codes are not compared to a prior, which a reconstruction does not need."""
+    prior = model.latent.prior
+    prior.divergence, prior.given = lambda posterior, value, closed=True: value, lambda context: prior
+    try:
+        yield
+    finally:
+        del prior.divergence, prior.given
 
 
 def _others(plan: Plan, model: Autoencoder) -> list[str]:
@@ -59,7 +73,20 @@ def _others(plan: Plan, model: Autoencoder) -> list[str]:
         context = {"conditions": torch.empty(BATCH, plan.conditions, device="meta")}
         shapes, macs, _ = _run(model, plan, lambda module=module, given=given, context=context: module(given, context))
         problems += _compare_nodes(plan, shapes, macs)
-    return problems
+    return [*problems, *_prior(plan, model)]
+
+
+def _prior(plan: Plan, model: Autoencoder) -> list[str]:
+    """What the surprise of a learned prior at codes costs; one that is made of posteriors, or remembers, is not counted."""
+    node = next((node for node in plan.latent.node.children if node.name == "prior"), None)
+    if node is None or not node.macs or any("gru" in name for name in node.weights):
+        return []
+    kind = plan.latent.codes
+    codes = torch.empty(BATCH, *kind.shape, device="meta", dtype=torch.long if isinstance(kind, Tokens) else torch.float32)
+    counter = FlopCounterMode(display=False)
+    with counter:
+        model.latent.prior.surprise(codes)
+    return [] if _counted(counter) == node.macs else [f"{node.path}: {node.macs} MACs planned, {_counted(counter)} counted"]
 
 
 def _run(model: nn.Module, plan: Plan, call: Any) -> tuple[dict[str, Shapes], dict[str, int], Tensor]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from aebuild.compile.build import build
 from aebuild.compile.front import Loaded, load
-from aebuild.compile.plan import Plan
+from aebuild.compile.plan import PhasePlan, Plan
 from aebuild.lang.samples import DataInfo
 from aebuild.lang.splits import Scaling, Split, Splits
 from aebuild.lang.values import Tokens
@@ -76,6 +76,15 @@ class Turn:
     gradients: dict[str, Tensor | None]
 
 
+@torch.no_grad()
+def batch_of(phase: PhasePlan, model: Autoencoder, batch: Batch) -> Batch:
+    """The batch that a phase has of these samples: themselves, or their codes."""
+    if phase.data == "samples":
+        return batch
+    codes = model.latent.codes_of(model.encode(batch.x))
+    return Batch(codes, codes)
+
+
 def turns(plan: Plan, model: Autoencoder, batch: Batch, *, step: int = 0) -> list[Turn]:
     """Every player of every phase in turn, without a step of the optimiser."""
     names = frozenset(name for name, _ in model.named_parameters())
@@ -87,7 +96,7 @@ def turns(plan: Plan, model: Autoencoder, batch: Batch, *, step: int = 0) -> lis
             model.zero_grad(set_to_none=True)
             player.take_turn()
             reseed_all(random_modules(model), 0, step)
-            done = player.forward(batch, step)
+            done = player.forward(batch_of(phase, model, batch), step)
             done.loss.backward()
             gradients = {name: None if p.grad is None else p.grad.clone() for name, p in player.named}
             found.append(Turn(phase.name, player.plan.name, done.terms, done.loss.detach(), gradients))

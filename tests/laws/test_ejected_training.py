@@ -47,6 +47,9 @@ def scheduled(schedule: str, lr: str = "0.01") -> str:
 
 
 SPECS = {
+    "a decoder that is called again": f"{VECTORS}encoder: []\nlatent: {{type: sparse, dim: 12, activation: gated, centred: true, weights: transposed, "
+                                      "revive: {type: auxiliary, k: 2, after: 1}}\ndecoder: [output: {columns: unit}]\n"
+                                      f"losses: {{contractive: {{draws: 1, weight: 0.1}}, nested: {{units: [3]}}}}\n{trained('epochs: 2')}",
     "one leftover row joins a batch": f"{PLAIN}{trained('epochs: 3')}",
     "a short last batch": f"{PLAIN}train: {{batch_size: 30, speed: exact, steps: 8, clip: 0.05}}",
     "cosine": scheduled("cosine"),
@@ -72,6 +75,10 @@ SPECS = {
                                     + trained("epochs: 3"),
     "codebook": f"{VECTORS}encoder: [linear: 5]\n"
                 "latent: {type: codebook, codes: 6, dim: 4, groups: 2, update: ema, prior: empirical}\n" + trained("epochs: 3"),
+    "a prior of posteriors": f"{VECTORS}encoder: [linear: 5]\nlatent: {{type: gaussian, dim: 2, prior: {{type: exemplar, exemplars: 9, subset: 4}}}}\n"
+                             "corrupt: [gaussian: {std: 0.1, when: always}]\n" + trained("epochs: 2"),
+    "a flow afterwards": f"{VECTORS}encoder: [linear: 5]\nlatent: {{type: gaussian, dim: 2, prior: {{type: flow, width: 4, learned: afterwards}}}}\n"
+                         + trained("epochs: 2"),
     "ramps": f"{VECTORS}encoder: [linear: 5]\nlatent: {{type: gaussian, dim: 2}}\n"
              f"losses: {{kl: {{weight: [{{from: 0, to: 1, over: 50%, shape: cosine}}, {{from: 1, to: 0.5}}], free_bits: 0.1}}}}\n{trained('epochs: 4, patience: 2')}",
     "true values in place of its own": "data: {type: arrays, path: x.npy, shape: [7, 2]}\nencoder: [gru: 5]\nlatent: {type: continuous, dim: 3}\n"

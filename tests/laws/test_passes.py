@@ -15,6 +15,7 @@ from aebuild.compile.front import load
 from aebuild.lang.diagnostics import CheckpointError
 from aebuild.lang.splits import Split
 from aebuild.lang.terms import TermPlan
+from aebuild.lang.training import Start
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.trainer.batches.loader import SplitLoader
 from aebuild.trainer.lr import Clock
@@ -96,7 +97,7 @@ def test_a_phase_begins_with_the_weights_of_a_run(tmp_path: Path) -> None:
     for name in before:
         kept = name.startswith(("encoder", "decoder.0", "latent.projection"))
         assert torch.equal(before[name], after[name]) is kept or name.startswith("latent.prior"), name
-    assert open_run(tmp_path / "second").plan.phases[0].start == str(tmp_path / "first")
+    assert open_run(tmp_path / "second").plan.phases[0].start == Start(run=str(tmp_path / "first"))
     text = (PHASES % "main: {steps: 1, start: first}").replace("digits", "wine").replace("linear: 16", "linear: 9").replace("dim: 4", "dim: 3")
     other = load(tmp_path / "spec.yaml", text=text)
     with pytest.raises(CheckpointError, match="AE520"):

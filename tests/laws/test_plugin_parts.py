@@ -102,10 +102,10 @@ def test_every_extension_is_there() -> None:
 
 
 @pytest.mark.parametrize(("file", "spec", "code", "path"), [
-    ("fsq", "latent: {type: codebook, codes: 8, quantizer: fsq}", "AE348", "latent"),
+    ("fsq", "latent: {type: codebook, codes: 8, quantizer: rounded}", "AE348", "latent"),
     ("masked", "latent: {type: continuous, dim: 4}\nlosses: {reconstruction: masked_mse}", "AE349", "losses.reconstruction"),
-    ("iwae", "latent: {type: continuous, dim: 4}\nlosses: {bound: iwae}", "AE351", "losses.bound"),
-    ("iwae", "latent: {type: gaussian, dim: 4}\nlosses: {bound: iwae, kl: {free_bits: 1}}", "AE351", "losses.bound"),
+    ("iwae", "latent: {type: continuous, dim: 4}\nlosses: {bound: own_iwae}", "AE351", "losses.bound"),
+    ("iwae", "latent: {type: gaussian, dim: 4}\nlosses: {bound: own_iwae, kl: {free_bits: 1}}", "AE351", "losses.bound"),
     ("held_out", "latent: {type: continuous, dim: 4}\nevaluate: {tasks: [held_out: {label: 10}]}", "AE371", "evaluate.tasks.0"),
 ])
 def test_what_does_not_fit_is_refused(file: str, spec: str, code: str, path: str) -> None:

@@ -68,6 +68,24 @@ def test_resumed_is_uninterrupted(text: str, looks: int) -> None:
         _opens_to_itself(whole, Path(folder, "whole"), splits)
 
 
+STATEFUL = {
+    "a threshold that is learned of batches": "latent: {type: sparse, dim: 20, activation: {type: batch_top_k, k: 2}, centred: true, weights: tied}",
+    "units that are counted": "latent: {type: sparse, dim: 20, activation: gated, revive: {type: auxiliary, after: 2}}",
+}
+
+
+@pytest.mark.parametrize("name", STATEFUL)
+def test_what_a_part_learns_is_resumed(name: str) -> None:
+    loaded = fine(f"name: law\ndata: {{type: wine, limit: 40}}\nencoder: []\n{STATEFUL[name]}\ndecoder: []\ntrain: {{steps: 9, batch_size: 10}}\n")
+    assert loaded.info is not None and loaded.plan is not None
+    splits = imagined(loaded.info, loaded.plan)
+    with TemporaryDirectory() as folder, looking_at_every_step():
+        whole, cut = (_trained(loaded, splits, Path(folder, place), looks) for place, looks in (("whole", None), ("cut", 5)))
+        assert same(cut.model.state_dict(), whole.model.state_dict())
+        assert same(*(_told(Path(folder, place)) for place in ("whole", "cut")))
+        _opens_to_itself(whole, Path(folder, "whole"), splits)
+
+
 def _trained(loaded: Loaded, splits: Splits, folder: Path, looks: int | None) -> TrainResult:
     """Trained through, or stopped after so many looks and then resumed from the directory."""
     assert loaded.plan is not None

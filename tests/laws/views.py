@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from models import batch_of
 from torch import Tensor
 
 from aebuild.compile.build import build
@@ -57,7 +58,7 @@ class View:
         for row in table["nodes"]:
             row["args"] = {name: value for name, value in row["args"].items() if name != "dials" and (row["path"], name) not in turned}
         nodes = [(node.weights, node.buffers, node.init, node.output) for node in self.plan.nodes()]
-        return [table["nodes"], table["input"], table["target"], table["code"], table["code_bits"], nodes]
+        return [table["nodes"], table["input"], table["target"], table["code"], table["code_bits"], nodes, self.plan.output.weights]
 
     @cached_property
     def weights(self) -> Weights:
@@ -107,7 +108,7 @@ class View:
                 for player in active.players:
                     player.optimizer = Handed(player.params)
                     reseed_all(random_modules(model), 0, step)
-                    done = player.update(batch, step, lambda: None)
+                    done = player.update(batch_of(phase, model, batch), step, lambda: None)
                     gradients = {name: parameter.grad for name, parameter in player.named}
                     yield [done.loss.detach(), *done.values], {name: None if g is None else g.clone() for name, g in gradients.items()}
 

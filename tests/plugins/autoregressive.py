@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-class Autoregressive(Prior):
+class RecurrentIndices(Prior):
     """Each index from those before it, by a GRU that is trained on the codes of the finished model."""
 
-    type: Literal["autoregressive"] = "autoregressive"
+    type: Literal["recurrent_indices"] = "recurrent_indices"
     serves = ("tokens",)
     density = True
     learning = "phase"
@@ -25,7 +25,7 @@ class Autoregressive(Prior):
     example: ClassVar[str] = """\
 data: digits
 encoder: {layer: conv, width: [8, 8], stride: 2}
-latent: {type: codebook, codes: 16, dim: 4, prior: {type: autoregressive, width: 24}}
+latent: {type: codebook, codes: 16, dim: 4, prior: {type: recurrent_indices, width: 24}}
 """
 
     def plan_prior(self, codes: Value, site: Site) -> Contribution:

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 class Iwae(Bound):
     """The logarithm of the mean importance weight of several draws (Burda et al., 2015)."""
 
-    type: Literal["iwae"] = "iwae"
+    type: Literal["own_iwae"] = "own_iwae"
     joined = ("reconstruction", "kl")
     samples: int = knob(5, "draws of the code for each sample", affects="loss", ge=1)
     example: ClassVar[str] = """\
 data: digits
 encoder: [linear: 32]
 latent: {type: gaussian, dim: 4}
-losses: {reconstruction: bernoulli, bound: {type: iwae, samples: 3}}
+losses: {reconstruction: bernoulli, bound: {type: own_iwae, samples: 3}}
 """
 
     @property

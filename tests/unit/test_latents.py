@@ -16,6 +16,7 @@ from aebuild.lang.families import Latent
 from aebuild.lang.node import Refusal
 from aebuild.lang.terms import AUTOENCODER, Role, TermPlan
 from aebuild.lang.values import Grid, Sequence, Value, Vector
+from aebuild.lang.variational import KlTerm
 from aebuild.modules.bounds import LOG_VARIANCE, bounded
 from aebuild.modules.code import Code
 from aebuild.modules.codebook import CodebookLatent
@@ -31,11 +32,11 @@ from aebuild.parts.codebook_updates.ema import Ema
 from aebuild.parts.latents.adversarial import Adversarial
 from aebuild.parts.latents.codebook import Codebook, Restart
 from aebuild.parts.latents.continuous import Continuous
-from aebuild.parts.latents.gaussian import Gaussian, KlTerm
+from aebuild.parts.latents.gaussian import Gaussian
 from aebuild.parts.layers.linear import Linear
 from aebuild.parts.priors.categorical import Categorical
 from aebuild.parts.priors.empirical import Empirical
-from aebuild.parts.priors.mixture import Mixture
+from aebuild.parts.priors.petals import Petals
 from aebuild.parts.priors.swiss_roll import SwissRoll
 from aebuild.parts.priors.uniform import Uniform
 
@@ -209,7 +210,7 @@ class Best(nn.Module):
 
 @pytest.mark.parametrize(("shift", "expected"), [(0.0, 2 * math.log(2)), (1.0, 1.163451)])
 def test_the_discriminators_optimum(shift: float, expected: float) -> None:
-    latent = AdversarialLatent({"projection": nn.Linear(1, 1)}, GaussianPrior((1,), 1.0), Best(shift), simplex=False)
+    latent = AdversarialLatent({"projection": nn.Linear(1, 1)}, GaussianPrior((1,), 1.0), Best(shift))
     nn.init.ones_(latent.projection.weight)  # type: ignore[arg-type,union-attr]
     nn.init.constant_(latent.projection.bias, shift)  # type: ignore[arg-type,union-attr]
     h = torch.randn(400_000, 1, generator=torch.Generator().manual_seed(0))
@@ -236,7 +237,7 @@ def test_players_reach_their_own_parameters() -> None:
 
 
 def test_a_code_that_fools_lowers_the_generators_term() -> None:
-    latent = AdversarialLatent({}, GaussianPrior((1,), 1.0), nn.Identity(), simplex=False)
+    latent = AdversarialLatent({}, GaussianPrior((1,), 1.0), nn.Identity())
     good, bad = (term_of(latent, "adversarial", latent(torch.full((1, 1), logit))).item() for logit in (3.0, -3.0))
     assert good == pytest.approx(math.log1p(math.exp(-3)), rel=1e-5)
     assert bad == pytest.approx(math.log1p(math.exp(3)), rel=1e-5)
@@ -261,7 +262,7 @@ def test_the_discriminators_default_is_the_papers() -> None:
 
 @pytest.mark.parametrize(("part", "message"), [
     (Adversarial(dim=3, prior=SwissRoll()), "plane"),
-    (Adversarial(dim=3, prior=Mixture()), "plane"),
+    (Adversarial(dim=3, prior=Petals()), "plane"),
     (Adversarial(dim=1, prior=Categorical()), "at least 2"),
     (Adversarial(dim=1, prior=Uniform(low=1.0, high=1.0)), "smaller"),
     (Adversarial(dim=2, per="position"), "one code for the sample"),

@@ -8,13 +8,14 @@ from latent_site import built, site
 from torch import distributions as D
 
 from aebuild.lang.values import Grid, Tokens, Value, Vector
+from aebuild.lang.variational import KlTerm
 from aebuild.modules.posteriors import DiagonalGaussian
 from aebuild.modules.priors import FittedGaussian, GaussianPrior, UniformIndices
 from aebuild.parts.latents.adversarial import Adversarial
 from aebuild.parts.latents.continuous import Continuous
-from aebuild.parts.latents.gaussian import Gaussian, KlTerm
+from aebuild.parts.latents.gaussian import Gaussian
 from aebuild.parts.priors.empirical import Empirical
-from aebuild.parts.priors.mixture import Mixture
+from aebuild.parts.priors.petals import Petals
 from aebuild.parts.priors.uniform import Uniform
 
 
@@ -45,7 +46,7 @@ def test_the_divergence_of_draws_is_the_closed_form_on_average(std: float) -> No
 
 def test_values_that_are_tied_together_are_one_number_a_sample() -> None:
     made = DiagonalGaussian(torch.zeros(5, 2), torch.zeros(5, 2))
-    prior = built(Mixture().plan_prior(Vector(2), site()).node)
+    prior = built(Petals().plan_prior(Vector(2), site()).node)
     raw = prior.divergence(made, made.sample(torch.randn(5, 1, 2)))
     assert raw.shape == (5,)
     assert KlTerm(free_bits=100.0).reduce(raw, 2) == 200
@@ -53,7 +54,7 @@ def test_values_that_are_tied_together_are_one_number_a_sample() -> None:
 
 
 def test_the_density_of_a_mixture_is_one_in_all_and_fits_its_draws() -> None:
-    prior = built(Mixture(components=3, radius=2.0, std=0.7, across=0.3).plan_prior(Vector(2), site()).node)
+    prior = built(Petals(components=3, radius=2.0, std=0.7, across=0.3).plan_prior(Vector(2), site()).node)
     axis = torch.linspace(-7, 7, 701)
     grid = torch.cartesian_prod(axis, axis)
     density = prior.log_prob(grid).exp() * (axis[1] - axis[0]) ** 2

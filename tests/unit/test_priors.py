@@ -12,7 +12,7 @@ from latent_site import built, site
 from aebuild.lang.values import Vector
 from aebuild.parts.priors.categorical import Categorical
 from aebuild.parts.priors.gaussian import Gaussian
-from aebuild.parts.priors.mixture import Mixture
+from aebuild.parts.priors.petals import Petals
 from aebuild.parts.priors.swiss_roll import SwissRoll
 from aebuild.parts.priors.uniform import Uniform
 
@@ -46,7 +46,7 @@ def test_uniform() -> None:
 
 
 def test_a_mixture_is_a_flower() -> None:
-    z = draws(Mixture(components=4, radius=10.0, std=1.0, across=0.2), 2)
+    z = draws(Petals(components=4, radius=10.0, std=1.0, across=0.2), 2)
     petals = [z[z[:, 0] > z[:, 1].abs()], z[z[:, 1] > z[:, 0].abs()]]
     for petal, axis in zip(petals, (0, 1), strict=True):
         assert len(petal) / COUNT == pytest.approx(0.25, abs=0.01)
@@ -73,7 +73,7 @@ def test_categorical() -> None:
     torch.testing.assert_close(z.mean(0), torch.full((5,), 0.2), atol=0.01, rtol=0)
 
 
-@pytest.mark.parametrize(("part", "dim"), [(Gaussian(), 3), (Uniform(), 3), (Mixture(), 2), (SwissRoll(), 2), (Categorical(), 3)])
+@pytest.mark.parametrize(("part", "dim"), [(Gaussian(), 3), (Uniform(), 3), (Petals(), 2), (SwissRoll(), 2), (Categorical(), 3)])
 def test_every_number_is_alive(part: Any, dim: int) -> None:
     for name in {name for name in type(part).model_fields if name != "type"}:
         value = getattr(part, name)

@@ -29,6 +29,7 @@ class Continuous(ProjectedLatent):
     type: Literal["continuous"] = "continuous"
     example = "latent: {type: continuous, dim: 4, activation: sigmoid}"
     also = ("ae", "deterministic", "autoencoder", "plain", "vector", "bottleneck", "vanilla")
+    learns = ("fitted", "phase")
     activation: Activation | None = knob(None, "nonlinearity on the code; sigmoid keeps it in (0, 1)", affects="graph")
     prior: Prior = Field(default_factory=_fitted, description="how new codes are drawn: fitted, from a Gaussian fitted to the training "
                          "data's; or learned")
@@ -42,7 +43,7 @@ class Continuous(ProjectedLatent):
         size = elements(code)
         node = Node(site.path, "continuous", value, code, self, children=steps)
         plan = LatentPlan(node=node, code=code, values=size, bits=32.0 * size, codes=code)
-        return plan.joined(self.prior.serve(self, code, site, ("fitted", "phase")))
+        return plan.joined(self.prior.serve(self, code, site, self.learns))
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The latent."""

@@ -17,7 +17,7 @@ class L1(Likelihood):
     type: Literal["l1"] = "l1"
     example = "losses: {reconstruction: {type: l1, weight: 0.5}}"
     unit = "absolute error"
-    also = ("mae", "laplace", "mean_absolute_error", "absolute")
+    also = ("mae", "mean_absolute_error", "absolute")
 
     def plan_output(self, target: Value, bounds: Range) -> OutputPlan:
         """One output for each element of the target."""

@@ -13,8 +13,8 @@ class Greedy(PhasePart):
 
     type: Literal["greedy"] = "greedy"
     example = ("encoder: [linear: 8, linear: 6]\n"
-               "train: {batch_size: 25, phases: [greedy: {epochs: 2, batch_size: 20, clip: 0.4}, greedy: {steps: 3}, main: "
-               "{epochs: 1}]}\n"
+               "train: {batch_size: 25, phases: [greedy: {epochs: 2, batch_size: 20, clip: 0.4}, greedy: {steps: 3, "
+               "rates: {encoder.0: 0.5}}, main: {epochs: 1}]}\n"
                "---\n"
                "data: {type: wine, limit: 50}\n"
                "train: {epochs: 8, batch_size: 20, optimizer: {lr: 0.3}, phases: [greedy: {patience: 1}, main: {epochs: 1}]}")

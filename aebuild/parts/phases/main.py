@@ -11,7 +11,7 @@ class Main(PhasePart):
     """Trains the whole model end to end."""
 
     type: Literal["main"] = "main"
-    example = ("train: {phases: [main: {epochs: 1, batch_size: 10, clip: 0.3}, main: {steps: 3}]}\n"
+    example = ("train: {phases: [main: {epochs: 1, batch_size: 10, clip: 0.3}, main: {steps: 3, rates: {encoder: 0.5}}]}\n"
                "---\n"
                "data: {type: wine, limit: 50}\n"
                "train: {epochs: 8, batch_size: 20, optimizer: {lr: 0.3}, phases: [main: {patience: 1}, main]}")

@@ -17,6 +17,7 @@ class Diagonal(Posterior):
     type: Literal["diagonal"] = "diagonal"
     example = "latent: {type: gaussian, dim: 3, posterior: diagonal}"
     also = ("normal", "gaussian", "independent", "factorised", "factorized", "mean_field")
+    form = "diagonal"
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The posterior's module."""

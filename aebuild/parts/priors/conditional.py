@@ -44,7 +44,6 @@ class Conditional(Prior):
     also = ("conditional_gaussian", "cvae_prior", "class_conditional")
     density = True
     learning = "joint"
-    told = True
     network: list[Layer] = Field(default_factory=list, description="hidden layers between the conditions and the numbers, a stage")
 
     def plan_prior(self, codes: Value, site: Site) -> Contribution:
@@ -59,10 +58,10 @@ class Conditional(Prior):
         hidden, value = inside.chain(self.network, known, inside)
         adapters, value = inside.adapt(value, ("vector",), inside, None)
         output = Projection(activation=None).plan(f"{inside.path}.output", value, 2 * elements(codes))
-        network = Node(inside.path, "stage", known, output.output, self, children=(*hidden, *adapters, output), sequential=True)
+        network = Node(inside.path, "stage", known, output.output, self, children=(*hidden, *adapters, output), sequential=True, aside=True)
         columns = [[join.key, join.first, join.last] for join in given]
         return Contribution(node=Node(site.path, "conditional prior", codes, codes, self, {"columns": columns}, children=(network,),
-                                      reads=tuple(dict.fromkeys(join.key for join in given))))
+                                      aside=True, reads=tuple(dict.fromkeys(join.key for join in given))))
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The prior's module."""

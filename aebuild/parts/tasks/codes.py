@@ -63,6 +63,7 @@ evaluate: {tasks: [codes]}
 
     def _of_entries(self, trained: Trained) -> Answer:
         import numpy as np
+        import torch
 
         from aebuild.metrics import code_statistics as measures
 
@@ -70,14 +71,17 @@ evaluate: {tasks: [codes]}
         codes = trained.plan.latent.codes.classes
         indices, known = (trained.codes(split.thinned(min(self.limit, len(split)))).reshape(-1, trained.model.latent.width)
                           for split in (judged, train))
-        counts = np.stack([np.bincount(book, minlength=codes) for book in _by_book(indices, trained.model.latent.books)])
+        latent = trained.model.latent
+        books = zip(latent.by_book(torch.from_numpy(indices)), latent.book_sizes, strict=True)
+        counts = [np.bincount(book.numpy(), minlength=size) for book, size in books]
         entropies = [measures.entropy_bits(book) for book in counts]
-        figures = {"usage": float((counts > 0).mean()), "dead_entries": float((counts == 0).sum()),
+        figures = {"usage": float(np.mean([(book > 0).mean() for book in counts])),
+                   "dead_entries": float(sum((book == 0).sum() for book in counts)),
                    "perplexity": float(np.mean([2**bits for bits in entropies])), "entropy": float(np.mean(entropies)),
                    "coded_bits": measures.coded_bits(known, indices, codes), "lzma_bits": measures.lzma_bits(indices, codes),
                    "code_bits": float(trained.plan.latent.bits)}
-        shares = np.sort(counts / counts.sum(1, keepdims=True), 1)[:, ::-1]
-        lines = {f"codebook {number}" if len(shares) > 1 else "entries": (np.arange(1.0, codes + 1), share)
+        shares = [np.sort(book / book.sum())[::-1] for book in counts]
+        lines = {f"codebook {number}" if len(shares) > 1 else "entries": (np.arange(1.0, len(share) + 1), share)
                  for number, share in enumerate(shares, 1)}
         return Answer(figures, (LinePlot("use of the entries", "entry, the most used first", "share", lines),))
 
@@ -110,10 +114,6 @@ evaluate: {tasks: [codes]}
         return Answer(figures, (LinePlot("variance of the units", "unit, the most varying first", "variance", line),
                                 Table("units that vary most", ("unit", "mean", "variance"), rows)), tuple(notes))
 
-
-def _by_book(indices: NDArray[Any], books: int) -> NDArray[Any]:
-    """Indices [n, width] as [books, indices of the book]."""
-    return indices.reshape(-1, books).T if books > 1 else indices.reshape(1, -1)
 
 
 def _correlation(codes: NDArray[Any], notes: list[str]) -> dict[str, float]:
@@ -163,4 +163,4 @@ def _posteriors(trained: Trained, some: Any) -> Iterator[tuple[Any, Any, Any]]:
     for outputs in trained.passes(some):
         if outputs.code.posterior is None:
             return
-        yield outputs.code.value, outputs.code.posterior, outputs.code.terms["kl"]
+        yield outputs.code.value, outputs.code.posterior, outputs.code.terms.get("kl")

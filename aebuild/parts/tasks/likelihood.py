@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from aebuild.lang.part import knob
 from aebuild.lang.tasks import Answer, LinePlot, Task, Trained, Unanswered
+from aebuild.lang.terms import without_level
 from aebuild.lang.values import Tokens, elements
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ evaluate: {tasks: [likelihood: {draws: 5, binarize: static, seed: 1}]}
         distortion, rate = [], []
         for outputs in trained.passes(split):
             distortion.append(_surprise(trained, outputs))
-            rate.append(trained.model.latent.surprise(outputs).detach().double().flatten(1).sum(1).cpu().numpy())
+            rate.append(_by_row(trained.model.latent.surprise(outputs)))
         given, cost = float(np.concatenate(distortion).mean()), float(np.concatenate(rate).mean())
         return Answer({"elbo": -(given + cost), "distortion": given, "rate": cost}, (), (
             "a discrete code without noise has a bound and no importance samples",))
@@ -138,11 +139,23 @@ def _weighed(trained: Trained, split: Split, draws: int, seed: int) -> _Weights:
         some = min(left, AT_ONCE)
         start = 0
         for outputs in trained.passes(split, some, seed * 1_000_003 + number):
-            rate = outputs.code.terms["kl"].flatten(1).sum(1).detach().double().cpu().numpy().reshape(-1, some)
+            rate = kl_of(outputs).reshape(-1, some)
             found.add(start, _surprise(trained, outputs).reshape(-1, some), rate)
             start += len(rate)
         left, number = left - some, number + 1
     found.finish(draws)
+    return found
+
+
+def kl_of(outputs: Any) -> NDArray[Any]:
+    """The KL term of each code, [N], of all levels together."""
+    found: NDArray[Any] = sum(_by_row(term) for name, term in outputs.code.terms.items() if without_level(name) == "kl")  # type: ignore[assignment]
+    return found
+
+
+def _by_row(nats: Any) -> NDArray[Any]:
+    """Nats of each code: as they are, or summed over its values."""
+    found: NDArray[Any] = (nats.flatten(1).sum(1) if nats.ndim > 1 else nats).detach().double().cpu().numpy()
     return found
 
 

@@ -9,9 +9,10 @@ Edit = tuple[int, int, str]         # from, to, what stands there instead
 
 # What the functions of modules/collectives.py are where nobody shares the batch.
 ALONE: dict[str, Callable[..., str]] = {
-    **dict.fromkeys(("total", "whole", "own", "portion", "gathered", "of_first"), lambda x, *_: _primary(x)),
+    **dict.fromkeys(("total", "whole", "own", "portion", "gathered", "gathered_samples", "of_first"), lambda x, *_: _primary(x)),
     "mean": lambda x: f"{_primary(x)}.mean(0)",
     "variance": lambda x: f"{_primary(x)}.var(0, correction=0)",
+    "averaged": lambda sums, rows, *_: f"({_primary(sums)} / {_primary(rows)})",
     "chosen": lambda x, rows, *_: f"{_primary(x)}.gather(1, {_primary(rows)}.unsqueeze(2).expand(-1, -1, {_primary(x)}.shape[2]))",
 }
 NEVER = frozenset({"recording", "shared"})       # calls that are False then

@@ -7,6 +7,7 @@ from torch import nn
 from aebuild.compile.plan import Plan
 from aebuild.lang.node import Node
 from aebuild.modules.autoencoder import Autoencoder
+from aebuild.modules.likelihoods import Likelihood
 from aebuild.modules.stage import Contextual, Stage
 from aebuild.results.ejection.model_class import shape_of
 
@@ -38,6 +39,8 @@ def pair_pass(plan: Plan, model: Autoencoder, pair: tuple[int, str], name: str) 
                   "    return Outputs(batch, code, terms=terms)"]
     else:
         lines += [*(line for step in up[undo + 1:] for line in step),
+                  *(["    y = model.likelihood.linked(y, batch.context())"]
+                    if type(model.likelihood).linked is not Likelihood.linked else []),
                   "    return Outputs(batch, code, params=y, mean=model.likelihood.mean, terms=dict(code.terms))"]
     return "\n".join(lines)
 

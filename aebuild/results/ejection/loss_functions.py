@@ -5,16 +5,16 @@ from __future__ import annotations
 from aebuild.compile.plan import PhasePlan, Plan, PlayerPlan
 from aebuild.lang.schedule import Dial, Ramp, in_steps
 from aebuild.lang.terms import Term, TermPlan
-from aebuild.parts.latents.gaussian import KlTerm
+from aebuild.lang.variational import KlTerm
 from aebuild.results.ejection.construction import NotWritableError
 from aebuild.results.ejection.layout import listed, quoted, word
 
 RAMP = '''
-def ramp(step: int, *pieces: tuple[float, float, int, str]) -> float:
-    """A number that moves: each piece goes from one value to another in so many steps, `linear` or `cosine`, then it stays."""
-    for start, end, steps, shape in pieces:
+def ramp(step: int, *pieces: tuple[float, float, int, str, int, float]) -> float:
+    """A number that moves: each piece from one value to another in so many steps, `linear` or `cosine`, in cycles that rise and hold."""
+    for start, end, steps, shape, cycles, rise in pieces:
         if step < steps:
-            share = step / steps
+            share = min(step / steps * cycles % 1 / rise, 1.0)
             return start + (end - start) * ((1 - math.cos(math.pi * share)) / 2 if shape == "cosine" else share)
         step -= steps
     return pieces[-1][1]
@@ -39,12 +39,14 @@ def losses(plan: Plan) -> list[str]:
     """A function for each player and what it minimises: its weighted terms added up."""
     if plan.spec.losses.bound.joined and any(phase.pair is None for phase in plan.phases):
         raise NotWritableError(f"the bound {plan.spec.losses.bound.variant_name()} joins terms sample by sample")
+    if any(head.columns for head in plan.heads):
+        raise NotWritableError("a head predicts columns, which the ejected training does not read")
     return list({name: _loss(plan, player, name) for phase in plan.phases for player in phase.players
                  for name in (loss_name(plan, phase, player),)}.values())
 
 
 def _loss(plan: Plan, player: PlayerPlan, function: str) -> str:
-    optional = {head.name for head in plan.heads}
+    optional = {head.name for head in plan.heads} | {term.name for term in plan.terms if getattr(term.config, "needs_labels", False)}
     lines = [f"def {function}(terms: dict[str, Tensor], step: int, per_epoch: int, steps: int) -> Tensor:",
              f'    """What the player `{player.name}` minimises at `step` of `steps`, of which an epoch has `per_epoch`."""']
     for number, term in enumerate(map(plan.term, player.terms)):
@@ -66,6 +68,9 @@ def _added(term: TermPlan, indent: str, before: str) -> list[str]:
         floor = f"{config.free_bits} * ({term.elements} if {raw}.ndim == 1 else 1)"
         lines = [f"{indent}floor = {floor}        # nats, which the KL counts as where it is below them"]
         text = f"{raw}.mean(0).clamp(min=floor).sum()"
+    if isinstance(config, KlTerm) and config.capacity is not None:
+        lines = dial(indent, "capacity = ", config.capacity)
+        text = f"({raw}.reshape(len({raw}), -1).sum(1) - capacity).abs().mean()"
     if config.reduction == "mean":
         text += f" / {term.elements}"
     if isinstance(config.weight, Ramp | list):
@@ -80,7 +85,7 @@ def dial(indent: str, opening: str, value: Dial, closing: str = "", at: str = "s
     """A number between an opening and a closing, or the call that gives it at a step, on one line or several."""
     if not isinstance(value, Ramp | list):
         return [f"{indent}{opening}{float(value)!r}{closing}"]
-    pieces = [f'({piece.start!r}, {piece.to!r}, {_steps(piece.over)}, "{piece.shape}")'
+    pieces = [f'({piece.start!r}, {piece.to!r}, {_steps(piece.over)}, "{piece.shape}", {piece.cycles}, {piece.rise!r})'
               for piece in ([value] if isinstance(value, Ramp) else value)]
     return listed(indent, f"{opening}ramp(", [at, *pieces], f"){closing}")
 

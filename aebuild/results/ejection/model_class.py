@@ -12,8 +12,30 @@ from aebuild.compile.plan import Plan
 from aebuild.lang.node import Node
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.children import Children
+from aebuild.modules.latent import Latent
+from aebuild.modules.likelihoods import Likelihood
+from aebuild.modules.posteriors import Distribution
+from aebuild.modules.priors import Prior
 from aebuild.modules.stage import Contextual, Stage
 from aebuild.results.ejection.construction import NotWritableError, Writer
+
+AFTER = (", encode=encode, parameters_of=parameters_of,\n                       judge=self.likelihood.loss, "
+         "decoder=self.decoder.parameters, draw=draw")
+SEEN = "\n        seen = dict(context)"
+AGAIN = '''
+        def encode(x: Tensor) -> Code:
+            again = batch.context()
+            with unlearned(self):
+                found: Code = self.latent(self.encoder(x, again), again)
+            return found
+
+        def parameters_of(value: Tensor) -> Tensor:
+            with unlearned(self):
+                return self.parameters_of(value, dict(seen))
+
+        def draw(count: int) -> Tensor:
+            return self.latent.draw(count, dict(seen))
+'''.removeprefix("\n")
 
 
 def shape_of(node: Node) -> str:
@@ -47,7 +69,8 @@ def whole(plan: Plan, model: Autoencoder, writer: Writer, terms: Iterable[str]) 
     """The class of the model."""
     parts = ["class Autoencoder(nn.Module):",
              f'    """{plan.input} → {plan.latent.code} → {plan.target}, {plan.params:,} parameters."""', "",
-             *_constructor(model, writer), *_initial(plan, model), "", *_corrupt(model), "", *_passes(model, plan), "",
+             *_constructor(model, writer), *_initial(plan, model), *_meeting(model), "", *_met(model), *_corrupt(model), "",
+             *_passes(model, plan), "",
              *_terms(model, terms)]
     return "\n".join(parts)
 
@@ -62,7 +85,25 @@ def _constructor(model: Autoencoder, writer: Writer) -> list[str]:
             found += _assigned(name, _called("Children", writer.lines(dict(children.items()))))
     if len(model.corruptions):
         found += _assigned("corruptions", _called("nn.ModuleList", writer.lines(list(model.corruptions))))
+    if _encoding(model):
+        writer.classes.add(Distribution)
+        found.append("        self.latent.prior.meet(self.posterior_of)")
     return found
+
+
+def _encoding(model: Autoencoder) -> bool:
+    """True if the prior is made of posteriors, so that it needs the encoder."""
+    return type(model.latent.prior).meet is not Prior.meet
+
+
+def _met(model: Autoencoder) -> list[str]:
+    """What gives a prior the posteriors that it is made of."""
+    if not _encoding(model):
+        return []
+    return ["    def posterior_of(self, x: Tensor) -> Distribution:", '        """The posteriors of samples as the encoder takes them."""',
+            "        context: dict[str, Any] = {}",
+            "        posterior: Distribution = self.latent.posterior(self.latent.project(self.encoder(x, context), context))",
+            "        return posterior", ""]
 
 
 def _initial(plan: Plan, model: Autoencoder) -> list[str]:
@@ -77,6 +118,11 @@ def _initial(plan: Plan, model: Autoencoder) -> list[str]:
             '            (nn.init.normal_(layer.weight, 0, spread) if kind == "normal"',
             "             else nn.init.uniform_(layer.weight, -spread, spread))",
             "            if layer.bias is not None:", "                nn.init.zeros_(layer.bias)"]
+
+
+def _meeting(model: Autoencoder) -> list[str]:
+    """The line that shows a latent the decoder that it shares weights with."""
+    return [] if type(model.latent).meet is Latent.meet else ["        self.latent.meet(self.decoder)"]
 
 
 def _called(name: str, lines: list[str]) -> list[str]:
@@ -96,12 +142,16 @@ def _corrupt(model: Autoencoder) -> list[str]:
 
 
 def _passes(model: Autoencoder, plan: Plan) -> list[str]:
+    linked = type(model.likelihood).linked is not Likelihood.linked
     views = any(part.views > 1 for term in plan.terms if (part := term.config) and hasattr(part, "views"))
     view = ", view=view" if views else ""
-    made = ["        def view() -> Code:", f"            known = {known_of(plan)}", "            with unlearned(self):",
-            "                return self.encode(batch.x, known)", ""]
+    viewed = ["        def view() -> Code:", f"            known = {known_of(plan)}", "            with unlearned(self):",
+              "                return self.encode(batch.x, known)", ""]
+    again = plan.calls_again
+    made = [*(viewed if views else []), *(AGAIN.split("\n") if again else [])]
+    view += AFTER if again else ""
     told = ", conditions: Tensor" if plan.conditions else ""
-    known = '{"conditions": conditions}' if plan.conditions else "{}"
+    known = ", ".join([*(['"input": x'] if linked else []), *(['"conditions": conditions'] if plan.conditions else [])])
     text = f'''
     def encode(self, x: Tensor, context: dict[str, Any] | None = None) -> Code:
         """The code of a batch."""
@@ -114,13 +164,13 @@ def _passes(model: Autoencoder, plan: Plan) -> list[str]:
         context = {{}} if context is None else context
         context.setdefault("mean", self.likelihood.mean)
         seen = {{key: held for key, held in context.items() if key != "lengths"}}
-        params: Tensor = self.decoder(value, seen)
+        params: Tensor = {"self.likelihood.linked(self.decoder(value, seen), seen)" if linked else "self.decoder(value, seen)"}
         context.update(seen)
         return params
 
     def forward(self, x: Tensor{told}) -> Tensor:
         """The reconstruction: the expected data for what the code keeps of the input."""
-        context: dict[str, Any] = {known}
+        context: dict[str, Any] = {{{known}}}
         code = self.encode(x, context)
         mean: Tensor = self.likelihood.mean(self.parameters_of(code.value, context))
         return mean
@@ -129,10 +179,10 @@ def _passes(model: Autoencoder, plan: Plan) -> list[str]:
         """One forward pass, which all losses read."""
         context = batch.context()
         features = self.encoder(self.corrupt(batch.x, context), context)
-        code = self.latent(features, context)
+        code = self.latent(features, context){SEEN if again else ""}
         params = self.parameters_of(code.value, context)
 
-{_indented(made if views else [])}        return Outputs(batch, code, features, params, context, mean=self.likelihood.mean{view},
+{_indented(made)}        return Outputs(batch, code, features, params, context, mean=self.likelihood.mean{view},
                        terms=dict(code.terms), metrics=dict(code.metrics))
 '''.strip("\n").replace("context)\n\n        return Outputs", "context)\n        return Outputs")
     found = text.split("\n")

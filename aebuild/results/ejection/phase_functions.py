@@ -71,9 +71,12 @@ def stretches(plan: Plan, fixed: tuple[str, ...]) -> list[Stretch]:
 
 def left_out(plan: Plan) -> tuple[str, ...]:
     """What the loop cannot do; each is said once more at its place in the file."""
-    starts = [f"the weights of the run {phase.start}, with which the phase {phase.name} begins" for phase in plan.phases
+    starts = [f"the weights of the run {phase.start.run}, with which the phase {phase.name} begins" for phase in plan.phases
               if phase.start is not None]
-    return (*starts, *(["reading samples from disk batch by batch: it takes all of them at once"] if streamed(plan) else []))
+    averages = [f"averaging the weights in the phase {phase.name}" for phase in plan.phases if phase.average is not None]
+    rates = [f"learning rates of their own for {', '.join(phase.rates)} in the phase {phase.name}" for phase in plan.phases if phase.rates]
+    return (*starts, *averages, *rates,
+            *(["reading samples from disk batch by batch: it takes all of them at once"] if streamed(plan) else []))
 
 
 def streamed(plan: Plan) -> bool:
@@ -113,10 +116,18 @@ def _signature(stretch: Stretch) -> list[str]:
 
 def _begun(phase: PhasePlan) -> list[str]:
     """What is said where a phase should begin with the weights of another run."""
-    if phase.start is None:
-        return []
-    return [f"    # aebuild begins this phase with the weights of the run {ascii(phase.start)[1:-1]}, where paths and shapes agree.",
-            "    # They are not in this file: load them here, or the phase goes on from the weights that the model has."]
+    lines = []
+    if phase.start is not None:
+        which = f" ({', '.join(map(ascii, phase.start.parts))} of it)" if phase.start.parts else ""
+        run = ascii(phase.start.run)[1:-1]
+        lines += [f"    # aebuild begins this phase with the weights of the run {run}{which}, where paths and shapes agree.",
+                  "    # They are not in this file: load them here, or the phase goes on from the weights that the model has."]
+    if phase.average is not None:
+        lines.append("    # aebuild judges and keeps an average of the weights over the steps of this phase; here the last ones are kept.")
+    if phase.rates:
+        told = ", ".join(f"{path}: {factor:g}" for path, factor in phase.rates.items())
+        lines.append(f"    # aebuild multiplies the learning rate by factors in this phase ({told}); here all parts learn at one rate.")
+    return lines
 
 
 def _length(stretch: Stretch) -> list[str]:

@@ -52,6 +52,10 @@ def _train(plan: Plan, model: Autoencoder, calls: list[str], fixed: tuple[str, .
              f'    """Trains on samples data.x {_batch_shape(plan)}, scaled as the head of the file says; `validation` judges each epoch.',
              "", "    From the same weights and samples it ends with the weights that aebuild's exact training ends with.", '    """',
              *_unjudged(plan)]
+    if model.latent.prior.held:
+        lines += ["    begin_noise(random_modules(model), SEED, 0)          # the prior begins with samples",
+                  f"    held = data.x[shuffled(len(data.x), \"prior\", 0)[:{model.latent.prior.held}]]",
+                  "    model.latent.prior.begin(model.eval().corrupt(held, {}))"]
     lines += [f"    {'tick = ' if number < len(calls) else ''}{call}" for number, call in enumerate(calls, 1)]
     lines.append("    model.requires_grad_(True)")
     if fixed:

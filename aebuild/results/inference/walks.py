@@ -67,6 +67,8 @@ def interpolate(run: TrainedRun, a: NewData, b: NewData, steps: int = 8, *, path
     where = where or ("features" if discrete else "code")
     if discrete and where == "code":
         raise UsageError(Diagnostic(BAD_WALK, "discrete codes have no places between them", fix="--where features"))
+    if where == "features":
+        require(run, "interpolate before the bottleneck")
     ends = [_ends(run, data, where) for data in (a, b)]
     walks = []
     for number, (first, second) in enumerate(zip(*ends, strict=True)):
@@ -75,6 +77,8 @@ def interpolate(run: TrainedRun, a: NewData, b: NewData, steps: int = 8, *, path
             with torch.no_grad():
                 code = run.model.latent(way, {} if told is None else {"conditions": torch.from_numpy(told).to(way.device)})
             way = code.value if code.posterior is None else code.posterior.mean
+        else:
+            way = run.model.latent.settled(way)
         walks.append(np.concatenate([batch.cpu().numpy() for batch in decoded(run, way, told)]))
     return np.stack(walks)
 

@@ -1,4 +1,4 @@
-"""The codes of a split: streamed to what is fitted to them, or kept as the batches of a phase that trains on codes."""
+"""What priors learn from: codes of a split, streamed or kept as the batches of a phase, and samples that they begin with."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from torch import Tensor
 
 from aebuild.modules.outputs import Batch
 from aebuild.modules.randomness import derive, random_modules
+from aebuild.trainer.batches.loader import SplitLoader
 from aebuild.trainer.batches.sampler import order_of
 from aebuild.trainer.phase import passes, reseed_all
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
+    from aebuild.lang.splits import Split
     from aebuild.modules.autoencoder import Autoencoder
-    from aebuild.trainer.batches.loader import SplitLoader
 
 
 class Codes:
@@ -44,10 +45,10 @@ class CodesLoader:
     streamed = False
 
     def __init__(self, codes: Codes, classes: int | None, device: torch.device) -> None:
-        small = torch.float32 if classes is None else next(kind for kind in (torch.uint8, torch.int16, torch.int32)
-                                                           if torch.iinfo(kind).max >= classes - 1)
+        small = None if classes is None else next(kind for kind in (torch.uint8, torch.int16, torch.int32)
+                                                  if torch.iinfo(kind).max >= classes - 1)
         self._codes = torch.cat([block.to("cpu", small) for block in codes])
-        self._kind = torch.float32 if classes is None else torch.int64
+        self._kind = self._codes.dtype if classes is None else torch.int64
         self.device = device
         self.samples = len(self._codes)
 
@@ -76,3 +77,18 @@ class CodesLoader:
     def _batch(self, codes: Tensor) -> Batch:
         x = codes.to(self.device, self._kind)
         return Batch(x, x)
+
+
+@torch.no_grad()
+def give_samples(plan: Plan, model: Autoencoder, train: Split) -> None:
+    """Gives the prior as many samples as it wants to hold, drawn by the seed and the prior's own name, as the encoder takes them."""
+    prior, seed = model.latent.prior, plan.spec.train.seed
+    if not prior.held:
+        return
+    loader = SplitLoader(train, torch.device("cpu"))
+    chosen = order_of(loader.samples, seed, "prior", 0)[:prior.held]
+    was = model.training
+    reseed_all(random_modules(model), seed, 0)
+    samples = model.eval().corrupt(loader.take(chosen).x)
+    model.train(was)
+    prior.begin(samples.to(model.latent.device))

@@ -166,7 +166,8 @@ class TrainerState:
     def _state(self) -> dict[str, Any]:
         trainer = self.trainer
         active = trainer.active.state() if trainer.active is not None else None
-        return {"progress": trainer.progress.state(), "sums": trainer.sums.state(), "validation": trainer.validation,
+        average = trainer.active.average.state() if trainer.active is not None and trainer.active.average is not None else None
+        return {"progress": trainer.progress.state(), "average": average, "sums": trainer.sums.state(), "validation": trainer.validation,
                 "active": active, "maths": {**trainer.plan.maths, "data": self._data}, "clock": self._clock()}
 
     def _clock(self) -> list[int]:
@@ -189,6 +190,8 @@ class TrainerState:
                 trainer.active = trainer.activate()
                 check_players(trainer.active, state["active"], revised=revised)
                 trainer.active.load(state["active"], revised=revised)
+                if trainer.active.average is not None and state.get("average") is not None:
+                    trainer.active.average.load(state["average"])
         if self.group.first:
             trainer.run.journal.cut(state["journal"])
         other_data = self.group.agree(int(self.group.first and state["maths"].get("data", self._data) != self._data))[0]

@@ -1,0 +1,79 @@
+"""A sparse code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from aebuild.modules.code import Code
+from aebuild.modules.collectives import mean
+from aebuild.modules.dictionary import TiedProjection, columns_of, dictionary_of
+from aebuild.modules.latent import Latent
+from aebuild.modules.losses import LossFunction
+from aebuild.modules.priors import Prior
+from aebuild.modules.recording import recording
+from aebuild.modules.revival import Revival
+from aebuild.modules.sparse_codes import Sparsifier
+from aebuild.modules.stage import taken
+
+
+class SparseLatent(Latent):
+    """A projection of which few units are active, [N, *shape]: what `activation` leaves of it.
+
+    With `centred` the bias of the decoder's linear map is subtracted from what is projected. The projection may begin as the
+    `transposed` map, or be it (a TiedProjection).
+    """
+
+    projection: Any             # the last of `steps`
+
+    def __init__(self, steps: Mapping[str, nn.Module], activation: Sparsifier, prior: Prior, revive: Revival | None = None, *,
+                 centred: bool = False, transposed: bool = False) -> None:
+        super().__init__(steps, prior)
+        self.activation, self.revive = activation, revive
+        self.centred, self.transposed = centred, transposed
+        self.shardable = not (centred or isinstance(self.projection, TiedProjection))
+        self._dictionary: tuple[nn.Linear, ...] = ()            # in a tuple it is no part of this module
+
+    @torch.no_grad()
+    def meet(self, decoder: nn.Module) -> None:
+        """Takes from the decoder what is shared with it."""
+        tied = isinstance(self.projection, TiedProjection)
+        if not (self.centred or self.transposed or tied):
+            return
+        linear = dictionary_of(decoder)
+        self._dictionary = (linear,)
+        if tied:
+            self.projection.follow(linear)
+        elif self.transposed:
+            self.projection.weight.copy_(columns_of(linear).T)
+
+    def forward(self, h: Tensor, context: dict[str, Any] | None = None, draws: int | None = None) -> Code:
+        """The code, with the mean number of active units as `l0`, and where dead units are counted their share as `dead`."""
+        for name in self.order[:-1]:
+            h = taken(self.get_submodule(name), h, {} if context is None else context)
+        if self.centred:
+            h = h - self._dictionary[0].bias
+        pre = self.projection(h)
+        value, terms, beside = self.activation(pre, self.projection.bias)
+        if not self.training and recording():
+            return Code(value)
+        metrics = {"active": mean((value.detach() != 0).float().flatten(1).sum(1)) * (self.units / value[0].numel())}
+        if self.revive is not None:
+            if self.training:
+                self.revive.watch(value)
+            beside = {**beside, **self.revive.beside(pre)}
+            metrics["dead"] = self.revive.dead.float().mean()
+        return Code(value, terms, metrics, beside=beside)
+
+    @property
+    def units(self) -> int:
+        """Units of a place."""
+        return int(self.projection.bias.shape[0])
+
+    def losses(self) -> dict[str, LossFunction]:
+        """Those of its parts besides."""
+        more = {} if self.revive is None else self.revive.losses()
+        return {**super().losses(), **self.activation.losses(), **more}

@@ -1,0 +1,1 @@
+"""What brings dead units back, one file each."""

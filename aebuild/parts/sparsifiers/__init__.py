@@ -1,0 +1,1 @@
+"""What makes sparse codes sparse, one file each."""

@@ -1,0 +1,142 @@
+"""A code in levels: each as it would be alone, joined to one code and taken apart again."""
+
+from __future__ import annotations
+
+import torch
+import yaml
+from torch import Tensor
+
+from aebuild.api import build, load
+from aebuild.modules.autoencoder import Autoencoder
+from aebuild.modules.latent_levels import ABOVE, DiscreteLevels, Levels, LevelsPrior
+from aebuild.modules.outputs import Batch
+from aebuild.modules.randomness import Random
+
+DENSE = """
+data: digits
+encoder: [linear: 12, linear: 6]
+latent:
+- gaussian: {dim: 2}
+- gaussian: {dim: 3, from: encoder.0}
+losses: {kl_1: 0.5}
+"""
+BOOKS = """
+data: digits
+encoder: {layer: conv, width: [6, 8], stride: 2}
+latent:
+- codebook: {codes: 4, dim: 2, init: normal, prior: empirical}
+- codebook: {codes: 8, dim: 4, groups: 2, init: normal, from: encoder.0, prior: empirical}
+"""
+
+
+def model(text: str) -> Autoencoder:
+    made: Autoencoder = build(load(yaml.safe_load(text)))
+    return made.eval()
+
+
+def images(count: int = 7) -> Tensor:
+    return torch.rand(count, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+def reseed(module: torch.nn.Module) -> None:
+    for each in module.modules():
+        if isinstance(each, Random):
+            each.reseed(5)
+
+
+def test_each_level_is_its_latent_on_what_it_reads() -> None:
+    net, x = model(DENSE), images()
+    assert isinstance(net.latent, Levels)
+    context: dict[str, Tensor] = {}
+    features = net.features(x, context)
+    reseed(net)
+    code = net.latent(features, context)
+    top, bottom = net.latent.levels
+    reseed(net)
+    first = top(features)
+    second = bottom(torch.cat([context["encoder.0"], net.latent.get_submodule("above_1")(first.value)], 1))
+    assert torch.equal(code.value, torch.cat([first.value, second.value], 1))
+    assert torch.equal(code.terms["kl_0"], first.terms["kl"])
+    assert torch.equal(code.terms["kl_1"], second.terms["kl"])
+
+
+def test_the_whole_code_decodes_to_the_reconstruction() -> None:
+    for text in (DENSE, BOOKS):
+        net, x = model(text), images()
+        reseed(net)
+        code = net.encode(x)
+        reseed(net)
+        assert torch.equal(net.decode(code.value), net.reconstruct(x))
+        assert code.value.shape == (7, sum(torch.Size(shape).numel() for shape in net.latent.shapes))
+
+
+def test_every_level_changes_the_reconstruction() -> None:
+    net = model(DENSE)
+    codes = torch.randn(20, 5, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    net.decode(codes).sum().backward()
+    assert codes.grad is not None and (codes.grad != 0).any(0).all()
+
+
+def test_the_mean_of_all_levels_is_given_the_means_above() -> None:
+    net, x = model(DENSE), images()
+    context: dict[str, Tensor] = {}
+    features = net.features(x, context)
+    posterior = net.latent(features, context).posterior
+    top, bottom = net.latent.levels
+    first = top.posterior(top.project(features)).mean
+    read = torch.cat([context["encoder.0"], net.latent.get_submodule("above_1")(first)], 1)
+    assert torch.equal(posterior.mean, torch.cat([first, bottom.posterior(bottom.project(read)).mean], 1))
+    assert torch.equal(posterior.mean, net.latent(features, context).posterior.mean)          # without a draw
+
+
+def test_several_draws_of_a_sample_stand_one_after_the_other() -> None:
+    net, x = model(DENSE), images(3)
+    outputs = net.run(Batch(x, x), draws=4)
+    assert outputs.code.value.shape == (12, 5)
+    assert outputs.code.terms["kl_0"].shape == (12, 2) and outputs.code.terms["kl_1"].shape == (12, 3)
+    assert outputs.params is not None and len(outputs.params) == 12
+
+
+def test_indices_of_all_levels_are_one_row() -> None:
+    net, x = model(BOOKS), images()
+    latent = net.latent
+    assert isinstance(latent, DiscreteLevels)
+    code = net.encode(x)
+    assert code.indices is not None and code.indices.shape == (7, 4 + 16 * 2)
+    assert torch.equal(latent.lookup(code.indices), code.value)
+    assert latent.book_sizes == [4, 8, 8] and [len(book) for book in latent.by_book(code.indices)] == [28, 112, 112]
+
+
+def test_each_prior_is_fitted_to_its_own_level() -> None:
+    net, x = model(BOOKS), images(50)
+    indices = net.encode(x).indices
+    assert indices is not None
+    net.latent.prior.fit([indices])
+    for level, part in zip(net.latent.levels, torch.split(indices, net.latent.widths, 1), strict=True):
+        alone = type(level.prior)(part.shape[1], level.codes)
+        alone.fit([part])
+        assert torch.equal(alone.frequencies, level.prior.frequencies)
+    assert net.latent.draw(5).shape == (5, 4 * 2 + 16 * 4)
+
+
+def test_new_codes_are_drawn_from_the_top_down() -> None:
+    net = model(DENSE)
+    seen: list[Tensor] = []
+
+    def given(context: dict[str, Tensor]) -> torch.nn.Module:
+        seen.extend(context.values())
+        return bottom
+
+    bottom = net.latent.levels[1].prior
+    bottom.given = given
+    reseed(net)
+    drawn = net.latent.draw(6)
+    assert len(seen) == 1 and torch.equal(seen[0], drawn[:, :2])
+    assert ABOVE == "above" and isinstance(net.latent.prior, LevelsPrior)
+
+
+def test_the_density_is_that_of_all_levels() -> None:
+    net = model(DENSE)
+    codes = torch.randn(4, 5)
+    normal = torch.distributions.Normal(0, 1)
+    assert torch.allclose(net.latent.prior.log_prob(codes), normal.log_prob(codes).sum(1))
