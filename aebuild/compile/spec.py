@@ -10,7 +10,7 @@ from aebuild.lang.families import Corruption, Latent, Layer
 from aebuild.lang.part import Part, knob
 from aebuild.lang.tasks import Task
 from aebuild.lang.terms import Bound, Likelihood, Term
-from aebuild.lang.training import Average, Optimizer, PhasePart, Player
+from aebuild.lang.training import Average, Judge, Optimizer, PhasePart, Player
 
 LONGEST_NAME = 100          # characters: a run's folder has a date besides, and disks take 255 bytes
 
@@ -116,6 +116,7 @@ class Train(Part):
     optimizer: Optimizer = Field(default_factory=lambda: Optimizer.named("adam"), description="one of torch's optimisers")
     clip: float | None = knob(None, "largest gradient norm", affects="gradient", gt=0)
     average: Average | None = Field(None, description="average the weights over the steps of a phase")
+    judge: Judge | None = Field(None, description="the figure by which epochs are judged: which is best, and when patience runs out")
     keep: Literal["best", "last"] = knob("best", "which checkpoint is evaluated: best on validation, or last", affects="training")
     device: Literal["auto", "cpu", "cuda"] = knob("auto", "where to train; auto takes a GPU if there is one", affects="training")
     speed: Literal["auto", "exact"] = knob(

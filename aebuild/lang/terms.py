@@ -14,6 +14,8 @@ from aebuild.lang.schedule import Dial
 from aebuild.lang.values import Range, Value
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Tensor, nn
 
 AUTOENCODER = "autoencoder"        # the player that every model has
@@ -72,7 +74,8 @@ class Role:
     """A player that a part brings into the model: who moves the weights under `modules`.
 
     An `apart` role's weights are moved by no other player. Without `through` its gradient ends at its own modules: it reads the
-    outputs of a pass that another player made. It plays in phases of the type `phase`.
+    outputs of a pass that another player made. It plays in phases of the type `phase`. It minimises the terms of the player `of`, its own
+    if that is None, in so many `steps` a batch unless the spec says otherwise.
     """
 
     name: str
@@ -80,6 +83,8 @@ class Role:
     apart: bool = False
     through: bool = True
     phase: str = "main"
+    of: str | None = None
+    steps: int = 1
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -181,6 +186,7 @@ class Penalty(Term):
     needs_labels: ClassVar[bool] = False
     whole: ClassVar[bool] = False         # it compares whole reconstructions, so that padding and missing values would count
     needs: ClassVar[tuple[str, ...]] = ()       # operations of the model that it uses
+    metrics: ClassVar[tuple[str, ...]] = ()     # that it logs behind its name and an underscore
     replaces: ClassVar[tuple[str, ...]] = ()    # terms that need no weight beside it
 
     def located(self, base: Path) -> Self:
@@ -194,6 +200,11 @@ class Penalty(Term):
     def files(self) -> tuple[tuple[str, Path], ...]:
         """Files that must be there before training begins, each with the field that names it."""
         return ()
+
+    @property
+    def teacher(self) -> str | None:
+        """A run whose encoder its module is given as `teacher` while a model is trained."""
+        return None
 
     def check(self, types: ModelTypes) -> str | None:
         """Why the penalty cannot act on this model, if so."""
