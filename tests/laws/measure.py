@@ -53,11 +53,11 @@ def _reconstruction(plan: Plan, model: Autoencoder) -> list[str]:
 def _without_divergence(model: Autoencoder) -> Iterator[None]:
     """While entered, codes are not compared to a prior, which a reconstruction does not need."""
     prior = model.latent.prior
-    prior.divergence, prior.given = lambda posterior, value, closed=True: value, lambda context: prior
+    prior.divergence = lambda posterior, value, closed=True: value
     try:
         yield
     finally:
-        del prior.divergence, prior.given
+        del prior.divergence
 
 
 def _others(plan: Plan, model: Autoencoder) -> list[str]:
