@@ -187,7 +187,7 @@ def declared_conditions(part: Dataset) -> Offered:
     if not isinstance(part, Tabular):
         return NOTHING
     hands: dict[str, ConditionKind] = {hand: hand for hand in PERIODS}
-    return Offered(tuple(ConditionInfo(name, hands.get(name, "number")) for name in part.asked if name != LABEL))
+    return Offered(tuple(ConditionInfo(name, hands.get(name, "number")) for name in part.told if name != LABEL))
 
 
 def declared_value(part: OnDisk) -> Value:

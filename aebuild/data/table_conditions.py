@@ -54,7 +54,7 @@ def _column(name: str, words: set[str] | None, part: Dataset) -> ConditionInfo:
 
 def check_names(sheet: Sheet, part: Dataset) -> None:
     """Refuses conditions whose names no table of these columns could have, before anything else is said of the columns."""
-    for name in part.asked:
+    for name in part.told:
         if name not in sheet.names and name not in (LABEL, *PERIODS):
             raise unknown(part, name, [*sheet.names, *PERIODS])
 

@@ -189,7 +189,7 @@ def _passes(model: Autoencoder, plan: Plan) -> list[str]:
     more = ", known" if plan.conditions else ""
     if not {"decode", "sample"} & set(model.refusals):
         found += ["", f"    def sample(self, count: int{told}) -> Tensor:", '        """New data: codes drawn from the prior, decoded."""',
-                  *([f"        known: dict[str, Any] = {known}"] if plan.conditions else []),
+                  *(['        known: dict[str, Any] = {"conditions": conditions}'] if plan.conditions else []),
                   f"        new: Tensor = self.likelihood.mean(self.parameters_of(self.latent.draw(count{more}){more}))",
                   "        return new"]
     return found

@@ -172,9 +172,9 @@ def _without_absent(part: OnDisk, path: str) -> OnDisk:
         from aebuild.data.tables import open_sheet
 
         names: Sequence[str] = open_sheet(Path(path), part).names
-        there = {name: asked for name, asked in part.asked.items() if name in (*names, "label", *PERIODS)}
+        told = [name for name in part.told if name in (*names, "label", *PERIODS)]
         part = part.but()
-        part.asked_for(there)
+        part.asked_for({name: part.asked[name] for name in told}, {name: part.asked[name] for name in part.predicted})
     elif not absent:
         return part
     else:
