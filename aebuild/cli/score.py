@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 @data_of_run
 @output_file("scores.csv", "Where the scores go: .csv, .parquet or .npz.")
 @click.option("--by", "by", default="reconstruction", show_default=True, metavar="NAMES",
-              help="Scores, separated by commas: reconstruction, latent, mahalanobis, combined, or all; and signed. The first decides.")
+              help="Scores, separated by commas: reconstruction, latent, mahalanobis, combined, or all; and signed, prior. The first "
+                   "decides.")
 @click.option("--threshold", metavar="RULE", help="What is unusual, from now on: quantile=0.99, per-sample=0.001, per-day=1, extreme=1e-4, "
                                                    "best-f=1, or a number.")
 @click.option("--anomalies", metavar="LABELS",

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from math import gcd, prod
 from typing import ClassVar, Literal
 
 from aebuild.lang.diagnostics import Rule
+from aebuild.lang.lint import Finding, Surroundings, warning
 from aebuild.lang.node import Site
 from aebuild.lang.part import knob
 from aebuild.lang.prior import Prior
 from aebuild.lang.values import Tokens, Value
 
 UNSUITED = Rule("AE337", "a prior for another shape of code", """\
-Some priors are made for codes of a certain shape: one that goes from place to place needs several places, a PixelCNN a grid of them, a flow
-that moves one half of the values by the other at least two values, and pseudo-inputs, which are learned by gradient, data of real numbers.
+Some priors are made for codes of a certain shape: one that goes from place to place needs several places, a PixelCNN a grid of them, a
+flow that moves one half of the values by the other at least two values. What is made of the codes of pseudo-inputs or exemplars needs
+data of real numbers, and an encoder that is told nothing beside them.
 
 ```yaml
 data: digits
@@ -48,6 +51,19 @@ latent: {type: codebook, codes: 64, dim: 8, groups: 4, prior: {type: autoregress
 ```
 ```yaml
 latent: {type: codebook, codes: 64, dim: 8, groups: 4, prior: {type: autoregressive, network: gru}}
+```
+""")
+
+MANY = warning("AE222", "a prior of more samples than there are", """\
+A `vamp` prior begins with samples of the training data, and an `exemplar` prior is made of them. Where there are fewer than it wants,
+they are repeated: the same components several times, which cost time and say nothing new.
+
+```yaml
+data: wine                                     # 178 rows
+latent: {type: gaussian, dim: 4, prior: {type: vamp, components: 500}}
+```
+```yaml
+latent: {type: gaussian, dim: 4, prior: {type: vamp, components: 50}}
 ```
 """)
 
@@ -121,6 +137,26 @@ def require_heads(prior: Prior, width: int, heads: int, site: Site) -> None:
     """Refuses heads that do not divide the width."""
     if width % heads:
         site.refuse(prior, HEADS, f"{heads} heads do not divide {width} features", "heads", "width", fix=f"heads: {gcd(width, heads)}")
+
+
+def too_many(prior: Prior, name: str, around: Surroundings) -> Iterator[Finding]:
+    """Warns where there are fewer training samples than the prior begins with."""
+    wanted, train = getattr(prior, name), around.info.counts.get("train")
+    if train is not None and wanted > train:
+        yield MANY, f"{wanted:,} {name} but only {train:,} training samples", prior.place(name), f"{name}: {max(2, train // 2)}"
+
+
+def encoder_input(prior: Prior, site: Site) -> Value:
+    """What the encoder takes, for a prior made of posteriors; refuses data that it cannot hold, and an encoder that wants to know more."""
+    taken, name = site.stage.taken, prior.variant_name()
+    assert taken is not None, "it stands behind an encoder"
+    if isinstance(taken, Tokens):
+        message = f"the prior {name} holds inputs of real numbers, but the data are {taken}"
+        site.refuse(prior, UNSUITED, message, "type", fix="prior: mixture")
+    if site.stage.joins:
+        message = f"the prior {name} encodes inputs of its own, of which the conditions that the encoder is told are not known"
+        site.refuse(prior, UNSUITED, message, "type", fix="prior: mixture")
+    return taken
 
 
 def require_places(prior: Prior, codes: Value, site: Site) -> None:

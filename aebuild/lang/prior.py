@@ -51,6 +51,7 @@ class Prior(Provider):
     otherwise: ClassVar[tuple[str, ...]] = ()
     encodes: ClassVar[bool] = False
     simplex: ClassVar[bool] = False           # its draws are one-hot, so the code becomes a softmax
+    told: ClassVar[bool] = False              # it depends on conditions
 
     def plan_prior(self, codes: Value, site: Site) -> Contribution:
         """The prior over codes of this type."""
@@ -101,7 +102,7 @@ class Prior(Provider):
         return replace(plan, terms=(*plan.terms, TermPlan("prior", role.name, elements(codes))), players=(*plan.players, role))
 
     def _refuse(self, latent: Provider, kind: str, site: Site, learning: tuple[str, ...], density: bool, coded: bool) -> NoReturn:
-        fitting, name = _fitting(latent, kind, learning, density, coded), str(latent.variant_name())
+        fitting, name = _fitting(latent, kind, learning, density, coded, bool(site.stage.given)), str(latent.variant_name())
         told = f"{'an' if name[0] in 'aeiou' else 'a'} {name} latent cannot have the prior {self.variant_name()}"
         if self.manner and self.variant_name() in fitting:
             site.refuse(self, UNSERVED, f"{told} {self.manner}", "learned", fix="remove learned")
@@ -129,12 +130,14 @@ def _gaussian(latent: Provider) -> bool:
     return getattr(getattr(latent, "posterior", None), "form", "") == "diagonal"
 
 
-def _fitting(latent: Provider, kind: str, learning: tuple[str, ...], density: bool, coded: bool) -> list[str]:
+def _fitting(latent: Provider, kind: str, learning: tuple[str, ...], density: bool, coded: bool, told: bool) -> list[str]:
     """The priors that a latent can have, by name."""
     gaussian = _gaussian(latent)
     found = []
     for name, each in Part.families["prior"].variants.items():
-        if issubclass(each, Prior) and kind in each.serves and each.coded == coded and (gaussian or not each.encodes):
+        if not issubclass(each, Prior) or kind not in each.serves or each.coded != coded:
+            continue
+        if (told or not each.told) and (gaussian or not each.encodes):
             ways = [way for way in (each.learning, *each.otherwise) if way in learning]
             if ways and (each.density or not density or ways[0] not in PULLING):
                 found.append(name)

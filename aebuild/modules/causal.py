@@ -28,7 +28,8 @@ class CausalTransformer(nn.Module):
         """Small weights, the smaller the more blocks add to one sum, and no biases."""
         for name, parameter in self.blocks.named_parameters():
             if name.endswith("weight") and parameter.ndim > 1:
-                parameter.normal_(0, TRANSFORMER_STD / (2 * depth) ** 0.5 if name.endswith(("out.weight", "contract.weight")) else TRANSFORMER_STD)
+                added = name.endswith(("out.weight", "contract.weight"))
+                parameter.normal_(0, TRANSFORMER_STD / (2 * depth) ** 0.5 if added else TRANSFORMER_STD)
             elif name.endswith("bias"):
                 parameter.zero_()
 

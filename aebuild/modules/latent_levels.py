@@ -265,11 +265,19 @@ class LevelsPrior(Prior):
 
     def log_prob(self, codes: Tensor) -> Tensor:
         """[N], of all levels together that have a density."""
+        return self._summed(codes, "log_prob")
+
+    def surprise(self, codes: Tensor) -> Tensor:
+        """[N] nats or a bound of them, of all levels together that know one."""
+        return self._summed(codes, "surprise")
+
+    def _summed(self, codes: Tensor, what: str) -> Tensor:
         total = torch.zeros(len(codes), device=codes.device)
         context = self._context
         for level, part in zip(self._levels, self.parts(codes), strict=True):
-            if type(level.prior).log_prob is not Prior.log_prob:
-                total = total + level.prior.given(context).log_prob(part).reshape(len(part), -1).sum(1)
+            bound = what == "surprise" and type(level.prior).surprise is not Prior.surprise
+            if bound or type(level.prior).log_prob is not Prior.log_prob:
+                total = total + getattr(level.prior.given(context), what)(part).reshape(len(part), -1).sum(1)
             context = {**context, ABOVE: level.code_from(part).value.flatten(1)}
         return total
 

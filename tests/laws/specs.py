@@ -142,6 +142,9 @@ def latent(choose: Chooser, value: Value, positions: bool) -> tuple[dict[str, An
         found["per"] = "sample"
     if kind == "codebook":
         found |= _codebook(choose, dim)
+    if kind == "gaussian" and choose.chance(30):
+        found["prior"] = choose.pick(({"type": "mixture", "components": 3}, {"type": "flow", "transforms": 2, "width": 4},
+                                      {"type": "mixture", "components": 2, "covariance": "full"}))
     if kind == "continuous" and choose.chance(50):
         found["activation"] = choose.pick(("sigmoid", activation(choose)))
     if kind == "adversarial":

@@ -38,7 +38,11 @@ def counted(plan: Plan) -> dict[str, float]:
     model, found = on_meta(plan), {}
     x = torch.empty(BATCH, *plan.input.shape, device="meta", dtype=getattr(torch, plan.input.dtype))
     target = x if plan.input == plan.target else torch.empty(BATCH, *plan.target.shape, device="meta", dtype=getattr(torch, plan.target.dtype))
-    batch = Batch(x, target, torch.zeros(BATCH, dtype=torch.long, device="meta"))
+    told = torch.empty(BATCH, plan.conditions, device="meta") if plan.conditions else None
+    batch = Batch(x, target, torch.zeros(BATCH, dtype=torch.long, device="meta"), told)
+    kind = plan.latent.codes
+    drawn = torch.empty(BATCH, *kind.shape, device="meta", dtype=getattr(torch, kind.dtype))
+    codes = Batch(drawn, drawn)
     for phase in plan.phases:
         active = ActivePhase(plan, phase, model, frozenset(name for name, _ in model.named_parameters()), BATCH)
         active.enter(0)
@@ -46,7 +50,7 @@ def counted(plan: Plan) -> dict[str, float]:
             for player in active.players:
                 for _ in range(player.plan.steps):
                     player.take_turn()
-                    player.forward(batch, 0).loss.backward()
+                    player.forward(batch if phase.data == "samples" else codes, 0).loss.backward()
         found[phase.name] = counter.get_total_flops() / BATCH
     return found
 

@@ -15,12 +15,17 @@ from torch import Tensor, distributions, nn
 from aebuild.lang.node import Refusal
 from aebuild.lang.values import Grid, Sequence, Tokens, Value, Vector
 from aebuild.modules.causal import CausalGru, CausalTransformer
+from aebuild.modules.code import Code
+from aebuild.modules.discrete import DiscreteLatent
+from aebuild.modules.latent_continuous import ContinuousLatent
+from aebuild.modules.outputs import Batch
 from aebuild.modules.pixelcnn import PixelCnnPrior
 from aebuild.modules.posteriors import DiagonalGaussian
 from aebuild.modules.prior_autoregressive import AutoregressiveCodes, AutoregressiveTokens, picked
 from aebuild.modules.prior_flow import TwoStagePrior
 from aebuild.modules.prior_masked import MaskedPrior
 from aebuild.modules.prior_mixture import ExemplarPrior, FittedMixture, MixturePrior, VampPrior, mixed
+from aebuild.modules.priors import GaussianPrior, UniformPrior
 from aebuild.parts.latents.continuous import Continuous
 from aebuild.parts.latents.gaussian import Gaussian
 from aebuild.parts.priors.autoregressive import Autoregressive
@@ -29,6 +34,8 @@ from aebuild.parts.priors.masked import Masked
 from aebuild.parts.priors.mixture import Mixture
 from aebuild.parts.priors.pixelcnn import Pixelcnn
 from aebuild.parts.priors.two_stage import TwoStage
+from aebuild.results.inference.passes import Pass
+from aebuild.results.inference.scorer import surprise_of_prior
 
 CPU = torch.device("cpu")
 
@@ -308,6 +315,22 @@ def test_a_second_stage_without_a_code_of_its_own_is_a_gaussian() -> None:
             parameter.zero_()
     z = torch.randn(5, 3)
     torch.testing.assert_close(-prior.surprise(z), distributions.Normal(0.0, 1.0).log_prob(z).sum(1))
+
+
+# ------------------------------------------------------------------------------------------------------------- as an anomaly score
+
+
+def test_a_code_is_scored_by_the_prior_where_that_has_a_density() -> None:
+    value = torch.randn(4, 2)
+    each = Pass(0, 4, Batch(value, value), Code(value), value, {})
+    found = surprise_of_prior(ContinuousLatent({}, GaussianPrior((2,), 0.5)), each)
+    np.testing.assert_allclose(found, -distributions.Normal(0.0, 0.5).log_prob(value).sum(1), rtol=1e-5)
+    assert surprise_of_prior(ContinuousLatent({}, UniformPrior((2,), 0.0, 1.0)), each) is None
+    discrete = DiscreteLatent({}, (4, 3), -1, 8, prior=tokens_prior("gru", 4, 8))
+    indices = torch.randint(8, (4, 4))
+    with torch.no_grad():
+        found = surprise_of_prior(discrete, Pass(0, 4, each.batch, Code(value, indices=indices), value, {}))
+        np.testing.assert_allclose(found, -discrete.prior.log_prob(indices), rtol=1e-5)
 
 
 # --------------------------------------------------------------------------------------------------------------------- the parts

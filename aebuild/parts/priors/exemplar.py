@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from aebuild.lang.families import Prior
-from aebuild.lang.learned_prior import UNSUITED
+from aebuild.lang.learned_prior import encoder_input, too_many
+from aebuild.lang.lint import Finding, Surroundings
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
 from aebuild.lang.terms import Contribution
-from aebuild.lang.values import Tokens, Value
+from aebuild.lang.values import Value
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,12 +32,13 @@ class Exemplar(Prior):
     exemplars: int = knob(1000, "samples of the training data that it is made of", affects="graph", ge=2)
     subset: int = knob(100, "of them, drawn anew for each batch, that stand for all in training", affects="training", ge=2)
 
+    def lint(self, node: Node | None, around: Surroundings) -> Iterator[Finding]:
+        """Every exemplar wants a sample."""
+        return too_many(self, "exemplars", around)
+
     def plan_prior(self, codes: Value, site: Site) -> Contribution:
         """The exemplars, of the type that the encoder takes, and the width."""
-        taken = site.stage.taken
-        assert taken is not None, "it stands behind an encoder"
-        if isinstance(taken, Tokens):
-            site.refuse(self, UNSUITED, f"exemplars are kept as real numbers, but the data are {taken}", "type", fix="prior: mixture")
+        taken = encoder_input(self, site)
         return Contribution(node=Node(site.path, "exemplar prior", codes, codes, self,
                                       {"taken": list(taken.shape), "exemplars": self.exemplars}, aside=True,
                                       weights={"log_std": ()}, buffers={"exemplars": (self.exemplars, *taken.shape)}))

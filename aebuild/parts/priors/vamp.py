@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from aebuild.lang.families import Prior
-from aebuild.lang.learned_prior import UNSUITED
+from aebuild.lang.learned_prior import encoder_input, too_many
+from aebuild.lang.lint import Finding, Surroundings
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
 from aebuild.lang.terms import Contribution
-from aebuild.lang.values import Tokens, Value
+from aebuild.lang.values import Value
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,13 +31,13 @@ class Vamp(Prior):
     encodes = True
     components: int = knob(100, "pseudo-inputs", affects="graph", ge=2)
 
+    def lint(self, node: Node | None, around: Surroundings) -> Iterator[Finding]:
+        """Every component wants a sample."""
+        return too_many(self, "components", around)
+
     def plan_prior(self, codes: Value, site: Site) -> Contribution:
         """The pseudo-inputs, of the type that the encoder takes."""
-        taken = site.stage.taken
-        assert taken is not None, "it stands behind an encoder"
-        if isinstance(taken, Tokens):
-            site.refuse(self, UNSUITED, f"pseudo-inputs are learned by gradient, but the data are {taken}, which name symbols", "type",
-                        fix="prior: mixture")
+        taken = encoder_input(self, site)
         return Contribution(node=Node(site.path, "vamp prior", codes, codes, self, {"taken": list(taken.shape)}, aside=True,
                                       weights={"inputs": (self.components, *taken.shape)}))
 

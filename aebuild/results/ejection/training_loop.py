@@ -55,7 +55,7 @@ def _train(plan: Plan, model: Autoencoder, calls: list[str], fixed: tuple[str, .
     if model.latent.prior.held:
         lines += ["    begin_noise(random_modules(model), SEED, 0)          # the prior begins with samples",
                   f"    held = data.x[shuffled(len(data.x), \"prior\", 0)[:{model.latent.prior.held}]]",
-                  f"    model.latent.prior.begin(model.eval().corrupt(held, {{}}))"]
+                  "    model.latent.prior.begin(model.eval().corrupt(held, {}))"]
     lines += [f"    {'tick = ' if number < len(calls) else ''}{call}" for number, call in enumerate(calls, 1)]
     lines.append("    model.requires_grad_(True)")
     if fixed:

@@ -28,17 +28,18 @@ if TYPE_CHECKING:
 NAME = "scorer"
 NAMES = ("reconstruction", "latent", "mahalanobis", "combined")
 JOINED = NAMES[:3]               # what `combined` adds up
-ON_REQUEST = ("signed",)         # scores that are there by name only, since they are sound for some data only
+ON_REQUEST = ("signed", "prior")         # scores that are there by name only, since they are sound for some data only
 MEANINGS = {"reconstruction": "surprise at a sample under the likelihood, or its error, summed over its elements",
             "latent": "surprise at its code under a density fitted to the codes of the training data",
             "mahalanobis": "distance of its residuals from those of the training data, by their covariance (of series of unequal "
                            "length the mean over their steps)",
             "combined": "minus the log-probability that an ordinary sample scores as high in the three others, added up (Fisher, 1932)",
+            "prior": "nats of surprise at its code under the model's own prior, or a bound of them",
             "signed": "what the reconstruction has more than the sample, summed with its sign; errors of both signs cancel"}
 SUMS = ("reconstruction", "signed")       # over the elements of a sample
 TAIL = 0.05          # share of the calibration, the largest scores, by which it goes on as an exponential
 LEAST = 10           # of them at least
-FORMAT = "2"
+FORMAT = "3"
 
 
 @dataclass
@@ -75,7 +76,7 @@ class Scorer:
     @property
     def on_request(self) -> tuple[str, ...]:
         """Further ones, which are given by name only."""
-        return ON_REQUEST if self.residuals is not None else ()
+        return tuple(name for name in ON_REQUEST if name in self.calibration)
 
     def batches(self, run: TrainedRun, split: Split, *, parts: bool = False, progress: Progress = unseen) -> Iterator[Scores]:
         """The scores of a split, batch by batch."""
@@ -92,6 +93,8 @@ class Scorer:
             len(single), -1).sum(1)
         codes = model.latent.codes_of(each.code).cpu().numpy() if each.code.indices is not None else each.value.cpu().numpy()
         found = {"reconstruction": surprise, "latent": -self.density.log_prob(codes)}
+        if (own := surprise_of_prior(model.latent, each)) is not None:
+            found["prior"] = own
         shown = None
         if self.residuals is not None:
             apart, ends = residuals_of(model, params, batch), Ends.of(batch)
@@ -120,6 +123,17 @@ def split_by_element(likelihood: Any, params: torch.Tensor, batch: Any) -> NDArr
         return None
     counts = counted(batch.target, batch.lengths, batch.mask)
     return _double(each if counts is None else each.masked_fill(~counts, 0.0))
+
+
+def surprise_of_prior(latent: Any, each: Pass) -> NDArray[np.float64] | None:
+    """Nats of each code, [n], under the prior that the model was trained with; None where it has no density."""
+    codes = latent.codes_of(each.code) if each.code.indices is not None else each.value
+    try:
+        nats = latent.prior.given(each.context).surprise(codes)
+    except TypeError:
+        return None
+    total: NDArray[np.float64] = _double(nats).reshape(len(codes), -1).sum(1)
+    return total
 
 
 def residuals_of(model: Any, params: torch.Tensor, batch: Any) -> NDArray[np.float64]:

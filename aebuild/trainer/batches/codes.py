@@ -45,10 +45,10 @@ class CodesLoader:
     streamed = False
 
     def __init__(self, codes: Codes, classes: int | None, device: torch.device) -> None:
-        small = torch.float32 if classes is None else next(kind for kind in (torch.uint8, torch.int16, torch.int32)
-                                                           if torch.iinfo(kind).max >= classes - 1)
+        small = None if classes is None else next(kind for kind in (torch.uint8, torch.int16, torch.int32)
+                                                  if torch.iinfo(kind).max >= classes - 1)
         self._codes = torch.cat([block.to("cpu", small) for block in codes])
-        self._kind = torch.float32 if classes is None else torch.int64
+        self._kind = self._codes.dtype if classes is None else torch.int64
         self.device = device
         self.samples = len(self._codes)
 
