@@ -45,7 +45,7 @@ class Coupling(nn.Module):
     def _halves(self, x: Tensor, told: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x = x.flip(1) if self.backwards else x
         kept, bent = x[:, :self.kept], x[:, self.kept:]
-        return kept, bent, self.net(torch.cat([kept, told], 1)).view(len(x), bent.shape[1], -1)
+        return kept, bent, self.net(torch.cat([kept, told], 1)).view(x.shape[0], bent.shape[1], -1)
 
     def _joined(self, kept: Tensor, bent: Tensor) -> Tensor:
         whole = torch.cat([kept, bent], 1)

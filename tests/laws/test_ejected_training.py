@@ -80,7 +80,8 @@ SPECS = {
     "a flow afterwards": f"{VECTORS}encoder: [linear: 5]\nlatent: {{type: gaussian, dim: 2, prior: {{type: flow, width: 4, learned: afterwards}}}}\n"
                          + trained("epochs: 2"),
     "ramps": f"{VECTORS}encoder: [linear: 5]\nlatent: {{type: gaussian, dim: 2}}\n"
-             f"losses: {{kl: {{weight: [{{from: 0, to: 1, over: 50%, shape: cosine}}, {{from: 1, to: 0.5}}], free_bits: 0.1}}}}\n{trained('epochs: 4, patience: 2')}",
+             f"losses: {{kl: {{weight: [{{from: 0, to: 1, over: 50%, shape: cosine, cycles: 2, rise: 0.7}}, {{from: 1, to: 0.5}}], free_bits: 0.1}}}}\n"
+             f"{trained('epochs: 4, patience: 2')}",
     "true values in place of its own": "data: {type: arrays, path: x.npy, shape: [7, 2]}\nencoder: [gru: 5]\nlatent: {type: continuous, dim: 3}\n"
                                       "decoder: {layer: gru, width: 5, feed: previous, teacher_forcing: {from: 1, to: 0, over: 2 epochs}}\n"
                                       + trained("epochs: 3"),

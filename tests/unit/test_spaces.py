@@ -12,6 +12,7 @@ from scipy import special
 from torch import distributions as D
 from torch.nn import functional as F
 
+from aebuild.compile.build import build
 from aebuild.compile.front import load
 from aebuild.lang.values import Grid, Vector
 from aebuild.modules.poincare import WrappedNormal, WrappedNormalPrior, added, from_origin, to_origin
@@ -263,3 +264,13 @@ def test_the_size_of_a_discrete_code_is_in_bits() -> None:
 def test_what_goes_together(spec: str, code: str | None) -> None:
     found = load("spec.yaml", text=f"data: wine\nencoder: []\n{spec}\n").errors
     assert [error.code for error in found] == ([] if code is None else [code])
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("latent", ["{type: hyperspherical, dim: 3}", "{type: poincare, dim: 3}", "{type: categorical, dim: 3, classes: 4}",
+                                    "{type: gaussian, dim: 3, posterior: iaf}"])
+def test_a_recorded_program_takes_the_mean_for_any_batch(latent: str) -> None:
+    model: Any = build(load("spec.yaml", text=f"data: wine\nencoder: []\nlatent: {latent}\n").require()).eval()
+    program = torch.jit.trace(model, torch.rand(2, 13), check_trace=False)
+    x = torch.rand(5, 13)
+    torch.testing.assert_close(program(x), model.decode(model.latent.posterior(model.latent.project(x)).mean))

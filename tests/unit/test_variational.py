@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -150,6 +151,19 @@ def test_the_discrepancy_is_the_unbiased_estimate() -> None:
                          ("imq", lambda h: lambda a, b: 6 * h * h / (6 * h * h + (a - b).square().sum()))):
         expected = naive_mmd(x, y, form(0.7)) + naive_mmd(x, y, form(2.0))
         assert float(unbiased_mmd(x, y, kernel, [0.7, 2.0])) == pytest.approx(expected)
+
+
+def test_the_discrepancy_is_pythaes() -> None:
+    """Its scales are factors of C, ours of the bandwidth; its Gaussian kernel has the C of the other."""
+    models = pytest.importorskip("pythae.models")
+    x, y = torch.randn(6, 3), torch.randn(6, 3) + 0.5
+    for kernel, bandwidths in (("imq", [0.5 * math.sqrt(2), math.sqrt(2)]), ("rbf", [math.sqrt(3 * 2)])):
+        theirs = SimpleNamespace(reconstruction_loss_scale=1.0, kernel_choice=kernel, scales=[0.25, 1.0],
+                                 model_config=SimpleNamespace(latent_dim=3, kernel_bandwidth=math.sqrt(2), reg_weight=1.0))
+        theirs.rbf_kernel = partial(models.WAE_MMD.rbf_kernel, theirs)
+        theirs.imq_kernel = partial(models.WAE_MMD.imq_kernel, theirs)
+        expected = models.WAE_MMD.loss_function(theirs, x, x, x, y)[2]
+        torch.testing.assert_close(unbiased_mmd(x, y, kernel, bandwidths), expected)
 
 
 def test_the_discrepancy_of_two_normals_is_its_closed_form() -> None:
