@@ -36,7 +36,7 @@ def plan_text(plan: Plan) -> str:
                   f"clip {player.clip}, {player.steps} a batch" for player in phase.players]
     lines += ["", *(f"dial     {dial}" for dial in plan.dials), *(f"skip     {tap}" for tap in plan.taps),
               *(f"refused  {name}: {reason}" for name, reason in plan.refusals.items())]
-    return "\n".join(lines).rstrip() + "\n"
+    return "\n".join(lines).rstrip().replace(f"{SPECS}/", "specs/") + "\n"          # files that a loss names
 
 
 def _row(node: Node) -> str:
