@@ -13,9 +13,10 @@ from aebuild.cli.on_run import Counter, data_of_run, done, opened, output_file, 
 @run_folder
 @data_of_run
 @output_file("codes.npz", "Where the codes go: .npz, .npy, .csv or .parquet.")
+@click.option("--bits", is_flag=True, help="Write a compressed code as bits, by an entropy coder (default: codes.bits).")
 @click.option("--draw", type=click.IntRange(1), metavar="N", help="N draws from the posterior of each sample, not its mean.")
 def command(run: Path, device: str, as_json: bool, quiet: bool, data: str | None, split: str | None, settings: tuple[str, ...],
-            given: tuple[str, ...], output: Path, force: bool, draw: int | None) -> None:
+            given: tuple[str, ...], output: Path, force: bool, bits: bool, draw: int | None) -> None:
     """Write the code of each sample of DATA, with its ids, times and labels beside it.
 
     DATA is read as the training data were, without DATA the run's test part. Discrete codes are written as indices; an .npz has the
@@ -24,6 +25,11 @@ def command(run: Path, device: str, as_json: bool, quiet: bool, data: str | None
     from aebuild.results.inference.codes import write_codes
     from aebuild.results.inference.row_files import ROWS, vacant_output
 
+    if bits:
+        if draw is not None:
+            raise click.UsageError("--draw is for variational codes, --bits for compressed ones.")
+        _write_bits(run, device, data, split, settings, output, force=force, as_json=as_json, quiet=quiet)
+        return
     vacant_output(output, ROWS, force)
     model = opened(run, device)
     samples = samples_of(model, data, split, settings, quiet=quiet, given=given, readers=("encoder", "prior"))
@@ -31,3 +37,19 @@ def command(run: Path, device: str, as_json: bool, quiet: bool, data: str | None
     count = len(samples) * (draw or 1)
     done({"output": str(output), "codes": count, "code": str(model.plan.latent.code)},
          f"{count:,} codes, {model.plan.latent.code} each: {output}", as_json=as_json, quiet=quiet)
+
+
+def _write_bits(run: Path, device: str, data: str | None, split: str | None, settings: tuple[str, ...], output: Path, *, force: bool,
+                as_json: bool, quiet: bool) -> None:
+    from aebuild.results.inference.bitstreams import ENDING, write_bits
+    from aebuild.results.inference.row_files import vacant_output
+
+    if click.get_current_context().get_parameter_source("output") == click.core.ParameterSource.DEFAULT:
+        output = output.with_suffix(ENDING)
+    vacant_output(output, (ENDING,), force)
+    model = opened(run, device)
+    samples = samples_of(model, data, split, settings, quiet=quiet)
+    found = write_bits(model, samples, output, Counter("encoding", quiet))
+    done({"output": str(output), "codes": len(samples), **found},
+         f"{len(samples):,} codes, {found['bits_per_sample']:.1f} bits each, {found['bits_per_value']:.4f} a value of the data: {output}",
+         as_json=as_json, quiet=quiet)

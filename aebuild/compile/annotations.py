@@ -36,8 +36,10 @@ class Shape:
     def default(self) -> type[Part] | None:
         """The class meant where no `type` is written, if that is clear."""
         assert self.part is not None
-        if self.key and len(self.variants) == 1:
-            return next(iter(self.variants.values()))
+        if self.key:
+            own = list(self.variants.values())
+            leading = [cls for cls in own if getattr(cls, "leads", False)] or own
+            return leading[0] if len(leading) == 1 else None
         return self.variants.get(self.part.default_variant or "")
 
 

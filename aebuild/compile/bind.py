@@ -26,7 +26,7 @@ def bind(tree: Tree) -> tuple[Spec | None, list[Diagnostic]]:
     spec = binder.record(tree, Spec, "")
     if not isinstance(spec, Spec):
         return None, binder.blame.found
-    spec.data.asked_for(spec.condition)
+    spec.data.asked_for(spec.condition, {name: head for head in spec.heads.values() for name in head.columns})
     return spec, binder.blame.found
 
 

@@ -231,9 +231,10 @@ class Blame:
             child = tree.value.get(key) if isinstance(tree.value, dict) else None
             problem = _fitting(problems, child)
             place = _descend(child or tree, problem["loc"][1:])
-            self._translate(problem, place, key, f"{path}.{key}" if path else key, cls)
+            in_list = child is not None and isinstance(child.value, tuple) and place is not child
+            self._translate(problem, place, key, f"{path}.{key}" if path else key, cls, in_list)
 
-    def _translate(self, problem: Any, place: Tree, key: str, path: str, cls: type[Part]) -> None:
+    def _translate(self, problem: Any, place: Tree, key: str, path: str, cls: type[Part], in_list: bool) -> None:
         kind, context = problem["type"], problem.get("ctx", {})
         if kind in _KINDS:
             self.say("kind", f"{key} must be {_KINDS[kind]}, not {what(place)}", place, path, mended(key, _KINDS[kind], place))
@@ -243,8 +244,9 @@ class Blame:
             if isinstance(place.value, list | tuple | dict | str) and bound in ("min_length", "max_length"):
                 self.say("bound", f"{key} must have {words} {limit} {'entry' if limit == 1 else 'entries'}", place, path, None)
             else:
+                legal = number_text(_percent(limit, place.value) or nearest(limit, place.value))
                 self.say("bound", f"{key} must be {words} {limit:g}, not {what(place)}", place, path,
-                         f"{key}: {number_text(_percent(limit, place.value) or nearest(limit, place.value))}")
+                         legal if in_list else f"{key}: {legal}")
         elif kind == "literal_error":
             choices = [word.strip(" '") for word in str(context["expected"]).replace(" or ", ", ").split(",")]
             word = str(place.value)

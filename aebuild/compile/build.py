@@ -8,9 +8,10 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from aebuild.compile.plan import Plan
+from aebuild.compile.plan import HeadPlan, Plan
 from aebuild.lang.families import Activation
 from aebuild.lang.node import Buildable, Node
+from aebuild.modules.answers import ColumnsHead
 from aebuild.modules.autoencoder import Autoencoder, Head
 from aebuild.modules.losses import Loss
 from aebuild.modules.randomness import derive
@@ -22,7 +23,7 @@ def build(plan: Plan, seed: int | None = None) -> Autoencoder:
     seed = plan.spec.train.seed if seed is None else seed
     losses = plan.spec.losses
     penalties = {name: cast(Loss, build_node(penalty.node, seed)) for name, penalty in plan.penalties.items()}
-    heads = {head.name: Head(build_node(head.node, seed), head.source, head.name) for head in plan.heads}
+    heads = {head.name: _head(head, build_node(head.node, seed)) for head in plan.heads}
     taps = {source.rsplit(".", 1)[1]: key for source, key in plan.taps.items()}
     encoder = build_node(plan.encoder, seed)
     assert isinstance(encoder, Stage)
@@ -32,6 +33,10 @@ def build(plan: Plan, seed: int | None = None) -> Autoencoder:
     return Autoencoder(encoder, build_node(plan.latent.node, seed), decoder,
                        losses.reconstruction.build_likelihood(plan.target, plan.bounds), heads, penalties,
                        [(part.build_corruption(), part.when == "always") for part in plan.spec.corrupt], plan.refusals)
+
+
+def _head(head: HeadPlan, network: nn.Module) -> Head:
+    return ColumnsHead(network, head.source, head.name, head.columns) if head.columns else Head(network, head.source, head.name)
 
 
 def build_node(node: Node, seed: int) -> nn.Module:

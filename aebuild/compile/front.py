@@ -14,6 +14,7 @@ from aebuild.compile.bind import bind
 from aebuild.compile.desugar import lengthen
 from aebuild.compile.gc_pause import collecting_later
 from aebuild.compile.lints import allowed, lint
+from aebuild.compile.losses import located, missing_files
 from aebuild.compile.memory import check_size
 from aebuild.compile.merge import apply_set, merge, over_data
 from aebuild.compile.plan import Plan
@@ -271,7 +272,9 @@ def _plan(loaded: Loaded, known: DataInfo | None) -> None:
             return
         loaded.info = known
         loaded.notes.append(f"the data cannot be read, so what the run knows of them is taken: {error}")
+    spec = located(spec, loaded.base)
     planned = plan(spec, loaded.info)
+    loaded.diagnostics += missing_files(spec)
     loaded.diagnostics += planned.diagnostics
     loaded.plan = planned.plan
     if planned.plan is not None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from aebuild.compile.annotations import Shape
+from aebuild.compile.spec import Spec
+from aebuild.lang.diagnostics import Diagnostic, Hint
 from aebuild.lang.part import Part
+from aebuild.lang.program_files import NO_PROGRAM
 from aebuild.lang.terms import Bound, Likelihood, Penalty, Provider, Term, without_level
 
 
@@ -37,3 +41,16 @@ def known_terms() -> set[str]:
     """Every key that some part gives a meaning under `losses`."""
     penalties = {cls.key for cls in Penalty.variants.values() if issubclass(cls, Penalty)}
     return {"reconstruction", "bound"} | penalties | set(provided_terms())
+
+
+def located(spec: Spec, base: Path) -> Spec:
+    """The spec with absolute paths of the files that its losses name."""
+    terms = {name: term.located(base) if isinstance(term, Penalty) else term for name, term in spec.losses.terms.items()}
+    return spec if terms == spec.losses.terms else spec.but(losses=spec.losses.but(terms=terms))
+
+
+def missing_files(spec: Spec) -> list[Diagnostic]:
+    """Files that losses name and that are not there."""
+    return [Diagnostic(NO_PROGRAM, f"there is no file {path}", term.place(key), Hint("the path of a program that torch can load"),
+                       f"losses.{name}.{key}")
+            for name, term in spec.losses.terms.items() if isinstance(term, Penalty) for key, path in term.files() if not path.is_file()]

@@ -9,12 +9,13 @@ from aebuild.compile.losses import providers
 from aebuild.compile.plan import PhasePlan, PlayerPlan
 from aebuild.compile.spec import Spec, StageSpec, Train
 from aebuild.compile.wording import quoted_from
+from aebuild.lang.conditioning import KEY
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
 from aebuild.lang.families import LatentPlan
 from aebuild.lang.node import Node
 from aebuild.lang.suggest import closest
 from aebuild.lang.terms import AUTOENCODER, Contribution, Role, TermPlan
-from aebuild.lang.training import PhasePart, Player, Start
+from aebuild.lang.training import Judge, PhasePart, Player, Start
 
 UNKNOWN_PLAYER = Rule("AE315", "a player that this model does not have", """\
 Every model has the player `autoencoder`. An adversarial latent adds `generator` (the encoder, fooling) and `discriminator`.
@@ -96,6 +97,19 @@ train: {phases: [main, main: {freeze: [encoder.0]}]}
 ```
 """)
 
+UNKNOWN_FIGURE = Rule("AE387", "judged by a figure that the model does not have", """\
+`judge` names the term or metric of the validation split by which epochs are judged, as the log has it.
+
+```yaml
+latent: {type: gaussian, dim: 8}
+train: {judge: usage}
+```
+```yaml
+latent: {type: gaussian, dim: 8}
+train: {judge: active_units}
+```
+""")
+
 PATIENT = Rule("AE215", "patience that cannot run out", """\
 `patience` ends a phase after so many epochs without a better validation score. The first epoch is always the best so far, so a
 phase of `epochs` can be ended early only by a patience of at most `epochs` - 2.
@@ -121,7 +135,8 @@ def plan_phases(spec: Spec, written: StageSpec, latent: LatentPlan | None, encod
         tops = (encoder, latent.node, decoder, *(penalty.node for penalty in penalties.values()))
     phases: list[PhasePlan] = []
     for i, phase in enumerate(spec.train.phases):
-        _check_players(phase.players, names, f"train.phases.{i}.players", found)
+        _check_players(phase.players, [*names, *(role.name for role in phase.roles(roles) if role.of is not None)],
+                       f"train.phases.{i}.players", found)
         frozen = _known(phase, "freeze", phase.freeze, f"train.phases.{i}", tops, spec, found)
         _known(phase, "rates", phase.rates, f"train.phases.{i}", tops, spec, found)
         if phase.start is not None:
@@ -140,7 +155,7 @@ def plan_phases(spec: Spec, written: StageSpec, latent: LatentPlan | None, encod
                                         Hint("leave it out"), f"train.phases.{i}"))
             phases.append(PhasePlan(name, players, epochs, steps, phase.batch_size or spec.train.batch_size, pair,
                                     phase.patience or spec.train.patience, phase.data, frozen, phase.start,
-                                    phase.average or spec.train.average, phase.rates))
+                                    phase.average or spec.train.average, phase.rates, _judge(spec, phase, i, players, found)))
     _check_patience(spec, usual, found)
     _check_trained(spec, terms, phases, found)
     return tuple(phases)
@@ -206,17 +221,40 @@ def _without(node: Node, apart: frozenset[str]) -> tuple[str, ...]:
     return (*(f"{node.path}.{name}" for name in node.weights), *(path for child in shown for path in _without(child, apart)))
 
 
-def _player(name: str, modules: tuple[str, ...], terms: tuple[str, ...], spec: Spec, phase: PhasePart, *, through: bool = True
-            ) -> PlayerPlan:
+def _player(name: str, modules: tuple[str, ...], terms: tuple[str, ...], spec: Spec, phase: PhasePart, *, through: bool = True,
+            steps: int = 1) -> PlayerPlan:
     options = [player for player in (phase.players.get(name), spec.train.players.get(name)) if player is not None]
     optimizer = next((p.optimizer for p in options if p.optimizer is not None), None) or phase.optimizer or spec.train.optimizer
     clips = [clip for clip in (*(player.clip for player in options), phase.clip, spec.train.clip) if clip is not None]
-    return PlayerPlan(name, modules, terms, optimizer, clips[0] if clips else None, options[0].steps if options else 1, through)
+    return PlayerPlan(name, modules, terms, optimizer, clips[0] if clips else None, options[0].steps if options else steps, through)
+
+
+def _judge(spec: Spec, phase: PhasePart, i: int, players: tuple[PlayerPlan, ...], found: list[Diagnostic]) -> Judge | None:
+    """By what the phase is judged, with its direction; reports a figure that the model does not have.
+
+    What `train` says is for phases that have the figure.
+    """
+    terms = ["loss", *(name for player in players for name in player.terms)]
+    parts = (spec.latent, *spec.latent.parts())
+    metrics = [name for part in parts for name in part.meanings if name not in terms]
+    metrics += [f"{name}_accuracy" for name in spec.heads]
+    metrics += [f"{name}_{each}" for name, term in spec.losses.terms.items() for each in getattr(term, "metrics", ())]
+    judge = phase.judge or spec.train.judge
+    if judge is None or (phase.judge is None and judge.by not in (*terms, *metrics) and phase.data == "codes"):
+        return None
+    if judge.by not in (*terms, *metrics):
+        best, path = closest(judge.by, [*terms, *metrics]), "train" if phase.judge is None else f"train.phases.{i}"
+        diagnostic = Diagnostic(UNKNOWN_FIGURE, f"nothing here is called {judge.by!r}; there are {', '.join([*terms, *metrics])}",
+                                judge.place("by"), f"by: {best}" if best and "by" in judge._origin.fields else None, f"{path}.judge")
+        if all(diagnostic.path != each.path for each in found):
+            found.append(diagnostic)
+        return None
+    return judge.but(best=judge.best or ("highest" if judge.by in metrics else "lowest"))
 
 
 def _players(spec: Spec, phase: PhasePart, roles: tuple[Role, ...], terms: tuple[TermPlan, ...]) -> tuple[PlayerPlan, ...]:
-    return tuple(_player(role.name, role.modules, tuple(t.name for t in terms if t.player == role.name), spec, phase, through=role.through)
-                 for role in roles if role.phase == phase.plays)
+    return tuple(_player(role.name, role.modules, tuple(t.name for t in terms if t.player == (role.of or role.name)), spec, phase,
+                         through=role.through, steps=role.steps) for role in phase.roles(roles))
 
 
 def _learns(player: PlayerPlan, tops: Seq[Node], frozen: tuple[str, ...] = (), *, heads: bool = False) -> bool:
@@ -265,7 +303,7 @@ def _paired(spec: Spec, written: StageSpec, encoder: Node | None, decoder: Node 
         return False
     if not (encoder and decoder and latent):
         return False
-    whole = next((node.kind for node in decoder.walk() if node.reads), None)
+    whole = next((node.kind for node in decoder.walk() if {*node.reads} - {KEY}), None)
     if whole is not None:
         found.append(Diagnostic(UNPAIRED, f"the decoder's {whole} ties its layers together, so they cannot be trained in pairs",
                                 phase.place(), "phases: [main]"))

@@ -14,7 +14,7 @@ from aebuild.lang.html_table import html_table
 from aebuild.lang.node import Node
 from aebuild.lang.schedule import Dial
 from aebuild.lang.terms import AUTOENCODER, Contribution, OutputPlan, TermPlan
-from aebuild.lang.training import Average, Optimizer, Start
+from aebuild.lang.training import Average, Judge, Optimizer, Start
 from aebuild.lang.values import Range, Value
 
 
@@ -38,7 +38,8 @@ class PhasePlan:
     `pair` is (encoder depth, "input" | "code") for one step of greedy layer-wise training, else None · `patience` is the number
     of epochs without a better validation score after which it ends before its time, None for never · `data` is what batches are
     made of: samples, or the codes that the frozen model gives them · under `freeze` nothing is trained · `start` is the run whose
-    weights it begins with · `average` is how the weights are averaged · `rates` are factors of the learning rate below paths.
+    weights it begins with · `average` is how the weights are averaged · `rates` are factors of the learning rate below paths ·
+    `judge` is the figure by which epochs are judged.
     """
 
     name: str
@@ -53,16 +54,18 @@ class PhasePlan:
     start: Start | None = None
     average: Average | None = None
     rates: dict[str, float] = field(default_factory=dict)
+    judge: Judge | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class HeadPlan:
-    """A head: where it reads, its network and its number of classes."""
+    """A head: where it reads, its network and its number of outputs, those of a label or of columns."""
 
     name: str
     source: str
     node: Node
     classes: int
+    columns: tuple[tuple[str, bool, int, int], ...] = ()         # as modules/answers.py has them; none where it predicts the label
 
     def contribution(self) -> Contribution:
         """The head as a part of the loss."""
@@ -188,7 +191,7 @@ def phase_row(phase: PhasePlan) -> dict[str, Any]:
     """One phase as JSON."""
     more = {"data": phase.data, "freeze": phase.freeze, "rates": phase.rates,
             **{name: part.model_dump(mode="json", exclude_defaults=True) for name, part in
-               (("start", phase.start), ("average", phase.average)) if part is not None}}
+               (("start", phase.start), ("average", phase.average), ("judge", phase.judge)) if part is not None}}
     return {"name": phase.name, "epochs": phase.epochs, "steps": phase.steps, "batch_size": phase.batch_size, "pair": phase.pair,
             "patience": phase.patience, **{key: value for key, value in more.items() if value and value != "samples"},
             "players": [{"name": p.name, "modules": p.modules, "terms": p.terms, "clip": p.clip, "steps": p.steps,

@@ -13,6 +13,7 @@ from aebuild.compile.conditions import Joins, check_joined, joins_of
 from aebuild.compile.decoder import MISPLACED, plan_decoder, stage_adapter
 from aebuild.compile.duration import usual_epochs
 from aebuild.compile.gc_pause import collecting_later
+from aebuild.compile.heads import columns_of, unpredictable
 from aebuild.compile.mirror import check_departure, mirror
 from aebuild.compile.phases import plan_phases
 from aebuild.compile.plan import DialPlan, HeadPlan, Plan
@@ -29,19 +30,6 @@ from aebuild.lang.training import PhasePart
 from aebuild.lang.values import Value
 
 T = TypeVar("T")
-
-UNLABELLED = Rule("AE308", "a head without labels", """\
-A head predicts a label of each sample, so the data need labels.
-
-```yaml
-data: {type: photos}
-heads: {kind: {from: latent, predicts: label}}
-```
-```yaml
-data: digits
-heads: {digit: {from: latent, predicts: label}}
-```
-""")
 
 UNANSWERED = Rule("AE371", "an evaluation task that these data cannot answer", """\
 Tasks ask something of the data, such as labels. The figures of each stand under its name, so a task that is asked twice needs two names.
@@ -217,13 +205,8 @@ def _latent(spec: Spec, value: Value, stage: Stage) -> LatentPlan:
 def _heads(spec: Spec, info: DataInfo, latent: LatentPlan | None, encoder: Node | None, found: list[Diagnostic]) -> tuple[HeadPlan, ...]:
     heads = []
     for name, head in spec.heads.items():
-        if info.classes is None:
-            found.append(Diagnostic(UNLABELLED, f"{name!r} predicts a label but the data have none", head.place("predicts"),
-                                    Hint("data with a `label`"), f"heads.{name}"))
-            continue
-        if info.classes < 2:
-            found.append(Diagnostic(UNLABELLED, f"{name!r} predicts a label, but all labels are the same", head.place("predicts"),
-                                    f"remove {name}", f"heads.{name}"))
+        if (reason := unpredictable(name, head, info)) is not None:
+            found.append(reason)
             continue
         value = latent.code if latent and head.source == "latent" else encoder.output if encoder and head.source == "encoder" else None
         if value is None:
@@ -232,8 +215,9 @@ def _heads(spec: Spec, info: DataInfo, latent: LatentPlan | None, encoder: Node 
         node = plan_steps(f"heads.{name}.network", head.network, value, site.stage, found)
         if node is None:
             continue
-        node = _with_classes(node, info.classes, site)
-        heads.append(HeadPlan(name, head.source, node, info.classes))
+        columns = columns_of(name, head, info)
+        outputs = sum(width for *_, width in columns) or info.classes or 0
+        heads.append(HeadPlan(name, head.source, _with_classes(node, outputs, site), outputs, columns))
     return tuple(heads)
 
 
@@ -249,7 +233,7 @@ def _penalties(spec: Spec, info: DataInfo, latent: LatentPlan | None, encoder: N
     if latent is None or encoder is None:
         return {}
     types = ModelTypes(info.value, info.target, info.target_range, encoder.output, latent.code, spec.latent, tuple(spec.corrupt),
-                       _written(spec), info.counts.get("train"), info.classes)
+                       _written(spec), info.counts.get("train"), info.classes, info.labelled)
     planned = {}
     for name, config in spec.losses.terms.items():
         if isinstance(config, Penalty):

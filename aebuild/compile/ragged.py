@@ -8,6 +8,7 @@ from aebuild.compile.plan import Plan
 from aebuild.lang.dataset import DataInfo
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
 from aebuild.lang.node import Buildable, Node
+from aebuild.lang.terms import Penalty
 
 PADDED = Rule("AE370", "a step that would see padding", """\
 Series of unequal length are padded to one length. What a sample's code is must not depend on how much padding stands behind it, so the
@@ -57,6 +58,9 @@ def check_ragged(plan: Plan, info: DataInfo) -> list[Diagnostic]:
     if code.places:
         found.append(Diagnostic(POSITIONS, f"the code is {code}, and the series are of unequal length",
                                 plan.spec.latent.place("per", "type"), "per: sample", "latent"))
+    found += [Diagnostic(PADDED, f"{name} compares whole samples, and these are padded where a series has ended",
+                         plan.spec.losses.place(name), f"remove {name}", f"losses.{name}")
+              for name, term in plan.spec.losses.terms.items() if isinstance(term, Penalty) and term.whole]
     greedy = "greedy training passes padded series from pair to pair"
     found += [Diagnostic(PADDED, greedy, phase.place(), Hint("phases: [main]"), "train.phases")
               for phase in plan.spec.train.phases if phase.variant_name() == "greedy"]

@@ -10,7 +10,7 @@ from aebuild.lang.families import Corruption, Latent, Layer
 from aebuild.lang.part import Part, knob
 from aebuild.lang.tasks import Task
 from aebuild.lang.terms import Bound, Likelihood, Term
-from aebuild.lang.training import Average, Optimizer, PhasePart, Player
+from aebuild.lang.training import Average, Judge, Optimizer, PhasePart, Player
 
 LONGEST_NAME = 100          # characters: a run's folder has a date besides, and disks take 255 bytes
 
@@ -24,6 +24,7 @@ def _name(text: str) -> str:
 
 
 Name = Annotated[str, AfterValidator(_name)]
+Column = Annotated[str, Field(min_length=1)]
 
 
 class StageSpec(Part):
@@ -55,14 +56,28 @@ class Mirror(DecoderRecipe):
 
 
 class Head(Part):
-    """A network on the code that predicts a label; its term carries the head's name."""
+    """A network on the code that predicts the label, or columns of a table; its term carries the head's name.
 
-    example = "heads: {digit: {from: encoder, predicts: label, network: [linear: 6]}}"
+    A column of words is a category, judged by its cross-entropy; one of numbers is standardised and judged by its squared error. Such a
+    column is no input then, unless `columns` names it. Where a cell is empty, or the label not known, nothing is learned.
+    """
+
+    example = ("heads: {digit: {from: encoder, predicts: label, network: [linear: 6]}}\n"
+               "---\n"
+               "data: {type: table, path: rows.csv, columns: [a, b, c]}\n"
+               "latent: {type: continuous, dim: 2}\n"
+               "heads: {future: {predicts: [d, kind]}}")
     source: Literal["latent", "encoder"] = Field(
         "latent", alias="from", description="what it reads: the code, or the encoder's features before the bottleneck",
         json_schema_extra={"affects": "graph"})
-    predicts: Literal["label"] = knob("label", "what it predicts: the data's label", affects="graph")
+    predicts: Column | Annotated[list[Column], Field(min_length=1)] = knob(
+        "label", "what it predicts: the data's label, a column of a table by name, or several", affects="graph")
     network: StageSpec = Field(default_factory=lambda: StageSpec(steps=[]), description="hidden layers before the output")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that it predicts, none where it predicts the label."""
+        return () if self.predicts == "label" else tuple(self.predicts if isinstance(self.predicts, list) else [self.predicts])
 
 
 class Losses(Part):
@@ -101,6 +116,7 @@ class Train(Part):
     optimizer: Optimizer = Field(default_factory=lambda: Optimizer.named("adam"), description="one of torch's optimisers")
     clip: float | None = knob(None, "largest gradient norm", affects="gradient", gt=0)
     average: Average | None = Field(None, description="average the weights over the steps of a phase")
+    judge: Judge | None = Field(None, description="the figure by which epochs are judged: which is best, and when patience runs out")
     keep: Literal["best", "last"] = knob("best", "which checkpoint is evaluated: best on validation, or last", affects="training")
     device: Literal["auto", "cpu", "cuda"] = knob("auto", "where to train; auto takes a GPU if there is one", affects="training")
     speed: Literal["auto", "exact"] = knob(

@@ -145,6 +145,8 @@ def plan_penalty(spec: Spec, name: str, config: Penalty, types: ModelTypes, site
     reason = config.check(types)
     if reason is None and config.views == 2 and not spec.corrupt:
         reason = "its two views are two draws of `corrupt`, and nothing corrupts"
+    if reason is None and config.needs_labels and not types.labelled:
+        reason = f"{config.variant_name()} goes by the classes of samples, and these data have no labels"
     if reason is not None:
         raise Refusal(Diagnostic(UNFIT_PENALTY, reason, spec.losses.place(name), None, f"losses.{name}"))
     check_reads(config.reads_context, types.written, config, f"losses.{name}")

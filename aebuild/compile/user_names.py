@@ -22,6 +22,8 @@ heads: {digit: {}}
 ```
 """)
 
+METRICS = ("accuracy", "r2")          # of heads
+
 
 def check_names(tree: Tree) -> list[Diagnostic]:
     """What is wrong with the names of heads in a long tree."""
@@ -29,7 +31,7 @@ def check_names(tree: Tree) -> list[Diagnostic]:
     heads = entries["heads"].value if "heads" in entries else {}
     if not isinstance(heads, dict):
         return []
-    meanings = {f"{name}_accuracy": f"the accuracy of the head {name!r}" for name in heads} | known_names()
+    meanings = {f"{name}_{metric}": f"a metric of the head {name!r}" for name in heads for metric in METRICS} | known_names()
     return [Diagnostic(TAKEN, f"a head cannot be called {name!r}: that is {meanings[known]}", head.key or head.span,
                        f"{_free(without_level(name), [*meanings, *heads])}: {written(head)}", f"heads.{name}")
             for name, head in heads.items() if (known := name if name in meanings else without_level(name)) in meanings]
@@ -51,6 +53,6 @@ def known_names() -> dict[str, str]:
 
 def _free(name: str, others: list[str]) -> str:
     """A name like it that nothing else has."""
-    while name in others or f"{name}_accuracy" in others:
+    while name in others or any(f"{name}_{metric}" in others for metric in METRICS):
         name = f"{name}_head"
     return name

@@ -13,7 +13,7 @@ from aebuild.data.errors import blamed, fault, listed, must_fit, shown, similar
 from aebuild.data.fingerprint import digest, digest_of
 from aebuild.data.lengths import beyond, real
 from aebuild.data.missing import Known, fills, known_places
-from aebuild.data.preprocess import as_bytes, named, scaled, taken
+from aebuild.data.preprocess import as_bytes, binarized, named, scaled, stored, taken
 from aebuild.data.probe import describe, plural
 from aebuild.data.raw_samples import Raw, Rows, Samples, Sharded, windows_of
 from aebuild.data.rules import BAD_LABELS, DISAGREE, TOO_FEW
@@ -21,7 +21,7 @@ from aebuild.data.scaling import fit_columns, fit_scaling
 from aebuild.data.split import PARTS, rows_of, unwanted
 from aebuild.data.streamed import streamed_parts
 from aebuild.lang.columns import feature_names
-from aebuild.lang.dataset import Dataset, Labelled, OnDisk, Sampled, Streamable, Where
+from aebuild.lang.dataset import Dataset, Labelled, OnDisk, Pictured, Sampled, Streamable, Where
 from aebuild.lang.diagnostics import DataError, Diagnostic
 from aebuild.lang.sample_storage import Held, Store
 from aebuild.lang.samples import DataInfo, silent
@@ -69,10 +69,11 @@ def assemble(part: Dataset, raw: Raw, say: Callable[[str], None] = silent) -> Sp
                                     if raw.target else ({}, None, ()))
     masks = known_places(part, raw, rows)
     info, conditions = conditions_of(info, raw, rows, labels)
-    beside = {name: {**masks.get(name, {}), **({"conditions": conditions[name]} if conditions else {})} for name in PARTS}
+    beside = {name: {**masks.get(name, {}), **conditions[name]} for name in PARTS}
     parts = {name: Split(x[name], labels.get(name), target.get(name), lengths.get(name), **beside[name]) for name in PARTS}
     for name, (origin, index) in rows.items():
         parts[name].windows, parts[name].origin = windows_of([(raw.x[origin], index)]), (origin, index)
+        parts[name].flipped = name == "train" and isinstance(part, Pictured) and part.binarize == "dynamic"
         parts[name].factors = raw.factors[origin][index] if raw.factors else None
     return Splits(**parts, scaling=scaling, info=info, target_scaling=target_scaling, notes=(*raw.outline.notes, *notes, *more))
 
@@ -179,7 +180,8 @@ def _scaled(part: Dataset, raw: Raw, samples: Mapping[str, Samples], rows: Rows,
         scaling = fit_columns(Known(known["train"]), part, info.scale, bounds, value, names or (), fields)
     else:
         scaling = fit_scaling(known["train"], info.scale, bounds, value)
-    notes = _merged(part, samples, rows, value, names, scaling)
+    scaling, apart = binarized(part, scaling)
+    notes = _merged(part, samples, rows, value, names, replace(scaling, coins=False))
     if value.dtype == "float32":
         full = {name: scaling.filled(values) for name, values in known.items()}
         notes += straying(full["train"], {name: full[name] for name in ("validation", "test")}, value, names)
@@ -189,8 +191,7 @@ def _scaled(part: Dataset, raw: Raw, samples: Mapping[str, Samples], rows: Rows,
         values, (origin, index) = fitted.pop(name), rows[name]
         if name != "train":
             outside += scaling.outside(known[name])
-        kept = as_bytes(values) if scaling.levels is not None else None
-        held, levels = (scaled(values, scaling, named(samples[origin], index)), None) if kept is None else (kept, scaling.levels)
+        held, levels = stored(values, apart.get(name, scaling), named(samples[origin], index))
         if name in lengths and levels is None:
             held[beyond(held, lengths[name])] = 0
         stores[name] = Held(held, levels, digest(values) + (digest(lengths[name]) if name in lengths else ""))

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def features(info: ConditionInfo, values: Any, classes: int | None, mark: str = ".") -> NDArray[np.float32]:
-    """A condition of samples, numbers or words [n], as features [n, width]; zeros where it is not known.
+def features(info: ConditionInfo, values: Any, classes: int | None, mark: str = ".", unknown: float = 0.0) -> NDArray[np.float32]:
+    """A condition of samples, numbers or words [n], as features [n, width]; zeros where it is not known, or of a number `unknown`.
 
     Of a label the values are class numbers, -1 unknown. DataError names a word that is no number or no category.
     """
@@ -43,7 +43,7 @@ def features(info: ConditionInfo, values: Any, classes: int | None, mark: str = 
     else:
         turn = 2 * np.pi * numbers / PERIODS[info.kind]
         made = np.stack([np.sin(turn), np.cos(turn)], 1).round(6)
-    return np.nan_to_num(made, nan=0.0).astype(np.float32)
+    return np.where(np.isnan(made), unknown, made).astype(np.float32)
 
 
 def _numbers(info: ConditionInfo, values: Any, mark: str) -> NDArray[np.float64]:
@@ -80,20 +80,29 @@ def taken_rows(raw: Raw, origin: str, index: NDArray[np.int64], values: Values) 
 
 
 def conditions_of(info: DataInfo, raw: Raw, rows: Rows, labels: Mapping[str, NDArray[np.int64]]
-                  ) -> tuple[DataInfo, dict[str, NDArray[np.float32]]]:
-    """The features of each part [n, F], and the data with the scaling of numbers, which is fitted on the training part."""
+                  ) -> tuple[DataInfo, dict[str, dict[str, NDArray[np.float32]]]]:
+    """The features of each part, `conditions` [n, F] and `answers` [n, F], and the data with the scaling of numbers.
+
+    That is fitted on the training part. A number that is not known is 0 as a condition, NaN as an answer.
+    """
     import numpy as np
 
-    if not info.conditions:
-        return info, {}
+    asked = {"conditions": info.conditions, "answers": info.predicted}
+    if not any(asked.values()):
+        return info, {name: {} for name in rows}
     read = {origin: raw.conditions(origin) if raw.conditions is not None else {} for origin, _ in rows.values()}
     held = {name: taken_rows(raw, origin, index, read[origin]) for name, (origin, index) in rows.items()}
-    fitted = tuple(_fitted(each, held["train"], raw.mark) for each in info.conditions)
-    made = {}
+    late = next((each for each in info.conditions if each.kind in PERIODS and each.name not in held["train"]), None)
+    if late is not None:
+        raise fault(UNKNOWN, f"the data have no time that tells {late.name}, or one that is not understood",
+                    Hint("dates like 2024-12-31 18:00"))
+    fitted = {kind: tuple(_fitted(each, held["train"], raw.mark) for each in infos) for kind, infos in asked.items()}
+    made: dict[str, dict[str, NDArray[np.float32]]] = {}
     for name in rows:
         values: dict[str, Any] = {**held[name], **({LABEL: labels[name]} if name in labels else {})}
-        made[name] = np.concatenate([features(each, values[each.name], info.classes, raw.mark) for each in fitted], 1)
-    return replace(info, conditions=fitted), made
+        made[name] = {kind: np.concatenate([features(each, values[each.name], info.classes, raw.mark, np.nan if kind == "answers" else 0.0)
+                                            for each in infos], 1) for kind, infos in fitted.items() if infos}
+    return replace(info, conditions=fitted["conditions"], predicted=fitted["answers"]), made
 
 
 def _fitted(info: ConditionInfo, values: Values, mark: str) -> ConditionInfo:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aebuild.data.errors import listed, shown, similar
@@ -28,6 +29,20 @@ latent: {type: gaussian, dim: 4}
 """)
 
 
+UNPREDICTED = Rule("AE379", "a head that predicts what the data do not have", """\
+A head predicts the data's label, or columns of a table: of words, which it takes for categories, or of numbers.
+
+```yaml
+data: wine
+latent: {type: continuous, dim: 2}
+heads: {price: {predicts: price}}
+```
+```yaml
+heads: {cultivar: {predicts: label}}
+```
+""")
+
+
 @dataclass(frozen=True)
 class Offered:
     """The conditions that data could give: those of their names that are `asked` for, and all names."""
@@ -39,16 +54,28 @@ class Offered:
 NOTHING = Offered()
 
 
-def described(part: Dataset, labelled: bool, offered: Offered = NOTHING) -> tuple[ConditionInfo, ...]:
-    """The conditions that a spec asks for, in its order; DataError for one that the data do not have."""
+def described(part: Dataset, labelled: bool, offered: Offered = NOTHING) -> tuple[tuple[ConditionInfo, ...], tuple[ConditionInfo, ...]]:
+    """The conditions that a spec asks for, and what its heads predict, in its order; DataError for one that the data do not have."""
     found = {each.name: each for each in offered.asked} | ({LABEL: ConditionInfo(LABEL, "label")} if labelled else {})
     names = [*([LABEL] if labelled else []), *offered.names]
     for name, asked in part.asked.items():
-        if name not in found:
+        if name not in found and name not in part.told:
             near = similar(name, names)
-            there = f"there are {listed(names, 12)}" if names else "nothing is known of a sample but its values"
-            place = asked._origin.key or asked.place()
-            fix = Hint("data with a label, a column or a time") if near is None else near
-            raise DataError(Diagnostic(UNKNOWN, f"the data have no {shown(name)} to be a condition; {there}", place, fix,
-                                       f"condition.{name}"))
-    return tuple(found[name] for name in part.asked)
+            raise DataError(Diagnostic(UNPREDICTED, f"the data have no {shown(name)} to be predicted; there {_are(names)}",
+                                       asked.place("predicts"), near or "predicts: label", "heads"))
+        if name not in found:
+            raise unknown(part, name, names)
+    return tuple(found[name] for name in part.told), tuple(found[name] for name in part.predicted)
+
+
+def _are(names: list[str]) -> str:
+    return f"are {listed(names, 12)}" if names else "is neither a label nor a column"
+
+
+def unknown(part: Dataset, name: str, names: Sequence[str]) -> DataError:
+    """The error about a condition that is none of these names."""
+    near, asked = similar(name, names), part.asked[name]
+    there = f"there are {listed(names, 12)}" if names else "nothing is known of a sample but its values"
+    fix = Hint("data with a label, a column or a time") if near is None else near
+    return DataError(Diagnostic(UNKNOWN, f"the data have no {shown(name)} to be a condition; {there}", asked._origin.key or asked.place(),
+                                fix, f"condition.{name}"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from aebuild.data.errors import fault
@@ -39,6 +40,24 @@ def scaled(values: NDArray[Any], scaling: Scaling, name: Callable[[int], str]) -
     numbers = scaling.apply(values)
     _check_finite(numbers, name, "is too large for a 32-bit number")
     return numbers
+
+
+def binarized(part: Dataset, scaling: Scaling) -> tuple[Scaling, dict[str, Scaling]]:
+    """The scaling with its zeros and ones where they are asked for, and that of parts which stay grey, to be drawn while training."""
+    if not isinstance(part, Pictured) or part.binarize is None:
+        return scaling, {}
+    return replace(scaling, coins=True), {"train": scaling} if part.binarize == "dynamic" else {}
+
+
+def stored(values: NDArray[Any], scaling: Scaling, name: Callable[[int], str]) -> tuple[NDArray[Any], NDArray[np.float32] | None]:
+    """Raw samples as they are kept: bytes as they are, with the number that each means; zeros and ones as bytes; else scaled numbers."""
+    import numpy as np
+
+    kept = as_bytes(values) if scaling.levels is not None else None
+    if kept is not None:
+        return kept, scaling.levels
+    held = scaled(values, scaling, name)
+    return (held.astype(np.uint8), np.arange(256, dtype=np.float32)) if scaling.coins else (held, None)
 
 
 def named(samples: Samples, index: NDArray[np.int64]) -> Callable[[int], str]:

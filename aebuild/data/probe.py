@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from aebuild.data.conditions import NOTHING, Offered, described
+from aebuild.data.conditions import LABEL, NOTHING, PERIODS, Offered, described
 from aebuild.data.errors import fault, shown
 from aebuild.data.rules import BAD_LABELS, UNDECLARED, UNFIT
 from aebuild.data.split import divide
 from aebuild.lang.columns import Field
-from aebuild.lang.dataset import Dataset, Labelled, OnDisk, OwnLabels, Pictured, Sampled
-from aebuild.lang.samples import DataInfo, Factor
+from aebuild.lang.dataset import Dataset, Labelled, OnDisk, OwnLabels, Pictured, Sampled, Tabular
+from aebuild.lang.samples import ConditionInfo, ConditionKind, DataInfo, Factor
 from aebuild.lang.values import Grid, Range, Tokens, Value
 
 Bounds = tuple[float, float] | None
@@ -119,13 +119,23 @@ def describe(part: Dataset, outline: Outline) -> DataInfo:
     target = value if outline.target is None else pictured(part, outline.target)
     aimed = bounds if outline.target is None else replace(scaled_range(scale, outline.target_bounds, pixels=not target.columns),
                                                                  fields=outline.target_fields)
+    bounds, aimed = _binarized(part, scale, bounds), _binarized(part, scale, aimed)
     counts = divide(part, outline.counts, outline.divided)
     known = None if outline.class_names is None else len(outline.class_names)
     info = DataInfo(value, target, bounds, aimed, scale, shortened(part, counts), outline.detected, outline.labelled,
                     known or declared_classes(part), outline.class_names, outline.columns, outline.target_columns, outline.ragged,
-                    outline.factors, described(part, outline.labelled, outline.offered), dict(outline.found), outline.notes)
+                    outline.factors, *described(part, outline.labelled, outline.offered), dict(outline.found), outline.notes)
     _hold_to_declared(part, info)
     return info
+
+
+def _binarized(part: Dataset, scale: str, bounds: Range) -> Range:
+    """Of zeros and ones where `binarize` asks for them; refuses what is no share."""
+    if not isinstance(part, Pictured) or part.binarize is None:
+        return bounds
+    if scale != "unit":
+        raise fault(UNFIT, f"`binarize` draws from values in [0, 1], and these are {bounds}", "scale: unit", part=part, at=("binarize",))
+    return replace(bounds, levels=2)
 
 
 def declared_classes(part: Dataset) -> int | None:
@@ -166,10 +176,18 @@ def declared(part: OnDisk, target: Value | None = None, *, bounds: Bounds = None
     """What a spec with `shape` says of its data; nothing is read."""
     value = declared_value(part)
     scale = scale_of(part, value)
-    values = scaled_range(scale, bounds, pixels=not value.columns)
+    values = _binarized(part, scale, scaled_range(scale, bounds, pixels=not value.columns))
     return DataInfo(value, target or value, values, values, scale, {"train": None, "validation": None, "test": None},
                     f"{value} as declared by `shape`; nothing was read", labelled, declared_classes(part), ragged=ragged,
-                    conditions=described(part, labelled))
+                    conditions=described(part, labelled, declared_conditions(part))[0])
+
+
+def declared_conditions(part: Dataset) -> Offered:
+    """Columns as conditions where nothing is read: plain numbers, but for the hands of a clock."""
+    if not isinstance(part, Tabular):
+        return NOTHING
+    hands: dict[str, ConditionKind] = {hand: hand for hand in PERIODS}
+    return Offered(tuple(ConditionInfo(name, hands.get(name, "number")) for name in part.asked if name != LABEL))
 
 
 def declared_value(part: OnDisk) -> Value:
@@ -191,6 +209,12 @@ def _hold_to_declared(part: Dataset, found: DataInfo) -> None:
     if isinstance(part, OnDisk) and part.shape is not None and told is not None:
         raise fault(UNDECLARED, f"`shape` declares plain numbers, but column {shown(told.name)} is more than one", "remove shape",
                     part=part, at=("shape",))
+    if isinstance(part, OnDisk) and part.shape is not None:
+        wanted = {each.name: each.kind for each in declared_conditions(part).asked}
+        for each in found.conditions:
+            if wanted.get(each.name, each.kind) != each.kind:
+                message = f"`shape` declares the condition {shown(each.name)} as a {wanted[each.name]}, but it is a {each.kind}"
+                raise fault(UNDECLARED, message, "remove shape", part=part, at=("shape",))
     classes = declared_classes(part)
     if classes is not None and found.class_names is not None and len(found.class_names) != classes:
         raise fault(UNDECLARED, f"`classes` declares {classes}, but the labels have {plural(len(found.class_names), 'class')}",

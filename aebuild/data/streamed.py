@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aebuild.data.errors import gigabytes, memory
 from aebuild.data.missing import Known, fills
-from aebuild.data.preprocess import as_bytes, named, scaled, taken
+from aebuild.data.preprocess import as_bytes, binarized, named, scaled, taken
 from aebuild.data.probe import Bounds, plural
 from aebuild.data.raw_samples import Rows, Sharded
 from aebuild.data.scaling import fit_columns, needs_samples
@@ -72,8 +72,10 @@ def streamed_parts(part: Dataset, samples: Mapping[str, Sharded], rows: Rows, sc
         say(f"reading {plural(len(index), 'training sample')} once to fit the scaling `{scale}`")
     scaling = fit_columns(figures, part, scale, bounds, value, names or (), fields)
     first = as_bytes(taken(part, samples[origin], index[:1].astype(np.int64)))
-    levels = None if first is None else scaling.levels
-    return {name: Streamed(part, samples[origin], index, scaling, value, levels) for name, (origin, index) in rows.items()}, scaling
+    scaling, apart = binarized(part, scaling)
+    owns = {name: apart.get(name, scaling) for name in rows}
+    return {name: Streamed(part, samples[origin], index, owns[name], value, None if first is None else owns[name].levels)
+            for name, (origin, index) in rows.items()}, scaling
 
 
 @dataclass

@@ -15,7 +15,7 @@ from aebuild.data.labels import check_words
 from aebuild.data.missing import check_missing
 from aebuild.data.probe import plural
 from aebuild.data.rules import UNFIT
-from aebuild.data.table_conditions import asked_places, of_sheet, time_of
+from aebuild.data.table_conditions import asked_places, check_names, of_sheet, time_of
 from aebuild.data.tables import Sheet, inputs, is_identifier, numbers_only, open_sheet, quoted, row_numbers
 from aebuild.lang.columns import Field
 from aebuild.lang.dataset import Columned
@@ -72,6 +72,7 @@ def select(path: Path, part: Columned) -> Selection:
     """The columns that the spec asks for; of others that hold words those are taken that can be inputs."""
     check_missing(part)
     sheet = row_numbers(open_sheet(path, part), part, part.columns)
+    check_names(sheet, part)
     given, asked = listed_categories(sheet, part)
     label = None if part.label is None else sheet.find(part.label, part, "label")
     targets = sheet.find_all(part.targets, part, "target")

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from aebuild.data.conditions import PERIODS, UNKNOWN, Offered
-from aebuild.data.errors import fault, shown
+from aebuild.data.conditions import LABEL, PERIODS, UNKNOWN, Offered, unknown
+from aebuild.data.errors import shown
 from aebuild.data.formats.empty_cells import GAPS
 from aebuild.data.index_columns import Axis, is_date, is_timestamp
 from aebuild.data.labels import ordered
 from aebuild.data.tables import Sheet
 from aebuild.data.time_axis import MONDAY, Times, read_times
 from aebuild.lang.dataset import Dataset
-from aebuild.lang.diagnostics import DataError, Diagnostic, Hint
+from aebuild.lang.diagnostics import DataError, Diagnostic
 from aebuild.lang.samples import ConditionInfo, ConditionKind
 
 if TYPE_CHECKING:
@@ -50,6 +50,13 @@ def _column(name: str, words: set[str] | None, part: Dataset) -> ConditionInfo:
         raise DataError(Diagnostic(UNKNOWN, f"{shown(name)} holds {len(known):,} different words, more than the {MOST:,} that can be a "
                                    "condition", part.asked[name]._origin.key, f"remove {shown(name)}", f"condition.{name}"))
     return ConditionInfo(name, "category", known)
+
+
+def check_names(sheet: Sheet, part: Dataset) -> None:
+    """Refuses conditions whose names no table of these columns could have, before anything else is said of the columns."""
+    for name in part.asked:
+        if name not in sheet.names and name not in (LABEL, *PERIODS):
+            raise unknown(part, name, [*sheet.names, *PERIODS])
 
 
 def asked_places(sheet: Sheet, part: Dataset) -> dict[str, int]:
@@ -102,9 +109,6 @@ def reader(sheet: Sheet, part: Dataset, order: NDArray[np.int64] | None = None, 
         found: dict[str, Any] = dict(zip(places, texts, strict=True))
         hands = [hand for hand in PERIODS if hand in part.asked and hand not in places]
         when = times() if hands else None
-        if hands and when is None:
-            raise fault(UNKNOWN, f"{shown(sheet.path.name)} has no time that tells {hands[0]}, or one that is not understood",
-                        Hint("dates like 2024-12-31 18:00"))
         return found if when is None else found | {hand: clock(hand, when.values) for hand in hands}
 
     return read
@@ -118,5 +122,7 @@ def clock(hand: ConditionKind, seconds: NDArray[np.float64]) -> NDArray[np.float
         hours: NDArray[np.float64] = (seconds % 86400) / 3600
         return hours
     if hand == "weekday":
-        return np.floor(((seconds - MONDAY) % 604800) / 86400)
-    return seconds.astype("datetime64[s]").astype("datetime64[M]").astype(np.int64) % 12 + 1.0
+        days: NDArray[np.float64] = np.floor(((seconds - MONDAY) % 604800) / 86400)
+        return days
+    months: NDArray[np.float64] = (seconds.astype("datetime64[s]").astype("datetime64[M]").astype(np.int64) % 12 + 1).astype(np.float64)
+    return months

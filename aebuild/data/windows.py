@@ -22,7 +22,7 @@ from aebuild.data.raw_samples import Cut, Raw, Samples
 from aebuild.data.rules import NO_SUCH_NAME, UNFIT, WINDOWS
 from aebuild.data.split import PARTS, blocks, divide, division_of, windows_in
 from aebuild.data.steps import put_in_order
-from aebuild.data.table_conditions import asked_places
+from aebuild.data.table_conditions import asked_places, check_names
 from aebuild.data.table_series import TableSeries
 from aebuild.data.tables import Sheet, inputs, numbers_only, open_sheet
 from aebuild.data.time_axis import no_time
@@ -153,6 +153,7 @@ def table_source(path: Path, window: Window | None, part: Timed, asked: Chosen) 
     if label is not None and label == owner:
         raise fault(UNFIT, f"the column {sheet.names[label]!r} is `group` and `label` at once", "remove label", part=part, at=("label",))
     sheet, axis = without_time(sheet, part, columns, owner)
+    check_names(sheet, part)
     known = [place for place in asked_places(sheet, part).values() if place not in (owner, label)]
     told = [place for place in (owner, label, *known) if place is not None]
     sheet = check_owners(sheet, part, columns, owner, told if axis is None else [*told, axis.place])

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from aebuild.lang.lint import Finding, Surroundings, warning
 from aebuild.lang.node import Buildable, Node, Site
 from aebuild.lang.part import Part, knob
 from aebuild.lang.values import Value
 
 Reader = Literal["encoder", "decoder", "prior", "critic"]
 KEY = "conditions"          # of the context, [N, F]: the features of all conditions, side by side
+
+
+UNHEARD = warning("AE235", "a condition that no sample can follow", """\
+What the decoder or the prior is told decides what is drawn and reconstructed. What the encoder alone is told changes codes only:
+`sample --given label=3` would draw what it draws for any other label.
+
+```yaml
+condition: {label: {by: film, into: [encoder]}}
+```
+```yaml
+condition: {label: {by: film, into: [encoder, decoder]}}
+```
+""")
 
 
 class Conditioning(Buildable):
@@ -57,6 +72,13 @@ class Condition(Part):
     into: Annotated[list[Reader], Field(min_length=1)] = knob(
         ["encoder", "decoder"], "the networks that are told: encoder, decoder, prior (a `conditional` one), critic (every discriminator)",
         affects="graph")
+
+
+    def lint(self, node: Any, around: Surroundings) -> Iterator[Finding]:
+        """Told to no network that makes data."""
+        if not {"decoder", "prior"} & {*self.into}:
+            yield (UNHEARD, f"only the {' and the '.join(self.into)} {'is' if len(self.into) == 1 else 'are'} told it, so that neither "
+                   "reconstructions nor samples can follow it", self.place("into"), "into: [encoder, decoder]")
 
 
 @dataclass(eq=False)

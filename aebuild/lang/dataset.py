@@ -95,15 +95,26 @@ class Dataset(Part):
     stored_as_images: ClassVar[bool] = False       # the files say what their greatest value means, whatever they hold
 
     _asked: dict[str, Part] = PrivateAttr(default_factory=dict)
+    _predicted: dict[str, Part] = PrivateAttr(default_factory=dict)
 
     @property
     def asked(self) -> Mapping[str, Part]:
-        """The conditions that a spec asks of these data, by name, which is all of its spec that data know."""
-        return self._asked
+        """The conditions that a spec asks of these data, by name, and what its heads predict: all of the spec that data know."""
+        return {**self._predicted, **self._asked}
 
-    def asked_for(self, conditions: Mapping[str, Part]) -> None:
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The conditions alone."""
+        return tuple(self._asked)
+
+    @property
+    def predicted(self) -> tuple[str, ...]:
+        """What heads predict besides the label."""
+        return tuple(self._predicted)
+
+    def asked_for(self, conditions: Mapping[str, Part], predicted: Mapping[str, Part] | None = None) -> None:
         """Remembers what is asked of the data beside the samples."""
-        self._asked = dict(conditions)
+        self._asked, self._predicted = dict(conditions), dict(predicted or {})
 
     def probe(self, where: Where) -> DataInfo:
         """What the data are, from headers only; nothing is read where `shape` is given or the data set is a known one.
@@ -185,6 +196,10 @@ class Pictured(Dataset):
         affects="data")
     pad: int = knob(0, "rows and columns of zeros (black) added on each side of an image, after `size` and before `scale`",
                     affects="data", ge=0)
+
+    binarize: Literal["static", "dynamic"] | None = knob(
+        None, "zeros and ones drawn from grey values in [0, 1]; static: once, the same for the same image; dynamic: anew each time that it "
+        "is trained on, and once for validation and test", affects="data")
 
     @property
     def wanted_size(self) -> tuple[int, int] | None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from aebuild.lang.diagnostics import Span
 from aebuild.lang.node import Buildable, Node, Resize, Site
 from aebuild.lang.part import Part, knob
-from aebuild.lang.prior import Prior
+from aebuild.lang.prior import Prior, Support
 from aebuild.lang.terms import Contribution, Provider
 from aebuild.lang.values import Value
 
@@ -171,10 +171,15 @@ class Latent(Provider):
     foreign: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("latent_dim", "latent_size", "z_dim", "n_z", "nz", "code_dim", "code_size", "embedding_dim", "width", "units",
          "size", "features", "hidden_dim", "bottleneck", "n_latent", "dimension"), "dim")
+    support: ClassVar[Support] = "code"
 
     def plan_latent(self, value: Value, site: Site) -> LatentPlan:
         """The latent behind an encoder that ends in `value`."""
         raise TypeError(f"{type(self).__name__} has no plan")
+
+    def support_options(self) -> dict[str, Any]:
+        """What a prior must know of where codes lie, as arguments of its node."""
+        return {}
 
     def meets(self, encoder: Node, decoder: Node, site: Site) -> None:
         """Refuses halves that it cannot work with; called when all are planned."""
@@ -212,6 +217,10 @@ class Posterior(Provider):
     def features(self, dim: int) -> int:
         """Numbers at each place that describe the posterior of `dim` values there."""
         return 2 * dim
+
+    def macs_of_draw(self, code: Value) -> int:
+        """Multiply-accumulates of a draw of such a code, which the latent makes."""
+        return 0
 
     def plan_posterior(self, code: Value, site: Site) -> Contribution:
         """The posterior of codes of this type."""

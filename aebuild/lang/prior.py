@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar, Literal, NoReturn
+from typing import Any, ClassVar, Literal, NoReturn
 
 from aebuild.lang.diagnostics import Rule
 from aebuild.lang.node import Node, Site
@@ -12,7 +13,8 @@ from aebuild.lang.terms import Contribution, Provider, Role, TermPlan
 from aebuild.lang.values import Tokens, Value, elements
 
 UNSERVED = Rule("AE347", "a prior that cannot serve this latent", """\
-A prior is a distribution of codes. A `gaussian` latent needs one with a density, to which its KL term pulls, or one that is fitted to its
+A prior is a distribution of codes, and lies where they do: on the sphere for a `hyperspherical` latent, on bits for a `bernoulli` one.
+A `gaussian` latent needs one with a density, to which its KL term pulls, or one that is fitted to its
 codes or learned from them afterwards; an `adversarial` latent one that can be drawn from and stays as it is; a `continuous` latent one that
 is fitted or learned afterwards, since nothing pulls its codes anywhere; a `codebook` needs a distribution of indices, not of vectors; a
 `compressed` one the chances of rounded values.
@@ -26,28 +28,46 @@ latent: {type: adversarial, dim: 2, prior: swiss_roll}
 """)
 
 
+# Where codes lie: anywhere, on indices, on the unit sphere, in the Poincaré ball, on bits, on one-hot vectors.
+Support = Literal["code", "tokens", "sphere", "ball", "bits", "one_hot"]
+
+
 class Prior(Provider):
     """A distribution of codes: what a KL term or a discriminator pulls to, and what new codes are drawn from.
 
     The module it builds is a `modules.priors.Prior`. With `density` it has `log_prob(codes)`; `learning` says how its numbers
     are found: not at all, together with the model, fitted to the codes of the training data afterwards, or in a phase of its own; what
-    can also be found `otherwise` is where a latent does not take the first way. `serves` are the kinds of codes: `code` (real vectors at
-    places) and `tokens` (indices). One that `encodes` is made of posteriors of samples, so that it needs a latent with Gaussian ones. A
-    `coded` one gives the chances of rounded codes, with which they are written: a `modules.entropy_models.EntropyModel`.
+    can also be found `otherwise` is where a latent does not take the first way. `serves` are where codes may lie: `code` (anywhere),
+    `tokens` (indices), or a part of space, where a prior has a `log_prob` in any case. One that `encodes` is made of posteriors of
+    samples, so that it needs a latent with Gaussian ones. A `coded` one gives the chances of rounded codes, with which they are written:
+    a `modules.entropy_models.EntropyModel`.
     """
 
     family = "prior"
-    serves: ClassVar[tuple[Literal["code", "tokens"], ...]] = ("code",)
+    serves: ClassVar[tuple[Support, ...]] = ("code",)
     density: ClassVar[bool] = False
     coded: ClassVar[bool] = False
     learning: ClassVar[Literal["none", "joint", "fitted", "phase"]] = "none"
     otherwise: ClassVar[tuple[str, ...]] = ()
     encodes: ClassVar[bool] = False
     simplex: ClassVar[bool] = False           # its draws are one-hot, so the code becomes a softmax
+    told: ClassVar[bool] = False              # it depends on conditions
 
     def plan_prior(self, codes: Value, site: Site) -> Contribution:
         """The prior over codes of this type."""
         return Contribution(node=Node(site.path, f"{self.variant_name()} prior", codes, codes, self, aside=True))
+
+    def plan_on(self, support: Support, options: Mapping[str, Any], codes: Value, site: Site) -> Contribution:
+        """The prior over codes that lie on a part of space only; `options` are the latent's `support_options`."""
+        plan = self.plan_prior(codes, site)
+        return replace(plan, node=replace(plan.node, args={**plan.node.args, "support": support, **options}))
+
+    def plan_for(self, latent: Provider, codes: Value, site: Site, way: str = "none") -> Contribution:
+        """The prior over this latent's codes, which it serves, where its numbers are found in this way."""
+        support = support_of(latent, codes)
+        if support in ("code", "tokens"):
+            return self.plan_way(codes, site, way)
+        return self.plan_on(support, latent.support_options(), codes, site)  # type: ignore[attr-defined]
 
     def plan_way(self, codes: Value, site: Site, way: str) -> Contribution:
         """The same where its numbers are found in this way, for one that stores them otherwise then."""
@@ -70,18 +90,19 @@ class Prior(Provider):
     def serve(self, latent: Provider, codes: Value, site: Site, learning: tuple[str, ...], *, density: bool = False, coded: bool = False
               ) -> Contribution:
         """The prior's plan as this latent's; refuses one that cannot serve it. A `density` is needed of one that codes are pulled to."""
-        kind, way = "tokens" if isinstance(codes, Tokens) else "code", self.way(learning)
+        kind, way = support_of(latent, codes), self.way(learning)
+        density = density and kind == "code"
         lacking = self.encodes and not _gaussian(latent)
         if way is None or kind not in self.serves or lacking or self.coded != coded or (density and way in PULLING and not self.density):
             self._refuse(latent, kind, site, learning, density, coded)
-        plan = self.plan_way(codes, site.at("prior"), way)
+        plan = self.plan_for(latent, codes, site.at("prior"), way)
         if way != "phase":
             return plan
         role = Role("prior", (plan.node.path,), apart=True, through=False, phase="prior")
         return replace(plan, terms=(*plan.terms, TermPlan("prior", role.name, elements(codes))), players=(*plan.players, role))
 
     def _refuse(self, latent: Provider, kind: str, site: Site, learning: tuple[str, ...], density: bool, coded: bool) -> NoReturn:
-        fitting, name = _fitting(latent, kind, learning, density, coded), str(latent.variant_name())
+        fitting, name = _fitting(latent, kind, learning, density, coded, bool(site.stage.given)), str(latent.variant_name())
         told = f"{'an' if name[0] in 'aeiou' else 'a'} {name} latent cannot have the prior {self.variant_name()}"
         if self.manner and self.variant_name() in fitting:
             site.refuse(self, UNSERVED, f"{told} {self.manner}", "learned", fix="remove learned")
@@ -95,6 +116,12 @@ class Prior(Provider):
         return ("prior",) if self.way(taken) == "phase" else ()
 
 
+def support_of(latent: Provider, codes: Value) -> Support:
+    """Where the codes of a latent lie."""
+    found: Support = "tokens" if isinstance(codes, Tokens) else getattr(latent, "support", "code")
+    return found
+
+
 PULLING = ("none", "joint")        # ways of a prior that is there while the model trains
 
 
@@ -103,12 +130,14 @@ def _gaussian(latent: Provider) -> bool:
     return getattr(getattr(latent, "posterior", None), "form", "") == "diagonal"
 
 
-def _fitting(latent: Provider, kind: str, learning: tuple[str, ...], density: bool, coded: bool) -> list[str]:
+def _fitting(latent: Provider, kind: str, learning: tuple[str, ...], density: bool, coded: bool, told: bool) -> list[str]:
     """The priors that a latent can have, by name."""
     gaussian = _gaussian(latent)
     found = []
     for name, each in Part.families["prior"].variants.items():
-        if issubclass(each, Prior) and kind in each.serves and each.coded == coded and (gaussian or not each.encodes):
+        if not issubclass(each, Prior) or kind not in each.serves or each.coded != coded:
+            continue
+        if (told or not each.told) and (gaussian or not each.encodes):
             ways = [way for way in (each.learning, *each.otherwise) if way in learning]
             if ways and (each.density or not density or ways[0] not in PULLING):
                 found.append(name)

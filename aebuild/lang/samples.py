@@ -99,6 +99,7 @@ class DataInfo:
     that were found out from the data, by which new data are read; with `ragged` series have lengths of their own. `factors` are what the
     samples were made from, where that is known: each has a column of `Split.factors`.
     `conditions` are what the spec asks the data for, in its order; their features stand side by side in `Split.beside["conditions"]`.
+    `predicted` are the columns that heads predict, their features in `Split.beside["answers"]`.
     """
 
     value: Value
@@ -116,6 +117,7 @@ class DataInfo:
     ragged: bool = False
     factors: tuple[Factor, ...] = ()
     conditions: tuple[ConditionInfo, ...] = ()
+    predicted: tuple[ConditionInfo, ...] = ()
     found: dict[str, Any] = field(default_factory=dict, compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)          # what is said of data is no part of what they are
 
@@ -147,5 +149,6 @@ class DataInfo:
         types = {name: from_json(data[name]) for name in ("value", "target")}
         ranges = {name: Range.from_json(data[name]) for name in ("range", "target_range")}
         factors = tuple(Factor(**each) for each in data.get("factors", ()))          # runs of earlier versions have none
-        conditions = tuple(ConditionInfo(**(each | {"words": tuple(each["words"])})) for each in data.get("conditions", ()))
-        return cls(**(data | names | types | ranges | {"factors": factors, "conditions": conditions}))
+        beside = {name: tuple(ConditionInfo(**(each | {"words": tuple(each["words"])})) for each in data.get(name, ()))
+                  for name in ("conditions", "predicted")}
+        return cls(**(data | names | types | ranges | beside | {"factors": factors}))

@@ -8,6 +8,7 @@ from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from aebuild.lang.binarize import zeros_and_ones
 from aebuild.lang.sample_storage import Held, Store
 from aebuild.lang.samples import DataInfo
 
@@ -21,6 +22,8 @@ CHUNK = 1 << 22       # elements scaled at a time in double precision
 @dataclass(frozen=True)
 class Scaling:
     """How raw values become the model's: (raw - offset) * factor, then clipped to [low, high] where these are given.
+
+    With `coins` the result is drawn as zeros and ones, each a one with that probability, the same for the same sample.
 
     A raw value that is missing (NaN) becomes that of its feature in `fill` first. Tokens stay the whole numbers that they are, from
     `low` to `high`.
@@ -36,6 +39,7 @@ class Scaling:
     low: float | None = None
     high: float | None = None
     fill: tuple[float, ...] = ()
+    coins: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain JSON types."""
@@ -43,7 +47,7 @@ class Scaling:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Scaling:
-        """What `to_json` wrote; runs of earlier versions have no `fill`."""
+        """What `to_json` wrote; runs of earlier versions have no `fill` and no `coins`."""
         return cls(**(data | {name: tuple(data.get(name, ())) for name in ("offset", "factor", "fill")}))
 
     def apply(self, raw: NDArray[Any]) -> NDArray[Any]:
@@ -59,7 +63,7 @@ class Scaling:
             part = (self.filled(raw[rows]).astype(np.float64) - self._spread(self.offset, raw.ndim)) * self._spread(self.factor, raw.ndim)
             with np.errstate(over="ignore"):
                 scaled[rows] = part if self.low is None else np.clip(part, self.low, self.high)
-        return scaled
+        return zeros_and_ones(scaled) if self.coins else scaled
 
     def filled(self, raw: NDArray[Any]) -> NDArray[Any]:
         """Raw values [N, ...] with those that are missing filled in."""
@@ -72,7 +76,7 @@ class Scaling:
         """What each of the 256 bytes becomes, [256]; None where features are scaled differently, and of tokens."""
         import numpy as np
 
-        if len(self.offset) > 1 or self.fill or self.kind == "tokens":
+        if len(self.offset) > 1 or self.fill or self.coins or self.kind == "tokens":
             return None
         return Scaling(self.kind, self.offset, self.factor, low=self.low, high=self.high).apply(np.arange(256.0)[:, None])[:, 0]
 
@@ -156,6 +160,7 @@ class Split:
         self.windows: Windows | None = None
         self.origin: tuple[str, NDArray[np.int64]] | None = None
         self.factors: NDArray[np.int64] | None = None
+        self.flipped = False               # training draws zeros and ones from it, each time anew
         self.beside = {name: held for name, held in {"labels": labels, "lengths": lengths, **more}.items() if held is not None}
         self.targets = target if target is None or isinstance(target, Store) else Held(target)
 
@@ -177,6 +182,7 @@ class Split:
                        **{name: held[index] for name, held in self.beside.items()})
         if self.windows is not None:
             chosen.windows = self.windows.taken(index)
+        chosen.flipped = self.flipped
         chosen.factors = None if self.factors is None else self.factors[index]
         return chosen
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import prod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from aebuild.lang.node import Buildable, Node, Site
@@ -13,6 +14,8 @@ from aebuild.lang.schedule import Dial
 from aebuild.lang.values import Range, Value
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Tensor, nn
 
 AUTOENCODER = "autoencoder"        # the player that every model has
@@ -55,13 +58,15 @@ class Term(Buildable):
 class TermPlan:
     """A named term that some part provides.
 
-    `elements` is what `reduction: mean` divides by; `player` minimises it; `config` holds weight and reduction.
+    `elements` is what `reduction: mean` divides by; `player` minimises it; `config` holds weight and reduction. Without `pathwise` it is
+    of draws that no gradient passes, so that only its closed form can be minimised.
     """
 
     name: str
     player: str
     elements: int
     config: Term = field(default_factory=Term)
+    pathwise: bool = True
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,8 @@ class Role:
     """A player that a part brings into the model: who moves the weights under `modules`.
 
     An `apart` role's weights are moved by no other player. Without `through` its gradient ends at its own modules: it reads the
-    outputs of a pass that another player made. It plays in phases of the type `phase`.
+    outputs of a pass that another player made. It plays in phases of the type `phase`. It minimises the terms of the player `of`, its own
+    if that is None, in so many `steps` a batch unless the spec says otherwise.
     """
 
     name: str
@@ -77,6 +83,8 @@ class Role:
     apart: bool = False
     through: bool = True
     phase: str = "main"
+    of: str | None = None
+    steps: int = 1
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -122,6 +130,7 @@ class ModelTypes:
     written: tuple[str, ...] = ()
     samples: int | None = None
     classes: int | None = None            # that the data's labels name
+    labelled: bool = False
 
 
 @dataclass(frozen=True)
@@ -173,8 +182,29 @@ class Penalty(Term):
     across: ClassVar[bool] = False        # its value depends on which samples are in a batch together
     reads_context: ClassVar[tuple[str, ...]] = ()     # keys of the context that it needs
     players: ClassVar[tuple[str, ...]] = ()     # names of players it brings along
+    leads: ClassVar[bool] = False         # it is meant where its key is written without a type
+    needs_labels: ClassVar[bool] = False
+    whole: ClassVar[bool] = False         # it compares whole reconstructions, so that padding and missing values would count
     needs: ClassVar[tuple[str, ...]] = ()       # operations of the model that it uses
+    metrics: ClassVar[tuple[str, ...]] = ()     # that it logs behind its name and an underscore
     replaces: ClassVar[tuple[str, ...]] = ()    # terms that need no weight beside it
+
+    def located(self, base: Path) -> Self:
+        """The same with absolute paths; relative ones start from `base`."""
+        return self
+
+    def kept(self, base: Path) -> Self:
+        """The same as a run keeps it: located, and with everything written down that is found out from files."""
+        return self.located(base)
+
+    def files(self) -> tuple[tuple[str, Path], ...]:
+        """Files that must be there before training begins, each with the field that names it."""
+        return ()
+
+    @property
+    def teacher(self) -> str | None:
+        """A run whose encoder its module is given as `teacher` while a model is trained."""
+        return None
 
     def check(self, types: ModelTypes) -> str | None:
         """Why the penalty cannot act on this model, if so."""
@@ -194,7 +224,8 @@ class Bound(Part):
     """How the terms of a sample become its loss.
 
     What `joined` names is combined sample by sample by the module it builds, `forward({term: [N, draws]}) -> [N]`, from weighted
-    terms; all other terms are added to it.
+    terms; all other terms are added to it. If the module has `observe({term: mean})`, it is shown what each batch came to after the
+    step, and its buffers are part of checkpoints.
     """
 
     family = "bound"
@@ -209,7 +240,10 @@ class Bound(Part):
     def check(self, terms: tuple[TermPlan, ...]) -> str | None:
         """Why these terms cannot be combined, if so."""
         missing = [name for name in self.joined if all(term.name != name for term in terms)]
-        return f"it combines {' and '.join(self.joined)}, but no {missing[0]} is there" if missing else None
+        if missing:
+            return f"it combines {' and '.join(self.joined)}, but no {missing[0]} is there"
+        blocked = [term.name for term in terms if term.name in self.joined and self.draws is not None and not term.pathwise]
+        return f"it weighs single draws, and those of {blocked[0]} are discrete, which no gradient passes" if blocked else None
 
     def build_bound(self) -> nn.Module | None:
         """The bound's module, None if nothing is joined."""

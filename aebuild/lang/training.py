@@ -7,6 +7,7 @@ from pydantic import Field, field_validator
 
 from aebuild.lang.part import Part, knob
 from aebuild.lang.schedule import Dial, Duration, numbers
+from aebuild.lang.terms import Role
 
 
 class LrSchedule(Part):
@@ -85,6 +86,24 @@ class Average(Part):
     after: Duration | None = knob(None, "how long the phase is trained before it begins", affects="training")
 
 
+class Judge(Part):
+    """The figure by which epochs are judged, instead of the loss: which one is best, when `patience` runs out.
+
+    A term or a metric of the validation split under its name. The score of an epoch is that figure, negated where the highest is best.
+    """
+
+    example = ("data: {type: wine, limit: 60}\n"
+               "latent: {type: gaussian, dim: 2}\n"
+               "train: {epochs: 8, batch_size: 20, judge: {by: active_units, best: highest}, patience: 2}")
+    scalar = "by"
+    foreign = {**dict.fromkeys(("metric", "monitor", "name", "figure"), "by"), **dict.fromkeys(("mode", "direction"), "best"),
+               "min": "lowest", "max": "highest"}
+    by: str = knob(..., "name of a term or metric, such as reconstruction, usage or digit_accuracy", examples=["reconstruction"],
+                   affects="training")
+    best: Literal["lowest", "highest"] | None = knob(None, "which way is better; by default a low term and a high metric",
+                                                     affects="training")
+
+
 class Start(Part):
     """Weights of another run that a phase begins with, wherever a tensor has the same path and shape."""
 
@@ -113,6 +132,7 @@ class PhasePart(Part):
     freeze: list[str] = knob([], "paths of the model that it leaves as they are, such as encoder or encoder.0", affects="training")
     start: Start | None = Field(None, description="another run whose kept weights it begins with")
     average: Average | None = Field(None, description="average the weights over the steps")
+    judge: Judge | None = Field(None, description="the figure by which epochs are judged")
     rates: dict[str, float] = knob({}, "factors of the learning rate at paths of the model and below them, such as encoder: 0.1",
                                    affects="training")
 
@@ -122,6 +142,10 @@ class PhasePart(Part):
         if any(factor <= 0 for factor in rates.values()):
             raise ValueError("a factor of a learning rate is positive; `freeze` leaves weights as they are")
         return rates
+
+    def roles(self, roles: Seq[Role]) -> list[Role]:
+        """Who plays in it, of all players of the model."""
+        return [role for role in roles if role.phase == self.plays]
 
     def stretches(self, depth: int) -> list[tuple[str, tuple[int, str] | None]]:
         """Names of the stretches it consists of, and the pair of layers each trains; `depth` counts the pairs."""

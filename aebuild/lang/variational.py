@@ -78,6 +78,8 @@ class VariationalLatent(ProjectedLatent):
                       "tells nothing",
                 "active_units": "values of the code that vary with the data, averaged over batches; 0 is a collapsed code"}
 
+    pathwise: ClassVar[bool] = True           # a gradient passes single draws
+
     def plan_variational(self, value: Value, site: Site, features: int, code_features: int, posterior: Callable[[Value], Contribution],
                          prior: Prior) -> LatentPlan:
         """Adapters, a projection to `features` numbers of the posterior, a code of `code_features` at the same places, and the prior."""
@@ -86,7 +88,7 @@ class VariationalLatent(ProjectedLatent):
         size = elements(code)
         node = Node(site.path, str(self.variant_name()), value, code, self, children=steps)
         plan = LatentPlan(node=node, code=code, values=size, bits=32.0 * size, codes=code,
-                          terms=(TermPlan("kl", AUTOENCODER, size, KlTerm()),))
+                          terms=(TermPlan("kl", AUTOENCODER, size, KlTerm(), self.pathwise),))
         return plan.joined(posterior(code), prior.serve(self, code, site, self.learns, density=True))
 
 

@@ -166,8 +166,8 @@ class Autoencoder(nn.Module):
         first, second = (self.encode(x, conditions=conditions).value if where == "code" else self.features(x, dict(known)) for x in (a, b))
         shares = torch.linspace(0, 1, steps, device=a.device)
         between = [torch.lerp(first, second, share) for share in shares]
-        return torch.stack([self.decode(value if where == "code" else self.latent(value, dict(known)).value, dict(known))
-                            for value in between])
+        codes = (self.latent.settled(value) if where == "code" else self.latent(value, dict(known)).value for value in between)
+        return torch.stack([self.decode(code, dict(known)) for code in codes])
 
     def run(self, batch: Batch, pair: Pair | None = None, draws: int | None = None) -> Outputs:
         """One forward pass, which all losses read; `draws` codes of each sample where they are random.

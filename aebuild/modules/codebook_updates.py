@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from aebuild.modules.collectives import chosen, total, whole
 from aebuild.modules.nearest_code import nearest
 from aebuild.modules.randomness import Random
 
 LLOYD_STEPS = 10
+RARE = 0.1              # share of an entry's fair part of the vectors under which it starts again
 SPREAD = 0.01           # spare entries of k-means stand this many standard deviations beside a vector
 
 
-def tally(found: Tensor, codes: int) -> Tensor:
-    """How often each code was found: indices [B, M] to counts [B, K]."""
+def tally(found: Tensor, codes: int, weights: Tensor | None = None) -> Tensor:
+    """How often each code was found: indices [B, M] to counts [B, K]; an index counts as much as its weight, [B, M]."""
     counts = torch.zeros(len(found), codes, device=found.device)
-    return counts.scatter_add_(1, found, torch.ones((), device=found.device).expand(found.shape))
+    if weights is None:
+        weights = torch.ones((), device=found.device).expand(found.shape)
+    return counts.scatter_add_(1, found, weights.to(counts.dtype))
 
 
 def sums_of(x: Tensor, found: Tensor, codes: int) -> Tensor:
@@ -68,14 +72,14 @@ class Ema(nn.Module):
 class Restart(Random):
     """Puts entries that are hardly used onto vectors drawn from the batch (Dhariwal et al., 2020).
 
-    `usage` [B, K] is a running count of vectors per step, corrected for its start at zero. An entry under `below` is replaced
-    and then counts as averagely used, so that it has time to win vectors.
+    `usage` [B, K] is a running count of vectors per step, corrected for its start at zero. An entry under `below`, by default a tenth of
+    what each would win if all won alike, is replaced and then counts as averagely used, so that it has time to win vectors.
     """
 
     usage: Tensor
     steps: Tensor
 
-    def __init__(self, books: int, codes: int, below: float, decay: float) -> None:
+    def __init__(self, books: int, codes: int, below: float | None, decay: float) -> None:
         super().__init__()
         self.below, self.decay = below, decay
         self.register_buffer("usage", torch.zeros(books, codes))
@@ -91,20 +95,22 @@ class Restart(Random):
         (books, codes, _), vectors = entries.shape, each * whole(x.shape[1] // each)
         self.usage.lerp_(counts, 1 - self.decay)
         self.steps.add_(1)
-        known = 1 - self.decay ** self.steps
-        dead = self.usage < self.below * known
+        known, fair = 1 - self.decay ** self.steps, counts.mean(1, keepdim=True)
+        below = RARE * fair if self.below is None else torch.full_like(fair, self.below)
+        dead = self.usage < below * known
         drawn = torch.randint(vectors, (books, codes), generator=self.rng(x.device), device=x.device)
         fresh = chosen(x, drawn, each).to(entries.dtype)
         entries.copy_(torch.where(dead.unsqueeze(2), fresh, entries))
-        self.usage.copy_(torch.where(dead, known * max(self.below, vectors / codes), self.usage))
+        self.usage.copy_(torch.where(dead, known * torch.maximum(below, fair), self.usage))
         return dead
 
 
 @torch.no_grad()
-def kmeans(x: Tensor, codes: int, generator: torch.Generator) -> Tensor:
+def kmeans(x: Tensor, codes: int, generator: torch.Generator, *, unit: bool = False) -> Tensor:
     """Centres [B, K, d] of the vectors x [B, M, d]: ten Lloyd steps from vectors drawn without repetition.
 
-    Where there are fewer vectors than codes, the others are repetitions, each a little beside its vector.
+    Where there are no more vectors than codes, each is a centre and the others are repetitions, each a little beside its vector. `unit`
+    keeps centres at length one, as the vectors are.
     """
     books, vectors, features = x.shape
     drawn = torch.rand(books, vectors, generator=generator, device=x.device).argsort(1)[:, :codes]
@@ -114,8 +120,10 @@ def kmeans(x: Tensor, codes: int, generator: torch.Generator) -> Tensor:
     if spare:
         noise = torch.randn(books, spare, features, generator=generator, device=x.device)
         centres[:, -spare:] += SPREAD * x.std(1, keepdim=True, correction=0) * noise
-    for _ in range(LLOYD_STEPS):
+    for _ in range(LLOYD_STEPS if vectors > codes else 0):
         found = nearest(x, centres)
         counts = tally(found, codes).unsqueeze(2)
         centres = torch.where(counts > 0, sums_of(x, found, codes) / counts, centres)
+        if unit:
+            centres = F.normalize(centres, dim=-1)
     return centres

@@ -236,6 +236,11 @@ def mean(x: Tensor) -> Tensor:
     return x.mean(0) if _alone(x) else total(x.sum(0)) / whole(x.shape[0])
 
 
+def averaged(sums: Tensor, rows: int, each: int = 1) -> Tensor:
+    """Sums over the rows that are here, `each` a sample, as means over those of the whole batch; without a gradient as in `mean`."""
+    return sums / rows if _alone(sums) else total(sums) / (each * whole(rows // each))
+
+
 def variance(x: Tensor) -> Tensor:
     """The variance over the rows of the whole batch, divided by their number; without a gradient as in `mean`."""
     return x.var(0, correction=0) if _alone(x) else total((x - mean(x)).square().sum(0)) / whole(x.shape[0])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from aebuild.modules.collectives import total
+from aebuild.modules.balance import gradient_ratio
 from aebuild.modules.losses import Loss, LossFunction
 from aebuild.modules.outputs import Outputs
 from aebuild.modules.priors import Prior
@@ -17,7 +17,6 @@ from aebuild.modules.spectral_norm import normalise
 from aebuild.modules.stage import taken
 
 TINY = 1e-12          # keeps the norm of a gradient smooth at zero
-SMALL = 1e-4          # added to the critic's gradient, and the largest adaptive weight is its inverse (Esser et al., 2021)
 
 
 def by_sample(verdict: Tensor) -> Tensor:
@@ -128,18 +127,8 @@ class Critic(Random, Loss):
 
     def weighed(self, term: Tensor, params: Tensor | None, outputs: Outputs) -> Tensor:
         """The model's term as it counts now; `params` is the decoder's output that it judges."""
-        scale = self._scale(term, params, outputs) if self.adaptive and self.gate else 1.0
+        scale = gradient_ratio(term, params, outputs) if self.adaptive and self.gate else 1.0
         return term * (self.gate * scale)
-
-    def _scale(self, term: Tensor, params: Tensor | None, outputs: Outputs) -> Tensor | float:
-        """The ratio of both terms' gradients at the decoder's output; 1 where nothing has a gradient."""
-        reconstruction = outputs.terms.get("reconstruction")
-        if params is None or outputs.params is None or reconstruction is None or not params.requires_grad:
-            return 1.0
-        ours, = torch.autograd.grad(reconstruction.sum(), outputs.params, retain_graph=True)
-        theirs, = torch.autograd.grad(term.sum(), params, retain_graph=True)
-        norms = [total(gradient.square().sum()).sqrt() for gradient in (ours, theirs)]
-        return (norms[0] / (norms[1] + SMALL)).clamp(max=1 / SMALL).detach()
 
 
 def squared_slope(verdict: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Protocol
 
 import torch
@@ -19,6 +20,7 @@ LEAST = 1e-9                 # the probability of a code is at least this
 NARROWEST = 0.11             # the least deviation of a value, so that its code costs something (Ballé et al., 2018)
 STEPS = 60                   # halvings in which a quantile is found
 TAIL = 1e-7                  # probability beyond either end of a table
+Ends = tuple[Tensor, Tensor]  # the least and the greatest whole number of each table
 
 
 class Sink(Protocol):
@@ -34,12 +36,12 @@ class Sink(Protocol):
 class Source(Protocol):
     """The same coder as it reads."""
 
-    def categorical(self, count: int, chances: Tensor) -> Tensor:
-        """So many whole numbers."""
+    def categorical(self, count: int, chances: Tensor) -> Any:
+        """So many whole numbers, as an array."""
         ...
 
-    def gaussian(self, spread: Tensor, low: int, high: int) -> Tensor:
-        """A whole number for each deviation."""
+    def gaussian(self, spread: Tensor, low: int, high: int) -> Any:
+        """A whole number for each deviation, as an array."""
         ...
 
 
@@ -54,7 +56,7 @@ class UnivariateDensity(nn.Module):
         self.features = features
         widths = (1, *FILTERS, 1)
         scale = SPREAD ** (1 / (len(widths) - 1))
-        for k, (narrow, wide) in enumerate(zip(widths, widths[1:], strict=False)):
+        for k, (narrow, wide) in enumerate(pairwise(widths)):
             start = math.log(math.expm1(1 / scale / wide))
             self.register_parameter(f"matrix_{k}", nn.Parameter(torch.full((features, wide, narrow), start)))
             self.register_parameter(f"bias_{k}", nn.Parameter(torch.empty(features, wide, 1).uniform_(-0.5, 0.5)))
@@ -105,12 +107,16 @@ class EntropyModel(Prior):
         """Nats that each code costs, [N]: a rounded one in evaluation, one with noise in its place while training."""
         raise TypeError(f"{type(self).__name__} has no rate")
 
-    def write(self, code: Tensor, sink: Sink) -> None:
-        """Writes rounded codes."""
+    def reach(self, code: Tensor) -> Ends:
+        """Ends of tables in which these rounded codes have room."""
         raise TypeError(f"{type(self).__name__} writes nothing")
 
-    def read(self, n: int, source: Source, ends: tuple[Tensor, Tensor]) -> Tensor:
-        """Reads what `write` wrote, `n` codes whose features lie between the `ends` that `reach` gave."""
+    def write(self, code: Tensor, sink: Sink, ends: Ends) -> None:
+        """Writes rounded codes whose `reach` lies within the ends."""
+        raise TypeError(f"{type(self).__name__} writes nothing")
+
+    def read(self, n: int, source: Source, ends: Ends) -> Tensor:
+        """The `n` codes that `write` wrote with these ends."""
         raise TypeError(f"{type(self).__name__} reads nothing")
 
     def rounded(self, value: Tensor) -> Tensor:
@@ -130,25 +136,25 @@ def nats(chance: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def ends_of(density: UnivariateDensity, values: Tensor) -> tuple[Tensor, Tensor]:
+def ends_of(density: UnivariateDensity, values: Tensor) -> Ends:
     """The least and greatest whole number of each feature's table, int64 [features]: beyond its tails and all values [features, M]."""
     tails = torch.tensor([TAIL, 1 - TAIL], dtype=torch.float64, device=values.device).expand(density.features, 2)
     reach = density.quantile(tails)
-    low, high = reach[:, 0].floor().long(), reach[:, 1].ceil().long()
-    return torch.minimum(low, values.amin(1).long()), torch.maximum(high, values.amax(1).long())
+    low = torch.minimum(reach[:, 0].floor().long(), values.amin(1).long())
+    return low, torch.maximum(low + 1, torch.maximum(reach[:, 1].ceil().long(), values.amax(1).long()))
 
 
 @torch.no_grad()
-def write_features(density: UnivariateDensity, values: Tensor, ends: tuple[Tensor, Tensor], sink: Sink) -> None:
+def write_features(density: UnivariateDensity, values: Tensor, ends: Ends, sink: Sink) -> None:
     """Whole numbers [features, M], feature by feature."""
     for number, (low, high) in enumerate(zip(*(end.tolist() for end in ends), strict=True)):
         sink.categorical(values[number].long() - low, table(density, number, low, high))
 
 
 @torch.no_grad()
-def read_features(density: UnivariateDensity, count: int, ends: tuple[Tensor, Tensor], source: Source) -> Tensor:
+def read_features(density: UnivariateDensity, count: int, ends: Ends, source: Source) -> Tensor:
     """Whole numbers [features, count] in the density's precision."""
-    rows = [source.categorical(count, table(density, number, low, high)) + low
+    rows = [torch.as_tensor(source.categorical(count, table(density, number, low, high))) + low
             for number, (low, high) in enumerate(zip(*(end.tolist() for end in ends), strict=True))]
     return torch.stack(rows).to(next(density.parameters()).dtype)
 
@@ -174,7 +180,7 @@ class Factorised(EntropyModel):
 
     def draw(self, n: int, device: torch.device) -> Tensor:
         """Rounded codes."""
-        chance = self.uniform(n, math.prod(self.shape), device).view(n, *self.shape)
+        chance = self.uniform(n, math.prod(self.shape), device).view(n, *self.shape).to(next(self.parameters()).dtype)
         drawn = self.density.quantile(self.by_feature(chance.clamp(1e-6, 1 - 1e-6))).round()
         return drawn.view(self.features, n, -1).movedim(0, 2).reshape(self._last(n)).movedim(-1, self.axis)
 
@@ -183,16 +189,15 @@ class Factorised(EntropyModel):
         places = tuple(size for place, size in enumerate(self.shape) if place != self.axis % (len(self.shape) + 1) - 1)
         return (n, *places, self.features)
 
-    def write(self, code: Tensor, sink: Sink) -> None:
+    def write(self, code: Tensor, sink: Sink, ends: Ends) -> None:
         """Feature by feature."""
-        values = self.by_feature(code)
-        write_features(self.density, values, self.reach(code), sink)
+        write_features(self.density, self.by_feature(code), ends, sink)
 
-    def reach(self, code: Tensor) -> tuple[Tensor, Tensor]:
+    def reach(self, code: Tensor) -> Ends:
         """The ends of the tables for these codes."""
         return ends_of(self.density, self.by_feature(code))
 
-    def read(self, n: int, source: Source, ends: tuple[Tensor, Tensor]) -> Tensor:
+    def read(self, n: int, source: Source, ends: Ends) -> Tensor:
         """[n, *shape]."""
         values = read_features(self.density, n * math.prod(self.shape) // self.features, ends, source)
         return values.view(self.features, n, -1).movedim(0, 2).reshape(self._last(n)).movedim(-1, self.axis)
@@ -234,9 +239,10 @@ class Hyperprior(EntropyModel):
     def draw(self, n: int, device: torch.device) -> Tensor:
         """Rounded codes."""
         deviation = self.deviation(self.small.draw(n, device))
-        return (self.normal(n, *self.shape, device=device) * deviation).round()
+        return (self.normal(n, *self.shape, device=device).to(deviation.dtype) * deviation).round()
 
-    def reach(self, code: Tensor) -> tuple[Tensor, Tensor]:
+    @torch.no_grad()
+    def reach(self, code: Tensor) -> Ends:
         """The ends of the second code's tables, and in front of them those of the code itself."""
         low, high = self.small.reach(self._second(code))
         return torch.cat([code.min().long().view(1), low]), torch.cat([code.max().long().view(1), high])
@@ -246,18 +252,19 @@ class Hyperprior(EntropyModel):
         return z
 
     @torch.no_grad()
-    def write(self, code: Tensor, sink: Sink) -> None:
+    def write(self, code: Tensor, sink: Sink, ends: Ends) -> None:
         """The second code, then each value with its deviation."""
-        z, (low, high) = self._second(code), self.reach(code)
+        z, (low, high) = self._second(code), ends
         write_features(self.small.density, self.small.by_feature(z), (low[1:], high[1:]), sink)
         sink.gaussian(code.flatten().long(), self.deviation(z).flatten(), int(low[0]), int(high[0]))
 
     @torch.no_grad()
-    def read(self, n: int, source: Source, ends: tuple[Tensor, Tensor]) -> Tensor:
+    def read(self, n: int, source: Source, ends: Ends) -> Tensor:
         """[n, *shape]."""
         low, high = ends
         deviation = self.deviation(self.small.read(n, source, (low[1:], high[1:])))
-        return source.gaussian(deviation.flatten(), int(low[0]), int(high[0])).to(deviation.dtype).view(n, *self.shape)
+        values = torch.as_tensor(source.gaussian(deviation.flatten(), int(low[0]), int(high[0])))
+        return values.to(deviation.dtype).view(n, *self.shape)
 
 
 def settled(model: Any) -> Any:

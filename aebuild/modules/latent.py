@@ -53,6 +53,10 @@ class Latent(Random):
         """`n` codes from the prior, on the latent's device; of the samples that the context tells of, where it depends on them."""
         return self.prior.given({} if context is None else context).draw(n, self.device)
 
+    def settled(self, value: Tensor) -> Tensor:
+        """Points between codes as codes; the same where these may lie anywhere."""
+        return value
+
     def losses(self) -> dict[str, LossFunction]:
         """The terms besides those that `forward` gives."""
         return {"prior": self.surprise}

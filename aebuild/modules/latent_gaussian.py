@@ -38,11 +38,22 @@ class GaussianLatent(Latent):
         The divergence is a closed form where one is known, unless `draws` are given: then it is that of the draws.
         """
         posterior = self.posterior(self.project(h, context))
-        mean = posterior.mean
         if not self.training and recording():
-            return Code(mean)
+            return Code(posterior.mean)
         value = posterior.sample(posterior.noise(self.drawn, draws or 1))
         with torch.no_grad():
-            active = (variance(mean.detach()) > ACTIVE).sum().to(mean.dtype)
+            active = (variance(posterior.centre.detach()) > ACTIVE).sum().to(value.dtype)
         kl = (self.pull or self.prior).given(context or {}).divergence(posterior, value, closed=draws is None)
         return Code(value, {"kl": kl}, {"active_units": active}, posterior=posterior)
+
+
+class SphericalLatent(GaussianLatent):
+    """The same on the unit sphere, of features on `axis`."""
+
+    def __init__(self, steps: Mapping[str, nn.Module], shape: Sequence[int], posterior: nn.Module, prior: Prior, axis: int) -> None:
+        super().__init__(steps, shape, posterior, prior)
+        self.axis = axis
+
+    def settled(self, value: Tensor) -> Tensor:
+        """Back on the sphere, so that a straight line becomes an arc."""
+        return nn.functional.normalize(value, dim=self.axis)

@@ -16,7 +16,8 @@ class Batch:
     """One batch, rows first: what is encoded, what is to be reproduced, and what else the data know of each sample.
 
     `labels` are class numbers, -1 where unknown; `conditions` what encoder and decoder may read; `mask` which elements of the
-    target count; `lengths` how many places of a sequence are real; `weights` how much a sample counts; `ids` its number.
+    target count; `lengths` how many places of a sequence are real; `weights` how much a sample counts; `ids` its number; `answers` what
+    heads predict of columns.
     """
 
     x: Tensor
@@ -27,6 +28,7 @@ class Batch:
     lengths: Tensor | None = None
     weights: Tensor | None = None
     ids: Tensor | None = None
+    answers: Tensor | None = None
 
     def rows(self, start: int, stop: int) -> Batch:
         """Some of its samples."""

@@ -17,9 +17,15 @@ class Distribution:
 
     mean: Tensor
 
+    @property
+    def centre(self) -> Tensor:
+        """A point of each posterior that is at hand, [N, *shape]: the mean, if nothing must be computed for it."""
+        return self.mean
+
     def noise(self, drawn: Callable[..., Tensor], draws: int) -> Tensor:
         """What `sample` makes codes of, [N, draws, ...]: standard normal numbers in the code's shape. `drawn` is `Random.drawn`."""
-        return drawn(torch.randn, (len(self.mean), draws, *self.mean.shape[1:]), self.mean.device, dtype=self.mean.dtype)
+        like = self.centre
+        return drawn(torch.randn, (len(like), draws, *like.shape[1:]), like.device, dtype=like.dtype)
 
     def sample(self, noise: Tensor) -> Tensor:
         """Codes [N·draws, *shape] from that noise, differentiable, and remembered for `log_q`."""
@@ -31,6 +37,14 @@ class Distribution:
 
     def kl_to_gaussian(self, std: float) -> Tensor | None:
         """KL to N(0, std²·I), shaped like `log_q` of a single draw; None where no closed form is known."""
+        return None
+
+    def kl_to_uniform(self) -> Tensor | None:
+        """KL to the uniform distribution of all codes there are, where these lie on a part of space; None where none is known."""
+        return None
+
+    def kl_to_bernoulli(self, rate: float) -> Tensor | None:
+        """KL to bits that are one with this probability; None where none is known."""
         return None
 
     def covariance(self) -> Tensor:

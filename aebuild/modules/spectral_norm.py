@@ -28,10 +28,13 @@ def largest_singular_value(matrix: Tensor) -> Tensor:
 
 def divided(module: Any, _given: Any, output: Tensor) -> Tensor:
     """A layer's output as if its weight were divided by its largest singular value; the bias stays."""
-    size = largest_singular_value(module.weight.flatten(1)).clamp(min=torch.finfo(output.dtype).tiny)
-    if module.bias is None:
+    weight: Tensor = module.weight
+    size = largest_singular_value(weight.flatten(1)).clamp(min=torch.finfo(output.dtype).tiny)
+    bias: Tensor | None = module.bias
+    if bias is None:
         return output / size
-    bias = module.bias if isinstance(module, nn.Linear) else module.bias.view(-1, *(1,) * (module.weight.ndim - 2))
+    if not isinstance(module, nn.Linear):
+        bias = bias.view(-1, *(1,) * (weight.ndim - 2))
     return (output - bias) / size + bias
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aebuild.lang.dataset import Known, OnDisk
+from aebuild.lang.terms import Penalty
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +33,9 @@ def absolute(spec: Spec, base: Path) -> Spec:
     """The spec with all its paths absolute."""
     phases = [phase.but(start=absolute_start(phase.start, base)) for phase in spec.train.phases]
     moved: dict[str, Any] = {"train": spec.train.but(phases=phases)} if any(phase.start for phase in phases) else {}
+    if any(isinstance(term, Penalty) for term in spec.losses.terms.values()):
+        terms = {name: term.kept(base) if isinstance(term, Penalty) else term for name, term in spec.losses.terms.items()}
+        moved["losses"] = spec.losses.but(terms=terms)
     if spec.evaluate.tasks:
         moved["evaluate"] = spec.evaluate.but(tasks=[task.settled(base) for task in spec.evaluate.tasks])
     return spec.but(data=absolute_data(spec.data, base), **moved)

@@ -30,6 +30,7 @@ from aebuild.results.revision import Request, accept, sentences, write
 from aebuild.results.run_plan import info_of, plan_of
 from aebuild.results.run_plugins import check_unchanged
 from aebuild.results.sameness import PLACES, check_there, keep_watch, only_moved, place_of, root_of
+from aebuild.results.teachers import teacher_of
 from aebuild.results.trained_run import TrainedRun
 from aebuild.results.verdict import finding
 from aebuild.trainer.distributed.init_distributed import join
@@ -101,7 +102,7 @@ def _new_job(loaded: Loaded, folder: Path | None, parent: Path, display: Display
         unwritten, plan = bool(unsaid(plan.spec)), lasting(plan, splits)
         display.note(length_told(plan, splits, unwritten=unwritten))
         with _created(plan, splits, folder, parent, own) if group.first else ReadOnlyRun(folder or parent) as run:
-            yield Job(plan, splits, run, display, timers, manner, signals, group)
+            yield Job(plan, splits, run, display, timers, manner, signals, group, teachers=teacher_of)
 
 
 def resume(folder: str | Path, display: Display | None = None, *, change: Request | None = None, manner: Manner = PLAIN) -> Outcome:
@@ -132,7 +133,8 @@ def resume(folder: str | Path, display: Display | None = None, *, change: Reques
             group.agree(0)
         plan = _plan_in(folder)               # over the data as they are now
         _tell(splits, display)
-        return _finish(_whole(Job(plan, splits, run, display, timers, manner, signals, group)), resume=_begun(run, group, display))
+        job = Job(plan, splits, run, display, timers, manner, signals, group, teachers=teacher_of)
+        return _finish(_whole(job), resume=_begun(run, group, display))
 
 
 def _created(plan: Plan, splits: Splits, folder: Path | None, parent: Path, own: Path | None) -> Run:

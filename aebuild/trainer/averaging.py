@@ -31,7 +31,7 @@ class WeightAverage:
         self.count = 0
         self.shown = False
         self._begin = clock.in_steps(config.after)
-        self._add = get_swa_multi_avg_fn() if config.decay is None else get_ema_multi_avg_fn(config.decay)
+        self._add: Any = get_swa_multi_avg_fn() if config.decay is None else get_ema_multi_avg_fn(config.decay)  # type: ignore[no-untyped-call]
 
     @torch.no_grad()
     def update(self, step: int) -> None:

@@ -11,8 +11,14 @@ from aebuild.trainer.progress.display import Display, Quiet
 from aebuild.trainer.signals import Signals
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import torch
+
     from aebuild.compile.plan import Plan
     from aebuild.lang.splits import Splits
+    from aebuild.modules.distillation import Teacher
     from aebuild.trainer.run_dir.run import Run
     from aebuild.trainer.speed.execution import Execution
 
@@ -41,7 +47,8 @@ class Job:
     """A plan, its data, and the run directory that takes everything; by itself it is done quietly, in this process alone.
 
     `timers` is charged with the time, `signals` is entered where the training begins if it is not yet, `group` are the
-    processes that train together, `afterwards` how many samples will pass the model in the evaluation.
+    processes that train together, `afterwards` how many samples will pass the model in the evaluation, `teachers` opens a run whose
+    encoder teaches.
     """
 
     plan: Plan
@@ -53,3 +60,4 @@ class Job:
     signals: Signals = field(default_factory=Signals)
     group: ProcessGroup = ALONE
     afterwards: int = 0
+    teachers: Callable[[Job, Path, torch.device], Teacher] | None = None

@@ -14,9 +14,11 @@ from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.sync_batch_norm import part_norms, share_norms
 from aebuild.trainer.batches.codes import Codes, CodesLoader
 from aebuild.trainer.batches.loader import SplitLoader
-from aebuild.trainer.checkpoints.initial import learn_beforehand, take_weights
+from aebuild.trainer.checkpoints.initial import check_losses, learn_beforehand, take_weights
 from aebuild.trainer.checkpoints.trainer_state import Best, Progress, TrainerState
 from aebuild.trainer.distributed.fsdp import shard
+from aebuild.trainer.epoch_health import HealthWatch
+from aebuild.trainer.gradients import apart
 from aebuild.trainer.nonfinite import NonfiniteWatch, diagnosed, finite_parameters
 from aebuild.trainer.phase import ActivePhase, clock_of, measure
 from aebuild.trainer.profiling.utilisation import UtilisationMeter
@@ -25,6 +27,7 @@ from aebuild.trainer.progress.throughput import LookInterval, Throughput
 from aebuild.trainer.running_means import RunningMeans, finite
 from aebuild.trainer.signals import Interrupted
 from aebuild.trainer.snapshots import Snapshots, due
+from aebuild.trainer.teaching import teach, untaught
 
 if TYPE_CHECKING:
     from aebuild.trainer.job import Job
@@ -46,6 +49,7 @@ class Trainer:
         if self.group.sharded:
             shard(model, self.group.size, device)  # takes layer by layer to the device, which never holds the whole model
         self.model = model.to(device)
+        teach(job, model, device)
         self.loader = SplitLoader(job.splits.train, device)
         validation = job.splits.validation
         self.judge = SplitLoader(validation, device) if validation is not None and len(validation) else None
@@ -62,6 +66,8 @@ class Trainer:
         self.totals = sum(clock_of(phase, self.loader.samples).total for phase in self.plan.phases)
         self.meter = UtilisationMeter(self.plan, device, self.run, self.timers)
         self.state = TrainerState(self, job.manner.save_every)
+        check_losses(self.plan, self.model, self.loader)
+        self.health = HealthWatch(self)
         self._interval = LookInterval(self.group)
         self._throughput = Throughput(self.timers)
         self._afterwards = job.afterwards
@@ -112,6 +118,7 @@ class Trainer:
             self.active.average.show()
         self.state.put_together()
         part_norms(self.model)
+        untaught(self.model)
         self.model.eval()
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(name in self.trainable)
@@ -153,7 +160,7 @@ class Trainer:
     def _look(self, active: ActivePhase) -> None:
         began = time.perf_counter()
         if self.watch is None:
-            means = self.sums.means()      # waits for the device, so that its work is charged to training
+            means, _ = apart(self.sums.means())      # waits for the device, so that its work is charged to training
             before = self.timers.turn("display")
             if not finite(means):
                 raise diagnosed(self, active)
@@ -168,7 +175,7 @@ class Trainer:
             self._heed(active)
 
     def _finish_epoch(self, active: ActivePhase) -> None:
-        means = self.sums.means()
+        means, gradients = apart(self.sums.means())
         self._throughput.rest()
         if self.watch is None and not (finite(means) and self._finite_parameters()):
             raise diagnosed(self, active)
@@ -181,11 +188,11 @@ class Trainer:
         self._throughput.judged += self.judge.samples if self.judge is not None else 0
         if self.watch is None and not finite(judged):
             raise diagnosed(self, active, judged)
-        score = active.objective.score(judged or means)
+        score = active.score(judged or means)
         for player in active.players:
             player.rate.epoch_done(score)
         if self.watch is None:
-            self._record(active, means, judged, score)
+            self._record(active, means, judged, score, gradients)
         self.sums.clear()
         active.enter(self.progress.step)
         if self.watch is None and not self._over(active) and self.state.due():
@@ -196,7 +203,8 @@ class Trainer:
         if due(epoch) or self._over(active):
             snapshots.take(self.model, active.plan.name, epoch, self.progress.total)
 
-    def _record(self, active: ActivePhase, means: dict[str, float], judged: dict[str, float], score: float) -> None:
+    def _record(self, active: ActivePhase, means: dict[str, float], judged: dict[str, float], score: float,
+                gradients: dict[str, float]) -> None:
         """Metrics to the run and the display, and the model if it is the best so far."""
         progress = self.progress
         epoch = -(-progress.step // active.clock.per_epoch)
@@ -208,16 +216,21 @@ class Trainer:
             with active.averaged():
                 self.state.remember_best()
         if self.group.first:
-            self._write(active, means, judged, score, better)
+            health = self.health.look(active, means, judged, gradients) if active.plan.pair is None else []
+            self._write(active, means, judged, score, better, {"gradients": gradients, "health": [each.to_json() for each in health]})
+            for each in health:
+                self.say(str(each))
         status = self._status(active, means)
         with self.timers.of("display"):
             self.display.epoch(EpochReport(status, better, last=self._over(active)))
 
-    def _write(self, active: ActivePhase, means: dict[str, float], judged: dict[str, float], score: float, better: bool) -> None:
+    def _write(self, active: ActivePhase, means: dict[str, float], judged: dict[str, float], score: float, better: bool,
+               more: dict[str, Any]) -> None:
         progress = self.progress
         head = {"phase": active.plan.name, "epoch": -(-progress.step // active.clock.per_epoch), "step": progress.total}
         self.run.journal.append({**head, "split": "train", **self._told(means), "lr": active.rates(),
-                                 "seconds": round(progress.seconds, 3), "samples_per_second": round(self._throughput.speed, 1)})
+                                 "seconds": round(progress.seconds, 3), "samples_per_second": round(self._throughput.speed, 1),
+                                 **{name: value for name, value in more.items() if value}})
         if judged:
             told = self._told(self.validation)
             self.run.journal.append({**head, "split": "validation", **told, "score": score, "best": better})

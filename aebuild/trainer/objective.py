@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from aebuild.lang.schedule import Ramp
-from aebuild.modules.collectives import portion, repeated, shared, whole
+from aebuild.modules.collectives import portion, repeated, shared, total, whole
 from aebuild.trainer.lr import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    import torch
 
     from aebuild.lang.terms import Bound, Term, TermPlan
 
@@ -48,6 +50,34 @@ class Objective:
             with repeated(1):                    # one number a sample, however many draws it was made from
                 found[BOUND] = _of_batch(by_sample, by_sample.mean())
         return found
+
+    @property
+    def learning(self) -> Any:
+        """The bound's module if it learns from what a batch came to, else None."""
+        return self._bound if hasattr(self._bound, "observe") else None
+
+    def observe(self, reduced: dict[str, Tensor]) -> None:
+        """Shows a bound that learns what its terms were in the batch that was just trained on, of which this may be a part."""
+        if self.learning is not None:
+            self.learning.observe({name: total(reduced[name].detach()) for name in self._joined if name in reduced})
+
+    def share(self, other: Objective) -> None:
+        """Takes the other's bound for its own, so that both know the same of the training."""
+        self._bound = other._bound
+
+    def to(self, device: torch.device) -> None:
+        """Moves the bound to where the terms are."""
+        if self._bound is not None:
+            self._bound.to(device)
+
+    def state(self) -> dict[str, Tensor]:
+        """What the bound has learned, for a checkpoint."""
+        return {} if self.learning is None else dict(self.learning.state_dict())
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """What a checkpoint has of it, nothing where the bound was another one."""
+        if self.learning is not None and set(state) == set(self.learning.state_dict()):
+            self.learning.load_state_dict(state)
 
     def _weight(self, config: Term, constant: float | None, step: int) -> float:
         return self._clock.dial(config.weight, step) if constant is None else constant

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from aebuild.lang.diagnostics import DataError, Diagnostic, Rule
 from aebuild.lang.schedule import Ramp
 from aebuild.lang.terms import AUTOENCODER, Penalty
 from aebuild.modules.autoencoder import Autoencoder, Pair
@@ -19,6 +20,7 @@ from aebuild.trainer.averaging import WeightAverage
 from aebuild.trainer.batches.loader import Loader, batch_bounds
 from aebuild.trainer.distributed.process_group import ALONE, ProcessGroup
 from aebuild.trainer.forward_passes import Passes
+from aebuild.trainer.gradients import gradient_sizes
 from aebuild.trainer.lr import Clock
 from aebuild.trainer.objective import LAST, Objective
 from aebuild.trainer.players import ActivePlayer, under
@@ -31,6 +33,15 @@ if TYPE_CHECKING:
 
     from aebuild.compile.plan import PhasePlan, Plan
 
+UNTOLD = Rule("AE388", "judged by a figure that no sample tells", """\
+Some figures are of some samples only: the accuracy of a head needs a known label. Where the validation split has none, epochs cannot
+be judged by it.
+
+```console
+$ aebuild train spec.yaml --set train.judge.by=digit_accuracy      # no label of the validation split is known: refused
+$ aebuild train spec.yaml --set train.judge.by=loss
+```
+""")
 BIGGER = 4        # times the batch size; measured on a CPU: 1.05 (convolutions, 256) to 2 (dense, 32) times as fast
 
 
@@ -108,6 +119,9 @@ class ActivePhase:
         self.parts, before = parts, 1 if self.replicas is None else len(self.replicas.phases)
         if workers != before:
             others = [self._twin(model=replica_of(self.model)) for _ in range(1, workers)]
+            for twin in others:
+                for player, own in zip(twin.players, self.players, strict=True):
+                    player.objective.share(own.objective)
             self.replicas = CpuReplicas([self, *others]) if workers > 1 else None
 
     def resting(self) -> AbstractContextManager[None]:
@@ -172,7 +186,18 @@ class ActivePhase:
             player.rate.batch_done()
         if self.average is not None:
             self.average.update(step)
+        if self.clock.last_of_epoch(step + 1):
+            sums.add(*gradient_sizes(self.players), samples)
         return tick
+
+    def score(self, means: dict[str, float]) -> float:
+        """What the phase judges an epoch by, lower is better; DataError where these samples do not tell."""
+        judge = self.plan.judge
+        if judge is None or judge.by == "loss":
+            return self.objective.score(means)
+        if judge.by not in means:
+            raise DataError(Diagnostic(UNTOLD, f"no sample of the validation split tells {judge.by}", fix="train: {judge: loss}"))
+        return -means[judge.by] if judge.best == "highest" else means[judge.by]
 
     def averaged(self) -> AbstractContextManager[None]:
         """While entered, the model is what the phase has made of it: where weights are averaged, their average."""

@@ -82,6 +82,7 @@ class ActivePlayer:
                 group["fused"] = None               # torch has no fused steps for divided weights
         self.rate = LearningRate(plan.optimizer, self.optimizer, clock)
         self.objective = objective
+        self.objective.to(next(model.parameters()).device)
         self.rivals: list[nn.Parameter] = []       # parameters of the other players, frozen while it is this one's turn
         self._together: nn.Module | None = None
         self._turn = Turn(self)
@@ -115,6 +116,7 @@ class ActivePlayer:
             done = self.ahead(batch, step)
             self.send_back(done)
         self.apply(step)
+        self.objective.observe(dict(zip(done.names, done.values, strict=True)))
         return done
 
     def _in_parts(self, batch: Batch, step: int, reseed: Callable[[], None], parts: int) -> Forward:
@@ -171,10 +173,13 @@ class ActivePlayer:
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint: the optimiser and its rate."""
-        return {"optimizer": self.optimizer.state_dict(), "rate": self.rate.state()}
+        held = {"optimizer": self.optimizer.state_dict(), "rate": self.rate.state()}
+        bound = self.objective.state()
+        return held | {"bound": bound} if bound else held
 
     def load(self, state: dict[str, Any], *, revised: bool = False) -> None:
         """The state of a checkpoint; where the spec was `revised`, its options and schedule stand, not the checkpoint's."""
+        self.objective.load(state.get("bound", {}))
         kept = {**state["optimizer"], "state": self._fitting(state["optimizer"]["state"])}
         if not revised:
             self.rate.load(state["rate"])

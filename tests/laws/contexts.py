@@ -8,9 +8,11 @@ import os
 import re
 import struct
 import tarfile
+import warnings
 import wave as wav
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +26,7 @@ FRAME = {"data": "data: {type: digits, limit: 30}\n", "encoder": "encoder: [line
 LOCAL = ["train.device=cpu"]
 
 
-PLUGGED: dict[str, str] = {}
+PLUGGED = {"penalty teacher": "its example names a run that is not there; tests/unit/test_distillation.py trains one"}
 
 
 def plugged(part: type[Part]) -> bool:
@@ -78,6 +80,7 @@ def make_files(folder: Path) -> None:
     from PIL import Image
 
     draw = np.random.default_rng(0)
+    (folder / "features.pt").write_bytes(feature_program())
     labels = np.arange(60) % 3
     np.savez(folder / "x.npz", x=draw.integers(0, 255, (60, 3, 6, 8), dtype=np.uint8), y=labels)
     np.save(folder / "text.npy", draw.integers(0, 7, (60, 6)))
@@ -120,6 +123,19 @@ def make_files(folder: Path) -> None:
         (folder / "pictures" / kind).mkdir(parents=True)
         for i in range(10):
             Image.fromarray(draw.integers(0, 255, (6, 7, 3), dtype=np.uint8)).save(folder / "pictures" / kind / f"{i}.png")
+
+
+@cache
+def feature_program() -> bytes:
+    """A small network of random weights as TorchScript."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.manual_seed(0)
+        held = io.BytesIO()
+        torch.jit.save(torch.jit.trace(torch.nn.Conv2d(1, 3, 3).eval(), torch.zeros(2, 1, 8, 8)), held)
+    return held.getvalue()
 
 
 def write_tar(path: Path, images: np.ndarray) -> None:

@@ -38,8 +38,9 @@ def _state(plan: Plan, model: Autoencoder) -> list[str]:
 
 def _reconstruction(plan: Plan, model: Autoencoder) -> list[str]:
     x = torch.empty(BATCH, *plan.input.shape, device="meta", dtype=torch.long if isinstance(plan.input, Tokens) else torch.float32)
+    told = torch.empty(BATCH, plan.conditions, device="meta") if plan.conditions else None
     with _without_divergence(model):
-        shapes, macs, out = _run(model, plan, lambda: model(x))
+        shapes, macs, out = _run(model, plan, lambda: model(x, told))
     problems = _compare_nodes(plan, shapes, macs)
     if tuple(out.shape) != (BATCH, *plan.target.shape):
         problems.append(f"the output is {tuple(out.shape[1:])}, the target {plan.target}")
@@ -69,7 +70,8 @@ def _others(plan: Plan, model: Autoencoder) -> list[str]:
         problems += _compare_nodes(plan, shapes, macs)
     for critic in (node for node in plan.nodes() if node.aside and node.sequential):
         module, given = model.get_submodule(critic.path), torch.empty(BATCH, *critic.input.shape, device="meta")
-        shapes, macs, _ = _run(model, plan, lambda module=module, given=given: module(given))
+        context = {"conditions": torch.empty(BATCH, plan.conditions, device="meta")}
+        shapes, macs, _ = _run(model, plan, lambda module=module, given=given, context=context: module(given, context))
         problems += _compare_nodes(plan, shapes, macs)
     return [*problems, *_prior(plan, model)]
 

@@ -42,7 +42,8 @@ def samples(info: DataInfo, plan: Plan, count: int, seed: int = 0) -> Batch:
     x = x.long() if isinstance(info.value, Tokens) else x
     target = x if info.target == info.value else _within(info.target_range, (count, *plan.target.shape), generator)
     labels = None if info.classes is None else torch.randint(-1, info.classes, (count,), generator=generator)
-    return Batch(x, target, labels)
+    told = torch.randn((count, plan.conditions), generator=generator) if plan.conditions else None
+    return Batch(x, target, labels, told)
 
 
 def _within(bounds: Any, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
@@ -59,7 +60,8 @@ def imagined(info: DataInfo, plan: Plan) -> Splits:
     for seed, count in enumerate((64, 16, 16)):
         batch = samples(info, plan, count, seed)
         labels = None if batch.labels is None else batch.labels.numpy()
-        parts.append(Split(batch.x.numpy(), labels, None if batch.target is batch.x else batch.target.numpy()))
+        told = {} if batch.conditions is None else {"conditions": batch.conditions.numpy()}
+        parts.append(Split(batch.x.numpy(), labels, None if batch.target is batch.x else batch.target.numpy(), **told))
     return Splits(*parts, scaling=Scaling(), info=info)
 
 

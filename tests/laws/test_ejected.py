@@ -48,7 +48,7 @@ def check(loaded: Loaded) -> None:
     for model, randoms in ((built, random_modules(built)), (ejected, space["random_modules"](ejected))):
         space["reseed"](randoms, 3, 1)
         with torch.no_grad():
-            outputs.append(model(batch.x))
+            outputs.append(model(batch.x, *([] if batch.conditions is None else [batch.conditions])))
     assert torch.equal(*outputs)
     check_losses(loaded, built, ejected, batch, space)
 
@@ -57,7 +57,7 @@ def check_losses(loaded: Loaded, built: Autoencoder, ejected: Any, batch: Batch,
     """That every player of every phase on samples gets the same terms, loss and gradients."""
     plan = loaded.plan
     assert plan is not None
-    same = space["Batch"](batch.x, batch.target, batch.labels)
+    same = space["Batch"](batch.x, batch.target, batch.labels, batch.conditions)
     for stretch in stretches(plan, ()):
         if stretch.phase.data != "samples":
             continue

@@ -20,6 +20,7 @@ from aebuild.compile.front import Loaded, load
 from aebuild.lang.splits import Scaling
 from aebuild.modules.latent_gaussian import GaussianLatent
 from aebuild.results.export import formats
+from aebuild.results.export.halves import beside
 from aebuild.results.export.programs import ENDINGS, Exporter
 from aebuild.results.export.samples import RawSamples
 from aebuild.results.export.series_length import lengthened
@@ -60,15 +61,16 @@ def raw_of(run: TrainedRun, places: int | None, seed: int) -> RawSamples:
     """Five samples before scaling, of a series with so many places; behind the end of unequal ones stands anything."""
     info, plan = run.info, run.plan
     value = info.value if places is None else lengthened(info.value, places)
-    x = samples(replace(info, value=value, target=value), plan, 5, seed).x
-    raw = run.scaling.undo(x.numpy())
-    return RawSamples(raw, np.random.default_rng(seed).integers(1, value.places[0] + 1, 5) if info.ragged else None)
+    batch = samples(replace(info, value=value, target=value), plan, 5, seed)
+    raw, told = run.scaling.undo(batch.x.numpy()), None if batch.conditions is None else batch.conditions.numpy()
+    return RawSamples(raw, np.random.default_rng(seed).integers(1, value.places[0] + 1, 5) if info.ragged else None, told)
 
 
 def own_answer(run: TrainedRun, part: str, raw: RawSamples) -> Tensor:
     """What the model itself says, free of noise: by numpy's scaling, the posterior's mean and the likelihood's."""
     model, lengths = run.model, None if raw.lengths is None else torch.from_numpy(raw.lengths)
     context: dict[str, Any] = {} if lengths is None else {"lengths": lengths}
+    context |= {} if raw.conditions is None else {"conditions": torch.from_numpy(raw.conditions)}
     features = model.features(torch.from_numpy(run.scaling.apply(raw.values)), context)
     code = model.latent(features, context)
     value = model.latent.posterior(model.latent.project(features, context)).mean if isinstance(model.latent, GaussianLatent) else code.value
@@ -92,9 +94,9 @@ def check(text: str, kind: str, seed: int, part: str) -> None:
         for places in (None, *others):
             raw = raw_of(run, places, 2)
             for rows in (slice(0, 1), slice(1, None)):
-                some = RawSamples(raw.values[rows], None if raw.lengths is None else raw.lengths[rows])
-                given = [own_answer(run, "encoder", some)] if part == "decoder" else [torch.from_numpy(held) for held in vars(some).values()
-                                                                                       if held is not None]
+                some = RawSamples(*(None if held is None else held[rows] for held in vars(raw).values()))
+                first = own_answer(run, "encoder", some) if part == "decoder" else torch.from_numpy(some.values)
+                given = [first, *(torch.from_numpy(getattr(some, name)) for name in beside(run, part))]
                 torch.testing.assert_close(program(*given), own_answer(run, part, some), rtol=1e-3, atol=1e-4)
 
 

@@ -38,7 +38,8 @@ def counted(plan: Plan) -> dict[str, float]:
     model, found = on_meta(plan), {}
     x = torch.empty(BATCH, *plan.input.shape, device="meta", dtype=getattr(torch, plan.input.dtype))
     target = x if plan.input == plan.target else torch.empty(BATCH, *plan.target.shape, device="meta", dtype=getattr(torch, plan.target.dtype))
-    batch = Batch(x, target, torch.zeros(BATCH, dtype=torch.long, device="meta"))
+    told = torch.empty(BATCH, plan.conditions, device="meta") if plan.conditions else None
+    batch = Batch(x, target, torch.zeros(BATCH, dtype=torch.long, device="meta"), told)
     kind = plan.latent.codes
     drawn = torch.empty(BATCH, *kind.shape, device="meta", dtype=getattr(torch, kind.dtype))
     codes = Batch(drawn, drawn)

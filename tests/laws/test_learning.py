@@ -104,19 +104,24 @@ def test_model_does_what_it_offers(text: str) -> None:
             with pytest.raises(ValueError, match="skips"):
                 model.sample(3)
         else:
-            drawn = model.sample(3)
+            drawn = model.sample(3, told(batch, 3))
             assert drawn.shape == (3, *plan.target.shape)
             assert torch.isfinite(drawn).all()
         _interpolates(model, loaded, batch)
 
 
+def told(batch: Batch, count: int) -> torch.Tensor | None:
+    """What a conditioned model is told of the first samples."""
+    return None if batch.conditions is None else batch.conditions[:count]
+
+
 def _reconstructs(model: Autoencoder, loaded: Loaded, batch: Batch) -> None:
     plan = loaded.plan
     assert plan is not None
-    made = model.reconstruct(batch.x)
+    made = model.reconstruct(batch.x, conditions=batch.conditions)
     assert made.shape == (COUNT, *plan.target.shape)
     assert torch.isfinite(made).all()
-    code = model.encode(batch.x)
+    code = model.encode(batch.x, conditions=batch.conditions)
     assert code.value.shape == (COUNT, *plan.latent.code.shape)
     if loaded.spec and loaded.spec.losses.reconstruction.variant_name() == "bernoulli":
         assert ((made >= 0) & (made <= 1)).all()
@@ -131,6 +136,6 @@ def _interpolates(model: Autoencoder, loaded: Loaded, batch: Batch) -> None:
             model.interpolate(a, b, 3)
         return
     for where in ("code", "features"):
-        between = model.interpolate(a, b, 3, where)
+        between = model.interpolate(a, b, 3, where, told(batch, 2))
         assert between.shape == (3, 2, *plan.target.shape)
         assert torch.isfinite(between).all()

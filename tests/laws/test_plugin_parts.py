@@ -102,7 +102,7 @@ def test_every_extension_is_there() -> None:
 
 
 @pytest.mark.parametrize(("file", "spec", "code", "path"), [
-    ("fsq", "latent: {type: codebook, codes: 8, quantizer: fsq}", "AE348", "latent"),
+    ("fsq", "latent: {type: codebook, codes: 8, quantizer: rounded}", "AE348", "latent"),
     ("masked", "latent: {type: continuous, dim: 4}\nlosses: {reconstruction: masked_mse}", "AE349", "losses.reconstruction"),
     ("iwae", "latent: {type: continuous, dim: 4}\nlosses: {bound: own_iwae}", "AE351", "losses.bound"),
     ("iwae", "latent: {type: gaussian, dim: 4}\nlosses: {bound: own_iwae, kl: {free_bits: 1}}", "AE351", "losses.bound"),

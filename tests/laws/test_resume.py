@@ -109,9 +109,9 @@ def _opens_to_itself(result: TrainResult, folder: Path, splits: Splits) -> None:
     opened = open_run(folder)
     assert opened.kept == result.kept
     assert same(opened.model.state_dict(), result.model.state_dict())
-    x = torch.from_numpy(splits.test.x)
+    x, told = torch.from_numpy(splits.test.x), splits.test.beside.get("conditions")
     made = []
     for model in (opened.model, result.model.eval()):
         reseed_all(random_modules(model), 0, 0)
-        made.append(model.reconstruct(x))
+        made.append(model.reconstruct(x, conditions=None if told is None else torch.from_numpy(told)))
     assert same(*made)

@@ -90,12 +90,18 @@ corrupt: [mask: 0.3]
 encoder: [linear: {{width: 16, norm: batch}}, linear: 8]
 latent: {{type: gaussian, dim: 4}}
 train: {{batch_size: {BATCH}, optimizer: {{type: adam, lr: 1e-3}}, phases: [greedy: {{target: code, epochs: 1}}, main: {{epochs: 1}}]}}""",
-    "a sparse code of the batch, revived, decorrelated and contracted": f"""
+    "a sparse code of the batch, revived, decorrelated and nested": f"""
 data: {{type: arrays, path: none.npz, shape: [12]}}
 encoder: []
 latent: {{type: sparse, dim: 24, activation: {{type: batch_top_k, k: 2}}, revive: {{type: auxiliary, k: 4, after: 2}}}}
 decoder: []
-losses: {{decorrelation: {{normalize: true}}, contractive: {{draws: 2, weight: 0.1}}, decoder_gradient: 0.1, nested: {{units: [4]}}}}
+losses: {{decorrelation: {{normalize: true}}, nested: {{units: [4]}}}}
+{HEAD}}}""",
+    "halves with small gradients": f"""
+data: digits
+encoder: [linear: 16]
+latent: {{type: continuous, dim: 8}}
+losses: {{contractive: {{draws: 2, weight: 0.1}}, decoder_gradient: 0.1}}
 {HEAD}}}""",
     "batches that leave a process without a sample": """
 data: digits

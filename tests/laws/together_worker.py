@@ -30,8 +30,10 @@ from aebuild.trainer.distributed import fsdp as fsdp_module
 from aebuild.trainer.distributed.process_group import ALONE, MultiProcessGroup, ProcessGroup
 from aebuild.trainer.job import Job
 from aebuild.trainer.loop import Trainer
+from aebuild.trainer.profiling import utilisation
 from aebuild.trainer.run_dir.run import ReadOnlyRun, Run, data_record
 
+utilisation.MEASURE_AFTER = float("inf")          # on a busy machine a case takes long enough to be measured, which is none of its business
 SAMPLES, JUDGED, BATCH = 29, 7, 11        # batches of 11, 11 and 7: no two shares of a batch are alike
 
 
@@ -54,7 +56,8 @@ def imagined(loaded: Loaded) -> Splits:
     for seed, count in enumerate((SAMPLES, JUDGED, JUDGED)):
         batch = samples(loaded.info, loaded.plan, count, seed)
         labels = None if batch.labels is None else batch.labels.numpy()
-        parts.append(Split(batch.x.numpy(), labels, None if batch.target is batch.x else batch.target.numpy()))
+        told = {} if batch.conditions is None else {"conditions": batch.conditions.numpy()}
+        parts.append(Split(batch.x.numpy(), labels, None if batch.target is batch.x else batch.target.numpy(), **told))
     return Splits(*parts, scaling=Scaling(), info=loaded.info)
 
 
@@ -86,6 +89,7 @@ def widen(loader: SplitLoader | None) -> None:
             assert column.values is not None
             values = column.numbers(column.values)
             column.values, column.levels = values.double() if values.is_floating_point() else values, None
+    loader.beside = {name: held.double() if held.is_floating_point() else held for name, held in loader.beside.items()}
 
 
 def outcome(trainer: Trainer) -> tuple[list[dict[str, Any]], dict[str, Tensor]]:

@@ -72,7 +72,7 @@ class View:
             splits = self.splits
         except DataError as error:
             return [self.info.to_json(), [found.code for found in error.diagnostics]]
-        arrays = [[split.x, split.labels, split.target] for split in (splits.train, splits.validation, splits.test)]
+        arrays = [[split.x, split.labels, split.target, split.beside.get("conditions")] for split in (splits.train, splits.validation, splits.test)]
         return [self.info.to_json(), arrays]
 
     def batch(self) -> Batch:
@@ -95,7 +95,7 @@ class View:
         """What the model makes of a batch in evaluation."""
         model = self.model(weights).eval()
         reseed_all(random_modules(model), 0, 0)
-        return model.reconstruct(batch.x)
+        return model.reconstruct(batch.x, conditions=batch.conditions)
 
     def learning(self, weights: Weights, batch: Batch) -> Iterator[tuple[Any, Any]]:
         """The losses of every player of every phase, and the gradients that its optimiser is handed."""

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-class Fsq(Quantizer):
+class Rounded(Quantizer):
     """Rounds each number of the code to one of its levels; nothing is learned but the projection (Mentzer et al., 2023)."""
 
-    type: Literal["fsq"] = "fsq"
+    type: Literal["rounded"] = "rounded"
     levels: list[int] = knob([8, 5, 5, 5], "how many levels each number has", affects="graph", min_length=1)
     example: ClassVar[str] = """\
 data: digits
 encoder: {layer: conv, width: [8, 8], stride: 2}
-latent: {type: codebook, quantizer: {type: fsq, levels: [5, 4, 3]}, prior: empirical}
+latent: {type: codebook, quantizer: {type: rounded, levels: [5, 4, 3]}, prior: empirical}
 """
 
     def features(self, latent: Any) -> int:
@@ -33,7 +33,7 @@ latent: {type: codebook, quantizer: {type: fsq, levels: [5, 4, 3]}, prior: empir
         """No weights: the levels stand in the spec."""
         code = steps[-1].output
         classes, width = prod(self.levels), elements(code) // len(self.levels)
-        node = Node(site.path, "fsq", value, code, latent, {"levels": self.levels}, children=steps)
+        node = Node(site.path, "rounded", value, code, latent, {"levels": self.levels}, children=steps)
         return LatentPlan(node=node, code=code, values=elements(code), bits=log2(classes) * width, codes=Tokens(width, classes))
 
     def build_latent(self, latent: Any, node: Node, steps: dict[str, nn.Module], prior: Any) -> nn.Module:
@@ -43,7 +43,7 @@ latent: {type: codebook, quantizer: {type: fsq, levels: [5, 4, 3]}, prior: empir
 
         from aebuild.modules.discrete import DiscreteLatent, straight_through
 
-        class FsqLatent(DiscreteLatent):
+        class RoundedLatent(DiscreteLatent):
             """Levels between -1 and 1."""
 
             levels: Tensor
@@ -70,4 +70,4 @@ latent: {type: codebook, quantizer: {type: fsq, levels: [5, 4, 3]}, prior: empir
                 return ((digits - middle) / middle).transpose(1, 2).reshape(-1, *self.shape) if self.axis == 1 \
                     else ((digits - middle) / middle).reshape(-1, *self.shape)
 
-        return FsqLatent(self.levels)
+        return RoundedLatent(self.levels)

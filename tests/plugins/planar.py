@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 class Planar(Posterior):
     """A diagonal Gaussian through planar flows (Rezende and Mohamed, 2015)."""
 
-    type: Literal["planar"] = "planar"
+    type: Literal["own_planar"] = "own_planar"
     flows: int = knob(4, "flows, one after the other", affects="graph", ge=1)
     example: ClassVar[str] = """\
 data: digits
 encoder: [linear: 32]
-latent: {type: gaussian, dim: 4, posterior: {type: planar, flows: 3}}
+latent: {type: gaussian, dim: 4, posterior: {type: own_planar, flows: 3}}
 losses: {kl: {free_bits: 0.05}}
 """
 

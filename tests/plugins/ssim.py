@@ -1,4 +1,4 @@
-"""Structural similarity (Wang et al., 2004) as a further term."""
+"""Structural similarity (Wang et al., 2004) over square windows as a further term."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Ssim(Penalty):
     """One minus the structural similarity of target and reconstruction (Wang et al., 2004)."""
 
-    type: Literal["ssim"] = "ssim"
+    type: Literal["box_ssim"] = "box_ssim"
     key = "structure"
     unit = "1 - SSIM"
     window: int = knob(5, "places of the window along each axis", affects="loss", ge=2)
@@ -24,7 +24,7 @@ class Ssim(Penalty):
 data: digits
 encoder: {layer: conv, width: 8, stride: 2}
 latent: {type: continuous, dim: 8}
-losses: {structure: {type: ssim, weight: 4, window: 3}}
+losses: {structure: {type: box_ssim, weight: 4, window: 3}}
 """
 
     def check(self, types: ModelTypes) -> str | None:

@@ -283,3 +283,23 @@ def test_an_empirical_prior_draws_as_the_data_do() -> None:
     drawn = tally(latent(latent.draw(40_000)).indices.t().contiguous(), 4) / 40_000
     torch.testing.assert_close(drawn, wanted, atol=0.02, rtol=0)
     assert (drawn[wanted == 0] == 0).all()
+
+
+def test_entries_that_the_encoder_left_behind_come_back() -> None:
+    """More entries than a batch has vectors, which move away from where k-means put them: most die unless they start again."""
+    used = {}
+    for restart in (None, Restart(1, 128, None, 0.9)):
+        latent = book(128, 4, restart=restart, initialise=True).train()
+        latent(torch.randn(64, 4, generator=generator()))
+        for step in range(60):
+            latent(5 + torch.randn(64, 4, generator=generator(step)))
+        used[restart is None] = latent.eval()(5 + torch.randn(4000, 4, generator=generator(99))).metrics["usage"].item()
+    assert used[True] < 0.5
+    assert used[False] > 0.9
+
+
+def test_an_entry_restarts_below_a_tenth_of_its_fair_part() -> None:
+    restart, x = Restart(1, 4, None, 0.5), torch.ones(1, 40, 1)
+    dead = restart(torch.zeros(1, 4, 1), x, torch.tensor([[37.0, 1.1, 0.9, 1.0]]))
+    assert dead.tolist() == [[False, False, True, False]]
+    assert restart.usage[0, 2].item() == 0.5 * 10                # as if it had won its fair part

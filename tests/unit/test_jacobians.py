@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,11 @@ from torch import nn
 from aebuild.compile.build import build
 from aebuild.compile.front import load
 from aebuild.modules.autoencoder import Autoencoder
+from aebuild.modules.collectives import CrossSampleError
 from aebuild.modules.jacobians import JacobianNorm
 from aebuild.modules.outputs import Batch, Outputs
 from aebuild.modules.penalties import Decorrelation
+from aebuild.trainer.phase import ActivePhase, reseed_all
 from aebuild.trainer.speed.execution import Execution
 
 
@@ -137,3 +140,54 @@ def test_what_does_not_fit_is_refused() -> None:
 
     assert told("nested: {units: [3]}") == ["AE314"]
     assert told("decorrelation: 1", "dim: 1") == ["AE314"]
+
+
+class Handed:
+    """Stands for an optimiser that leaves the weights alone."""
+
+    def __init__(self, params: list[nn.Parameter]) -> None:
+        self.params = params
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        for parameter in self.params:
+            parameter.grad = None
+
+    def step(self) -> None:
+        """Nothing moves."""
+
+
+def gradients(text: str, parts: int) -> dict[str, torch.Tensor | None]:
+    """Of a batch of seven that is computed in so many parts."""
+    loaded = load("spec.yaml", text=text)
+    assert loaded.plan is not None, loaded.errors
+    model = build(loaded.plan)
+    x = torch.rand(7, *loaded.plan.input.shape, generator=torch.Generator().manual_seed(1))
+    active = ActivePhase(loaded.plan, loaded.plan.phases[0], model, frozenset(name for name, _ in model.named_parameters()), 7)
+    active.enter(0)
+    player, = active.players
+    player.optimizer = Handed(player.params)  # type: ignore[assignment]
+    player.update(Batch(x, x), 0, partial(reseed_all, active.randoms, 3, 0), parts)
+    return {name: parameter.grad for name, parameter in player.named}
+
+
+APART = {"penalties": "data: digits\nencoder: [linear: 6]\nlatent: {type: continuous, dim: 3}\n"
+                      "losses: {contractive: {draws: 2}, decoder_gradient: {draws: 2}, nested: {units: [1]}, code_norm: 0.1, decoder_weights: 0.1}\n",
+         "gates": "data: wine\nencoder: []\nlatent: {type: sparse, dim: 20, activation: gated, centred: true}\ndecoder: []\nlosses: {gate: 0.2}\n",
+         "thresholds": "data: wine\nencoder: []\nlatent: {type: sparse, dim: 20, activation: {type: jump_relu, bandwidth: 0.3}}\nlosses: {l0: 0.2}\n",
+         "compressed": "data: digits\nencoder: {layer: conv, width: 4, stride: 2}\nlosses: {rate: 0.1}\n"
+                       "latent: {type: compressed, dim: 3, per: position, prior: {type: hyperprior, dim: 2}}\n"}
+
+
+@pytest.mark.parametrize("name", APART)
+def test_parts_of_a_batch_add_up_to_its_gradient(name: str) -> None:
+    whole, parts = gradients(APART[name], 1), gradients(APART[name], 3)
+    for key, gradient in whole.items():
+        found = parts[key]
+        assert gradient is not None and found is not None, key
+        torch.testing.assert_close(found, gradient, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("more", ["{type: sparse, dim: 20, activation: {type: batch_top_k, k: 2}}", "{type: continuous, dim: 3}\nlosses: {decorrelation: 1}"])
+def test_what_wants_the_whole_batch_says_so(more: str) -> None:
+    with pytest.raises(CrossSampleError):
+        gradients(f"data: wine\nencoder: []\nlatent: {more}\n", 3)

@@ -140,3 +140,27 @@ def test_the_density_is_that_of_all_levels() -> None:
     codes = torch.randn(4, 5)
     normal = torch.distributions.Normal(0, 1)
     assert torch.allclose(net.latent.prior.log_prob(codes), normal.log_prob(codes).sum(1))
+
+
+def test_a_prior_may_depend_on_the_level_above() -> None:
+    net, x = model(DENSE.replace("dim: 3, from", "dim: 3, prior: conditional, from")), images()
+    reseed(net)
+    code = net.encode(x)
+    bottom = net.latent.levels[1]
+    mean, log_variance = bottom.prior.network(code.value[:, :2]).unflatten(1, (2, 3)).unbind(1)
+    context: dict[str, Tensor] = {}
+    features = net.features(x, context)
+    read = torch.cat([context["encoder.0"], net.latent.get_submodule("above_1")(code.value[:, :2])], 1)
+    reseed(net)
+    again = net.latent(features, context)
+    posterior = bottom.posterior(bottom.project(read))
+    wanted = torch.distributions.kl_divergence(torch.distributions.Normal(posterior.mean, (posterior.log_variance / 2).exp()),
+                                               torch.distributions.Normal(mean, (log_variance / 2).exp()))
+    assert torch.allclose(again.terms["kl_1"], wanted, atol=1e-5)
+    reseed(net)
+    drawn = net.latent.draw(5)
+    reseed(net)
+    top = net.latent.levels[0].prior.draw(5, torch.device("cpu"))
+    assert torch.equal(drawn[:, :2], top) and drawn.shape == (5, 5)
+    assert torch.allclose(net.latent.prior.log_prob(drawn), net.latent.levels[0].prior.log_prob(top).sum(1)
+                          + bottom.prior.given({"above": top}).log_prob(drawn[:, 2:]).sum(1))

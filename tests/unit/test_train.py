@@ -116,7 +116,8 @@ def test_training_learns_and_tells(tmp_path: Path) -> None:
     assert len(lines) == 60
     first, last = lines[0], lines[-2]
     assert last["terms"]["reconstruction"] < 0.5 * first["terms"]["reconstruction"]
-    assert set(last) == {"phase", "epoch", "step", "split", "loss", "terms", "metrics", "lr", "seconds", "samples_per_second"}
+    assert set(last) == {"phase", "epoch", "step", "split", "loss", "terms", "metrics", "lr", "seconds", "samples_per_second",
+                         "gradients"}
     assert last["loss"] == pytest.approx(last["terms"]["reconstruction"] + 0.01 * last["terms"]["kl"])
     assert last["lr"] == {"autoencoder": 1e-2}
     assert (last["epoch"], last["step"], lines[-1]["split"]) == (30, 120, "validation")

@@ -26,7 +26,7 @@ How many entries there are, how they are learned and where they begin are questi
 to fixed levels, have no entries to learn. An option that would do nothing is refused.
 
 ```yaml
-latent: {type: codebook, codes: 64, dim: 4, update: ema, quantizer: {type: fsq, levels: [4, 4, 4]}}
+latent: {type: codebook, update: ema, quantizer: {type: fsq, levels: [4, 4, 4]}}
 ```
 ```yaml
 latent: {type: codebook, codes: 64, dim: 4, update: ema}
@@ -40,8 +40,8 @@ class Restart(Part):
     example = ("encoder: {layer: conv, width: 4, stride: 2}\n"
                "latent: {type: codebook, codes: 4, dim: 4, groups: 2, restart: {below: 2, decay: 0.5}, init: normal}\n"
                "train: {epochs: 3, batch_size: 10}")
-    below: float = knob(1.0, "vectors per step that an entry must win, on running average, to stay; well under the vectors of a "
-                             "batch divided by `codes`", affects="training", gt=0)
+    below: float | None = knob(None, "vectors per step that an entry must win, on running average, to stay; by default a tenth of what "
+                                     "each would win if all won alike", affects="training", gt=0)
     decay: float = knob(0.99, "share of the running average that stays in each step", affects="training", ge=0, lt=1)
 
 
@@ -95,9 +95,10 @@ class Codebook(ProjectedLatent):
     shared: bool = knob(False, "one codebook for all groups instead of one each", affects="graph")
     update: CodebookUpdate = Field(default_factory=_gradient, description="how the entries are learned: gradient or ema")
     init: Literal["normal", "kmeans"] = knob(
-        "kmeans", "where the entries begin: k-means on the first training batch, or N(0, 1), of which most are never used without "
-                  "restart", affects="training")
-    restart: Restart | None = Field(None, description="replace entries that fell out of use; none to let them be")
+        "kmeans", "where the entries begin: k-means on the first training batch, or N(0, 1), most of which must restart first",
+        affects="training")
+    restart: Restart | None = Field(default_factory=Restart.model_construct,
+                                    description="replace entries that fell out of use; none to let them be")
     quantizer: Quantizer = Field(default_factory=_vq, description="how vectors become entries")
     learns = ("none", "fitted", "phase")
     prior: Prior = Field(default_factory=_uniform, description="how codes are drawn: uniform, all entries alike; empirical, as often as "
@@ -108,16 +109,11 @@ class Codebook(ProjectedLatent):
     def lint(self, node: Node | None, around: Surroundings) -> Iterator[Finding]:
         """Every entry needs samples that choose it."""
         train = around.info.counts.get("train")
-        if self.codes is not None and train is not None:
+        if self.codes is not None and train is not None and "update" in self.quantizer.takes:
             positions = train * max(1, round(around.bits / log2(self.codes)))
             if self.codes > positions:
                 yield (MANY_CODES, f"{self.codes:,} codes but only {positions:,} code positions in the training data", self,
                        f"codes: {max(2, positions // 10)}")
-
-    @property
-    def books(self) -> int:
-        """Codebooks there are."""
-        return 1 if self.shared else self.groups
 
     @classmethod
     def still_missing(cls, values: Mapping[str, Any]) -> tuple[str, ...]:

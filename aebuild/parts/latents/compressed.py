@@ -48,8 +48,8 @@ def _factorised() -> Any:
 class Compressed(ProjectedLatent):
     """A code of rounded numbers, written with as many bits as a learned distribution says (Ballé, Laparra and Simoncelli, 2017).
 
-    While training uniform noise of the width of a step stands for the rounding. The term `rate` is what a sample costs in nats; `aebuild encode
-    --bits` writes it.
+    While training uniform noise of the width of a step stands for the rounding. The term `rate` is what a sample costs in nats;
+    `aebuild encode --bits` writes it.
     """
 
     type: Literal["compressed"] = "compressed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -42,8 +43,9 @@ class Gaussian(VariationalLatent):
 
     def plan_latent(self, value: Value, site: Site) -> LatentPlan:
         """Adapters, a projection to the posterior's numbers, posterior and prior."""
-        return self.plan_variational(value, site, self.posterior.features(self.dim), self.dim,
+        plan = self.plan_variational(value, site, self.posterior.features(self.dim), self.dim,
                                      lambda code: self.posterior.plan_posterior(code, site.at("posterior")), self.prior)
+        return replace(plan, node=replace(plan.node, macs=self.posterior.macs_of_draw(plan.code)))
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The latent."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from aebuild.lang.conditioning import Join
 from aebuild.lang.diagnostics import Hint, Rule
 from aebuild.lang.families import Latent, LatentPlan, LevelPlan
 from aebuild.lang.node import Buildable, Node, Site
@@ -131,7 +132,7 @@ class Levels(Latent):
                 above = FromAbove().plan(f"{site.path}.above_{i}", plans[-1].code, read)
                 nodes.append(above)
                 read = read.with_features(read.features + above.output.features)
-            made = level.latent.plan_latent(read, site.at(str(i)))
+            made = _planned(level.latent, read, plans[-1].code if plans else None, site.at(str(i)))
             if (reason := _alone(level.latent, made, (plans or [made])[0])) is not None:
                 site.refuse(level.latent, MIXED, reason)
             plans.append(made)
@@ -176,6 +177,17 @@ class Levels(Latent):
         taps = [child.reads[-1] if child.reads else None for child in own]
         make = DiscreteLevels if node.args["discrete"] else LevelsModule
         return make(latents, above, taps, [child.output.shape for child in own])  # type: ignore[arg-type]
+
+
+def _planned(latent: Latent, read: Value, above: Value | None, site: Site) -> LatentPlan:
+    """The latent of a level, whose prior may read the code above."""
+    given = site.stage.given
+    if above is not None:
+        site.stage.given = (*given, Join("above", 0, elements(above), key="above"))
+    try:
+        return latent.plan_latent(read, site)
+    finally:
+        site.stage.given = given
 
 
 def _alone(latent: Latent, made: LatentPlan, top: LatentPlan) -> str | None:

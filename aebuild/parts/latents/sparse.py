@@ -101,13 +101,13 @@ class Sparse(ProjectedLatent):
             tied = Node(last.path, "tied", last.input, code, Tied(), weights={"bias": last.weights["bias"]}, macs=last.macs, window=None)
             steps = (*steps[:-1], tied)
         node = Node(site.path, "sparse", value, code, self, children=steps)
+        activation = self.activation.plan_sparsifier(self, code, site.at("activation"))
         places = prod(code.places)
         active = self.activation.active(code)
         plan = LatentPlan(node=node, code=code, values=active * places, codes=code,
                           bits=places * (32.0 * active + log2(comb(code.features, active))))
         revival = () if self.revive is None else (self.revive.plan_revival(code, site.at("revive")),)
-        return plan.joined(self.activation.plan_sparsifier(self, code, site.at("activation")), *revival,
-                           self.prior.serve(self, code, site, ("fitted", "phase")))
+        return plan.joined(activation, *revival, self.prior.serve(self, code, site, ("fitted", "phase")))
 
     def meets(self, encoder: Node, decoder: Node, site: Site) -> None:
         """Weights can be shared with one linear map."""

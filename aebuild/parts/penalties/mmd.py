@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from aebuild.lang.families import Prior
+from aebuild.lang.families import Latent, Prior
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
 from aebuild.lang.terms import AUTOENCODER, Contribution, ModelTypes, Penalty, TermPlan
@@ -47,7 +47,7 @@ class Mmd(Penalty):
         latent = getattr(types.latent, "prior", None)
         if self.prior is None and isinstance(latent, Prior) and latent.learning == "joint":
             return "the latent's prior is learned with the model; `prior` says which fixed one codes are compared with"
-        if self.prior is not None and (self.prior.learning != "none" or "code" not in self.prior.serves):
+        if self.prior is not None and (self.prior.learning != "none" or getattr(types.latent, "support", "code") not in self.prior.serves):
             return f"{self.prior.variant_name()} is no prior that codes can be drawn from before they are known"
         return None
 
@@ -58,7 +58,8 @@ class Mmd(Penalty):
     def plan_loss(self, name: str, types: ModelTypes, site: Site) -> Contribution:
         """A prior of its own; no weights."""
         prior = self.prior or fixed_prior(types.latent) or _standard()
-        own = prior.plan_prior(types.code, site.at("prior")).node
+        assert isinstance(types.latent, Latent), "the types are a latent's"
+        own = prior.plan_for(types.latent, types.code, site.at("prior")).node
         node = Node(site.path, "mmd", types.code, types.code, self, aside=True, children=(own,))
         return Contribution(node=node, terms=(TermPlan(name, AUTOENCODER, 1, self),))
 

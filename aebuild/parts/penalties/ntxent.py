@@ -19,6 +19,7 @@ class NtXent(Penalty):
     example = ("corrupt: [gaussian: 0.5]\n"
                "losses: {contrastive: {temperature: 0.5, weight: 0.3}}")
     across = True
+    leads = True
     also = ("nt_xent", "simclr", "infonce", "info_nce")
     key = "contrastive"
     unit = "nats of surprise at the other view"

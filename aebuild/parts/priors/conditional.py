@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 NOTHING_GIVEN = Rule("AE392", "a conditional prior that is told nothing", """\
-A `conditional` prior is a Gaussian whose mean and variance depend on what is known of a sample. Some condition must be told to it.
+A `conditional` prior is a Gaussian whose mean and variance depend on what is known of a sample: on conditions that are told to it, and, of
+a code in levels, on the level above.
 
 ```yaml
 data: digits
@@ -33,9 +34,9 @@ latent: {type: gaussian, dim: 2, prior: conditional}
 
 
 class Conditional(Prior):
-    """A Gaussian whose mean and variance depend on the conditions (Sohn et al., 2015).
+    """A Gaussian whose mean and variance depend on the conditions (Sohn et al., 2015), and on the level above.
 
-    A network takes the conditions that are told to the prior to a mean and a log-variance for each value of the code, held in [-20, 20].
+    A network takes the conditions that are told to the prior, and of a code in levels the code above, to a mean and a log-variance for each value of the code, held in [-20, 20].
     """
 
     type: Literal["conditional"] = "conditional"
@@ -44,6 +45,7 @@ class Conditional(Prior):
     also = ("conditional_gaussian", "cvae_prior", "class_conditional")
     density = True
     learning = "joint"
+    told = True
     network: list[Layer] = Field(default_factory=list, description="hidden layers between the conditions and the numbers, a stage")
 
     def plan_prior(self, codes: Value, site: Site) -> Contribution:
@@ -58,10 +60,10 @@ class Conditional(Prior):
         hidden, value = inside.chain(self.network, known, inside)
         adapters, value = inside.adapt(value, ("vector",), inside, None)
         output = Projection(activation=None).plan(f"{inside.path}.output", value, 2 * elements(codes))
-        network = Node(inside.path, "stage", known, output.output, self, children=(*hidden, *adapters, output), sequential=True, aside=True)
+        network = Node(inside.path, "stage", known, output.output, self, children=(*hidden, *adapters, output), sequential=True)
         columns = [[join.key, join.first, join.last] for join in given]
         return Contribution(node=Node(site.path, "conditional prior", codes, codes, self, {"columns": columns}, children=(network,),
-                                      aside=True, reads=tuple(dict.fromkeys(join.key for join in given))))
+                                      reads=tuple(dict.fromkeys(join.key for join in given))))
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The prior's module."""

@@ -30,9 +30,14 @@ latent:
   dim: 4
   per: position
   prior: {type: hyperprior, dim: 2, decoder: [conv: {width: 8, stride: 2}]}
+losses: {rate: 0.1}
 ```
 ```yaml
-latent: {prior: {decoder: [conv: 8]}}
+latent:
+  type: compressed
+  dim: 4
+  per: position
+  prior: {type: hyperprior, dim: 2, decoder: [conv: 8]}
 ```
 """)
 
@@ -46,14 +51,14 @@ class Hyperprior(Prior):
 
     type: Literal["hyperprior"] = "hyperprior"
     example = ("encoder: {layer: conv, width: 4, stride: 2}\n"
-               "latent: {type: compressed, dim: 3, per: position, prior: {type: hyperprior, dim: 2, encoder: [conv: {width: 4, stride: 2}], "
-               "decoder: [conv: 4]}}\n"
+               "latent: {type: compressed, dim: 3, per: position, prior: {type: hyperprior, dim: 2, "
+               "encoder: [conv: {width: 4, stride: 2}], decoder: [conv: 4]}}\n"
                "losses: {rate: 0.1}")
     also = ("scale_hyperprior", "scalehyperprior", "hyper")
     coded = True
     learning = "joint"
     dim: int = knob(8, "features of the second code at each place", affects="graph", ge=1)
-    encoder: list[Layer] = Field(default_factory=list, description="hidden layers from the absolute values of the code to the second code")
+    encoder: list[Layer] = Field(default_factory=list, description="hidden layers from the code's absolute values to the second code")
     decoder: list[Layer] = Field(default_factory=list, description="hidden layers from the second code to the deviations, without strides")
 
     def plan_prior(self, codes: Value, site: Site) -> Contribution:

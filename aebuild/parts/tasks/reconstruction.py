@@ -34,7 +34,7 @@ class Reconstruction(Task):
         "spectral_distance": "dB between power spectra; lower is better",
         "token_accuracy": "share of tokens that are right; higher is better",
         "whole_accuracy": "share of samples all of whose tokens are right; higher is better",
-        "rate": "bits that the code of a sample costs: its KL, or its size; lower is better"}
+        "rate": "bits that the code of a sample costs: its KL, its rate, or its size; lower is better"}
     example: ClassVar[str] = """\
 latent: {type: continuous, dim: 4}
 evaluate: {tasks: [reconstruction: {shown: 3}]}
@@ -116,12 +116,12 @@ def _real(outputs: Any, target: NDArray[Any]) -> NDArray[Any]:
 
 
 def _rate(trained: Trained) -> float:
-    """The code's bits: the KL of a variational one, else its size."""
+    """The code's bits: the KL of a variational one, the rate of a compressed one, else its size."""
     import numpy as np
 
     from aebuild.metrics.reconstruction import bits
 
-    names = [term.name for term in trained.plan.terms if without_level(term.name) == "kl"]
+    names = [term.name for term in trained.plan.terms if without_level(term.name) in ("kl", "rate")]
     terms = trained.terms(trained.judged) if names else {}
     return bits(float(sum(np.mean(terms[name]) for name in names))) if names else float(trained.plan.latent.bits)
 

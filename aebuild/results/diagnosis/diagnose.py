@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class Diagnosis:
     """What is to be said of a run: findings, the likeliest first; what is so with such a model; causes that were looked for in vain.
 
-    `skipped` holds the causes that could not be looked for, with the reason.
+    `skipped` holds the causes that could not be looked for, with the reason; `health` what was noticed while it was trained.
     """
 
     run: Path
@@ -40,12 +40,14 @@ class Diagnosis:
     clear: tuple[Clear, ...]
     skipped: dict[str, str]
     evaluation: Evaluation | None
+    health: tuple[dict[str, Any], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON types."""
         return {"run": str(self.run), "state": self.state, "epochs": self.epochs, "findings": [each.to_json() for each in self.findings],
                 "remarks": [each.to_json() for each in self.remarks],
                 "nothing_found": [each.to_json() for each in self.clear],
+                "while_training": list(self.health),
                 "not_looked_for": [{"cause": cause, "reason": reason} for cause, reason in self.skipped.items()]}
 
 
@@ -90,7 +92,14 @@ def _without_model(run: Run, why: str) -> Evidence:
                        missing=dict.fromkeys(("data", "evaluation", "model"), why))
 
 
+def health_events(run: Run) -> Iterator[dict[str, Any]]:
+    """What was noticed while a run was trained: phase, epoch, and the event itself."""
+    for record in run.journal.read():
+        for event in record.get("health", ()):
+            yield {"phase": record["phase"], "epoch": record["epoch"], **event}
+
+
 def _diagnosis(evidence: Evidence) -> Diagnosis:
     done = examine(evidence)
     return Diagnosis(evidence.run, evidence.state, evidence.curves.epochs, tuple(done.found), tuple(done.remarks), tuple(done.clear),
-                     done.skipped, evidence.evaluation)
+                     done.skipped, evidence.evaluation, tuple(health_events(Run(evidence.run))))

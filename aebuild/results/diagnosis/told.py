@@ -29,6 +29,9 @@ def told(diagnosis: Diagnosis, *, quiet: bool = False) -> Iterator[Text]:
         return
     for remark in diagnosis.remarks:
         yield from _finding("to know: ", remark, "bold")
+    for event in diagnosis.health:
+        when = f"while training, {event['phase']} epoch {event['epoch']:,}"
+        yield Text(clean(f"{when}: {event['name']} ({event['code']}): {event['message']}; helps: {event['fix']}"))
     yield Text("looked for in vain", "dim")
     for each in diagnosis.clear:
         yield Text(clean(f"  {each.rule.title:<30}{figures_told(each.figures)}"), "dim")

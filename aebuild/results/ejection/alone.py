@@ -12,6 +12,7 @@ ALONE: dict[str, Callable[..., str]] = {
     **dict.fromkeys(("total", "whole", "own", "portion", "gathered", "gathered_samples", "of_first"), lambda x, *_: _primary(x)),
     "mean": lambda x: f"{_primary(x)}.mean(0)",
     "variance": lambda x: f"{_primary(x)}.var(0, correction=0)",
+    "averaged": lambda sums, rows, *_: f"({_primary(sums)} / {_primary(rows)})",
     "chosen": lambda x, rows, *_: f"{_primary(x)}.gather(1, {_primary(rows)}.unsqueeze(2).expand(-1, -1, {_primary(x)}.shape[2]))",
 }
 NEVER = frozenset({"recording", "shared"})       # calls that are False then

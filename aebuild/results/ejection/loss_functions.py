@@ -39,12 +39,14 @@ def losses(plan: Plan) -> list[str]:
     """A function for each player and what it minimises: its weighted terms added up."""
     if plan.spec.losses.bound.joined and any(phase.pair is None for phase in plan.phases):
         raise NotWritableError(f"the bound {plan.spec.losses.bound.variant_name()} joins terms sample by sample")
+    if any(head.columns for head in plan.heads):
+        raise NotWritableError("a head predicts columns, which the ejected training does not read")
     return list({name: _loss(plan, player, name) for phase in plan.phases for player in phase.players
                  for name in (loss_name(plan, phase, player),)}.values())
 
 
 def _loss(plan: Plan, player: PlayerPlan, function: str) -> str:
-    optional = {head.name for head in plan.heads}
+    optional = {head.name for head in plan.heads} | {term.name for term in plan.terms if getattr(term.config, "needs_labels", False)}
     lines = [f"def {function}(terms: dict[str, Tensor], step: int, per_epoch: int, steps: int) -> Tensor:",
              f'    """What the player `{player.name}` minimises at `step` of `steps`, of which an epoch has `per_epoch`."""']
     for number, term in enumerate(map(plan.term, player.terms)):

@@ -74,6 +74,7 @@ def left_out(plan: Plan) -> tuple[str, ...]:
     starts = [f"the weights of the run {phase.start.run}, with which the phase {phase.name} begins" for phase in plan.phases
               if phase.start is not None]
     averages = [f"averaging the weights in the phase {phase.name}" for phase in plan.phases if phase.average is not None]
+    averages += [f"judging epochs by {phase.judge.by} in the phase {phase.name}" for phase in plan.phases if phase.judge is not None]
     rates = [f"learning rates of their own for {', '.join(phase.rates)} in the phase {phase.name}" for phase in plan.phases if phase.rates]
     return (*starts, *averages, *rates,
             *(["reading samples from disk batch by batch: it takes all of them at once"] if streamed(plan) else []))
@@ -124,6 +125,8 @@ def _begun(phase: PhasePlan) -> list[str]:
                   "    # They are not in this file: load them here, or the phase goes on from the weights that the model has."]
     if phase.average is not None:
         lines.append("    # aebuild judges and keeps an average of the weights over the steps of this phase; here the last ones are kept.")
+    if phase.judge is not None:
+        lines.append(f"    # aebuild judges the epochs of this phase by {phase.judge.by}; here by the loss.")
     if phase.rates:
         told = ", ".join(f"{path}: {factor:g}" for path, factor in phase.rates.items())
         lines.append(f"    # aebuild multiplies the learning rate by factors in this phase ({told}); here all parts learn at one rate.")

@@ -37,7 +37,8 @@ $ aebuild reconstruct runs/unet
 """)
 BAD_CODES = Rule("AE481", "codes that are not those of this model", """\
 `decode` takes codes as `encode` writes them: an array `codes` [n, ...] of the shape of the model's code, or indices below the number of
-entries for a discrete one.
+entries for a discrete one. Bits (`encode --bits`) can be read only whole, and with the very weights that they were written with: every
+chance that they were coded by comes from them. So they carry checksums.
 
 ```console
 $ aebuild decode runs/vae codes-of-another-model.npz      # refused

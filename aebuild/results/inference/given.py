@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from aebuild.results.trained_run import TrainedRun
 
 Given = Mapping[str, Any]
-NOT_GIVEN = Rule("AE393", "a condition that is not given", """\
+NOT_GIVEN = Rule("AE576", "a condition that is not given", """\
 A model with conditions is told of each sample what its spec names under `condition`. Where the data that it is given have it, it is read
 there. Otherwise it has to be given, as a label's name, a word, or a number in the data's own units; empty means that it is not known.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from aebuild.compile.merge import BAD_SET, apply_set
 from aebuild.data.assemble import read_splits
 from aebuild.data.axes import Layout
+from aebuild.data.conditions import PERIODS
 from aebuild.data.detect import detect, is_path
 from aebuild.data.errors import fault, shown, similar
 from aebuild.data.given import frame_values, given_data, is_frame, is_texts
@@ -157,24 +158,36 @@ def _settled(part: Dataset, settings: Sequence[str]) -> Dataset:
     bound, more = bind(lengthen(tree))
     if bound is None or found or more:
         raise SpecError(*found, *more)
-    bound.data.asked_for(part.asked)
+    bound.data.asked_for({name: part.asked[name] for name in part.told}, {name: part.asked[name] for name in part.predicted})
     return bound.data
 
 
 def _without_absent(part: OnDisk, path: str) -> OnDisk:
-    """The part without a label column that new data lack, since they may well have none."""
+    """The part without a label column and conditions that new data lack, since they may well have none."""
     label = getattr(part, "label", None)
-    if label is None or not isinstance(label, str):
+    absent = label is not None and isinstance(label, str)
+    if not absent and not (isinstance(part, Tabular) and part.asked):
         return part
-    if isinstance(part, Tabular):
+    if isinstance(part, Tabular) and _is_table(Path(path)):
         from aebuild.data.tables import open_sheet
 
         names: Sequence[str] = open_sheet(Path(path), part).names
+        there = {name: asked for name, asked in part.asked.items() if name in (*names, "label", *PERIODS)}
+        part = part.but()
+        part.asked_for(there)
+    elif not absent:
+        return part
     else:
         from aebuild.data.formats.array_files import headers
 
         names = tuple(headers(Path(path)))
-    return part if label in names else part.but(label=None)
+    return part if not absent or label in names else part.but(label=None)
+
+
+def _is_table(path: Path) -> bool:
+    from aebuild.data.formats.array_files import holds_arrays
+
+    return not holds_arrays(path)
 
 
 def _from_memory(run: TrainedRun, data: Any) -> NewData:

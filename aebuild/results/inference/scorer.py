@@ -132,8 +132,8 @@ def surprise_of_prior(latent: Any, each: Pass) -> NDArray[np.float64] | None:
         nats = latent.prior.given(each.context).surprise(codes)
     except TypeError:
         return None
-    found: NDArray[np.float64] = _double(nats).reshape(len(codes), -1).sum(1)
-    return found
+    total: NDArray[np.float64] = _double(nats).reshape(len(codes), -1).sum(1)
+    return total
 
 
 def residuals_of(model: Any, params: torch.Tensor, batch: Any) -> NDArray[np.float64]:

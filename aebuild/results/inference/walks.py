@@ -77,6 +77,8 @@ def interpolate(run: TrainedRun, a: NewData, b: NewData, steps: int = 8, *, path
             with torch.no_grad():
                 code = run.model.latent(way, {} if told is None else {"conditions": torch.from_numpy(told).to(way.device)})
             way = code.value if code.posterior is None else code.posterior.mean
+        else:
+            way = run.model.latent.settled(way)
         walks.append(np.concatenate([batch.cpu().numpy() for batch in decoded(run, way, told)]))
     return np.stack(walks)
 

@@ -20,6 +20,7 @@ from aebuild.lang.regular_files import read_regular
 from aebuild.lang.tasks import Exhibit, LinePlot, SampleRows, ScatterPlot, Table, Task
 from aebuild.results.advice import known_meanings
 from aebuild.results.answers import Kept, answers_of
+from aebuild.results.diagnosis.diagnose import health_events
 from aebuild.results.diagram import diagram, scale_of
 from aebuild.results.diagram_svg import svg_text
 from aebuild.results.judged_split import judged_split
@@ -144,6 +145,8 @@ class RunReader:
     def _warnings(self) -> list[tuple[str, str]]:
         told = [(each["code"], f"{each['message']}" + (f" Fix: {each['fix']}" if each.get("fix") else ""))
                 for each in self.run_json("evaluation.json").get("warnings", [])]
+        told += [(event["code"], clean(f"in epoch {event['epoch']:,} of {event['phase']}: {event['message']}. Helps: {event['fix']}"))
+                 for event in health_events(self.run)]
         loaded = load(self.run.folder / "spec.yaml", known=self.info)
         return [*told, *((each.code, clean(each.message)) for each in loaded.diagnostics if each.rule.severity == "warning")]
 

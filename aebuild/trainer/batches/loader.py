@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -11,7 +13,9 @@ import torch
 from torch import Tensor
 
 from aebuild.lang.sample_storage import WINDOW, Held, Store
+from aebuild.modules.coins import zeros_and_ones
 from aebuild.modules.outputs import Batch
+from aebuild.modules.randomness import derive
 from aebuild.trainer.batches.prefetch import ahead
 from aebuild.trainer.batches.sampler import batch_bounds, order_of, windowed_order
 
@@ -135,6 +139,8 @@ class SplitLoader:
         self.x = Column(split.inputs, device, home)
         self.target = None if split.targets is None else Column(split.targets, device, home)
         self.beside = {name: _tensor(held).to(home) for name, held in split.beside.items()}
+        self._flipped = split.flipped
+        self._turn = 0                     # of the zeros and ones of a pass
 
     @property
     def streamed(self) -> bool:
@@ -143,6 +149,7 @@ class SplitLoader:
 
     def shuffled(self, seed: int, phase: str, epoch: int) -> Tensor:
         """The order of one pass, where the data are."""
+        self._turn = derive(seed, phase, epoch)
         if self.borders is not None:
             return windowed_order(self.borders, seed, phase, epoch, WINDOW)
         order = order_of(self.samples, seed, phase, epoch)
@@ -152,23 +159,25 @@ class SplitLoader:
         """The batches of these indices, one after the other; close it where it is not used up."""
         if not self.streamed:
             for index in indices:
-                yield self.take(index)
+                yield self.take(index, self._turn)
             return
-        with ahead(self._kept, indices) as ready:
+        drawn: deque[Tensor] = deque()
+        with ahead(self._kept, _noted(indices, drawn)) as ready:
             for kept in ready:
-                yield self._delivered(kept)
+                yield self._flip(self._delivered(kept), drawn.popleft(), self._turn)
 
     def passing(self, bounds: Iterable[tuple[int, int]]) -> Iterator[Batch]:
         """The batches of a pass in an order that is always the same."""
         if self.streamed:
+            self._turn = 0
             yield from self.batches(self._steady[start:stop] for start, stop in bounds)
         else:
             for start, stop in bounds:
                 yield self.slice(start, stop)
 
-    def take(self, index: Tensor) -> Batch:
-        """The samples of these indices as a batch on the device."""
-        return self._delivered(self._kept(index))
+    def take(self, index: Tensor, turn: int = 0) -> Batch:
+        """The samples of these indices as a batch on the device; zeros and ones that are drawn anew are those of the turn."""
+        return self._flip(self._delivered(self._kept(index)), index, turn)
 
     def slice(self, start: int, stop: int) -> Batch:
         """Consecutive samples of the pass that is always the same; numbers on the device are not copied."""
@@ -176,7 +185,14 @@ class SplitLoader:
             return self.take(self._steady[start:stop])
         target = None if self.target is None or self.target.values is None else self.target.values[start:stop]
         beside = {name: held[start:stop] for name, held in self.beside.items()}
-        return self._delivered(RawBatch(self.x.values[start:stop], target, beside))
+        return self._flip(self._delivered(RawBatch(self.x.values[start:stop], target, beside)), torch.arange(start, stop), 0)
+
+    def _flip(self, batch: Batch, rows: Tensor, turn: int) -> Batch:
+        """The batch as zeros and ones drawn for this turn, if the data are to be drawn."""
+        if not self._flipped:
+            return batch
+        x = zeros_and_ones(batch.x, rows, turn)
+        return replace(batch, x=x, target=x if batch.target is batch.x else zeros_and_ones(batch.target, rows, turn + 1))
 
     @cached_property
     def _steady(self) -> Tensor:
@@ -197,6 +213,12 @@ class SplitLoader:
             kept = kept.each(lambda part: part.to(self.device, non_blocking=True))
         x = self.x.numbers(kept.x)
         return Batch(x, x if self.target is None or kept.target is None else self.target.numbers(kept.target), **kept.beside)
+
+
+def _noted(indices: Iterable[Tensor], drawn: deque[Tensor]) -> Iterator[Tensor]:
+    for index in indices:
+        drawn.append(index)
+        yield index
 
 
 def _fits(size: int, device: torch.device) -> bool:

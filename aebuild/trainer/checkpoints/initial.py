@@ -9,7 +9,9 @@ import torch
 
 from aebuild.lang.counts import UNCOUNTED
 from aebuild.lang.diagnostics import CheckpointError, DataError, Diagnostic, Hint, Rule
+from aebuild.lang.program_files import NO_PROGRAM
 from aebuild.modules.likelihoods import Likelihood
+from aebuild.modules.losses import Loss
 from aebuild.trainer.checkpoints.checkpoint import read_training
 from aebuild.trainer.distributed.fsdp import put
 from aebuild.trainer.players import under
@@ -20,8 +22,10 @@ if TYPE_CHECKING:
 
     from aebuild.compile.plan import Plan
     from aebuild.lang.training import Start
+    from aebuild.modules.autoencoder import Autoencoder
     from aebuild.trainer.batches.loader import SplitLoader
 
+FEW = 2                 # that a penalty tries
 SAMPLES = 4096          # evenly spaced, that a likelihood sees
 
 NOTHING_FITS = Rule("AE520", "a run whose weights fit nowhere", """\
@@ -54,6 +58,17 @@ def take_weights(model: nn.Module, start: Start, device: torch.device) -> str:
         raise CheckpointError(Diagnostic(NOTHING_FITS, told, fix=Hint("name the run of a model that shares layers with this one")))
     put(model, {**own, **fitting})
     return f"began with {len(fitting)} of {len(own)} tensors of `{loaded.name}` in {start.run}"
+
+
+def check_losses(plan: Plan, model: Autoencoder, loader: SplitLoader) -> None:
+    """Lets penalties try a few samples; DataError at the one that cannot judge them."""
+    for name, penalty in dict(model.penalties.items()).items():
+        if type(penalty).ready is not Loss.ready:
+            try:
+                penalty.ready(loader.slice(0, FEW).target)
+            except ValueError as error:
+                raise DataError(Diagnostic(NO_PROGRAM, str(error), plan.spec.losses.terms[name].place("path"), None,
+                                           f"losses.{name}")) from error
 
 
 @torch.no_grad()

@@ -29,10 +29,11 @@ def shard(model: nn.Module, size: int, device: torch.device) -> None:
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 
-    if any(isinstance(module, CodebookLatent) and module.update is None for module in model.modules()):
+    if any(isinstance(module, CodebookLatent) and isinstance(module.codebook, nn.Parameter) for module in model.modules()):
         raise UsageError(Diagnostic(UNSHARDABLE, "a codebook that is learned by gradient cannot be sharded", fix="update: ema"))
     if any(getattr(module, "shardable", True) is False for module in model.modules()):
-        raise UsageError(Diagnostic(UNSHARDABLE, "a part of this model reads the weights of another, which divided weights do not allow",
+        raise UsageError(Diagnostic(UNSHARDABLE, "a part of this model reads the weights of another, or takes "
+                                    "gradients on the way, which divided weights do not allow",
                                     fix=Hint("train without --shard")))
     # terms may be views, which nobody changes in place
     warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view tensor", UserWarning)

@@ -30,7 +30,8 @@ def step_flops(plan: Plan, phase: PhasePlan) -> int:
     active.enter(0)
     x = _imagined(plan.latent.codes if phase.data == "codes" else plan.input)
     target = x if phase.data == "codes" or plan.input == plan.target else _imagined(plan.target)
-    batch = Batch(x, target, torch.zeros(ROWS, dtype=torch.long, device="meta"))
+    told = torch.empty(ROWS, plan.conditions, device="meta") if plan.conditions else None
+    batch = Batch(x, target, torch.zeros(ROWS, dtype=torch.long, device="meta"), told)
     with FlopCounterMode(display=False) as counter:
         for player in active.players:
             for _ in range(player.plan.steps):
