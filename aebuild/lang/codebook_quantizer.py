@@ -31,7 +31,7 @@ latent: {type: codebook, codes: 512, dim: 20, groups: 20}
 ```
 """)
 
-UNMOVED = Rule("AE373", "a term on entries that no gradient moves", """\
+UNMOVED = Rule("AE382", "a term on entries that no gradient moves", """\
 `orthogonal` is a term of the loss that pulls entries apart. Entries that are running averages follow their vectors and nothing else, so the
 term would change nothing.
 

@@ -36,7 +36,8 @@ latent: {type: gaussian, dim: 2, prior: conditional}
 class Conditional(Prior):
     """A Gaussian whose mean and variance depend on the conditions (Sohn et al., 2015), and on the level above.
 
-    A network takes the conditions that are told to the prior, and of a code in levels the code above, to a mean and a log-variance for each value of the code, held in [-20, 20].
+    A network takes the conditions that are told to the prior, and of a code in levels the code above, to a mean and a log-variance for
+    each value of the code, held in [-20, 20].
     """
 
     type: Literal["conditional"] = "conditional"
