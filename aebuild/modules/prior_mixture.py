@@ -97,18 +97,14 @@ class FittedMixture(MixturePrior):
             before, member = now, joint.softmax(1)
 
     def _joint(self, z: Tensor) -> Tensor:
-        """Log-density of each code and component together, [N, K], in float64."""
-        shares = self.shares.double().log_softmax(0)
-        if not self.full:
-            log_std = self.spread.double()
-            apart = (z.unsqueeze(1) - self.means.double()) * (-log_std).exp()
-            narrow = log_std.sum(1)
-            square = apart.square().sum(2)
-        else:
-            apart = (z.unsqueeze(1) - self.means.double()).permute(1, 2, 0)                  # (K, D, N)
-            apart = torch.linalg.solve_triangular(self.factors.double(), apart, upper=False)
-            narrow, square = self.spread.double().diagonal(dim1=1, dim2=2).sum(1), apart.square().sum(1).t()
-        return shares - narrow - 0.5 * (square + math.log(2 * math.pi) * z.shape[1])
+        """Log-density of each code and component together, [N, K], in float64; one component at a time, of memory as much as the codes."""
+        found, factors = [], self.factors.double() if self.full else self.spread.double().exp()
+        for share, mean, factor in zip(self.shares.double().log_softmax(0), self.means.double(), factors, strict=True):
+            apart = z - mean                                                             # (N, D)
+            apart = torch.linalg.solve_triangular(factor.t(), apart, upper=True, left=False) if self.full else apart / factor
+            narrow = (factor.diagonal() if self.full else factor).log().sum()
+            found.append(share - narrow - 0.5 * (apart.square().sum(1) + math.log(2 * math.pi) * z.shape[1]))
+        return torch.stack(found, 1)
 
     def _maximise(self, z: Tensor, member: Tensor) -> None:
         """The Gaussians of codes that belong to them by these shares, [N, K]."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,10 @@ import torch
 from latent_site import built, latent_of, planned_state, site
 from torch import Tensor, distributions, nn
 
+from aebuild.compile.build import build
+from aebuild.compile.front import load
+from aebuild.data.assemble import load_splits
+from aebuild.lang.dataset import Where
 from aebuild.lang.node import Refusal
 from aebuild.lang.values import Grid, Sequence, Tokens, Value, Vector
 from aebuild.modules.causal import CausalGru, CausalTransformer
@@ -36,6 +42,7 @@ from aebuild.parts.priors.pixelcnn import Pixelcnn
 from aebuild.parts.priors.two_stage import TwoStage
 from aebuild.results.inference.passes import Pass
 from aebuild.results.inference.scorer import surprise_of_prior
+from aebuild.trainer.batches.codes import give_samples
 
 CPU = torch.device("cpu")
 
@@ -146,6 +153,23 @@ def test_exemplars_leave_out_the_sample_itself_in_training_alone() -> None:
     few.begin(x)
     first, second = few.divergence(posterior, value), few.divergence(posterior, value)
     assert not torch.equal(first, second)
+
+
+def test_a_model_gives_its_prior_samples_and_its_own_encoder() -> None:
+    spec = "data: {type: wine, limit: 40}\nencoder: [linear: 4]\nlatent: {type: gaussian, dim: 2, prior: {type: vamp, components: 7}}\n"
+    loaded = load("spec.yaml", text=f"{spec}train: {{batch_size: 10}}\n")
+    plan, splits = loaded.require(), load_splits(loaded.require().spec.data, Where(Path()))
+    model, other = build(plan), build(plan)
+    for each in (model, other):
+        give_samples(plan, each, splits.train)
+    held, rows = model.latent.prior.inputs.detach(), torch.from_numpy(splits.train.x)
+    assert torch.equal(held, other.latent.prior.inputs)
+    assert (held.unsqueeze(1) == rows).all(2).any(1).all() and len(held.unique(dim=0)) == 7
+    twin = copy.deepcopy(model)
+    with torch.no_grad():
+        twin.latent.get_submodule("projection").bias.add_(1)  # type: ignore[union-attr, operator]
+        apart = twin.latent.prior.draw(500, CPU).mean() - model.latent.prior.draw(500, CPU).mean()
+    assert apart > 0.3                       # each asks its own encoder
 
 
 # -------------------------------------------------------------------------------------------------------------- autoregression

@@ -12,7 +12,7 @@ class Prior(PhasePart):
 
     type: Literal["prior"] = "prior"
     example = ("latent: {type: continuous, dim: 3, prior: {type: flow, transforms: 1, width: 4}}\n"
-               "train: {steps: 4, batch_size: 10, phases: [main, prior: {steps: 3, clip: 0.1}]}\n"
+               "train: {steps: 4, batch_size: 10, phases: [main, prior: {steps: 3, clip: 0.1, rates: {latent.prior: 0.5}}]}\n"
                "---\n"
                "data: {type: wine, limit: 50}\n"
                "latent: {type: continuous, dim: 3, prior: {type: flow, transforms: 1, width: 4}}\n"
