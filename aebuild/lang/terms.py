@@ -163,6 +163,7 @@ class Penalty(Term):
     reads_context: ClassVar[tuple[str, ...]] = ()     # keys of the context that it needs
     players: ClassVar[tuple[str, ...]] = ()     # names of players it brings along
     needs: ClassVar[tuple[str, ...]] = ()       # operations of the model that it uses
+    optional: ClassVar[bool] = False            # there are batches without it
     metrics: ClassVar[tuple[str, ...]] = ()     # that it logs behind its name and an underscore
     replaces: ClassVar[tuple[str, ...]] = ()    # terms that need no weight beside it
 

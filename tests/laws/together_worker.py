@@ -89,9 +89,9 @@ def widen(loader: SplitLoader | None) -> None:
 
 
 def outcome(trainer: Trainer) -> tuple[list[dict[str, Any]], dict[str, Tensor]]:
-    """The journal without times, and all weights and buffers."""
+    """The journal without times, and all weights and buffers; one sign of health is looked for only where weights are whole."""
     rows = trainer.run.journal.read() if trainer.group.first else []
-    told = [{key: value for key, value in row.items() if key not in ("seconds", "samples_per_second")} for row in rows]
+    told = [{key: value for key, value in row.items() if key not in ("seconds", "samples_per_second", "health")} for row in rows]
     return told, {name: tensor.contiguous() for name, tensor in cast(nn.Module, trainer.model).state_dict().items()}
 
 
