@@ -186,6 +186,7 @@ class Penalty(Term):
     needs_labels: ClassVar[bool] = False
     whole: ClassVar[bool] = False         # it compares whole reconstructions, so that padding and missing values would count
     needs: ClassVar[tuple[str, ...]] = ()       # operations of the model that it uses
+    optional: ClassVar[bool] = False            # there are batches without it
     metrics: ClassVar[tuple[str, ...]] = ()     # that it logs behind its name and an underscore
     replaces: ClassVar[tuple[str, ...]] = ()    # terms that need no weight beside it
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from aebuild.modules.collectives import portion
-from aebuild.trainer.distributed.fsdp import local
+from aebuild.trainer.distributed.fsdp import by_rows, local
 
 if TYPE_CHECKING:
     from aebuild.trainer.players import ActivePlayer
@@ -24,20 +25,21 @@ def stage_of(name: str) -> str:
 
 
 def gradient_sizes(players: list[ActivePlayer]) -> tuple[tuple[str, ...], list[Tensor]]:
-    """The root mean square of each stage's gradient as it stands after a batch; nothing where weights are divided."""
+    """This process's portion of the mean square of each stage's gradient, as it stands after a batch."""
     held = {name: parameter.grad for player in players for name, parameter in player.named if parameter.grad is not None}
-    if not held or any(gradient is not local(gradient) for gradient in held.values()):
+    if not held:
         return (), []
-    stages: dict[str, tuple[list[Tensor], int]] = {}
-    for (name, gradient), norm in zip(held.items(), torch._foreach_norm(list(held.values())), strict=True):
-        norms, count = stages.setdefault(stage_of(name), ([], 0))
-        norms.append(norm)
-        stages[stage_of(name)] = norms, count + gradient.numel()
-    sizes = [torch.linalg.vector_norm(torch.stack(norms)) / count ** 0.5 for norms, count in stages.values()]
-    return tuple(f"{GRADIENT}{stage}" for stage in stages), [portion(size.detach()) for size in sizes]
+    sums: dict[str, list[Tensor]] = {}
+    counts: dict[str, int] = {}
+    norms = torch._foreach_norm([local(gradient) for gradient in held.values()])
+    for (name, gradient), norm in zip(held.items(), norms, strict=True):
+        stage = stage_of(name)
+        sums.setdefault(stage, []).append(norm.square() if by_rows(gradient) else portion(norm.square()))
+        counts[stage] = counts.get(stage, 0) + gradient.numel()
+    return tuple(f"{GRADIENT}{stage}" for stage in sums), [torch.stack(each).sum() / counts[stage] for stage, each in sums.items()]
 
 
 def apart(means: Mapping[str, float]) -> tuple[dict[str, float], dict[str, float]]:
-    """Means of terms and metrics, and sizes of gradients by stage."""
-    sizes = {name.removeprefix(GRADIENT): value for name, value in means.items() if name.startswith(GRADIENT)}
+    """Means of terms and metrics; and the root mean square of each stage's gradient."""
+    sizes = {name.removeprefix(GRADIENT): math.sqrt(value) for name, value in means.items() if name.startswith(GRADIENT)}
     return {name: value for name, value in means.items() if not name.startswith(GRADIENT)}, sizes

@@ -41,7 +41,7 @@ def small(text: str) -> str:
     """The spec with narrow layers, for a few steps only."""
     text = re.sub(r"(?<=width: )\d+|(?<=codes: )\d+|(?<=linear: )\d+", lambda found: str(_less(int(found[0]))), text)
     text = re.sub(r"(?<=width: \[)[\d, ]+", lambda found: ", ".join(str(_less(int(word))) for word in found[0].split(",")), text)
-    text = re.sub(r"\bepochs: \d+|\bsteps: \d+(?=[,}])", "epochs: 2", text)
+    text = re.sub(r"\bepochs: \d+|(?<!}, )\bsteps: \d+(?=[,}])", "epochs: 2", text)          # not those of a player
     return re.sub(r"batch_size: \d+", f"batch_size: {BATCH}", text)
 
 
@@ -93,9 +93,9 @@ def widen(loader: SplitLoader | None) -> None:
 
 
 def outcome(trainer: Trainer) -> tuple[list[dict[str, Any]], dict[str, Tensor]]:
-    """The journal without times, and all weights and buffers."""
+    """The journal without times, and all weights and buffers; one sign of health is looked for only where weights are whole."""
     rows = trainer.run.journal.read() if trainer.group.first else []
-    told = [{key: value for key, value in row.items() if key not in ("seconds", "samples_per_second")} for row in rows]
+    told = [{key: value for key, value in row.items() if key not in ("seconds", "samples_per_second", "health")} for row in rows]
     return told, {name: tensor.contiguous() for name, tensor in cast(nn.Module, trainer.model).state_dict().items()}
 
 

@@ -6,15 +6,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from stopping import StopAt
 from torch import nn
 
 from aebuild import open_run, train
 from aebuild.compile.front import load
 from aebuild.lang.training import Average
+from aebuild.results import experiment
 from aebuild.results.experiment import resume
 from aebuild.results.revision import Request
 from aebuild.trainer.averaging import WeightAverage
 from aebuild.trainer.lr import Clock
+from aebuild.trainer.progress import throughput
+from aebuild.trainer.signals import Interrupted
 
 SPEC = """\
 data: {type: wine, limit: 40}
@@ -94,3 +98,18 @@ def test_the_next_phase_goes_on_from_the_average(tmp_path: Path) -> None:
     mean = trained(tmp_path / "mean", "last", "{}", ("train.steps=4",))
     for name, tensor in learned(mean).items():
         torch.testing.assert_close(found[name], tensor, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("looks", [2, 3])
+def test_stopped_within_an_epoch_and_resumed_it_has_the_same_bits(looks: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(throughput, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(throughput, "LOOK_SHARE", 0)
+    text = SPEC.replace("KEEP", "best").replace("AVERAGE", "{decay: 0.8, after: 1 steps}")
+    spec = load(tmp_path / "spec.yaml", text=text)
+    whole = train(spec, folder=tmp_path / "whole").result
+    with pytest.raises(Interrupted):
+        experiment.train(spec, folder=tmp_path / "cut", display=StopAt(looks))
+    again = resume(tmp_path / "cut").result
+    assert (again.kept, again.score) == (whole.kept, whole.score)
+    for name, tensor in whole.model.state_dict().items():
+        assert torch.equal(again.model.state_dict()[name], tensor), name

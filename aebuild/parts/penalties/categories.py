@@ -22,6 +22,7 @@ class Categories(Penalty):
     type: Literal["categories"] = "categories"
     key = "supervision"
     metrics = ("accuracy",)
+    optional = True
     unit = "nats of surprise at the label"
     example = ("data: {type: digits, limit: 40, labels: 20}\n"
                "latent: {type: adversarial, dim: 2, categories: 10, discriminator: {layer: linear, width: [4, 3]}}\n"

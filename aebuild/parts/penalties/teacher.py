@@ -23,6 +23,7 @@ class Teacher(Penalty):
 
     type: Literal["teacher"] = "teacher"
     key = "distillation"
+    optional = True
     unit = "squared distance from the teacher's code"
     also = ("distill", "knowledge_distillation", "student")
     example = ("losses: {distillation: {run: runs/heavy, weight: 0.5}}\n"

@@ -46,12 +46,13 @@ def losses(plan: Plan) -> list[str]:
 
 
 def _loss(plan: Plan, player: PlayerPlan, function: str) -> str:
-    optional = {head.name for head in plan.heads} | {term.name for term in plan.terms if getattr(term.config, "needs_labels", False)}
+    optional = {head.name for head in plan.heads} | {term.name for term in plan.terms if getattr(term.config, "needs_labels", False)
+                                                     or getattr(term.config, "optional", False)}
     lines = [f"def {function}(terms: dict[str, Tensor], step: int, per_epoch: int, steps: int) -> Tensor:",
              f'    """What the player `{player.name}` minimises at `step` of `steps`, of which an epoch has `per_epoch`."""']
     for number, term in enumerate(map(plan.term, player.terms)):
         if term.name in optional:
-            lines.append(f"    if {quoted(term.name)} in terms:        # a batch without labels has none")
+            lines.append(f"    if {quoted(term.name)} in terms:        # there are batches that have none")
             lines += _added(term, "        ", "loss + ")
         else:
             lines += _added(term, "    ", "loss + " if number else "")

@@ -9,6 +9,7 @@ import torch
 
 from aebuild.compile.plan import PhasePlan, Plan, PlayerPlan
 from aebuild.lang.schedule import Ramp
+from aebuild.lang.terms import Penalty
 from aebuild.lang.training import LrSchedule
 from aebuild.results.ejection.construction import NotWritableError
 from aebuild.results.ejection.layout import indented, listed, quoted, tupled, word
@@ -73,6 +74,8 @@ def left_out(plan: Plan) -> tuple[str, ...]:
     """What the loop cannot do; each is said once more at its place in the file."""
     starts = [f"the weights of the run {phase.start.run}, with which the phase {phase.name} begins" for phase in plan.phases
               if phase.start is not None]
+    starts += [f"the encoder of the run {term.teacher}, of which the term {name} learns" for name, term in plan.spec.losses.terms.items()
+               if isinstance(term, Penalty) and term.teacher is not None]
     averages = [f"averaging the weights in the phase {phase.name}" for phase in plan.phases if phase.average is not None]
     averages += [f"judging epochs by {phase.judge.by} in the phase {phase.name}" for phase in plan.phases if phase.judge is not None]
     rates = [f"learning rates of their own for {', '.join(phase.rates)} in the phase {phase.name}" for phase in plan.phases if phase.rates]
