@@ -69,7 +69,9 @@ def described(part: Dataset, labelled: bool, offered: Offered = NOTHING) -> tupl
 
 
 def _are(names: list[str]) -> str:
-    return f"are {listed(names, 12)}" if names else "is neither a label nor a column"
+    if not names:
+        return "is neither a label nor a column"
+    return f"are {listed(names, 12)}" if len(names) > 1 else f"is only the {names[0]}" if names == [LABEL] else f"is only {names[0]}"
 
 
 def unknown(part: Dataset, name: str, names: Sequence[str]) -> DataError:
