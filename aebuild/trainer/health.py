@@ -54,7 +54,7 @@ train: {optimizer: {type: sgd, lr: 1}}
 train: {clip: 1.0, optimizer: {type: sgd, lr: 0.1}}
 ```
 """, "warning")
-WORSE_THAN_MEAN = Rule("AE599", "worse than the mean", """\
+WORSE_THAN_MEAN = Rule("AE389", "worse than the mean", """\
 **Symptom.** After half of its training the model reconstructs worse than one guess for all samples.
 
 **Evidence.** The reconstruction term on the validation split beside that of the mean of the training samples.

@@ -18,6 +18,7 @@ from aebuild.results.revision import Request
 from aebuild.trainer.averaging import WeightAverage
 from aebuild.trainer.lr import Clock
 from aebuild.trainer.progress import throughput
+from aebuild.trainer.run_dir.run import Run
 from aebuild.trainer.signals import Interrupted
 
 SPEC = """\
@@ -100,7 +101,7 @@ def test_the_next_phase_goes_on_from_the_average(tmp_path: Path) -> None:
         torch.testing.assert_close(found[name], tensor, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("looks", [2, 3])
+@pytest.mark.parametrize("looks", [2, 3, 4])
 def test_stopped_within_an_epoch_and_resumed_it_has_the_same_bits(looks: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(throughput, "LOOK_EVERY", 0.0)
     monkeypatch.setattr(throughput, "LOOK_SHARE", 0)
@@ -113,3 +114,6 @@ def test_stopped_within_an_epoch_and_resumed_it_has_the_same_bits(looks: int, tm
     assert (again.kept, again.score) == (whole.kept, whole.score)
     for name, tensor in whole.model.state_dict().items():
         assert torch.equal(again.model.state_dict()[name], tensor), name
+    timeless = [[{key: value for key, value in record.items() if key not in ("seconds", "samples_per_second")}
+                 for record in Run.open(tmp_path / name).journal.read()] for name in ("whole", "cut")]
+    assert timeless[0] == timeless[1]                      # the gradients of an epoch's last batch among them

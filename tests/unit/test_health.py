@@ -57,7 +57,7 @@ def seen(text: str, figures: dict[str, float], **known: Any) -> list[str]:
     (GAUSSIAN, {}, {"gradients": {"encoder.0": 500.0}, "gradients_before": {"encoder.0": 1.0}}, ["AE598"]),
     (GAUSSIAN, {}, {"gradients": {"encoder.0": 50.0}, "gradients_before": {"encoder.0": 1.0}}, []),
     (GAUSSIAN + "train: {clip: 1}\n", {}, {"gradients": {"encoder.0": 1e6}}, []),
-    (GAUSSIAN, {"reconstruction": 5.0}, {"mean": lambda: 4.0}, ["AE599"]),
+    (GAUSSIAN, {"reconstruction": 5.0}, {"mean": lambda: 4.0}, ["AE389"]),
     (GAUSSIAN, {"reconstruction": 4.01}, {"mean": lambda: 4.0}, []),
     (GAUSSIAN, {"reconstruction": 5.0}, {"mean": lambda: 4.0, "share": 0.4}, []),
     (GAUSSIAN, {"reconstruction": 5.0}, {"mean": lambda: None}, []),
@@ -97,11 +97,11 @@ def test_a_run_keeps_what_was_noticed(tmp_path: Path) -> None:
     text = f"{BASE}latent: {{type: continuous, dim: 2}}\ntrain: {{epochs: 4, batch_size: 20, speed: exact, optimizer: {{lr: 1e-6}}}}\n"
     train(load(tmp_path / "spec.yaml", text=text), folder=tmp_path / "run")
     records = Run.open(tmp_path / "run").journal.read()
-    assert [(record["epoch"], [event["code"] for event in record["health"]]) for record in records if "health" in record] == [(2, ["AE599"])]
+    assert [(record["epoch"], [event["code"] for event in record["health"]]) for record in records if "health" in record] == [(2, ["AE389"])]
     assert all(record["gradients"]["encoder.0"] > 0 for record in records if record["split"] == "train")
     longer = Request(load(tmp_path / "run" / "spec.yaml", ["train.epochs=6"]), allow=True)
     resume(tmp_path / "run", change=longer)
     assert sum("health" in record for record in Run.open(tmp_path / "run").journal.read()) == 1
-    assert any(code == "AE599" and "in epoch 2 of main" in words for code, words in RunReader(tmp_path / "run")._warnings())
+    assert any(code == "AE389" and "in epoch 2 of main" in words for code, words in RunReader(tmp_path / "run")._warnings())
     lines = [str(line) for line in told(open_run(tmp_path / "run").doctor())]
-    assert any(line.startswith("while training, main epoch 2: worse than the mean (AE599)") for line in lines)
+    assert any(line.startswith("while training, main epoch 2: worse than the mean (AE389)") for line in lines)
