@@ -34,9 +34,10 @@ def noise_of(plan: Plan) -> float | None:
     """The variance that a squared likelihood takes for noise, where it is a given number; None for another one or a learned one."""
     term = plan.term("reconstruction")
     variance = 0.5 if term.config.variant_name() == "mse" else getattr(term.config, "variance", None)
-    if not isinstance(variance, int | float) or term.config.variant_name() not in ("mse", "gaussian"):
+    weight = max(numbers(term.config.weight))
+    if not isinstance(variance, int | float) or term.config.variant_name() not in ("mse", "gaussian") or weight == 0:
         return None
-    return float(variance) * (term.elements if term.config.reduction == "mean" else 1) / max(numbers(term.config.weight))
+    return float(variance) * (term.elements if term.config.reduction == "mean" else 1) / weight
 
 
 def signal(evidence: Evidence) -> Spectrum | None:
