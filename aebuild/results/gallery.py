@@ -11,7 +11,7 @@ from aebuild.results.shipped import comment, line, shipped
 
 ELSEWHERE: dict[str, tuple[str, ...]] = {
     "pythae": (
-        "AE", "VAE", "BetaVAE", "VAE_LinNF", "VAE_IAF", "DisentangledBetaVAE", "FactorVAE", "BetaTCVAE", "IWAE", "MIWAE", "PIWAE", "CIWAE",
+        "AE", "VAE", "BetaVAE", "VAE_LinNF", "VAE_IAF", "DisentangledBetaVAE", "FactorVAE", "BetaTCVAE", "IWAE", "MIWAE", "CIWAE",
         "MSSSIM_VAE", "WAE_MMD", "INFOVAE_MMD", "VAMP", "SVAE", "PoincareVAE", "Adversarial_AE", "VAEGAN", "VQVAE", "RAE_GP", "RAE_L2",
         "NormalSampler", "GaussianMixtureSampler", "TwoStageVAESampler", "HypersphereUniformSampler", "PoincareDiskSampler",
         "VAMPSampler", "MAFSampler", "IAFSampler", "PixelCNNSampler"),
@@ -27,6 +27,8 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
                        "variational", "conditional", "discrete", "adversarial", "semi-supervised", "hierarchical", "convolutional",
                        "recurrent", "transformer", "linear"),
 }
+ABSENT = {"PIWAE": "its encoder and decoder minimise different bounds", "HVAE and RHVAE, with their manifold sampler":
+          "their posteriors follow the gradient of the likelihood through the decoder"}
 FAMILIES = {"": "The first ones, one a family", "continuous": "Continuous codes: sparse, contractive, regularised, nested",
             "gaussian": "Variational codes", "priors": "Priors that are learned", "codebook": "Codebooks", "levels": "Codes in levels",
             "adversarial": "Adversarial models", "conditional": "Conditions", "likelihoods": "Likelihoods and losses",
@@ -80,6 +82,7 @@ def _page() -> Iterator[str]:
     for tool, models in ELSEWHERE.items():
         for model in models:
             yield f"| {tool} | {model} | {', '.join(_link(each) for each in shown if (tool, model) in each.like)} |"
+    yield f"\nOf pythae's models not here: {'; '.join(f'{name}: {why}' for name, why in ABSENT.items())}."
 
 
 def _link(exhibit: Exhibit) -> str:
