@@ -104,8 +104,8 @@ class _Lengthener:
             return self.variant_mapping(tree, value, shape, item)
         if value is not None and shape.default is not None:
             long = self.record(tree, shape.default)
-            assert isinstance(long.value, dict)
-            return mapping({"type": Tree(shape.default.variant_name(), tree.span, None), **long.value}, tree)
+            kind = Tree(shape.default.variant_name(), tree.span, None)
+            return mapping({"type": kind, **long.value}, tree) if isinstance(long.value, dict) else tree
         return tree
 
     def variant_mapping(self, tree: Tree, value: dict[str, Tree], shape: Shape, item: bool) -> Tree:

@@ -197,6 +197,7 @@ class Latent(Provider):
 class ProjectedLatent(Latent):
     """A latent whose code is a projection of the encoder's output."""
 
+    scalar = "dim"
     dim: int = knob(..., "features of the code at each place", examples=[16], affects="graph", ge=1)
     per: Literal["sample", "position"] = knob(
         "sample", "one code for the sample, or one at each place of the encoder's grid or sequence", affects="graph")
