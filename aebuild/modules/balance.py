@@ -9,7 +9,7 @@ from aebuild.modules.collectives import total
 from aebuild.modules.losses import Loss
 from aebuild.modules.outputs import Outputs
 
-SMALL = 1e-4          # added to the term's gradient, and the largest weight is its inverse (Esser et al., 2021)
+SMALL_NORM = 1e-4          # added to the term's gradient, and the largest weight is its inverse (Esser et al., 2021)
 
 
 def gradient_ratio(term: Tensor, params: Tensor | None, outputs: Outputs) -> Tensor | float:
@@ -23,7 +23,7 @@ def gradient_ratio(term: Tensor, params: Tensor | None, outputs: Outputs) -> Ten
     ours, = torch.autograd.grad(reconstruction.sum(), outputs.params, retain_graph=True)
     theirs, = torch.autograd.grad(term.sum(), params, retain_graph=True)
     norms = [total(gradient.square().sum()).sqrt() for gradient in (ours, theirs)]
-    return (norms[0] / (norms[1] + SMALL)).clamp(max=1 / SMALL).detach()
+    return (norms[0] / (norms[1] + SMALL_NORM)).clamp(max=1 / SMALL_NORM).detach()
 
 
 class Balanced(Loss):

@@ -20,7 +20,7 @@ from aebuild.modules.scaled_likelihoods import Positive, Scale
 
 LOG_RATE = (-20.0, 20.0)
 LOG_DISPERSION = (-10.0, 15.0)
-LEAST = 1e-8                # what a count of 0 is where a logarithm is wanted
+LEAST_RATE = 1e-8                # what a count of 0 is where a logarithm is wanted
 LARGE = 30.0                # from which on Stirling's series is exact to rounding
 
 
@@ -43,7 +43,7 @@ class Counts(Likelihood):
         first, *others = self.parts(params)
         if self.totals:
             shares = first.flatten(1).log_softmax(1).view_as(first)
-            first = shares + self._total(first, context).clamp(min=LEAST).log().view(-1, *(1,) * (first.ndim - 1))
+            first = shares + self._total(first, context).clamp(min=LEAST_RATE).log().view(-1, *(1,) * (first.ndim - 1))
         first = bounded(first, *LOG_RATE)
         return torch.stack([first, *others], second(self.axis)).flatten(*self._both) if others else first
 
@@ -79,7 +79,7 @@ class Counts(Likelihood):
 
     def params_of(self, mean: Tensor) -> Tensor | None:
         """Its logarithm; None where there are other parameters too."""
-        return mean.clamp(min=LEAST).log() if self.count == 1 else None
+        return mean.clamp(min=LEAST_RATE).log() if self.count == 1 else None
 
 
 class Poisson(Counts):

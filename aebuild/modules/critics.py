@@ -16,7 +16,7 @@ from aebuild.modules.randomness import Random
 from aebuild.modules.spectral_norm import normalise
 from aebuild.modules.stage import taken
 
-TINY = 1e-12          # keeps the norm of a gradient smooth at zero
+SMOOTHING = 1e-12          # keeps the norm of a gradient smooth at zero
 
 
 def by_sample(verdict: Tensor) -> Tensor:
@@ -122,7 +122,7 @@ class Critic(Random, Loss):
         if self.gradient_penalty is not None:
             share = self.drawn(torch.rand, (len(made), 1), made.device, dtype=made.dtype).view(-1, *(1,) * (made.ndim - 1))
             between = torch.lerp(made, wanted, share)
-            term = term + self.gradient_penalty * ((squared_slope(verdict, between) + TINY).sqrt() - 1).square()
+            term = term + self.gradient_penalty * ((squared_slope(verdict, between) + SMOOTHING).sqrt() - 1).square()
         return term
 
     def weighed(self, term: Tensor, params: Tensor | None, outputs: Outputs) -> Tensor:

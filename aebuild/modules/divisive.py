@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-LEAST = 1e-6           # β is at least this
-ALONE, OTHERS = 0.1, 1e-4        # a new γ of a channel with itself, and with others
+LEAST_DIVISOR = 1e-6           # β is at least this
+ALONE = 0.1            # a new γ of a channel with itself
+OTHERS = 1e-4          # and with others
 
 
 class DivisiveNorm(nn.Module):
@@ -25,6 +26,6 @@ class DivisiveNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[N, ...] to the same."""
         last = x.movedim(self.axis, -1)
-        norm = F.linear(last.square(), self.root_gamma.square(), self.root_beta.square() + LEAST)
+        norm = F.linear(last.square(), self.root_gamma.square(), self.root_beta.square() + LEAST_DIVISOR)
         scaled = last * norm.sqrt() if self.inverse else last * norm.rsqrt()
         return scaled.movedim(-1, self.axis)

@@ -15,8 +15,8 @@ from aebuild.modules.bounds import bounded
 from aebuild.modules.priors import Prior
 
 FILTERS = (3, 3, 3)          # hidden numbers of the density's network
-SPREAD = 10.0                # about how wide a new density is
-LEAST = 1e-9                 # the probability of a code is at least this
+INITIAL_SPREAD = 10.0                # about how wide a new density is
+LEAST_CHANCE = 1e-9                 # the probability of a code is at least this
 NARROWEST = 0.11             # the least deviation of a value, so that its code costs something (Ballé et al., 2018)
 STEPS = 60                   # halvings in which a quantile is found
 TAIL = 1e-7                  # probability beyond either end of a table
@@ -55,7 +55,7 @@ class UnivariateDensity(nn.Module):
         super().__init__()
         self.features = features
         widths = (1, *FILTERS, 1)
-        scale = SPREAD ** (1 / (len(widths) - 1))
+        scale = INITIAL_SPREAD ** (1 / (len(widths) - 1))
         for k, (narrow, wide) in enumerate(pairwise(widths)):
             start = math.log(math.expm1(1 / scale / wide))
             self.register_parameter(f"matrix_{k}", nn.Parameter(torch.full((features, wide, narrow), start)))
@@ -132,7 +132,7 @@ class EntropyModel(Prior):
 
 def nats(chance: Tensor) -> Tensor:
     """What something of these chances costs; what is nearly impossible still has a gradient."""
-    return -bounded(chance, LEAST, 1.0).log()
+    return -bounded(chance, LEAST_CHANCE, 1.0).log()
 
 
 @torch.no_grad()

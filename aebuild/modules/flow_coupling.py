@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-SMALLEST = 1e-3        # width, height and slope of a spline's bin, as shares of the whole
+SMALLEST_BIN = 1e-3        # width, height and slope of a spline's bin, as shares of the whole
 
 
 class Coupling(nn.Module):
@@ -88,9 +88,9 @@ class SplineCoupling(Coupling):
 def knots(numbers: Tensor, bins: int, bound: float) -> tuple[Tensor, Tensor, Tensor]:
     """Places, heights and slopes of a spline's knots, [..., bins + 1], from free numbers, [..., 3·bins − 1]."""
     widths, heights, slopes = torch.split(numbers, [bins, bins, bins - 1], -1)
-    shares = [SMALLEST + (1 - SMALLEST * bins) * free.softmax(-1) for free in (widths, heights)]
+    shares = [SMALLEST_BIN + (1 - SMALLEST_BIN * bins) * free.softmax(-1) for free in (widths, heights)]
     places = [2 * bound * F.pad(each.cumsum(-1), (1, 0)) - bound for each in shares]
-    inner = SMALLEST + F.softplus(slopes + math.log(math.expm1(1 - SMALLEST)))              # free numbers of 0 are slopes of 1
+    inner = SMALLEST_BIN + F.softplus(slopes + math.log(math.expm1(1 - SMALLEST_BIN)))              # free numbers of 0 are slopes of 1
     return places[0], places[1], F.pad(inner, (1, 1), value=1.0)
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-HALVINGS = 60        # of the interval that holds the inverse of a planar flow
+BISECTIONS = 60        # of the interval that holds the inverse of a planar flow
 
 
 class Planar(nn.Module):
@@ -23,7 +23,7 @@ class Planar(nn.Module):
         u, w, b, slope = self._numbers(y, told)
         wanted = (w * y).sum(1)
         low, high = wanted - slope.abs(), wanted + slope.abs()
-        for _ in range(HALVINGS):
+        for _ in range(BISECTIONS):
             middle = (low + high) / 2
             beyond = middle + slope * (middle + b).tanh() > wanted
             low, high = torch.where(beyond, low, middle), torch.where(beyond, middle, high)

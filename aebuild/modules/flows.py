@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from aebuild.modules.collectives import mean, variance
 
 WIDEST = 5.0         # of a logarithm of a scale, to which it is held softly
-SMALL = 0.01         # of the last layer's first weights, so that a flow begins near the identity
+SMALL_SCALE = 0.01         # of the last layer's first weights, so that a flow begins near the identity
 
 
 class Transform(nn.Module):
@@ -122,7 +122,7 @@ class Standardisation(Transform):
         return u * self.scale + self.mean, self.scale.log().sum().expand(len(u))
 
 
-class Coupling(Transform):
+class TransformCoupling(Transform):
     """Every other value is moved and scaled, by a network of the ones between them (Dinh et al., 2017: RealNVP).
 
     `first` is the place of the first value that is moved, 0 or 1.
@@ -185,8 +185,8 @@ class Made(nn.Module):
         super().__init__()
         places = torch.arange(1, size + 1)
         hidden = torch.arange(width) % max(1, size - 1) + min(1, size - 1)
-        self.layers = nn.ModuleList([MaskedLinear(hidden[:, None] >= places), MaskedLinear(hidden[:, None] >= hidden),
-                                     MaskedLinear(places.repeat(outputs)[:, None] > hidden)])
+        self.layers = nn.ModuleList([OrderedLinear(hidden[:, None] >= places), OrderedLinear(hidden[:, None] >= hidden),
+                                     OrderedLinear(places.repeat(outputs)[:, None] > hidden)])
         shrink(self.layers[-1])
 
     def forward(self, z: Tensor) -> Tensor:
@@ -196,7 +196,7 @@ class Made(nn.Module):
         return out
 
 
-class MaskedLinear(nn.Linear):
+class OrderedLinear(nn.Linear):
     """A linear map without some of its weights; the mask is [outputs, inputs]."""
 
     mask: Tensor
@@ -220,7 +220,7 @@ def affine(numbers: Tensor) -> tuple[Tensor, Tensor]:
 def shrink(layer: nn.Module) -> None:
     """Small first weights, and no bias."""
     assert isinstance(layer, nn.Linear)
-    layer.weight.mul_(SMALL)
+    layer.weight.mul_(SMALL_SCALE)
     nn.init.zeros_(layer.bias)
 
 

@@ -13,7 +13,7 @@ from aebuild.modules.feature_programs import feature_program, sha256_of
 from aebuild.modules.losses import Loss
 from aebuild.modules.outputs import Outputs
 
-SMALL = 1e-10
+SMALL_FEATURE = 1e-10
 
 
 class Perceptual(Loss):
@@ -53,7 +53,7 @@ class Perceptual(Loss):
     @staticmethod
     def _apart(x: Tensor, y: Tensor) -> Tensor:
         """Features [N, F, ...] twice to [N]: summed over the features, the mean over places."""
-        x, y = (each / (each.square().sum(1, keepdim=True) + SMALL).sqrt() for each in (x, y))
+        x, y = (each / (each.square().sum(1, keepdim=True) + SMALL_FEATURE).sqrt() for each in (x, y))
         return (x - y).square().sum(1).flatten(1).mean(1) if x.ndim > 2 else (x - y).square().sum(1)
 
     def _features(self, x: Tensor) -> list[Tensor]:

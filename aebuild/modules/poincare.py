@@ -13,7 +13,7 @@ from aebuild.modules.places import from_rows, to_rows
 from aebuild.modules.posteriors import Distribution
 from aebuild.modules.priors import Prior
 
-EDGE = 1e-5        # how close to the rim a code comes, as a share of the radius
+RIM = 1e-5        # how close to the rim a code comes, as a share of the radius
 
 
 def norm(x: Tensor) -> Tensor:
@@ -22,8 +22,8 @@ def norm(x: Tensor) -> Tensor:
 
 
 def within(x: Tensor, curvature: float) -> Tensor:
-    """Rows [..., D] no nearer to the rim than EDGE."""
-    most = (1 - EDGE) / math.sqrt(curvature)
+    """Rows [..., D] no nearer to the rim than RIM."""
+    most = (1 - RIM) / math.sqrt(curvature)
     length = norm(x)
     return torch.where(length > most, x * (most / length), x)
 
@@ -37,7 +37,7 @@ def from_origin(v: Tensor, curvature: float) -> Tensor:
 def to_origin(z: Tensor, curvature: float) -> Tensor:
     """The inverse of `from_origin`."""
     root, length = math.sqrt(curvature), norm(z)
-    return 2 * (root * length).clamp(max=1 - EDGE).atanh() * z / (root * length)
+    return 2 * (root * length).clamp(max=1 - RIM).atanh() * z / (root * length)
 
 
 def added(x: Tensor, y: Tensor, curvature: float) -> Tensor:

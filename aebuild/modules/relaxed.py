@@ -15,11 +15,11 @@ from aebuild.modules.places import from_rows, to_rows
 from aebuild.modules.posteriors import Distribution
 from aebuild.modules.priors import Prior
 
-TINY = 1e-6        # a chance is no closer than this to 0 or 1
+SMALLEST_CHANCE = 1e-6        # a chance is no closer than this to 0 or 1
 
 
 def _chances(drawn: Callable[..., Tensor], shape: tuple[int, ...], like: Tensor) -> Tensor:
-    return drawn(torch.rand, shape, like.device, dtype=like.dtype).clamp(TINY, 1 - TINY)
+    return drawn(torch.rand, shape, like.device, dtype=like.dtype).clamp(SMALLEST_CHANCE, 1 - SMALLEST_CHANCE)
 
 
 def through(exact: Tensor, relaxed: Tensor, hard: bool) -> Tensor:

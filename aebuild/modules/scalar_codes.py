@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from aebuild.modules.discrete import DiscreteLatent, straight_through
 from aebuild.modules.priors import Prior
 
-EDGE = 1e-3          # the outermost levels are this share narrower, so that tanh reaches no border
+LEVEL_EDGE = 1e-3          # the outermost levels are this share narrower, so that tanh reaches no border
 
 
 class FsqLatent(DiscreteLatent):
@@ -32,7 +32,7 @@ class FsqLatent(DiscreteLatent):
 
     def quantize(self, z: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Levels, indices [N, P·G], and no terms."""
-        half = (self.sizes - 1) * (1 - EDGE) / 2
+        half = (self.sizes - 1) * (1 - LEVEL_EDGE) / 2
         offset = torch.where(self.sizes % 2 == 0, 0.5, 0.0)
         bounded = (self.split(z) + (offset / half).atanh()).tanh() * half - offset               # (N·P, G, d)
         rounded, middle = bounded.round(), self.sizes // 2

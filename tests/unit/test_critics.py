@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from aebuild.modules.balance import SMALL, gradient_ratio
+from aebuild.modules.balance import SMALL_NORM, gradient_ratio
 from aebuild.modules.code import Code
 from aebuild.modules.critics import Critic
 from aebuild.modules.outputs import Batch, Outputs
@@ -79,9 +79,9 @@ def test_the_adaptive_weight_is_the_ratio_of_the_gradients_at_the_output() -> No
     (outputs.terms["reconstruction"].sum() + 0 * adaptive.sum()).backward(retain_graph=True)         # the pass is whole still
     ours = (2 * (MADE - X)).square().sum().sqrt()                       # of the squared error
     theirs = (MADE - 1).square().sum().sqrt()                           # of the mean of two squares
-    torch.testing.assert_close(adaptive, plain * ours / (theirs + SMALL))
+    torch.testing.assert_close(adaptive, plain * ours / (theirs + SMALL_NORM))
     (gradient,) = torch.autograd.grad(adaptive.sum(), params)           # the weight itself is no function of the output
-    torch.testing.assert_close(gradient, (MADE - 1) * ours / (theirs + SMALL))
+    torch.testing.assert_close(gradient, (MADE - 1) * ours / (theirs + SMALL_NORM))
     flat = torch.ones(2, 2, requires_grad=True)                         # where the critic is flat the weight is held
-    assert gradient_ratio(torch.zeros(2) * flat.sum(1), flat, passed(flat)) == pytest.approx(1 / SMALL)
+    assert gradient_ratio(torch.zeros(2) * flat.sum(1), flat, passed(flat)) == pytest.approx(1 / SMALL_NORM)
     assert torch.equal(critic("hinge", adaptive=True).fool(passed()), critic("hinge").fool(passed()))

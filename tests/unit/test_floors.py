@@ -157,3 +157,15 @@ def test_checking_a_spec_never_loads_torch(command: str, tmp_path: Path) -> None
     done = subprocess.run([sys.executable, "-c", program, command, str(spec)], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr.strip().splitlines()[-1] == "False", done.stderr
+
+
+def test_no_two_modules_give_a_name_to_different_things():
+    """Whatever two modules declare may stand together in an ejected file."""
+    homes = {}
+    for path in sorted((ROOT / "modules").glob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else [node]
+            for name in (getattr(target, "name", None) or getattr(target, "id", None) for target in targets):
+                if name is not None:
+                    homes.setdefault(name, set()).add(path.name)
+    assert {name: places for name, places in homes.items() if len(places) > 1} == {}

@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.func import jacrev, vmap
 
 from aebuild.modules.flows import (
-    Coupling,
     Flow,
     Inverted,
     Made,
@@ -19,6 +18,7 @@ from aebuild.modules.flows import (
     Reversal,
     Standardisation,
     Transform,
+    TransformCoupling,
     affine,
     standard_normal,
 )
@@ -51,11 +51,11 @@ def settled() -> Standardisation:
 
 
 TRANSFORMS = {
-    "first half": lambda: Coupling(SIZE, WIDTH, 0), "second half": lambda: Coupling(SIZE, WIDTH, 1), "odd": lambda: Coupling(5, WIDTH, 1),
+    "first half": lambda: TransformCoupling(SIZE, WIDTH, 0), "second half": lambda: TransformCoupling(SIZE, WIDTH, 1), "odd": lambda: TransformCoupling(5, WIDTH, 1),
     "autoregressive": lambda: MaskedAutoregressive(SIZE, WIDTH), "one value": lambda: MaskedAutoregressive(1, WIDTH),
     "narrow": lambda: MaskedAutoregressive(SIZE, 2), "inverted": lambda: Inverted(MaskedAutoregressive(SIZE, WIDTH)), "reversal": Reversal,
     "standardisation": settled,
-    "several": lambda: Flow([settled(), MaskedAutoregressive(SIZE, WIDTH), Reversal(), Coupling(SIZE, WIDTH, 0)])}
+    "several": lambda: Flow([settled(), MaskedAutoregressive(SIZE, WIDTH), Reversal(), TransformCoupling(SIZE, WIDTH, 0)])}
 
 
 @pytest.mark.parametrize("name", TRANSFORMS)
@@ -81,7 +81,7 @@ def test_a_value_depends_on_those_before_it_alone(width: int) -> None:
 
 
 def test_a_flow_begins_near_the_identity() -> None:
-    u, log_det = Flow([MaskedAutoregressive(SIZE, 32), Reversal(), Reversal(), Coupling(SIZE, 32, 0)])(z := torch.randn(100, SIZE))
+    u, log_det = Flow([MaskedAutoregressive(SIZE, 32), Reversal(), Reversal(), TransformCoupling(SIZE, 32, 0)])(z := torch.randn(100, SIZE))
     assert (u - z).abs().max() < 0.1 and log_det.abs().max() < 0.1
 
 
@@ -93,7 +93,7 @@ def test_scales_are_held_softly() -> None:
 
 @pytest.mark.parametrize("kind", ["maf", "realnvp", "iaf"])
 def test_the_density_integrates_to_one_and_draws_follow_it(kind: str) -> None:
-    made = {"maf": lambda: MaskedAutoregressive(2, 8), "realnvp": lambda: Coupling(2, 8, 0), "iaf": lambda: Inverted(MaskedAutoregressive(2, 8))}
+    made = {"maf": lambda: MaskedAutoregressive(2, 8), "realnvp": lambda: TransformCoupling(2, 8, 0), "iaf": lambda: Inverted(MaskedAutoregressive(2, 8))}
     prior = FlowPrior((2,), [made[kind](), Reversal(), made[kind]()])
     with torch.no_grad():
         for parameter in prior.parameters():
@@ -129,7 +129,7 @@ def test_zuko_agrees_on_the_same_network(kind: str) -> None:
     transforms = pytest.importorskip("zuko.transforms")
     from torch.distributions.transforms import AffineTransform
 
-    own = awake(MaskedAutoregressive(SIZE, WIDTH) if kind == "autoregressive" else Coupling(SIZE, WIDTH, 0))
+    own = awake(MaskedAutoregressive(SIZE, WIDTH) if kind == "autoregressive" else TransformCoupling(SIZE, WIDTH, 0))
 
     def meta(z: Tensor) -> Any:
         shift, log_scale = affine(own.network(z))

@@ -57,7 +57,7 @@ class Flow(LearnedPrior):
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The prior's module."""
-        from aebuild.modules.flows import Coupling, Inverted, MaskedAutoregressive, Reversal, Standardisation, Transform
+        from aebuild.modules.flows import Inverted, MaskedAutoregressive, Reversal, Standardisation, Transform, TransformCoupling
         from aebuild.modules.prior_flow import FlowPrior
 
         size = elements(node.output)
@@ -65,7 +65,7 @@ class Flow(LearnedPrior):
         for number in range(self.transforms):
             one: Transform
             if self.transform == "realnvp":
-                one = Coupling(size, self.width, number % 2)
+                one = TransformCoupling(size, self.width, number % 2)
             else:
                 one = MaskedAutoregressive(size, self.width)
                 one = Inverted(one) if self.transform == "iaf" else one
