@@ -25,7 +25,7 @@ latent: {type: gaussian, dim: 1, posterior: iaf}
 class NetworkFlows(Posterior):
     """A diagonal Gaussian through flows at each place, whose networks see numbers of the sample beside the values."""
 
-    flows: int = knob(4, "flows, one after the other", affects="graph", ge=1)
+    flows: int = knob(4, "flows, one after the other", affects="graph", ge=1, le=1000)
     width: int = knob(64, "hidden units of each flow's network", affects="graph", ge=1)
     context: int = knob(16, "numbers of the encoder at each place that every flow's network sees beside the values", affects="graph", ge=1)
 

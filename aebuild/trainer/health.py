@@ -22,6 +22,7 @@ EVEN = {"non_saturating": 2 * math.log(2), "hinge": 2.0, "least_squares": 0.5}
 TINY, FAINT = 1e-8, 1e-6         # root mean square of a gradient, and its ratio to that of the strongest stage
 LEAP, HUGE = 100.0, 1e4          # growth of a gradient from one epoch to the next, and a size that is never sound
 WORSE = 1.01                     # times the term of the mean
+FALLING = 0.01                   # share of the term of the epoch before by which it must fall to be on its way
 SETTLED, HALF = 0.2, 0.5         # shares of a phase behind which a sign counts
 
 VANISHING = Rule("AE597", "vanishing gradients", """\
@@ -191,8 +192,8 @@ def exploding(look: Look) -> Health | None:
 
 def worse_than_mean(look: Look) -> Health | None:
     """One guess for all samples is better."""
-    term = look.figures.get("reconstruction")
-    if term is None or look.share < HALF:
+    term, before = look.figures.get("reconstruction"), look.before.get("reconstruction", math.inf)
+    if term is None or look.share < HALF or look.epoch < 3 or before - term > FALLING * abs(before):
         return None
     mean = look.mean()
     if mean is None or term - mean <= (WORSE - 1) * abs(mean):

@@ -97,7 +97,7 @@ def test_a_run_keeps_what_was_noticed(tmp_path: Path) -> None:
     text = f"{BASE}latent: {{type: continuous, dim: 2}}\ntrain: {{epochs: 4, batch_size: 20, speed: exact, optimizer: {{lr: 1e-6}}}}\n"
     train(load(tmp_path / "spec.yaml", text=text), folder=tmp_path / "run")
     records = Run.open(tmp_path / "run").journal.read()
-    assert [(record["epoch"], [event["code"] for event in record["health"]]) for record in records if "health" in record] == [(2, ["AE389"])]
+    assert [(record["epoch"], [event["code"] for event in record["health"]]) for record in records if "health" in record] == [(3, ["AE389"])]
     assert all(record["gradients"]["encoder.0"] > 0 for record in records if record["split"] == "train")
     longer = Request(load(tmp_path / "run" / "spec.yaml", ["train.epochs=6"]), allow=True)
     resume(tmp_path / "run", change=longer)

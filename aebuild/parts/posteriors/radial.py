@@ -21,7 +21,7 @@ class Radial(Posterior):
     type: Literal["radial"] = "radial"
     example = "latent: {type: gaussian, dim: 3, posterior: {type: radial, flows: 2}}"
     also = ("radial_flow",)
-    flows: int = knob(4, "flows, one after the other", affects="graph", ge=1)
+    flows: int = knob(4, "flows, one after the other", affects="graph", ge=1, le=1000)
 
     def features(self, dim: int) -> int:
         """Mean, log-variance and the flows' numbers."""

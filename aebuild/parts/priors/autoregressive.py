@@ -43,7 +43,7 @@ class Autoregressive(LearnedPrior):
     otherwise = ("phase",)
     network: Literal["transformer", "gru"] = knob("transformer", "what remembers the places before", affects="graph")
     width: int = knob(128, "features of the network", affects="graph", ge=1)
-    depth: int = knob(4, "layers of the network", affects="graph", ge=1)
+    depth: int = knob(4, "layers of the network", affects="graph", ge=1, le=1000)
     heads: int = knob(4, "attention heads of a transformer; divides the width", affects="graph", ge=1)
     temperature: float = knob(1.0, "of draws: logits are divided by it, deviations of real codes multiplied", affects="evaluation", gt=0)
     top_k: int | None = knob(None, "draws are among so many of the most probable indices; of all if absent", affects="evaluation", ge=1)

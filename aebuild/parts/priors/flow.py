@@ -28,7 +28,7 @@ class Flow(LearnedPrior):
     also = ("normalizing_flow", "normalising_flow", "realnvp", "maf", "real_nvp")
     otherwise = ("phase",)
     transform: Literal["maf", "realnvp", "iaf"] = knob("maf", "how values move each other", affects="graph")
-    transforms: int = knob(4, "one after the other", affects="graph", ge=1)
+    transforms: int = knob(4, "one after the other", affects="graph", ge=1, le=1000)
     width: int = knob(64, "features of the two hidden layers in each", affects="graph", ge=1)
 
     def plan_way(self, codes: Value, site: Site, way: str) -> Contribution:

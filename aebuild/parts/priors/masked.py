@@ -29,7 +29,7 @@ class Masked(Prior):
     serves = ("tokens",)
     learning = "phase"
     width: int = knob(128, "features of the transformer", affects="graph", ge=1)
-    depth: int = knob(4, "blocks of the transformer", affects="graph", ge=1)
+    depth: int = knob(4, "blocks of the transformer", affects="graph", ge=1, le=1000)
     heads: int = knob(4, "attention heads; divides the width", affects="graph", ge=1)
     steps: int = knob(8, "steps of a draw", affects="evaluation", ge=1)
     temperature: float = knob(4.5, "of the noise on how sure a draw is of an index; falls to 0 over its steps", affects="evaluation", ge=0)

@@ -30,7 +30,7 @@ class Pixelcnn(Prior):
     density = True
     learning = "phase"
     width: int = knob(64, "features of each stack", affects="graph", ge=1)
-    depth: int = knob(6, "layers", affects="graph", ge=1)
+    depth: int = knob(6, "layers", affects="graph", ge=1, le=1000)
     reach: int = knob(1, "places that a layer sees to each side and above: kernels of 2·reach + 1", affects="graph", ge=1)
     temperature: float = knob(1.0, "of draws: logits are divided by it", affects="evaluation", gt=0)
     top_k: int | None = knob(None, "draws are among so many of the most probable indices; of all if absent", affects="evaluation", ge=1)
