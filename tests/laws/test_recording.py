@@ -17,6 +17,7 @@ from aebuild.compile.build import build
 from aebuild.compile.front import load
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.latent_gaussian import GaussianLatent
+from aebuild.modules.likelihoods import Likelihood
 from aebuild.results.shipped import shipped
 
 pytestmark = pytest.mark.slow
@@ -85,7 +86,10 @@ def test_shipped_models_are_recorded_for_any_batch(name: str) -> None:
     loaded = load(shipped()[name])
     plan = loaded.require()
     assert loaded.info is not None
-    check(build(plan).eval(), samples(loaded.info, plan, 5).x, 1)
+    model = build(plan).eval()
+    if plan.conditions or type(model.likelihood).linked is not Likelihood.linked:
+        pytest.skip("it is told more of a sample than this law gives; tests of conditions and counts record such models")
+    check(model, samples(loaded.info, plan, 5).x, 1)
 
 
 @pytest.mark.parametrize("latent", LATENTS)
