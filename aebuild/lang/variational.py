@@ -74,8 +74,7 @@ class VariationalLatent(ProjectedLatent):
 
     learns: ClassVar[tuple[str, ...]] = PULLING
     terms = {"kl": KlTerm}
-    meanings = {"kl": "nats that the code tells of its sample (with `capacity` their distance to it); lower is a looser code, near 0 it "
-                      "tells nothing",
+    meanings = {"kl": "nats that the code tells of its sample; lower is a looser code, near 0 it tells nothing",
                 "active_units": "values of the code that vary with the data, averaged over batches; 0 is a collapsed code"}
 
     pathwise: ClassVar[bool] = True           # a gradient passes single draws

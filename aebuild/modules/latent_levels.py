@@ -79,7 +79,7 @@ class JoinCode(Contextual):
 def split_codes(flat: Tensor, shapes: Sequence[Sequence[int]]) -> list[Tensor]:
     """[N, D] as the codes of these shapes, [N, *shape] each."""
     parts = torch.split(flat, [prod(shape) for shape in shapes], 1)
-    return [part.reshape(len(flat), *shape) for part, shape in zip(parts, shapes, strict=True)]
+    return [part.reshape(-1, *shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
 class Joint(Distribution):
@@ -149,7 +149,7 @@ class Levels(Latent):
             x, seen, count = h if tap is None else context[tap], context, draws
             if found:
                 code = found[-1].value
-                rows, count = len(code) // len(x), None if draws is None else 1
+                rows, count = draws or 1, None if draws is None else 1
                 seen = {key: repeated_rows(value, rows) if isinstance(value, Tensor) else value for key, value in context.items()}
                 above = self.get_submodule(f"above_{i}")
                 assert isinstance(above, Above)

@@ -16,7 +16,6 @@ from torch.export import Dim
 from aebuild.compile.build import build
 from aebuild.compile.front import load
 from aebuild.modules.autoencoder import Autoencoder
-from aebuild.modules.latent_gaussian import GaussianLatent
 from aebuild.modules.likelihoods import Likelihood
 from aebuild.results.shipped import shipped
 
@@ -53,8 +52,10 @@ def ways(model: Autoencoder, x: Tensor) -> list[tuple[Way, Tensor]]:
 
 def settled(model: Autoencoder, x: Tensor, context: dict[str, Any] | None = None) -> Tensor:
     """The code without noise."""
-    features = model.features(x, context)
-    return model.latent.posterior(model.latent.project(features)).mean if isinstance(model.latent, GaussianLatent) else model.latent(features).value
+    context = {} if context is None else context
+    code = model.latent(model.features(x, context), context)
+    value: Tensor = code.value if code.posterior is None else code.posterior.mean
+    return value
 
 
 def expected(number: int, model: Autoencoder, x: Tensor) -> Tensor:

@@ -84,7 +84,7 @@ class Sparse(ProjectedLatent):
         "free", "the projection's weights: drawn; transposed: at first the decoder's, transposed; tied: always", affects="graph")
     revive: Revival | None = Field(None, description="how units come back that no sample activates any more; none to let them be")
     prior: Prior = Field(default_factory=_fitted, description="how new codes are drawn: fitted to the training data's, or learned")
-    meanings = {"active": "active units of a sample, at each place",
+    meanings = {"active": "active units of a sample, at each place; fewer is sparser",
                 "dead": "share of the units that were not active for long; lower is better"}
 
     def lint(self, node: Node | None, around: Surroundings) -> Iterator[Finding]:
