@@ -48,7 +48,8 @@ def samples(info: DataInfo, plan: Plan, count: int, seed: int = 0) -> Batch:
 
 def _within(bounds: Any, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     if bounds.low is None or bounds.high is None:
-        return torch.randn(shape, generator=generator)
+        wide = torch.randn(shape, generator=generator)
+        return (5 * wide).round().abs() if bounds.integer else wide          # counts
     if bounds.integer:
         return torch.randint(int(bounds.low), int(bounds.high) + 1, shape, generator=generator).float()
     return bounds.low + (bounds.high - bounds.low) * torch.rand(shape, generator=generator)

@@ -143,7 +143,7 @@ def test_baselines_are_judged_by_the_models_own_term() -> None:
 @pytest.mark.parametrize(("books", "expected"), [(1, 2.828427), (2, (1.0 + 2.0) / 2)])
 def test_usage_is_the_perplexity_over_everything(books: int, expected: float) -> None:
     rows = {1: [[0, 0], [1, 2]], 2: [[0, 0], [0, 1]]}[books]
-    latent = SimpleNamespace(books=books, codes=4)
+    latent = SimpleNamespace(book_sizes=[4] * books, by_book=lambda indices: indices.reshape(-1, books).t())
     usage = Usage(SimpleNamespace(latent=latent))  # type: ignore[arg-type]
     for row in rows:
         usage.add(torch.tensor([row]))

@@ -169,4 +169,4 @@ def test_what_cannot_share_weights_is_refused() -> None:
     assert [error.code for error in loaded("activation: {type: top_k, k: 3}, centred: true", "[linear: 5]").errors] == ["AE380"]
     assert [error.code for error in loaded("activation: {type: top_k, k: 3}, weights: tied", "[linear: 5]").errors] == ["AE380"]
     assert [error.code for error in loaded("activation: {type: top_k, k: 20}").errors] == ["AE381"]
-    assert [finding.code for finding in loaded("activation: relu").diagnostics] == ["AE230"]
+    assert "AE230" in [finding.code for finding in loaded("activation: relu").diagnostics]
