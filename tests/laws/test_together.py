@@ -118,7 +118,7 @@ train: {steps: 4, batch_size: 1, optimizer: {type: sgd, lr: 1e-3}}""",
 def cases() -> dict[str, str]:
     """Shipped specs that have every part and need no other run, made small; what they lack; and some generated ones."""
     gallery = {name: small(load(shipped()[name]).require() and _whole(shipped()[name])) for name in covering()
-               if " run: " not in shipped()[name].read_text()}
+               if "run: " not in shipped()[name].read_text()}
     made = {f"generated {seed}": seeded(seed) for seed in GENERATED}
     return gallery | WRITTEN | made
 

@@ -27,7 +27,7 @@ def test_a_scalar_stays() -> None:
 
 
 def test_a_bound_says_which_term_it_misses() -> None:
-    joining: Any = SimpleNamespace(joined=("reconstruction", "kl"))
+    joining: Any = SimpleNamespace(joined=("reconstruction", "kl"), draws=None)
     there = tuple(TermPlan(name, AUTOENCODER, 1) for name in ("reconstruction", "kl", "sparsity"))
     assert Bound.check(joining, there) is None
     assert Bound.check(joining, there[:1]) == "it combines reconstruction and kl, but no kl is there"
