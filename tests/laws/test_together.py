@@ -108,7 +108,7 @@ losses: {{contractive: {{draws: 2, weight: 0.1}}, decoder_gradient: 0.1}}
     "batches that leave a process without a sample": """
 data: digits
 encoder: [conv: {width: 8, stride: 2, norm: batch}]
-latent: {type: codebook, codes: 16, dim: 6, groups: 3, update: ema, init: normal}
+latent: {type: codebook, codes: 16, dim: 6, groups: 3, update: ema, init: normal, restart: none}
 heads: {digit: {from: latent, predicts: label}}
 losses: {reconstruction: {type: gaussian, variance: predicted}}
 train: {steps: 4, batch_size: 1, optimizer: {type: sgd, lr: 1e-3}}""",
