@@ -47,14 +47,22 @@ def _values(plan: Plan) -> Iterator[Value]:
 def _asides(plan: Plan) -> Iterator[tuple[str, str, Node]]:
     """What stands beside the hourglass: the path it reads from, its name, its node."""
     for _, half in (("encoder", plan.encoder), ("latent", plan.latent.node), ("decoder", plan.decoder)):
-        for node in half.walk():
-            yield from ((LATENT if half is plan.latent.node else node.path, child.path, child)
-                        for child in node.children if child.aside and not child.silent)
+        for around, node in _beside(half):
+            yield LATENT if half is plan.latent.node else around.path, node.path, node
     for head in plan.heads:
         yield head.source, f"heads.{head.name}", head.node
     for name, penalty in plan.penalties.items():
         if not penalty.node.silent:
             yield OUTPUT, name, penalty.node
+
+
+def _beside(node: Node) -> Iterator[tuple[Node, Node]]:
+    """The outermost networks below a node that stand aside, each with what it stands in; they are drawn with all that is inside."""
+    for child in node.children:
+        if child.aside and not child.silent:
+            yield node, child
+        else:
+            yield from _beside(child)
 
 
 def _main(plan: Plan, scale: Scale, branches: frozenset[str]) -> Column:

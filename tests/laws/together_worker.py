@@ -33,7 +33,6 @@ from aebuild.trainer.loop import Trainer
 from aebuild.trainer.profiling import utilisation
 from aebuild.trainer.run_dir.run import ReadOnlyRun, Run, data_record
 
-utilisation.MEASURE_AFTER = float("inf")          # on a busy machine a case takes long enough to be measured, which is none of its business
 SAMPLES, JUDGED, BATCH = 29, 7, 11        # batches of 11, 11 and 7: no two shares of a batch are alike
 
 
@@ -104,6 +103,7 @@ def main(rank: int, size: int, folder: Path, way: str) -> None:
     warnings.simplefilter("error")
     torch.set_default_dtype(torch.float64)
     torch.set_num_threads(1)
+    utilisation.MEASURE_AFTER = float("inf")          # on a busy machine a case takes long enough to be measured, which is none of its business
     fsdp_module.BLOCK = 64              # so that small models have several units too
     group: ProcessGroup = ALONE
     if size > 1:

@@ -112,6 +112,14 @@ class View:
                     gradients = {name: parameter.grad for name, parameter in player.named}
                     yield [done.loss.detach(), *done.values], {name: None if g is None else g.clone() for name, g in gradients.items()}
 
+    @torch.no_grad()
+    def vanishes(self, term: str) -> bool:
+        """True if a term is exactly 0 for every sample of a batch, whatever it is multiplied by."""
+        model = build(self.plan).train()
+        reseed_all(random_modules(model), 0, 0)
+        raw = model.terms(self.batch())[0].get(term)
+        return raw is not None and not raw.any()
+
     def losses(self, weights: Weights, batch: Batch) -> Any:
         return [loss for loss, _ in self.learning(weights, batch)]
 

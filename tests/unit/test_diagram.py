@@ -92,10 +92,7 @@ def _children_are_in_their_frames(plan, drawing):
                 assert child.aside or inside(box(places[child.path]), box(around)), (node.path, child.path)
 
 
-DEEP = ("compression/hyperprior",)          # the networks inside of its prior are drawn as one each
-
-
-@pytest.mark.parametrize("name", [name for name in shipped() if name not in DEEP])
+@pytest.mark.parametrize("name", list(shipped()))
 def test_shipped_specs_are_drawn_without_overlaps(name, real_data):
     check(open_spec(shipped()[name]).require())
 
