@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from collections.abc import Sequence as Seq
 
+from aebuild.compile.greedy_pairs import paired
 from aebuild.compile.losses import providers
 from aebuild.compile.plan import PhasePlan, PlayerPlan
 from aebuild.compile.spec import Spec, StageSpec, Train
 from aebuild.compile.wording import quoted_from
-from aebuild.lang.conditioning import KEY
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
 from aebuild.lang.families import LatentPlan
 from aebuild.lang.node import Node
@@ -27,20 +27,6 @@ train: {players: {discriminator: {steps: 2}}}
 ```yaml
 latent: {type: adversarial, dim: 8}
 train: {players: {discriminator: {steps: 2}}}
-```
-""")
-
-UNPAIRED = Rule("AE316", "greedy training needs halves of equal depth", """\
-Greedy layer-wise training takes one layer of each half at a time, from the outside in, and each decoder layer must give back
-exactly what its encoder layer took.
-
-```yaml
-encoder: [linear: 341, linear: 113]
-decoder: [linear: 341]
-train: {phases: [greedy]}
-```
-```yaml
-decoder: mirror
 ```
 """)
 
@@ -144,7 +130,7 @@ def plan_phases(spec: Spec, written: StageSpec, latent: LatentPlan | None, encod
         epochs, steps = _length(spec.train, phase, usual, found)
         depth = len(spec.encoder.steps) + 1
         for name, pair in phase.stretches(depth):
-            if pair is not None and not _paired(spec, written, encoder, decoder, latent, phase, found):
+            if pair is not None and not paired(spec, written, encoder, decoder, latent, phase, found):
                 break
             players = _pair_player(spec, phase, pair[0], depth, latent, terms) if pair else _players(spec, phase, roles, terms)
             learning = not tops or any(_learns(player, tops, frozen, heads=bool(spec.heads)) for player in players)
@@ -291,36 +277,3 @@ def _pair_player(spec: Spec, phase: PhasePart, at: int, depth: int, latent: Late
     own = {term.name for term in latent.terms if term.player == AUTOENCODER} if latent and last else set()
     names = tuple(t.name for t in terms if t.name == "reconstruction" or t.name in own)
     return (_player(AUTOENCODER, (down, up, "likelihood"), names, spec, phase),)
-
-
-def _paired(spec: Spec, written: StageSpec, encoder: Node | None, decoder: Node | None, latent: LatentPlan | None, phase: PhasePart,
-            found: list[Diagnostic]) -> bool:
-    down, up = len(spec.encoder.steps), len(written.steps)
-    if decoder is not None:                         # an output that is written undoes no layer
-        up = len({child.name.split("_")[0] for child in decoder.children} - {"output"})
-    if down != up:
-        found.append(Diagnostic(UNPAIRED, f"the encoder has {down} layers and the decoder {up}", phase.place(), "decoder: mirror"))
-        return False
-    if not (encoder and decoder and latent):
-        return False
-    whole = next((node.kind for node in decoder.walk() if {*node.reads} - {KEY}), None)
-    if whole is not None:
-        found.append(Diagnostic(UNPAIRED, f"the decoder's {whole} ties its layers together, so they cannot be trained in pairs",
-                                phase.place(), "phases: [main]"))
-        return False
-    befores = [*(_input_of(encoder, str(i)) for i in range(down)), encoder.output]
-    afters = [decoder.output, *(_output_of(decoder, str(down - i)) for i in range(1, down + 1))]
-    for i, (before, after) in enumerate(zip(befores[1:], afters[1:], strict=True), start=1):
-        if before != after:
-            found.append(Diagnostic(UNPAIRED, f"encoder layer {i} takes {before}, but the decoder layer that should undo it gives {after}",
-                                    phase.place(), "decoder: mirror"))
-            return False
-    return True
-
-
-def _input_of(stage: Node, index: str) -> object:
-    return next(child.input for child in stage.children if child.name.split("_")[0] == index)
-
-
-def _output_of(stage: Node, index: str) -> object:
-    return next(child.output for child in reversed(stage.children) if child.name.split("_")[0] == index)

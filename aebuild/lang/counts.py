@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 from aebuild.lang.diagnostics import Diagnostic, Rule
 from aebuild.lang.node import Refusal
-from aebuild.lang.terms import Likelihood
-from aebuild.lang.values import Range
+from aebuild.lang.part import knob
+from aebuild.lang.scales import Scale, Scaled
+from aebuild.lang.terms import Likelihood, OutputPlan
+from aebuild.lang.values import Range, Value
 
 Library = Literal["observed", "decoded"]
 LIBRARY = ("observed: a sample's own total is known, and the decoder says which share of it each element has; decoded: the decoder gives "
@@ -45,3 +48,21 @@ class CountLikelihood(Likelihood):
     def buffers(*, totals: bool) -> dict[str, tuple[int, ...]]:
         """What the module keeps of the training data: the mean total."""
         return {"typical": ()} if totals else {}
+
+
+class DispersedCounts(Scaled, CountLikelihood):
+    """A likelihood of counts that are more spread than chance has it, with `parameters` of each element beside its dispersion."""
+
+    number = "dispersion"
+    weight_name = "dispersion.log"
+    parameters: ClassVar[int] = 1
+    dispersion: Scale = knob(
+        "per_dim", "inverse dispersion θ: a number; learned: one for all; per_dim: one for each element; predicted: by the decoder",
+        affects="loss")
+    library: Library = knob("observed", LIBRARY, affects="loss")
+
+    def plan_output(self, target: Value, bounds: Range) -> OutputPlan:
+        """The parameters of each element, the first a log-rate, and the logarithm of the dispersion where it is predicted."""
+        self.check_counts(bounds)
+        plan = super().plan_output(target, bounds)
+        return replace(plan, channels=plan.channels + self.parameters - 1, buffers=self.buffers(totals=self.library == "observed"))

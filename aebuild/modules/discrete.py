@@ -20,7 +20,28 @@ from aebuild.modules.recording import recording
 TINY = 1e-12         # lengths below count as this
 
 
-class DiscreteLatent(Latent):
+class IndexedLatent(Latent):
+    """A latent whose codes have indices, [N, width], of which its prior is a distribution."""
+
+    def lookup(self, indices: Tensor) -> Tensor:
+        """Indices [N, width] to the codes they stand for, [N, *shape]."""
+        raise TypeError(f"{type(self).__name__} has no entries")
+
+    def draw(self, n: int, context: dict[str, Any] | None = None) -> Tensor:
+        """`n` codes whose indices are drawn from the prior."""
+        return self.lookup(super().draw(n, context))
+
+    def codes_of(self, code: Code) -> Tensor:
+        """Indices."""
+        assert code.indices is not None
+        return code.indices
+
+    def code_from(self, codes: Tensor) -> Code:
+        """The entries of indices."""
+        return Code(self.lookup(codes), indices=codes)
+
+
+class DiscreteLatent(IndexedLatent):
     """A code whose vectors, [N, *shape] with D features on `axis`, are each replaced by one of `codes` entries.
 
     A quantizer is a subclass: it has `quantize` and `lookup`. There are P places, at each of them L `levels` × G `groups` with an index
@@ -42,10 +63,6 @@ class DiscreteLatent(Latent):
     def quantize(self, z: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Entries with the gradient of the vectors z [N, *shape], indices [N, width], and raw loss terms."""
         raise TypeError(f"{type(self).__name__} does not quantize")
-
-    def lookup(self, indices: Tensor) -> Tensor:
-        """Indices [N, width] to the codes they stand for, [N, *shape]."""
-        raise TypeError(f"{type(self).__name__} has no entries")
 
     def forward(self, h: Tensor, context: dict[str, Any] | None = None, draws: int | None = None) -> Code:
         """Entries, their indices, the quantizer's terms, and how the entries are used in the batch."""
@@ -79,19 +96,6 @@ class DiscreteLatent(Latent):
         if self.axis == 1:
             places_last = places_last.transpose(1, 2).contiguous()
         return places_last.view(-1, *self.shape)
-
-    def draw(self, n: int, context: dict[str, Any] | None = None) -> Tensor:
-        """`n` codes whose indices are drawn from the prior."""
-        return self.lookup(super().draw(n, context))
-
-    def codes_of(self, code: Code) -> Tensor:
-        """Indices."""
-        assert code.indices is not None
-        return code.indices
-
-    def code_from(self, codes: Tensor) -> Code:
-        """The entries of indices."""
-        return Code(self.lookup(codes), indices=codes)
 
 
 def straight_through(value: Tensor, z: Tensor) -> Tensor:

@@ -6,21 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from aebuild.modules.masked_linear import MaskedLinear
+
 OPEN = 2.0        # added to the gates, so that a new flow is near the identity
-
-
-class MaskedLinear(nn.Linear):
-    """A linear map of which only what the mask lets through counts (MADE, Germain et al., 2015)."""
-
-    mask: Tensor
-
-    def __init__(self, mask: Tensor) -> None:
-        super().__init__(mask.shape[1], mask.shape[0])
-        self.register_buffer("mask", mask, persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[M, inputs] to [M, outputs]."""
-        return F.linear(x, self.weight * self.mask, self.bias)
 
 
 class InverseAutoregressive(nn.Module):
@@ -35,8 +23,8 @@ class InverseAutoregressive(nn.Module):
         order = torch.tensor(self.order)
         hidden = torch.arange(width) % features                  # units that see so many values; some see none but what is told
         self.told = nn.Linear(told, width, bias=False)
-        self.inner = MaskedLinear((hidden.unsqueeze(1) >= order).float())
-        self.outer = MaskedLinear((order.repeat(2).unsqueeze(1) > hidden).float())
+        self.inner = MaskedLinear(hidden.unsqueeze(1) >= order)
+        self.outer = MaskedLinear(order.repeat(2).unsqueeze(1) > hidden)
 
     def forward(self, x: Tensor, told: Tensor) -> tuple[Tensor, Tensor]:
         """[M, D] to [M, D] and log|det J|, [M]."""

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from aebuild.modules.collectives import mean, variance
+from aebuild.modules.masked_linear import MaskedLinear
 
 WIDEST = 5.0         # of a logarithm of a scale, to which it is held softly
 SMALL_SCALE = 0.01         # of the last layer's first weights, so that a flow begins near the identity
@@ -185,8 +185,8 @@ class Made(nn.Module):
         super().__init__()
         places = torch.arange(1, size + 1)
         hidden = torch.arange(width) % max(1, size - 1) + min(1, size - 1)
-        self.layers = nn.ModuleList([OrderedLinear(hidden[:, None] >= places), OrderedLinear(hidden[:, None] >= hidden),
-                                     OrderedLinear(places.repeat(outputs)[:, None] > hidden)])
+        self.layers = nn.ModuleList([MaskedLinear(hidden[:, None] >= places), MaskedLinear(hidden[:, None] >= hidden),
+                                     MaskedLinear(places.repeat(outputs)[:, None] > hidden)])
         shrink(self.layers[-1])
 
     def forward(self, z: Tensor) -> Tensor:
@@ -194,20 +194,6 @@ class Made(nn.Module):
         first, second, last = self.layers
         out: Tensor = last(second(first(z).relu()).relu())
         return out
-
-
-class OrderedLinear(nn.Linear):
-    """A linear map without some of its weights; the mask is [outputs, inputs]."""
-
-    mask: Tensor
-
-    def __init__(self, mask: Tensor) -> None:
-        super().__init__(mask.shape[1], mask.shape[0])
-        self.register_buffer("mask", mask.float(), persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[N, inputs] to [N, outputs]."""
-        return F.linear(x, self.weight * self.mask, self.bias)
 
 
 def affine(numbers: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from aebuild.modules.code import Code
-from aebuild.modules.discrete import DiscreteLatent
+from aebuild.modules.discrete import DiscreteLatent, IndexedLatent
 from aebuild.modules.latent import Latent
 from aebuild.modules.losses import LossFunction
 from aebuild.modules.outputs import Outputs, repeated_rows
@@ -165,10 +165,6 @@ class Levels(Latent):
         """The indices of all levels, where all have some."""
         return None
 
-    def draw(self, n: int, context: dict[str, Any] | None = None) -> Tensor:
-        """`n` codes, each level's given the one above."""
-        return self.prior.given({} if context is None else context).draw(n, self.device)
-
     def losses(self) -> dict[str, LossFunction]:
         """The surprise of those priors that are learned in a phase, and the terms that levels make of a pass."""
         found: dict[str, LossFunction] = {"prior": self.surprise}
@@ -185,7 +181,7 @@ class Levels(Latent):
         return loss
 
 
-class DiscreteLevels(Levels):
+class DiscreteLevels(IndexedLatent, Levels):
     """Levels that all have indices; those of a sample are one row, the top first."""
 
     def __init__(self, levels: Sequence[DiscreteLatent], *args: Any) -> None:
@@ -213,19 +209,6 @@ class DiscreteLevels(Levels):
         """Indices [N, width] to codes [N, D]."""
         parts = torch.split(indices, self.widths, 1)
         return flat([level.lookup(part) for level, part in zip(self.levels, parts, strict=True)])
-
-    def draw(self, n: int, context: dict[str, Any] | None = None) -> Tensor:
-        """Entries of indices from the priors."""
-        return self.lookup(super().draw(n, context))
-
-    def codes_of(self, code: Code) -> Tensor:
-        """Indices."""
-        assert code.indices is not None
-        return code.indices
-
-    def code_from(self, codes: Tensor) -> Code:
-        """The entries of indices."""
-        return Code(self.lookup(codes), indices=codes)
 
 
 def flat(codes: Iterable[Tensor]) -> Tensor:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from aebuild.lang.counts import LIBRARY, CountLikelihood, Library
-from aebuild.lang.part import knob
-from aebuild.lang.scales import Scale, Scaled
-from aebuild.lang.terms import OutputPlan
-from aebuild.lang.values import Range, Value, elements
+from aebuild.lang.counts import DispersedCounts
+from aebuild.lang.values import Range, Value
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class NegativeBinomial(Scaled, CountLikelihood):
+class NegativeBinomial(DispersedCounts):
     """Surprise at counts that are more spread than chance has it: the variance is μ + μ² / θ.
 
     As scvi-tools has it (Lopez et al., 2018): the mean μ is a sample's total, its library size, times the share that a softmax gives each
@@ -27,20 +24,6 @@ class NegativeBinomial(Scaled, CountLikelihood):
                "losses: {reconstruction: {type: negative_binomial, dispersion: 2, weight: 0.5}}")
     unit = "nats of surprise at its counts"
     also = ("nb", "neg_binomial", "negbinomial", "nbinom")
-    number = "dispersion"
-    weight_name = "dispersion.log"
-    dispersion: Scale = knob(
-        "per_dim", "inverse dispersion θ: a number; learned: one for all; per_dim: one for each element; predicted: by the decoder",
-        affects="loss")
-    library: Library = knob("observed", LIBRARY, affects="loss")
-
-    def plan_output(self, target: Value, bounds: Range) -> OutputPlan:
-        """A log-rate for each element, and the logarithm of the dispersion where it is predicted."""
-        self.check_counts(bounds)
-        shape = self.learned(target)
-        weights = {} if shape is None else {self.weight_name: shape}
-        return OutputPlan(2 if self.size == "predicted" else 1, elements(target), weights=weights,
-                          buffers=self.buffers(totals=self.library == "observed"))
 
     def build_likelihood(self, target: Value, bounds: Range) -> nn.Module:
         """The likelihood's module."""
