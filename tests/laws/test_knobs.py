@@ -198,8 +198,9 @@ def test_a_number_of_a_published_set_is_alive(knob: Knob, folder: Path, real_dat
 # ------------------------------------------------------------------------------------------------------ generated specs
 
 
-# thresholds that nothing may come near, terms that may be 0, ramps that a few steps do not walk, dropout in front of a dead rectifier
-SATURATES = {"Restart.below", "KlTerm.free_bits", "CommitmentTerm.weight", "Ramp.start", "Ramp.to", "Ramp.over", "Train.clip", "Dropout.rate"}
+# thresholds that nothing may come near, terms that may be 0, ramps that a few steps do not walk, dropout in front of a dead rectifier,
+# the slope below zero of data that are never below zero
+SATURATES = {"LeakyReLU.negative_slope", "Restart.below", "KlTerm.free_bits", "CommitmentTerm.weight", "Ramp.start", "Ramp.to", "Ramp.over", "Train.clip", "Dropout.rate"}
 KNOBS = {(knob.part, knob.name): knob for knob in every_knob()}
 
 
@@ -242,6 +243,6 @@ class Imagined(View):
 
 def written(spec: Spec) -> list[tuple[Place, Part, Knob]]:
     """Every number that stands in the text, data apart."""
-    return [(place, part, knob) for kind in {part for part, _ in KNOBS} if not issubclass(kind, Dataset) for place, part in places(spec, kind)
+    return [(place, part, knob) for kind in dict.fromkeys(part for part, _ in KNOBS) if not issubclass(kind, Dataset) for place, part in places(spec, kind)
             if "data" not in place for name in part._origin.fields if (knob := KNOBS.get((kind, name))) is not None
             and f"{kind.__name__}.{name}" not in SATURATES and others(getattr(part, name))]
