@@ -63,7 +63,7 @@ def _code(run: Callable[[], Any]) -> int:
         raise
     except Exception as error:
         code = _known(error)
-        return _bug(error) if code is None else code
+        return bug(error) if code is None else code
 
 
 def _check_folder() -> None:
@@ -128,7 +128,7 @@ def _unread(number: int) -> bool:
     return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
-def _bug(error: Exception) -> int:
+def bug(error: Exception) -> int:
     """Leaves a report file; the exit code is 3 where a plug-in is to blame."""
     import tempfile
     import traceback

@@ -39,11 +39,17 @@ class Pictures(Form):
         place.mkdir()
         names, number = beside.get("file"), 0
         for batch in batches:
-            for image in np.clip(np.rint(batch), 0, 255).astype(np.uint8):
+            for image in batch:
                 name = f"{number:06d}.png" if names is None else str(Path(_inside(names[number])).with_suffix(".png"))
                 (place / name).parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0))).save(place / name)
+                image_of(image).save(place / name)
                 number += 1
+
+
+def image_of(levels: NDArray[Any]) -> Image.Image:
+    """Levels [C, H, W] from 0 to 255 as an image of one, three or four channels."""
+    whole = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+    return Image.fromarray(whole[0] if len(whole) == 1 else np.ascontiguousarray(whole.transpose(1, 2, 0)))
 
 
 def _inside(name: str) -> str:

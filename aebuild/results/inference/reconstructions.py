@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from aebuild.data.one_hot import collapse
-from aebuild.lang.values import Sequence
+from aebuild.lang import values
 from aebuild.results.inference.codes import beside_samples, merged_windows, reconstruct_batches
 from aebuild.results.inference.forms import Columns, form_of, write_samples
 from aebuild.results.inference.passes import Progress, unseen
 from aebuild.results.inference.row_files import ROWS, appearing, row_file
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from aebuild.data.new_samples import NewData
+    from aebuild.lang.splits import Windows
     from aebuild.results.trained_run import TrainedRun
 
 
@@ -23,12 +27,10 @@ def write_reconstructions(run: TrainedRun, data: NewData, place: Path, progress:
     """Writes them by the ending of the name; how many samples, or steps where the samples are windows."""
     scaling = data.target_scaling or data.scaling
     windows = data.split.windows
-    if windows is None or place.suffix.lower() == ".png" or not isinstance(run.plan.target, Sequence):
+    if windows is None or place.suffix.lower() == ".png" or not isinstance(run.plan.target, values.Sequence):
         write_samples(place, reconstruct_batches(run, data, progress), len(data), data.part, run.info, scaling, beside_samples(data))
         return {"samples": len(data)}
-    steps = merged_windows(windows, (scaling.undo(batch) for batch in reconstruct_batches(run, data, progress)))
-    names, fields = run.info.target_columns or run.info.columns, run.info.target_range.fields
-    steps = collapse(steps, fields) if fields else steps
+    steps, names = merged_steps(run, data, windows, reconstruct_batches(run, data, progress))
     if isinstance(form_of(data.part, run.info), Columns) and place.suffix.lower() == ".csv":
         with appearing(place) as partial:
             Columns(names).write(partial, [steps], data.beside)
@@ -37,3 +39,12 @@ def write_reconstructions(run: TrainedRun, data: NewData, place: Path, progress:
         with row_file(place, len(steps), data.beside) as file:
             file.add(x=steps.astype(np.float32))
     return {"steps": len(steps)}
+
+
+def merged_steps(run: TrainedRun, data: NewData, windows: Windows, batches: Iterable[NDArray[Any]]
+                 ) -> tuple[NDArray[np.float64], Sequence[str] | None]:
+    """Reconstructed windows, in the model's units, as the steps of the series [rows, columns] in the data's own, and the columns' names."""
+    scaling = data.target_scaling or data.scaling
+    steps = merged_windows(windows, (scaling.undo(batch) for batch in batches))
+    names, fields = run.info.target_columns or run.info.columns, run.info.target_range.fields
+    return (collapse(steps, fields) if fields else steps), names

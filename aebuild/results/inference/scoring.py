@@ -28,6 +28,7 @@ from aebuild.trainer.run_dir.atomic_files import replace_json
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from aebuild.lang.splits import Split
     from aebuild.results.trained_run import TrainedRun
 
 FILE = "threshold.json"
@@ -93,8 +94,20 @@ def score(run: TrainedRun, data: NewData, by: Sequence[str] = ("reconstruction",
     "quantile=0.99". `anomalies` are labels that mean one. `windows` keeps windows as they are instead of merging them to steps.
     """
     scorer = scorer_of(run, say, progress)
-    names = _names(scorer, by)
-    found = joined(scorer.batches(run, data.split, parts=bool(_columns(run)), progress=progress))
+    score_names(scorer, by)          # before the work
+    return told_scores(run, scorer, data, raw_scores(run, scorer, data.split, progress), by, threshold=threshold, anomalies=anomalies,
+                       windows=windows)
+
+
+def raw_scores(run: TrainedRun, scorer: Scorer, split: Split, progress: Progress = unseen) -> Scores:
+    """All scores of each sample of a split, and of its columns where it has some."""
+    return joined(scorer.batches(run, split, parts=bool(_columns(run)), progress=progress))
+
+
+def told_scores(run: TrainedRun, scorer: Scorer, data: NewData, found: Scores, by: Sequence[str], *, threshold: str | float | None = None,
+                anomalies: Sequence[str] | None = None, windows: bool = False) -> Scored:
+    """What raw scores of data say, as `score` tells it."""
+    names = score_names(scorer, by)
     stepwise = data.split.windows is not None and not windows
     truth = truth_of(run, data, anomalies, stepwise=stepwise)
     rows = {name: _merged(data, found, name) if stepwise else found.by_name[name] for name in names}
@@ -124,7 +137,8 @@ def detection_line(name: str, found: Detection) -> str:
             f"[{below:.4f}, {above:.4f}]   ({found.anomalies:,} anomalies of {found.samples:,}; 95 % intervals)")
 
 
-def _names(scorer: Scorer, by: Sequence[str]) -> tuple[str, ...]:
+def score_names(scorer: Scorer, by: Sequence[str]) -> tuple[str, ...]:
+    """The scores of these names, each once; UsageError for one that this run does not have."""
     chosen = [name for each in by for name in (scorer.names if each == "all" else (each,))]
     for name in chosen:
         if name not in (*scorer.names, *scorer.on_request):
