@@ -91,7 +91,7 @@ def main() -> None:
     words = words.parse_args()
     samples = load_digits().images[:200, None]
     with tempfile.TemporaryDirectory() as folder:
-        run = aebuild.train(words.spec, data="digits", settings=["train.epochs=2", "train.speed=exact"], folder=Path(folder, "run")).run
+        run = aebuild.train(words.spec, ["data=digits", "train.epochs=2", "train.speed=exact"], folder=Path(folder, "run")).run
         known = aebuild.open_run(run)
         wanted = {"encode": known.encode(samples).values, "reconstruct": known.reconstruct(samples)}
         with served(run) as (url, log):

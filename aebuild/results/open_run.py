@@ -13,11 +13,12 @@ import torch
 from aebuild.compile.plugins import load_plugins
 from aebuild.lang.diagnostics import Hint
 from aebuild.lang.html_table import html_lines, html_table
+from aebuild.results.export.exported_folder import exported_weights, is_exported
 from aebuild.results.run_plan import data_of, plan_of
 from aebuild.results.run_plugins import check_plugins
 from aebuild.results.trained_run import TrainedRun
 from aebuild.trainer.checkpoints.checkpoint import read_training
-from aebuild.trainer.checkpoints.writer import fill
+from aebuild.trainer.checkpoints.writer import fill, fill_model
 from aebuild.trainer.run_dir.run import Run
 
 if TYPE_CHECKING:
@@ -158,21 +159,26 @@ class OpenRun(TrainedRun):
 
 
 def open_run(folder: str | Path, device: str | torch.device = "cpu", plugins: Iterable[str | os.PathLike[str]] = ()) -> OpenRun:
-    """Loads the kept checkpoint of a run, verified, in evaluation mode and without gradients.
+    """Loads the kept checkpoint of a run, or the model of an exported folder, verified, in evaluation mode and without gradients.
 
     `plugins` names the plug-ins that its parts are from, or AEBUILD_PLUGINS does. CheckpointError if the folder is no run, no
     checkpoint passes verification, or a plug-in was not named.
     """
     load_plugins(plugins)
-    run = Run.open(Path(folder))
+    exported = is_exported(Path(folder))
+    run = Run(Path(folder)) if exported else Run.open(Path(folder))
     told = check_plugins(run.folder, lambda files: Hint(f"open_run({str(folder)!r}, plugins={list(files)!r})"))
     info, scaling, target_scaling = data_of(run)
     plan = plan_of(run, info)
     model = _model(plan)
-    loaded = run.checkpoints.load(*(("best", "step") if plan.spec.train.keep == "best" else ("step", "best")), read=read_training)
-    fill(model, loaded)
-    return OpenRun(run, plan, model.to(device).eval().requires_grad_(False), info, scaling, target_scaling, loaded.name,
-                   (*told, *loaded.passed_over))
+    if exported:
+        tensors, kept = exported_weights(run.folder)
+        fill_model(model, tensors, kept)
+    else:
+        loaded = run.checkpoints.load(*(("best", "step") if plan.spec.train.keep == "best" else ("step", "best")), read=read_training)
+        fill(model, loaded)
+        kept, told = loaded.name, (*told, *loaded.passed_over)
+    return OpenRun(run, plan, model.to(device).eval().requires_grad_(False), info, scaling, target_scaling, kept, tuple(told))
 
 
 def _model(plan: Plan) -> Autoencoder:

@@ -96,16 +96,17 @@ def _weights(run: TrainedRun, found: Exported, half: str | None, apart: bool) ->
 
 
 def _records(run: TrainedRun, found: Exported) -> None:
-    """The spec, what is known of the data, the threshold where the run has one, and the manifest."""
+    """The spec, what is known of the data, scores, threshold and priors where the run keeps them, and the manifest."""
     target = None if run.target_scaling is None else run.target_scaling.to_json()
     (found.folder / "spec.yaml").write_text(text(run.plan.spec), encoding="utf-8")
     known = {"info": run.info.to_json(), "scaling": run.scaling.to_json(), "target_scaling": target}
     (found.folder / "data.json").write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     found.files += ["spec.yaml", "data.json"]
-    threshold = run.run.folder / "threshold.json"
-    if threshold.is_file():
-        shutil.copyfile(threshold, found.folder / threshold.name)
-        found.files.append(threshold.name)
+    for path in sorted([*run.run.folder.glob("threshold.json"), *run.run.folder.glob("scorer.safetensors"),
+                        *run.run.folder.glob("prior-*.safetensors")]):          # what was fitted to the run's data afterwards
+        if path.is_file():
+            shutil.copyfile(path, found.folder / path.name)
+            found.files.append(path.name)
     found.files += [f"{name}.data" for name in list(found.files) if (found.folder / f"{name}.data").exists()]
     files = {name: {"bytes": (found.folder / name).stat().st_size,
                     "sha256": hashlib.sha256((found.folder / name).read_bytes()).hexdigest()} for name in found.files}

@@ -174,9 +174,14 @@ def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def fill(model: nn.Module, loaded: Loaded) -> None:
     """Puts a checkpoint's tensors into the model; CheckpointError if they do not fit."""
+    fill_model(model, loaded.checkpoint.model, loaded.name)
+
+
+def fill_model(model: nn.Module, tensors: Mapping[str, Tensor], name: str) -> None:
+    """Puts tensors into the model; CheckpointError if they do not fit, which calls them by this name."""
     try:
-        model.load_state_dict(loaded.checkpoint.model)
+        model.load_state_dict(tensors)
     except RuntimeError as error:
         first = str(error).splitlines()[1:2] or [str(error)]
-        message = f"checkpoint `{loaded.name}` does not fit the model: {first[0].strip()}"
+        message = f"checkpoint `{name}` does not fit the model: {first[0].strip()}"
         raise CheckpointError(Diagnostic(OTHER_MODEL, message, fix=Hint("use the version named in environment.json"))) from error
