@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,12 +36,14 @@ def served(run: Path, *words: str):
                                stdout=subprocess.PIPE, text=True)
     log: list[dict] = []
     url = json.loads(process.stdout.readline())["url"]
+    reader = threading.Thread(target=lambda: log.extend(map(json.loads, process.stdout)))
+    reader.start()
     try:
         yield url, log
     finally:
         process.send_signal(signal.SIGTERM)
-        log += [json.loads(line) for line in process.communicate(timeout=60)[0].splitlines()]
-        print(f"the server ended with {process.returncode}")
+        print(f"the server ended with {process.wait(60)}")
+        reader.join()
 
 
 async def steady(url: str, rate: float, seconds: float, wanted: dict[str, np.ndarray], samples: np.ndarray) -> None:

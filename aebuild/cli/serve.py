@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -46,9 +47,17 @@ def command(run: Path, device: str, as_json: bool, quiet: bool, host: str, port:
         if not quiet:
             say(f"{run} is served at {url}; Ctrl-C ends it")
 
+    def log(record: dict[str, Any]) -> None:
+        nonlocal as_json
+        if as_json:
+            try:
+                click.echo(json.dumps({"event": "request", **record}))
+            except OSError:          # nobody reads any more, which is no reason to answer nobody
+                as_json = False
+
     model = opened(run, device)
     if token is None and host not in ("127.0.0.1", "localhost", "::1"):
         note("without --token everybody who reaches this machine can use the model")
     limits = Limits(round(max_body * 2**20), max_samples, queue, timeout, batch, wait / 1000)
     serve(model, host, port, limits, token=token or None, say=(lambda sentence: None) if quiet else note, begun=begun,
-          log=lambda record: click.echo(json.dumps({"event": "request", **record})) if as_json else None, bug=bug)
+          log=log, bug=bug)

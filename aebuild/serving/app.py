@@ -23,6 +23,7 @@ from aebuild.serving.problem import Problem, beyond, problem_of
 from aebuild.serving.reading import SUFFIXES
 from aebuild.serving.service import OPERATIONS, Service, Upload
 
+Endpoint = Callable[[Request], Awaitable[Response]]
 JSON = "application/json"
 READERS = 2          # threads that read requests and write answers, beside the model's own
 LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -133,7 +134,7 @@ def create_app(server: Server) -> FastAPI:
         await asyncio.to_thread(server.close)
 
     name = server.service.run.plan.spec.name
-    app = FastAPI(title=f"aebuild: {name}", version=__version__, docs_url=None, redoc_url=None, lifespan=running)
+    app = FastAPI(title=f"aebuild: {name}", version=__version__, openapi_url=None, docs_url=None, redoc_url=None, lifespan=running)
     page = Path(__file__).with_name("templates").joinpath("page.html").read_bytes()
 
     async def health(request: Request) -> Response:
@@ -152,17 +153,20 @@ def create_app(server: Server) -> FastAPI:
             "Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff",
             "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"})
 
-    for path, get in (("/health", health), ("/info", info), ("/", home)):
-        app.add_api_route(path, get, methods=["GET"], include_in_schema=path != "/")
+    async def forms(request: Request) -> Response:
+        """The form of every request."""
+        return _json(app.openapi())
+
+    for path, get in (("/health", health), ("/info", info), ("/openapi.json", forms), ("/", home)):
+        app.add_api_route(path, _guarded(server, get), methods=["GET"], include_in_schema=path in ("/health", "/info"))
     for operation in OPERATIONS:
-        app.add_api_route(f"/{operation}", _endpoint(server, operation), methods=["POST"], name=operation,
+        app.add_api_route(f"/{operation}", _guarded(server, _endpoint(server, operation)), methods=["POST"], name=operation,
                           openapi_extra=_described(server.service, operation))
-    app.middleware("http")(_guard(server))
     app.add_exception_handler(HTTPException, _unknown)
     return app
 
 
-def _endpoint(server: Server, operation: str) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(server: Server, operation: str) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         return _json(await server.answer(operation, request))
 
@@ -179,14 +183,14 @@ def _described(service: Service, operation: str) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
-def _guard(server: Server) -> Callable[[Request, Callable[[Request], Awaitable[Response]]], Awaitable[Response]]:
-    """Checks who asks, turns every failure into JSON, and tells the log."""
-    async def guarded(request: Request, following: Callable[[Request], Awaitable[Response]]) -> Response:
+def _guarded(server: Server, endpoint: Endpoint) -> Endpoint:
+    """The endpoint for those who may ask; turns every failure into JSON, and tells the log."""
+    async def guarded(request: Request) -> Response:
         begun = time.perf_counter()
         try:
             if request.url.path not in OPEN or server.door.token is None:
                 server.door.check(request)
-            response = await following(request)
+            response = await endpoint(request)
         except Problem as problem:
             response = _refused(problem)
         except AebuildError as error:
@@ -198,6 +202,7 @@ def _guard(server: Server) -> Callable[[Request, Callable[[Request], Awaitable[R
                     **getattr(request.state, "told", {})})
         return response
 
+    guarded.__doc__ = endpoint.__doc__
     return guarded
 
 

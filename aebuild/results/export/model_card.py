@@ -37,8 +37,8 @@ def _what(run: OpenRun) -> list[str]:
     about = [f"# {_cell(plan.spec.name)}"]
     if plan.spec.description:
         about.append(_cell(plan.spec.description))
-    return [*about, f"An autoencoder, {plan.input} → {plan.latent.code} → {plan.target}, of {plan.params:,} parameters, trained with aebuild "
-            f"{__version__}. {_cell(str(code_line(plan)).capitalize())}."]
+    return [*about, f"An autoencoder, {plan.input} → {plan.latent.code} → {plan.target}, of {plan.params:,} parameters, trained with "
+            f"aebuild {__version__}. {_cell(str(code_line(plan)).capitalize())}."]
 
 
 def _architecture(run: OpenRun) -> list[str]:
@@ -75,20 +75,21 @@ def _metrics(run: OpenRun) -> list[str]:
     head = ["| | " + " | ".join(name for name, _ in columns) + " |", "| --- |" + " --: |" * len(columns)]
     tasks = [f"| {_cell(task)}: {_cell(name)} | {value:.5g} |" for task, figures in found.tasks.items() for name, value in figures.items()]
     answers = ["\n".join(["| task | |", "| --- | --: |", *tasks])] if tasks else []
-    return ["## Figures", f"On {found.samples:,} samples of the {found.split} part, from one training.", "\n".join([*head, *rows]), *answers]
+    about = f"On {found.samples:,} samples of the {found.split} part, from one training."
+    return ["## Figures", about, "\n".join([*head, *rows]), *answers]
 
 
 def _use(run: OpenRun, repository: str) -> list[str]:
     what = ["encode", "reconstruct", *(name for name in ("decode", "sample") if name not in run.plan.refusals)]
-    limits = [f"- It takes samples like those it was trained on: {_cell(str(run.info.value))}, in the same units. Others are refused where "
-              "type or units tell, and nothing warns where they do not.",
+    limits = [f"- It takes samples like those it was trained on: {_cell(str(run.info.value))}, in the same units. Others are refused "
+              "where type or units tell, and nothing warns where they do not.",
               "- Reconstructions are expectations, so they are smoother than data; a small error is no proof that a sample is ordinary.",
               *(f"- It cannot {name}: {_cell(why)}." for name, why in run.plan.refusals.items())]
     folder = repository.rpartition("/")[2]
     shell = [f"aebuild pull {repository} -o {folder}", f"aebuild encode {folder} DATA -o codes.npz", f"aebuild reconstruct {folder} DATA"]
+    python = f"import aebuild\n\nmodel = aebuild.open_run({json.dumps(folder)})\ncodes = model.encode(data)        # raw units"
     return ["## Intended use", f"For data of this kind: {', '.join(what)}, and scores of what is unusual.", "## Limits", "\n".join(limits),
-            "## How to use", "```sh\npip install aebuild\n" + "\n".join(shell) + "\n```",
-            f"```python\nimport aebuild\n\nmodel = aebuild.open_run({json.dumps(folder)})\ncodes = model.encode(data)        # raw units\n```"]
+            "## How to use", "```sh\npip install aebuild\n" + "\n".join(shell) + "\n```", f"```python\n{python}\n```"]
 
 
 def _spec(run: OpenRun) -> list[str]:
