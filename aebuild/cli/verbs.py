@@ -11,7 +11,7 @@ from aebuild import __version__
 
 VERBS = ("init", "advise", "train", "validate", "summary", "show", "diagram", "encode", "decode", "reconstruct", "score", "sample",
          "interpolate", "traverse", "evaluate", "doctor", "runs", "compare", "report", "bakeoff", "sweep", "export", "push", "pull",
-         "serve", "eject", "specs", "explain", "schema", "environment")
+         "serve", "eject", "specs", "migrate", "explain", "schema", "environment")
 
 
 class Verbs(click.Group):

@@ -12,6 +12,7 @@ from aebuild.compile.bare_data_word import check_word
 from aebuild.compile.batch_of_one import check_single
 from aebuild.compile.bind import bind
 from aebuild.compile.desugar import lengthen
+from aebuild.compile.former_words import modernised
 from aebuild.compile.gc_pause import collecting_later
 from aebuild.compile.lints import allowed, lint
 from aebuild.compile.losses import located, missing_files
@@ -130,6 +131,9 @@ def load(path: str | Path, settings: Seq[str] = (), *, text: str | bytes | None 
     tree = _read(file, loaded, text) if tree is None else tree
     if tree is not None:
         tree = _settle(tree, file, settings, loaded)
+    if tree is not None:
+        tree, found = modernised(tree)
+        loaded.diagnostics += found
     if tree is not None:
         loaded.spec, found = bind(tree)
         loaded.diagnostics = check_word(tree, loaded.base, loaded.diagnostics + found + check_names(tree))

@@ -47,6 +47,7 @@ def plan_of(run: Run, info: DataInfo, spec: str | None = None) -> Plan:
     """
     from aebuild.compile.bind import bind
     from aebuild.compile.desugar import lengthen
+    from aebuild.compile.former_words import modernised
     from aebuild.compile.planner import plan
     from aebuild.lang.source import read
     from aebuild.parts import discover
@@ -55,7 +56,7 @@ def plan_of(run: Run, info: DataInfo, spec: str | None = None) -> Plan:
     tree, found = read(spec if spec is not None else run.spec, str(run.folder / "spec.yaml"))
     bound = None
     if tree is not None:
-        bound, more = bind(lengthen(tree, lambda path, keys: ""))
+        bound, more = bind(modernised(lengthen(tree, lambda path, keys: ""))[0])          # of a run nothing needs to be told again
         found = [*found, *more]
     planned = plan(bound, info, least=0) if bound is not None else None
     if planned is None or planned.plan is None:
