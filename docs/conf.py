@@ -6,6 +6,7 @@ The list of pages stands in README.md alone, as a table; the menu is made of it.
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 from sphinx.application import Sphinx
@@ -15,7 +16,6 @@ from aebuild import __version__
 HERE = Path(__file__).parent
 ROW = re.compile(r"^\| \[[^\]]+\]\(([\w/-]+)\.md\) \| (\w+) \|", re.M)
 TITLES = {"users": "Using", "developers": "Working on it", "all": "Figures"}
-
 LINK = re.compile(r"\[([^\]]+)\]\((\.\./[^)#]+)[^)]*\)")
 
 project = "aebuild"
@@ -52,6 +52,13 @@ def prepared(app: Sphinx, document: str, source: list[str]) -> None:
     source[0] = text
 
 
+def finished(app: Sphinx, error: Exception | None) -> None:
+    """The first page under the name that servers look for."""
+    if error is None:
+        shutil.copyfile(Path(app.outdir, f"{root_doc}.html"), Path(app.outdir, "index.html"))
+
+
 def setup(app: Sphinx) -> None:
     """What Sphinx calls."""
     app.connect("source-read", prepared)
+    app.connect("build-finished", finished)
