@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent.parent
 # codes that no Markdown case can provoke, and the test that does
 ELSEWHERE = {
     **dict.fromkeys(("AE430", "AE431", "AE432", "AE433"), "test_data_categories.py"), "AE434": "test_data_time.py",
+    **dict.fromkeys(("AE435", "AE436"), "test_any_size.py"),
     **dict.fromkeys(("AE002", "AE007"), "test_source.py::test_refusals"),
     "AE008": "test_source.py::test_without_libyaml_it_says_what_to_install",
     "AE115": "test_front.py::test_an_endless_chain_is_refused",
