@@ -25,15 +25,17 @@ TRAIN = {"steps": 4, "batch_size": 32}
 CONV: dict[str, Any] = {
     "encoder": [{"conv": {"width": 6, "stride": 2}}, {"residual": [{"conv": 6}]}, {"conv": {"width": 6, "stride": 2, "norm": "batch"}}],
     "latent": {"type": "continuous", "dim": 4, "per": "position"}, "decoder": {"layer": "conv", "width": [8, 8]}}
+CAUSAL = {"encoder": {"layer": "conv", "width": [6, 6], "stride": 2, "causal": True}, "latent": CONV["latent"],
+          "decoder": {"layer": "conv", "width": [8, 8], "causal": True}}
 WAVES = FOLDER / "waves.npy"
 np.save(WAVES, np.sin(np.random.RandomState(0).rand(60, 1, 1) * np.arange(64)).astype(np.float32))
 
 
 @cache
 def trained(kind: str) -> OpenRun:
-    data: dict[str, Any] = {"path": str(WAVES), "as": "grid", "channels": "first", "scale": "none"} if kind == "waves" else \
+    data: dict[str, Any] = {"path": str(WAVES), "as": "grid", "channels": "first", "scale": "none"} if kind in ("waves", "causal") else \
         {"type": "photos", "patch": 28, "count": 60}
-    model = CONV if kind != "dense" else {"encoder": {"layer": "conv", "width": [4], "stride": 4}, "latent": {"type": "continuous", "dim": 6}}
+    model = CAUSAL if kind == "causal" else CONV if kind != "dense" else {"encoder": {"layer": "conv", "width": [4], "stride": 4}, "latent": {"type": "continuous", "dim": 6}}
     spec = {"name": kind, "data": data, **model, "losses": {"reconstruction": "mse"}, "train": TRAIN}
     return aebuild.open_run(aebuild.train(spec, folder=FOLDER / kind).run)
 
@@ -56,13 +58,13 @@ def test_pieces_of_a_sample_are_joined_to_the_sample(size, tile, overlap, period
         assert joining.seams.difference == pytest.approx(0, abs=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["photos", "waves"])
+@pytest.mark.parametrize("kind", ["photos", "waves", "causal"])
 def test_tiles_give_what_the_whole_gives_where_they_overlap_by_what_is_looked_at(kind):
     run = trained(kind)
     data = photo(61, 90) if kind == "photos" else np.random.RandomState(2).rand(1, 1, 331).astype(np.float32)
     assert set(period_of(run)) == {4}
     reach = reach_of(run)
-    assert reach is not None
+    assert reach is not None and (set(reach[1]) == {0}) == (kind == "causal")
     needed = max(reach[0]) + max(reach[1])
     whole, scale = run.reconstruct(data, fit="pad"), 255 if kind == "photos" else 1
     assert whole.shape == data.shape
