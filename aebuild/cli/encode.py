@@ -10,6 +10,7 @@ import click
 from aebuild.cli.on_run import (
     Counter,
     check_overlap,
+    corrupted_option,
     data_of_run,
     done,
     fit_options,
@@ -29,11 +30,13 @@ if TYPE_CHECKING:
 @run_folder
 @data_of_run
 @fit_options
+@corrupted_option
 @output_file("codes.npz", "Where the codes go: .npz, .npy, .csv or .parquet.")
 @click.option("--bits", is_flag=True, help="Write a compressed code as bits, by an entropy coder (default: codes.bits).")
 @click.option("--draw", type=click.IntRange(1), metavar="N", help="N draws from the posterior of each sample, not its mean.")
 def command(run: Path, device: str, as_json: bool, quiet: bool, data: str | None, split: str | None, settings: tuple[str, ...],
-            given: tuple[str, ...], fit: str | None, overlap: int | None, output: Path, force: bool, bits: bool, draw: int | None) -> None:
+            given: tuple[str, ...], fit: str | None, overlap: int | None, corrupted: bool, output: Path, force: bool, bits: bool,
+            draw: int | None) -> None:
     """Write the code of each sample of DATA, with its ids, times and labels beside it.
 
     DATA is read as the training data were, without DATA the run's test part. Discrete codes are written as indices; an .npz has the
@@ -44,14 +47,14 @@ def command(run: Path, device: str, as_json: bool, quiet: bool, data: str | None
 
     check_overlap(fit, overlap)
     if bits:
-        if fit is not None:
-            raise click.UsageError("--bits takes samples of the model's own size, without --fit.")
+        if fit is not None or corrupted:
+            raise click.UsageError("--bits takes samples as they were trained on, without --fit or --corrupted.")
         if draw is not None:
             raise click.UsageError("--draw is for variational codes, --bits for compressed ones.")
         _write_bits(run, device, data, split, settings, output, force=force, as_json=as_json, quiet=quiet)
         return
     vacant_output(output, ROWS, force)
-    model = opened(run, device)
+    model = opened(run, device, corrupted)
     readers: tuple[Reader, ...] = ("encoder", "prior")
     sized: TrainedRun = model
     if fit is None:

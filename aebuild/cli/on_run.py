@@ -68,6 +68,11 @@ def fit_options(command: Command) -> Command:
                         "take their middle, take each whole and padded, or in tiles that are joined again.")(command)
 
 
+def corrupted_option(command: Command) -> Command:
+    """Whether DATA are what the encoder takes."""
+    return click.option("--corrupted", is_flag=True, help="DATA are smaller, grey or noisy already, as the encoder takes them.")(command)
+
+
 def fitted_of(run: OpenRun, data: str | None, split: str | None, settings: tuple[str, ...], fit: str, overlap: int | None, *, quiet: bool,
               given: tuple[str, ...] = (), readers: Sequence[Reader] | None = None) -> Fitted:
     """New data of any size; refuses options that do not go together."""
@@ -101,14 +106,14 @@ def output_file(default: str, told: str) -> Callable[[Command], Command]:
     return add
 
 
-def opened(run: Path, device: str) -> OpenRun:
-    """The run with its kept model on a device; what is to be said of it is said."""
+def opened(run: Path, device: str, corrupted: bool = False) -> OpenRun:
+    """The run with its kept model on a device; what is to be said of it is said. `corrupted`: for samples as its encoder takes them."""
     from aebuild.results.open_run import open_run
     from aebuild.trainer.device import choose_device
 
     found = open_run(run, choose_device(device))
     note(*found.notes)
-    return found
+    return found.without_corruptions() if corrupted else found
 
 
 def samples_of(run: OpenRun, data: str | None, split: str | None, settings: tuple[str, ...], *, quiet: bool, given: tuple[str, ...] = (),

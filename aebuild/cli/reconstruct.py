@@ -9,6 +9,7 @@ import click
 from aebuild.cli.on_run import (
     Counter,
     check_overlap,
+    corrupted_option,
     data_of_run,
     done,
     fit_options,
@@ -25,9 +26,10 @@ from aebuild.cli.output import note
 @run_folder
 @data_of_run
 @fit_options
+@corrupted_option
 @output_file("", "Where they go: a folder of pictures, .csv, .png, .npz (default: reconstructed, in the data's own form).")
 def command(run: Path, device: str, as_json: bool, quiet: bool, data: str | None, split: str | None, settings: tuple[str, ...],
-            given: tuple[str, ...], fit: str | None, overlap: int | None, output: Path | None, force: bool) -> None:
+            given: tuple[str, ...], fit: str | None, overlap: int | None, corrupted: bool, output: Path | None, force: bool) -> None:
     """Write what the model makes of each sample of DATA, in the data's own form and units.
 
     Windows of a series are merged back to its steps. With --fit samples may have any size, and their reconstructions have it too.
@@ -37,7 +39,7 @@ def command(run: Path, device: str, as_json: bool, quiet: bool, data: str | None
     from aebuild.results.inference.row_files import vacant_output
 
     check_overlap(fit, overlap)
-    model = opened(run, device)
+    model = opened(run, device, corrupted)
     form = form_of(model.plan.spec.data, model.info)
     place = output or Path("reconstructed" + (".npz" if form is None else form.suffix))
     vacant_output(place, endings(form), force)

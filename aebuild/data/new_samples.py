@@ -146,7 +146,7 @@ def _raw(part: Dataset, wanted: Value, where: Where) -> Raw:
         raw: Raw = part.read(where)
         return raw
     except DataError as error:
-        raise DataError(*(replace(found, fix=Hint(_remedy(part, wanted))) if found.rule is MIXED and (found.fix or "").startswith("size: ")
+        raise DataError(*(replace(found, fix=Hint(remedy(part, wanted))) if found.rule is MIXED and (found.fix or "").startswith("size: ")
                           else found for found in error.diagnostics)) from error
 
 
@@ -157,7 +157,7 @@ def new_data(part: Dataset, raw: Raw, info: DataInfo, scaling: Scaling, target_s
     outline = raw.outline
     found, wanted = pictured(part, outline.value), info.value
     if found != wanted:
-        raise fault(STRANGE, f"the new data are {found}, and the model takes {wanted}", Hint(_remedy(part, wanted)), part=part,
+        raise fault(STRANGE, f"the new data are {found}, and the model takes {wanted}", Hint(remedy(part, wanted, found)), part=part,
                     at=("path",))
     names = [name for name in PARTS if name in raw.x and len(raw.x[name])]
     if not names:
@@ -274,7 +274,10 @@ def _joined(tables: Sequence[Mapping[str, Sequence[str]]]) -> dict[str, Sequence
     return {name: [cell for table in tables for cell in table[name]] for name in names}
 
 
-def _remedy(part: Dataset, wanted: Value) -> str:
+def remedy(part: Dataset, wanted: Value, found: Value | None = None) -> str:
+    """What would make new data what a model wants."""
+    if found is not None and wanted.axes == 2 and found.features != wanted.features and part.stored_as_images:
+        return f"--set data.channels={'gray' if wanted.features == 1 else 'rgb'}"
     if wanted.axes == 2 and "size" in type(part).model_fields:
         return f"--set data.size={list(wanted.places)} resizes images, --fit tile takes them as large as they are"
     if wanted.axes:

@@ -164,6 +164,12 @@ class OpenRun(TrainedRun):
 
         return fitted(self, data, how, overlap, settings, given=given, readers=ALL if readers is None else readers)
 
+    def without_corruptions(self) -> OpenRun:
+        """The model for samples as its encoder takes them: smaller, grey or noisy already; UsageError if none are corrupted always."""
+        from aebuild.results.inference.other_size import without_corruptions
+
+        return without_corruptions(self)
+
     def _repr_html_(self) -> str:
         """For notebooks: what the model is, and where it is from."""
         plan = self.plan

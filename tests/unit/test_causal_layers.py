@@ -26,7 +26,7 @@ def test_no_place_depends_on_a_later_one(shape, stride, way):
     x = torch.randn(1, *shape, dtype=torch.float64, requires_grad=True)
     back = model.double()(x)
     assert back.shape == x.shape
-    for step in range(0, shape[0]):
+    for step in range(shape[0]):
         gradient, = torch.autograd.grad(back[:, step].sum(), x, retain_graph=True)
         assert not gradient[:, step + 1:].any(), step
         assert gradient.any()

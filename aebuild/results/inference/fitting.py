@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from aebuild.data.any_size import UNFIT_SIZE, Laid, Originals, Pieces, Places, cropped, originals, tiled, times, whole
 from aebuild.data.errors import fault
 from aebuild.data.labels import words_of
-from aebuild.data.new_samples import PARTS, STRANGE, NewData, new_data
+from aebuild.data.new_samples import PARTS, STRANGE, NewData, new_data, remedy
 from aebuild.data.probe import plural
 from aebuild.data.raw_samples import Raw
 from aebuild.lang.conditioning import Reader
@@ -113,7 +113,8 @@ def fitted(run: TrainedRun, data: Any, how: Fit, overlap: int | None = None, set
     part, raw = raw_samples(run, data, settings, say)
     value = raw.outline.value
     if not isinstance(value, Grid) or value.axes != input_of(run).axes or value.channels != input_of(run).channels:
-        raise fault(STRANGE, f"the new data are {value}, and the model takes {run.plan.input}", part=part, at=("path",))
+        raise fault(STRANGE, f"the new data are {value}, and the model takes {run.plan.input}", Hint(remedy(part, run.plan.input, value)),
+                    part=part, at=("path",))
     held, labels, beside = _gathered(raw, value.places)
     if not len(held):
         raise fault(STRANGE, "there are no new samples", part=part, at=("path",))

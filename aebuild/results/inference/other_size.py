@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from aebuild.compile.build import build
 from aebuild.compile.planner import plan
+from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, UsageError
 from aebuild.lang.values import Grid
 from aebuild.modules.randomness import derive, random_modules
 from aebuild.results.trained_run import TrainedRun
@@ -17,8 +18,23 @@ from aebuild.trainer.phase import reseed_all
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
+    from aebuild.compile.spec import Spec
     from aebuild.data.any_size import Places
+    from aebuild.lang.samples import DataInfo
 
+R = TypeVar("R", bound=TrainedRun)
+UNCORRUPTED = Rule("AE437", "samples that are corrupted already, of a model that corrupts none", """\
+A model with `corrupt: [downsample: {factor: 2}]` is trained on large images and makes them small itself. To enlarge small ones,
+`--corrupted` says that DATA are as the encoder takes them. A model that corrupts its samples only while it is trained, or never, has
+nothing to leave out.
+
+```console
+$ aebuild reconstruct runs/vae photos/ --corrupted                           # refused
+```
+```console
+$ aebuild reconstruct runs/super_resolution small/ --corrupted --fit tile
+```
+""")
 SIZES = {"size", "shape", "places", "length"}           # arguments of modules that only say how large a sample is
 TRIED = 4                                             # samples by which the reach is measured
 FELT = 1e-6                                            # of the largest output: what changes by less is not reached
@@ -52,12 +68,28 @@ def period_of(run: TrainedRun) -> Places:
     return period if all(2 * step <= have for step, have in zip(period, value.places, strict=True)) else (1,) * value.axes
 
 
-def at_size(run: TrainedRun, places: Places) -> TrainedRun | None:
+def at_size(run: R, places: Places) -> R | None:
     """The same weights in a model of larger samples; None where a layer, or its padding, is of one size."""
     own, scale = input_of(run), scale_of(run)
     target = target_of(run).with_places(tuple(have * by for have, by in zip(places, scale, strict=True)))
-    info = replace(run.info, value=own.with_places(places), target=target)
-    made = plan(run.plan.spec, info, least=0).plan
+    return _again(run, run.plan.spec, replace(run.info, value=own.with_places(places), target=target))
+
+
+def without_corruptions(run: R) -> R:
+    """The model for samples as its encoder takes them: already smaller, grey or noisy; UsageError if nothing corrupts them always."""
+    if not any(part.when == "always" for part in run.plan.spec.corrupt):
+        raise UsageError(Diagnostic(UNCORRUPTED, "this model takes samples as its training data are: nothing is done to them always",
+                                    fix=Hint("leave --corrupted out")))
+    made = _again(run, run.plan.spec.but(corrupt=[]), replace(run.info, value=run.plan.encoder.input, target=run.plan.target))
+    if made is None or (len(run.scaling.offset) > 1 and made.plan.input.features != run.plan.input.features):
+        raise UsageError(Diagnostic(UNCORRUPTED, "this model cannot do without its corruptions, or its data are scaled channel by channel",
+                                    fix=Hint("leave --corrupted out")))
+    return made
+
+
+def _again(run: R, spec: Spec, info: DataInfo) -> R | None:
+    """The same weights in the model of another spec or other data; None where its layers are not the same."""
+    made = plan(spec.but(losses=spec.losses.but(terms={})), info, least=0).plan        # which have a say in training alone
     if made is None or _fixed(made) != _fixed(run.plan):
         return None
     model = build(made)
@@ -65,7 +97,7 @@ def at_size(run: TrainedRun, places: Places) -> TrainedRun | None:
     held = {name: tensor for name, tensor in run.model.state_dict().items() if name in wanted and wanted[name].shape == tensor.shape}
     model.load_state_dict(held, strict=False, assign=True)
     model.to(next(run.model.parameters()).device).eval().requires_grad_(False)
-    return TrainedRun(run.run, made, model, info, run.scaling, run.target_scaling, run.kept, run.notes)
+    return replace(run, plan=made, model=model, info=info)
 
 
 def _fixed(made: Plan) -> list[tuple[object, ...]]:
