@@ -96,3 +96,42 @@ def test_a_recorded_program_takes_what_the_run_takes():
     model = build(spec).eval()
     a, b = torch.rand(2, 1, 3, 32, 32)
     assert model.interpolate(a, b, 3, where="features").shape == (3, 1, 3, 32, 32)
+
+
+def drawn_pairs(folder: Path, count: int = 30) -> None:
+    """Discs of a colour as photographs, and the lines around them as edges."""
+    draw = np.random.RandomState(0)
+    for name in ("edges", "photos"):
+        (folder / name).mkdir()
+    rows, columns = np.mgrid[:16, :16]
+    for number in range(count):
+        far = np.hypot(rows - draw.randint(5, 11), columns - draw.randint(5, 11)) - draw.randint(2, 5)
+        photo = np.where((far < 0)[..., None], draw.randint(100, 255, 3), 20).astype(np.uint8)
+        Image.fromarray(((np.abs(far) < 0.7) * 255).astype(np.uint8)).save(folder / "edges" / f"{number:02}.png")
+        Image.fromarray(photo).save(folder / "photos" / f"{number:02}.bmp")
+
+
+def test_images_of_one_folder_become_their_partners_of_another(tmp_path, monkeypatch, capsys):
+    drawn_pairs(tmp_path)
+    text = "name: pix\ndata: {type: images, path: edges, target: photos}\nencoder: {layer: conv, width: [4, 4], stride: 2}\n" \
+           "latent: {type: continuous, dim: 4, per: position}\ndecoder: {layer: conv, width: [4, 4], skip: true}\n" \
+           "losses: {reconstruction: l1}\ntrain: {steps: 2, batch_size: 8, device: cpu}\n"
+    (tmp_path / "pix.yaml").write_text(text)
+    plan = load(tmp_path / "pix.yaml").require()
+    assert (str(plan.input), str(plan.target)) == ("grid(1; 16×16)", "grid(3; 16×16)")
+    run = aebuild.open_run(aebuild.train(tmp_path / "pix.yaml", folder=tmp_path / "run").run)
+    split = run.own_split("test")
+    assert split.split.x.shape[1:] == (1, 16, 16) and split.split.target.shape[1:] == (3, 16, 16)
+    name = split.beside["file"][0]
+    with Image.open(tmp_path / "photos" / name.replace(".png", ".bmp")) as image:
+        assert np.allclose(split.split.target[0].transpose(1, 2, 0) * 255, np.asarray(image), atol=1e-3)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").rename(tmp_path / "elsewhere")             # new edges have no partners
+    code, _, told = called(["reconstruct", "run", "edges", "-o", "made"], monkeypatch, capsys)
+    assert code == 0, told
+    with Image.open(tmp_path / "made" / "03.png") as image:
+        assert image.mode == "RGB"
+    (tmp_path / "elsewhere").rename(tmp_path / "photos")
+    (tmp_path / "photos" / "03.bmp").unlink()
+    found = load(tmp_path / "pix.yaml").diagnostics
+    assert [each.code for each in found] == ["AE438"] and "no partners of 1 images: 03" in found[0].message

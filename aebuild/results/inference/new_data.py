@@ -153,7 +153,7 @@ def _part(run: TrainedRun, data: str, settings: Sequence[str]) -> Dataset:
 def _like(own: Dataset, kind: type[Dataset], **fields: Any) -> Dataset:
     """A part of that kind with what the run's own says of reading, and nothing of dividing."""
     if isinstance(own, kind):
-        settled = dict.fromkeys(WHOLE & set(kind.model_fields) - {"type", "path", "split"})
+        settled = dict.fromkeys({*WHOLE, *own.own_alone} & set(kind.model_fields) - {"type", "path", "split"})
         return own.but(**settled, **fields, **_undivided(kind))
     shared = {name: value for name in kind.model_fields if (value := getattr(own, name, None)) is not None}
     return kind(**{name: shared[name] for name in SHARED & set(shared)}, **fields, **_undivided(kind))
