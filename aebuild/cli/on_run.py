@@ -17,6 +17,7 @@ from aebuild.cli.output import note, say
 if TYPE_CHECKING:
     from aebuild.data.new_samples import NewData
     from aebuild.lang.conditioning import Reader
+    from aebuild.results.inference.fitting import Fitted
     from aebuild.results.open_run import OpenRun
 
 Command = Callable[..., Any]
@@ -59,6 +60,42 @@ def data_of_run(command: Command) -> Command:
     return command
 
 
+def fit_options(command: Command) -> Command:
+    """How samples of other sizes than the model's are taken."""
+    command = click.option("--overlap", type=click.IntRange(0), metavar="N", help="Of --fit tile: places that neighbours share (default: "
+                           "as many as a result depends on around it).")(command)
+    return click.option("--fit", "fit", type=click.Choice(["crop", "pad", "tile"]), default=None, help="Samples of DATA may have any size: "
+                        "take their middle, take each whole and padded, or in tiles that are joined again.")(command)
+
+
+def corrupted_option(command: Command) -> Command:
+    """Whether DATA are what the encoder takes."""
+    return click.option("--corrupted", is_flag=True, help="DATA are smaller, grey or noisy already, as the encoder takes them.")(command)
+
+
+def fitted_of(run: OpenRun, data: str | None, split: str | None, settings: tuple[str, ...], fit: str, overlap: int | None, *, quiet: bool,
+              given: tuple[str, ...] = (), readers: Sequence[Reader] | None = None) -> Fitted:
+    """New data of any size; refuses options that do not go together."""
+    from aebuild.results.inference.fitting import described, fitted
+    from aebuild.results.inference.given import ALL, parsed
+
+    if data is None or split is not None:
+        raise click.UsageError("--fit is about the size of DATA; name them, without --split.")
+    if overlap is not None and fit != "tile":
+        raise click.UsageError("--overlap is about tiles: --fit tile.")
+    found = fitted(run, data, fit, overlap, settings, (lambda sentence: None) if quiet else note, parsed(given),  # type: ignore[arg-type]
+                   readers or ALL)
+    if not quiet:
+        note(f"{data}: {described(found)}", *found.notes)
+    return found
+
+
+def check_overlap(fit: str | None, overlap: int | None) -> None:
+    """Refuses an overlap of nothing."""
+    if fit is None and overlap is not None:
+        raise click.UsageError("--overlap is about tiles: --fit tile.")
+
+
 def output_file(default: str, told: str) -> Callable[[Command], Command]:
     """The option `-o`, and whether an old file may be written over."""
     def add(command: Command) -> Command:
@@ -69,14 +106,14 @@ def output_file(default: str, told: str) -> Callable[[Command], Command]:
     return add
 
 
-def opened(run: Path, device: str) -> OpenRun:
-    """The run with its kept model on a device; what is to be said of it is said."""
+def opened(run: Path, device: str, corrupted: bool = False) -> OpenRun:
+    """The run with its kept model on a device; what is to be said of it is said. `corrupted`: for samples as its encoder takes them."""
     from aebuild.results.open_run import open_run
     from aebuild.trainer.device import choose_device
 
     found = open_run(run, choose_device(device))
     note(*found.notes)
-    return found
+    return found.without_corruptions() if corrupted else found
 
 
 def samples_of(run: OpenRun, data: str | None, split: str | None, settings: tuple[str, ...], *, quiet: bool, given: tuple[str, ...] = (),

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aebuild.cli.on_run import Counter, data_of_run, done, opened, output_file, run_folder, samples_of
+from aebuild.cli.on_run import (
+    Counter,
+    check_overlap,
+    data_of_run,
+    done,
+    fit_options,
+    fitted_of,
+    opened,
+    output_file,
+    run_folder,
+    samples_of,
+)
 from aebuild.cli.output import columns, note
 
 if TYPE_CHECKING:
@@ -19,6 +30,7 @@ if TYPE_CHECKING:
 @click.command("score")
 @run_folder
 @data_of_run
+@fit_options
 @output_file("scores.csv", "Where the scores go: .csv, .parquet or .npz.")
 @click.option("--by", "by", default="reconstruction", show_default=True, metavar="NAMES",
               help="Scores, separated by commas: reconstruction, latent, mahalanobis, combined, or all; and signed, prior. The first "
@@ -30,18 +42,21 @@ if TYPE_CHECKING:
 @click.option("--windows", is_flag=True, help="Of a series: a score a window, or a whole series, not a score a step.")
 @click.option("--top", type=click.IntRange(0), default=5, show_default=True, help="How many of the most unusual rows to show.")
 def command(run: Path, device: str, as_json: bool, quiet: bool, data: str | None, split: str | None, settings: tuple[str, ...],
-            given: tuple[str, ...], output: Path, force: bool, by: str, threshold: str | None, anomalies: str | None, windows: bool,
-            top: int) -> None:
+            given: tuple[str, ...], fit: str | None, overlap: int | None, output: Path, force: bool, by: str, threshold: str | None,
+            anomalies: str | None, windows: bool, top: int) -> None:
     """Say how unusual each sample of DATA is, or each step of a series, and which column is the most unusual one.
 
-    Scores are calibrated on samples that training held back. `anomaly` is 1 where the score is above the threshold.
+    Scores are calibrated on samples that training held back. `anomaly` is 1 where the score is above the threshold. With --fit tile each
+    tile of a larger sample is scored, and the place where it begins stands beside it.
     """
     from aebuild.results.inference.row_files import vacant_output
     from aebuild.results.inference.scoring import score, write_scores
 
     vacant_output(output, (".csv", ".parquet", ".npz"), force)
+    check_overlap(fit, overlap)
     model = opened(run, device)
-    samples = samples_of(model, data, split, settings, quiet=quiet, given=given)
+    samples = samples_of(model, data, split, settings, quiet=quiet, given=given) if fit is None else \
+        fitted_of(model, data, split, settings, fit, overlap, quiet=quiet, given=given).of_trained_size("scores")
     found = score(model, samples, by.split(","), threshold=_rule(threshold), anomalies=None if anomalies is None else anomalies.split(","),
                   windows=windows, say=(lambda sentence: None) if quiet else note, progress=Counter("scoring", quiet))
     write_scores(found, samples, output)

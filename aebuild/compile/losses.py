@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from aebuild.compile.annotations import Shape
 from aebuild.compile.spec import Spec
 from aebuild.lang.diagnostics import Diagnostic, Hint
+from aebuild.lang.families import Layer
 from aebuild.lang.part import Part
 from aebuild.lang.program_files import NO_PROGRAM
 from aebuild.lang.terms import Bound, Likelihood, Penalty, Provider, Term, without_level
@@ -43,8 +44,25 @@ def known_terms() -> set[str]:
     return {"reconstruction", "bound"} | penalties | set(provided_terms())
 
 
+def with_layers(spec: Spec, change: Callable[[Layer], Layer]) -> Spec:
+    """The spec with each layer of its halves changed, also those inside of others."""
+    def changed(part: Part) -> Part:
+        moved = {}
+        for name in type(part).model_fields:
+            value = getattr(part, name)
+            new = [changed(each) if isinstance(each, Part) else each for each in value] if isinstance(value, list) else value
+            if isinstance(value, list) and any(one is not other for one, other in zip(value, new, strict=True)):
+                moved[name] = new
+        found = part.but(**moved) if moved else part
+        return change(found) if isinstance(found, Layer) else found
+
+    halves = {name: changed(half) for name, half in (("encoder", spec.encoder), ("decoder", spec.decoder))}
+    return spec.but(**halves) if any(halves[name] is not getattr(spec, name) for name in halves) else spec
+
+
 def located(spec: Spec, base: Path) -> Spec:
-    """The spec with absolute paths of the files that its losses name."""
+    """The spec with absolute paths of the files that its layers and losses name."""
+    spec = with_layers(spec, lambda layer: layer.located(base))
     terms = {name: term.located(base) if isinstance(term, Penalty) else term for name, term in spec.losses.terms.items()}
     return spec if terms == spec.losses.terms else spec.but(losses=spec.losses.but(terms=terms))
 

@@ -64,6 +64,12 @@ def count_frames(path: Path) -> int:
         return frames_of(image)
 
 
+def image_places(picture: Picture) -> tuple[int, int]:
+    """Height and width of an image, from its header."""
+    with opened(picture) as image:
+        return _size(image)
+
+
 @contextmanager
 def _ordinary(path: Path) -> Iterator[IO[bytes]]:
     with reading(path):

@@ -61,17 +61,18 @@ class ImageFiles:
 
     def name(self, row: int) -> str:
         """The file's path, and the frame."""
-        return self._picture(row).name
+        return self.picture(row).name
 
     def take(self, index: NDArray[np.int64]) -> NDArray[Any]:
         """Images [n, C, H, W], uint8, or numbers as grey ones may hold them."""
-        return self.decoder.all(index.tolist(), self._picture)
+        return self.decoder.all(index.tolist(), self.picture)
 
     def blocks(self) -> NDArray[np.int64]:
         """Files that follow each other by name."""
         return even_blocks([0, len(self.files)])
 
-    def _picture(self, row: int) -> Picture:
+    def picture(self, row: int) -> Picture:
+        """An image, to be opened."""
         return picture_file(self.files[row], self.frames[row] if self.frames else 0)
 
     def sources(self) -> Sequence[Path]:

@@ -13,10 +13,11 @@ from aebuild.data.missing import known_places
 from aebuild.data.preprocess import named, scaled, taken
 from aebuild.data.probe import Bounds, pictured, plural, scaled_range
 from aebuild.data.raw_samples import Raw, Rows, Samples, even_blocks, windows_of
+from aebuild.data.rules import MIXED
 from aebuild.data.scaling import needs_samples
 from aebuild.data.streamed import ON_DISK
 from aebuild.lang.dataset import Dataset, OnDisk, Streamable, Where
-from aebuild.lang.diagnostics import Hint, Rule
+from aebuild.lang.diagnostics import DataError, Hint, Rule
 from aebuild.lang.sample_storage import Store
 from aebuild.lang.samples import DataInfo
 from aebuild.lang.splits import Scaling, Split
@@ -135,8 +136,18 @@ def read_new(part: Dataset, info: DataInfo, scaling: Scaling, target_scaling: Sc
     if isinstance(part, Streamable):
         part = _streamed(part)
     with blamed(part, *(["path"] if isinstance(part, OnDisk) else [])):
-        raw: Raw = part.read(where)
+        raw = _raw(part, info.value, where)
         return new_data(part, raw, info, scaling, target_scaling)
+
+
+def _raw(part: Dataset, wanted: Value, where: Where) -> Raw:
+    """New samples as they are stored; of images of unlike sizes it is said how they can be taken."""
+    try:
+        raw: Raw = part.read(where)
+        return raw
+    except DataError as error:
+        raise DataError(*(replace(found, fix=Hint(remedy(part, wanted))) if found.rule is MIXED and (found.fix or "").startswith("size: ")
+                          else found for found in error.diagnostics)) from error
 
 
 def new_data(part: Dataset, raw: Raw, info: DataInfo, scaling: Scaling, target_scaling: Scaling | None) -> NewData:
@@ -146,7 +157,7 @@ def new_data(part: Dataset, raw: Raw, info: DataInfo, scaling: Scaling, target_s
     outline = raw.outline
     found, wanted = pictured(part, outline.value), info.value
     if found != wanted:
-        raise fault(STRANGE, f"the new data are {found}, and the model takes {wanted}", Hint(_remedy(part, wanted)), part=part,
+        raise fault(STRANGE, f"the new data are {found}, and the model takes {wanted}", Hint(remedy(part, wanted, found)), part=part,
                     at=("path",))
     names = [name for name in PARTS if name in raw.x and len(raw.x[name])]
     if not names:
@@ -263,9 +274,14 @@ def _joined(tables: Sequence[Mapping[str, Sequence[str]]]) -> dict[str, Sequence
     return {name: [cell for table in tables for cell in table[name]] for name in names}
 
 
-def _remedy(part: Dataset, wanted: Value) -> str:
+def remedy(part: Dataset, wanted: Value, found: Value | None = None) -> str:
+    """What would make new data what a model wants."""
+    if found is not None and wanted.axes == 2 and found.features != wanted.features and part.stored_as_images:
+        return f"--set data.channels={'gray' if wanted.features == 1 else 'rgb'}"
     if wanted.axes == 2 and "size" in type(part).model_fields:
-        return f"--set data.size={list(wanted.places)} resizes images"
+        return f"--set data.size={list(wanted.places)} resizes images, --fit tile takes them as large as they are"
+    if wanted.axes:
+        return "--fit tile takes samples of any size"
     return "give samples of the shape that the model was trained on"
 
 

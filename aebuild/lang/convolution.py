@@ -90,6 +90,12 @@ def transposed_size(size: int, kernel: int, stride: int, dilation: int, padding:
     return (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1 + output_padding
 
 
+def fit_causal(size: int, goal: int, kernel: int, stride: int, dilation: int) -> tuple[int, int, int]:
+    """The same for a result whose places see none behind their own: nothing is cut in front, all of the rest behind."""
+    full = transposed_size(size, kernel, stride, dilation, 0, 0)
+    return 0, max(0, goal - full), max(0, full - goal)
+
+
 def fit_transpose(size: int, goal: int, kernel: int, stride: int, dilation: int) -> tuple[int, int, int]:
     """Padding, output padding and final crop that take `size` to `goal`; prefers the customary padding (kernel-1)//2."""
     span = dilation * (kernel - 1) + 1

@@ -1,6 +1,7 @@
 """The dataset family: what a spec says about data, and what the rest gets from it."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, PrivateAttr
@@ -93,6 +94,8 @@ class Dataset(Part):
                **dict.fromkeys(("group_by", "groupby", "id", "id_column", "entity"), "group")}
 
     stored_as_images: ClassVar[bool] = False       # the files say what their greatest value means, whatever they hold
+
+    own_alone: ClassVar[tuple[str, ...]] = ()      # fields that new data of a run have nothing like
 
     _asked: dict[str, Part] = PrivateAttr(default_factory=dict)
     _predicted: dict[str, Part] = PrivateAttr(default_factory=dict)
@@ -216,6 +219,10 @@ class OnDisk(Dataset):
     shape: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=4)] | None = knob(
         None, "what the encoder gets, so that checking a spec reads no data: [D] a vector, [T, D] a sequence "
         "([C, L] a waveform with `as: grid`), [C, H, W] an image", affects="data")
+
+    def located(self, base: Path) -> Self:
+        """With absolute paths in place of those relative to `base`."""
+        return self.but(path=str((base / self.path).absolute()))
 
     def type_of(self, shape: tuple[int, ...]) -> Value:
         """The type that `shape` declares."""

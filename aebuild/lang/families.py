@@ -14,6 +14,8 @@ from aebuild.lang.terms import Contribution, Provider
 from aebuild.lang.values import Value
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import nn
 
 __all__ = ["Activation", "Adapter", "Corruption", "Latent", "LatentPlan", "Layer", "Norm", "Posterior", "Prior", "ProjectedLatent",
@@ -64,6 +66,14 @@ class Layer(Buildable):
                "drop": "dropout", "p": "rate"}
     wants: ClassVar[tuple[str, ...]] = ("vector", "grid", "sequence")
     follower: ClassVar[bool] = False
+
+    def located(self, base: Path) -> Layer:
+        """With absolute paths of the files that it names, those relative to `base`."""
+        return self
+
+    def kept(self, base: Path) -> Layer:
+        """The same as a run keeps it: located, and with everything written down that is found out from files."""
+        return self.located(base)
 
     def plan(self, value: Value, site: Site) -> Node:
         """The node of this step, or a refusal with field, reason and fix."""

@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import Field
 
 from aebuild.lang.diagnostics import Rule
-from aebuild.lang.families import Layer
 from aebuild.lang.node import Site
+from aebuild.lang.part import Part
 
 MOST = 65_535        # far beyond any use; torch ends the process at strides near 2^31
 Places = Annotated[int, Field(ge=1, le=MOST)]
@@ -30,7 +30,7 @@ encoder: [conv: {width: 64, kernel: [3, 5]}]
 """)
 
 
-def per_axis(part: Layer, name: str, rank: int, site: Site) -> tuple[int, ...]:
+def per_axis(part: Part, name: str, rank: int, site: Site) -> tuple[int, ...]:
     """The field's value for each of `rank` axes, or a refusal."""
     value = getattr(part, name)
     if isinstance(value, int):

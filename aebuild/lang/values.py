@@ -147,6 +147,10 @@ class Grid(_Type):
         """The same places with another number of features."""
         return Grid(features, self.size)
 
+    def with_places(self, size: tuple[int, ...]) -> Grid:
+        """The same channels over other places."""
+        return Grid(self.channels, size)
+
     def __str__(self) -> str:
         return f"grid({self.channels}; {'×'.join(map(str, self.size))})"
 

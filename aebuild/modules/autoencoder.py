@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from aebuild.modules.children import Children
 from aebuild.modules.code import Code
 from aebuild.modules.collectives import repeated, sharing
+from aebuild.modules.forming import Forming
 from aebuild.modules.labels import surprise_at_labels
 from aebuild.modules.latent import Latent
 from aebuild.modules.losses import Loss, LossFunction
@@ -90,11 +91,20 @@ class Autoencoder(nn.Module):
         return posterior
 
     def corrupt(self, x: Tensor, context: dict[str, Any] | None = None) -> Tensor:
-        """The input as the encoder gets it: corrupted in training; by what is `when: always` in evaluation too, unless recorded."""
+        """The input as the encoder gets it: corrupted in training; by what is `when: always` in evaluation too.
+
+        In a recorded program only by what changes the input's type.
+        """
         context = {} if context is None else context
         for module, always in zip(self.corruptions, self.corrupts_always, strict=True):
-            if self.training or (always and not recording()):
+            if self.training or isinstance(module, Forming) or (always and not recording()):
                 x = taken(module, x, context)
+        return x
+
+    def formed(self, x: Tensor) -> Tensor:
+        """The input after what changes its type alone."""
+        for module in self.corruptions:
+            x = module(x) if isinstance(module, Forming) else x
         return x
 
     def features(self, x: Tensor, context: dict[str, Any] | None = None) -> Tensor:
@@ -163,7 +173,8 @@ class Autoencoder(nn.Module):
         known = _known(conditions=conditions)
         if where == "features":
             self.require("interpolate before the bottleneck")
-        first, second = (self.encode(x, conditions=conditions).value if where == "code" else self.features(x, dict(known)) for x in (a, b))
+        first, second = (self.encode(x, conditions=conditions).value if where == "code" else self.features(self.formed(x), dict(known))
+                         for x in (a, b))
         shares = torch.linspace(0, 1, steps, device=a.device)
         between = [torch.lerp(first, second, share) for share in shares]
         codes = (self.latent.settled(value) if where == "code" else self.latent(value, dict(known)).value for value in between)
@@ -211,7 +222,7 @@ class Autoencoder(nn.Module):
         def encode(x: Tensor) -> Code:
             with unlearned(self), repeated(1):
                 again = dict(given)
-                found: Code = self.latent(self.features(x, again), again)
+                found: Code = self.latent(self.features(self.formed(x), again), again)
             return found
 
         def parameters_of(value: Tensor) -> Tensor:

@@ -7,10 +7,11 @@ import logging
 import warnings
 from collections.abc import Callable
 from io import BytesIO
+from pathlib import Path
 from zipfile import is_zipfile
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 SCRIPTS, EXPORTED = (".pt", ".ts"), (".pt2",)
 SUFFIXES = (*SCRIPTS, *EXPORTED)
@@ -42,6 +43,23 @@ def feature_program(held: bytes, suffix: str) -> Callable[[Tensor], Tensor]:
         raise ValueError(f"it holds no program that torch can load: {_said(error)}") from error
     finally:
         log.disabled = before
+
+
+def program_of(path: str, sha256: str | None) -> nn.Module:
+    """The program in a file, in evaluation mode; ValueError if it is not there, is another one, or holds none."""
+    try:
+        held = Path(path).read_bytes()
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from error
+    found = sha256_of(held)
+    if sha256 is not None and found != sha256:
+        raise ValueError(f"{path} has SHA-256 {found}, not {sha256}: it is another file than the one that was meant")
+    try:
+        program = feature_program(held, Path(path).suffix)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    assert isinstance(program, nn.Module), "torch loads modules"
+    return program
 
 
 @torch.no_grad()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from aebuild.modules.feature_programs import feature_program, sha256_of
+from aebuild.modules.feature_programs import program_of
 from aebuild.modules.losses import Loss
 from aebuild.modules.outputs import Outputs
 
@@ -70,17 +69,7 @@ class Perceptual(Loss):
     def program(self, device: torch.device) -> Callable[[Tensor], Any]:
         """The program on that device; ValueError if its file is not there, is another one, or holds no program."""
         if self._held is None or self._held[1] != device:
-            try:
-                held = Path(self.path).read_bytes()
-            except OSError as error:
-                raise ValueError(f"{self.path} cannot be read: {error.strerror or error}") from error
-            found = sha256_of(held)
-            if self.sha256 is not None and found != self.sha256:
-                raise ValueError(f"{self.path} has SHA-256 {found}, not {self.sha256}: it is another file than the one that was meant")
-            try:
-                loaded: Any = feature_program(held, Path(self.path).suffix)
-            except ValueError as error:
-                raise ValueError(f"{self.path}: {error}") from error
+            loaded = program_of(self.path, self.sha256)
             for weight in loaded.parameters():
                 weight.requires_grad_(False)
             object.__setattr__(self, "_held", (loaded.to(device), device))

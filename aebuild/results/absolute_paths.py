@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from aebuild.compile.losses import with_layers
 from aebuild.lang.dataset import Known, OnDisk
 from aebuild.lang.terms import Penalty
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def absolute_data(data: Dataset, base: Path) -> Dataset:
     """The data with absolute paths in place of those relative to `base`."""
     if isinstance(data, OnDisk):
-        return data.but(path=str((base / data.path).absolute()))
+        return data.located(base)
     if isinstance(data, Known) and data.root is not None:
         return data.but(root=str((base / data.root).absolute()))
     return data
@@ -38,4 +39,4 @@ def absolute(spec: Spec, base: Path) -> Spec:
         moved["losses"] = spec.losses.but(terms=terms)
     if spec.evaluate.tasks:
         moved["evaluate"] = spec.evaluate.but(tasks=[task.settled(base) for task in spec.evaluate.tasks])
-    return spec.but(data=absolute_data(spec.data, base), **moved)
+    return with_layers(spec, lambda layer: layer.kept(base)).but(data=absolute_data(spec.data, base), **moved)

@@ -1,4 +1,4 @@
-"""Test metrics of a trained model beside two baselines."""
+"""Test metrics of a trained model beside its baselines."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import torch
 from aebuild.lang.html_table import html_lines, html_table
 from aebuild.lang.values import Grid, Sequence, Tokens, Vector, elements
 from aebuild.metrics.outliers import components_of
+from aebuild.modules.forming import Forming
 from aebuild.modules.lengths import real_places
 from aebuild.modules.likelihoods import Point, counted
 from aebuild.results.baselines import (
@@ -88,14 +89,17 @@ class Evaluation:
     pca: Scores | None
     mean: Scores
     findings: tuple[Diagnostic, ...] = field(default=(), compare=False)       # they name the run's folder
+    plain: Scores | None = None          # the simplest way back from a corruption that changes the input's type
+    plain_name: str = ""
     whole: int = 0            # samples that the split has
     tasks: dict[str, Kept] = field(default_factory=dict, compare=False)      # the answers of further tasks
 
     def _repr_html_(self) -> str:
         """For notebooks: the model beside its baselines, and what is to be said of it."""
         guess = "mean" if self.pca is not None else "most frequent"
-        parts = [self.model.figures, *([] if self.pca is None else [self.pca.figures]), self.mean.figures]
-        head = ("", self.name, *([] if self.pca is None else [f"PCA, {self.components}"]), guess)
+        parts = [self.model.figures, *(held.figures for held in (self.plain, self.pca) if held is not None), self.mean.figures]
+        others = [name for name, held in ((self.plain_name, self.plain), (f"PCA, {self.components}", self.pca)) if held is not None]
+        head = ("", self.name, *others, guess)
         rows: list[tuple[object, ...]] = [(name, *(part.get(name, "") for part in parts)) for name in parts[0]]
         rows += [(f"{task} {name}", figure) for task, kept in self.tasks.items() for name, figure in kept.answer.figures.items()]
         title = f"{self.split}, {self.samples:,} samples; code of {self.code_values:,} values"
@@ -113,7 +117,8 @@ class Evaluation:
     def _baselines(self) -> dict[str, Any]:
         if self.pca is None:
             return {"most_frequent": self.mean.to_json()}
-        return {"pca": {"components": self.components, **self.pca.to_json()}, "mean": self.mean.to_json()}
+        plain = {} if self.plain is None else {"plain": {"name": self.plain_name, **self.plain.to_json()}}
+        return {"pca": {"components": self.components, **self.pca.to_json()}, "mean": self.mean.to_json(), **plain}
 
 
 def evaluate(plan: Plan, model: Autoencoder, splits: Splits, *, trained: int | None = None,
@@ -141,8 +146,25 @@ def evaluate(plan: Plan, model: Autoencoder, splits: Splits, *, trained: int | N
     terms = {term: value for term, value in means.items() if term in names}
     metrics = {metric: value for metric, value in means.items() if metric not in names} | usage
     components, pca, guess = _baselines(plan, model, splits, split, progress)
+    plain, plain_name = _plain(plan, model, split)
     return Evaluation(plan.spec.name, name, len(split), plan.latent.values, plan.latent.bits, components,
-                      _scores(plan, terms, error, metrics), pca, guess, whole=whole)
+                      _scores(plan, terms, error, metrics), pca, guess, whole=whole, plain=plain, plain_name=plain_name)
+
+
+def _plain(plan: Plan, model: Autoencoder, split: Split) -> tuple[Scores | None, str]:
+    """What anybody would make of the changed input, and its name: enlarged again, or grey; None where the type is not changed."""
+    forming = [module for module in model.corruptions if isinstance(module, Forming)]
+    if not forming or split.targets is not None or len(forming) < len(model.corruptions):
+        return None, ""
+
+    def reconstruct(test: NDArray[np.float32]) -> NDArray[np.float32]:
+        x = model.formed(torch.from_numpy(test))
+        for module in reversed(forming):
+            x = module.back(x)
+        found: NDArray[np.float32] = x.numpy()
+        return found
+
+    return _score_baseline(plan, model, reconstruct, split), " and ".join(module.plain for module in forming)
 
 
 def _scores(plan: Plan, terms: dict[str, float], error: float, metrics: dict[str, float] | None = None) -> Scores:

@@ -19,7 +19,8 @@ Row = tuple[str, Callable[["Scores"], "float | None"], bool | None]      # label
 
 def table(evaluation: Evaluation) -> Table:
     """Model, PCA and mean side by side; the best of each row in bold."""
-    columns = [(evaluation.name, evaluation.model), (f"PCA, {numbers(evaluation.components)}", evaluation.pca),
+    columns = [(evaluation.name, evaluation.model), (evaluation.plain_name, evaluation.plain),
+               (f"PCA, {numbers(evaluation.components)}", evaluation.pca),
                ("most frequent token" if evaluation.pca is None else "mean", evaluation.mean)]
     parts = [part for _, part in columns if part is not None]
     size = code_size(evaluation.code_values, evaluation.code_bits)

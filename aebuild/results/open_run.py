@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from aebuild.results.evaluate import Evaluation
     from aebuild.results.export.export import Exported
     from aebuild.results.inference.codes import Codes
+    from aebuild.results.inference.fitting import Fit, Fitted
     from aebuild.results.inference.given import Given
     from aebuild.results.inference.scoring import Scored
 
@@ -40,15 +41,22 @@ if TYPE_CHECKING:
 class OpenRun(TrainedRun):
     """A trained model with its plan, data description and scaling, and what it can do with new data."""
 
-    def encode(self, data: Any, draw: int | None = None, *, given: Given | None = None) -> Codes:
+    def encode(self, data: Any, draw: int | None = None, *, given: Given | None = None, fit: Fit | None = None,
+               overlap: int | None = None) -> Codes:
         """The codes of new data, which are a path, an array of raw values [n, ...], a data frame, or `own_split(...)`.
 
         Of a variational code the mean of the posterior, or with `draw` so many draws of each sample, one after the other. DataError if
         the data cannot be read or are not what the model knows. `given` is here and below what a conditioned model is told where the
         data do not say it: {"label": 3}, a value for all samples or a list with one for each.
+
+        Samples of another size than the model's need `fit`: `crop`, `pad` or `tile`, where a code is that of a tile; tiles of neighbours
+        share `overlap` places.
         """
         from aebuild.results.inference.codes import encode
 
+        if fit is not None:
+            found = self.fit(data, fit, overlap, given=given, readers=("encoder", "prior"))
+            return encode(found.groups[0][0], found.alone("codes"), draw)
         return encode(self, self.new(data, given=given, readers=("encoder", "prior")), draw)
 
     def decode(self, codes: Any, *, given: Given | None = None) -> NDArray[Any]:
@@ -59,13 +67,20 @@ class OpenRun(TrainedRun):
         found = np.asarray(codes)
         return self._in_units(decode_batches(self, found, conditions_for(self, len(found), given, ("decoder",))))
 
-    def reconstruct(self, data: Any, *, given: Given | None = None) -> NDArray[Any]:
+    def reconstruct(self, data: Any, *, given: Given | None = None, fit: Fit | None = None, overlap: int | None = None
+                    ) -> NDArray[Any] | list[NDArray[Any]]:
         """What the model makes of new data, [n, ...] in the data's own units.
+
+        With `fit` samples may have other sizes than the model's; where they have several, it is a list of [...].
 
         What is `given` is told to the decoder in place of what the data say: the same style as another digit (Makhzani et al., 2015).
         """
         from aebuild.results.inference.codes import reconstruct_batches
 
+        if fit is not None:
+            found = self.fit(data, fit, overlap, given=given)
+            each = [self._in_units([back])[0] for back in found.reconstructions()]
+            return np.stack(each) if len(found.sizes) == 1 else each
         return self._in_units(reconstruct_batches(self, self.new(data, given=given)))
 
     def score(self, data: Any, by: str | Sequence[str] = "reconstruction", *, threshold: str | float | None = None,
@@ -141,6 +156,20 @@ class OpenRun(TrainedRun):
         from aebuild.results.inference.new_data import new_samples
 
         return new_samples(self, data, settings, given=given, readers=ALL if readers is None else readers)
+
+    def fit(self, data: Any, how: Fit, overlap: int | None = None, settings: Sequence[str] = (), *, given: Given | None = None,
+            readers: Sequence[Reader] | None = None) -> Fitted:
+        """New data of any size as pieces that the model takes; see `results.inference.fitting.fitted`."""
+        from aebuild.results.inference.fitting import fitted
+        from aebuild.results.inference.given import ALL
+
+        return fitted(self, data, how, overlap, settings, given=given, readers=ALL if readers is None else readers)
+
+    def without_corruptions(self) -> OpenRun:
+        """The model for samples as its encoder takes them: smaller, grey or noisy already; UsageError if none are corrupted always."""
+        from aebuild.results.inference.other_size import without_corruptions
+
+        return without_corruptions(self)
 
     def _repr_html_(self) -> str:
         """For notebooks: what the model is, and where it is from."""

@@ -114,7 +114,8 @@ def _rows(plan: Plan, model: Autoencoder, splits: Splits) -> tuple[list[Row], li
         reseed_all(randoms, seed, 0)
         for corruption in model.corruptions:
             x = taken(corruption, x, context)
-        rows.append(Row("corrupted, as the encoder sees them in training", plan.input, _array(x), _array(batch.x)))
+        behind = _array(batch.x) if x.shape == batch.x.shape else None
+        rows.append(Row("corrupted, as the encoder sees them in training", plan.encoder.input, _array(x), behind))
     elif batch.target is not batch.x:
         rows.append(Row("inputs", plan.input, _array(batch.x)))
     reseed_all(randoms, seed, 1)

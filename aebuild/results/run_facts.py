@@ -33,6 +33,12 @@ class ScoresRecord(Record):
     metrics: dict[str, float] = {}
 
 
+class NamedScoresRecord(ScoresRecord):
+    """Those of a baseline with a name of its own."""
+
+    name: str
+
+
 class EvaluationRecord(Record):
     """`evaluation.json`."""
 
@@ -44,6 +50,7 @@ class EvaluationRecord(Record):
     pca: ScoresRecord | None = None
     mean: ScoresRecord | None = None
     most_frequent: ScoresRecord | None = None
+    plain: NamedScoresRecord | None = None
     tasks: dict[str, dict[str, float]] = {}
 
     def columns(self) -> Iterator[tuple[str, ScoresRecord]]:
@@ -52,6 +59,8 @@ class EvaluationRecord(Record):
         for name, scores in (("PCA", self.pca), ("mean", self.mean), ("most frequent token", self.most_frequent)):
             if scores is not None:
                 yield name, scores
+        if self.plain is not None:
+            yield self.plain.name, self.plain
 
 
 class PlanRecord(Record):

@@ -48,12 +48,13 @@ def header(path: Path) -> Header:
         return Header(int(sound.samplerate), int(sound.frames), int(sound.channels))
 
 
-def read(path: Path) -> tuple[NDArray[np.float32], int]:
-    """The mean of all channels [frames] in [-1, 1], and the samples a second."""
+def read(path: Path, start: int = 0, stop: int | None = None) -> tuple[NDArray[np.float32], int]:
+    """The mean of all channels [frames] in [-1, 1], and the samples a second; of the frames from `start` to `stop`."""
     import numpy as np
 
     with _opened(path) as sound:
-        wave: NDArray[np.float32] = sound.read(dtype="float32", always_2d=True).mean(1)
+        sound.seek(start)
+        wave: NDArray[np.float32] = sound.read(-1 if stop is None else stop - start, dtype="float32", always_2d=True).mean(1)
         rate = int(sound.samplerate)
     if not np.isfinite(wave).all():
         raise fault(DAMAGED, f"{shown(path)} holds samples that are no finite numbers")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from math import prod
 from typing import TYPE_CHECKING, Literal
 
-from aebuild.lang.convolution import Window, convolve, fit_transpose, holes, transpose
+from aebuild.lang.convolution import Window, convolve, fit_causal, fit_transpose, holes, transpose
 from aebuild.lang.diagnostics import Rule
 from aebuild.lang.lint import Finding, Surroundings
 from aebuild.lang.node import Node, Resize, Site
@@ -67,13 +67,33 @@ encoder: [conv: {width: 64}, conv: {width: 64, groups: 4}]
 """)
 
 
+NO_TIME = Rule("AE851", "a causal convolution where there is no time", """\
+A causal convolution looks at the places before its own and never behind it (van den Oord et al., 2016). That means something along one
+axis: of a waveform, a sequence or text. An image has no direction in which it happens. The padding follows: all of it stands in front.
+
+```yaml
+data: digits
+encoder: [conv: {width: 16, causal: true}]
+```
+```yaml
+data: digits
+encoder: [conv: {width: 16}]
+```
+""")
+
+
 class Conv(Dressed):
     """A convolution; in a decoder it enlarges the grid by its stride."""
 
     type: Literal["conv"] = "conv"
     example = ("encoder: [conv: {width: 4, kernel: [3, 2], stride: 2, padding: 1, dilation: 1, groups: 1}, conv: {width: 4, "
                "kernel: 2, groups: 2}]\n"
-               "decoder: [conv: {width: 4, kernel: 3, stride: 1}, conv: {width: 2, dilation: 2}]")
+               "decoder: [conv: {width: 4, kernel: 3, stride: 1}, conv: {width: 2, dilation: 2}]\n"
+               "---\n"
+               "data: {type: ecg5000, limit: 24}\n"
+               "encoder: [conv: {width: 4, kernel: 4, stride: 2, dilation: 2, causal: true}]\n"
+               "latent: {type: continuous, dim: 2, per: position}\n"
+               "decoder: [conv: {width: 4, kernel: 3, causal: true}]")
     also = ("conv1d", "conv2d", "conv3d", "cnn", "convolution")
     width: int = knob(..., "output channels", examples=[64], affects="graph", ge=1)
     kernel: Size = knob(3, "size of the window", affects="graph")
@@ -84,6 +104,9 @@ class Conv(Dressed):
     groups: int = knob(1, "groups of channels that do not see each other", affects="graph", ge=1)
     upsample: Literal["transpose", "nearest", "shuffle"] | None = knob(
         None, "how a decoder's convolution enlarges: transposed (default), nearest neighbours first, or channels to space", affects="graph")
+    causal: bool = knob(
+        False, "along one axis: each place sees those before it and none behind, so that a stream can be taken piece by piece",
+        affects="graph")
     wants = ("grid",)
 
     def lint(self, node: Node | None, around: Surroundings) -> Iterator[Finding]:
@@ -95,6 +118,12 @@ class Conv(Dressed):
         if value.features % self.groups or self.width % self.groups:
             site.refuse(self, GROUPS, f"{self.groups} groups do not divide {value.features} input and {self.width} output channels",
                         "groups")
+        if self.causal and len(value.places) > 1:
+            site.refuse(self, NO_TIME, f"{value} has {len(value.places)} axes, and a causal convolution goes along one", "causal",
+                        fix="remove causal")
+        if self.causal and self.padding is not None:
+            site.refuse(self, NO_TIME, "a causal convolution has all of its padding in front, as much as its window needs", "padding",
+                        fix="remove padding")
         leaves = self._up(value, site) if site.stage.up else self._down(value, site)
         return self.dress(leaves, value, site)
 
@@ -106,7 +135,8 @@ class Conv(Dressed):
         stride = (1,) * rank if self.stride is None else per_axis(self, "stride", rank, site)
         padding = tuple((k - 1) // 2 * d for k, d in zip(kernel, dilation, strict=True)) if self.padding is None else per_axis(
             self, "padding", rank, site)
-        window = Window(kernel, stride, dilation, tuple((p, p) for p in padding), self.groups)
+        around = tuple((d * (k - 1), 0) if self.causal else (p, p) for p, k, d in zip(padding, kernel, dilation, strict=True))
+        window = Window(kernel, stride, dilation, around, self.groups)
         size = window.down(value.places)
         if min(size) < 1:
             site.refuse(self, TOO_SMALL, f"a kernel of {_times(kernel)} does not fit into {value} padded by {_times(padding)}",
@@ -124,8 +154,8 @@ class Conv(Dressed):
         if max(factor) == 1:
             return self._same(value, size, kernel, dilation, site.path)
         if self.upsample == "nearest":
-            grown = Grid(value.features, size)
-            resize = Node(f"{site.path}.resize", "resize", value, grown, self, {"size": size},
+            grown = Grid(value.features, _times_each(value.places, factor) if self.causal else size)
+            resize = Node(f"{site.path}.resize", "resize", value, grown, self, {"size": grown.size},
                           window=tuple((1, 1 / f) for f in factor))
             return [resize, *self._same(grown, size, kernel, dilation, site.path)]
         if self.upsample == "shuffle":
@@ -137,25 +167,34 @@ class Conv(Dressed):
         padding = []
         for have, want, k, d in zip(value.places, size, kernel, dilation, strict=True):
             total = want - have + d * (k - 1)
-            padding.append((total // 2, total - total // 2))
+            before = d * (k - 1) if self.causal else total // 2
+            padding.append((before, total - before))
         window = Window(kernel, (1,) * len(size), dilation, tuple(padding), self.groups)
         return convolve(self, path, value, width or self.width, size, window, self.bias, self.gain)
 
     def _shuffled(self, value: Value, size: tuple[int, ...], factor: tuple[int, ...], kernel: tuple[int, ...],
                   dilation: tuple[int, ...], path: str) -> list[Node]:
         leaves = self._same(value, value.places, kernel, dilation, path, self.width * prod(factor))
-        grown = Grid(self.width, tuple(s * f for s, f in zip(value.places, factor, strict=True)))
+        grown = Grid(self.width, _times_each(value.places, factor))
         leaves.append(Node(f"{path}.shuffle", "shuffle", leaves[-1].output, grown, self, {"factor": factor},
                            window=tuple((1, 1 / f) for f in factor)))
-        return leaves if grown.size == size else [*leaves, _crop(self, path, grown, size)]
+        return leaves if grown.size == size else [*leaves, self._cut(path, grown, size)]
 
     def _transposed(self, value: Value, size: tuple[int, ...], factor: tuple[int, ...], kernel: tuple[int, ...],
                     dilation: tuple[int, ...], path: str) -> list[Node]:
-        fits = [fit_transpose(*axis) for axis in zip(value.places, size, kernel, factor, dilation, strict=True)]
+        fit = fit_causal if self.causal else fit_transpose
+        fits = [fit(*axis) for axis in zip(value.places, size, kernel, factor, dilation, strict=True)]
         window = Window(kernel, factor, dilation, tuple((p, p) for p, _, _ in fits), self.groups)
         full = tuple(s + crop for s, (_, _, crop) in zip(size, fits, strict=True))
         leaf = transpose(self, path, value, self.width, full, window, tuple(op for _, op, _ in fits), self.bias, self.gain)
-        return [leaf] if full == size else [leaf, _crop(self, path, Grid(self.width, full), size)]
+        return [leaf] if full == size else [leaf, self._cut(path, Grid(self.width, full), size)]
+
+    def _cut(self, path: str, value: Grid, size: tuple[int, ...]) -> Node:
+        """What is more than `size` left out: at the ends, or of what is causal at the far one."""
+        if self.causal:
+            padding = tuple((0, want - have) for have, want in zip(value.places, size, strict=True))
+            return Node(f"{path}.cut", "pad", value, Grid(value.features, size), self, {"padding": padding})
+        return Node(f"{path}.crop", "crop", value, Grid(value.features, size), self, {"size": size})
 
     def resizes(self, rank: int) -> list[Resize]:
         """One: enlarges by the stride, or by what the solver finds."""
@@ -171,7 +210,7 @@ class Conv(Dressed):
         def natural(goal: int, axis: int, factor: int) -> int:
             if factor == 1:
                 return goal
-            if by_transpose:
+            if by_transpose and not self.causal:
                 return max(1, (goal + 2 * ((spans[axis] - 1) // 2) - spans[axis]) // factor + 1)
             return -(-goal // factor)
 
@@ -194,8 +233,8 @@ class Conv(Dressed):
         return convolution(len(node.output.places), node.input.features, node.output.features, **node.args)
 
 
-def _crop(part: Conv, path: str, value: Value, size: tuple[int, ...]) -> Node:
-    return Node(f"{path}.crop", "crop", value, Grid(value.features, size), part, {"size": size})
+def _times_each(size: tuple[int, ...], factor: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(each * by for each, by in zip(size, factor, strict=True))
 
 
 def _times(numbers: tuple[int, ...]) -> str:

@@ -39,6 +39,8 @@ def beaten(evaluation: Evaluation) -> Verdict | None:
     slack = SLACK * abs(mean - pca)
     if not ours < mean - slack:
         return Verdict("the mean of the training samples", measure, ours, mean, min(mean, pca))
+    if evaluation.plain is not None and ours > value(evaluation.plain):
+        return Verdict(f"{evaluation.plain_name} of the input", measure, ours, value(evaluation.plain), value(evaluation.plain))
     if (evaluation.pca.mse or 0.0) > LOSSLESS and ours > pca + slack:
         components = f"{evaluation.components:,} component{'s'[:evaluation.components != 1]}"
         return Verdict(f"PCA with {components}", measure, ours, pca, pca)
@@ -50,5 +52,6 @@ def _measure(evaluation: Evaluation) -> tuple[str, Any]:
     def term(scores: Scores) -> float:
         return scores.terms["reconstruction"]
 
-    own = all("reconstruction" in scores.terms for scores in (evaluation.model, evaluation.pca, evaluation.mean) if scores)
+    compared = (evaluation.model, evaluation.pca, evaluation.mean, evaluation.plain)
+    own = all("reconstruction" in scores.terms for scores in compared if scores)
     return ("reconstruction", term) if own else ("MSE per element", lambda scores: scores.mse)

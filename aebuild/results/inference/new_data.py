@@ -13,7 +13,7 @@ from aebuild.data.assemble import read_splits
 from aebuild.data.axes import Layout
 from aebuild.data.conditions import PERIODS
 from aebuild.data.detect import detect, is_path
-from aebuild.data.errors import fault, shown, similar
+from aebuild.data.errors import blamed, fault, shown, similar
 from aebuild.data.given import frame_values, given_data, is_frame, is_texts
 from aebuild.data.labels import words_of
 from aebuild.data.new_samples import STRANGE, NewData, new_data, raw_extent, read_new
@@ -21,10 +21,11 @@ from aebuild.data.probe import Outline, plural
 from aebuild.data.raw_samples import Cut, Raw, Samples, Stored
 from aebuild.data.rules import NO_SUCH_NAME
 from aebuild.lang.conditioning import Reader
-from aebuild.lang.dataset import Dataset, Division, Holdout, OnDisk, Tabular, Where
+from aebuild.lang.dataset import Dataset, Division, Holdout, OnDisk, Pictured, Tabular, Where
 from aebuild.lang.diagnostics import Diagnostic, Hint, SpecError
 from aebuild.lang.samples import silent
 from aebuild.lang.splits import Split, Splits, Windows
+from aebuild.lang.values import Grid
 from aebuild.results.inference.given import ALL, Given, by_name, conditioned
 from aebuild.results.sameness import check_there, place_of
 
@@ -62,6 +63,32 @@ def _read(run: TrainedRun, data: Any, settings: Sequence[str], say: Callable[[st
         part = _part(run, str(given.file), (*written, *settings))
         return read_new(part, run.info, run.scaling, run.target_scaling, where)
     return _from_memory(run, data)
+
+
+def raw_samples(run: TrainedRun, data: Any, settings: Sequence[str] = (), say: Callable[[str], None] = silent) -> tuple[Dataset, Raw]:
+    """New samples as they are stored, and the part that reads them; images are as large as they are, unless the settings say otherwise."""
+    value = run.info.value
+    if not isinstance(data, str | os.PathLike):
+        array = _array(data)
+        if array.ndim < 1 + value.axes or array.dtype.kind not in "biuf":
+            raise fault(STRANGE, f"an array of {array.dtype} {list(array.shape)} holds no samples like {value}")
+        if array.ndim == 1 + value.axes:
+            array = array[:, None]
+        last = array.shape[1] != value.features and array.shape[-1] == value.features
+        found = Grid(value.features if last else array.shape[1], array.shape[1:-1] if last else array.shape[2:])
+        samples = Stored(array, Layout(found, (-1, 1) if last else None), "the array")
+        fixed = run.scaling.kind in ("unit", "signed") and run.scaling.low is None
+        outline = Outline(found, {"train": len(array)}, "an array", raw_extent(run.scaling) if fixed else None)
+        return Dataset.named("arrays", path="an array"), Raw(outline, {"train": samples})
+    part = _part(run, os.fspath(data), settings)
+    if isinstance(part, Pictured):
+        asked = any(setting.startswith("data.size") for setting in settings)
+        part = part if asked else part.but(size=list(value.places) if part.stored_as_images else None, pad=0)
+    with blamed(part, *(["path"] if isinstance(part, OnDisk) else [])):
+        raw: Raw = part.read(Where(Path.cwd(), place_of(run.run), say))
+    if isinstance(part, Pictured):
+        part = part.but(size=None, pad=0)
+    return part, raw
 
 
 def own_split(run: TrainedRun, name: SplitName, say: Callable[[str], None] = silent) -> NewData:
@@ -126,7 +153,7 @@ def _part(run: TrainedRun, data: str, settings: Sequence[str]) -> Dataset:
 def _like(own: Dataset, kind: type[Dataset], **fields: Any) -> Dataset:
     """A part of that kind with what the run's own says of reading, and nothing of dividing."""
     if isinstance(own, kind):
-        settled = dict.fromkeys(WHOLE & set(kind.model_fields) - {"type", "path", "split"})
+        settled = dict.fromkeys({*WHOLE, *own.own_alone} & set(kind.model_fields) - {"type", "path", "split"})
         return own.but(**settled, **fields, **_undivided(kind))
     shared = {name: value for name in kind.model_fields if (value := getattr(own, name, None)) is not None}
     return kind(**{name: shared[name] for name in SHARED & set(shared)}, **fields, **_undivided(kind))

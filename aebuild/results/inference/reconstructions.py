@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,11 @@ import numpy as np
 
 from aebuild.data.one_hot import collapse
 from aebuild.lang import values
+from aebuild.lang.diagnostics import Diagnostic, Hint, UsageError
 from aebuild.results.inference.codes import beside_samples, merged_windows, reconstruct_batches
+from aebuild.results.inference.fitting import UNLIKE
 from aebuild.results.inference.forms import Columns, form_of, write_samples
+from aebuild.results.inference.other_size import target_of
 from aebuild.results.inference.passes import Progress, unseen
 from aebuild.results.inference.row_files import ROWS, appearing, row_file
 
@@ -20,7 +24,19 @@ if TYPE_CHECKING:
 
     from aebuild.data.new_samples import NewData
     from aebuild.lang.splits import Windows
+    from aebuild.results.inference.fitting import Fitted
     from aebuild.results.trained_run import TrainedRun
+
+
+def write_fitted(run: TrainedRun, found: Fitted, place: Path, progress: Progress = unseen) -> dict[str, int]:
+    """Writes reconstructions of samples of any size by the ending of the name; how many."""
+    ending = place.suffix.lower()
+    if len(found.sizes) > 1 and ending in (*ROWS, ".png"):
+        raise UsageError(Diagnostic(UNLIKE, f"{place} would hold samples of unlike sizes", fix=Hint("-o FOLDER")))
+    data, size = found.groups[0][1], next(iter(found.sizes))
+    info = replace(run.info, target=target_of(run).with_places(size))
+    write_samples(place, found.reconstructions(progress), len(found), data.part, info, data.target_scaling or data.scaling, found.beside)
+    return {"samples": len(found)}
 
 
 def write_reconstructions(run: TrainedRun, data: NewData, place: Path, progress: Progress = unseen) -> dict[str, int]:
