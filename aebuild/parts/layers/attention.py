@@ -23,11 +23,13 @@ class Attention(Layer):
     """Each place of a grid attends to all others and adds what it finds, as in the encoders of latent diffusion (Rombach et al., 2022).
 
     Group normalisation stands in front; the grid stays as it is. Its cost grows with the square of the places, so it usually stands
-    where the grid is smallest. For attention along a sequence there is `transformer`.
+    where the grid is smallest. For attention along a sequence there is `transformer`. In a decoder it stands behind a convolution: in
+    front of all it would attend to the code's few features.
     """
 
     type: Literal["attention"] = "attention"
-    example = "encoder: [conv: {width: 4, stride: 2}, attention: {heads: 2, groups: 2}]"
+    example = ("encoder: [conv: {width: 4, stride: 2}, attention: {heads: 2, groups: 2}]\n"
+               "decoder: {layer: conv, width: 4, depth: 2}")
     also = ("attn", "attnblock", "attention_block", "self_attention_2d", "selfattention2d", "non_local", "nonlocal")
     scalar = "heads"
     heads: int = knob(1, "attention heads; divides the channels", affects="graph", ge=1)
