@@ -10,6 +10,7 @@ import torch
 from sequence_models import SERIES, check_laws, counted_macs, model_of, plan_of, refusal, underlined
 from torch import Tensor, nn
 
+from aebuild.compile.build import build
 from aebuild.compile.front import load
 from aebuild.lang.values import Grid, Sequence, Value, Vector
 from aebuild.modules.grid_attention import GridAttention
@@ -242,3 +243,17 @@ def test_mirrors() -> None:
     block = plan_of("[cross_attention: {width: 8, queries: 4}, transformer: {width: 8, window: 2}]", "mirror", latent=POSITION)
     assert [str(node.output) for node in block.decoder.children] == ["sequence(4; 8)", "sequence(7; 8)", "sequence(7; 3)"]
     assert isinstance(model_of("[transformer: {width: 8, window: 2}]", "mirror").decoder.get_submodule("0"), Block)
+
+
+def test_recomputed_steps_see_the_lengths_that_queries_end() -> None:
+    """Gradients are the same where what is inside of the encoder is computed again, behind queries and in front of them."""
+    text = ("name: x\ndata: {type: arrays, path: x.npz, lengths: n, shape: [9, 2]}\nencoder: [transformer: 4, cross_attention: {width: 4, "
+            "queries: 3}, transformer: 4]\nlatent: {type: continuous, dim: 2, per: position}\ndecoder: [cross_attention: 4]\n")
+    model, x = build(load(Path("s.yaml"), text=text).require(), 0), torch.randn(3, 9, 2)
+    found = []
+    for recompute in (False, True):
+        model.encoder.recompute = recompute
+        model.zero_grad()
+        model.encode(x, torch.tensor([9, 1, 4])).value.square().sum().backward()  # type: ignore[no-untyped-call]
+        found.append({name: parameter.grad for name, parameter in model.encoder.named_parameters()})
+    torch.testing.assert_close(found[0], found[1])

@@ -33,7 +33,8 @@ class Attention(Layer):
     also = ("attn", "attnblock", "attention_block", "self_attention_2d", "selfattention2d", "non_local", "nonlocal")
     scalar = "heads"
     heads: int = knob(1, "attention heads; divides the channels", affects="graph", ge=1)
-    groups: int | None = knob(None, "groups of the normalisation; divides the channels; by default their largest divisor up to 32",
+    groups: int | None = knob(None, "groups of the normalisation; divides the channels; by default their largest divisor up to 32 "
+                              "that leaves two to a group",
                               affects="graph", ge=1)
     wants = ("grid",)
 
@@ -42,7 +43,8 @@ class Attention(Layer):
         if value.features % self.heads:
             site.refuse(self, HEADS, f"{self.heads} heads do not divide {value.features} channels", "heads",
                         fix=f"heads: {nearest_divisor(value.features, self.heads)}")
-        group = Norm.named("group", groups=self.groups or largest_divisor(value.features, GROUPS)).placed(self._origin)
+        groups = self.groups or largest_divisor(value.features, max(1, min(GROUPS, value.features // 2)))
+        group = Norm.named("group", groups=groups).placed(self._origin)
         children = (group.plan(value, site.at("norm")), Projection().plan(f"{site.path}.qkv", value, 3 * value.features),
                     Projection().plan(f"{site.path}.out", value, value.features))
         return Node(site.path, "attention", value, value, self, {"heads": self.heads}, children=children, window=None,

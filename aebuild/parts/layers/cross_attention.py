@@ -120,6 +120,8 @@ class CrossAttention(Attending):
         found = stage.seeds.popleft() if own and self.queries is None and stage.seeds else None
         if self.queries is not None:
             found = (self.queries,)
+        elif own and stage.target is not None:
+            found = found or stage.target.places or None
         if found is None:
             site.refuse(self, UNCOUNTED, "cross_attention needs to know how many queries it has", fix="queries: 16")
         stage.size = found

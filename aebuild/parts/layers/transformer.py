@@ -115,6 +115,6 @@ class Transformer(Attending):
         qkv = Projection().plan(f"{path}.qkv", inside, 3 * self.width)
         out = Projection().plan(f"{path}.out", inside, self.width)
         local = self.window is not None and (size is None or len(size) == 1)            # not along the rows of an image
-        return Node(path, "attention", inside, inside, self, {"heads": self.heads, "causal": self.causal, "relative": relative},
-                    macs=2 * prod(inside.places) ** 2 * self.width, children=(qkv, out),
+        args = {"heads": self.heads, "causal": self.causal, "window": self.window, "relative": relative}
+        return Node(path, "attention", inside, inside, self, args, macs=2 * prod(inside.places) ** 2 * self.width, children=(qkv, out),
                     window=((2 * (self.window or 0) + 1, 1.0),) if local else None)
