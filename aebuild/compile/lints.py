@@ -167,7 +167,7 @@ def _about_parts(plan: Plan, info: DataInfo) -> Iterator[Finding]:
     seen: set[tuple[int, str, str]] = set()
     for node in (*plan.encoder.walk(), *plan.decoder.walk()):
         key = id(node.part), node.kind, str(node.args)
-        if not node.children and key not in seen:
+        if (not node.children or node.macs) and key not in seen:
             seen.add(key)
             yield from node.part.lint(node, around)
 

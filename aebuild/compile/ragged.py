@@ -12,10 +12,10 @@ from aebuild.lang.terms import Penalty
 
 PADDED = Rule("AE370", "a step that would see padding", """\
 Series of unequal length are padded to one length. What a sample's code is must not depend on how much padding stands behind it, so the
-steps of the encoder keep to the real places: recurrent and transformer layers, activations, dropout and layer normalisation do, and what
-flattens a series sees zeros behind its end. Convolutions and pooling mix the last real places with padding and change how many places
-there are; batch normalisation counts padding among its statistics; a skip carries padded places past the code; greedy training passes
-padded series from pair to pair.
+steps of the encoder keep to the real places: recurrent, transformer and cross-attention layers, activations, dropout and layer
+normalisation do, and what flattens a series sees zeros behind its end. Convolutions and pooling mix the last real places with padding and
+change how many places there are; batch normalisation counts padding among its statistics; a skip carries padded places past the
+code; greedy training passes padded series from pair to pair.
 
 ```yaml
 data: {type: text, path: names.txt, samples: lines, shape: [20], vocabulary: 60}
@@ -31,7 +31,7 @@ losses: {reconstruction: categorical}
 
 POSITIONS = Rule("AE372", "a code for each place of series of unequal length", """\
 With `per: position` there is a code at each place, also where a series has ended: its terms would count padding, and a codebook would learn
-entries for it. One code a sample has no such places.
+entries for it. One code a sample has no such places; nor has what `cross_attention` gathers, equally many for each sample.
 
 ```yaml
 data: {type: arrays, path: moves.npz, lengths: n, shape: [20, 6]}
@@ -55,7 +55,7 @@ def check_ragged(plan: Plan, info: DataInfo) -> list[Diagnostic]:
         return []
     found = [_refusal(node, plan) for node in _first_of_each(plan)]
     code = plan.latent.code
-    if code.places:
+    if code.places and not _ends(plan.encoder):
         found.append(Diagnostic(POSITIONS, f"the code is {code}, and the series are of unequal length",
                                 plan.spec.latent.place("per", "type"), "per: sample", "latent"))
     found += [Diagnostic(PADDED, f"{name} compares whole samples, and these are padded where a series has ended",
@@ -69,7 +69,7 @@ def check_ragged(plan: Plan, info: DataInfo) -> list[Diagnostic]:
 
 def _first_of_each(plan: Plan) -> Iterator[Node]:
     """The first node of each written step of the encoder, and of heads on its output, that does not keep to the real places."""
-    stages = [plan.encoder, *(head.node for head in plan.heads if head.source == "encoder")]
+    stages = [plan.encoder, *(head.node for head in plan.heads if head.source == "encoder" and not _ends(plan.encoder))]
     for stage in stages:
         for step in stage.children:
             if step.input.series_length is None:
@@ -78,7 +78,14 @@ def _first_of_each(plan: Plan) -> Iterator[Node]:
             if bad is not None:
                 yield bad if not step.inserted else _served(step, stage)
                 break
+            if _ends(step):
+                break                      # as many places for all samples from here on
     yield from (node for node in plan.decoder.walk() if node.kind == "skip" or (node.kind == "batch_norm" and node.input.places))
+
+
+def _ends(node: Node) -> bool:
+    """True if all places of what it gives are real."""
+    return any(isinstance(each.part, Buildable) and each.part.ends_lengths for each in node.walk())
 
 
 def _keeps(node: Node) -> bool:

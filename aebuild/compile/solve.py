@@ -113,6 +113,9 @@ def _segments(steps: Seq[Layer], start: Size | None, rank: int) -> list[_Segment
         if step.variant_name() == "unflatten":
             current = _Segment([], start=tuple(step.size))  # type: ignore[attr-defined]
             segments.append(current)
+        elif step.begins is not None:
+            current = _Segment([], start=step.begins or None, unfolds=not step.begins)
+            segments.append(current)
         elif step.wants == ("vector",) or step.variant_name() == "flatten":
             current = None
         elif "vector" not in step.wants or step.resizes(rank):

@@ -96,6 +96,11 @@ class Layer(Buildable):
         """How this step changes a grid of `rank` axes in a decoder, one entry a resizing layer."""
         return []
 
+    @property
+    def begins(self) -> tuple[int, ...] | None:
+        """The places of a grid or sequence that begins anew here in a decoder; () leaves them to the compiler, None if none does."""
+        return None
+
     def towards(self, rank: int) -> Layer:
         """This step in a decoder, where a grid of `rank` axes must come of it."""
         return self

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 class Buildable(Part):
     """A part that plans a node and builds the node's module.
 
-    With `keeps_lengths` its module gives the same at the real places of series of unequal length, whatever the padding behind them is.
+    With `keeps_lengths` its module gives the same at the real places of series of unequal length, whatever the padding behind them is;
+    with `ends_lengths` all places of what it gives are real.
     With `calls_again` its loss calls encoder or decoder once more, as Outputs offer them.
     """
 
     keeps_lengths: ClassVar[bool] = False
+    ends_lengths: ClassVar[bool] = False
     calls_again: ClassVar[bool] = False
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
@@ -146,6 +148,7 @@ class Stage:
     seeds: deque[tuple[int, ...] | None] = field(default_factory=deque)   # solved size of each unfolding, in order
     resizes: deque[tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=deque)   # solved (factor, size) of each layer
     positioned: bool = False                  # positions were already added
+    repeated: bool = False                    # a vector was repeated along a sequence
     taps: dict[str, Value] = field(default_factory=dict)           # encoder outputs that skips may name
     adapter: str | None = None
     adapted: bool = False                     # the stage's `adapter` was used

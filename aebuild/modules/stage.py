@@ -75,11 +75,11 @@ def taken(step: nn.Module, x: Tensor, context: dict[str, Any]) -> Tensor:
 
 def recomputed(step: nn.Module, x: Tensor, context: dict[str, Any]) -> Tensor:
     """A step's output; what is inside is computed again for the gradient (Chen et al., 2016), which may be in another thread."""
-    part, again = present(), Again(step)
+    part, again, before = present(), Again(step), dict(context)
 
     def run(x: Tensor) -> Tensor:
         with sharing(part):
-            return taken(step, x, context)
+            return taken(step, x, dict(before) if again.running else context)
 
     out: Tensor = checkpoint(run, x, use_reentrant=False, context_fn=lambda: (nullcontext(), again))
     return out
@@ -93,12 +93,15 @@ class Again:
         self._drawn = [module.state() for module in self._randoms]
         self._buffers = list(step.buffers())
         self._later: tuple[list[Any], list[Tensor]] = ([], [])
+        self.running = False
 
     def __enter__(self) -> None:
+        self.running = True
         self._later = [module.state() for module in self._randoms], [buffer.clone() for buffer in self._buffers]
         self._put(self._drawn)
 
     def __exit__(self, *_: object) -> None:
+        self.running = False
         states, buffers = self._later
         self._put(states)
         for buffer, value in zip(self._buffers, buffers, strict=True):

@@ -21,6 +21,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "dictionary_learning": ("AutoEncoder", "GatedAutoEncoder", "AutoEncoderTopK", "BatchTopKSAE", "JumpReluAutoEncoder"),
     "scvi-tools": ("SCVI", "SCANVI"),
     "taming-transformers": ("VQModel", "Net2NetTransformer"),
+    "latent-diffusion": ("AutoencoderKL", "VQModelInterface"),
     "stable-audio-tools": ("AudioAutoencoder",),
     "CompressAI": ("FactorizedPrior", "ScaleHyperprior"),
     "the literature": ("undercomplete", "deep", "stacked", "denoising", "sparse", "k-sparse", "contractive", "orthogonal", "nested",
@@ -31,6 +32,7 @@ ABSENT = {"PIWAE": "its encoder and decoder minimise different bounds", "HVAE an
           "their posteriors follow the gradient of the likelihood through the decoder"}
 FAMILIES = {"": "The first ones, one a family", "continuous": "Continuous codes: sparse, contractive, regularised, nested",
             "gaussian": "Variational codes", "priors": "Priors that are learned", "codebook": "Codebooks", "levels": "Codes in levels",
+            "layers": "Kinds of layers",
             "adversarial": "Adversarial models", "conditional": "Conditions", "likelihoods": "Likelihoods and losses",
             "compression": "Compression", "recipes": "Ways to train", "anomaly": "Anomaly detection", "bakeoff": "The published bake-off"}
 _LIKE = re.compile(r"^# like: (.*)$")

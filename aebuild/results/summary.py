@@ -59,7 +59,7 @@ def receptive_fields(half: Node) -> Iterator[tuple[Node, str]]:
 
 
 def _grown(node: Node, field: list[Fraction] | None, jump: list[Fraction]) -> list[Fraction] | None:
-    if node.window is None or field is None or node.kind in _SEES_ALL:
+    if node.window is None or field is None:
         return None
     for axis, (kernel, stride) in enumerate(node.window):
         step = Fraction(stride).limit_denominator(10_000)

@@ -30,8 +30,10 @@ from specs import specs
 MANY = settings.default.max_examples if settings.default else 100
 PARTS = st.sampled_from(("model", "encoder", "decoder"))
 STEPS = ("gru: 5", "lstm: {width: 4, bidirectional: true, returns: sequence}", "rnn: {width: 3, reverse: true, returns: sequence}",
-         "transformer: {width: 4, heads: 2, positions: none, returns: sequence}", "norm: layer", "residual: [gru: {width: 4, returns: sequence}]")
-GRIDS = ("conv: {width: 3, kernel: 3}", "conv: {width: 2, stride: 2}", "conv: {width: 2, kernel: 4, padding: 0}", "pool: 2", "linear: 4")
+         "transformer: {width: 4, heads: 2, positions: none, returns: sequence}", "norm: layer", "residual: [gru: {width: 4, returns: sequence}]",
+         "transformer: {width: 4, heads: 2, positions: rotary, window: 2, returns: sequence}", "transformer: {width: 4, positions: alibi, causal: true}",
+         "cross_attention: {width: 4, heads: 2, queries: 3, positions: none}")
+GRIDS = ("conv: {width: 3, kernel: 3}", "conv: {width: 2, stride: 2}", "conv: {width: 2, kernel: 4, padding: 0}", "pool: 2", "linear: 4", "attention")
 LATENTS = ("{type: continuous, dim: 3}", "{type: gaussian, dim: 2}", "{type: codebook, dim: 4, codes: 7, groups: 2, per: sample}")
 PLACED = ("{type: continuous, dim: 3, per: position}", "{type: gaussian, dim: 2, per: position}", "{type: codebook, dim: 2, codes: 5}")
 

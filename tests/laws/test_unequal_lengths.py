@@ -23,6 +23,8 @@ ENCODERS = ["[lstm: 5]", "[gru: {width: 5, returns: mean}]", "[rnn: {width: 4, b
             "[lstm: {width: 4, reverse: true}, gru: {width: 3, bidirectional: true, returns: mean}]",
             "[gru: {width: 4, reverse: true}, norm: layer, lstm: {width: 3, bidirectional: true}]", "[lstm: {width: 3, bidirectional: true}, lstm: 4]",
             "{layer: transformer, depth: 2, width: 4, heads: 2, positions: sinusoidal}", "[transformer: {width: 4, heads: 2, causal: true, positions: none}]",
+            "{layer: transformer, depth: 2, width: 4, heads: 2, positions: rotary, window: 2}", "[transformer: {width: 4, heads: 2, positions: alibi}]",
+            "[cross_attention: {width: 4, heads: 2, queries: 3, positions: none}, transformer: {width: 4, heads: 2}]",
             "[residual: [gru: {width: 6, reverse: true}, activation: tanh], repeat: {times: 2, steps: [gru: 6]}]",
             "{steps: [gru: {width: 5, returns: sequence}, transformer: {width: 4, heads: 1, returns: sequence, positions: none}], adapter: mean}"]
 FLAT = ["[]", "[linear: 3]", "[gru: 3, flatten, linear: 4]", "[gru: {width: 3, returns: sequence}]"]

@@ -9,11 +9,11 @@ import torch
 from sequence_models import SERIES, check_laws, counted_macs, model_of, plan_of, refusal, underlined
 from torch import Tensor, nn
 
+from aebuild.lang.attending import nearest_divisor
 from aebuild.lang.families import Layer
 from aebuild.lang.values import Grid, Sequence, Vector
 from aebuild.modules import transformer
 from aebuild.modules.transformer import Block, attend, sinusoids
-from aebuild.parts.layers.transformer import nearest_divisor
 
 
 @pytest.mark.parametrize(("encoder", "decoder"), [

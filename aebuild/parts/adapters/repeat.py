@@ -29,6 +29,7 @@ class Repeat(Adapter):
     def plan(self, value: Value, kind: str, site: Site, layer: Layer | None) -> Node:
         """As long as the decoder's seed, or as the data."""
         length = length_for(layer, value, site)
+        site.stage.repeated = True
         return Node(site.path, "repeat", value, Sequence(length, value.features), self, {"length": length}, window=None)
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:

@@ -44,7 +44,7 @@ class Residual(Nested):
         """The input plus the steps' result; where types differ the shortcut is a projection."""
         children, out = site.chain(self.steps, value, replace(site, final=False))
         children = tuple(children)
-        if out.kind != value.kind:
+        if out.kind != value.kind or (value.series_length or 0) != (out.series_length or 0):
             site.refuse(self, KINDS, f"the steps turn {value} into {out}, which cannot be added", "steps")
         order = [child.name for child in children]
         if out != value:

@@ -13,7 +13,7 @@ import torch
 from pydantic import ConfigDict, Field, TypeAdapter
 
 from aebuild.modules.convolution import ConvTranspose2d
-from aebuild.modules.transformer import Attention, Kernel
+from aebuild.modules.transformer import Kernel, MultiHead
 from aebuild.trainer.speed.cpu_replicas import replicable
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Execution:
                 if tensor.ndim == 4:
                     tensor.data = _laid_out(tensor.data, self.memory)
         for module in model.modules():
-            if isinstance(module, Attention):
+            if isinstance(module, MultiHead):
                 module.kernel = self.attention
             if isinstance(module, ConvTranspose2d):
                 module.adjoint = self.memory == "channels_last" and module.weight.device.type == "cpu"
@@ -145,7 +145,7 @@ def candidates(base: Execution, model: Autoencoder, device: torch.device, patien
         for workers in (number for number in range(2, min(base.threads, most) + 1) if base.threads % number == 0):
             yield f"{workers} workers", {"workers": workers, "threads": base.threads // workers}
         yield "matmul medium", {"matmul": "medium"}
-    if any(isinstance(module, Attention) for module in modules):
+    if any(isinstance(module, MultiHead) for module in modules):
         for kernel in ("plain", "fused"):
             yield f"{kernel} attention", {"attention": kernel}
     if device.type == "cuda" or computes_bfloat16():
