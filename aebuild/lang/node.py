@@ -146,6 +146,8 @@ class Stage:
     seeds: deque[tuple[int, ...] | None] = field(default_factory=deque)   # solved size of each unfolding, in order
     resizes: deque[tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=deque)   # solved (factor, size) of each layer
     positioned: bool = False                  # positions were already added
+    visible: int | None = None                # patches that an encoder sees in training, where some are hidden
+    shortened: bool = False                   # planned for these alone
     taps: dict[str, Value] = field(default_factory=dict)           # encoder outputs that skips may name
     adapter: str | None = None
     adapted: bool = False                     # the stage's `adapter` was used

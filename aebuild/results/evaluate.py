@@ -181,12 +181,13 @@ class Heard:
 
     def __init__(self, model: Autoencoder) -> None:
         self.usage, self.error, self.judged, self.batches = Usage(model), 0.0, 0.0, 0
+        self.likelihood = model.likelihood
 
     def judge(self, outputs: Outputs) -> None:
         """Takes the pass of a batch."""
         target = outputs.target
         apart = outputs.reconstruction - target if target.is_floating_point() else (outputs.reconstruction != target).double()
-        counts = counted(target, outputs.lengths, outputs.mask)
+        counts = counted(target, outputs.lengths, self.likelihood.judged(outputs))
         real = None if counts is None else counts.expand_as(target)
         held = apart if real is None else apart.masked_fill(~real, 0.0)
         self.error += float(held.square().sum(dtype=torch.float64)) / outputs.draws
@@ -201,7 +202,7 @@ def _score_baseline(plan: Plan, model: Autoencoder, reconstruct: Reconstruction,
     mse, term, count, config = 0.0, 0.0, 0, plan.term("reconstruction")
     # of samples in memory, which come in one piece
     lengths, mask = (None if held is None else torch.from_numpy(held) for held in (split.lengths, split.beside.get("mask")))
-    fits = True
+    fits = model.likelihood.whole
     unbounded = isinstance(model.likelihood, Point)           # so is the baseline then: a linear model can be as good as PCA, not better
     for test in judged_targets(split):
         values = reconstruct(test) if unbounded else clipped(reconstruct(test), plan.bounds)

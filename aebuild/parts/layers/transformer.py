@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -128,18 +128,18 @@ class Transformer(Layer):
         """The positions that this block adds; the first to add any decides for the stage."""
         if self.positions == "none":
             return None
-        first = site.stage.agreed.setdefault("positions", self)
-        assert isinstance(first, Transformer)
-        if self.positions not in ("auto", first._kind):
-            site.refuse(self, POSITIONED, f"an earlier block already added {first._kind} positions", "positions",
+        first: Any = site.stage.agreed.setdefault("positions", self)
+        if self.positions not in ("auto", first.position_kind):
+            site.refuse(self, POSITIONED, f"an earlier step already added {first.position_kind} positions", "positions",
                         fix="remove positions")
         if site.stage.positioned:
             return None
         site.stage.positioned = True
-        return self._kind
+        return self.position_kind
 
     @property
-    def _kind(self) -> str:
+    def position_kind(self) -> str:
+        """What tells the positions apart that it adds."""
         return "learned" if self.positions == "auto" else self.positions
 
     def _sublayer(self, name: str, node: Node, inside: Value, site: Site) -> list[Node]:
