@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from aebuild.modules.stage import Contextual
 
 VISIBLE = "visible"        # in the context: the numbers of the patches that an encoder sees, [N, V], where it does not see all
-SMALL = 1e-6               # added to a patch's variance (He et al., 2021)
+FLAT = 1e-6               # added to a patch's variance (He et al., 2021)
 
 
 class VisiblePatches(Contextual):
@@ -84,7 +84,7 @@ class PatchScale(nn.Module):
         patches = full.reshape(*full.shape[:2], *cut)                                   # (N, C, t1, p1, t2, p2, ..)
         inside = [1, *range(3, patches.ndim, 2)]
         variance, mean = torch.var_mean(patches, inside, keepdim=True)
-        return self._spread(mean, full.shape, places), self._spread((variance + SMALL).sqrt(), full.shape, places)
+        return self._spread(mean, full.shape, places), self._spread((variance + FLAT).sqrt(), full.shape, places)
 
     def _spread(self, figure: Tensor, full: Sequence[int], places: Sequence[int]) -> Tensor:
         """[N, 1, t1, 1, t2, 1, ..] to [N, 1, *S]."""

@@ -210,7 +210,7 @@ def _score_baseline(plan: Plan, model: Autoencoder, reconstruct: Reconstruction,
         real = None if counts is None else counts.expand(test.shape).numpy()
         error, share = np.square(values.astype(np.float64) - test), len(test) / len(split)
         mse += float(error.mean() if real is None else error.mean(where=real)) * share
-        for start, stop in batch_bounds(len(test) if fits else 0, 4096):
+        for start, stop in batch_bounds(len(test), 4096) if fits else ():
             parts = [torch.from_numpy(np.ascontiguousarray(part[start:stop])).to(device) for part in (values, test)]
             params = model.likelihood.params_of(parts[0])
             if params is None:
@@ -235,7 +235,7 @@ def _score_frequencies(plan: Plan, model: Autoencoder, frequencies: NDArray[np.f
         missed = params.argmax(-1) != batch.target
         real = torch.ones_like(missed) if batch.lengths is None else real_places(batch.lengths, batch.target)
         wrong, judged = wrong + float((missed & real).sum()), judged + float(real.sum())
-    return _scores(plan, {"reconstruction": term / loader.samples}, wrong / judged)
+    return _scores(plan, {"reconstruction": term / loader.samples} if model.likelihood.whole else {}, wrong / judged)
 
 
 def _psnr(plan: Plan, mse: float) -> float | None:

@@ -96,17 +96,17 @@ class Patchify(Layer):
             return []
         site.stage.positioned = True
         site.stage.agreed["positions"] = self
-        weights = {"weight": value.shape} if self.position_kind == "learned" else {}
-        return [Node(f"{site.path}.positions", "positions", value, value, self, {"kind": self.position_kind}, dict(weights))]
+        weights = {"weight": value.shape} if self.kind_of_positions == "learned" else {}
+        return [Node(f"{site.path}.positions", "positions", value, value, self, {"kind": self.kind_of_positions}, dict(weights))]
 
     def _visible(self, value: Value, site: Site) -> Node:
         """What keeps the visible patches; in the table it has all, as in evaluation."""
         assert site.stage.visible is not None
         kept = Sequence(site.stage.visible, value.features) if site.stage.shortened else value
-        return Node(f"{site.path}.visible", "visible", value, kept, self, {"patches": site.stage.visible}, reads=("visible",))
+        return Node(f"{site.path}.visible", "visible", value, kept, self, reads=("visible",))
 
     @property
-    def position_kind(self) -> str:
+    def kind_of_positions(self) -> str:
         """What tells the patches apart."""
         return "learned" if self.positions == "auto" else self.positions
 

@@ -129,16 +129,16 @@ class Transformer(Layer):
         if self.positions == "none":
             return None
         first: Any = site.stage.agreed.setdefault("positions", self)
-        if self.positions not in ("auto", first.position_kind):
-            site.refuse(self, POSITIONED, f"an earlier step already added {first.position_kind} positions", "positions",
+        if self.positions not in ("auto", first.kind_of_positions):
+            site.refuse(self, POSITIONED, f"an earlier step already added {first.kind_of_positions} positions", "positions",
                         fix="remove positions")
         if site.stage.positioned:
             return None
         site.stage.positioned = True
-        return self.position_kind
+        return self.kind_of_positions
 
     @property
-    def position_kind(self) -> str:
+    def kind_of_positions(self) -> str:
         """What tells the positions apart that it adds."""
         return "learned" if self.positions == "auto" else self.positions
 
