@@ -14,6 +14,7 @@ from aebuild.lang.node import Buildable, Node
 from aebuild.modules.answers import ColumnsHead
 from aebuild.modules.autoencoder import Autoencoder, Head
 from aebuild.modules.losses import Loss
+from aebuild.modules.patches import PatchScale
 from aebuild.modules.randomness import derive
 from aebuild.modules.stage import Stage
 
@@ -21,7 +22,6 @@ from aebuild.modules.stage import Stage
 def build(plan: Plan, seed: int | None = None) -> Autoencoder:
     """The model with freshly drawn weights; each node's depend on the seed and its own path alone."""
     seed = plan.spec.train.seed if seed is None else seed
-    losses = plan.spec.losses
     penalties = {name: cast(Loss, build_node(penalty.node, seed)) for name, penalty in plan.penalties.items()}
     heads = {head.name: _head(head, build_node(head.node, seed)) for head in plan.heads}
     taps = {source.rsplit(".", 1)[1]: key for source, key in plan.taps.items()}
@@ -30,9 +30,18 @@ def build(plan: Plan, seed: int | None = None) -> Autoencoder:
     encoder.taps = taps
     decoder = build_node(plan.decoder, seed)
     assert isinstance(decoder, Stage)
-    return Autoencoder(encoder, build_node(plan.latent.node, seed), decoder,
-                       losses.reconstruction.build_likelihood(plan.target, plan.bounds), heads, penalties,
-                       [(part.build_corruption(), part.when == "always") for part in plan.spec.corrupt], plan.refusals)
+    return Autoencoder(encoder, build_node(plan.latent.node, seed), decoder, _likelihood(plan), heads, penalties,
+                       [(part.build_corruption(), part.when == "always") for part in plan.corruptions], plan.refusals)
+
+
+def _likelihood(plan: Plan) -> nn.Module:
+    part = plan.spec.losses.reconstruction
+    module: Any = part.build_likelihood(plan.target, plan.bounds)
+    if part.on == "masked":
+        module.masked = True
+    if part.normalize == "patch":
+        module.patches = PatchScale(plan.spec.encoder.steps[0].sizes(plan.target.axes))  # type: ignore[attr-defined]
+    return cast(nn.Module, module)
 
 
 def _head(head: HeadPlan, network: nn.Module) -> Head:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence as Seq
 from dataclasses import replace
+from math import prod
 
 from aebuild.compile.chain import UNKNOWN_ADAPTER, chain, site_for
 from aebuild.compile.output import plan_output
@@ -119,16 +120,21 @@ def ends_on_grid(steps: Seq[Layer], code: Value) -> bool:
     for step in reversed(steps):
         if step.wants == ("vector",):
             return step.variant_name() == "unflatten"
+        if step.resizes(1):
+            return True
         if step.variant_name() == "flatten" or step.wants == ("sequence",):
             return False
-        if step.wants == ("grid",) or step.resizes(1):
+        if step.wants == ("grid",):
             return True
     return code.axes > 0
 
 
 def _last_places(encoder: Stage, target: Value) -> tuple[int, ...] | None:
-    """The size of the encoder's last grid or sequence of the data's rank."""
+    """The size of the encoder's last grid or sequence of the data's rank, patches in the grid that they were cut from."""
     rank = len(target.places)
+    last = next((value for value in reversed(encoder.taps.values()) if value.places), None)
+    if encoder.size is not None and last is not None and len(encoder.size) == rank and last.series_length == prod(encoder.size):
+        return encoder.size
     for value in reversed(encoder.taps.values()):
         if value.places and (not rank or len(value.places) == rank):
             return value.places

@@ -9,7 +9,7 @@ from typing import Any
 
 from aebuild.compile.spec import Spec
 from aebuild.compile.spec_hash import fingerprints
-from aebuild.lang.families import LatentPlan
+from aebuild.lang.families import Corruption, LatentPlan
 from aebuild.lang.html_table import html_table
 from aebuild.lang.node import Node
 from aebuild.lang.schedule import Dial
@@ -101,6 +101,8 @@ class Plan:
     taps: dict[str, str] = field(default_factory=dict)        # encoder step -> context key of a skip
     refusals: dict[str, str] = field(default_factory=dict)    # operation -> why this design cannot do it
     conditions: int = 0                                       # features of all that the model is told of a sample beside its values
+    corruptions: tuple[Corruption, ...] = ()                  # each knowing what it stands between
+    shorter: Node | None = None                               # what the encoder computes in training, where patches are hidden from it
 
     def halves(self) -> Iterator[tuple[str, Node]]:
         """Encoder, latent, decoder, heads, and losses with networks of their own, with their nodes."""

@@ -20,10 +20,11 @@ from aebuild.compile.plan import DialPlan, HeadPlan, Plan
 from aebuild.compile.size_limits import check_extent
 from aebuild.compile.spec import Mirror, Spec, StageSpec
 from aebuild.compile.terms import check_needs, check_reads, plan_penalty, plan_terms
+from aebuild.compile.visible import SCALELESS, check_masked, check_patches, check_uses, hidden_elements, seen, visible_patches
 from aebuild.lang.conditioning import KEY, Join
 from aebuild.lang.dataset import DataInfo
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
-from aebuild.lang.families import LatentPlan, Layer
+from aebuild.lang.families import Corruption, LatentPlan, Layer
 from aebuild.lang.node import Composite, Node, Refusal, Site, Stage
 from aebuild.lang.terms import Contribution, ModelTypes, OutputPlan, Penalty
 from aebuild.lang.training import PhasePart
@@ -45,8 +46,8 @@ evaluate: {tasks: [probe, {type: probe, name: converged}]}
 """)
 
 NO_NUMBERS = Rule("AE354", "a corruption of tokens", """\
-The corruptions change numbers: they add to them, or set them to a value. Tokens are names of symbols, of which neither makes sense. Dropout
-behind the embedding hides a share of what the model sees.
+Most corruptions change numbers: they add to them, or set them to a value. Tokens are names of symbols, of which neither makes sense.
+`token_mask` hides some of them; dropout behind the embedding hides a share of what the model sees.
 
 ```yaml
 data: {type: arrays, path: text.npy, as: tokens, shape: [12], vocabulary: 27}
@@ -56,6 +57,20 @@ corrupt: [gaussian: {std: 0.3}]
 ```yaml
 corrupt: []
 encoder: [linear: 64, dropout: 0.1]
+```
+""")
+
+UNFIT_MASK = Rule("AE828", "a corruption of other samples", """\
+`token_mask` puts a symbol of its own in the place of tokens, so it is for texts and other series of symbols. Patches and blocks are hidden
+in what has places: series, images, volumes. Single numbers of anything are hidden by `mask`.
+
+```yaml
+data: wine                                     # a table
+corrupt: [block_mask: {size: 4, count: 1}]
+```
+```yaml
+data: wine
+corrupt: [mask: 0.25]
 ```
 """)
 
@@ -91,13 +106,14 @@ def plan(spec: Spec, info: DataInfo, least: int | None = None) -> Planned:
     if found:
         return Planned(None, found)
     spec = with_phases(spec)
-    corrupted, joins = _corrupt(spec, info, found), joins_of(spec, info, found)
-    encoder, stage = _encoder(spec, corrupted, joins, found)
+    (corruptions, corrupted), joins = _corrupt(spec, info, found), joins_of(spec, info, found)
+    visible = visible_patches(corruptions)
+    encoder, shorter, stage = _encoder(spec, corrupted, visible, joins, found)
     latent = _attempt(found, lambda: _latent(spec, encoder.output, stage)) if encoder else None
     written = resolve_decoder(spec)
     if isinstance(spec.decoder, Mirror) and (dead := check_departure(spec.encoder.steps, spec.decoder)) is not None:
         found.append(dead)
-    output = _attempt(found, lambda: _output_plan(spec, info))
+    output = _attempt(found, lambda: _output_plan(spec, info, corruptions, corrupted))
     decoder: Node | None = None
     taps: dict[str, str] = {}
     if latent and output:
@@ -113,12 +129,15 @@ def plan(spec: Spec, info: DataInfo, least: int | None = None) -> Planned:
     phases = plan_phases(spec, written, latent, encoder, decoder, penalties, terms, usual, found)
     _check_tasks(spec, info, found)
     check_joined(spec, joins, found)
+    check_uses(spec, decoder, visible, found)
     refusals = _refusals(latent, decoder, penalties) if latent and decoder else {}
+    if spec.losses.reconstruction.normalize is not None:
+        refusals.update(dict.fromkeys(("sample", "interpolate", "decode"), SCALELESS))
     check_needs(spec, refusals, found)
     if not (encoder and latent and decoder and output) or any(d.is_error for d in found):
         return Planned(None, found)
     result = Plan(spec, info.value, info.target, info.target_range, encoder, latent, decoder, output, heads, terms, phases,
-                  penalties, (), taps, refusals, info.condition_features)
+                  penalties, (), taps, refusals, info.condition_features, corruptions, shorter)
     return Planned(replace(result, dials=tuple(_dials([*result.nodes()]))), found)
 
 
@@ -139,7 +158,7 @@ def resolve_decoder(spec: Spec) -> StageSpec:
     return StageSpec(steps=mirror(spec.encoder.steps, cast(Mirror, decoder))).placed(decoder._origin)
 
 
-def _output_plan(spec: Spec, info: DataInfo) -> OutputPlan:
+def _output_plan(spec: Spec, info: DataInfo, corruptions: Seq[Corruption], corrupted: Value) -> OutputPlan:
     """The likelihood's demands on the output layer."""
     check_reads(spec.losses.reconstruction.reads_context, _written(spec), spec.losses.reconstruction, "losses.reconstruction")
     likelihood = spec.losses.reconstruction
@@ -147,7 +166,10 @@ def _output_plan(spec: Spec, info: DataInfo) -> OutputPlan:
         place, fix = spec.losses.place("reconstruction"), "reconstruction: categorical"
         message = f"{likelihood.variant_name()} measures distances of numbers, but the data are {info.target}, which name symbols"
         raise Refusal(Diagnostic(UNJUDGED, message, place or spec.place(), fix if place else f"losses: {{{fix}}}", "losses.reconstruction"))
-    return likelihood.plan_output(info.target, info.target_range)
+    output = likelihood.plan_output(info.target, info.target_range)
+    check_masked(spec, corruptions, corrupted, info.target)
+    check_patches(spec, output, info.value, info.target)
+    return output if likelihood.on == "all" else replace(output, elements=hidden_elements(corruptions, output.elements))
 
 
 def _attempt(found: list[Diagnostic], make: Callable[[], T]) -> T | None:
@@ -158,27 +180,48 @@ def _attempt(found: list[Diagnostic], make: Callable[[], T]) -> T | None:
         return None
 
 
-def _corrupt(spec: Spec, info: DataInfo, found: list[Diagnostic]) -> Value:
-    value = info.value
+def _corrupt(spec: Spec, info: DataInfo, found: list[Diagnostic]) -> tuple[tuple[Corruption, ...], Value]:
+    """The corruptions, each knowing what it stands between, and the type behind them."""
+    value, settled = info.value, []
     for i, corruption in enumerate(spec.corrupt):
-        if value.dtype == "int64":
-            found.append(Diagnostic(NO_NUMBERS, f"{corruption.variant_name()} changes numbers, but the data are {value}, names of symbols",
-                                    spec.place("corrupt"), "remove corrupt", f"corrupt.{i}"))
+        if value.kind not in corruption.takes:
+            found.append(_unfit(spec, corruption, value, i))
             break
-        after = _attempt(found, partial(corruption.plan_corruption, value, site_for(f"corrupt.{i}", Stage())))
-        value = after or value
-    return value
+        site = site_for(f"corrupt.{i}", Stage())
+        facing = _attempt(found, partial(corruption.facing, value, tuple(spec.encoder.steps), site))
+        if facing is None:
+            continue
+        settled.append(facing)
+        value = _attempt(found, partial(facing.plan_corruption, value, site)) or value
+    return tuple(settled), value
 
 
-def _encoder(spec: Spec, value: Value, joins: Joins, found: list[Diagnostic]) -> tuple[Node | None, Stage]:
-    stage = Stage(positions=getattr(spec.latent, "per", "position") == "position", adapter=stage_adapter(spec.encoder, found),
-                  size=tuple(spec.encoder.seed) if spec.encoder.seed else None, taken=value, top="encoder", joins=joins["encoder"],
-                  given=joins["prior"], critics=joins["critic"])
-    before = len(found)
-    node = plan_steps("encoder", spec.encoder, value, stage, found)
+def _unfit(spec: Spec, corruption: Corruption, value: Value, number: int) -> Diagnostic:
+    """What is said of a corruption of another kind of samples."""
+    name, path = corruption.variant_name(), f"corrupt.{number}"
+    if value.dtype == "int64":
+        return Diagnostic(NO_NUMBERS, f"{name} changes numbers, but the data are {value}, names of symbols", spec.place("corrupt"),
+                          "remove corrupt", path, notes=("`token_mask` is the one that hides tokens",))
+    return Diagnostic(UNFIT_MASK, f"{name} is for {' and '.join(corruption.takes)}, but the data are {value}", spec.place("corrupt"),
+                      "remove corrupt", path)
+
+
+def _encoder(spec: Spec, value: Value, visible: int | None, joins: Joins, found: list[Diagnostic]
+             ) -> tuple[Node | None, Node | None, Stage]:
+    """The encoder, the same of the patches that it sees in training where some are hidden, and what its steps shared."""
+    def stage(shortened: bool) -> Stage:
+        return Stage(positions=getattr(spec.latent, "per", "position") == "position", adapter=stage_adapter(spec.encoder, found),
+                     size=tuple(spec.encoder.seed) if spec.encoder.seed else None, taken=value, top="encoder", joins=joins["encoder"],
+                     given=joins["prior"], critics=joins["critic"], visible=visible, shortened=shortened)
+
+    before, first = len(found), stage(False)
+    node = plan_steps("encoder", spec.encoder, value, first, found)
     if not value.places:
         found[before:] = [read_otherwise(spec.data, finding) for finding in found[before:]]
-    return node, stage
+    if node is None or visible is None:
+        return node, None, first
+    both = _attempt(found, partial(seen, node, lambda: plan_steps("encoder", spec.encoder, value, stage(True), []), visible))
+    return (None, None, first) if both is None else (both.whole, both.shorter, first)
 
 
 def plan_steps(path: str, written: StageSpec, value: Value, stage: Stage, found: list[Diagnostic]) -> Node | None:

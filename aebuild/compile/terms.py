@@ -66,7 +66,7 @@ Some losses read what another part leaves on the way, such as the mask of a corr
 losses: {reconstruction: masked_mse}
 ```
 ```yaml
-corrupt: [patch_mask]
+corrupt: [square_mask]
 losses: {reconstruction: masked_mse}
 ```
 """)

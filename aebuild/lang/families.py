@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from aebuild.lang.diagnostics import Span
 from aebuild.lang.node import Buildable, Node, Resize, Site
@@ -273,16 +273,32 @@ class Corruption(Part):
     """A change of the input that the model must undo.
 
     The module it builds has `forward(x) -> x`, or is a `modules.stage.Contextual` that puts what `writes_context` names into the context.
+    One that hides elements leaves under `masked` which.
     """
 
     family = "corruption"
+    takes: ClassVar[tuple[str, ...]] = ("vector", "grid", "sequence")        # kinds of samples
     writes_context: ClassVar[tuple[str, ...]] = ()
     foreign = {"sigma": "std", "stddev": "std", "noise": "std", "p": "ratio", "rate": "ratio", "prob": "ratio", "probability": "ratio"}
     when: Literal["training", "always"] = knob("training", "only while training, or in evaluation too", affects="data")
 
+    def facing(self, value: Value, encoder: tuple[Layer, ...], site: Site) -> Self:
+        """The corruption of such samples in front of these layers, with what it must know of both; or a refusal."""
+        return self
+
     def plan_corruption(self, value: Value, site: Site) -> Value:
         """The type after the corruption."""
         return value
+
+    @property
+    def share(self) -> float:
+        """The share of a sample's elements that it hides, on average."""
+        return 0.0
+
+    @property
+    def visible(self) -> int | None:
+        """How many of its first layer's patches the encoder sees; None where it sees all."""
+        return None
 
     def build_corruption(self) -> nn.Module:
         """The corruption's module."""

@@ -149,6 +149,8 @@ class Stage:
     resizes: deque[tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=deque)   # solved (factor, size) of each layer
     positioned: bool = False                  # positions were already added
     repeated: bool = False                    # a vector was repeated along a sequence
+    visible: int | None = None                # patches that an encoder sees in training, where some are hidden
+    shortened: bool = False                   # planned for these alone
     taps: dict[str, Value] = field(default_factory=dict)           # encoder outputs that skips may name
     adapter: str | None = None
     adapted: bool = False                     # the stage's `adapter` was used

@@ -157,8 +157,16 @@ class Likelihood(Term):
     support: ClassVar[tuple[float, float] | None] = None      # target values must lie in it; None takes any real
     judges: ClassVar[tuple[str, ...]] = ("vector", "grid", "sequence")       # kinds of targets
     reads_context: ClassVar[tuple[str, ...]] = ()             # keys of the context that it needs
+    elementwise: ClassVar[bool] = True                        # it can judge some elements of a sample alone
     reads_fields: ClassVar[bool] = False                      # it judges the categories and flags of a table as such
     default_variant: ClassVar[str | None] = None
+
+    on: Literal["all", "masked"] = knob(
+        "all", "the elements that are judged: all, or those that a corruption hid from the encoder (`patch_mask`, `block_mask`, "
+        "`mask`, `token_mask`), which are then hidden where epochs and test samples are judged too", affects="loss")
+    normalize: Literal["patch"] | None = knob(
+        None, "patch: the decoder gives, and the loss compares, each patch of the encoder's `patchify` less the target's mean over its "
+        "deviation (He et al., 2021)", affects="loss")
 
     def plan_output(self, target: Value, bounds: Range) -> OutputPlan:
         """Channels, loss elements and own parameters for a target of this type and range."""

@@ -90,14 +90,16 @@ class Autoencoder(nn.Module):
             posterior: Distribution = self.latent.posterior(self.latent.project(self.features(x, context), context))
         return posterior
 
-    def corrupt(self, x: Tensor, context: dict[str, Any] | None = None) -> Tensor:
+    def corrupt(self, x: Tensor, context: dict[str, Any] | None = None, judged: bool = False) -> Tensor:
         """The input as the encoder gets it: corrupted in training; by what is `when: always` in evaluation too.
 
-        In a recorded program only by what changes the input's type.
+        In a recorded program only by what changes the input's type. Where the loss is of what is hidden, a pass that is `judged` by it
+        hides in evaluation too.
         """
         context = {} if context is None else context
+        hides = judged and self.likelihood.masked
         for module, always in zip(self.corruptions, self.corrupts_always, strict=True):
-            if self.training or isinstance(module, Forming) or (always and not recording()):
+            if self.training or isinstance(module, Forming) or (always and not recording()) or (hides and getattr(module, "masks", False)):
                 x = taken(module, x, context)
         return x
 
@@ -119,8 +121,8 @@ class Autoencoder(nn.Module):
         """
         return self._encoded(x, _known(lengths, conditions))[1]
 
-    def _encoded(self, x: Tensor, context: dict[str, Any], draws: int | None = None) -> tuple[Tensor, Code]:
-        features = self.features(self.corrupt(x, context), context)
+    def _encoded(self, x: Tensor, context: dict[str, Any], draws: int | None = None, judged: bool = False) -> tuple[Tensor, Code]:
+        features = self.features(self.corrupt(x, context, judged), context)
         code: Code = self.latent(features, context, draws)
         return features, code
 
@@ -208,7 +210,7 @@ class Autoencoder(nn.Module):
             return self._run_pair(batch, pair)
         context = batch.context()
         given = dict(context)
-        features, code = self._encoded(batch.x, context, draws)
+        features, code = self._encoded(batch.x, context, draws, judged=True)
         if draws is not None and draws > 1:
             context = {key: repeated_rows(value, draws) if isinstance(value, Tensor) else value for key, value in context.items()}
         seen = dict(context)
@@ -254,7 +256,7 @@ class Autoencoder(nn.Module):
 
     def _run_pair(self, batch: Batch, pair: Pair) -> Outputs:
         down, up, context = self.encoder.groups(), self.decoder.groups(), batch.context()
-        x = self.corrupt(batch.x)
+        x = self.corrupt(batch.x, context)
         for step in down[:pair.depth]:
             x = step(x, context)
         if self.training and self.corruptions and pair.target == "code" and pair.depth:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
+from aebuild.modules.masks import Hiding
 from aebuild.modules.randomness import Random
 
 
@@ -22,14 +25,15 @@ class GaussianNoise(Random):
         return noisy if self.clip is None else noisy.clamp_(*self.clip)
 
 
-class Mask(Random):
+class Mask(Hiding):
     """Replaces each element by `value` with probability `ratio`, independently (Vincent et al., 2008)."""
 
     def __init__(self, ratio: float, value: float) -> None:
         super().__init__()
         self.ratio, self.value = ratio, value
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, context: dict[str, Any] | None = None) -> Tensor:
         """[N, ...] to the same."""
-        chance = self.drawn(torch.rand, x.shape, x.device)
-        return x.masked_fill(chance < self.ratio, self.value)
+        masked = self.drawn(torch.rand, x.shape, x.device) < self.ratio
+        self.hide(masked, {} if context is None else context)
+        return x.masked_fill(masked, self.value)

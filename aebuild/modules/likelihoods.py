@@ -18,6 +18,7 @@ from aebuild.modules.bounds import bounded_log_variance
 from aebuild.modules.lengths import real_places
 from aebuild.modules.losses import Loss
 from aebuild.modules.outputs import Outputs
+from aebuild.modules.patches import PatchScale
 
 LOG_2_PI = math.log(2 * math.pi)
 HALF_LEVEL = 1 / 512          # a certain 0 or 1 would be infinitely surprised
@@ -37,7 +38,17 @@ def counted(target: Tensor, lengths: Tensor | None, mask: Tensor | None) -> Tens
 
 
 class Likelihood(Loss):
-    """A negative log-likelihood or an error, and the expected data."""
+    """A negative log-likelihood or an error, and the expected data.
+
+    If it is `masked`, the loss is of what was hidden from the encoder alone. With `patches` the decoder gives, and the loss compares, each
+    patch less the target's mean over its deviation.
+    """
+
+    masked = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches: PatchScale | None = None         # a module, which an attribute of the class would hide
 
     def forward(self, params: Tensor, target: Tensor) -> Tensor:
         """[N], summed over a sample."""
@@ -49,7 +60,9 @@ class Likelihood(Loss):
 
     def linked(self, params: Tensor, context: Mapping[str, Any]) -> Tensor:
         """The decoder's output as the parameters of which all else speaks, by what is known of the sample beside its code."""
-        return params
+        if self.patches is None:
+            return params
+        return self.patches.restored(params, context["target"] if "target" in context else context["input"])
 
     def learn(self, target: Tensor) -> None:
         """Takes from training data [n, ...], before the first step, what no gradient finds; ValueError where they have no likelihood."""
@@ -73,7 +86,21 @@ class Likelihood(Loss):
     def loss(self, outputs: Outputs) -> Tensor:
         """The term `reconstruction`, [N]."""
         assert outputs.params is not None, "nothing was decoded in this pass"
-        return self.within(outputs.params, outputs.target, outputs.lengths, outputs.mask)
+        params, target = outputs.params, outputs.target
+        if self.patches is not None:
+            params, target = self.patches(params, target), self.patches(target, target)
+        return self.within(params, target, outputs.lengths, self.judged(outputs))
+
+    def judged(self, outputs: Outputs) -> Tensor | None:
+        """Which elements of the target count, as something that spreads over it; None where all do."""
+        if not self.masked:
+            return outputs.mask
+        return outputs.hidden if outputs.mask is None else outputs.hidden & outputs.mask
+
+    @property
+    def whole(self) -> bool:
+        """True if the loss is of all elements as they are, so that a reconstruction of another kind can be judged beside it."""
+        return not self.masked and self.patches is None
 
 
 class Point(Likelihood):

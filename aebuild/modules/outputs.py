@@ -87,6 +87,12 @@ class Outputs:
         return None if self.batch.mask is None else repeated_rows(self.batch.mask, self.draws)
 
     @property
+    def hidden(self) -> Tensor:
+        """Which elements of the target were hidden from the encoder, as something that spreads over it, for each row of `params`."""
+        masked: Tensor = self.context["masked"]
+        return masked
+
+    @property
     def labels(self) -> Tensor | None:
         """Class numbers, -1 where unknown, a row for each row of the code."""
         return None if self.batch.labels is None else repeated_rows(self.batch.labels, self.draws)

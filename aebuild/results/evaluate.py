@@ -203,12 +203,13 @@ class Heard:
 
     def __init__(self, model: Autoencoder) -> None:
         self.usage, self.error, self.judged, self.batches = Usage(model), 0.0, 0.0, 0
+        self.likelihood = model.likelihood
 
     def judge(self, outputs: Outputs) -> None:
         """Takes the pass of a batch."""
         target = outputs.target
         apart = outputs.reconstruction - target if target.is_floating_point() else (outputs.reconstruction != target).double()
-        counts = counted(target, outputs.lengths, outputs.mask)
+        counts = counted(target, outputs.lengths, self.likelihood.judged(outputs))
         real = None if counts is None else counts.expand_as(target)
         held = apart if real is None else apart.masked_fill(~real, 0.0)
         self.error += float(held.square().sum(dtype=torch.float64)) / outputs.draws
@@ -223,7 +224,7 @@ def _score_baseline(plan: Plan, model: Autoencoder, reconstruct: Reconstruction,
     mse, term, count, config = 0.0, 0.0, 0, plan.term("reconstruction")
     # of samples in memory, which come in one piece
     lengths, mask = (None if held is None else torch.from_numpy(held) for held in (split.lengths, split.beside.get("mask")))
-    fits = True
+    fits = model.likelihood.whole
     unbounded = isinstance(model.likelihood, Point)           # so is the baseline then: a linear model can be as good as PCA, not better
     for test in judged_targets(split):
         values = reconstruct(test) if unbounded else clipped(reconstruct(test), plan.bounds)
@@ -231,7 +232,7 @@ def _score_baseline(plan: Plan, model: Autoencoder, reconstruct: Reconstruction,
         real = None if counts is None else counts.expand(test.shape).numpy()
         error, share = np.square(values.astype(np.float64) - test), len(test) / len(split)
         mse += float(error.mean() if real is None else error.mean(where=real)) * share
-        for start, stop in batch_bounds(len(test) if fits else 0, 4096):
+        for start, stop in batch_bounds(len(test), 4096) if fits else ():
             parts = [torch.from_numpy(np.ascontiguousarray(part[start:stop])).to(device) for part in (values, test)]
             params = model.likelihood.params_of(parts[0])
             if params is None:
@@ -256,7 +257,7 @@ def _score_frequencies(plan: Plan, model: Autoencoder, frequencies: NDArray[np.f
         missed = params.argmax(-1) != batch.target
         real = torch.ones_like(missed) if batch.lengths is None else real_places(batch.lengths, batch.target)
         wrong, judged = wrong + float((missed & real).sum()), judged + float(real.sum())
-    return _scores(plan, {"reconstruction": term / loader.samples}, wrong / judged)
+    return _scores(plan, {"reconstruction": term / loader.samples} if model.likelihood.whole else {}, wrong / judged)
 
 
 def _psnr(plan: Plan, mse: float) -> float | None:

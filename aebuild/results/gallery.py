@@ -26,13 +26,13 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "CompressAI": ("FactorizedPrior", "ScaleHyperprior"),
     "the literature": ("undercomplete", "deep", "stacked", "denoising", "sparse", "k-sparse", "contractive", "orthogonal", "nested",
                        "variational", "conditional", "discrete", "adversarial", "semi-supervised", "hierarchical", "convolutional",
-                       "recurrent", "transformer", "linear"),
+                       "recurrent", "transformer", "linear", "ViT", "MAE", "masked language model", "context encoder"),
 }
 ABSENT = {"PIWAE": "its encoder and decoder minimise different bounds", "HVAE and RHVAE, with their manifold sampler":
           "their posteriors follow the gradient of the likelihood through the decoder"}
 FAMILIES = {"": "The first ones, one a family", "continuous": "Continuous codes: sparse, contractive, regularised, nested",
             "gaussian": "Variational codes", "priors": "Priors that are learned", "codebook": "Codebooks", "levels": "Codes in levels",
-            "layers": "Kinds of layers",
+            "layers": "Layers, and what is hidden from them",
             "adversarial": "Adversarial models", "conditional": "Conditions", "likelihoods": "Likelihoods and losses",
             "compression": "Compression", "recipes": "Ways to train", "anomaly": "Anomaly detection", "bakeoff": "The published bake-off"}
 _LIKE = re.compile(r"^# like: (.*)$")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, replace
 from io import BytesIO
+from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,6 +17,8 @@ from torch import Tensor
 from aebuild.data.text import one_line
 from aebuild.lang.printable import clean
 from aebuild.lang.values import Sequence, Vector
+from aebuild.modules.masks import MASKED
+from aebuild.modules.patches import VISIBLE
 from aebuild.modules.randomness import derive, random_modules
 from aebuild.modules.stage import taken
 from aebuild.results.drawing import INKS, cell_size, draw_sample, is_image
@@ -115,7 +118,7 @@ def _rows(plan: Plan, model: Autoencoder, splits: Splits) -> tuple[list[Row], li
         for corruption in model.corruptions:
             x = taken(corruption, x, context)
         behind = _array(batch.x) if x.shape == batch.x.shape else None
-        rows.append(Row("corrupted, as the encoder sees them in training", plan.encoder.input, _array(x), behind))
+        rows.append(Row("corrupted, as the encoder sees them in training", plan.encoder.input, _array(_marked(x, context, plan)), behind))
     elif batch.target is not batch.x:
         rows.append(Row("inputs", plan.input, _array(batch.x)))
     reseed_all(randoms, seed, 1)
@@ -133,6 +136,15 @@ def _rows(plan: Plan, model: Autoencoder, splits: Splits) -> tuple[list[Row], li
         like = "" if told is None else ", told what is known of the originals"
         rows.append(Row(f"samples, from codes drawn at random{like}", plan.target, _array(model.sample(count, told))))
     return rows, notes
+
+
+def _marked(x: Tensor, context: dict[str, Any], plan: Plan) -> Tensor:
+    """What the encoder sees, with patches that it does not see half-way between the least and the greatest value."""
+    if VISIBLE not in context:
+        return x
+    low, high = (plan.bounds.low, plan.bounds.high) if plan.bounds.within(-inf, inf) else (float(x.min()), float(x.max()))
+    assert low is not None and high is not None
+    return x.masked_fill(context[MASKED], (low + high) / 2)
 
 
 def _array(tensor: Tensor) -> NDArray[np.float32]:

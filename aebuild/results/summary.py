@@ -26,6 +26,8 @@ def summary(plan: Plan) -> Iterator[RenderableType]:
     yield code_line(plan)
     yield asymmetry(plan)
     yield loss_table(plan)
+    if plan.shorter is not None:
+        yield visible_line(plan, plan.shorter)
     yield memory_line(plan, memory_of(plan))
     yield training_line(plan)
 
@@ -116,6 +118,13 @@ def loss_table(plan: Plan) -> Table:
         text = f"{weight:g}" if isinstance(weight, int | float) else "schedule"
         table.add_row(term.name, text, f"{term.config.reduction} of {term.elements:,}", term.player)
     return table
+
+
+def visible_line(plan: Plan, shorter: Node) -> Text:
+    """How many patches the encoder sees in training, and what it then computes."""
+    seen = next(node for node in shorter.walk() if node.kind == "visible")
+    return Text.assemble(("masking ", "bold"), f"in training the encoder sees {seen.output.places[0]:,} of {seen.input.places[0]:,} "
+                         f"patches: {shorter.all_macs:,} of {plan.encoder.all_macs:,} MACs")
 
 
 def memory_line(plan: Plan, memory: Memory) -> Text:

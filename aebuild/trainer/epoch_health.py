@@ -40,7 +40,7 @@ class Watched(Protocol):
 def term_of_mean(trainer: Watched) -> float | None:
     """The reconstruction term, on the validation split, of the mean of some training samples; None where a mean is no reconstruction."""
     plan, model, judge = trainer.plan, trainer.model, trainer.judge
-    if judge is None or plan.target.dtype == "int64" or trainer.group.sharded:             # divided weights want all processes at once
+    if judge is None or plan.target.dtype == "int64" or not model.likelihood.whole or trainer.group.sharded:     # which wants all processes
         return None
     batches = list(trainer.loader.passing(_bounds(min(ROWS, trainer.loader.samples))))
     if any(batch.lengths is not None or batch.mask is not None for batch in batches):

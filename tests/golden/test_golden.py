@@ -37,10 +37,12 @@ names = {"argvalues": SPECS, "ids": [str(spec.relative_to(golden.SPECS)) for spe
 
 
 class Core(yaml.SafeLoader):
-    """Scalars as the spec language reads them: `1e-3` is a number."""
+    """Scalars as the spec language reads them: `1e-3` is a number, `on` a word."""
 
 
 Core.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+"), list("-+0123456789"))
+for letter in "oO":
+    Core.yaml_implicit_resolvers.pop(letter)
 
 
 def read(text: str):

@@ -77,6 +77,10 @@ SPECS = {
                 "latent: {type: codebook, codes: 6, dim: 4, groups: 2, update: ema, prior: empirical}\n" + trained("epochs: 3"),
     "a prior of posteriors": f"{VECTORS}encoder: [linear: 5]\nlatent: {{type: gaussian, dim: 2, prior: {{type: exemplar, exemplars: 9, subset: 4}}}}\n"
                              "corrupt: [gaussian: {std: 0.1, when: always}]\n" + trained("epochs: 2"),
+    "hidden patches": "data: {type: arrays, path: x.npy, shape: [1, 4, 6]}\ncorrupt: [patch_mask: 0.5]\n"
+                      "encoder: [patchify: {size: 2, width: 4}, transformer: {width: 4, heads: 2}]\n"
+                      "latent: {type: continuous, dim: 3, per: position}\ndecoder: [transformer: {width: 4, heads: 2}, unpatchify: 2]\n"
+                      "losses: {reconstruction: {type: mse, on: masked, normalize: patch, reduction: mean}}\n" + trained("epochs: 3"),
     "a flow afterwards": f"{VECTORS}encoder: [linear: 5]\nlatent: {{type: gaussian, dim: 2, prior: {{type: flow, width: 4, learned: afterwards}}}}\n"
                          + trained("epochs: 2"),
     "ramps": f"{VECTORS}encoder: [linear: 5]\nlatent: {{type: gaussian, dim: 2}}\n"

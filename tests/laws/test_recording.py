@@ -60,7 +60,7 @@ def settled(model: Autoencoder, x: Tensor, context: dict[str, Any] | None = None
 
 def expected(number: int, model: Autoencoder, x: Tensor) -> Tensor:
     """What a recorded way gives: the model's own answer, free of noise."""
-    context: dict[str, Any] = {}
+    context: dict[str, Any] = {"input": x}
     return model.decode(x) if number == 2 else settled(model, x) if number else model.decode(settled(model, x, context), context)
 
 

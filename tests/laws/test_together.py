@@ -72,6 +72,14 @@ encoder: [linear: 16]
 latent: {{type: gaussian, dim: 8}}
 losses: {{contrastive: {{type: ntxent, weight: 0.5}}}}
 {HEAD}}}""",
+    "hidden patches": f"""
+data: digits
+corrupt: [patch_mask: 0.75]
+encoder: [patchify: {{size: 2, width: 8}}, transformer: {{width: 8, heads: 2}}]
+latent: {{type: continuous, dim: 4, per: position}}
+decoder: [transformer: {{width: 4, heads: 2}}, unpatchify: 2]
+losses: {{reconstruction: {{type: mse, on: masked, normalize: patch}}}}
+{HEAD}}}""",
     "norms over grids, labels, predicted variances": f"""
 data: digits
 encoder: [conv: {{width: 8, stride: 2, norm: batch}}, conv: {{width: 8, stride: 2, norm: batch}}]

@@ -18,24 +18,24 @@ UNDIVIDED = Rule("AE901", "patches that do not divide the image", """\
 The image is cut into whole patches.
 
 ```yaml
-corrupt: [patch_mask: {patch: 3}]
+corrupt: [square_mask: {patch: 3}]
 ```
 ```yaml
-corrupt: [patch_mask: {patch: 2}]
+corrupt: [square_mask: {patch: 2}]
 ```
 """)
 
 
-class PatchMask(Corruption):
+class SquareMask(Corruption):
     """Sets square patches to 0 and tells the loss which (He et al., 2022)."""
 
-    type: Literal["patch_mask"] = "patch_mask"
+    type: Literal["square_mask"] = "square_mask"
     writes_context = ("masked",)
     patch: int = knob(2, "places of a patch along each axis", affects="data", ge=1)
     ratio: float = knob(0.75, "share of patches that are hidden", affects="data", gt=0, lt=1)
     example: ClassVar[str] = """\
 data: digits
-corrupt: [patch_mask: {patch: 2, ratio: 0.5}]
+corrupt: [square_mask: {patch: 2, ratio: 0.5}]
 encoder: {layer: conv, width: 8}
 latent: {type: continuous, dim: 8}
 losses: {reconstruction: masked_mse}

@@ -22,6 +22,7 @@ class Multinomial(CountLikelihood):
     type: Literal["multinomial"] = "multinomial"
     example = ("data: {type: counts, cells: 40, genes: 6}\n"
                "losses: {reconstruction: {type: multinomial, weight: 0.5}}")
+    elementwise = False
     unit = "nats of surprise at its counts"
     also = ("mult", "multvae", "mult_vae", "softmax_counts")
 

@@ -14,6 +14,7 @@ from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.children import Children
 from aebuild.modules.latent import Latent
 from aebuild.modules.likelihoods import Likelihood
+from aebuild.modules.masks import Hiding
 from aebuild.modules.posteriors import Distribution
 from aebuild.modules.priors import Prior
 from aebuild.modules.stage import Contextual, Stage
@@ -78,7 +79,7 @@ def whole(plan: Plan, model: Autoencoder, writer: Writer, terms: Iterable[str]) 
 def _constructor(model: Autoencoder, writer: Writer) -> list[str]:
     found = ["    def __init__(self) -> None:", "        super().__init__()", "        self.encoder = Encoder()",
              *_assigned("latent", writer.lines(model.latent)), "        self.decoder = Decoder()",
-             *_assigned("likelihood", writer.lines(model.likelihood))]
+             *_assigned("likelihood", writer.lines(model.likelihood)), *_judging(model, writer)]
     for name, children in (("heads", model.heads), ("penalties", model.penalties)):
         if children.items():
             writer.classes.add(Children)
@@ -89,6 +90,17 @@ def _constructor(model: Autoencoder, writer: Writer) -> list[str]:
         writer.classes.add(Distribution)
         found.append("        self.latent.prior.meet(self.posterior_of)")
     return found
+
+
+def _judging(model: Autoencoder, writer: Writer) -> list[str]:
+    """What says which elements the loss is of, and in which scale."""
+    found = ["        self.likelihood.masked = True"] if model.likelihood.masked else []
+    return found + ([] if model.likelihood.patches is None else _assigned("likelihood.patches", writer.lines(model.likelihood.patches)))
+
+
+def _linked(model: Autoencoder) -> bool:
+    """True if the decoder's output is not yet the likelihood's parameters."""
+    return type(model.likelihood).linked is not Likelihood.linked or model.likelihood.patches is not None
 
 
 def _encoding(model: Autoencoder) -> bool:
@@ -134,15 +146,19 @@ def _assigned(name: str, lines: list[str]) -> list[str]:
 
 
 def _corrupt(model: Autoencoder) -> list[str]:
-    found = ["    def corrupt(self, x: Tensor, context: dict[str, Any]) -> Tensor:", '        """The input as the encoder gets it."""']
+    hides = model.likelihood.masked
+    told = ", judged: bool = False" if hides else ""
+    found = [f"    def corrupt(self, x: Tensor, context: dict[str, Any]{told}) -> Tensor:",
+             '        """The input as the encoder gets it."""']
     for number, (module, always) in enumerate(zip(model.corruptions, model.corrupts_always, strict=True)):
         call = f"x = self.corruptions[{number}](x{', context' if isinstance(module, Contextual) else ''})"
-        found += [f"        {call}"] if always else ["        if self.training:", f"            {call}"]
+        when = "self.training or judged" if hides and isinstance(module, Hiding) else "self.training"
+        found += [f"        {call}"] if always else [f"        if {when}:", f"            {call}"]
     return [*found, "        return x"]
 
 
 def _passes(model: Autoencoder, plan: Plan) -> list[str]:
-    linked = type(model.likelihood).linked is not Likelihood.linked
+    linked = _linked(model)
     views = any(part.views > 1 for term in plan.terms if (part := term.config) and hasattr(part, "views"))
     view = ", view=view" if views else ""
     viewed = ["        def view() -> Code:", f"            known = {known_of(plan)}", "            with unlearned(self):",
@@ -178,7 +194,7 @@ def _passes(model: Autoencoder, plan: Plan) -> list[str]:
     def run(self, batch: Batch) -> Outputs:
         """One forward pass, which all losses read."""
         context = batch.context()
-        features = self.encoder(self.corrupt(batch.x, context), context)
+        features = self.encoder(self.corrupt(batch.x, context{", judged=True" if model.likelihood.masked else ""}), context)
         code = self.latent(features, context){SEEN if again else ""}
         params = self.parameters_of(code.value, context)
 

@@ -123,7 +123,7 @@ class Exporter:
         value = codes if codes.is_floating_point() else model.latent.lookup(codes)
         target = torch.from_numpy(self.run.scaling.apply(samples.values))
         lengths = None if samples.lengths is None else torch.from_numpy(samples.lengths)
-        context = {} if samples.conditions is None else {"conditions": torch.from_numpy(samples.conditions)}
+        context = {"target": target} | ({} if samples.conditions is None else {"conditions": torch.from_numpy(samples.conditions)})
         return float(model.likelihood.within(model.parameters_of(value, context), target, lengths).mean())
 
 
