@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from corpus_cases import SPEC, Case, every_case
-from corpus_fixes import pasted
 from corpus_frame import completed, examples
 from test_stories import RULES, WHOLE, folder
 
 from aebuild.compile.front import load
 from aebuild.lang.diagnostics import Diagnostic, Hint
+from aebuild.lang.fix_edits import pastes
 
 __all__ = ["folder"]
 
@@ -36,8 +36,9 @@ def mended(path: Path, settings: list[str], found: Diagnostic, before: list[Diag
     file = Path(name)
     raw = file.read_bytes()
     try:
-        for new in pasted(raw.decode(), found.span, found.fix):
-            file.write_text(new, encoding="utf-8")
+        text = raw.decode()
+        for edit in pastes(text, found.span, found.fix):
+            file.write_text(edit.applied(text), encoding="utf-8")
             yield gone(load(path, settings).diagnostics, found, before)
     finally:
         file.write_bytes(raw)
