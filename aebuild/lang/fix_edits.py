@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from aebuild.lang.diagnostics import Diagnostic, Hint, Span
@@ -30,7 +30,7 @@ class Edit:
 def mending(text: str, found: Diagnostic, gone: Callable[[str], bool]) -> Edit | None:
     """The first way to paste a finding's fix after which `gone(text)` holds; None where nothing can be pasted.
 
-    `text` is what the finding's span lies in. `gone` is asked of each changed text, usually by loading it.
+    `text` is what the finding's span lies in. `gone` is asked of each changed text, usually by `is_gone` of what it loads to.
     """
     if found.span is None or not found.fix or isinstance(found.fix, Hint):
         return None
@@ -38,6 +38,25 @@ def mending(text: str, found: Diagnostic, gone: Callable[[str], bool]) -> Edit |
         if gone(edit.applied(text)):
             return edit
     return None
+
+
+def is_gone(found: Diagnostic, before: Sequence[Diagnostic], after: Sequence[Diagnostic]) -> bool:
+    """True if it is found less often, and no error has come that an earlier pass did not keep from being found."""
+    if _count(after, found) >= _count(before, found):
+        return False
+    known = {error.code for error in before}
+    return all(error.code in known or any(_hides(error.code, other) for other in known) for error in after if error.is_error)
+
+
+def _hides(later: str, earlier: str) -> bool:
+    """True if the later error cannot be seen while there is the earlier one; keys of a part only once it is known which part."""
+    passes = ["AE0", "AE1", "AE4", "AE3"]
+    first, second = (passes.index(code[:3]) if code[:3] in passes else len(passes) for code in (earlier, later))
+    return first < second or earlier[:3] == later[:3] == "AE4" or earlier in ("AE103", "AE104") and later in ("AE101", "AE102")
+
+
+def _count(findings: Sequence[Diagnostic], wanted: Diagnostic) -> int:
+    return sum((other.code, other.message) == (wanted.code, wanted.message) for other in findings)
 
 
 def pastes(text: str, span: Span, fix: str) -> Iterator[Edit]:
