@@ -16,8 +16,9 @@ import aebuild
 
 ROOT = Path(aebuild.__file__).parent
 BELOW = {
-    "cli": {"cli", "serving", "results", "trainer", "compile", "parts", "modules", "data", "metrics", "lang"},
+    "cli": {"cli", "serving", "lsp", "results", "trainer", "compile", "parts", "modules", "data", "metrics", "lang"},
     "serving": {"serving", "results", "trainer", "compile", "parts", "modules", "data", "metrics", "lang"},
+    "lsp": {"lsp", "results", "compile", "parts", "lang"},
     "results": {"results", "trainer", "compile", "parts", "modules", "data", "metrics", "lang"},
     "trainer": {"trainer", "compile", "parts", "modules", "data", "lang"},
     "compile": {"compile", "parts", "modules", "data", "lang"},
