@@ -42,6 +42,9 @@ def expand_block(tree: Tree, path: str, blame: Blame) -> Tree | None:
             blame.unknown_key(child, key, cls, f"{path}.{key}", extra=sorted(allowed))
         elif key not in ("layer", "depth", *_STAGE_KEYS):
             options[key] = child
+    if "depth" in tree.value and "depth" in fields(cls):             # a stack of its own
+        options["depth"] = tree.value["depth"]
+        tree = Tree({key: child for key, child in tree.value.items() if key != "depth"}, tree.span, tree.key)
     widths = _widths(tree, path, blame)
     if widths is None:
         return None
@@ -50,6 +53,7 @@ def expand_block(tree: Tree, path: str, blame: Blame) -> Tree | None:
     head = Tree(name.value, name.span, name.key)
     steps = [Tree({"type": head, **({"width": width} if width is not None else {}), **long}, tree.span, tree.key)
              for width in widths]
+    assert isinstance(tree.value, dict)
     kept = {key: child for key, child in tree.value.items() if key in _STAGE_KEYS}
     return mapping({"steps": Tree(tuple(steps), tree.span, tree.key), **kept}, tree)
 

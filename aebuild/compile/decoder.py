@@ -11,13 +11,14 @@ from aebuild.compile.output import plan_output
 from aebuild.compile.skips import join_steps
 from aebuild.compile.solve import solve
 from aebuild.compile.spec import Spec, StageSpec
+from aebuild.lang.autoregression import Autoregressive
 from aebuild.lang.conditioning import Join
 from aebuild.lang.diagnostics import Diagnostic, Rule
 from aebuild.lang.families import Adapter, LatentPlan, Layer, LevelPlan
 from aebuild.lang.node import Composite, Node, Refusal, Site, Stage
 from aebuild.lang.suggest import closest
 from aebuild.lang.terms import OutputPlan
-from aebuild.lang.values import Value
+from aebuild.lang.values import Range, Value
 
 MISPLACED = Rule("AE309", "a step where it cannot stand", """\
 `output` shapes the decoder's output layer, so it stands last in the decoder. `skip` brings an encoder step's output into the decoder, so it
@@ -51,11 +52,11 @@ def check_adapter(written: StageSpec, stage: Stage, path: str, found: list[Diagn
 
 
 def plan_decoder(spec: Spec, written: StageSpec, latent: LatentPlan, target: Value, output: OutputPlan, encoder: Stage,
-             found: list[Diagnostic], joins: tuple[Join, ...] = ()) -> tuple[Node | None, dict[str, str]]:
+             found: list[Diagnostic], joins: tuple[Join, ...] = (), bounds: Range | None = None) -> tuple[Node | None, dict[str, str]]:
     """The decoder's node, and the encoder's outputs that it reads."""
     check_adapter(spec.encoder, encoder, "encoder", found)
     stage = Stage(up=True, positions=True, target=target, adapter=stage_adapter(written, found), taps=encoder.taps,
-                  top="decoder", joins=joins)
+                  top="decoder", joins=joins, likelihood=spec.losses.reconstruction, bounds=bounds)
     try:
         node, taps = _planned(written, latent, target, output, stage, encoder)
     except Refusal as refusal:
@@ -77,9 +78,14 @@ def _planned(written: StageSpec, latent: LatentPlan, target: Value, output: Outp
             raise Refusal(Diagnostic(MISPLACED, "output must be the decoder's last step", step.place(), None, "decoder"))
     steps = _towards(steps, len(target.places))
     shape = last or Layer.named("output")
+    made = next((i for i, step in enumerate(steps) if isinstance(step, Autoregressive)), None)
+    front = steps[:made]                             # behind a step that makes the data place by place, no size is open
     on_grid = (last is not None and getattr(last, "windowed", True)) or ends_on_grid(steps, code)
-    solution = solve(written.but(steps=[*steps, shape] if on_grid else steps), code, target, _last_places(encoder, target))
+    solution = solve(written.but(steps=[*front, shape] if on_grid and made is None else front), code, target, _last_places(encoder, target))
     stage.size, stage.seeds, stage.resizes = solution.size, solution.seeds, solution.resizes
+    if made is not None:
+        rank = len(target.places)
+        stage.resizes.extend(((1,) * rank, target.places) for step in steps[made + 1:] for _ in step.resizes(rank))
     site = site_for("decoder", stage, final=True)
     nodes = list(_chain_decoder(steps, code, site, written.skip, latent.levels, target, output, shape))
     if latent.start is not None:

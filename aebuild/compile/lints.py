@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from aebuild.compile.plan import Plan
 from aebuild.compile.plugins import within
 from aebuild.compile.spec import Spec, Train
+from aebuild.lang.autoregression import Autoregressive
 from aebuild.lang.dataset import DataInfo
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, Span
 from aebuild.lang.lint import Finding, Surroundings, warning
@@ -56,6 +57,23 @@ decoder: [lstm: {width: 128, feed: previous, teacher_forcing: 1.0}]
 ```
 ```yaml
 losses: {kl: {weight: {from: 0, to: 1, over: 10 epochs}}}
+```
+""")
+
+TEMPTED = warning("AE250", "an autoregressive decoder beside a KL term", """\
+A decoder that sees all values before a place can model the data without any code, and each nat in the code costs a nat of KL: with the term
+at full weight from the start the posterior collapses to the prior (Bowman et al., 2016; Chen et al., Variational lossy autoencoder,
+2017). Let some bits be free, raise the weight slowly, or hide a share of the values before from the decoder (`input_dropout`).
+
+```yaml
+data: sentences
+encoder: {layer: gru, width: 64}
+latent: {type: gaussian, dim: 16}
+decoder: {layer: causal_transformer, width: 64}
+losses: {reconstruction: categorical}
+```
+```yaml
+losses: {reconstruction: categorical, kl: {free_bits: 0.25}}
 ```
 """)
 
@@ -172,13 +190,23 @@ def _about_parts(plan: Plan, info: DataInfo) -> Iterator[Finding]:
             yield from node.part.lint(node, around)
 
 
-def _about_training(plan: Plan, info: DataInfo) -> Iterator[Finding]:
-    spec, bounds = plan.spec, info.range
-    kl = next((term for term in plan.terms if term.name == "kl"), None)
-    forced = any(getattr(step, "feed", None) == "previous" for step in getattr(spec.decoder, "steps", []))
-    if kl is not None and forced and kl.config.weight == 1 and not getattr(kl.config, "free_bits", 0):
+def _about_collapse(plan: Plan, info: DataInfo) -> Iterator[Finding]:
+    """Decoders that can do without the code, beside a KL term at full weight from the start."""
+    spec, kl = plan.spec, next((term.config for term in plan.terms if term.name == "kl"), None)
+    if kl is None or kl.weight != 1 or getattr(kl, "free_bits", 0):
+        return
+    steps = getattr(spec.decoder, "steps", [])
+    if any(getattr(step, "feed", None) == "previous" for step in steps):
         yield (COLLAPSE, "the decoder sees previous values and the KL term has full weight from the start", spec.decoder,
                "losses: {kl: {weight: {from: 0, to: 1, over: 10 epochs}}}")
+    for step in steps:
+        if isinstance(step, Autoregressive) and not step.input_dropout:
+            yield (TEMPTED, f"{step.variant_name()} can do without the code, and the KL term has full weight from the start", step,
+                   Hint("`losses: {kl: {free_bits: 0.25}}`, a `weight` that rises, or `input_dropout: 0.3` here"))
+
+
+def _about_training(plan: Plan, info: DataInfo) -> Iterator[Finding]:
+    spec, bounds = plan.spec, info.range
     if bounds.high is not None and bounds.low is not None and max(abs(bounds.high), abs(bounds.low)) > 20 and not bounds.integer:
         yield UNSCALED, f"the data are {bounds}", spec.data, "scale: unit"
     coded = [each.name for each in info.target_range.fields if each.kind == "category"]
@@ -201,7 +229,7 @@ def _about_training(plan: Plan, info: DataInfo) -> Iterator[Finding]:
             yield IDLE_PATIENCE, "nothing validates, so patience never ends a phase", owner.place("patience"), "remove patience"
 
 
-_CHECKS: tuple[Callable[[Plan, DataInfo], Iterator[Finding]], ...] = (_about_code, _about_parts, _about_training)
+_CHECKS: tuple[Callable[[Plan, DataInfo], Iterator[Finding]], ...] = (_about_code, _about_parts, _about_collapse, _about_training)
 
 TRAINING = "AE7"         # what only a training can find
 

@@ -117,7 +117,7 @@ def plan(spec: Spec, info: DataInfo, least: int | None = None) -> Planned:
     decoder: Node | None = None
     taps: dict[str, str] = {}
     if latent and output:
-        decoder, taps = plan_decoder(spec, written, latent, info.target, output, stage, found, joins["decoder"])
+        decoder, taps = plan_decoder(spec, written, latent, info.target, output, stage, found, joins["decoder"], info.target_range)
         taps |= {key: key for node in latent.node.walk() for key in node.reads if key in stage.taps}
     if encoder and latent and decoder:
         _attempt(found, partial(spec.latent.meets, encoder, decoder, site_for("latent", Stage())))
@@ -311,6 +311,8 @@ def _refusals(latent: LatentPlan, decoder: Node, penalties: dict[str, Contributi
     """Operations that this design cannot do: those of its parts, and all that start from a code where the decoder reads more than that."""
     refusals = {**latent.refusals, **{key: why for each in penalties.values() for key, why in each.refusals.items()}}
     own = {key for node in decoder.walk() for key in node.writes} | {"mean", "target", KEY}       # the true values, in training alone
+    if any(node.kind == "autoregression" for node in decoder.walk()):
+        refusals["export"] = "its decoder draws the data place by place, and a program has no random numbers of its own"
     for node in decoder.walk():
         for key in node.reads:
             if key not in own:

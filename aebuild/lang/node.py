@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from aebuild.lang.diagnostics import Diagnostic, Rule
 from aebuild.lang.part import Part
 from aebuild.lang.schedule import Dial
-from aebuild.lang.values import Value
+from aebuild.lang.values import Range, Value
 
 if TYPE_CHECKING:
     from torch import nn
@@ -161,6 +161,8 @@ class Stage:
     hidden: bool = False                      # a layer with weights came, behind which none of them was told yet
     given: tuple[Any, ...] = ()               # the Joins that a prior may read
     critics: tuple[Any, ...] = ()             # the Joins that discriminators are told
+    likelihood: Any = None                    # what judges a decoder's output: a terms.Likelihood
+    bounds: Range | None = None               # where the target's values lie
 
 
 @dataclass(eq=False)

@@ -38,6 +38,10 @@ class Scaled(Likelihood):
     weight_name: ClassVar[str] = "scale.log"           # of the learned numbers' logarithm
     floorless: ClassVar[bool] = False                  # a predicted scale may fall without bound
 
+    def undrawn(self, bounds: Range) -> str | None:
+        """One number for each element of a sample does not stand at one place."""
+        return f"{self.number}: per_dim is of whole samples" if self.size == "per_dim" else super().undrawn(bounds)
+
     @property
     def size(self) -> Scale:
         """Where the number comes from."""

@@ -158,6 +158,7 @@ class Likelihood(Term):
     judges: ClassVar[tuple[str, ...]] = ("vector", "grid", "sequence")       # kinds of targets
     reads_context: ClassVar[tuple[str, ...]] = ()             # keys of the context that it needs
     elementwise: ClassVar[bool] = True                        # it can judge some elements of a sample alone
+    draws: ClassVar[bool] = False                             # its module has `draw`: data, element by element
     reads_fields: ClassVar[bool] = False                      # it judges the categories and flags of a table as such
     default_variant: ClassVar[str | None] = None
 
@@ -171,6 +172,10 @@ class Likelihood(Term):
     def plan_output(self, target: Value, bounds: Range) -> OutputPlan:
         """Channels, loss elements and own parameters for a target of this type and range."""
         raise TypeError(f"{type(self).__name__} has no plan")
+
+    def undrawn(self, bounds: Range) -> str | None:
+        """Why a decoder cannot draw data from it place by place and have their probability, if so."""
+        return None if self.draws else "it is no distribution of single elements, of which one could draw"
 
     def build_likelihood(self, target: Value, bounds: Range) -> nn.Module:
         """The likelihood's module."""

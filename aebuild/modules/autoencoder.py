@@ -129,18 +129,21 @@ class Autoencoder(nn.Module):
     def decode(self, value: Tensor, context: dict[str, Any] | None = None, conditions: Tensor | None = None) -> Tensor:
         """The expected data, [N, ...] like the target, for a code; ValueError if a code alone does not determine them.
 
-        `conditions` [N, F] are what a conditioned model is told of the samples, where no `context` has them.
+        `conditions` [N, F] are what a conditioned model is told of the samples, where no `context` has them. A decoder that reads its
+        own target draws data, place by place, in place of the expected ones.
         """
         if context is None:
             self.require("decode")
             context = _known(conditions=conditions)
-        mean: Tensor = self.likelihood.mean(self.parameters_of(value, context))
-        return mean
+        params = self.parameters_of(value, context)
+        made: Tensor = context["generated"] if "generated" in context else self.likelihood.mean(params)
+        return made
 
     def parameters_of(self, value: Tensor, context: dict[str, Any] | None = None) -> Tensor:
         """The likelihood's parameters for the decoder's input; the lengths of series are not in a code, so it does not see them."""
         context = {} if context is None else context
         context.setdefault("mean", self.likelihood.mean)
+        context.setdefault("draw", self.likelihood.draw)
         seen = {key: held for key, held in context.items() if key != "lengths"}
         params: Tensor = self.likelihood.linked(self.decoder(value, seen), seen)
         context.update(seen)

@@ -58,6 +58,10 @@ class Likelihood(Loss):
         """The expected data, [N, ...] like the target."""
         raise TypeError(f"{type(self).__name__} has no mean")
 
+    def draw(self, params: Tensor, chance: Tensor) -> Tensor:
+        """Data drawn element by element, by numbers in [0, 1) like the target: the quantile at each."""
+        raise TypeError(f"{type(self).__name__} draws no data")
+
     def linked(self, params: Tensor, context: Mapping[str, Any]) -> Tensor:
         """The decoder's output as the parameters of which all else speaks, by what is known of the sample beside its code."""
         if self.patches is None:
@@ -130,6 +134,10 @@ class Bernoulli(Likelihood):
         """The probability of a one."""
         return params.sigmoid()
 
+    def draw(self, params: Tensor, chance: Tensor) -> Tensor:
+        """Zeros and ones."""
+        return (chance < params.sigmoid()).to(params.dtype)
+
     def params_of(self, mean: Tensor) -> Tensor:
         """Logits, of probabilities held half a level of a byte from 0 and 1."""
         return mean.clamp(HALF_LEVEL, 1 - HALF_LEVEL).logit()
@@ -176,6 +184,10 @@ class FixedGaussian(Point):
         """Like the target."""
         return F.mse_loss(params, target, reduction="none").mul(0.5 / self.variance).add(0.5 * (LOG_2_PI + math.log(self.variance)))
 
+    def draw(self, params: Tensor, chance: Tensor) -> Tensor:
+        """Like the target."""
+        return params + math.sqrt(self.variance) * normal_quantile(chance)
+
 
 class LearnedGaussian(Point):
     """Negative log-density in nats of N(mean, variance) with learned variances (Rybkin et al., 2021).
@@ -198,6 +210,10 @@ class LearnedGaussian(Point):
     def each(self, params: Tensor, target: Tensor) -> Tensor:
         """Like the target."""
         return _each_gaussian(params, bounded_log_variance(self.log_variance), target) + 0.5 * LOG_2_PI
+
+    def draw(self, params: Tensor, chance: Tensor) -> Tensor:
+        """Like the target; of one variance for all elements."""
+        return params + (0.5 * bounded_log_variance(self.log_variance)).exp() * normal_quantile(chance)
 
 
 class PredictedGaussian(Likelihood):
@@ -228,6 +244,11 @@ class PredictedGaussian(Likelihood):
         """The predicted mean."""
         return apart(params, 2, self.axis).select(second(self.axis), 0)
 
+    def draw(self, params: Tensor, chance: Tensor) -> Tensor:
+        """Like the target."""
+        mean, log_variance = self._parts(params)
+        return mean + (0.5 * log_variance).exp() * normal_quantile(chance)
+
 
 class Categorical(Likelihood):
     """Cross-entropy in nats of whole numbers 0 to `classes` − 1; the parameters are a logit for each."""
@@ -250,6 +271,11 @@ class Categorical(Likelihood):
         share = apart(params, self.classes, self.axis).movedim(second(self.axis), -1).softmax(-1)
         return share @ torch.arange(self.classes, dtype=share.dtype, device=share.device)
 
+    def draw(self, params: Tensor, chance: Tensor) -> Tensor:
+        """Whole numbers, like the target."""
+        share = apart(params, self.classes, self.axis).movedim(second(self.axis), -1).softmax(-1)
+        return quantile(share, chance).to(params.dtype)
+
 
 class CategoricalTokens(Likelihood):
     """Cross-entropy in nats of tokens; the parameters are a logit for each symbol, [N, T, K]."""
@@ -265,6 +291,21 @@ class CategoricalTokens(Likelihood):
     def mean(self, params: Tensor) -> Tensor:
         """The likeliest token at each place, [N, T] int64."""
         return params.argmax(-1)
+
+    def draw(self, params: Tensor, chance: Tensor) -> Tensor:
+        """Tokens, [N, T] int64."""
+        return quantile(params.softmax(-1), chance)
+
+
+def quantile(shares: Tensor, chance: Tensor) -> Tensor:
+    """The first of K whose share and those before it, [..., K], exceed a number in [0, 1), [...]."""
+    return (shares.cumsum(-1) <= chance.unsqueeze(-1)).sum(-1).clamp(max=shares.shape[-1] - 1)
+
+
+def normal_quantile(chance: Tensor) -> Tensor:
+    """The quantile of N(0, 1) at numbers in [0, 1), which are held 2⁻²⁴ from 0."""
+    found: Tensor = torch.special.ndtri(chance.clamp(2.0 ** -24, 1 - 2.0 ** -24))
+    return found
 
 
 def apart(params: Tensor, count: int, axis: int) -> Tensor:

@@ -26,16 +26,20 @@ class GatedLayer(nn.Module):
         self.across = nn.Conv2d(2 * width, 2 * width, 1)
         self.out = nn.Conv2d(width, width, 1)
 
-    def forward(self, v: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Both stacks, [N, C, H, W] each, to [N, width, H, W]."""
+    def forward(self, v: Tensor, h: Tensor, told: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Both stacks, [N, C, H, W] each, to [N, width, H, W]; `told` [N, 4·width, H or 1, W or 1] is added in front of the gates."""
         reach, last = self.reach, -1 if self.first else 0                # the first layer leaves out the last row and column
         above = self.vertical(F.pad(v, (reach, reach, reach, last)))
         left = self.horizontal(F.pad(h, (reach, last))) + self.across(above)
-        made = self.out(_gated(left))
-        return _gated(above), made if self.first else h + made
+        if told is not None:
+            for_above, for_left = told.chunk(2, 1)
+            above, left = above + for_above, left + for_left
+        made = self.out(gated(left))
+        return gated(above), made if self.first else h + made
 
 
-def _gated(x: Tensor) -> Tensor:
+def gated(x: Tensor) -> Tensor:
+    """tanh of one half of the channels [N, 2·C, ...] times the sigmoid of the other."""
     values, gates = x.chunk(2, 1)
     return values.tanh() * gates.sigmoid()
 

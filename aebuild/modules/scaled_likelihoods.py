@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from aebuild.modules.bounds import bounded
-from aebuild.modules.likelihoods import Likelihood, apart, per_sample, second
+from aebuild.modules.likelihoods import Likelihood, apart, per_sample, quantile, second
 
 LOG_SCALE = (-10.0, 10.0)
 Scale = float | Sequence[int] | None
@@ -87,6 +87,11 @@ class Laplace(Located):
         """[N, ...]."""
         return distance.abs() * (-log_scale).exp() + log_scale + math.log(2)
 
+    def draw(self, params: Tensor, chance: Tensor) -> Tensor:
+        """Like the target."""
+        parts, apart_of_half = self.parts(params), chance.clamp(2.0 ** -24) - 0.5
+        return parts[0] - self.scale.of(parts).exp() * apart_of_half.sign() * torch.log1p(-2 * apart_of_half.abs())
+
 
 class StudentT(Located):
     """Negative log-density in nats of Student's t around a location, with `df` degrees of freedom."""
@@ -126,6 +131,11 @@ class DiscretizedLogistic(Located):
         """The location; None where a scale is predicted too."""
         return None if self.scale.predicted else (mean - self.middle) / self.extent
 
+    def draw(self, params: Tensor, chance: Tensor) -> Tensor:
+        """Levels, like the target."""
+        parts = self.parts(params)
+        return nearest_level(logistic(parts[0], self.scale.of(parts), chance), self.levels) * self.extent + self.middle
+
 
 class DiscretizedLogisticMixture(Likelihood):
     """Nats of a level under a mixture of discretised logistic distributions, each element its own (Salimans et al., 2017).
@@ -153,11 +163,31 @@ class DiscretizedLogisticMixture(Likelihood):
         logits, location, _ = self._parts(params)
         return (logits.softmax(-1) * bounded(location, -1.0, 1.0)).sum(-1) * self.extent + self.middle
 
+    def draw(self, params: Tensor, chance: Tensor) -> Tensor:
+        """Levels, like the target: what of the chance is left within the component that it falls to places the level."""
+        logits, location, log_scale = self._parts(params)
+        share = logits.softmax(-1)
+        chosen = quantile(share, chance).unsqueeze(-1)
+        own, before = share.gather(-1, chosen), (share.cumsum(-1) - share).gather(-1, chosen)
+        left = ((chance.unsqueeze(-1) - before) / own).clamp(0, 1)
+        drawn = logistic(location.gather(-1, chosen), bounded(log_scale.gather(-1, chosen), *LOG_SCALE), left)
+        return nearest_level(drawn.squeeze(-1), self.levels) * self.extent + self.middle
+
     def _parts(self, params: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Each [N, ..., components], the axes before the last those of the target."""
         every = apart(params, 3 * self.components, self.axis).movedim(second(self.axis), -1)
         logits, location, log_scale = torch.split(every, self.components, -1)
         return logits, location, log_scale
+
+
+def logistic(location: Tensor, log_scale: Tensor, chance: Tensor) -> Tensor:
+    """The quantile of a logistic distribution at numbers in [0, 1), which are held 2⁻²⁴ from 0."""
+    return location + log_scale.exp() * chance.clamp(2.0 ** -24, 1 - 2.0 ** -24).logit()
+
+
+def nearest_level(x: Tensor, levels: int) -> Tensor:
+    """The nearest of so many levels from -1 to 1."""
+    return ((x.clamp(-1, 1) + 1) * ((levels - 1) / 2)).round() * (2 / (levels - 1)) - 1
 
 
 def log_mass(x: Tensor, location: Tensor, log_scale: Tensor, levels: int) -> Tensor:

@@ -34,6 +34,7 @@ class Categorical(Likelihood):
     example = ("data: {type: digits, limit: 20, scale: integer}\n"
                "losses: {reconstruction: {type: categorical, weight: 0.5}}")
     unit = "nats of cross-entropy"
+    draws = True
     judges = ("vector", "grid", "sequence", "tokens")
     also = ("ce", "cross_entropy", "softmax", "sparse_categorical_crossentropy", "nll")
 

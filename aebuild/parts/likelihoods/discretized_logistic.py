@@ -27,6 +27,7 @@ class DiscretizedLogistic(Scaled, Discretized):
                "losses: {reconstruction: {type: discretized_logistic, scale: 0.2, weight: 0.5}}\n"
                "---\n"
                "losses: {reconstruction: {type: discretized_logistic, levels: 5}}")
+    draws = True
     unit = "nats of surprise at its level"
     also = ("discretised_logistic", "dlog", "discrete_logistic", "quantized_logistic")
     scalar = "scale"

@@ -21,6 +21,7 @@ class Gaussian(Scaled):
 
     type: Literal["gaussian"] = "gaussian"
     example = "losses: {reconstruction: {type: gaussian, variance: 0.5, weight: 0.1}}"
+    draws = True
     unit = "nats of negative log-density (which may be below 0)"
     also = ("normal", "gaussian_nll")
     number = "variance"

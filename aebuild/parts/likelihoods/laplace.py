@@ -21,6 +21,7 @@ class Laplace(Scaled):
 
     type: Literal["laplace"] = "laplace"
     example = "losses: {reconstruction: {type: laplace, scale: 0.5, weight: 0.1}}"
+    draws = True
     unit = "nats of negative log-density (which may be below 0)"
     also = ("laplacian", "laplace_nll", "double_exponential")
     floorless = True

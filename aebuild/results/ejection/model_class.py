@@ -23,6 +23,7 @@ from aebuild.results.ejection.construction import NotWritableError, Writer
 AFTER = (", encode=encode, parameters_of=parameters_of,\n                       judge=self.likelihood.loss, "
          "decoder=self.decoder.parameters, draw=draw")
 SEEN = "\n        seen = dict(context)"
+DRAWN = '\n        context.setdefault("draw", self.likelihood.draw)'
 AGAIN = '''
         def encode(x: Tensor) -> Code:
             again = batch.context()
@@ -159,6 +160,7 @@ def _corrupt(model: Autoencoder) -> list[str]:
 
 def _passes(model: Autoencoder, plan: Plan) -> list[str]:
     linked = _linked(model)
+    drawing = any(node.kind == "autoregression" for node in plan.decoder.walk())
     views = any(part.views > 1 for term in plan.terms if (part := term.config) and hasattr(part, "views"))
     view = ", view=view" if views else ""
     viewed = ["        def view() -> Code:", f"            known = {known_of(plan)}", "            with unlearned(self):",
@@ -178,17 +180,17 @@ def _passes(model: Autoencoder, plan: Plan) -> list[str]:
     def parameters_of(self, value: Tensor, context: dict[str, Any] | None = None) -> Tensor:
         """The likelihood's parameters for the decoder's input; it does not see the lengths of series, which no code holds."""
         context = {{}} if context is None else context
-        context.setdefault("mean", self.likelihood.mean)
+        context.setdefault("mean", self.likelihood.mean){DRAWN if drawing else ""}
         seen = {{key: held for key, held in context.items() if key != "lengths"}}
         params: Tensor = {"self.likelihood.linked(self.decoder(value, seen), seen)" if linked else "self.decoder(value, seen)"}
         context.update(seen)
         return params
 
     def forward(self, x: Tensor{told}) -> Tensor:
-        """The reconstruction: the expected data for what the code keeps of the input."""
+        """The reconstruction: {"data drawn" if drawing else "the expected data"} for what the code keeps of the input."""
         context: dict[str, Any] = {{{known}}}
         code = self.encode(x, context)
-        mean: Tensor = self.likelihood.mean(self.parameters_of(code.value, context))
+{_made("mean", "code.value, context", "context", drawing)}
         return mean
 
     def run(self, batch: Batch) -> Outputs:
@@ -202,13 +204,20 @@ def _passes(model: Autoencoder, plan: Plan) -> list[str]:
                        terms=dict(code.terms), metrics=dict(code.metrics))
 '''.strip("\n").replace("context)\n\n        return Outputs", "context)\n        return Outputs")
     found = text.split("\n")
-    more = ", known" if plan.conditions else ""
+    more, given = (", known", '"conditions": conditions') if plan.conditions else ("", "")
     if not {"decode", "sample"} & set(model.refusals):
         found += ["", f"    def sample(self, count: int{told}) -> Tensor:", '        """New data: codes drawn from the prior, decoded."""',
-                  *(['        known: dict[str, Any] = {"conditions": conditions}'] if plan.conditions else []),
-                  f"        new: Tensor = self.likelihood.mean(self.parameters_of(self.latent.draw(count{more}){more}))",
+                  *([f"        known: dict[str, Any] = {{{given}}}"] if plan.conditions or drawing else []),
+                  _made("new", f"self.latent.draw(count{more}){', known' if drawing else more}", "known", drawing),
                   "        return new"]
     return found
+
+
+def _made(name: str, given: str, context: str, drawing: bool) -> str:
+    """The lines that make data of a code: the expected ones, or those that the decoder draws on its way."""
+    if not drawing:
+        return f"        {name}: Tensor = self.likelihood.mean(self.parameters_of({given}))"
+    return f'        self.parameters_of({given})\n        {name}: Tensor = {context}["generated"]'
 
 
 def known_of(plan: Plan) -> str:

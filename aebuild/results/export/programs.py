@@ -28,6 +28,15 @@ $ aebuild export runs/vae --format onnx -o out        # refused: the program dif
 $ aebuild export runs/vae -o out
 ```
 """)
+UNRECORDED = Rule("AE837", "a program of a decoder that draws", """\
+An exported program gives the same for the same input, for any batch, and owns no random numbers. A decoder that draws the data place by
+place cannot be such a program; its encoder can, and the weights of all of it are written without `--format`.
+
+```console
+$ aebuild export runs/pixelcnn_vae --format onnx -o out                     # refused
+$ aebuild export runs/pixelcnn_vae --half encoder --format onnx -o out
+```
+""")
 TOLERANCE = 1e-3       # of the largest value; of whole numbers, the share of them that may be others
 ENDINGS = {"onnx": ".onnx", "torch": ".pt2"}
 
@@ -65,6 +74,9 @@ class Exporter:
 
     def write(self, name: str, formats: Sequence[str]) -> list[Written]:
         """A part (model, encoder, decoder) as `onnx`, `torch` or both; SpecError, and no file, where one differs from the model."""
+        if name != "encoder" and "export" in self.run.model.refusals:
+            why = self.run.model.refusals["export"]
+            raise SpecError(Diagnostic(UNRECORDED, f"the {name} cannot be a program: {why}", fix="--half encoder"))
         cases, part = self._cases(name), PARTS[name](self.run).eval()
         recipe = self._recipe(name, cases)
         found = []

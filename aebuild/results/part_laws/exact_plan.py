@@ -14,6 +14,7 @@ from aebuild.compile.plan import Plan
 from aebuild.lang.node import Node
 from aebuild.lang.values import Tokens
 from aebuild.modules.autoencoder import Autoencoder
+from aebuild.modules.outputs import Batch
 from aebuild.results.part_laws.trial import on_meta
 
 BATCH = 2
@@ -39,8 +40,10 @@ def _state(plan: Plan, model: Autoencoder) -> list[str]:
 def _reconstruction(plan: Plan, model: Autoencoder) -> list[str]:
     x = torch.empty(BATCH, *plan.input.shape, device="meta", dtype=torch.long if isinstance(plan.input, Tokens) else torch.float32)
     told = torch.empty(BATCH, plan.conditions, device="meta") if plan.conditions else None
+    truth = torch.empty(BATCH, *plan.target.shape, device="meta", dtype=torch.long if isinstance(plan.target, Tokens) else torch.float32)
+    at_once = any(node.kind == "autoregression" for node in plan.decoder.walk())      # else place by place, with all kept keys anew
     with _without_divergence(model):
-        shapes, macs, out = _run(model, plan, lambda: model(x, told))
+        shapes, macs, out = _run(model, plan, lambda: model.run(Batch(x, truth, conditions=told)).reconstruction if at_once else model(x, told))
     problems = _compare_nodes(plan, shapes, macs)
     if tuple(out.shape) != (BATCH, *plan.target.shape):
         problems.append(f"the output is {tuple(out.shape[1:])}, the target {plan.target}")

@@ -1,0 +1,58 @@
+"""A PixelCNN as the end of a decoder."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Literal
+
+from aebuild.lang.autoregression import Autoregressive
+from aebuild.lang.node import Node, Site
+from aebuild.lang.part import knob
+from aebuild.lang.values import Grid, Value
+
+if TYPE_CHECKING:
+    from aebuild.modules.autoregression import CausalNetwork, Entry
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+class Pixelcnn(Autoregressive):
+    """Makes an image pixel by pixel from its code (gated PixelCNN, van den Oord et al., 2016; PixelVAE, Gulrajani et al., 2017).
+
+    Each pixel is drawn given the code and all pixels above it and to its left, without a blind spot. The channels of a pixel are drawn
+    together, independent of each other given what was before: the likelihood is exact, of a model that does not relate them.
+    """
+
+    type: Literal["pixelcnn"] = "pixelcnn"
+    example = ("data: {type: digits, limit: 30, scale: integer}\n"
+               "decoder: [linear: 8, pixelcnn: {width: 4, depth: 2, reach: 1, input_dropout: 0.3}, conv: {width: 5, kernel: 1}]\n"
+               "losses: {reconstruction: categorical}\n"
+               "evaluate: {pictures: 2}")
+    also = ("pixel_cnn", "gated_pixelcnn", "pixelcnn_plus_plus", "pixelvae", "masked_conv")
+    ways = ("grid",)
+    rank = 2
+    reach: int = knob(1, "pixels that a layer sees to each side and above: kernels of 2·reach + 1", affects="graph", ge=1)
+
+    def hidden(self, target: Value) -> Value:
+        """The horizontal stack."""
+        return Grid(self.width, target.places)
+
+    def plan_network(self, value: Value, target: Value, site: Site) -> tuple[Shapes, int]:
+        """For each layer both stacks, the way from one to the other, the horizontal one's output, and what it is told."""
+        width, kernel, macs = self.width, 2 * self.reach + 1, 0
+        weights: Shapes = {}
+        for number in range(self.depth):
+            inputs, rows = (width, self.reach + 1) if number else (self.inputs(target), self.reach)
+            kernels = {"vertical": (2 * width, inputs, rows, kernel), "horizontal": (2 * width, inputs, 1, rows),
+                       "across": (2 * width, 2 * width, 1, 1), "out": (width, width, 1, 1)}
+            weights |= {f"layers.{number}.{each}.weight": shape for each, shape in kernels.items()}
+            weights |= {f"layers.{number}.{each}.bias": shape[:1] for each, shape in kernels.items()}
+            weights |= {f"told.{number}.weight": (4 * width, value.features, 1, 1)}
+            macs += prod(target.places) * sum(prod(shape) for shape in kernels.values()) + prod(value.places) * 4 * width * value.features
+        return weights, macs
+
+    def network(self, node: Node, entry: Entry) -> CausalNetwork:
+        """The stacks."""
+        from aebuild.modules.pixelcnn_decoder import PixelCnnNetwork
+
+        return PixelCnnNetwork(entry, node.args["inputs"], node.input.features, self.width, self.depth, 2 * self.reach + 1)

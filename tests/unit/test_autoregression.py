@@ -1,0 +1,153 @@
+"""Decoders that read their own target: causality, exact likelihood, and generation that equals it."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from measure import compare
+from test_exported import imagined, raw_of
+from torch import Tensor
+
+from aebuild.compile.build import build
+from aebuild.compile.front import load
+from aebuild.lang.diagnostics import SpecError
+from aebuild.modules.autoencoder import Autoencoder
+from aebuild.modules.autoregression import Autoregression
+from aebuild.modules.outputs import Batch
+from aebuild.modules.randomness import random_modules, reseed
+from aebuild.results.export.programs import Exporter
+
+IMAGE = "data: {type: arrays, path: x.npy, shape: [%d, %d, %d], scale: unit}\nencoder: [linear: 5]\nlatent: {type: continuous, dim: 3}\n"
+SERIES = "data: {type: arrays, path: x.npy, shape: [%d, 2]}\nencoder: [gru: 5]\nlatent: {type: continuous, dim: 3}\n"
+WAVE = "data: {type: arrays, path: x.npy, shape: [1, %d], as: grid, scale: signed}\nencoder: [linear: 5]\nlatent: {type: continuous, dim: 3}\n"
+TEXT = "data: {type: arrays, path: x.npy, as: tokens, shape: [%d], vocabulary: %d}\nencoder: [gru: 5]\nlatent: {type: continuous, dim: 3}\n"
+NORMAL = "losses: {reconstruction: {type: gaussian, variance: learned}}\n"
+LEVELS = "losses: {reconstruction: {type: discretized_logistic, levels: 4, scale: 0.5}}\n"
+DIGITS = "data: {type: digits, size: [2, 3], %s}\nencoder: [linear: 5]\nlatent: {type: continuous, dim: 3}\n"
+TOLD = "losses: {reconstruction: categorical}\n"
+SPECS = {
+    "image": IMAGE % (2, 5, 4) + "decoder: [pixelcnn: {width: 4, depth: 6, reach: 1}, conv: {width: 3, kernel: 1}]\n" + LEVELS,
+    "image behind convolutions": IMAGE % (1, 4, 6) + "decoder: [conv: 3, conv: 2, pixelcnn: {width: 4, depth: 3, reach: 2}]\n" + LEVELS,
+    "waveform": WAVE % 23 + "decoder: [wavenet: {width: 4, depth: 5, cycle: 3, skips: 12}]\n"
+                "losses: {reconstruction: {type: discretized_logistic_mixture, components: 2, levels: 9}}\n",
+    "waveform behind convolutions": WAVE % 12 + "decoder: [conv: 3, wavenet: {width: 4, depth: 4, kernel: 3}, conv: {width: 3, kernel: 1}]\n"
+                                    "losses: {reconstruction: {type: discretized_logistic, levels: 9, scale: predicted}}\n",
+    "series by convolutions": SERIES % 9 + "decoder: [wavenet: {width: 4, depth: 4, kernel: 1}, conv: {width: 3, kernel: 1}]\n" + NORMAL,
+    "series by attention": SERIES % 9 + "decoder: [causal_transformer: {width: 4, depth: 2, heads: 2, told: each}, activation: tanh]\n" + NORMAL,
+    "series behind a recurrence": SERIES % 7 + "decoder: [gru: 4, causal_transformer: {width: 4, depth: 1, heads: 1}]\n"
+                                  "losses: {reconstruction: laplace}\n",
+    "text by attention": TEXT % (8, 5) + "decoder: {layer: causal_transformer, width: 4, depth: 2, heads: 2}\n" + TOLD,
+    "text by convolutions": TEXT % (8, 5) + "decoder: {layer: wavenet, width: 4, depth: 3}\n" + TOLD,
+}
+EVERY = pytest.mark.parametrize("text", SPECS.values(), ids=list(SPECS))
+
+
+def made(text: str, seed: int = 1) -> tuple[Any, Autoencoder, Autoregression]:
+    loaded = load("spec.yaml", text=text)
+    assert not loaded.errors, [d.message for d in loaded.errors]
+    model = build(loaded.require(), seed).eval()
+    found, = (module for module in model.decoder if isinstance(module, Autoregression))
+    return loaded.require(), model, found
+
+
+def drawn(plan: Any, model: Autoencoder, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Codes, what is generated of them, and the parameters on the way."""
+    code = torch.randn(count, 3, generator=torch.Generator().manual_seed(0))
+    context: dict[str, Any] = {}
+    reseed(random_modules(model), 0, 0)
+    params = model.parameters_of(code, context)
+    return code, context["generated"], params
+
+
+@EVERY
+def test_generation_is_the_forward_pass_place_by_place(text: str) -> None:
+    """Cached steps give the parameters that all places at once give for the data they drew; the plan's figures are the module's."""
+    plan, model, _ = made(text)
+    assert compare(plan) == []
+    with torch.no_grad():
+        code, data, params = drawn(plan, model, 3)
+        again = model.parameters_of(code, {"target": data})
+    torch.testing.assert_close(params, again, rtol=1e-4, atol=1e-5)
+    assert data.shape == (3, *plan.target.shape) and data.dtype == (torch.int64 if plan.target.dtype == "int64" else torch.float32)
+    assert torch.equal(drawn(plan, model, 3)[1], data), "the same seed draws the same"
+    assert model.decode(code).shape == data.shape
+
+
+@EVERY
+def test_a_place_depends_on_all_before_it_and_on_nothing_else(text: str) -> None:
+    """No blind spot, and no gradient from a place or a later one; of a WaveNet as far back as it sees."""
+    plan, model, module = made(text)
+    generator = torch.Generator().manual_seed(0)
+    shape = plan.target.shape
+    tokens = plan.target.dtype == "int64"
+    data = torch.randint(0, 5, (1, *shape), generator=generator) if tokens else torch.rand(1, *shape, generator=generator)
+    code = torch.randn(1, 3, generator=generator)
+    for front in list(model.decoder.children())[:-1]:
+        code = front(code)
+    entered = module.network.entry(data).detach().requires_grad_()
+    params = module.tail(module.network(code, entered))
+    axis_in = 1 if entered.ndim == 4 or module.network.entry.first or module.axis == 1 else 2
+    outs = params.movedim(1 if module.axis == 1 else 2, 1).flatten(2)[0].sum(0)              # (places,)
+    far = None if "wavenet" not in text else sum(step.span for step in module.network.layers) + 1  # type: ignore[union-attr]
+    for place, out in enumerate(outs):
+        found, = torch.autograd.grad(out, entered, retain_graph=True)
+        seen = found.movedim(axis_in, 1).flatten(2)[0].abs().sum(0) > 0
+        least = 0 if far is None else max(0, place - far)
+        wanted = torch.zeros_like(seen)
+        wanted[least:place] = True
+        assert torch.equal(seen, wanted), place
+
+
+@pytest.mark.parametrize("text", [
+    DIGITS % "binarize: static" + "decoder: [pixelcnn: {width: 4, depth: 2}]\n" + TOLD.replace("categorical", "bernoulli"),
+    IMAGE % (2, 1, 2) + "decoder: [pixelcnn: {width: 4, depth: 2}]\n" + LEVELS.replace("levels: 4", "levels: 2"),
+    TEXT % (3, 4) + "decoder: [causal_transformer: {width: 4, depth: 1, heads: 2}]\n" + TOLD,
+    TEXT % (3, 4) + "decoder: [wavenet: {width: 4, depth: 2}]\n" + TOLD], ids=["zeros and ones", "two channels", "attention", "convolutions"])
+def test_the_likelihood_sums_to_one_and_draws_follow_it(text: str) -> None:
+    plan, model, _ = made(text)
+    values = range(4 if plan.target.dtype == "int64" else 2)
+    every = torch.tensor(list(itertools.product(values, repeat=torch.Size(plan.target.shape).numel())))
+    every = every.view(-1, *plan.target.shape).to(torch.int64 if plan.target.dtype == "int64" else torch.float32)
+    code = torch.ones(1, 3)
+    with torch.no_grad():
+        chances = (-model.likelihood(model.parameters_of(code.expand(len(every), -1), {"target": every}), every)).exp()
+        assert float(chances.sum()) == pytest.approx(1, abs=1e-5)
+        reseed(random_modules(model), 3, 0)
+        data = model.decode(code.expand(20_000, -1))
+    same = (data.flatten(1)[:, None] == every.flatten(1)[None]).all(2).double().mean(0)
+    assert float((same - chances).abs().max()) < 4 * 0.5 / 20_000 ** 0.5
+
+
+def test_hidden_places_are_hidden_in_training_alone() -> None:
+    _, model, module = made(SPECS["text by attention"].replace("heads: 2", "heads: 2, input_dropout: 0.999999"))
+    code, first, second = torch.randn(2, 3), torch.zeros(2, 8, dtype=torch.int64), torch.ones(2, 8, dtype=torch.int64)
+    told = [module(code, {"target": target}) for target in (first, second)]
+    assert not torch.equal(*told)
+    model.train()
+    told = [module(code, {"target": target}) for target in (first, second)]
+    torch.testing.assert_close(*told)
+
+
+def test_draws_of_codes_and_losses_read_the_truth() -> None:
+    """Several draws of a code, as bounds take them, are judged by the same truth."""
+    _, model, _ = made(SPECS["text by attention"].replace("continuous", "gaussian"))
+    x = torch.randint(0, 5, (4, 8))
+    outputs = model.run(Batch(x, x), draws=3)
+    assert outputs.params is not None and outputs.params.shape[0] == 12
+    assert model.losses(outputs, ["reconstruction"])["reconstruction"].shape == (12,)
+    assert model.interpolate(x[:2], x[2:], 3).shape == (3, 2, 8) and model.sample(2).shape == (2, 8)
+
+
+def test_a_program_of_the_decoder_is_refused_and_of_the_encoder_is_not(tmp_path: Path) -> None:
+    loaded = load("spec.yaml", text=SPECS["text by attention"])
+    run = imagined(loaded, 0)
+    raw = raw_of(run, None, 0)
+    exporter = Exporter(run, tmp_path, raw)
+    for part in ("model", "decoder"):
+        with pytest.raises(SpecError, match="AE837"):
+            exporter.write(part, ["torch"])
+    assert exporter.write("encoder", ["torch"])[0].difference < 1e-4
