@@ -27,7 +27,10 @@ def command(spec: str, settings: tuple[str, ...], form: str) -> None:
     if form == "json":
         import json
 
-        click.echo(json.dumps(plan.to_json(), indent=1))
+        from aebuild.results.summary import half_figures
+
+        halves = {name: half_figures(plan, name) for name in ("encoder", "decoder")}
+        click.echo(json.dumps({**plan.to_json(), "asymmetry": halves}, indent=1))
         return
     from rich.console import Console
 

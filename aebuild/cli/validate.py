@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 @click.option("--format", "form", type=click.Choice(["people", "json", "concise"]), default="people", show_default=True,
               help="How findings are printed; json has all of them, on stdout.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing about files that are fine.")
+@click.option("--measure", is_flag=True, help="Build each model, time a batch of one, and hold it against the budget's latency.")
 @click.pass_context
-def command(ctx: click.Context, paths: tuple[str, ...], settings: tuple[str, ...], form: Form, quiet: bool) -> None:
-    """Check specs; builds nothing and reads no data but headers.
+def command(ctx: click.Context, paths: tuple[str, ...], settings: tuple[str, ...], form: Form, quiet: bool, measure: bool) -> None:
+    """Check specs; builds nothing, unless asked to measure, and reads no data but headers.
 
     PATHS are spec files, names of `aebuild specs`, run directories, or folders in which every .yaml file outside of run
     directories is checked. Exits with 0 if all can be built.
@@ -39,6 +40,12 @@ def command(ctx: click.Context, paths: tuple[str, ...], settings: tuple[str, ...
         loaded = open_spec(file, settings)
         if not quiet and form == "people":
             note(*loaded.notes)
+        if measure and loaded.plan is not None and not loaded.errors:
+            from aebuild.results.latency import check_latency
+
+            slow, told = check_latency(loaded.plan)
+            loaded.diagnostics += slow
+            notes.append(Note(file, told))
         found += loaded.diagnostics
         notes += [Note(file, text) for text in loaded.info.notes if not quiet] if loaded.info is not None else []
         if loaded.errors:

@@ -10,7 +10,7 @@ import click
 from aebuild import __version__
 
 VERBS = ("init", "advise", "train", "validate", "summary", "show", "diagram", "encode", "decode", "reconstruct", "score", "sample",
-         "interpolate", "traverse", "evaluate", "doctor", "runs", "compare", "report", "bakeoff", "sweep", "export", "push", "pull",
+         "interpolate", "traverse", "evaluate", "doctor", "runs", "compare", "report", "bakeoff", "sweep", "fit-budget", "export", "push", "pull",
          "serve", "eject", "specs", "migrate", "explain", "check-part", "schema", "lsp", "environment")
 
 

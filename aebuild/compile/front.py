@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from aebuild.compile.bare_data_word import check_word
 from aebuild.compile.batch_of_one import check_single
 from aebuild.compile.bind import bind
+from aebuild.compile.budget import check_budget
 from aebuild.compile.desugar import lengthen
 from aebuild.compile.former_words import modernised
 from aebuild.compile.gc_pause import collecting_later
@@ -283,5 +284,5 @@ def _plan(loaded: Loaded, known: DataInfo | None) -> None:
     loaded.plan = planned.plan
     if planned.plan is not None:
         loaded.diagnostics += check_size(planned.plan) + check_single(planned.plan, loaded.info) + check_ragged(planned.plan, loaded.info)
-        loaded.diagnostics += check_skips(planned.plan) + lint(planned.plan, loaded.info)
+        loaded.diagnostics += check_skips(planned.plan) + check_budget(planned.plan) + lint(planned.plan, loaded.info)
     loaded.diagnostics = allowed(spec, loaded.diagnostics)

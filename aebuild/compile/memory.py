@@ -46,11 +46,11 @@ def memory_of(plan: Plan) -> Memory:
     """
     parameters = plan.params * FLOAT
     batch = max(phase.batch_size for phase in plan.phases)
-    kept = sum(_kept(plan, name, half) for name, half in plan.halves()) + elements(plan.input) + elements(plan.target)
-    return Memory(parameters, parameters, parameters * plan.phases[0].players[0].optimizer.slots, kept * batch * FLOAT)
+    values = sum(kept(plan, name, half) for name, half in plan.halves()) + elements(plan.input) + elements(plan.target)
+    return Memory(parameters, parameters, parameters * plan.phases[0].players[0].optimizer.slots, values * batch * FLOAT)
 
 
-def _kept(plan: Plan, name: str, half: Node) -> int:
+def kept(plan: Plan, name: str, half: Node) -> int:
     """Values of one sample that backward keeps of a half."""
     inside = [sum(elements(node.output) for node in step.walk() if not node.children) for step in half.children or (half,)]
     if name not in plan.spec.train.recompute:

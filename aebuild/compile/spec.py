@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from aebuild.lang.budget import Budget
 from aebuild.lang.conditioning import Condition
 from aebuild.lang.dataset import Dataset
 from aebuild.lang.families import Corruption, Latent, Layer
@@ -162,4 +163,5 @@ class Spec(Part):
     losses: Losses = Field(default_factory=Losses.model_construct, description="likelihood and weights")
     train: Train = Field(default_factory=Train.model_construct, description="how to train")
     evaluate: Evaluate = Field(default_factory=Evaluate.model_construct, description="what to evaluate")
+    budget: Budget | None = Field(None, description="what the model may cost")
     allow: dict[str, str] = Field(default_factory=dict, description="warnings to silence, each with a reason")

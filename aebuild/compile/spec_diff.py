@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
 
 Kind = Literal["structure", "maths", "harmless"]
-HARMLESS = ("name", "description", "allow", "train.device", "train.keep", "train.speed", "train.recompute")
+HARMLESS = ("name", "description", "allow", "budget", "train.device", "train.keep", "train.speed", "train.recompute")
 SHAPING = ("layer", "activation", "norm", "adapter", "latent", "posterior", "quantizer", "decoder", "codebook_update", "optimizer", "phase")
 """Families of which another member means other weights, or another state of training."""
 FREE = ("lr", "weight_decay", "schedule", "eps")      # an optimiser's options that need no state of their own

@@ -12,7 +12,7 @@ from aebuild.lang.dataset import Dataset, Known, OnDisk
 
 def fingerprints(spec: Spec) -> dict[str, str]:
     """SHA-256 of what the weights depend on: the `objective` with its data, wherever they lie, and the `training`."""
-    bare = spec.but(name="model", description="", allow={}, evaluate=Evaluate(), train=Train(), data=_anywhere(spec.data))
+    bare = spec.but(name="model", description="", allow={}, budget=None, evaluate=Evaluate(), train=Train(), data=_anywhere(spec.data))
     train = spec.train.but(**{name: getattr(Train(), name) for name in ("device", "keep", "speed", "recompute")})
     parts = {"objective": text(bare), "training": json.dumps(plain(train), sort_keys=True)}
     return {name: hashlib.sha256(part.encode()).hexdigest() for name, part in parts.items()}

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fractions import Fraction
-from math import ceil
+from typing import Any
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from aebuild.compile.memory import Memory, memory_of
+from aebuild.compile.memory import FLOAT, Memory, kept, memory_of
 from aebuild.compile.plan import Plan
+from aebuild.compile.reach import gradient_path, receptive_field, receptive_fields
 from aebuild.lang.node import Node
 from aebuild.lang.values import elements
 
@@ -40,41 +40,12 @@ def half_table(name: str, half: Node) -> Table:
     for column in ("parameters", "MACs", "sees"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("")
-    for node, seen in receptive_fields(half):
+    for node, field in receptive_fields(half):
+        seen = "all" if field is None else "×".join(map(str, field))
         table.add_row(node.path, node.kind, str(node.output), count(node.own_params), count(node.macs), seen,
                       "inserted" if node.inserted else "", style="dim" if node.inserted else "")
     table.add_row("total", "", str(half.output), count(half.params), count(half.all_macs), "", "", style="bold")
     return table
-
-
-def receptive_fields(half: Node) -> Iterator[tuple[Node, str]]:
-    """Each node that computes or has weights, with the places of the half's input that one of its places sees."""
-    field: list[Fraction] | None = [Fraction(1)] * 3
-    jump = [Fraction(1)] * 3
-    for node in half.walk():
-        if node.children and not (node.own_params or node.macs):
-            continue
-        if not node.children or node.kind in _SEES_ALL:
-            field = _grown(node, field, jump)
-        axes = len(node.output.places)
-        yield node, "all" if field is None else "×".join(str(ceil(f)) for f in field[:axes]) if axes else ""
-
-
-def _grown(node: Node, field: list[Fraction] | None, jump: list[Fraction]) -> list[Fraction] | None:
-    if node.window is None or field is None:
-        return None
-    for axis, (kernel, stride) in enumerate(node.window):
-        step = Fraction(stride).limit_denominator(10_000)
-        if step < 1:
-            jump[axis] *= step
-            field[axis] += (kernel - 1) * jump[axis]
-        else:
-            field[axis] += (kernel - 1) * jump[axis]
-            jump[axis] *= step
-    return field
-
-
-_SEES_ALL = frozenset({"rnn", "lstm", "gru", "attention", "transformer", "unroll"})
 
 
 def code_line(plan: Plan) -> Text:
@@ -88,24 +59,35 @@ def code_line(plan: Plan) -> Text:
 
 
 def asymmetry(plan: Plan) -> Table:
-    """Depth, width, parameters and cost of the two halves."""
+    """Depth, width, parameters, cost, activations and reach of the two halves."""
     table = Table(title="asymmetry", title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
     for column in ("", "encoder", "decoder", "decoder / encoder"):
         table.add_column(column, justify="left" if not column else "right")
-    rows = [("depth (layers with weights)", _depth(plan.encoder), _depth(plan.decoder)),
-            ("widest layer", _width(plan.encoder), _width(plan.decoder)),
-            ("parameters", plan.encoder.params, plan.decoder.params), ("MACs", plan.encoder.all_macs, plan.decoder.all_macs)]
-    for name, down, up in rows:
-        table.add_row(name, count(down), count(up), f"{up / down:.2f}" if down else "")
+    down, up = (half_figures(plan, name) for name in ("encoder", "decoder"))
+    for key, name in FIGURES.items():
+        first, second = down[key], up[key]
+        told = size if key == "activations" else count
+        table.add_row(name, told(first), told(second), f"{second / first:.2f}" if first else "")
+    field, places = down["receptive_field"], plan.input.places
+    if places:
+        table.add_row("a place of the encoder's output sees", "all" if field is None else "×".join(map(str, field)),
+                      "of " + "×".join(map(str, places)), "")
     return table
 
 
-def _depth(half: Node) -> int:
-    return sum(node.macs > 0 for node in half.walk())
+FIGURES = {"depth": "depth (layers with weights)", "gradient_path": "longest gradient path (layers)", "width": "widest layer",
+           "parameters": "parameters", "macs": "MACs", "activations": "activations of a batch"}
 
 
-def _width(half: Node) -> int:
-    return max((node.output.features for node in half.walk() if node.macs), default=0)
+def half_figures(plan: Plan, name: str) -> dict[str, Any]:
+    """The encoder's or the decoder's layers alone, in numbers; activations in bytes, the receptive field in places along each axis."""
+    half = plan.encoder if name == "encoder" else plan.decoder
+    batch = max(phase.batch_size for phase in plan.phases)
+    field = receptive_field(half) if half.input.places else None
+    return {"depth": sum(node.macs > 0 for node in half.walk()), "gradient_path": gradient_path(half),
+            "width": max((node.output.features for node in half.walk() if node.macs), default=0), "parameters": half.params,
+            "macs": half.all_macs, "activations": kept(plan, name, half) * batch * FLOAT,
+            "receptive_field": None if field is None else list(field)}
 
 
 def loss_table(plan: Plan) -> Table:

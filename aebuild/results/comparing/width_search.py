@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import inf
 
 QUANTA = (1, 2, 4, 8, 16, 32, 64)     # widths must often be multiples: of groups, of attention heads
 LARGEST = 2.0 ** 12                   # factor
@@ -14,13 +16,27 @@ Count = Callable[[Mapping[str, int]], "float | None"]
 Found = tuple[float, dict[str, int]]
 
 
-def nearest(count: Count, numbers: Mapping[str, int], target: float, tolerance: float) -> Found | None:
+@dataclass(frozen=True)
+class Aim:
+    """A count to come near to; with `above` false, from below alone."""
+
+    target: float
+    above: bool = True
+
+    def off(self, count: float) -> float:
+        """How far a count is from it."""
+        return abs(count - self.target) if self.above or count <= self.target else inf
+
+
+def nearest(count: Count, numbers: Mapping[str, int], target: float, tolerance: float, above: bool = True) -> Found | None:
     """A count within this share of the target, else the nearest, and its numbers; None where no numbers give a count.
 
     All numbers are scaled by one factor and rounded to a multiple, by bisection; then numbers that began equal are moved together by
     single steps as long as that helps and they nearly keep their proportion. `count` gives None for numbers that cannot be built.
+    With `above` false no count above the target is taken.
     """
     best: Found | None = None
+    aim = Aim(target, above)
     refused = 0
 
     def counted(new: Mapping[str, int]) -> float | None:
@@ -32,18 +48,19 @@ def nearest(count: Count, numbers: Mapping[str, int], target: float, tolerance: 
     for quantum in QUANTA if numbers else ():
         if quantum > max(numbers.values()):
             break
-        found = _scaled(counted, numbers, target, quantum)
+        found = _scaled(counted, numbers, aim, quantum)
         if found is not None:
-            found = _refined(counted, numbers, (target, tolerance / 4 * target), quantum, found)
-            best = found if best is None else min(best, found, key=lambda each: abs(each[0] - target))
-            if abs(best[0] - target) <= tolerance * target or not refused:          # multiples help only where others cannot be built
+            found = _refined(counted, numbers, (aim, tolerance / 4 * target), quantum, found)
+            best = found if best is None else min(best, found, key=lambda each: aim.off(each[0]))
+            if aim.off(best[0]) <= tolerance * target or not refused:          # multiples help only where others cannot be built
                 break
     return best
 
 
-def _scaled(count: Count, numbers: Mapping[str, int], target: float, quantum: int) -> Found | None:
+def _scaled(count: Count, numbers: Mapping[str, int], aim: Aim, quantum: int) -> Found | None:
     """The better side of the factor at which the count passes the target; None where a factor on the way cannot be built."""
     tried: dict[float, Found | None] = {}
+    target = aim.target
 
     def at(factor: float) -> Found | None:
         if factor not in tried:
@@ -66,16 +83,16 @@ def _scaled(count: Count, numbers: Mapping[str, int], target: float, quantum: in
         if between is None:
             break
         low, high = (middle, high) if between[0] < target else (low, middle)
-    known = [found for found in tried.values() if found is not None]
-    return min(known, key=lambda each: abs(each[0] - target)) if known else None
+    known = [found for found in tried.values() if found is not None and aim.off(found[0]) < inf]
+    return min(known, key=lambda each: aim.off(each[0])) if known else None
 
 
-def _refined(count: Count, numbers: Mapping[str, int], aim: tuple[float, float], quantum: int, found: Found) -> Found:
-    """The same, until it is as near as the aim says, with single numbers moved; equal ones stay equal, as sums of layers need it."""
-    target, near = aim
+def _refined(count: Count, numbers: Mapping[str, int], goal: tuple[Aim, float], quantum: int, found: Found) -> Found:
+    """The same, until it is as near as the goal says, with single numbers moved; equal ones stay equal, as sums of layers need it."""
+    aim, near = goal
     groups = [[path for path, number in numbers.items() if number == value] for value in sorted(set(numbers.values()))]
     scaled, tries, better = found[1], 0, True
-    while better and tries < MOST_TRIES and abs(found[0] - target) > near:
+    while better and tries < MOST_TRIES and aim.off(found[0]) > near:
         better = False
         for group in groups:
             for step in (quantum, -quantum):
@@ -83,6 +100,6 @@ def _refined(count: Count, numbers: Mapping[str, int], aim: tuple[float, float],
                 if any(abs(new[path] - scaled[path]) > max(quantum, NEAR * scaled[path]) for path in group):
                     continue
                 value, tries = count(new), tries + 1
-                if value is not None and abs(value - target) < abs(found[0] - target):
+                if value is not None and aim.off(value) < aim.off(found[0]):
                     found, better = (value, new), True
     return found
