@@ -10,8 +10,8 @@ import click
 from aebuild import __version__
 
 VERBS = ("init", "advise", "train", "validate", "summary", "show", "diagram", "encode", "decode", "reconstruct", "score", "sample",
-         "interpolate", "traverse", "evaluate", "doctor", "runs", "compare", "report", "bakeoff", "sweep", "fit-budget", "export", "push", "pull",
-         "serve", "eject", "specs", "migrate", "explain", "check-part", "schema", "lsp", "environment")
+         "interpolate", "traverse", "evaluate", "doctor", "runs", "compare", "report", "bakeoff", "sweep", "fit-budget", "export", "push",
+         "pull", "serve", "eject", "specs", "migrate", "explain", "check-part", "schema", "lsp", "environment")
 
 
 class Verbs(click.Group):

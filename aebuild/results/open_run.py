@@ -196,7 +196,7 @@ def open_run(folder: str | Path, device: str | torch.device = "cpu", plugins: It
     load_plugins(plugins)
     exported = is_exported(Path(folder))
     run = Run(Path(folder)) if exported else Run.open(Path(folder))
-    told = check_plugins(run.folder, lambda files: Hint(f"open_run({str(folder)!r}, plugins={list(files)!r})"))
+    told = tuple(check_plugins(run.folder, lambda files: Hint(f"open_run({str(folder)!r}, plugins={list(files)!r})")))
     info, scaling, target_scaling = data_of(run)
     plan = plan_of(run, info)
     model = _model(plan)
@@ -207,7 +207,7 @@ def open_run(folder: str | Path, device: str | torch.device = "cpu", plugins: It
         loaded = run.checkpoints.load(*(("best", "step") if plan.spec.train.keep == "best" else ("step", "best")), read=read_training)
         fill(model, loaded)
         kept, told = loaded.name, (*told, *loaded.passed_over)
-    return OpenRun(run, plan, model.to(device).eval().requires_grad_(False), info, scaling, target_scaling, kept, tuple(told))
+    return OpenRun(run, plan, model.to(device).eval().requires_grad_(False), info, scaling, target_scaling, kept, told)
 
 
 def _model(plan: Plan) -> Autoencoder:

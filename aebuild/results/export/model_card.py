@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from aebuild import __version__
 from aebuild.compile.canonical import text
+from aebuild.compile.reach import receptive_fields
 from aebuild.lang.emit import emit
 from aebuild.results.run_facts import EvaluationRecord
-from aebuild.results.summary import code_line, receptive_fields
+from aebuild.results.summary import code_line
 from aebuild.trainer.run_dir.records import record_in
 
 if TYPE_CHECKING:

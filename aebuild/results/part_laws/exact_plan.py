@@ -42,8 +42,12 @@ def _reconstruction(plan: Plan, model: Autoencoder) -> list[str]:
     told = torch.empty(BATCH, plan.conditions, device="meta") if plan.conditions else None
     truth = torch.empty(BATCH, *plan.target.shape, device="meta", dtype=torch.long if isinstance(plan.target, Tokens) else torch.float32)
     at_once = any(node.kind == "autoregression" for node in plan.decoder.walk())      # else place by place, with all kept keys anew
+
+    def computed() -> Tensor:
+        return model.run(Batch(x, truth, conditions=told)).reconstruction if at_once else model(x, told)
+
     with _without_divergence(model):
-        shapes, macs, out = _run(model, plan, lambda: model.run(Batch(x, truth, conditions=told)).reconstruction if at_once else model(x, told))
+        shapes, macs, out = _run(model, plan, computed)
     problems = _compare_nodes(plan, shapes, macs)
     if tuple(out.shape) != (BATCH, *plan.target.shape):
         problems.append(f"the output is {tuple(out.shape[1:])}, the target {plan.target}")
