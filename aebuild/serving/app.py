@@ -25,6 +25,7 @@ from aebuild.serving.service import OPERATIONS, Service, Upload
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 JSON = "application/json"
+DROPPED = 4          # times the largest body that is read without being kept
 READERS = 2          # threads that read requests and write answers, beside the model's own
 LOCAL = ("localhost", "127.0.0.1", "::1")
 OPEN = ("/health", "/")          # without a token
@@ -99,17 +100,24 @@ class Server:
         return await loop.run_in_executor(self.readers, work.answer, result)
 
     async def _body(self, request: Request) -> bytes:
-        """The body, of which no more is held than is allowed."""
+        """The body, of which no more is held than is allowed.
+
+        What is too large is read to its end and dropped, within reason: a connection that is closed earlier may lose the answer.
+        """
         most = self.service.limits.body
         too_much = beyond(413, f"the body has more than {most:,} bytes", "send fewer samples at a time", "body")
         with suppress(ValueError):
-            if int(request.headers.get("content-length", "0")) > most:
+            if int(request.headers.get("content-length", "0")) > DROPPED * most:
                 raise too_much
-        body = bytearray()
+        body, size = bytearray(), 0
         async for piece in request.stream():
-            body += piece
-            if len(body) > most:
+            size += len(piece)
+            if size > DROPPED * most:
                 raise too_much
+            if size <= most:
+                body += piece
+        if size > most:
+            raise too_much
         return bytes(body)
 
 

@@ -53,16 +53,15 @@ def new_samples(run: TrainedRun, data: Any, settings: Sequence[str] = (), say: C
 
 
 def _read(run: TrainedRun, data: Any, settings: Sequence[str], say: Callable[[str], None]) -> NewData:
-    where = Where(Path.cwd(), place_of(run.run), say)
     if isinstance(data, str | os.PathLike):
         part = _part(run, os.fspath(cast("Any", data)), settings)
-        return read_new(part, run.info, run.scaling, run.target_scaling, where)
-    if is_texts(data) or (isinstance(run.plan.spec.data, Tabular) and is_frame(data)):
+    elif is_texts(data) or (isinstance(run.plan.spec.data, Tabular) and is_frame(data)):
         given = given_data(data)          # as a file, so that all that is done to columns and texts is said once
         written = (f"data.{name}={json.dumps(value)}" for name, value in given.keys.items() if name != "path")
         part = _part(run, str(given.file), (*written, *settings))
-        return read_new(part, run.info, run.scaling, run.target_scaling, where)
-    return _from_memory(run, data)
+    else:
+        return _from_memory(run, data)
+    return read_new(part, run.info, run.scaling, run.target_scaling, Where(Path.cwd(), place_of(run.run), say))
 
 
 def raw_samples(run: TrainedRun, data: Any, settings: Sequence[str] = (), say: Callable[[str], None] = silent) -> tuple[Dataset, Raw]:
