@@ -12,6 +12,7 @@ from aebuild.compile.plan import Plan
 from aebuild.lang.node import Node
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.children import Children
+from aebuild.modules.forming import Forming
 from aebuild.modules.latent import Latent
 from aebuild.modules.likelihoods import Likelihood
 from aebuild.modules.posteriors import Distribution
@@ -141,6 +142,14 @@ def _corrupt(model: Autoencoder) -> list[str]:
     return [*found, "        return x"]
 
 
+def _formed(model: Autoencoder) -> str:
+    """The input after what changes its type."""
+    found = "x"
+    for number, module in enumerate(model.corruptions):
+        found = f"self.corruptions[{number}]({found})" if isinstance(module, Forming) else found
+    return found
+
+
 def _passes(model: Autoencoder, plan: Plan) -> list[str]:
     linked = type(model.likelihood).linked is not Likelihood.linked
     views = any(part.views > 1 for term in plan.terms if (part := term.config) and hasattr(part, "views"))
@@ -148,7 +157,7 @@ def _passes(model: Autoencoder, plan: Plan) -> list[str]:
     viewed = ["        def view() -> Code:", f"            known = {known_of(plan)}", "            with unlearned(self):",
               "                return self.encode(batch.x, known)", ""]
     again = plan.calls_again
-    made = [*(viewed if views else []), *(AGAIN.split("\n") if again else [])]
+    made = [*(viewed if views else []), *(AGAIN.replace("self.encoder(x,", f"self.encoder({_formed(model)},").split("\n") if again else [])]
     view += AFTER if again else ""
     told = ", conditions: Tensor" if plan.conditions else ""
     known = ", ".join([*(['"input": x'] if linked else []), *(['"conditions": conditions'] if plan.conditions else [])])
