@@ -41,7 +41,7 @@ class Downsample(Corruption):
                "corrupt: [downsample: {factor: 2}]\n"
                "encoder: [conv: 4]\n"
                "latent: {type: continuous, dim: 2, per: position}\n"
-               "decoder: [conv: {width: 4, stride: 2}]")
+               "decoder: [conv: 4]")
     also = ("super_resolution", "superresolution", "resize", "shrink", "scale")
     foreign = {"scale": "factor", "mode": "by", "interpolation": "by", "method": "by"}
     factor: Size = knob(2, "how many times fewer places along each axis, or one number for each", examples=[2], affects="graph")

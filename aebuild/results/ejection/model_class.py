@@ -12,6 +12,7 @@ from aebuild.compile.plan import Plan
 from aebuild.lang.node import Node
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.children import Children
+from aebuild.modules.forming import Forming
 from aebuild.modules.latent import Latent
 from aebuild.modules.likelihoods import Likelihood
 from aebuild.modules.masks import Hiding
@@ -158,6 +159,14 @@ def _corrupt(model: Autoencoder) -> list[str]:
     return [*found, "        return x"]
 
 
+def _formed(model: Autoencoder) -> str:
+    """The input after what changes its type."""
+    found = "x"
+    for number, module in enumerate(model.corruptions):
+        found = f"self.corruptions[{number}]({found})" if isinstance(module, Forming) else found
+    return found
+
+
 def _passes(model: Autoencoder, plan: Plan) -> list[str]:
     linked = _linked(model)
     drawing = any(node.kind == "autoregression" for node in plan.decoder.walk())
@@ -166,7 +175,7 @@ def _passes(model: Autoencoder, plan: Plan) -> list[str]:
     viewed = ["        def view() -> Code:", f"            known = {known_of(plan)}", "            with unlearned(self):",
               "                return self.encode(batch.x, known)", ""]
     again = plan.calls_again
-    made = [*(viewed if views else []), *(AGAIN.split("\n") if again else [])]
+    made = [*(viewed if views else []), *(AGAIN.replace("self.encoder(x,", f"self.encoder({_formed(model)},").split("\n") if again else [])]
     view += AFTER if again else ""
     told = ", conditions: Tensor" if plan.conditions else ""
     known = ", ".join([*(['"input": x'] if linked else []), *(['"conditions": conditions'] if plan.conditions else [])])
