@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aebuild.data.errors import fault, shown
 from aebuild.data.raw_samples import Raw, Rows
 from aebuild.lang.columns import Field
-from aebuild.lang.dataset import Dataset, Tabular
+from aebuild.lang.dataset import Dataset, Gapped, Tabular
 from aebuild.lang.diagnostics import Hint, Rule
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ data: {path: plant.csv, missing: mean, columns: [flow, heat]}
 """)
 UNFIT_MISSING = Rule("AE431", "a way to fill cells that these data cannot have", """\
 `indicators` names the columns whose empty cells get a flag, so it belongs to `missing: indicator`. The median, and which targets a loss
-leaves out, need all values in memory, so data that stay on disk have neither.
+leaves out, need all values in memory, so data that stay on disk have neither. Holes in arrays are at the places
+that samples have, so these are neither resized nor padded, and tokens have none.
 
 ```yaml
 data: {path: rows.csv, missing: mean, indicators: [age]}
@@ -42,7 +43,14 @@ data: {path: rows.csv, missing: indicator, indicators: [age]}
 
 def fills(part: Dataset) -> bool:
     """True if the spec says what becomes of missing values."""
-    return isinstance(part, Tabular) and part.missing != "error"
+    return isinstance(part, Gapped) and part.missing != "error"
+
+
+def check_holes(part: Gapped, unlike: str | None, streamed: bool = False) -> None:
+    """Refuses holes in data that are `unlike` numbers at the places they have, or that stay on disk."""
+    if part.missing != "error" and (streamed or unlike is not None):
+        why = "needs all values in memory, and these stay on disk" if unlike is None else f"means nothing for {unlike}"
+        raise fault(UNFIT_MISSING, f"`missing: {part.missing}` {why}", "remove missing", part=part, at=("missing",))
 
 
 def check_missing(part: Tabular, streamed: bool = False) -> None:
@@ -91,7 +99,7 @@ class Known:
         return found
 
 
-def fill_values(mean: NDArray[np.float64], known: Known | None, part: Tabular, axes: tuple[int, ...], names: Sequence[str],
+def fill_values(mean: NDArray[np.float64], known: Known | None, part: Gapped, axes: tuple[int, ...], names: Sequence[str],
                 fields: Sequence[Field]) -> tuple[float, ...]:
     """What a missing value of each feature becomes, from the training samples alone.
 
@@ -101,7 +109,8 @@ def fill_values(mean: NDArray[np.float64], known: Known | None, part: Tabular, a
     import numpy as np
 
     for feature in np.flatnonzero(np.isnan(mean)):
-        raise fault(UNKNOWN_COLUMN, f"column {shown(names[int(feature)])} has no value in any training sample, so nothing can fill it",
+        what = f"column {shown(names[int(feature)])}" if names else f"channel {int(feature)}"
+        raise fault(UNKNOWN_COLUMN, f"{what} has no value in any training sample, so nothing can fill it",
                     Hint("leave the column out (columns)"), part=part, at=("missing",))
     middle = known.median(axes) if part.missing == "median" and known is not None else mean
     filled = np.array(middle, np.float64)
@@ -121,7 +130,7 @@ def known_places(part: Dataset, raw: Raw, rows: Rows) -> dict[str, dict[str, NDA
     """Under `missing: mask` the `mask` of each part: which elements [n, ...] of its targets are known."""
     import numpy as np
 
-    if not isinstance(part, Tabular) or part.missing != "mask":
+    if not isinstance(part, Gapped) or part.missing != "mask":
         return {}
     aims = raw.target or raw.x
     return {name: {"mask": ~np.isnan(aims[origin].take(index))} for name, (origin, index) in rows.items()}

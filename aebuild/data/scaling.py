@@ -12,7 +12,7 @@ from aebuild.data.missing import Known, fill_values, fills
 from aebuild.data.probe import Bounds
 from aebuild.data.rules import NOT_FINITE, NOT_WHOLE
 from aebuild.lang.columns import Field
-from aebuild.lang.dataset import Dataset, Tabular
+from aebuild.lang.dataset import Dataset, Gapped
 from aebuild.lang.splits import CHUNK, Scaling
 from aebuild.lang.values import Value
 
@@ -55,7 +55,7 @@ def fit_columns(figures: Figures, part: Dataset, scale: str, bounds: Bounds, val
                 fields: Sequence[Field]) -> Scaling:
     """The scaling of columns of which some are categories or flags, which stay 0 and 1, or some hold missing values (NaN)."""
     fill: tuple[float, ...] = ()
-    if isinstance(part, Tabular) and fills(part):
+    if isinstance(part, Gapped) and fills(part):
         known = figures if isinstance(figures, Known) else None
         fill = fill_values(figures.moments(value.other_axes)[0], known, part, value.other_axes, names, fields)
     scaling = replace(fitting(figures, scale, bounds, value), fill=fill, last=value.feature_axis == -1)

@@ -245,7 +245,13 @@ class Known(Dataset):
         "else aebuild's cache folder)", affects="data", min_length=1)
 
 
-class Tabular(Dataset):
+class Gapped(Dataset):
+    """Data of which some values may be missing; a member says what may become of them."""
+
+    missing: str = knob("error", "what becomes of a missing value", affects="data")
+
+
+class Tabular(Gapped):
     """How a text table is written, where that is not found out rightly."""
 
     separator: Literal[",", ";", "\t", "|", " "] | None = knob(

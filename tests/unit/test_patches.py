@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -12,6 +13,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from aebuild.compile.build import build
 from aebuild.compile.front import load
+from aebuild.data.assemble import load_splits
+from aebuild.lang.dataset import Where
+from aebuild.lang.diagnostics import DataError
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.masks import BlockMask, PatchMask, TokenMask
 from aebuild.modules.outputs import Batch, Outputs
@@ -238,3 +242,27 @@ def test_padding_is_not_judged() -> None:
     counts = outputs.hidden & (torch.arange(88) < lengths[:, None])
     torch.testing.assert_close(raw, (each * counts).sum(1))
     torch.testing.assert_close(raw, (each * outputs.hidden).sum(1))                      # none of the padding was chosen
+
+
+def test_holes_in_images_are_filled_and_left_out(tmp_path: Path) -> None:
+    """What is not known becomes its channel's mean, counts in no loss and no gradient, and the model fills it in."""
+    x = np.random.default_rng(0).random((60, 2, 4, 3)).astype(np.float32)
+    holes = np.random.default_rng(1).random(x.shape) < 0.2
+    np.save(tmp_path / "holes.npy", np.where(holes, np.nan, x))
+    text = "data: {type: arrays, path: holes.npy, missing: mask}\nencoder: [linear: 8]\nlatent: {type: continuous, dim: 4}\ntrain: {batch_size: 9}\n"
+    loaded = load(tmp_path / "spec.yaml", text=text)
+    assert not loaded.diagnostics
+    splits, model = load_splits(loaded.spec.data, Where(tmp_path)), build(loaded.require()).eval()
+    train = splits.train
+    known, values = torch.from_numpy(train.beside["mask"]), torch.from_numpy(train.inputs.take(np.arange(len(train.x))))
+    assert (~known).float().mean().item() == pytest.approx(0.2, abs=0.03)
+    for channel in range(2):
+        given = values[:, channel][known[:, channel]]
+        torch.testing.assert_close(values[:, channel][~known[:, channel]], given.mean().expand((~known[:, channel]).sum()), atol=1e-4, rtol=0)
+    outputs = model.run(Batch(values, values, mask=known))
+    raw = model.losses(outputs, ["reconstruction"])["reconstruction"]
+    torch.testing.assert_close(raw, ((outputs.params - values).square() * known).flatten(1).sum(1))
+    padded, streamed = (load(tmp_path / "spec.yaml", text=text.replace("mask}", f"mask, {more}}}")) for more in ("pad: 1", "stream: true"))
+    assert [found.code for found in padded.errors] == ["AE431"]
+    with pytest.raises(DataError, match="AE431"):
+        load_splits(streamed.spec.data, Where(tmp_path))

@@ -10,10 +10,11 @@ from pydantic import Field
 
 from aebuild.data.axes import Layout, interpret, usual_kind
 from aebuild.data.errors import blamed, fault, must_fit, shown
+from aebuild.data.missing import check_holes
 from aebuild.data.probe import LEVELS, Outline, by_part, declared, describe, range_note, scale_of
 from aebuild.data.rules import DISAGREE, UNFIT
 from aebuild.data.tokens import check_options, count_tokens, token_layout
-from aebuild.lang.dataset import DataInfo, Divided, OnDisk, OwnLabels, Pictured, Sampled, Streamable, Suggestion, Where
+from aebuild.lang.dataset import DataInfo, Divided, Gapped, OnDisk, OwnLabels, Pictured, Sampled, Streamable, Suggestion, Where
 from aebuild.lang.diagnostics import Hint
 from aebuild.lang.part import knob
 from aebuild.lang.values import Tokens
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from aebuild.data.raw_samples import Raw, Samples
 
 
-class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
+class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk, Gapped):
     """Samples in a file of arrays: x or x_train, x_val, x_test, with labels y likewise; never a pickle.
 
     The file is an .npz, .npy, .safetensors or .h5, or a folder of .npy files.
@@ -67,9 +68,15 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
         None, "how many different tokens there are, with `as: tokens` (default: one more than the largest, for which the array is read)",
         affects="data", ge=2)
 
+    missing: Literal["error", "mean", "mask"] = knob(
+        "error", "what becomes of NaN: an error; the mean of its feature or channel in the training samples; mask: the mean, and the loss "
+        "leaves it out, so that the model learns to fill holes", affects="data")
+
     def probe(self, where: Where) -> DataInfo:
         """Type and counts from the arrays' headers."""
         check_options(self)
+        moved = "samples that are resized or padded" if self.wanted_size or self.pad else None
+        check_holes(self, "tokens" if self.kind == "tokens" else moved)
         if self.shape is not None:
             bounds = None if self.vocabulary is None else (0.0, self.vocabulary - 1.0)
             return declared(self, bounds=bounds, labelled=bool(self.label or self.classes), ragged=self.lengths is not None)
@@ -90,6 +97,7 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
             labels, names = self._labels(path, found)
             size = sum(2 * member.nbytes for member in (*found.x.values(), *found.target.values()))
             streamed = _may_stream(self, path, found, size)
+            check_holes(self, None, streamed)
             if streamed:
                 outline = outline.told(sentence(self, size))
             else:
