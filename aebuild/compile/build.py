@@ -15,6 +15,7 @@ from aebuild.modules.answers import ColumnsHead
 from aebuild.modules.autoencoder import Autoencoder, Head
 from aebuild.modules.losses import Loss
 from aebuild.modules.patches import PatchScale
+from aebuild.modules.normalised_weight import NormalisedWeight
 from aebuild.modules.randomness import derive
 from aebuild.modules.stage import Stage
 
@@ -75,6 +76,8 @@ def initialise(module: nn.Module, node: Node) -> None:
         weight.uniform_(-1, 1).mul_(spread)
     if isinstance(getattr(module, "bias", None), torch.Tensor):
         module.bias.zero_()  # type: ignore[operator]
+    if isinstance(module, NormalisedWeight):
+        module.settle()
 
 
 def initial(weight: torch.Tensor, node: Node) -> tuple[str, float]:

@@ -154,6 +154,20 @@ train: {patience: 5}
 """)
 
 
+IDLE_RECTIFIER = warning("AE236", "a rectifier on data that are never negative", """\
+`relu`, `leaky_relu`, `prelu` and `elu` give what is not negative back as it is. On data of 0 and more, such an activation in front of the
+first layer does nothing.
+
+```yaml
+data: mnist                                     # 0 … 1
+encoder: [activation: leaky_relu, linear: 64]
+```
+```yaml
+encoder: [linear: {width: 64, activation: leaky_relu}]
+```
+""")
+
+
 def lint(plan: Plan, info: DataInfo) -> list[Diagnostic]:
     """Every warning about this plan, each once at a place: a mirror repeats the encoder's layers."""
     found: dict[tuple[str, str], Diagnostic] = {}
@@ -171,6 +185,11 @@ def _about_code(plan: Plan, info: DataInfo) -> Iterator[Finding]:
     if last is not None and dim is not None and getattr(last, "width", None) == dim and last.variant_name() == "linear":
         yield (WIDTH_IS_DIM, f"the encoder's last hidden width is {dim}, the same as the code's dim", last,
                Hint("leave the last layer out: the latent projects to the code itself"))
+    first = next((node for node in plan.encoder.walk() if not node.children and node.kind != "flatten"), None)
+    positive = info.range.low is not None and info.range.low >= 0 and not spec.corrupt
+    if first is not None and positive and getattr(first.part, "keeps_positive", False):
+        yield (IDLE_RECTIFIER, f"{first.kind} comes first, and the data are {info.range}: it changes nothing", first.part,
+               Hint("leave the step out, or put it behind the first layer"))
     regular = spec.corrupt or any(name in spec.losses.terms for name in ("sparsity", "contrastive"))
     if dim is not None and spec.latent.variant_name() == "continuous" and plan.latent.values >= elements(plan.target) and not regular:
         yield (WIDE_CODE, f"the code has {plan.latent.values:,} numbers, the data {elements(plan.target):,}", spec.latent,

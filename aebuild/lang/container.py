@@ -13,13 +13,18 @@ class Nested(Layer):
 
     steps: list[Layer] = knob(..., "the steps inside, in order", affects="graph", min_length=1)
 
+    @property
+    def first(self) -> Layer:
+        """The first step that is more than a norm or an activation, which take everything."""
+        return next((step for step in self.steps if not step.follower), self.steps[0])
+
     def kinds(self, value: Value, site: Site) -> tuple[str, ...]:
-        """What the first step takes."""
-        return self.steps[0].kinds(value, site)
+        """What the first layer takes."""
+        return self.first.kinds(value, site)
 
     def mirrored(self) -> Layer | None:
-        """The same with its steps mirrored."""
-        return self.but(steps=mirror_steps(self.steps))
+        """The same with its steps mirrored; where norms and activations come first, each stays before its layer."""
+        return self.but(steps=mirror_steps(self.steps, before=self.steps[0].follower))
 
     def widened(self, factor: float) -> Layer:
         """The same with each step widened."""
@@ -31,5 +36,5 @@ class Nested(Layer):
 
     @property
     def seed_features(self) -> int | None:
-        """What the first step asks for."""
-        return self.steps[0].seed_features
+        """What the first layer asks for."""
+        return self.first.seed_features

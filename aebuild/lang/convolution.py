@@ -8,7 +8,7 @@ from math import prod
 
 from aebuild.lang.lint import Finding, warning
 from aebuild.lang.node import Node
-from aebuild.lang.norm_act import Dressed
+from aebuild.lang.norm_act import Weighted
 from aebuild.lang.part import Part
 from aebuild.lang.values import Grid, Value
 
@@ -51,7 +51,7 @@ class Window:
                      zip(size, self.kernel, self.stride, self.dilation, self.padding, strict=True))
 
 
-def convolve(part: Dressed, path: str, value: Value, width: int, size: tuple[int, ...], window: Window, bias: bool,
+def convolve(part: Weighted, path: str, value: Value, width: int, size: tuple[int, ...], window: Window, bias: bool,
              init: str) -> list[Node]:
     """Leaves of a convolution to `width` channels; uneven padding, or a cut, becomes a leaf of its own."""
     leaves: list[Node] = []
@@ -65,14 +65,12 @@ def convolve(part: Dressed, path: str, value: Value, width: int, size: tuple[int
         weights["bias"] = (width,)
     args = {"kernel": window.kernel, "stride": window.stride, "dilation": window.dilation, "groups": window.groups, "bias": bias,
             "padding": [a for a, _ in window.padding] if even else [0] * len(size)}
-    leaves.append(Node(f"{path}.conv", "conv", value, Grid(width, size), part, args, weights, init=init,
-                       macs=prod(size) * prod(weights["weight"]),
-                       window=tuple((d * (k - 1) + 1, float(f)) for k, f, d in
-                                    zip(window.kernel, window.stride, window.dilation, strict=True))))
-    return leaves
+    leaf = Node(f"{path}.conv", "conv", value, Grid(width, size), part, args, weights, init=init, macs=prod(size) * prod(weights["weight"]),
+                window=tuple((d * (k - 1) + 1, float(f)) for k, f, d in zip(window.kernel, window.stride, window.dilation, strict=True)))
+    return [*leaves, part.written(leaf)]
 
 
-def transpose(part: Dressed, path: str, value: Value, width: int, size: tuple[int, ...], window: Window,
+def transpose(part: Weighted, path: str, value: Value, width: int, size: tuple[int, ...], window: Window,
               output_padding: tuple[int, ...], bias: bool, init: str) -> Node:
     """The leaf of a transposed convolution that ends at `size`."""
     weights: dict[str, tuple[int, ...]] = {"weight": (value.features, width // window.groups, *window.kernel)}
@@ -80,9 +78,10 @@ def transpose(part: Dressed, path: str, value: Value, width: int, size: tuple[in
         weights["bias"] = (width,)
     args = {"kernel": window.kernel, "stride": window.stride, "dilation": window.dilation, "groups": window.groups, "bias": bias,
             "padding": [a for a, _ in window.padding], "output_padding": output_padding}
-    return Node(f"{path}.conv", "conv_transpose", value, Grid(width, size), part, args, weights, init=init,
+    leaf = Node(f"{path}.conv", "conv_transpose", value, Grid(width, size), part, args, weights, init=init,
                 macs=prod(value.places) * prod(weights["weight"]),
                 window=tuple((d * (k - 1) + 1, 1 / f) for k, f, d in zip(window.kernel, window.stride, window.dilation, strict=True)))
+    return part.written(leaf)
 
 
 def transposed_size(size: int, kernel: int, stride: int, dilation: int, padding: int, output_padding: int) -> int:

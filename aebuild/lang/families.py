@@ -28,6 +28,7 @@ class Activation(Buildable):
     family = "activation"
     keeps_lengths = True
     gain: ClassVar[str] = "linear"       # torch.nn.init's name of the nonlinearity, chooses He or Xavier
+    keeps_positive: ClassVar[bool] = False       # gives what is not negative back as it is
 
     def plan(self, value: Value, site: Site) -> Node:
         """A node that keeps the type."""
@@ -40,9 +41,13 @@ class Activation(Buildable):
 
 
 class Norm(Buildable):
-    """A normalisation over batch, features or groups of channels."""
+    """A normalisation over batch, features or groups of channels.
+
+    One that `shifts` learns what is added to each channel, so that a bias in front of it would do nothing.
+    """
 
     family = "norm"
+    shifts: ClassVar[bool] = True
 
     def plan(self, value: Value, site: Site) -> Node:
         """A node that keeps the type."""
@@ -57,7 +62,8 @@ class Layer(Buildable):
     """
 
     family = "layer"
-    foreign = {**dict.fromkeys(("units", "filters", "channels", "out_channels", "out_features", "features", "neurons", "hidden",
+    foreign = {**dict.fromkeys(("parametrization", "parametrisation", "weight_norm", "spectral_norm"), "weights"),
+               **dict.fromkeys(("units", "filters", "channels", "out_channels", "out_features", "features", "neurons", "hidden",
                                 "hidden_dim", "hidden_dims", "hidden_size", "hidden_sizes", "hidden_units", "d_model", "dim", "size",
                                 "widths"), "width"),
                **dict.fromkeys(("num_layers", "n_layers", "layers", "blocks"), "depth"),
@@ -111,11 +117,12 @@ class Layer(Buildable):
         return getattr(self, "width", None)
 
 
-def mirror_steps(steps: list[Layer]) -> list[Layer]:
-    """The steps reversed and each mirrored; followers stay behind the layer they belong to."""
+def mirror_steps(steps: list[Layer], *, before: bool = False) -> list[Layer]:
+    """The steps reversed and each mirrored; followers stay behind the layer they belong to, or `before` it."""
     chunks: list[list[Layer]] = []
-    for step in steps:
-        if step.follower and chunks:
+    for step, last in zip(steps, [None, *steps], strict=False):
+        joins = last is not None and last.follower if before else step.follower
+        if joins and chunks:
             chunks[-1].append(step)
         else:
             chunks.append([step])

@@ -9,10 +9,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from aebuild.modules.normalised_weight import normalised
+
 
 def convolution(rank: int, inputs: int, outputs: int, *, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int],
-                dilation: Sequence[int], groups: int, bias: bool, output_padding: Sequence[int] | None = None) -> nn.Module:
-    """torch's convolution over `rank` axes; a transposed one if `output_padding` is given."""
+                dilation: Sequence[int], groups: int, bias: bool, output_padding: Sequence[int] | None = None,
+                weights: str = "free") -> nn.Module:
+    """torch's convolution over `rank` axes; a transposed one if `output_padding` is given; `weights` says how the weight is written."""
+    if weights != "free":
+        shape = (outputs, inputs // groups) if output_padding is None else (inputs, outputs // groups)
+        return normalised(weights, (*shape, *kernel), bias=bias, groups=groups, stride=tuple(stride), padding=tuple(padding),
+                          dilation=tuple(dilation), output_padding=None if output_padding is None else tuple(output_padding))
     options: dict[str, Any] = {"kernel_size": tuple(kernel), "stride": tuple(stride), "padding": tuple(padding),
                                "dilation": tuple(dilation), "groups": groups, "bias": bias}
     if output_padding is not None:

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from aebuild.lang.values import Grid, Sequence, Value, Vector
 
 VECTORS = (3, 7, 13, 20, 33)
-LENGTHS = (1, 5, 12, 28, 37, 141)
-IMAGES = ((8, 8), (12, 12), (28, 28), (29, 31), (50, 70), (1, 1), (5, 3), (17, 16), (1, 9))
-VOLUMES = ((4, 5, 6), (7, 7, 7), (3, 17, 9), (8, 4, 2))
+LENGTHS = (1, 5, 12, 28, 37, 67, 141)
+IMAGES = ((8, 8), (12, 12), (28, 28), (29, 31), (50, 70), (1, 1), (5, 3), (17, 16), (1, 9), (13, 23))
+VOLUMES = ((4, 5, 6), (7, 7, 7), (3, 17, 9), (8, 4, 2), (2, 5, 11))
 
 
 def specs() -> st.SearchStrategy[str]:

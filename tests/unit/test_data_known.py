@@ -211,7 +211,7 @@ def test_every_variant_has_a_path_or_is_known_and_probes_without_numpy() -> None
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "[]\n"
     known = {name for name, kind in Dataset.variants.items() if not issubclass(kind, OnDisk)}
     assert known == {"digits", "wine", "breast_cancer", "photos", "mnist", "fashion_mnist", "cifar10", "ecg5000", "adbench", "sentences", "shapes",
-                     "activations", "counts"}
+                     "activations", "counts", "volumes"}
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10", "ecg5000"])

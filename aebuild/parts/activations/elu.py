@@ -19,6 +19,7 @@ class ELU(Activation):
     example = "encoder: [linear: {width: 8, activation: {type: elu, alpha: 0.7}}]"
     alpha: float = knob(1.0, "size of the saturated value below zero", affects="gradient", gt=0)
     gain = "relu"
+    keeps_positive = True
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The torch module."""

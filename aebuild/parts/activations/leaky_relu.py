@@ -20,6 +20,7 @@ class LeakyReLU(Activation):
     also = ("lrelu",)
     negative_slope: float = knob(0.01, "slope below zero", affects="gradient", ge=0, le=1)
     gain = "leaky_relu"
+    keeps_positive = True
 
     @property
     def slope(self) -> float:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import prod
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
 
 from aebuild.lang.convolution import Window, convolve, fit_causal, fit_transpose, holes, transpose
 from aebuild.lang.diagnostics import Rule
 from aebuild.lang.lint import Finding, Surroundings
 from aebuild.lang.node import Node, Resize, Site
-from aebuild.lang.norm_act import Dressed
+from aebuild.lang.norm_act import Weighted
 from aebuild.lang.part import knob
 from aebuild.lang.per_axis import Margin, Size, per_axis, spread
 from aebuild.lang.values import Grid, Value
+
+Groups = Annotated[int, Field(ge=1)] | Literal["depthwise"]
 
 if TYPE_CHECKING:
     from torch import nn
@@ -82,7 +86,7 @@ encoder: [conv: {width: 16}]
 """)
 
 
-class Conv(Dressed):
+class Conv(Weighted):
     """A convolution; in a decoder it enlarges the grid by its stride."""
 
     type: Literal["conv"] = "conv"
@@ -101,7 +105,7 @@ class Conv(Dressed):
         None, "step of the window: shrinks the grid in an encoder (default 1), enlarges it in a decoder (default: solved)", affects="graph")
     padding: Margin | None = knob(None, "zeros on each side, encoder only (default (kernel-1)//2)", affects="graph")
     dilation: Size = knob(1, "distance between the window's taps", affects="graph")
-    groups: int = knob(1, "groups of channels that do not see each other", affects="graph", ge=1)
+    groups: Groups = knob(1, "groups of channels that do not see each other; depthwise: one for each channel of the input", affects="graph")
     upsample: Literal["transpose", "nearest", "shuffle"] | None = knob(
         None, "how a decoder's convolution enlarges: transposed (default), nearest neighbours first, or channels to space", affects="graph")
     causal: bool = knob(
@@ -115,8 +119,9 @@ class Conv(Dressed):
 
     def plan(self, value: Value, site: Site) -> Node:
         """grid(C; S) to grid(width; S') with S' from the stride, or from the solver in a decoder."""
-        if value.features % self.groups or self.width % self.groups:
-            site.refuse(self, GROUPS, f"{self.groups} groups do not divide {value.features} input and {self.width} output channels",
+        groups = self._groups(value)
+        if value.features % groups or self.width % groups:
+            site.refuse(self, GROUPS, f"{groups} groups do not divide {value.features} input and {self.width} output channels",
                         "groups")
         if self.causal and len(value.places) > 1:
             site.refuse(self, NO_TIME, f"{value} has {len(value.places)} axes, and a causal convolution goes along one", "causal",
@@ -127,6 +132,9 @@ class Conv(Dressed):
         leaves = self._up(value, site) if site.stage.up else self._down(value, site)
         return self.dress(leaves, value, site)
 
+    def _groups(self, value: Value) -> int:
+        return value.features if self.groups == "depthwise" else self.groups
+
     def _down(self, value: Value, site: Site) -> list[Node]:
         if self.upsample is not None:
             site.refuse(self, DECODER_ONLY, "upsample only acts in a decoder", "upsample", fix="remove upsample")
@@ -136,7 +144,7 @@ class Conv(Dressed):
         padding = tuple((k - 1) // 2 * d for k, d in zip(kernel, dilation, strict=True)) if self.padding is None else per_axis(
             self, "padding", rank, site)
         around = tuple((d * (k - 1), 0) if self.causal else (p, p) for p, k, d in zip(padding, kernel, dilation, strict=True))
-        window = Window(kernel, stride, dilation, around, self.groups)
+        window = Window(kernel, stride, dilation, around, self._groups(value))
         size = window.down(value.places)
         if min(size) < 1:
             site.refuse(self, TOO_SMALL, f"a kernel of {_times(kernel)} does not fit into {value} padded by {_times(padding)}",
@@ -169,7 +177,7 @@ class Conv(Dressed):
             total = want - have + d * (k - 1)
             before = d * (k - 1) if self.causal else total // 2
             padding.append((before, total - before))
-        window = Window(kernel, (1,) * len(size), dilation, tuple(padding), self.groups)
+        window = Window(kernel, (1,) * len(size), dilation, tuple(padding), self._groups(value))
         return convolve(self, path, value, width or self.width, size, window, self.bias, self.gain)
 
     def _shuffled(self, value: Value, size: tuple[int, ...], factor: tuple[int, ...], kernel: tuple[int, ...],
@@ -184,7 +192,7 @@ class Conv(Dressed):
                     dilation: tuple[int, ...], path: str) -> list[Node]:
         fit = fit_causal if self.causal else fit_transpose
         fits = [fit(*axis) for axis in zip(value.places, size, kernel, factor, dilation, strict=True)]
-        window = Window(kernel, factor, dilation, tuple((p, p) for p, _, _ in fits), self.groups)
+        window = Window(kernel, factor, dilation, tuple((p, p) for p, _, _ in fits), self._groups(value))
         full = tuple(s + crop for s, (_, _, crop) in zip(size, fits, strict=True))
         leaf = transpose(self, path, value, self.width, full, window, tuple(op for _, op, _ in fits), self.bias, self.gain)
         return [leaf] if full == size else [leaf, self._cut(path, Grid(self.width, full), size)]

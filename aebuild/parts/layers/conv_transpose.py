@@ -9,7 +9,7 @@ from aebuild.lang.convolution import Window, holes, transpose, transposed_size
 from aebuild.lang.diagnostics import Rule
 from aebuild.lang.lint import Finding, Surroundings
 from aebuild.lang.node import Node, Resize, Site
-from aebuild.lang.norm_act import Dressed
+from aebuild.lang.norm_act import Weighted
 from aebuild.lang.part import knob
 from aebuild.lang.per_axis import Margin, Size, per_axis, spread
 from aebuild.lang.values import Value
@@ -30,7 +30,7 @@ decoder: [conv_transpose: {width: 64, stride: 2, output_padding: 1}]
 """)
 
 
-class ConvTranspose(Dressed):
+class ConvTranspose(Weighted):
     """A transposed convolution, sizes exactly as torch computes them."""
 
     type: Literal["conv_transpose"] = "conv_transpose"

@@ -12,7 +12,7 @@ from aebuild.lang.convolution import Window, convolve
 from aebuild.lang.diagnostics import Rule
 from aebuild.lang.families import Activation
 from aebuild.lang.node import Composite, Node, Resize, Site
-from aebuild.lang.norm_act import Dressed
+from aebuild.lang.norm_act import Weighted
 from aebuild.lang.values import Grid, Value
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Residual(Nested):
             value = leaves[-1].output
         if value != out and value.axes:
             ones = (1,) * value.axes
-            projection = Dressed.named("conv", width=out.features, activation=None)
+            projection = Weighted.named("conv", width=out.features, activation=None)
             leaves += convolve(projection, path, value, out.features, out.places,
                                Window(ones, ones, ones, tuple((0, 0) for _ in ones)), True, "linear")
         elif value != out:

@@ -44,7 +44,7 @@ class Group(Norm):
 
     type: Literal["group"] = "group"
     example = "encoder: [linear: {width: 8, norm: {type: group, groups: 2, eps: 0.001}}]"
-    also = ("group_norm", "gn", "instance")
+    also = ("group_norm", "gn")
     groups: int = knob(8, "number of groups; divides the channels", affects="graph", ge=1)
     eps: float = knob(1e-5, "added to the variance", affects="gradient", gt=0)
 

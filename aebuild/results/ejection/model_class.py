@@ -16,6 +16,7 @@ from aebuild.modules.forming import Forming
 from aebuild.modules.latent import Latent
 from aebuild.modules.likelihoods import Likelihood
 from aebuild.modules.masks import Hiding
+from aebuild.modules.normalised_weight import NormalisedWeight
 from aebuild.modules.posteriors import Distribution
 from aebuild.modules.priors import Prior
 from aebuild.modules.stage import Contextual, Stage
@@ -126,12 +127,14 @@ def _initial(plan: Plan, model: Autoencoder) -> list[str]:
              if node.init is not None]
     if not drawn:
         return []
+    settled = any(isinstance(module, NormalisedWeight) for module in model.modules())
     return ["        for path, kind, spread in (",
             *(f'                ("{path}", "{kind}", {spread:.6g}),' for path, kind, spread in drawn), "        ):",
             "            layer: Any = self.get_submodule(path)",
             '            (nn.init.normal_(layer.weight, 0, spread) if kind == "normal"',
             "             else nn.init.uniform_(layer.weight, -spread, spread))",
-            "            if layer.bias is not None:", "                nn.init.zeros_(layer.bias)"]
+            "            if layer.bias is not None:", "                nn.init.zeros_(layer.bias)",
+            *(["            if isinstance(layer, NormalisedWeight):", "                layer.settle()"] if settled else [])]
 
 
 def _meeting(model: Autoencoder) -> list[str]:

@@ -11,6 +11,7 @@ from aebuild.lang.values import Grid, Sequence, Value, Vector
 Step = dict[str, Any]
 RECURRENT = ("rnn", "lstm", "gru")
 FOLLOWERS = ("norm", "activation", "dropout")
+PLACE_KEEPERS = ("squeeze_excitation", "coordinates")
 
 
 class Impossible(Exception):
@@ -70,6 +71,8 @@ def behind(step: Step, walk: Walk, final: bool) -> Walk:
         return _normed(step, replace(walk.flat(), value=Vector(step["width"])))
     if kind == "flatten":
         return walk.flat()
+    if kind == "fourier_features":
+        return walk.at(walk.value.with_features(step["width"]))
     if kind == "unflatten":
         return _unflatten(step, walk.flat())
     if kind in RECURRENT or kind == "transformer":
@@ -102,6 +105,12 @@ def _on_grid(step: Step, value: Grid) -> Grid:
     if kind == "pool":
         size = [s // b for s, b in zip(value.size, spread(step.get("size", 2), rank), strict=True)]
         return _grid(value.channels, size)
+    if kind == "blur_pool":
+        return Grid(value.channels, tuple(-(-s // f) for s, f in zip(value.size, spread(step["size"], rank), strict=True)))
+    if kind in PLACE_KEEPERS:
+        return Grid(value.channels + (rank if kind == "coordinates" else 0), value.size)
+    if kind == "convnext":
+        return _grid(step["width"], [s // f for s, f in zip(value.size, spread(step.get("stride", 1), rank), strict=True)])
     if kind == "upsample":
         return _grid(value.channels, [s * f for s, f in zip(value.size, spread(step.get("scale", 2), rank), strict=True)])
     kernel, dilation = spread(step.get("kernel", 3), rank), spread(step.get("dilation", 1), rank)
@@ -173,7 +182,7 @@ def _check_norm(step: Step, value: Value) -> None:
         return
     norm = step["norm"] if isinstance(step["norm"], dict) else {"type": step["norm"]}
     places = prod(value.places) if isinstance(value, Grid) else 1
-    if norm["type"] == "layer" and value.features * places < 2:
+    if norm["type"] == "layer" and value.features * places < 2 or norm["type"] == "rms" and value.features < 2:
         raise Impossible
     if norm["type"] == "group":
         groups = norm.get("groups", 8)

@@ -9,7 +9,8 @@ from aebuild.lang.values import Grid, Sequence, Vector
 from generation.choosing import Chooser, share
 from generation.oracle import RECURRENT, Impossible, Step, Walk, behind
 
-ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "softplus")
+ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "softplus", "mish", "hardswish",
+               "prelu", "snake")
 Propose = Callable[[Chooser, Walk], Step]
 
 
@@ -23,7 +24,7 @@ def activation(choose: Chooser) -> Any:
 
 
 def norm(choose: Chooser) -> Any:
-    name = choose.pick(("layer", "batch", "group"))
+    name = choose.pick(("layer", "batch", "group", "rms"))
     if name == "group":
         return {"type": "group", "groups": choose.pick((1, 2))}
     if name == "batch" and choose.chance(30):
@@ -70,7 +71,48 @@ def conv(choose: Chooser, walk: Walk) -> Step:
         step["padding"] = size(choose, rank, 0, 1)
     if choose.chance(15):
         step |= {"groups": 2, "width": choose.pick((2, 4))}
+    if choose.chance(15):
+        step["weights"] = choose.pick(("weight_norm", "spectral_norm"))
     return dressed(choose, step)
+
+
+def separable_conv(choose: Chooser, walk: Walk) -> Step:
+    step: Step = {"type": "separable_conv", "width": width(choose), "kernel": size(choose, len(walk.value.places), 1, 4)}
+    if choose.chance(50):
+        step["stride"] = size(choose, len(walk.value.places), 1, 3)
+    return dressed(choose, step)
+
+
+def inverted_residual(choose: Chooser, walk: Walk) -> Step:
+    step: Step = {"type": "inverted_residual", "width": width(choose), "expand": choose.whole(1, 2)}
+    if choose.chance(50):
+        step["stride"] = choose.whole(1, 2)
+    if choose.chance(40):
+        step["squeeze"] = choose.whole(1, 3)
+    return step
+
+
+def convnext(choose: Chooser, walk: Walk) -> Step:
+    step: Step = {"type": "convnext", "width": choose.pick((2, 4)), "kernel": choose.whole(1, 4), "layer_scale": 0.5}
+    if choose.chance(50):
+        step["stride"] = size(choose, len(walk.value.places), 1, 2)
+    return step
+
+
+def blur_pool(choose: Chooser, walk: Walk) -> Step:
+    return {"type": "blur_pool", "size": size(choose, len(walk.value.places), 1, 3), "kernel": choose.whole(1, 4)}
+
+
+def coordinates(choose: Chooser, walk: Walk) -> Step:
+    return {"type": "coordinates"}
+
+
+def squeeze_excitation(choose: Chooser, walk: Walk) -> Step:
+    return {"type": "squeeze_excitation", "ratio": choose.whole(1, 3)}
+
+
+def fourier_features(choose: Chooser, walk: Walk) -> Step:
+    return {"type": "fourier_features", "width": 2 * choose.whole(1, 3)}
 
 
 def conv_transpose(choose: Chooser, walk: Walk) -> Step:
@@ -174,10 +216,17 @@ def _inner(choose: Chooser, walk: Walk, kinds: tuple[Propose, ...]) -> list[Step
     return inside
 
 
-ON_VECTORS: tuple[Propose, ...] = (linear, linear, residual, repeat, activation_step, norm_step, dropout, unflatten, flatten)
+ON_VECTORS: tuple[Propose, ...] = (linear, linear, residual, repeat, activation_step, norm_step, dropout, unflatten, flatten,
+                                   fourier_features)
 ON_GRIDS: tuple[Propose, ...] = (conv, conv, conv, pool, residual, repeat, upsample, conv_transpose, flatten, linear, recurrent, transformer,
+<<<<<<< HEAD
                                  cross_attention, attention, activation_step, norm_step, dropout, unflatten)
 ON_SEQUENCES: tuple[Propose, ...] = (recurrent, recurrent, transformer, cross_attention, conv, pool, residual, repeat, flatten, linear, norm_step, dropout,
+=======
+                                 activation_step, norm_step, dropout, unflatten, separable_conv, inverted_residual, convnext, blur_pool,
+                                 coordinates, squeeze_excitation)
+ON_SEQUENCES: tuple[Propose, ...] = (recurrent, recurrent, transformer, conv, pool, residual, repeat, flatten, linear, norm_step, dropout,
+>>>>>>> blocks
                                      activation_step)
 LONGEST = 160          # positions that recurrent layers and attention shall meet
 MOST = 4096            # values of one sample between layers
