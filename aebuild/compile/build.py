@@ -14,8 +14,8 @@ from aebuild.lang.node import Buildable, Node
 from aebuild.modules.answers import ColumnsHead
 from aebuild.modules.autoencoder import Autoencoder, Head
 from aebuild.modules.losses import Loss
-from aebuild.modules.patches import PatchScale
 from aebuild.modules.normalised_weight import NormalisedWeight
+from aebuild.modules.patches import PatchScale
 from aebuild.modules.randomness import derive
 from aebuild.modules.stage import Stage
 

@@ -219,14 +219,9 @@ def _inner(choose: Chooser, walk: Walk, kinds: tuple[Propose, ...]) -> list[Step
 ON_VECTORS: tuple[Propose, ...] = (linear, linear, residual, repeat, activation_step, norm_step, dropout, unflatten, flatten,
                                    fourier_features)
 ON_GRIDS: tuple[Propose, ...] = (conv, conv, conv, pool, residual, repeat, upsample, conv_transpose, flatten, linear, recurrent, transformer,
-<<<<<<< HEAD
-                                 cross_attention, attention, activation_step, norm_step, dropout, unflatten)
+                                 cross_attention, attention, activation_step, norm_step, dropout, unflatten, separable_conv,
+                                 inverted_residual, convnext, blur_pool, coordinates, squeeze_excitation)
 ON_SEQUENCES: tuple[Propose, ...] = (recurrent, recurrent, transformer, cross_attention, conv, pool, residual, repeat, flatten, linear, norm_step, dropout,
-=======
-                                 activation_step, norm_step, dropout, unflatten, separable_conv, inverted_residual, convnext, blur_pool,
-                                 coordinates, squeeze_excitation)
-ON_SEQUENCES: tuple[Propose, ...] = (recurrent, recurrent, transformer, conv, pool, residual, repeat, flatten, linear, norm_step, dropout,
->>>>>>> blocks
                                      activation_step)
 LONGEST = 160          # positions that recurrent layers and attention shall meet
 MOST = 4096            # values of one sample between layers
