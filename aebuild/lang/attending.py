@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -94,11 +94,10 @@ class Attending(Layer):
         if self.positions == "none":
             return None, None
         stage = site.stage
-        first = stage.agreed.setdefault("positions", self)
-        assert isinstance(first, Attending)
+        first: Any = stage.agreed.setdefault("positions", self)
         kind = first.kind_of_positions
         if self.positions not in ("auto", kind):
-            site.refuse(self, POSITIONED, f"an earlier block already added {kind} positions", "positions", fix="remove positions")
+            site.refuse(self, POSITIONED, f"an earlier step already added {kind} positions", "positions", fix="remove positions")
         relative = kind if kind in RELATIVE else None
         if stage.positioned:
             return None, relative

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 DOWN: tuple[Callable[..., Tensor], ...] = (F.linear, F.conv1d, F.conv2d, F.conv3d)
 UP: tuple[Callable[..., Tensor], ...] = (F.linear, F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)
-BEGINNING = 30         # steps of the power method for a new weight
+FIRST_STEPS = 30         # steps of the power method for a new weight
 
 
 class NormalisedWeight(nn.Module):
@@ -110,7 +110,7 @@ class SpectralNormed(NormalisedWeight):
     def settle(self) -> None:
         """A singular vector of the weight as it was drawn."""
         rows, left = self.rows(), self.left
-        for _ in range(BEGINNING):
+        for _ in range(FIRST_STEPS):
             left = _unit(torch.mv(rows, _unit(torch.mv(rows.t(), left))))
         self.left.copy_(left)
 
