@@ -14,6 +14,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from aebuild import __version__
 from aebuild.lang.diagnostics import AebuildError
@@ -203,6 +204,8 @@ def _guarded(server: Server, endpoint: Endpoint) -> Endpoint:
             response = _refused(problem)
         except AebuildError as error:
             response = _refused(problem_of(error))
+        except ClientDisconnect:          # nobody reads this
+            response = _refused(Problem(400, "the connection was closed before the body had ended", "body"))
         except Exception as error:          # the server goes on
             server.bug(error)
             response = _refused(Problem(500, "this is a bug of ours, which the server has reported", "server"))

@@ -50,11 +50,11 @@ def test_a_file_is_read_told_and_migrated(form, ends, shell, tmp_path):
 
 def test_a_run_with_old_words_opens_and_is_migrated(shell, tmp_path):
     run = a_run(tmp_path / "run", "latent={type: adversarial, dim: 2, prior: {type: petals, components: 5}}")
-    codes = aebuild.open_run(run).encode(np.ones((2, 8, 8))).values
+    codes = aebuild.open_run(run).encode(np.full((2, 8, 8), 5.0)).values
     new = (run / "spec.yaml").read_text()
     assert "petals" in new
     (run / "spec.yaml").write_text(new.replace("petals", "mixture"))
-    assert np.array_equal(aebuild.open_run(run).encode(np.ones((2, 8, 8))).values, codes)
+    assert np.array_equal(aebuild.open_run(run).encode(np.full((2, 8, 8), 5.0)).values, codes)
     assert shell("migrate", "run")[0] == 0
     assert (run / "spec.yaml").read_text() == new
 

@@ -262,6 +262,24 @@ def test_who_may_ask(asking):
     assert asking(run)("/encode", body, headers={"Host": "elsewhere.example"}).status_code == 421
 
 
+def test_a_client_that_goes_away_is_no_bug(asking):
+    import asyncio
+
+    ask, sent = asking(opened("table")), []
+
+    async def receive():
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/encode", "headers": [(b"host", b"localhost"), (b"content-type", b"application/json")],
+             "query_string": b"", "http_version": "1.1", "scheme": "http", "server": ("localhost", 80)}
+    asyncio.run(ask.app(scope, receive, send))
+    assert sent[0]["status"] == 400
+    assert ask.server.busy == 0
+
+
 @pytest.fixture
 def process():
     """Starts a server of the table's run; its first line, and the process."""
