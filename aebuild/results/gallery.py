@@ -32,7 +32,8 @@ ABSENT = {"PIWAE": "its encoder and decoder minimise different bounds", "HVAE an
 FAMILIES = {"": "The first ones, one a family", "continuous": "Continuous codes: sparse, contractive, regularised, nested",
             "gaussian": "Variational codes", "priors": "Priors that are learned", "codebook": "Codebooks", "levels": "Codes in levels",
             "adversarial": "Adversarial models", "conditional": "Conditions", "likelihoods": "Likelihoods and losses",
-            "compression": "Compression", "recipes": "Ways to train", "anomaly": "Anomaly detection", "bakeoff": "The published bake-off"}
+            "compression": "Compression", "recipes": "Ways to train", "anomaly": "Anomaly detection", "bakeoff": "The published bake-off",
+            "targets": "Targets that are not the input: super-resolution, colourisation"}
 _LIKE = re.compile(r"^# like: (.*)$")
 
 
