@@ -20,7 +20,7 @@ losses: {structure: {type: ssim, window: 7}}
 NO_LAYER = Rule("AE854", "a program that cannot be a layer here", """\
 A `pretrained` layer is a program in a file: TorchScript (.pt, .ts) or what torch.export wrote (.pt2), one tensor [N, ...] to one. It must
 be there, have the SHA-256 that the spec or the run says, and take what stands in front of it. A run keeps the program's weights, but not
-what it computes, so the file must stay where it was. An exported program says what it gives; of TorchScript `output` says it.
+what it computes, so the file must stay where it was. Checking a spec tries the program on a few samples of zeros.
 
 ```yaml
 encoder: [pretrained: {path: no_such_file.pt2}, linear: 32]

@@ -54,7 +54,7 @@ class Grayscale(Forming):
     def forward(self, x: Tensor) -> Tensor:
         """One channel."""
         shares = torch.tensor(self.SHARES, dtype=x.dtype, device=x.device)
-        return torch.einsum("nc...,c->n...", x, shares).unsqueeze(1)
+        return (x * shares.view(3, *(1,) * (x.ndim - 2))).sum(1, keepdim=True)
 
     def back(self, x: Tensor) -> Tensor:
         """The same in each channel."""

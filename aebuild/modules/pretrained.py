@@ -2,62 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from aebuild.modules.feature_programs import program_of
+
+TRIED = 3             # samples, so that a program for one or two alone is found out
 
 
 @dataclass(frozen=True)
 class ProgramFacts:
-    """What is known of a program without running it: its tensors by name, and shapes [N, ...] of what it takes and gives.
-
-    TorchScript does not say the shapes; a size that may be any is None.
-    """
+    """What is known of a program for samples of one shape: its tensors by name, what it gives for a sample, and its cost in MACs."""
 
     parameters: dict[str, tuple[int, ...]]
     buffers: dict[str, tuple[int, ...]]
-    takes: tuple[int | None, ...] | None = None
-    gives: tuple[int | None, ...] | None = None
+    output: tuple[int, ...]
+    macs: int
 
 
 @lru_cache(8)
-def facts_of(path: str, sha256: str | None, changed: float) -> ProgramFacts:
-    """What a program is, read once for each time that its file has `changed`; ValueError as `program_of` has it."""
+def facts_of(path: str, sha256: str | None, changed: float, shape: tuple[int, ...]) -> ProgramFacts:
+    """Tries a program on a few samples [N, *shape] of zeros, once for each time that its file has `changed`.
+
+    ValueError as `program_of` has it, or if the program does not take such samples.
+    """
     program = program_of(path, sha256)
-    parameters = {name: tuple(held.shape) for name, held in program.named_parameters()}
-    buffers = {name: tuple(held.shape) for name, held in program.named_buffers() if name in program.state_dict()}
-    graph = getattr(program, "graph", None)
-    if not isinstance(graph, torch.fx.Graph):
-        return ProgramFacts(parameters, buffers)
-    inputs = [node for node in graph.nodes if node.op == "placeholder"]
-    outputs = [node.args[0] for node in graph.nodes if node.op == "output"]
-    given = outputs[0] if outputs else None
-    while isinstance(given, list | tuple) and len(given) == 1:
-        given = given[0]
-    if len(inputs) != 1 or not isinstance(given, torch.fx.Node):
-        raise ValueError(f"{path} takes {len(inputs)} arguments, and one tensor must become one")
-    return ProgramFacts(parameters, buffers, _shape(inputs[0]), _shape(given))
+    kept = set(program.state_dict())
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        found = applied(program, torch.zeros(TRIED, *shape), path)
+    return ProgramFacts({name: tuple(held.shape) for name, held in program.named_parameters()},
+                        {name: tuple(held.shape) for name, held in program.named_buffers() if name in kept},
+                        tuple(found.shape[1:]), counter.get_total_flops() // 2 // TRIED)
 
 
-def _shape(node: torch.fx.Node) -> tuple[int | None, ...] | None:
-    held = node.meta.get("val")
-    return tuple(size if isinstance(size, int) else None for size in held.shape) if isinstance(held, Tensor) else None
+def applied(program: nn.Module, x: Tensor, path: str) -> Tensor:
+    """What a program makes of samples [N, ...]; ValueError if it does not take them, or does not give one tensor [N, ...]."""
+    try:
+        found: Any = program(x)
+    except Exception as error:          # a foreign program: whatever it raises is what is to be told
+        last = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+        raise ValueError(f"the program in {path} does not take samples of {tuple(x.shape)}: {last[0]}") from error
+    while isinstance(found, list | tuple) and len(found) == 1:
+        found = found[0]
+    if not isinstance(found, Tensor) or found.ndim < 2 or found.shape[0] != x.shape[0] or not found.is_floating_point():
+        told = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        raise ValueError(f"the program in {path} gives {told} for {tuple(x.shape)}, and one tensor with a row a sample is wanted")
+    return found
 
 
 class Pretrained(nn.Module):
-    """The program as it is, [N, ...] to [N, *output]; frozen or trained further. Its file is read when the model is built."""
+    """The program as it is, [N, ...] to [N, ...]; frozen or trained further. Its file is read when the model is built."""
 
     cpu_replicas = False          # a program that somebody else wrote may hold what threads must not share
 
-    def __init__(self, path: str, sha256: str | None, output: Sequence[int], freeze: bool) -> None:
+    def __init__(self, path: str, sha256: str | None, freeze: bool) -> None:
         super().__init__()
-        self.path, self.output = path, tuple(output)
+        self.path = path
         self.program = program_of(path, sha256)
         for weight in self.program.parameters():
             weight.requires_grad_(not freeze)
@@ -74,17 +79,7 @@ class Pretrained(nn.Module):
         return self
 
     def forward(self, x: Tensor) -> Tensor:
-        """ValueError if the program does not take such samples, or gives others than was said."""
+        """[N, ...] to [N, ...]."""
         for module in self.program.modules():
             module.training = False             # whatever the mode of the whole is
-        try:
-            found: Any = self.program(x)
-        except RuntimeError as error:
-            last = str(error).strip().splitlines()[-1]
-            raise ValueError(f"the program in {self.path} does not take samples of {tuple(x.shape)}: {last}") from error
-        while isinstance(found, list | tuple) and len(found) == 1:
-            found = found[0]
-        if not isinstance(found, Tensor) or tuple(found.shape) != (len(x), *self.output):
-            told = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
-            raise ValueError(f"the program in {self.path} gives {told}, not {(len(x), *self.output)}")
-        return found
+        return applied(self.program, x, self.path)

@@ -34,7 +34,8 @@ FAMILIES = {"": "The first ones, one a family", "continuous": "Continuous codes:
             "gaussian": "Variational codes", "priors": "Priors that are learned", "codebook": "Codebooks", "levels": "Codes in levels",
             "layers": "Layers, and what is hidden from them",
             "adversarial": "Adversarial models", "conditional": "Conditions", "likelihoods": "Likelihoods and losses",
-            "compression": "Compression", "recipes": "Ways to train", "anomaly": "Anomaly detection", "bakeoff": "The published bake-off"}
+            "compression": "Compression", "recipes": "Ways to train", "anomaly": "Anomaly detection", "bakeoff": "The published bake-off",
+            "targets": "Targets that are not the input: super-resolution, colourisation"}
 _LIKE = re.compile(r"^# like: (.*)$")
 
 

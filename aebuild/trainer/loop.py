@@ -14,7 +14,7 @@ from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.sync_batch_norm import part_norms, share_norms
 from aebuild.trainer.batches.codes import Codes, CodesLoader
 from aebuild.trainer.batches.loader import SplitLoader
-from aebuild.trainer.checkpoints.initial import check_losses, check_programs, learn_beforehand, take_weights
+from aebuild.trainer.checkpoints.initial import check_losses, learn_beforehand, take_weights
 from aebuild.trainer.checkpoints.trainer_state import Best, Progress, TrainerState
 from aebuild.trainer.distributed.fsdp import shard
 from aebuild.trainer.epoch_health import HealthWatch
@@ -67,7 +67,6 @@ class Trainer:
         self.meter = UtilisationMeter(self.plan, device, self.run, self.timers)
         self.state = TrainerState(self, job.manner.save_every)
         check_losses(self.plan, self.model, self.loader)
-        check_programs(self.plan, self.model, self.loader)
         self.health = HealthWatch(self)
         self._interval = LookInterval(self.group)
         self._throughput = Throughput(self.timers)

@@ -44,14 +44,11 @@ class Pretrained(Layer):
 
     type: Literal["pretrained"] = "pretrained"
     also = ("torchscript", "backbone", "torch_export", "timm", "foundation")
-    example = ("encoder: [pretrained: {path: features.pt, output: [3, 6, 6], freeze: false}, linear: 6]\n"
+    example = ("encoder: [pretrained: {path: features.pt, freeze: false}, linear: 6]\n"
                "decoder: [linear: 8]")
     path: str = knob(..., "the file of the program, relative to the spec", examples=["model.pt2"], affects="graph", min_length=1)
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = knob(
         None, "what the file must have, in 64 hexadecimal digits (default: what it has when a run begins)", affects="data")
-    output: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=4)] | None = knob(
-        None, "the shape of what it gives for a sample: [D] a vector, [T, D] a sequence, [C, H, W] an image (default: what the file says)",
-        affects="graph")
     freeze: bool = knob(True, "whether its weights stay as they are; false: they are trained with the rest", affects="training")
 
     def located(self, base: Path) -> Self:
@@ -66,42 +63,24 @@ class Pretrained(Layer):
         return found.but(sha256=hashlib.sha256(Path(found.path).read_bytes()).hexdigest())
 
     def plan(self, value: Value, site: Site) -> Node:
-        """Any type to what the program gives; its tensors by name, without running it."""
+        """Any type to what the program gives for a few samples of zeros."""
         if site.stage.up:
             site.refuse(self, NO_MIRROR, "a pretrained program cannot be turned round: write a decoder that is learned", "type")
-        facts = self._facts(site)
-        output = self._output(facts, value, site)
+        facts = self._facts(value, site)
         weights, buffers = ({f"program.{name}": shape for name, shape in held.items()} for held in (facts.parameters, facts.buffers))
-        return Node(site.path, "pretrained", value, of_shape(output), self, {"output": output}, weights, buffers, window=None)
+        return Node(site.path, "pretrained", value, of_shape(facts.output), self, {}, weights, buffers, facts.macs, window=None)
 
-    def _facts(self, site: Site) -> ProgramFacts:
+    def _facts(self, value: Value, site: Site) -> ProgramFacts:
         from aebuild.modules.pretrained import facts_of
 
         path = Path(self.path)
         if path.suffix not in SUFFIXES:
             site.refuse(self, NO_LAYER, f"a program is a .pt, .ts or .pt2 file, not {path.suffix or 'one without ending'}", "path")
         try:
-            return facts_of(self.path, self.sha256, path.stat().st_mtime if path.is_file() else 0.0)
+            return facts_of(self.path, self.sha256, path.stat().st_mtime if path.is_file() else 0.0, value.shape)
         except ValueError as error:
             wrong = self.sha256 is not None and "has SHA-256" in str(error)
             site.refuse(self, NO_LAYER, str(error), "sha256" if wrong else "path")
-
-    def _output(self, facts: ProgramFacts, value: Value, site: Site) -> tuple[int, ...]:
-        """The shape of what it gives for one sample; refused where that cannot be, or is not known."""
-        if facts.takes is not None and not _fits(facts.takes[1:], value.shape):
-            site.refuse(self, NO_LAYER, f"the program takes {_spoken(facts.takes)}, and what comes in is {value}", "path")
-        if facts.takes is not None and facts.takes[0] is not None:
-            site.refuse(self, NO_LAYER, f"the program takes batches of {facts.takes[0]} alone: export it with a batch of any size "
-                        "(torch.export.Dim)", "path")
-        known = None if facts.gives is None or None in facts.gives[1:] else tuple(size or 0 for size in facts.gives[1:])
-        if self.output is None and known is None:
-            site.refuse(self, NO_LAYER, "the file does not say what the program gives for a sample: write the shape under `output`", "path")
-        if self.output is not None and facts.gives is not None and not _fits(facts.gives[1:], tuple(self.output)):
-            site.refuse(self, NO_LAYER, f"the program gives {_spoken(facts.gives)}, not [N, {', '.join(map(str, self.output))}]", "output",
-                        fix="remove output")
-        found = tuple(self.output) if self.output is not None else known
-        assert found is not None
-        return found
 
     def mirrored(self) -> Layer | None:
         """Itself, which is refused there: nobody knows what undoes it."""
@@ -111,12 +90,4 @@ class Pretrained(Layer):
         """The program, read from its file."""
         from aebuild.modules.pretrained import Pretrained as PretrainedModule
 
-        return PretrainedModule(self.path, self.sha256, node.args["output"], self.freeze)
-
-
-def _fits(sizes: tuple[int | None, ...], shape: tuple[int, ...]) -> bool:
-    return len(sizes) == len(shape) and all(size in (None, have) for size, have in zip(sizes, shape, strict=True))
-
-
-def _spoken(sizes: tuple[int | None, ...]) -> str:
-    return f"[N, {', '.join('any' if size is None else str(size) for size in sizes[1:])}]"
+        return PretrainedModule(self.path, self.sha256, self.freeze)

@@ -9,7 +9,7 @@ import torch
 
 from aebuild.lang.counts import UNCOUNTED
 from aebuild.lang.diagnostics import CheckpointError, DataError, Diagnostic, Hint, Rule
-from aebuild.lang.program_files import NO_LAYER, NO_PROGRAM
+from aebuild.lang.program_files import NO_PROGRAM
 from aebuild.modules.likelihoods import Likelihood
 from aebuild.modules.losses import Loss
 from aebuild.trainer.checkpoints.checkpoint import read_training
@@ -69,21 +69,6 @@ def check_losses(plan: Plan, model: Autoencoder, loader: SplitLoader) -> None:
             except ValueError as error:
                 raise DataError(Diagnostic(NO_PROGRAM, str(error), plan.spec.losses.terms[name].place("path"), None,
                                            f"losses.{name}")) from error
-
-
-@torch.no_grad()
-def check_programs(plan: Plan, model: Autoencoder, loader: SplitLoader) -> None:
-    """Lets layers that are programs of somebody else try a few samples; DataError at the one that does not take them."""
-    part = next((node.part for node in plan.encoder.walk() if node.kind == "pretrained"), None)
-    if part is None:
-        return
-    batch, was = loader.slice(0, FEW), model.training
-    try:
-        model.eval().encode(batch.x, batch.lengths, batch.conditions)
-    except ValueError as error:
-        raise DataError(Diagnostic(NO_LAYER, str(error), part.place("path"), None, "encoder")) from error
-    finally:
-        model.train(was)
 
 
 @torch.no_grad()
