@@ -6,7 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING, Literal
 
 from aebuild.lang.attending import Attending
-from aebuild.lang.diagnostics import Rule
+from aebuild.lang.diagnostics import Hint, Rule
 from aebuild.lang.families import Layer
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
@@ -123,7 +123,10 @@ class CrossAttention(Attending):
         elif own and stage.target is not None:
             found = found or stage.target.places or None
         if found is None:
-            site.refuse(self, UNCOUNTED, "cross_attention needs to know how many queries it has", fix="queries: 16")
+            mirrored = "queries" in self._origin.fields
+            where = "a decoder's cross_attention inside other steps" if mirrored else "cross_attention"
+            site.refuse(self, UNCOUNTED, f"{where} needs to know how many queries it has",
+                        fix=Hint("write the decoder out, with cross_attention in its own list") if mirrored else "queries: 16")
         stage.size = found
         return prod(found)
 
