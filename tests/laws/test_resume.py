@@ -68,15 +68,20 @@ def test_resumed_is_uninterrupted(text: str, looks: int) -> None:
         _opens_to_itself(whole, Path(folder, "whole"), splits)
 
 
+WINE = "data: {type: wine, limit: 40}\nencoder: []\ndecoder: []\n"
 STATEFUL = {
-    "a threshold that is learned of batches": "latent: {type: sparse, dim: 20, activation: {type: batch_top_k, k: 2}, centred: true, weights: tied}",
-    "units that are counted": "latent: {type: sparse, dim: 20, activation: gated, revive: {type: auxiliary, after: 2}}",
+    "a threshold that is learned of batches": f"{WINE}latent: {{type: sparse, dim: 20, activation: {{type: batch_top_k, k: 2}}, centred: true, weights: tied}}",
+    "units that are counted": f"{WINE}latent: {{type: sparse, dim: 20, activation: gated, revive: {{type: auxiliary, after: 2}}}}",
+    "patches that are hidden": "data: {type: digits, limit: 40}\ncorrupt: [patch_mask: 0.5]\n"
+                               "encoder: [patchify: {size: 2, width: 4}, transformer: {width: 4, heads: 2}]\n"
+                               "latent: {type: continuous, dim: 3, per: position}\ndecoder: [unpatchify: 2]\n"
+                               "losses: {reconstruction: {type: mse, on: masked, normalize: patch}}",
 }
 
 
 @pytest.mark.parametrize("name", STATEFUL)
 def test_what_a_part_learns_is_resumed(name: str) -> None:
-    loaded = fine(f"name: law\ndata: {{type: wine, limit: 40}}\nencoder: []\n{STATEFUL[name]}\ndecoder: []\ntrain: {{steps: 9, batch_size: 10}}\n")
+    loaded = fine(f"name: law\n{STATEFUL[name]}\ntrain: {{steps: 9, batch_size: 10}}\n")
     assert loaded.info is not None and loaded.plan is not None
     splits = imagined(loaded.info, loaded.plan)
     with TemporaryDirectory() as folder, looking_at_every_step():
