@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from corpus_cases import SPEC, Case, every_case
-from corpus_fixes import pasted
 from corpus_frame import completed, examples
 from test_stories import RULES, WHOLE, folder
 
 from aebuild.compile.front import load
 from aebuild.lang.diagnostics import Diagnostic, Hint
+from aebuild.lang.fix_edits import is_gone, pastes
 
 __all__ = ["folder"]
 
@@ -31,36 +31,17 @@ def mended(path: Path, settings: list[str], found: Diagnostic, before: list[Diag
         for number, setting in enumerate(settings):
             key, (own, colon, value) = setting.partition("=")[0], found.fix.partition(": ")
             for new in (f"{key.rpartition('.')[0]}.{own}={value}" if colon else f"{key}={found.fix}", found.fix.removeprefix("--set ")):
-                yield gone(load(path, [*settings[:number], new, *settings[number + 1:]]).diagnostics, found, before)
+                yield is_gone(found, before, load(path, [*settings[:number], new, *settings[number + 1:]]).diagnostics)
         return
     file = Path(name)
     raw = file.read_bytes()
     try:
-        for new in pasted(raw.decode(), found.span, found.fix):
-            file.write_text(new, encoding="utf-8")
-            yield gone(load(path, settings).diagnostics, found, before)
+        text = raw.decode()
+        for edit in pastes(text, found.span, found.fix):
+            file.write_text(edit.applied(text), encoding="utf-8")
+            yield is_gone(found, before, load(path, settings).diagnostics)
     finally:
         file.write_bytes(raw)
-
-
-def gone(after: list[Diagnostic], found: Diagnostic, before: list[Diagnostic]) -> bool:
-    """True if it is found less often, and no error has come that an earlier pass kept from being found."""
-    if count(after, found) >= count(before, found):
-        return False
-    known = {error.code for error in before}
-    return all(error.code in known or any(hides(error.code, other) for other in known) for error in after if error.is_error)
-
-
-def hides(later: str, earlier: str) -> bool:
-    """True if the later error cannot be seen while there is the earlier one; keys of a part only once it is known which part."""
-    passes = ["AE0", "AE1", "AE4", "AE3"]
-    first, second = (passes.index(code[:3]) if code[:3] in passes else len(passes) for code in (earlier, later))
-    return first < second or earlier[:3] == later[:3] == "AE4" or earlier in ("AE103", "AE104") and later in ("AE101", "AE102")
-
-
-def count(findings: list[Diagnostic], wanted: Diagnostic) -> int:
-    """How often this is found."""
-    return sum((other.code, other.message) == (wanted.code, wanted.message) for other in findings)
 
 
 @pytest.mark.parametrize("case", every_case(), ids=lambda case: f"{case.file.stem}: {case.title}")
