@@ -103,7 +103,8 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
 def with_plugins(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds `--plugin`; the files, and those of AEBUILD_PLUGINS, are run before the command begins."""
     return click.option("--plugin", "plugins", multiple=True, type=Place(), metavar="FILE", expose_value=False, callback=_load,
-                        help="A Python file that declares parts, which is run; may be repeated. AEBUILD_PLUGINS names more.")(command)
+                        help="A Python file that declares parts, which is run, or the name of an installed plug-in; may be "
+                        "repeated. AEBUILD_PLUGINS names more.")(command)
 
 
 def named_plugins(ctx: click.Context) -> list[str]:
@@ -112,11 +113,13 @@ def named_plugins(ctx: click.Context) -> list[str]:
 
 
 def _load(ctx: click.Context, param: click.Parameter, files: tuple[str, ...]) -> None:
-    ctx.meta[PLUGINS] = [os.path.abspath(file) for file in files]
+    ctx.meta[PLUGINS] = []
     if files or os.environ.get("AEBUILD_PLUGINS"):
+        from aebuild.compile.installed_plugins import plugin_file
         from aebuild.compile.plugins import load_plugins
 
         load_plugins(files)
+        ctx.meta[PLUGINS] = [plugin_file(file) for file in files]
 
 
 spec_file = click.argument("spec", type=Place())

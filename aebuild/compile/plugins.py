@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
+from aebuild.compile.installed_plugins import offered, plugin_file
 from aebuild.compile.unknown_words import places
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, Span, Text, UsageError
 from aebuild.lang.part import NameTakenError, Part, PartError
@@ -25,8 +26,8 @@ LIMIT = 2**20                     # bytes of one file
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 NO_PLUGIN = Rule("AE122", "no such plug-in", """\
-`--plugin FILE` and the environment variable `AEBUILD_PLUGINS` name Python files. This one is not there, cannot be read, or is no
-regular file of at most 1 MiB.
+`--plugin FILE` and the environment variable `AEBUILD_PLUGINS` name Python files, or plug-ins that installed packages offer. This one
+is not there, cannot be read, or is no regular file of at most 1 MiB.
 
 ```console
 $ aebuild train spec.yaml --plugin gatd.py
@@ -134,15 +135,16 @@ _number = itertools.count(1)          # a name that a failed attempt has left be
 def load_plugins(files: Iterable[str | os.PathLike[str]] = ()) -> tuple[Plugin, ...]:
     """Runs the files of `AEBUILD_PLUGINS` and these, in order, and gives what they declare; UsageError with all that is wrong.
 
+    A name that is no file may be that of an entry point of an installed package.
     Parts are known to the whole process from then on. A file of the same text is run once, however often and from wherever it is
     named; of a file that has changed since, the old parts are taken back.
     """
     named = [*filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)), *(os.fspath(file) for file in files)]
     found: list[Diagnostic] = []
     plugins: dict[str, Plugin] = {}
-    for file in dict.fromkeys(os.path.abspath(file) for file in named):
+    for name in dict.fromkeys(named):
         try:
-            plugin = _one(Path(file))
+            plugin = _one(Path(plugin_file(name)))
             plugins[plugin.sha256] = plugin
         except UsageError as error:
             found += error.diagnostics
@@ -236,7 +238,8 @@ def _similar(path: Path) -> str | None:
         best = closest(path.name, [other.name for other in path.parent.iterdir() if other.suffix == ".py"])
     except OSError:
         return None
-    return f"--plugin {path.with_name(best)}" if best else None
+    installed = closest(path.name, offered()) if not best else None
+    return f"--plugin {path.with_name(best)}" if best else f"--plugin {installed}" if installed else None
 
 
 def _run(path: Path, source: bytes, module: ModuleType) -> None:

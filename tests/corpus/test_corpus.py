@@ -22,7 +22,7 @@ ELSEWHERE = {
     "AE115": "test_front.py::test_an_endless_chain_is_refused",
     "AE121": "test_cli_specs.py::test_a_name_that_is_not_shipped_proposes_the_nearest",
     **dict.fromkeys(("AE123", "AE124", "AE125", "AE126", "AE127"), "test_plugins.py::test_what_is_wrong_with_a_plugin_is_said_at_its_line"),
-    "AE122": "test_plugins.py::test_what_is_no_file_is_said",
+    "AE122": "test_plugins.py::test_what_is_no_file_is_said", "AE871": "test_check_part.py::test_an_installed_plug_in_is_named",
     "AE128": "test_plugins.py::test_an_exception_of_a_part_is_told_at_its_line",
     **dict.fromkeys(("AE348", "AE349", "AE351", "AE371"), "test_plugin_parts.py::test_what_does_not_fit_is_refused"),
     "AE386": "test_distillation.py", "AE387": "test_judge.py", "AE388": "test_judge.py", **dict.fromkeys(("AE597", "AE598", "AE389"), "test_health.py"),

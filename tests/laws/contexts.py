@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import os
-import re
 import struct
 import tarfile
 import warnings
@@ -20,11 +19,10 @@ import numpy as np
 from aebuild.lang.dataset import Known
 from aebuild.lang.part import Part
 from aebuild.results.catalogue import every_part
+from aebuild.results.part_laws.alive import LOCAL
+from aebuild.results.part_laws.examples import FRAME, own_example, specs_of
 
-FRAME = {"data": "data: {type: digits, limit: 30}\n", "encoder": "encoder: [linear: 8]\n", "latent": "latent: {type: continuous, dim: 3}\n",
-         "train": "train: {steps: 4, batch_size: 10}\n"}
-LOCAL = ["train.device=cpu"]
-
+__all__ = ["FRAME", "LOCAL", "own_example", "specs_of"]
 
 PLUGGED = {"penalty teacher": "its example names a run that is not there; tests/unit/test_distillation.py trains one"}
 
@@ -32,20 +30,6 @@ PLUGGED = {"penalty teacher": "its example names a run that is not there; tests/
 def plugged(part: type[Part]) -> bool:
     """True for a part that acts only together with one of a plug-in, where laws meet it (test_plugin_parts.py)."""
     return f"{part.family} {part.variant_name()}" in PLUGGED
-
-
-def own_example(part: type[Part]) -> str:
-    """The example that a part itself carries, not what it is derived from."""
-    return part.example if "example" in part.__dict__ else ""
-
-
-def specs_of(example: str) -> list[str]:
-    """The whole specs of an example, each completed by a small frame where keys are missing."""
-    found = []
-    for text in re.split(r"^---$", example.strip("\n"), flags=re.MULTILINE):
-        keys = re.findall(r"^(\w+):", text, re.MULTILINE)
-        found.append(text.strip("\n") + "\n" + "".join(line for key, line in FRAME.items() if key not in keys))
-    return found
 
 
 def examples(parts: Iterable[type[Part]]) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from measure import compare
 from models import fine
 from test_ejected import check as ejects
 from test_exported import check as exports
@@ -13,6 +12,8 @@ from test_learning import test_every_parameter_moves_where_nothing_is_flat as mo
 from test_learning import test_gradients_are_finite_and_reach_everything as reaches
 from test_learning import test_model_does_what_it_offers as offers
 from test_resume import test_resumed_is_uninterrupted as resumes
+
+from aebuild.results.part_laws.exact_plan import compare
 
 IMAGES = "data: {type: arrays, path: none.npz, shape: [2, 7, 5], classes: 3}\n"
 SERIES = "data: {type: series, path: none.csv, window: {length: 6}, columns: [a, b], shape: [6, 2]}\n"

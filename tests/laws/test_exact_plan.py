@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given
-from measure import compare
 from models import fine
 
+from aebuild.results.part_laws.exact_plan import compare
 from specs import specs
 
 

@@ -11,7 +11,6 @@ import torch
 import yaml
 from contexts import LOCAL, downloaded, make_files, own_example, plugged, specs_of
 from jsonschema import Draft202012Validator
-from measure import compare
 from models import samples, turns
 
 from aebuild.compile.build import build
@@ -21,6 +20,7 @@ from aebuild.compile.plugins import load_plugins, within
 from aebuild.compile.schema import schema
 from aebuild.lang.part import Part
 from aebuild.results.catalogue import every_part, parts_called
+from aebuild.results.part_laws.exact_plan import compare
 from aebuild.results.reference import page_of, reference
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")

@@ -3,36 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
 
 import pytest
-from contexts import LOCAL, every_example, examples, make_files, plugged
+from contexts import every_example, examples, make_files, plugged
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from knobs import Knob, every_knob, first_values, others
 from models import fine, imagined
-from test_weights import unrelated_weights_stay
-from views import View, same
 
 from aebuild.compile.canonical import text as canonical
 from aebuild.compile.front import load
-from aebuild.compile.spec import Spec, Train
+from aebuild.compile.spec import Spec
 from aebuild.lang.dataset import Dataset, Known
 from aebuild.lang.diagnostics import DivergedError
 from aebuild.lang.part import Part
 from aebuild.lang.splits import Splits
 from aebuild.parts import discover
 from aebuild.results.catalogue import every_part
+from aebuild.results.part_laws.alive import Place, Trials, acts, changed, hold, places, strays
+from aebuild.results.part_laws.knobs import Knob, every_knob, others
+from aebuild.results.part_laws.views import View
 from specs import specs
 
 pytestmark = pytest.mark.slow
 
 discover()
-DECLARED = {"graph", "loss", "gradient", "data", "training", "evaluation"}
-Place = tuple[Any, ...]                       # the way to a part: names of fields, positions in lists, keys
 
 
 @pytest.fixture(scope="module")
@@ -40,109 +36,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("data")
     make_files(made)
     return made
-
-
-class Trials:
-    """The contexts over one folder, each seen once."""
-
-    def __init__(self, folder: Path, texts: list[str]) -> None:
-        self.folder = folder
-        self.views = [self.view(text) for text in texts]
-
-    def view(self, text: str) -> View:
-        found = self.view_or_none(text)
-        assert found is not None, [d.message for d in load(self.folder / "spec.yaml", text=text).errors]
-        return found
-
-    def view_or_none(self, text: str) -> View | None:
-        loaded = load(self.folder / "spec.yaml", LOCAL, text=text)
-        return View(loaded, self.folder) if loaded.plan is not None and not loaded.errors else None
-
-    def changes(self, knob: Knob) -> Iterator[tuple[View, View, Place]]:
-        """The context before and after, for every other value that some context can have there."""
-        found = [(view, place, part) for view in self.views for place, part in places(view.plan.spec, knob.part)]
-        for view, place, part in sorted(found, key=lambda each: knob.name not in each[2]._origin.fields):      # written ones first
-            for new in others(getattr(part, knob.name)) or first_values():
-                after = self.view_or_none(canonical(changed(view.plan.spec, place, knob.name, new)))
-                if after is not None:
-                    yield view, after, place
-
-
-def places(value: Any, wanted: type[Part], way: Place = ()) -> Iterator[tuple[Place, Part]]:
-    """Every part of exactly this class, and the way to it."""
-    if type(value) is wanted:
-        yield way, value
-    if isinstance(value, Part):
-        for name in type(value).model_fields:
-            yield from places(getattr(value, name), wanted, (*way, name))
-    elif isinstance(value, list | tuple):
-        for i, item in enumerate(value):
-            yield from places(item, wanted, (*way, i))
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from places(item, wanted, (*way, key))
-
-
-def changed(value: Any, way: Place, name: str, new: Any) -> Any:
-    """The same tree of parts with one field of the part at the end of the way changed."""
-    if not way:
-        return value.but(**{name: new})
-    head, rest = way[0], way[1:]
-    if isinstance(value, Part):
-        return value.but(**{head: changed(getattr(value, head), rest, name, new)})
-    if isinstance(value, dict):
-        return {**value, head: changed(value[head], rest, name, new)}
-    return [*value[:head], changed(value[head], rest, name, new), *value[head + 1:]]
-
-
-# --------------------------------------------------------------------------------------------------------------- what changes
-
-
-def acts(aspect: str, before: View, after: View) -> bool:
-    """True if what the field declares has changed."""
-    if aspect == "graph":
-        return not same(before.graph, after.graph)
-    if aspect == "data":
-        return not same(before.data, after.data) or not same(before.corrupted(before.batch()), after.corrupted(before.batch()))
-    if aspect == "evaluation":
-        return before.picture != after.picture or before.answers != after.answers
-    if aspect == "training":
-        return not same(before.trained, after.trained)
-    look = View.losses if aspect == "loss" else View.gradients
-    return not same(look(before, before.weights, before.batch()), look(after, before.weights, before.batch()))
-
-
-def strays(aspect: str, before: View, after: View, knob: Knob) -> list[str]:
-    """What has changed although the field does not declare it."""
-    found = [] if aspect == "data" or same(before.data, after.data) else ["data"]
-    if aspect == "graph":
-        return found + unrelated_weights_stay(before.plan, after.plan)
-    if aspect == "data" and types(before) != types(after):
-        return found                             # another type of data asks for another model
-    if not same(before.graph, after.graph):
-        return [*found, "graph"]
-    if knob.part is not Train or knob.name != "seed":
-        found += [name for name in before.weights if not same(before.weights[name], after.weights[name]) and not shaped(name, knob, before)]
-    if aspect in ("loss", "training", "evaluation") and not _same_reconstruction(before, after):
-        found.append("reconstruction")
-    if aspect == "evaluation" and (acts("loss", before, after) or acts("gradient", before, after)):
-        found.append("learning")
-    return found
-
-
-def types(view: View) -> Any:
-    """What the model must know of the data."""
-    return view.info.value, view.info.target, view.info.classes
-
-
-def _same_reconstruction(before: View, after: View) -> bool:
-    return same(before.reconstruction(before.weights, before.batch()), after.reconstruction(before.weights, before.batch()))
-
-
-def shaped(weight: str, knob: Knob, view: View) -> bool:
-    """True for weights that are drawn to suit the very activation that was changed (He et al., 2015)."""
-    node = next((node for node in view.plan.nodes() if node.path == weight.rpartition(".")[0]), None)
-    return node is not None and type(getattr(node.part, "activation", None)) is knob.part
 
 
 # ------------------------------------------------------------------------------------------------------------------- the law
@@ -157,20 +50,6 @@ def _memory_for_a_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 @cache
 def trials(folder: Path) -> Trials:
     return Trials(folder, every_example())
-
-
-def hold(knob: Knob, tried: Trials) -> None:
-    """The law for one knob: some context shows that it acts, and there nothing else has changed."""
-    assert knob.affects in DECLARED, f"{knob} does not declare what it affects"
-    legal = False
-    for before, after, place in tried.changes(knob):
-        legal = True
-        if acts(knob.affects, before, after):
-            stray = strays(knob.affects, before, after, knob)
-            assert not stray, f"{knob} at {place} affects {knob.affects}, but changed {stray[:5]}"
-            return
-    assert legal, f"{knob} stands in no example: give its part one"
-    raise AssertionError(f"{knob} is dead: no other value changes {knob.affects}")
 
 
 def shared(knob: Knob) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from hypothesis import given
-from models import Turn, fine, samples, turns
+from models import fine, samples, turns, unreached
 from torch import nn
 
 from aebuild.compile.build import build
@@ -34,12 +34,6 @@ def test_gradients_are_finite_and_reach_everything(text: str) -> None:
             assert gradient is None or torch.isfinite(gradient).all(), (turn.phase, turn.player, name, text)
     missed = [] if any(found.code == "AE213" for found in loaded.diagnostics) else unreached(model, taken)
     assert not missed, f"no player moves {missed}\n{text}"
-
-
-def unreached(model: Autoencoder, taken: list[Turn]) -> list[str]:
-    """Parameters that no player's terms reach in any phase."""
-    reached = {name for turn in taken for name, gradient in turn.gradients.items() if gradient is not None}
-    return [name for name, _ in model.named_parameters() if name not in reached]
 
 
 @given(specs())

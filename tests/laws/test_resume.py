@@ -15,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from models import fine, imagined
 from stopping import StopAt
-from views import same
 
 from aebuild.compile.canonical import text as canonical
 from aebuild.compile.front import Loaded
@@ -23,6 +22,7 @@ from aebuild.lang.diagnostics import DivergedError
 from aebuild.lang.splits import Splits
 from aebuild.modules.randomness import random_modules
 from aebuild.results.open_run import open_run
+from aebuild.results.part_laws.views import same
 from aebuild.trainer.fit import TrainResult, train
 from aebuild.trainer.job import Job
 from aebuild.trainer.phase import reseed_all

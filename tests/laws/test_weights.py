@@ -8,13 +8,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from models import fine
-from torch import Tensor
 
 from aebuild.compile.build import build
 from aebuild.compile.canonical import plain
 from aebuild.compile.front import load
-from aebuild.compile.plan import Plan
 from aebuild.lang.emit import emit
+from aebuild.results.part_laws.alive import unrelated_weights_stay
 from specs import specs
 
 
@@ -61,23 +60,3 @@ def widths(tree: Any) -> list[tuple[Any, Any]]:
             found.append((tree, key))
         found += widths(value)
     return found
-
-
-def unrelated_weights_stay(first: Plan, second: Plan) -> list[str]:
-    """Names of weights that differ although their node's row is the same in both plans."""
-    before, after = rows(first), rows(second)
-    same = {path for path in before if before[path] == after.get(path)}
-    old, new = build(first).state_dict(), build(second).state_dict()
-    return [name for name in old if owner(name, same) and not equal(old[name], new.get(name))]
-
-
-def rows(plan: Plan) -> dict[str, Any]:
-    return {node.path: (node.kind, node.input, node.output, str(node.args), node.weights, node.init) for node in plan.nodes() if node.weights}
-
-
-def owner(name: str, paths: set[str]) -> bool:
-    return name.rpartition(".")[0] in paths
-
-
-def equal(a: Tensor, b: Tensor | None) -> bool:
-    return b is not None and a.shape == b.shape and torch.equal(a, b)

@@ -9,7 +9,6 @@ import pytest
 import torch
 from test_resume import _trained, looking_at_every_step
 from torch import Tensor
-from views import same
 
 from aebuild.compile.front import load
 from aebuild.data.assemble import load_splits
@@ -19,6 +18,7 @@ from aebuild.modules.code import Code
 from aebuild.modules.constraint import Constraint
 from aebuild.modules.losses import Loss
 from aebuild.modules.outputs import Batch, Outputs
+from aebuild.results.part_laws.views import same
 
 SPEC = """\
 name: constrained

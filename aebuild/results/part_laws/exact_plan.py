@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from models import on_meta
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -15,6 +14,7 @@ from aebuild.compile.plan import Plan
 from aebuild.lang.node import Node
 from aebuild.lang.values import Tokens
 from aebuild.modules.autoencoder import Autoencoder
+from aebuild.results.part_laws.trial import on_meta
 
 BATCH = 2
 Shapes = tuple[tuple[int, ...], tuple[int, ...] | None]

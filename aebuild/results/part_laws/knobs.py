@@ -22,6 +22,7 @@ class Knob:
 
     @property
     def affects(self) -> str:
+        """What the field declares, or nothing."""
         extra = self.part.model_fields[self.name].json_schema_extra
         return str(extra["affects"]) if isinstance(extra, dict) and "affects" in extra else ""
 
@@ -31,7 +32,12 @@ class Knob:
 
 def every_knob() -> list[Knob]:
     """Every field of every part that can hold a number."""
-    return [Knob(part, name) for part in every_part() for name, info in part.model_fields.items()
+    return [knob for part in every_part() for knob in knobs_of(part)]
+
+
+def knobs_of(part: type[Part]) -> list[Knob]:
+    """Every field of a part that can hold a number."""
+    return [Knob(part, name) for name, info in part.model_fields.items()
             if name != "type" and (_numeric(info.annotation) or _duration(part, name))]
 
 

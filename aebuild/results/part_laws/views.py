@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from models import batch_of
 from torch import Tensor
 
 from aebuild.compile.build import build
@@ -26,6 +25,7 @@ from aebuild.modules.outputs import Batch
 from aebuild.modules.randomness import random_modules
 from aebuild.results import experiment
 from aebuild.results.answer_records import FOLDER, AnswerRecord, figures_of
+from aebuild.results.part_laws.trial import batch_of
 from aebuild.trainer.batches.loader import SplitLoader
 from aebuild.trainer.fit import TrainResult, train
 from aebuild.trainer.job import Job
@@ -48,6 +48,7 @@ class View:
 
     @cached_property
     def splits(self) -> Splits:
+        """The data, read."""
         return load_splits(self.plan.spec.data, Where(self.folder))
 
     @cached_property
@@ -72,13 +73,16 @@ class View:
             splits = self.splits
         except DataError as error:
             return [self.info.to_json(), [found.code for found in error.diagnostics]]
-        arrays = [[split.x, split.labels, split.target, split.beside.get("conditions")] for split in (splits.train, splits.validation, splits.test)]
+        arrays = [[split.x, split.labels, split.target, split.beside.get("conditions")]
+                  for split in (splits.train, splits.validation, splits.test)]
         return [self.info.to_json(), arrays]
 
     def batch(self) -> Batch:
+        """A few training samples."""
         return SplitLoader(self.splits.train, torch.device("cpu")).slice(0, FEW)
 
     def model(self, weights: Weights | None) -> Autoencoder:
+        """The model, with these weights or those that are drawn."""
         model = build(self.plan)
         if weights is not None:
             model.load_state_dict(weights)
@@ -121,9 +125,11 @@ class View:
         return raw is not None and not raw.any()
 
     def losses(self, weights: Weights, batch: Batch) -> Any:
+        """The loss of each player of each phase."""
         return [loss for loss, _ in self.learning(weights, batch)]
 
     def gradients(self, weights: Weights, batch: Batch) -> Any:
+        """What each optimiser is handed."""
         return [gradients for _, gradients in self.learning(weights, batch)]
 
     @cached_property
@@ -167,6 +173,7 @@ class Handed:
         self.params = params
 
     def zero_grad(self, set_to_none: bool = True) -> None:
+        """As an optimiser does it."""
         for parameter in self.params:
             parameter.grad = None
 
