@@ -11,7 +11,7 @@ from aebuild import __version__
 
 VERBS = ("init", "advise", "train", "validate", "summary", "show", "diagram", "encode", "decode", "reconstruct", "score", "sample",
          "interpolate", "traverse", "evaluate", "doctor", "runs", "compare", "report", "bakeoff", "sweep", "export", "eject", "specs",
-         "explain", "schema", "environment")
+         "explain", "check-part", "schema", "lsp", "environment")
 
 
 class Verbs(click.Group):
@@ -25,7 +25,7 @@ class Verbs(click.Group):
         """The verb's command, or None."""
         if cmd_name not in VERBS:
             return None
-        return importlib.import_module(f"aebuild.cli.{cmd_name}").command
+        return importlib.import_module(f"aebuild.cli.{cmd_name.replace('-', '_')}").command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """The verb, or a message with the nearest one."""

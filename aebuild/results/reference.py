@@ -53,14 +53,15 @@ def _part(cls: type[Part]) -> Iterator[str]:
     if rows:
         yield "| key | takes | default | meaning |\n| --- | --- | --- | --- |"
     for key, info, shape in rows:
-        yield f"| `{key}` | {_takes(info, shape)} | {_default(info)} | {(info.description or '').replace('|', '/')} |"
+        yield f"| `{key}` | {takes(info, shape)} | {default_of(info)} | {(info.description or '').replace('|', '/')} |"
     if rows:
         yield ""
     if cls.example and "example" in cls.__dict__:
         yield f"```yaml\n{cls.example.strip()}\n```\n"
 
 
-def _takes(info: object, shape: Shape) -> str:
+def takes(info: object, shape: Shape) -> str:
+    """What a field takes, in the user's words."""
     if shape.kind == "family" and shape.part is not None:
         return f"{shape.part.family}"
     if shape.kind in ("stage", "stage_or_family"):
@@ -95,7 +96,8 @@ def _words(hint: Any) -> str:
     return str(getattr(hint, "__name__", hint))
 
 
-def _default(info: object) -> str:
+def default_of(info: object) -> str:
+    """A field's default as Markdown; empty for none."""
     if info.is_required():  # type: ignore[attr-defined]
         return "**required**"
     value = info.get_default(call_default_factory=True)  # type: ignore[attr-defined]

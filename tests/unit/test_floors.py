@@ -16,7 +16,8 @@ import aebuild
 
 ROOT = Path(aebuild.__file__).parent
 BELOW = {
-    "cli": {"cli", "results", "trainer", "compile", "parts", "modules", "data", "metrics", "lang"},
+    "cli": {"cli", "lsp", "results", "trainer", "compile", "parts", "modules", "data", "metrics", "lang"},
+    "lsp": {"lsp", "results", "compile", "parts", "lang"},
     "results": {"results", "trainer", "compile", "parts", "modules", "data", "metrics", "lang"},
     "trainer": {"trainer", "compile", "parts", "modules", "data", "lang"},
     "compile": {"compile", "parts", "modules", "data", "lang"},

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 LACKING = Rule("AE617", "an extra that is not installed", """
-Some ways to compare need a package that aebuild does not install by itself: the method `model` of a sweep is Optuna's (the extra
-`sweep`), `--on ray` is Ray's (the extra `ray`). A grid and random trials on this machine need neither.
+Some commands need a package that aebuild does not install by itself: the method `model` of a sweep is Optuna's (the extra
+`sweep`), `--on ray` is Ray's (the extra `ray`), `aebuild lsp` is written with pygls (the extra `lsp`). A grid and random trials on
+this machine need none.
 
 ```console
 $ pip install optuna
