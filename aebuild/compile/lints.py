@@ -212,7 +212,7 @@ def _about_parts(plan: Plan, info: DataInfo) -> Iterator[Finding]:
 def _about_collapse(plan: Plan, info: DataInfo) -> Iterator[Finding]:
     """Decoders that can do without the code, beside a KL term at full weight from the start."""
     spec, kl = plan.spec, next((term.config for term in plan.terms if term.name == "kl"), None)
-    if kl is None or kl.weight != 1 or getattr(kl, "free_bits", 0):
+    if kl is None or kl.weight != 1 or getattr(kl, "free_bits", False):
         return
     steps = getattr(spec.decoder, "steps", [])
     if any(getattr(step, "feed", None) == "previous" for step in steps):

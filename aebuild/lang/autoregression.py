@@ -150,6 +150,11 @@ class Autoregressive(Layer):
         """The weights of its network, and multiply-accumulates, for such a code."""
         raise TypeError(f"{type(self).__name__} has no network")
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """What of the network no shape of a weight tells."""
+        return {}
+
     def network(self, node: Node, entry: Entry) -> CausalNetwork:
         """The network's module."""
         raise TypeError(f"{type(self).__name__} has no network")
@@ -171,7 +176,8 @@ class Autoregressive(Layer):
             weights = {"entry.embed.weight": (target.classes, self.width), **weights}
         inside = self.hidden(target)
         bounds = site.stage.bounds
-        args = {"target": target.to_json(), "inputs": self.inputs(target), "low": bounds and bounds.low, "high": bounds and bounds.high}
+        args = {"target": target.to_json(), "inputs": self.inputs(target), "low": bounds and bounds.low, "high": bounds and bounds.high,
+                **self.options}
         network = Node(f"{site.path}.network", "causal network", value, inside, self, args, weights, macs=macs, window=None)
         rest = Node(f"{site.path}.tail", "tail", inside, tail[-1].output, Composite(), sequential=True, children=tail)
         return Node(site.path, "autoregression", value, rest.output, self, {"shape": target.shape, "axis": target.feature_axis},

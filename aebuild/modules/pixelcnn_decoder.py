@@ -42,7 +42,7 @@ class PixelCnnNetwork(CausalNetwork):
             across = self._down(image, told, row, columns)
             line = [self._blank(layer, code, 1, columns + layer.reach) for layer in self._gated()]
             for column in range(columns):
-                value = yield self._along(line, across, told, row, column)
+                value = yield self._along(line, across, column)
                 line[0][:, :, 0, column + reach] = value[:, :, 0, 0]
                 image[0][:, :, row + reach, column + reach] = value[:, :, 0, 0]
 
@@ -55,19 +55,20 @@ class PixelCnnNetwork(CausalNetwork):
         return like.new_zeros(like.shape[0], layer.vertical.in_channels, rows, columns)
 
     def _down(self, image: list[Tensor], told: list[Tensor], row: int, columns: int) -> list[Tensor]:
-        """What a row is told by those above it, for each layer [N, 2·width, 1, W]; `image` holds the inputs of the vertical stack."""
+        """What a row is told by those above it and by the code, for each layer [N, 2·width, 1, W]; `image` holds the vertical inputs."""
         found = []
         for number, layer in enumerate(self._gated()):
             reach, more = layer.reach, 0 if layer.first else 1
             above = layer.vertical(image[number][:, :, row:row + reach + more])
-            found.append(layer.across(above))
+            for_above, for_left = told[number][:, :, row:row + 1].chunk(2, 1)
+            found.append(layer.across(above) + for_left)
             if number + 1 < len(image):
                 border = image[number + 1].shape[3] - columns
-                made = gated(above + told[number][:, :above.shape[1], row:row + 1])
+                made = gated(above + for_above)
                 image[number + 1][:, :, row + reach] = F.pad(made[:, :, 0], (border // 2, border // 2))
         return found
 
-    def _along(self, line: list[Tensor], across: list[Tensor], told: list[Tensor], row: int, column: int) -> Tensor:
+    def _along(self, line: list[Tensor], across: list[Tensor], column: int) -> Tensor:
         """The features of a pixel, [N, width, 1, 1]; `line` holds the inputs of the horizontal stack in this row."""
         h = line[0]
         for number, layer in enumerate(self._gated()):
@@ -75,6 +76,6 @@ class PixelCnnNetwork(CausalNetwork):
                 line[number][:, :, 0, column + layer.reach] = h[:, :, 0, 0]
             seen = line[number][..., column:column + layer.reach + (0 if layer.first else 1)]
             left = layer.horizontal(seen) + across[number][..., column:column + 1]
-            made = layer.out(gated(left + told[number][:, left.shape[1]:, row:row + 1, column:column + 1]))
+            made = layer.out(gated(left))
             h = made if layer.first else h + made
         return h

@@ -31,13 +31,13 @@ class DilatedGate(nn.Module):
         """[N, width, T] to the same and to [N, skips, T]; `told` is what the code adds, [N, 2·width, T or 1]."""
         return self._through(x, self.conv(F.pad(x, (self.span, 0))) + told)
 
-    def step(self, x: Tensor, told: Tensor, ring: Tensor, place: int) -> tuple[Tensor, Tensor]:
-        """The same of one place, [N, width, 1]; `ring` [N, width, span] holds the last inputs, each at its place modulo the span."""
+    def step(self, x: Tensor, told: Tensor, ring: list[Tensor], place: int) -> tuple[Tensor, Tensor]:
+        """The same of one place, [N, width, 1]; `ring` holds the last inputs, each at its place modulo the span."""
         back = range(self.span, 0, -self.conv.dilation[0])
-        before = [ring[:, :, (place - far) % self.span].unsqueeze(2) for far in back]
+        before = [ring[(place - far) % self.span] for far in back]
         taps = torch.cat([*before, x], 2)                                  # (N, width, kernel)
         if self.span:
-            ring[:, :, place % self.span] = x[:, :, 0]
+            ring[place % self.span] = x
         return self._through(x, F.conv1d(taps, self.conv.weight, self.conv.bias) + told)
 
     def _through(self, x: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
@@ -70,7 +70,7 @@ class WaveNetwork(CausalNetwork):
         """Each sample once, with what each layer remembers of its inputs (Le Paine et al., 2016)."""
         code = at_places(code, 1)
         told = [layer.told(code).expand(-1, -1, size[0]) for layer in self._layers()]
-        rings = [code.new_zeros(code.shape[0], layer.conv.in_channels, max(1, layer.span)) for layer in self._layers()]
+        rings = [[code.new_zeros(code.shape[0], layer.conv.in_channels, 1)] * layer.span for layer in self._layers()]
         value = code.new_zeros(code.shape[0], self.enter.in_channels, 1)
         for place in range(size[0]):
             x, skips = self.enter(value), []

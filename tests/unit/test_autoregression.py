@@ -6,6 +6,7 @@ import itertools
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from measure import compare
@@ -17,6 +18,7 @@ from aebuild.compile.front import load
 from aebuild.lang.diagnostics import SpecError
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.autoregression import Autoregression
+from aebuild.modules.mu_law_likelihood import MuLaw
 from aebuild.modules.outputs import Batch
 from aebuild.modules.randomness import random_modules, reseed
 from aebuild.results.export.programs import Exporter
@@ -34,6 +36,8 @@ SPECS = {
     "image behind convolutions": IMAGE % (1, 4, 6) + "decoder: [conv: 3, conv: 2, pixelcnn: {width: 4, depth: 3, reach: 2}]\n" + LEVELS,
     "waveform": WAVE % 23 + "decoder: [wavenet: {width: 4, depth: 5, cycle: 3, skips: 12}]\n"
                 "losses: {reconstruction: {type: discretized_logistic_mixture, components: 2, levels: 9}}\n",
+    "waveform of µ-law levels": WAVE % 9 + "decoder: [wavenet: {width: 4, depth: 3, skips: 12}]\n"
+                                "losses: {reconstruction: {type: mu_law, levels: 7}}\n",
     "waveform behind convolutions": WAVE % 12 + "decoder: [conv: 3, wavenet: {width: 4, depth: 4, kernel: 3}, conv: {width: 3, kernel: 1}]\n"
                                     "losses: {reconstruction: {type: discretized_logistic, levels: 9, scale: predicted}}\n",
     "series by convolutions": SERIES % 9 + "decoder: [wavenet: {width: 4, depth: 4, kernel: 1}, conv: {width: 3, kernel: 1}]\n" + NORMAL,
@@ -151,3 +155,15 @@ def test_a_program_of_the_decoder_is_refused_and_of_the_encoder_is_not(tmp_path:
         with pytest.raises(SpecError, match="AE837"):
             exporter.write(part, ["torch"])
     assert exporter.write("encoder", ["torch"])[0].difference < 1e-4
+
+
+def test_mu_law_levels_are_those_of_the_formula() -> None:
+    """The level of each level's value is itself; levels lie closer near 0, and the ends are the range's."""
+    likelihood = MuLaw(256, -1.0, 1.0, 1)
+    levels = torch.arange(256.0)
+    values = likelihood.value_of(levels)
+    assert torch.equal(likelihood.level_of(values), levels.long())
+    assert values[0] == -1 and values[-1] == pytest.approx(1) and values.diff().min() < values.diff().max() / 100
+    x = torch.linspace(-1, 1, 999)
+    expected = ((x.sign() * (1 + 255 * x.abs()).log() / np.log(256) + 1) / 2 * 255 + 0.5).floor()
+    assert (likelihood.level_of(x) - expected).abs().max() <= 1 and (likelihood.level_of(x) != expected).double().mean() < 0.01

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import gcd, prod
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from aebuild.lang.autoregression import Autoregressive
 from aebuild.lang.diagnostics import Rule
@@ -57,6 +57,11 @@ class CausalTransformer(Autoregressive):
         "first", "where one code for the whole sample is told: in front of the first value, or beside each", affects="graph")
 
     wants = ("vector", "sequence")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Its heads, and where it is told the code."""
+        return {"heads": self.heads, "told": self.told}
 
     def hidden(self, target: Value) -> Value:
         """What comes out of the last block."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from aebuild.lang.autoregression import Autoregressive
 from aebuild.lang.node import Node, Site
@@ -47,9 +47,9 @@ class Wavenet(Autoregressive):
         return self.width if self.skips is None else self.skips
 
     @property
-    def dilations(self) -> list[int]:
+    def options(self) -> dict[str, Any]:
         """How far apart the places are that each layer looks at."""
-        return [2 ** (number % self.cycle) for number in range(self.depth)]
+        return {"dilations": [2 ** (number % self.cycle) for number in range(self.depth)]}
 
     def hidden(self, target: Value) -> Value:
         """The sum of skips."""
@@ -74,4 +74,4 @@ class Wavenet(Autoregressive):
         """The stack."""
         from aebuild.modules.wavenet import WaveNetwork
 
-        return WaveNetwork(entry, node.args["inputs"], node.input.features, self.width, self.summed, self.kernel, self.dilations)
+        return WaveNetwork(entry, node.args["inputs"], node.input.features, self.width, self.summed, self.kernel, node.args["dilations"])
