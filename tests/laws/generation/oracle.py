@@ -77,8 +77,6 @@ def behind(step: Step, walk: Walk, final: bool) -> Walk:
         return _unflatten(step, walk.flat())
     if kind in RECURRENT or kind == "transformer":
         return _over_sequence(step, walk.sequence(), final)
-    if kind == "cross_attention":
-        return replace(walk.sequence(), value=Sequence(step["queries"], step["width"]), size=(step["queries"],))
     if kind == "residual":
         return _residual(step, walk)
     if kind == "repeat":
@@ -98,10 +96,6 @@ def spread(value: Any, rank: int) -> list[int]:
 
 def _on_grid(step: Step, value: Grid) -> Grid:
     rank, kind = len(value.size), step["type"]
-    if kind == "attention":
-        if value.channels % step.get("heads", 1) or value.channels * prod(value.size) < 4:
-            raise Impossible
-        return value
     if kind == "pool":
         size = [s // b for s, b in zip(value.size, spread(step.get("size", 2), rank), strict=True)]
         return _grid(value.channels, size)

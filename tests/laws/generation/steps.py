@@ -171,15 +171,6 @@ def transformer(choose: Chooser, walk: Walk) -> Step:
     return step
 
 
-def cross_attention(choose: Chooser, walk: Walk) -> Step:
-    heads = choose.whole(1, 2)
-    return {"type": "cross_attention", "queries": choose.whole(2, 5), "width": heads * choose.whole(2, 3), "heads": heads, "mlp": 1}
-
-
-def attention(choose: Chooser, walk: Walk) -> Step:
-    return {"type": "attention", "heads": 2} if choose.chance(30) else {"type": "attention"}
-
-
 def norm_step(choose: Chooser, walk: Walk) -> Step:
     return {"type": "norm", "norm": norm(choose)}
 
@@ -219,9 +210,9 @@ def _inner(choose: Chooser, walk: Walk, kinds: tuple[Propose, ...]) -> list[Step
 ON_VECTORS: tuple[Propose, ...] = (linear, linear, residual, repeat, activation_step, norm_step, dropout, unflatten, flatten,
                                    fourier_features)
 ON_GRIDS: tuple[Propose, ...] = (conv, conv, conv, pool, residual, repeat, upsample, conv_transpose, flatten, linear, recurrent, transformer,
-                                 cross_attention, attention, activation_step, norm_step, dropout, unflatten, separable_conv,
-                                 inverted_residual, convnext, blur_pool, coordinates, squeeze_excitation)
-ON_SEQUENCES: tuple[Propose, ...] = (recurrent, recurrent, transformer, cross_attention, conv, pool, residual, repeat, flatten, linear, norm_step, dropout,
+                                 activation_step, norm_step, dropout, unflatten, separable_conv, inverted_residual, convnext, blur_pool,
+                                 coordinates, squeeze_excitation)
+ON_SEQUENCES: tuple[Propose, ...] = (recurrent, recurrent, transformer, conv, pool, residual, repeat, flatten, linear, norm_step, dropout,
                                      activation_step)
 LONGEST = 160          # positions that recurrent layers and attention shall meet
 MOST = 4096            # values of one sample between layers
@@ -263,7 +254,7 @@ def _check_cost(step: Step, walk: Walk) -> None:
 
 
 FIRST = {"linear": "width", "conv": "width", "conv_transpose": "width", "rnn": "width", "lstm": "width", "gru": "width",
-         "transformer": "width", "cross_attention": "width", "attention": "heads", "pool": "size", "upsample": "scale", "norm": "norm", "activation": "activation", "dropout": "rate",
+         "transformer": "width", "pool": "size", "upsample": "scale", "norm": "norm", "activation": "activation", "dropout": "rate",
          "unflatten": "size", "residual": "steps"}
 
 
