@@ -19,7 +19,7 @@ class PReLU(Activation):
     type: Literal["prelu"] = "prelu"
     example = "encoder: [linear: {width: 8, activation: {type: prelu, negative_slope: 0.1}}]"
     also = ("parametric_relu",)
-    negative_slope: float = knob(0.25, "slope below zero at the start", affects="gradient", ge=0, le=1)
+    negative_slope: float = knob(0.25, "slope below zero at the start", affects="graph", ge=0, le=1)
     gain = "leaky_relu"
     keeps_positive = True
 
@@ -30,7 +30,7 @@ class PReLU(Activation):
 
     def plan(self, value: Value, site: Site) -> Node:
         """A slope a channel."""
-        return Node(site.path, "prelu", value, value, self, weights={"weight": (value.features,)})
+        return Node(site.path, "prelu", value, value, self, {"first": self.negative_slope}, weights={"weight": (value.features,)})
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The module."""

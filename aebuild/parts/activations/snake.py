@@ -22,11 +22,11 @@ class Snake(Activation):
     type: Literal["snake"] = "snake"
     example = "encoder: [linear: {width: 8, activation: {type: snake, alpha: 0.7}}]"
     also = ("snake1d", "snakebeta", "snake_beta")
-    alpha: float = knob(1.0, "frequency of the wave at the start", affects="gradient", gt=0)
+    alpha: float = knob(1.0, "frequency of the wave at the start", affects="graph", gt=0)
 
     def plan(self, value: Value, site: Site) -> Node:
         """A frequency a channel."""
-        return Node(site.path, "snake", value, value, self, weights={"log_alpha": (value.features,)})
+        return Node(site.path, "snake", value, value, self, {"first": self.alpha}, weights={"log_alpha": (value.features,)})
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The module."""

@@ -52,7 +52,7 @@ class ConvNeXt(Layer):
         None, "edge of the patches that become a place in an encoder (default 1), or that a place becomes in a decoder (default: solved)",
         affects="graph")
     expand: int = knob(4, "hidden features of the network at each place, as a multiple of the width", affects="graph", ge=1)
-    layer_scale: float = knob(1e-6, "first value of what multiplies each channel before the sum", affects="gradient", gt=0)
+    layer_scale: float = knob(1e-6, "first value of what multiplies each channel before the sum", affects="graph", gt=0)
     norm: Norm | None = Field(default_factory=_by_place, description="normalisation; by default of the channels of each place")
     activation: Activation | None = Field(default_factory=lambda: Activation.named("gelu"), description="nonlinearity of the network")
     wants = ("grid",)

@@ -26,12 +26,13 @@ class FourierFeatures(Layer):
     also = ("fourier", "random_fourier_features", "rff", "positional_encoding", "fourier_embedding")
     keeps_lengths = True
     width: int = knob(..., "features of the result, half cosines and half sines", examples=[64], affects="graph", ge=2, multiple_of=2)
-    scale: float = knob(1.0, "standard deviation of the frequencies, in turns for each unit of the input", affects="gradient", gt=0)
+    scale: float = knob(1.0, "standard deviation of the frequencies, in turns for each unit of the input", affects="graph", gt=0)
 
     def plan(self, value: Value, site: Site) -> Node:
         """The same places with `width` features."""
         half = self.width // 2
-        return Node(site.path, "fourier_features", value, value.with_features(self.width), self, {"axis": value.feature_axis},
+        return Node(site.path, "fourier_features", value, value.with_features(self.width), self,
+                    {"axis": value.feature_axis, "scale": self.scale},
                     buffers={"frequencies": (half, value.features)}, macs=prod(value.places) * half * value.features)
 
     def widened(self, factor: float) -> Layer:
