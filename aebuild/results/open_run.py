@@ -177,7 +177,7 @@ def open_run(folder: str | Path, device: str | torch.device = "cpu", plugins: It
     else:
         loaded = run.checkpoints.load(*(("best", "step") if plan.spec.train.keep == "best" else ("step", "best")), read=read_training)
         fill(model, loaded)
-        kept, told = loaded.name, (*told, *loaded.passed_over)
+        kept, told = loaded.name, [*told, *loaded.passed_over]
     return OpenRun(run, plan, model.to(device).eval().requires_grad_(False), info, scaling, target_scaling, kept, tuple(told))
 
 
