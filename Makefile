@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test quick lint types format bench docs clean
+.PHONY: demo test quick lint types format bench docs site clean
 
 demo: $(VENV)/.ready docs/schema.json
 	$(BIN)/aebuild train specs/vqvae.yaml
@@ -33,6 +33,11 @@ docs: docs/schema.json
 docs/schema.json: $(VENV)/.ready docs/generate.py $(shell find aebuild -name '*.py')
 	$(BIN)/python docs/generate.py
 
+# The pages as a site in docs/_site, with the notebook run; a warning is an error.
+site: docs/schema.json
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_site
+
 # pip keeps a torch that is already there; the pins are those the tests ran with.
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -40,4 +45,4 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build *.egg-info docs/schema.json docs/reference.md docs/diagnostics.md
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build *.egg-info docs/schema.json docs/reference.md docs/diagnostics.md docs/_site

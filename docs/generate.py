@@ -18,7 +18,7 @@ NAMES = ("reference.md", "diagnostics.md", "gallery.md", "schema.json")
 
 
 ABOUT = {"0": "Reading the text", "1": "Keys and values", "2": "Warnings of the field's knowledge", "3": "Types, shapes and sizes",
-         "4": "Data", "5": "Runs and checkpoints", "6": "Resources", "7": "Training"}
+         "4": "Data", "5": "Runs and checkpoints", "6": "Resources", "7": "Training", "8": "Layers, budgets and tools"}
 
 
 def pages() -> dict[str, str]:

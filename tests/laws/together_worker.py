@@ -1,6 +1,6 @@
 """One process of a group: trains every case a few steps in double precision and writes down what came of it.
 
-Run as a script: rank, number of processes, folder, `whole` or `sharded` or `threads`. The folder holds `cases.json`, a list of texts of specs.
+Run as a script: rank, number of processes, folder, `whole` or `sharded` or `threads`. The folder holds `cases.json`: texts of specs, and in which ways each is trained.
 """
 
 from __future__ import annotations
@@ -110,9 +110,11 @@ def main(rank: int, size: int, folder: Path, way: str) -> None:
         store = distributed.FileStore(str(folder / f"store-{way}"), size)
         distributed.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=timedelta(seconds=120))
         group = MultiProcessGroup(rank, size, rank, "gloo", cast(Any, None), sharded=way == "sharded")
-    for number, text in enumerate(json.loads((folder / "cases.json").read_text())):
+    for number, case in enumerate(json.loads((folder / "cases.json").read_text())):
+        if way not in case["ways"]:
+            continue
         try:
-            journal, weights = outcome(trained(fine(text), folder / f"run-{size}-{way}-{number}", group, 3 if way == "threads" else 1))
+            journal, weights = outcome(trained(fine(case["text"]), folder / f"run-{size}-{way}-{number}", group, 3 if way == "threads" else 1))
         except UsageError:
             continue
         (folder / f"{size}-{way}-{rank}-{number}.json").write_text(json.dumps(journal))
