@@ -220,5 +220,6 @@ def _about_code(plan: Plan) -> Iterator[Finding]:
         yield AROUND, "skips lead around a code that the KL term charges for", step, Hint("leave the skips out")
     dim, value = getattr(spec.latent, "dim", None), plan.encoder.output
     width = elements(value) if not plan.latent.code.places else value.features
-    if dim is not None and plan.encoder.children and spec.encoder.steps and width < dim and not value.places:
+    linear = spec.latent.variant_name() in ("continuous", "gaussian", "adversarial")          # a sparse code is wider on purpose
+    if dim is not None and linear and spec.encoder.steps and width < dim and not value.places:
         yield (SUBSPACE, f"the code has dim {dim}, the layer that it is made of {width}", spec.latent, f"dim: {width}")
