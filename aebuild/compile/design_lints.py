@@ -57,8 +57,8 @@ encoder: {steps: [conv: {width: 16, stride: 4, kernel: 4}, conv: {width: 16, str
 CHECKERBOARD = warning("AE258", "a last kernel that its stride does not divide", """\
 A transposed convolution whose kernel is no multiple of its stride writes some places more often than others, and the picture gets a pattern
 of squares (Odena et al., 2016). Layers behind it can learn to even it out; the last one has none. A kernel that is a multiple of the
-stride, or `upsample: nearest`, has no such pattern. Of stride 2 and kernel 3, the default, this says nothing: the weights learn to even it
-out in all shipped designs; larger strides leave more to even.
+stride, or `upsample: nearest`, has no such pattern. Strides of 2 are
+not warned of, since kernel 3 with stride 2 is the default.
 
 ```yaml
 decoder: [conv: {width: 16, kernel: 5, stride: 4}]
