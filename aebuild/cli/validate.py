@@ -23,8 +23,12 @@ if TYPE_CHECKING:
               help="How findings are printed; json has all of them, on stdout.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing about files that are fine.")
 @click.option("--measure", is_flag=True, help="Build each model, time a batch of one, and hold it against the budget's latency.")
+@click.option("--fix", is_flag=True, help="Mend misspelt keys and words in the files where it is clear what was meant, and show it.")
+@click.option("--diff", is_flag=True, help="Show what --fix would change, and change nothing.")
+@click.option("--unsafe-fixes", "unsafe", is_flag=True, help="With --fix or --diff: also take fixes that decide something about the model.")
 @click.pass_context
-def command(ctx: click.Context, paths: tuple[str, ...], settings: tuple[str, ...], form: Form, quiet: bool, measure: bool) -> None:
+def command(ctx: click.Context, paths: tuple[str, ...], settings: tuple[str, ...], form: Form, quiet: bool, measure: bool, fix: bool,
+            diff: bool, unsafe: bool) -> None:
     """Check specs; builds nothing, unless asked to measure, and reads no data but headers.
 
     PATHS are spec files, names of `aebuild specs`, run directories, or folders in which every .yaml file outside of run
@@ -34,7 +38,12 @@ def command(ctx: click.Context, paths: tuple[str, ...], settings: tuple[str, ...
     from aebuild.lang.render import Note
     from aebuild.results.opening import open_spec
 
+    if unsafe and not (fix or diff):
+        raise click.UsageError("--unsafe-fixes belongs to --fix or --diff.")
     files = [file for path in paths for file in _files(path)]
+    if fix or diff:
+        for file in files:
+            _mend(file, settings, unsafe, write=not diff)
     found, notes, worst = [], list[Note](), 0
     for file in files:
         loaded = open_spec(file, settings)
@@ -57,6 +66,17 @@ def command(ctx: click.Context, paths: tuple[str, ...], settings: tuple[str, ...
                        file=sys.stdout)
     report(found, form, notes)
     ctx.exit(worst)
+
+
+def _mend(file: str, settings: tuple[str, ...], unsafe: bool, write: bool) -> None:
+    from aebuild.results.mending import mend_file
+
+    mended, difference = mend_file(file, settings, unsafe, write)
+    click.echo(difference, nl=False)
+    if mended.fixed:
+        note(f"{file}: {len(mended.fixed)} fix{'es' * (len(mended.fixed) > 1)} {'made' if write else 'to make'}")
+    for each in mended.offered:
+        note(f"{each.span}: {each.code} has a fix that decides something about the model: {each.fix} (--unsafe-fixes takes it)")
 
 
 def _files(path: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from aebuild.compile.design_lints import design
 from aebuild.compile.plan import Plan
 from aebuild.compile.plugins import within
 from aebuild.compile.spec import Spec, Train
@@ -248,7 +249,7 @@ def _about_training(plan: Plan, info: DataInfo) -> Iterator[Finding]:
             yield IDLE_PATIENCE, "nothing validates, so patience never ends a phase", owner.place("patience"), "remove patience"
 
 
-_CHECKS: tuple[Callable[[Plan, DataInfo], Iterator[Finding]], ...] = (_about_code, _about_parts, _about_collapse, _about_training)
+_CHECKS: tuple[Callable[[Plan, DataInfo], Iterator[Finding]], ...] = (_about_code, _about_parts, _about_collapse, _about_training, design)
 
 TRAINING = "AE7"         # what only a training can find
 

@@ -17,7 +17,8 @@ class Limits(Part):
 
     example = "budget: {model: {params: 100k, macs: 1M, activations: 2 MiB, latency: 1 s}}"
     foreign = {**dict.fromkeys(("parameters", "weights", "n_params", "max_params"), "params"),
-               **dict.fromkeys(("mac", "madds", "mults"), "macs"), **dict.fromkeys(("time", "ms", "speed"), "latency"), **dict.fromkeys(("memory", "ram"), "activations")}
+               **dict.fromkeys(("mac", "madds", "mults"), "macs"),
+               **dict.fromkeys(("time", "ms", "speed"), "latency"), **dict.fromkeys(("memory", "ram"), "activations")}
 
     params: Count | None = Field(None, description="parameters, like 100k", examples=["100k"])
     macs: Count | None = Field(None, description="multiply-accumulates of one sample, like 5M", examples=["5M"])

@@ -22,6 +22,7 @@ ELSEWHERE = {
     **dict.fromkeys(("AE002", "AE007"), "test_source.py::test_refusals"),
     "AE008": "test_source.py::test_without_libyaml_it_says_what_to_install",
     "AE842": "test_budget.py::test_from_the_command_line", "AE844": "test_budget.py::test_what_fits_in_no_width_is_refused",
+    "AE845": "test_mending.py::test_what_is_no_file_of_the_users_is_refused",
     "AE115": "test_front.py::test_an_endless_chain_is_refused",
     "AE121": "test_cli_specs.py::test_a_name_that_is_not_shipped_proposes_the_nearest",
     **dict.fromkeys(("AE123", "AE124", "AE125", "AE126", "AE127"), "test_plugins.py::test_what_is_wrong_with_a_plugin_is_said_at_its_line"),
