@@ -182,7 +182,7 @@ def _about_places(plan: Plan) -> Iterator[Finding]:
         yield (NARROW_SIGHT, f"{pooled.path} averages over places that see {told}", plan.spec.place("encoder"),
                Hint("larger kernels, a stride or more layers"))
     spatial = [node for node in plan.decoder.walk() if not node.children and node.kind in ("conv", "conv_transpose")]
-    spatial = [node for node in spatial if max(node.args["kernel"]) > 1]
+    spatial = [node for node in spatial if max(node.args.get("kernel", (1,))) > 1]
     if spatial and (last := spatial[-1]).kind == "conv_transpose":
         for kernel, stride in zip(last.args["kernel"], last.args["stride"], strict=True):
             if stride > 2 and kernel > stride and kernel % stride:          # where it is smaller AE207 says so
