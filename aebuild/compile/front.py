@@ -284,5 +284,6 @@ def _plan(loaded: Loaded, known: DataInfo | None) -> None:
     loaded.plan = planned.plan
     if planned.plan is not None:
         loaded.diagnostics += check_size(planned.plan) + check_single(planned.plan, loaded.info) + check_ragged(planned.plan, loaded.info)
-        loaded.diagnostics += check_skips(planned.plan) + check_budget(planned.plan) + lint(planned.plan, loaded.info)
+        loaded.diagnostics += check_skips(planned.plan) + check_budget(planned.plan)
+        loaded.diagnostics += lint(planned.plan, loaded.info, bool(loaded.errors))
     loaded.diagnostics = allowed(spec, loaded.diagnostics)

@@ -169,10 +169,13 @@ encoder: [linear: {width: 64, activation: leaky_relu}]
 """)
 
 
-def lint(plan: Plan, info: DataInfo) -> list[Diagnostic]:
-    """Every warning about this plan, each once at a place: a mirror repeats the encoder's layers."""
+def lint(plan: Plan, info: DataInfo, refused: bool = False) -> list[Diagnostic]:
+    """Every warning about this plan, each once at a place: a mirror repeats the encoder's layers.
+
+    What a whole design will come to is not asked of one that is `refused`.
+    """
     found: dict[tuple[str, str], Diagnostic] = {}
-    for check in _CHECKS:
+    for check in _CHECKS if refused else (*_CHECKS, design):
         for rule, message, place, fix in check(plan, info):
             span: Span | None = place.place() if isinstance(place, Part) else place  # type: ignore[assignment]
             found.setdefault((rule.code, str(span) if span else message), Diagnostic(rule, message, span, fix))
@@ -249,7 +252,7 @@ def _about_training(plan: Plan, info: DataInfo) -> Iterator[Finding]:
             yield IDLE_PATIENCE, "nothing validates, so patience never ends a phase", owner.place("patience"), "remove patience"
 
 
-_CHECKS: tuple[Callable[[Plan, DataInfo], Iterator[Finding]], ...] = (_about_code, _about_parts, _about_collapse, _about_training, design)
+_CHECKS: tuple[Callable[[Plan, DataInfo], Iterator[Finding]], ...] = (_about_code, _about_parts, _about_collapse, _about_training)
 
 TRAINING = "AE7"         # what only a training can find
 

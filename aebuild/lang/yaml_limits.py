@@ -45,7 +45,7 @@ encoder: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[conv]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]
 
 ```yaml
 encoder:
-  - repeat: {times: 33, steps: [{conv: {width: 64}}]}
+  - repeat: {times: 33, steps: [{conv: {width: 64, norm: group}}]}
 ```
 """)
 
