@@ -43,11 +43,11 @@ class SqueezeExcitation(nn.Module):
 
     def __init__(self, squeeze: nn.Module, excite: nn.Module) -> None:
         super().__init__()
-        self.squeeze, self.excite = squeeze, excite
+        self.squeeze, self.rectify, self.excite = squeeze, nn.ReLU(), excite
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, *S] to the same."""
-        gate = torch.sigmoid(self.excite(torch.relu(self.squeeze(x.flatten(2).mean(2)))))            # (N, C)
+        gate = torch.sigmoid(self.excite(self.rectify(self.squeeze(x.flatten(2).mean(2)))))            # (N, C)
         return x * gate.view(*gate.shape, *(1,) * (x.ndim - 2))
 
 
@@ -64,8 +64,8 @@ class Coordinates(nn.Module):
 
 def _ticks(size: int, like: Tensor) -> Tensor:
     """Evenly from -1 to 1; the middle where there is one place."""
-    ticks = torch.arange(size, device=like.device, dtype=like.dtype)
-    return (2 * ticks - (size - 1)) / max(1, size - 1)
+    ticks = 2 * torch.arange(size, device=like.device, dtype=like.dtype) - (size - 1)
+    return ticks / ticks.abs().amax().clamp_min(1)
 
 
 class BlurPool(nn.Module):

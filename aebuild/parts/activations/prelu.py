@@ -20,13 +20,8 @@ class PReLU(Activation):
     example = "encoder: [linear: {width: 8, activation: {type: prelu, negative_slope: 0.1}}]"
     also = ("parametric_relu",)
     negative_slope: float = knob(0.25, "slope below zero at the start", affects="graph", ge=0, le=1)
-    gain = "leaky_relu"
+    gain = "relu"            # weights are drawn as in front of one
     keeps_positive = True
-
-    @property
-    def slope(self) -> float:
-        """The first negative slope, for the initialisation."""
-        return self.negative_slope
 
     def plan(self, value: Value, site: Site) -> Node:
         """A slope a channel."""

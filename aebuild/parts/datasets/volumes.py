@@ -28,7 +28,7 @@ class Volumes(Sampled, Divided, Labelled):
     example = ("data: {type: volumes, samples: 60, voxels: 8, seed: 1, limit: 30, labels: 20, "
                "split: {validation: 10, test: 0.3, seed: 4}}\n"
                "encoder: [conv: {width: 2, stride: 2}]\n"
-               "train: {steps: 2}")
+               "train: {steps: 2, batch_size: 3}")
     also = ("voxels", "solids", "shapes3d")
     samples: int = knob(4_000, "how many volumes are drawn, for all splits together", affects="data", ge=1, le=1_000_000)
     voxels: int = knob(24, "edge of a volume", affects="data", ge=8, le=128)

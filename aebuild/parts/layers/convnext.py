@@ -31,6 +31,18 @@ encoder: {layer: convnext, width: [32, 64, 128], stride: 2}      # 8 → 4 → 2
 ```
 """)
 
+EVEN = Rule("AE805", "an even window beside a shortcut", """\
+The convolution of a ConvNeXt block keeps the grid, so that its shortcut can be added. A window of an even number of places has no middle and
+would make the grid one place smaller.
+
+```yaml
+encoder: {layer: convnext, width: 32, kernel: 4}
+```
+```yaml
+encoder: {layer: convnext, width: 32, kernel: 5}
+```
+""")
+
 
 def _by_place() -> Norm:
     return Norm.named("layer", over="place")
@@ -59,6 +71,10 @@ class ConvNeXt(Layer):
 
     def plan(self, value: Value, site: Site) -> Node:
         """grid(C; S) to grid(width; S/stride), or to the solver's size in a decoder."""
+        kernel = per_axis(self, "kernel", len(value.places), site)
+        if not site.stage.up and any(edge % 2 == 0 for edge in kernel):
+            site.refuse(self, EVEN, f"a kernel of {'×'.join(map(str, kernel))} does not keep the grid that the shortcut leads to", "kernel",
+                        fix=f"kernel: {kernel[0] + 1 - kernel[0] % 2}")
         before = self._resample(value, site)
         inside = before[-1].output if before else value
         hidden = self.expand * self.width

@@ -135,5 +135,5 @@ class CrossAttention(Attending):
         path = f"{site.path}.attention"
         children = (Projection().plan(f"{path}.q", out, self.width), Projection().plan(f"{path}.kv", inside, 2 * self.width),
                     Projection().plan(f"{path}.out", out, self.width))
-        return Node(path, "attention", inside, out, self, {"heads": self.heads}, children=children, window=None,
+        return Node(path, "attention", out, out, self, {"heads": self.heads}, children=children, window=None,
                     macs=2 * prod(inside.places) * prod(out.places) * self.width)

@@ -44,7 +44,11 @@ class Trials:
     def changes(self, knob: Knob) -> Iterator[tuple[View, View, Place]]:
         """The context before and after, for every other value that some context can have there."""
         found = [(view, place, part) for view in self.views for place, part in places(view.plan.spec, knob.part)]
-        for view, place, part in sorted(found, key=lambda each: knob.name not in each[2]._origin.fields):      # written ones first
+
+        def later(each: tuple[View, Place, Part]) -> tuple[bool, bool]:
+            return knob.name not in each[2]._origin.fields, not others(getattr(each[2], knob.name))
+
+        for view, place, part in sorted(found, key=later):      # written ones first, and of these the numbers
             for new in others(getattr(part, knob.name)) or first_values():
                 after = self.view_or_none(canonical(changed(view.plan.spec, place, knob.name, new)))
                 if after is not None:

@@ -50,7 +50,7 @@ def _numeric(hint: Any) -> bool:
 
 
 def _duration(part: type[Part], name: str) -> bool:
-    return name == "over"
+    return name == "over" and get_origin(part.model_fields[name].annotation) is not Literal
 
 
 def others(value: Any) -> list[Any]:

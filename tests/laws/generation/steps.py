@@ -93,7 +93,7 @@ def inverted_residual(choose: Chooser, walk: Walk) -> Step:
 
 
 def convnext(choose: Chooser, walk: Walk) -> Step:
-    step: Step = {"type": "convnext", "width": choose.pick((2, 4)), "kernel": choose.whole(1, 4), "layer_scale": 0.5}
+    step: Step = {"type": "convnext", "width": choose.pick((2, 4)), "kernel": choose.pick((1, 3, 5)), "layer_scale": 0.5}
     if choose.chance(50):
         step["stride"] = size(choose, len(walk.value.places), 1, 2)
     return step
