@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -53,8 +52,8 @@ class Grayscale(Forming):
 
     def forward(self, x: Tensor) -> Tensor:
         """One channel."""
-        shares = torch.tensor(self.SHARES, dtype=x.dtype, device=x.device)
-        return (x * shares.view(3, *(1,) * (x.ndim - 2))).sum(1, keepdim=True)
+        red, green, blue = (share * channel for share, channel in zip(self.SHARES, x.split(1, 1), strict=True))
+        return red + green + blue
 
     def back(self, x: Tensor) -> Tensor:
         """The same in each channel."""

@@ -32,8 +32,8 @@ encoder: {layer: convnext, width: [32, 64, 128], stride: 2}      # 8 → 4 → 2
 """)
 
 EVEN = Rule("AE805", "an even window beside a shortcut", """\
-The convolution of a ConvNeXt block keeps the grid, so that its shortcut can be added. A window of an even number of places has no middle and
-would make the grid one place smaller.
+The convolution of a ConvNeXt block keeps the grid, so that its shortcut can be added. A window of an even number of places has no
+middle and would make the grid one place smaller.
 
 ```yaml
 encoder: {layer: convnext, width: 32, kernel: 4}
