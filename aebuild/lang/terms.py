@@ -39,6 +39,11 @@ class Term(Buildable):
     reduction: Literal["sum", "mean"] = knob(
         "sum", "over a sample's elements: sum (the ELBO's ratio of terms) or mean; always averaged over the batch", affects="loss")
 
+    @property
+    def pools(self) -> bool:
+        """True if its scalar is no mean over samples, so that the parts of a batch must be judged together."""
+        return False
+
     def settled(self, value: Callable[[Dial], float]) -> Self:
         """This term with its scheduled options, other than the weight, at the values of a moment."""
         return self

@@ -45,6 +45,11 @@ class KlTerm(Term):
             raise ValueError("a capacity is a number of nats, 0 or more")
         return self
 
+    @property
+    def pools(self) -> bool:
+        """Free bits hold the mean over the whole batch."""
+        return self.free_bits > 0 and self.capacity is None
+
     def settled(self, value: Callable[[Dial], float]) -> Self:
         """With the capacity of that moment."""
         return self if self.capacity is None else self.but(capacity=value(self.capacity))

@@ -52,8 +52,8 @@ class Grayscale(Forming):
 
     def forward(self, x: Tensor) -> Tensor:
         """One channel."""
-        red, green, blue = (share * channel for share, channel in zip(self.SHARES, x.split(1, 1), strict=True))
-        return red + green + blue
+        red, green, blue = (share * channel for share, channel in zip(self.SHARES, x.unbind(1), strict=True))
+        return (red + green + blue).unsqueeze(1)
 
     def back(self, x: Tensor) -> Tensor:
         """The same in each channel."""

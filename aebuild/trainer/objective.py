@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from aebuild.lang.schedule import Ramp
-from aebuild.modules.collectives import portion, repeated, shared, total, whole
+from aebuild.modules.collectives import gathered, portion, repeated, shared, total, whole
 from aebuild.trainer.lr import Clock
 
 if TYPE_CHECKING:
@@ -41,8 +41,7 @@ class Objective:
         if weights is not None:
             raw = {name: term if term.ndim == 0 else _weighted(term, weights) for name, term in raw.items()}
         at = partial(self._clock.dial, step=step)
-        found = {name: _of_batch(raw[name], config.settled(at).reduce(raw[name], elements)) for name, config, elements, _ in self._terms
-                 if name in raw}
+        found = {name: _reduced(config.settled(at), raw[name], elements, draws) for name, config, elements, _ in self._terms if name in raw}
         if self._bound is not None:
             joined = {name: (config.by_sample(raw[name], elements) * self._weight(config, constant, step)).view(-1, draws)
                       for name, config, elements, constant in self._terms if name in self._joined}
@@ -108,6 +107,13 @@ def _weighted(term: Tensor, weights: Tensor) -> Tensor:
     """A raw term [N·draws, ...] of samples that count so much, [N]."""
     by_row = weights.repeat_interleave(term.shape[0] // weights.shape[0])
     return term * by_row.view(-1, *(1,) * (term.ndim - 1))
+
+
+def _reduced(config: Term, raw: Tensor, elements: int, draws: int) -> Tensor:
+    """A term's scalar, or this part's portion of it."""
+    if config.pools and shared():
+        return portion(config.reduce(gathered(raw, draws), elements))
+    return _of_batch(raw, config.reduce(raw, elements))
 
 
 def _of_batch(raw: Tensor, reduced: Tensor) -> Tensor:

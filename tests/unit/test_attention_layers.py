@@ -158,7 +158,7 @@ def test_all_masks_together(kernel: str) -> None:
 def test_a_windowed_block_has_a_field() -> None:
     made = plan_of("{layer: transformer, depth: 2, width: 8, window: 1, returns: sequence}", "[linear: 5]")
     told = {node.path: field for node, field in receptive_fields(made.encoder)}
-    assert (told["encoder.0.attention"], told["encoder.1.attention"]) == ("3", "5")
+    assert (told["encoder.0.attention"], told["encoder.1.attention"]) == ((3,), (5,))
 
 
 # ----------------------------------------------------------------------------------------------------- queries, and grids

@@ -125,7 +125,7 @@ def test_a_quick_fix_mends_and_keeps_comments(wrong: str, right: str) -> None:
     (HEAD + "losses: {kl: {|}}", "capacity: ", {"weight: ", "free_bits: "}),
     (HEAD + "train: {optimizer: {|}}", "type: ", {"lr: ", "betas: "}),
     (HEAD + "train: {keep: |}", "best", {"last"}),
-    (HEAD + "corrupt:\n  - |", "gaussian: ", {"mask: "}),
+    (HEAD + "corrupt:\n  - |", "block_mask: ", {"gaussian: ", "mask: "}),
     (HEAD + "heads: {a: {network: [|]}}", "activation: ", {"linear: "}),
 ])
 def test_what_fits_is_offered(text: str, first: str, others: set[str]) -> None:
