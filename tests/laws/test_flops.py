@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from covering import covering
+from covering import quick_covering
 from models import on_meta
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -55,7 +55,7 @@ def counted(plan: Plan) -> dict[str, float]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", covering())
+@pytest.mark.parametrize("name", quick_covering())
 def test_shipped_specs(name: str) -> None:
     plan = load(shipped()[name]).require()
     if plan.calls_again or any(getattr(term.config, "gradient_penalty", None) for term in plan.terms):

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from measure import compare
 from test_exported import imagined, raw_of
 from torch import Tensor
 
@@ -22,6 +21,7 @@ from aebuild.modules.mu_law_likelihood import MuLaw
 from aebuild.modules.outputs import Batch
 from aebuild.modules.randomness import random_modules, reseed
 from aebuild.results.export.programs import Exporter
+from aebuild.results.part_laws.exact_plan import compare
 
 IMAGE = "data: {type: arrays, path: x.npy, shape: [%d, %d, %d], scale: unit}\nencoder: [linear: 5]\nlatent: {type: continuous, dim: 3}\n"
 SERIES = "data: {type: arrays, path: x.npy, shape: [%d, 2]}\nencoder: [gru: 5]\nlatent: {type: continuous, dim: 3}\n"

@@ -96,19 +96,18 @@ def test_two_processes_are_one_training(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "two" / "environment.json").read_text())["processes"] == 2
 
 
-@pytest.mark.parametrize(("number", "wanted", "code"), [(signal.SIGKILL, 1, 9), (signal.SIGKILL, 0, 9), (signal.SIGSTOP, 1, 9),
-                                                        (signal.SIGTERM, 1, 143)])
-def test_a_lost_process_ends_all_and_a_resume_goes_on(number: signal.Signals, wanted: int, code: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "wanted"), [(signal.SIGKILL, 0), (signal.SIGSTOP, 1)])
+def test_a_lost_process_ends_all_and_a_resume_goes_on(number: signal.Signals, wanted: int, tmp_path: Path) -> None:
     process = begin(tmp_path, "-o", "run", "--devices", "2", epochs=100_000, AEBUILD_TIMEOUT="15")
     under_way(tmp_path / "run")
     os.kill(rank_processes(process.pid)[wanted], number)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == code, errors
+    assert process.returncode == 9, errors
     assert "Traceback" not in errors
     assert "gloo/" not in errors
     assert "aebuild train --resume run" in errors
-    assert errors.count("AE610" if code == 9 else "AE506") == 2, errors          # the message, and how to have it explained
-    if number != signal.SIGKILL or wanted:
+    assert errors.count("AE610") == 2, errors          # the message, and how to have it explained
+    if number != signal.SIGKILL:
         return
     again = begin(tmp_path, "--resume", "run", "--devices", "1")
     assert again.stderr is not None
@@ -162,10 +161,9 @@ def test_a_job_whose_every_process_is_signalled_saves(tmp_path: Path) -> None:
     assert saved(tmp_path / "run")
 
 
-@pytest.mark.parametrize("more", [[], ["--retries", "1"]])
-def test_a_sigterm_that_never_ceases_is_one(tmp_path: Path, more: list[str]) -> None:
+def test_a_sigterm_that_never_ceases_is_one(tmp_path: Path) -> None:
     """To the very end: while it is saved, after our handlers are left, and when the process ends."""
-    process = begin(tmp_path, "-o", "run", *more, epochs=100_000, **long_echoes(tmp_path))
+    process = begin(tmp_path, "-o", "run", "--retries", "1", epochs=100_000, **long_echoes(tmp_path))
     under_way(tmp_path / "run")
     until = time.monotonic() + 60
     while process.poll() is None and time.monotonic() < until:
