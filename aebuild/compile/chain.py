@@ -40,7 +40,7 @@ def chain(steps: Seq[Layer], value: Value, site: Site, first: int = 0) -> tuple[
     nodes: list[Node] = []
     last = first + len(steps) - 1
     for i, step in enumerate(steps, start=first):
-        planned, value = plan_step(step, value, site.at(str(i), final=site.final and i == last), steps[i - first + 1:])
+        planned, value = plan_step(step, value, site.at(str(i), final=site.final and i == last), steps[i - first + 1] if i < last else None)
         nodes += planned
     if not steps and site.path == site.stage.top:
         joined, value = join_input(value, site, f"{site.path}.")
@@ -48,10 +48,10 @@ def chain(steps: Seq[Layer], value: Value, site: Site, first: int = 0) -> tuple[
     return tuple(nodes), value
 
 
-def plan_step(step: Layer, value: Value, here: Site, later: Seq[Layer] = ()) -> tuple[list[Node], Value]:
+def plan_step(step: Layer, value: Value, here: Site, following: Layer | None = None) -> tuple[list[Node], Value]:
     """The step at its site, behind the adapters it needs, which stand beside it as `<index>_<adapter>`; and what conditions add.
 
-    `later` are the steps behind it.
+    `following` is the step behind it.
     """
     base, top = f"{here.path}_", here.path.rpartition(".")[0] == here.stage.top
     before, value = join_input(value, here, base) if top and value.kind == "vector" else ([], value)
@@ -59,7 +59,7 @@ def plan_step(step: Layer, value: Value, here: Site, later: Seq[Layer] = ()) -> 
     between, value = join_input(value, here, base) if top else ([], value)
     node = step.plan(value, here)
     _keep_tap(here.path, node.output, here.stage)
-    behind, value = join_behind(node, bool(later) and later[0].follower, here, base) if top else ([], node.output)
+    behind, value = join_behind(node, following is not None and following.follower, here, base) if top else ([], node.output)
     return [*before, *adapters, *between, node, *behind], value
 
 

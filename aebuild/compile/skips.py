@@ -61,7 +61,7 @@ def join_steps(steps: Seq[Layer], value: Value, site: Site, skip: bool, levels: 
     unused, waiting = dict(site.stage.taps) if skip else {}, list(levels)
     for i, step in enumerate(steps):
         here = site.at(str(i), final=site.final and i == len(steps) - 1)
-        planned, value = plan_step(step, value, here, steps[i + 1:])
+        planned, value = plan_step(step, value, here, steps[i + 1] if i + 1 < len(steps) else None)
         nodes += planned
         for level in [each for each in waiting if _belongs(each, here.path, value)]:
             waiting.remove(level)
