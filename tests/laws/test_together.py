@@ -186,5 +186,5 @@ def close(a: Any, b: Any) -> bool:
     if isinstance(a, list) and isinstance(b, list):
         return len(a) == len(b) and all(map(close, a, b))
     if isinstance(a, float) and isinstance(b, float):
-        return math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-8)
+        return math.isclose(a, b, rel_tol=1e-5, abs_tol=1e-7)
     return bool(a == b)

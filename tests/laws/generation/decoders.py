@@ -79,7 +79,8 @@ def mirror(choose: Chooser, aim: Aim) -> Any:
 
 def has_width(steps: list[Step], *, nested: bool) -> bool:
     """True if there is a layer to widen, or one to copy."""
-    return any("width" in step or nested and has_width(step.get("steps", []), nested=True) for step in steps)
+    kept = [step for step in steps if step.get("type") != "fourier_features"]          # a mirror leaves these out
+    return any("width" in step or nested and has_width(step.get("steps", []), nested=True) for step in kept)
 
 
 def linear_decoder(choose: Chooser, aim: Aim) -> Any:
