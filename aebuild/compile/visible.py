@@ -19,7 +19,8 @@ NEEDS_ALL = Rule("AE825", "what needs the whole sample", """\
 Under `patch_mask` the encoder is given only the patches that are visible, as a shorter sequence. Layers that treat each patch alone, or
 look at all that are there, take any number of them: transformer and recurrent layers, layer normalisation, activations, dropout. What
 counts on a place for each patch does not: flattening, a convolution along the sequence, batch normalisation, positions that are added
-behind the patches (`patchify` adds them before any is hidden), a skip to the decoder. Greedy training, which passes samples from pair to
+behind the patches (`patchify` adds them before any is hidden), rotary positions, ALiBi and windows, which go by the distance of two
+places, a skip to the decoder. Greedy training, which passes samples from pair to
 pair, has neither hidden patches nor a loss of what is hidden.
 
 ```yaml
@@ -112,8 +113,9 @@ def _modules(step: Node) -> list[tuple[object, ...]]:
 
 
 def _takes_any(step: Node) -> bool:
-    """True if the modules of a step take any number of places."""
+    """True if the modules of a step take any number of places, and none counts how far apart two of them are."""
     return all(isinstance(node.part, Buildable) and node.part.keeps_lengths and node.kind not in ("positions", "flatten")
+               and not any(node.args.get(name) for name in ("relative", "window"))
                for node in step.walk() if node.input.series_length is not None)
 
 

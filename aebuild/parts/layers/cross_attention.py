@@ -29,9 +29,9 @@ encoder: [cross_attention: {width: 64, queries: 16}]
 ```
 """)
 
-PLACED = Rule("AE813", "tokens of what has places already", """\
+PLACED = Rule("AE813", "tokens of what has places, or positions of what has none", """\
 `tokens` is how many vectors a code without places is turned to, for the queries to choose from. A grid or a sequence has its places, and
-they are what the queries choose from.
+they are what the queries choose from; only such places have `positions`.
 
 ```yaml
 data: ecg5000
@@ -96,7 +96,7 @@ class CrossAttention(Attending):
 
     def mirrored(self) -> Layer | None:
         """The same with as many queries as its place needs."""
-        return self.but(queries=None, tokens=None)
+        return self.but(queries=None, tokens=None, positions="auto")
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The block, its attention, or one of its leaves."""
@@ -109,6 +109,8 @@ class CrossAttention(Attending):
     def _read(self, value: Value, site: Site) -> list[Node]:
         """What makes of the input the sequence that is asked."""
         if isinstance(value, Vector):
+            if self.positions != "auto":
+                site.refuse(self, PLACED, f"{value} has no places, so its tokens have no positions", "positions", fix="remove positions")
             return [Projection().plan(f"{site.path}.tell", value, (self.tokens or TOKENS) * self.width)]
         if self.tokens is not None:
             site.refuse(self, PLACED, f"{value} has places, so there is nothing to turn to tokens", "tokens", fix="remove tokens")
