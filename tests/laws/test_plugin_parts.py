@@ -86,7 +86,7 @@ def test_parts_of_a_batch_make_the_whole(part: Any, tmp_path: Path) -> None:
         try:
             done = player.update(samples(loaded.info, plan, 10), 0, seed, parts)
         except CrossSampleError:
-            assert "codebook" in part.example and parts > 1
+            assert any(word in part.example for word in ("codebook", "free_bits")) and parts > 1        # where samples meet
             return
         found.append((done.loss.detach(), [parameter.grad for parameter in player.params]))
     (loss, whole), (other, apart) = found
