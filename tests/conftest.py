@@ -15,7 +15,7 @@ SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base
 
 WANTING = pytest.StashKey[int]()
 
-settings.register_profile("default", max_examples=60, deadline=None, derandomize=True, database=None, suppress_health_check=SLOW)
+settings.register_profile("default", max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=SLOW)
 settings.register_profile("quick", settings.get_profile("default"), max_examples=20)
 settings.register_profile("long", max_examples=2000, deadline=None, print_blob=True, suppress_health_check=SLOW)
 

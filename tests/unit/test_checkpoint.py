@@ -299,7 +299,7 @@ NESTED = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.tu
     st.text(max_size=3) | st.integers() | st.sampled_from(["~tensor", "~tuple"]), inner, max_size=3), max_leaves=12)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(NESTED)
 def test_pack_is_undone_by_unpack_through_json(value: Any) -> None:
     import json

@@ -136,7 +136,7 @@ def test_a_test_part_in_the_file_is_kept_and_cannot_be_asked_for(tmp_path: Path)
         assert f"split.{name}" in found.message
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(rows=st.integers(3, 400), length=st.integers(1, 40), stride=st.integers(1, 50),
        validation=st.one_of(st.integers(1, 5), st.floats(0.05, 0.4)),
        test=st.one_of(st.integers(1, 5), st.floats(0.05, 0.4)))

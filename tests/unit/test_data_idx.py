@@ -102,7 +102,7 @@ def test_folders_that_are_not_complete(tmp_path: Path) -> None:
     assert refusal("idx", tmp_path, path=".").code == "AE402"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(data=st.binary(max_size=60), packed=st.booleans(), magic=st.booleans())
 def test_any_bytes_end_in_one_message(tmp_path_factory: pytest.TempPathFactory, data: bytes, packed: bool, magic: bool) -> None:
     path = tmp_path_factory.mktemp("fuzz") / "a-idx"

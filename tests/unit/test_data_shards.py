@@ -297,7 +297,7 @@ def test_stream_is_refused_where_it_cannot_be(tmp_path: Path) -> None:
     assert refusal("arrays", tmp_path, path="a.npz", stream=True).code == "AE413"
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_bytes_in_an_archive_end_in_a_message(tmp_path: Path, data: st.DataObject) -> None:
     path = odd_tar(tmp_path / "a.tar", odd("folder", tarfile.DIRTYPE), odd("x" * 150 + ".npy", size=30))

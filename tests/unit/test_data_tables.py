@@ -151,7 +151,7 @@ def test_parquet_without_pyarrow_says_what_to_install(tmp_path: Path, monkeypatc
     assert found.fix == "pip install pyarrow"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(data=st.one_of(st.binary(max_size=80), st.text(alphabet="0123456789,;\t\n\"'ab.e-\0\r", max_size=80).map(str.encode)))
 def test_any_bytes_end_in_data_or_one_message(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = table(tmp_path_factory.mktemp("fuzz"), data)

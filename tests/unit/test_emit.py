@@ -51,7 +51,7 @@ def check(plain: dict[str, Any]) -> None:
     assert emit(tree.plain()) == text        # type: ignore[arg-type]
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.dictionaries(texts, values, max_size=6))
 def test_reading_an_emitted_spec_gives_it_back(plain: dict[str, Any]) -> None:
     check(plain)

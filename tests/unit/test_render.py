@@ -184,7 +184,7 @@ def test_each_rule_points_to_its_story_once() -> None:
 anything = st.text(st.characters(codec=None), max_size=40)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(anything, anything, anything, st.integers(1, 50), st.integers(1, 50), st.integers(0, 120), st.booleans())
 def test_nothing_hidden_reaches_a_terminal(line: str, message: str, name: str, start: int, end: int, width: int,
                                              color: bool) -> None:

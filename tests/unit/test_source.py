@@ -319,13 +319,13 @@ def check_span(span: Span) -> None:
     assert (span.line, span.column) <= (span.end_line, span.end_column)
 
 
-@settings(max_examples=400, deadline=1000)
+@settings(max_examples=120, deadline=1000)
 @given(st.one_of(st.binary(max_size=200), st.text(max_size=100), soup, st.text(st.characters(codec=None), max_size=50)))
 def test_any_input_ends_in_a_tree_or_diagnostics(text: str | bytes) -> None:
     check_any(text)
 
 
-@settings(max_examples=400, deadline=1000)
+@settings(max_examples=120, deadline=1000)
 @given(st.lists(st.tuples(st.integers(0, len(SPEC)), st.integers(0, 6), st.one_of(st.sampled_from(PIECES), st.text(max_size=3))),
                 max_size=4))
 def test_mutated_specs_end_in_a_tree_or_diagnostics(edits: list[tuple[int, int, str]]) -> None:
