@@ -46,27 +46,53 @@ def served(run: Path, *words: str):
         reader.join()
 
 
+class Connections:
+    """Kept connections that send prepared requests; httpx would take more of the processor than the server does."""
+
+    def __init__(self, url: str) -> None:
+        self.host, port = url.removeprefix("http://").rstrip("/").split(":")
+        self.port, self.idle = int(port), []
+
+    async def post(self, request: bytes) -> tuple[int, bytes]:
+        """Status and body of the answer."""
+        reader, writer = self.idle.pop() if self.idle else await asyncio.open_connection(self.host, self.port)
+        writer.write(request)
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length"))
+        body = await reader.readexactly(length)
+        self.idle.append((reader, writer))
+        return int(head.split(b" ", 2)[1]), body
+
+    def request(self, path: str, data: object) -> bytes:
+        """The bytes of a request."""
+        body = json.dumps(data).encode()
+        return (f"POST {path} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\nContent-Type: application/json\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n").encode() + body
+
+
 async def steady(url: str, rate: float, seconds: float, wanted: dict[str, np.ndarray], samples: np.ndarray) -> None:
     """Requests at even moments, whether the earlier ones were answered or not."""
-    times, statuses, wrong = [], collections.Counter(), 0
-    async with httpx.AsyncClient(base_url=url, timeout=30, limits=httpx.Limits(max_connections=256)) as client:
-        async def one(number: int) -> None:
-            nonlocal wrong
-            path, row = ("encode", "reconstruct")[number % 2], number % len(samples)
-            begun = time.perf_counter()
-            answer = await client.post(f"/{path}", json={"data": [samples[row].tolist()], "form": "arrays"})
-            times.append(time.perf_counter() - begun)
-            statuses[answer.status_code] += 1
-            if answer.status_code == 200:
-                got = answer.json()["codes" if path == "encode" else "samples"][0]
-                wrong += not np.allclose(got, wanted[path][row], atol=1e-3)
+    times, statuses, answers = [], collections.Counter(), []
+    connections, paths = Connections(url), ("encode", "reconstruct")
+    prepared = [[connections.request(f"/{path}", {"data": [sample.tolist()], "form": "arrays"}) for sample in samples] for path in paths]
 
-        begun, tasks = time.perf_counter(), []
-        for number in range(round(rate * seconds)):
-            await asyncio.sleep(max(0.0, begun + number / rate - time.perf_counter()))
-            tasks.append(asyncio.create_task(one(number)))
-        await asyncio.gather(*tasks)
-        took = time.perf_counter() - begun
+    async def one(number: int) -> None:
+        row = number // 2 % len(samples)
+        begun = time.perf_counter()
+        status, body = await connections.post(prepared[number % 2][row])
+        times.append(time.perf_counter() - begun)
+        statuses[status] += 1
+        answers.append((status, paths[number % 2], row, body))
+
+    begun, tasks = time.perf_counter(), []
+    for number in range(round(rate * seconds)):
+        await asyncio.sleep(max(0.0, begun + number / rate - time.perf_counter()))
+        tasks.append(asyncio.create_task(one(number)))
+    await asyncio.gather(*tasks)
+    took = time.perf_counter() - begun
+    got = [(json.loads(body)["codes" if path == "encode" else "samples"][0], wanted[path][row]) for status, path, row, body in answers
+           if status == 200]
+    wrong = sum(not np.allclose(found, right, atol=1e-3) for found, right in got)
     shares = np.percentile(1000 * np.asarray(times), [50, 90, 99, 100])
     print(f"{len(times):,} requests in {took:.1f} s, {len(times) / took:.0f}/s; " + ", ".join(f"{n} of {status}" for status, n in statuses.items())
           + f"; {wrong} wrong; ms: " + ", ".join(f"{name} {value:.1f}" for name, value in zip(("median", "p90", "p99", "most"), shares, strict=True)))
