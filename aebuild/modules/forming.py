@@ -15,7 +15,7 @@ class Forming(nn.Module):
 
     def back(self, x: Tensor) -> Tensor:
         """The target as anybody would guess it from the changed input."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} has no way back")
 
 
 class Downsample(Forming):
