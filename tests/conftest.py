@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
 
 WANTING = pytest.StashKey[int]()
+MEMORY, ROOM = Path("/dev/shm"), 4 << 30
 
 settings.register_profile("default", max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=SLOW)
 settings.register_profile("quick", settings.get_profile("default"), max_examples=20)
@@ -23,6 +24,13 @@ settings.register_profile("long", max_examples=2000, deadline=None, print_blob=T
 def pytest_configure(config: pytest.Config) -> None:
     os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="aebuild-tests-")        # never the user's
     settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+    if in_memory(MEMORY):
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+def in_memory(folder: Path) -> bool:
+    """True where a file system in memory has room for what tests write: checkpoints wait for a disk there otherwise."""
+    return folder.is_dir() and os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > ROOM
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

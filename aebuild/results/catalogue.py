@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import aebuild
 from aebuild.compile.annotations import Shape, fields
@@ -14,6 +15,15 @@ from aebuild.lang.diagnostics import Rule
 from aebuild.lang.part import Part
 from aebuild.lang.terms import Penalty
 from aebuild.parts import discover
+
+
+def rule_called(code: str) -> Rule | None:
+    """The rule of this code; only the modules whose text has the code are imported, for most rules stand in light ones."""
+    folder = Path(aebuild.__path__[0])
+    for path in folder.rglob("*.py"):
+        if code not in Rule.catalogue and f'"{code}"' in path.read_text(encoding="utf-8"):
+            importlib.import_module(".".join(("aebuild", *path.relative_to(folder).with_suffix("").parts)).removesuffix(".__init__"))
+    return Rule.catalogue.get(code)
 
 
 def every_rule() -> dict[str, Rule]:

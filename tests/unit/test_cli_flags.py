@@ -88,7 +88,7 @@ def test_an_option_that_does_not_exist_proposes_the_right_one(wrong, right, run,
 @pytest.mark.parametrize(("line", "code"), [
     ("schema >&-", 2), ("validate {spec} >&-", 2), ("validate {spec} <&-", 0), ("validate {spec} 2>&-", 0), ("validate nowhere 2>&-", 2),
     ("schema >/dev/full", 6), ("validate {spec} >/dev/full", 6), ("validate nowhere 2>/dev/full", 2), ("schema | true", 0),
-    ("explain | head -1", 0), ("validate --format json {spec} | true", 0), ("--help | true", 0),
+    ("explain conv | head -1", 0), ("validate --format json {spec} | true", 0), ("--help | true", 0),
 ])
 def test_streams_that_are_closed_full_or_unread(line, code, spec):
     command = f"{AEBUILD} {line.format(spec=spec)} ; exit ${{PIPESTATUS[0]}}"

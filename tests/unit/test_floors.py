@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -67,11 +68,14 @@ def _walk(file: Path, node: ast.AST, at_once: bool) -> Iterator[Import]:
         yield from _walk(file, child, inner)
 
 
-EVERY = [found for file in sorted(ROOT.rglob("*.py")) for found in imports(file)]
+@cache
+def every_import() -> list[Import]:
+    """Of the whole package."""
+    return [found for file in sorted(ROOT.rglob("*.py")) for found in imports(file)]
 
 
 def test_a_floor_imports_only_floors_below() -> None:
-    wrong = [found for found in EVERY if found.name.startswith("aebuild.") and found.floor in BELOW
+    wrong = [found for found in every_import() if found.name.startswith("aebuild.") and found.floor in BELOW
              and found.name.split(".")[1] not in BELOW[found.floor] | {"__version__"}]
     assert not wrong, "\n".join(map(str, wrong))
 
@@ -118,34 +122,34 @@ def test_the_printed_tree_is_the_tree() -> None:
 
 
 def test_parts_do_not_import_their_siblings() -> None:
-    wrong = [found for found in EVERY if found.floor == "parts" and found.name.startswith("aebuild.parts")]
+    wrong = [found for found in every_import() if found.floor == "parts" and found.name.startswith("aebuild.parts")]
     assert not wrong, "\n".join(map(str, wrong))
 
 
 def test_shared_bases_import_modules_only_to_build() -> None:
-    wrong = [found for found in EVERY if found.floor == "lang" and found.at_once and found.name.startswith("aebuild.modules")]
+    wrong = [found for found in every_import() if found.floor == "lang" and found.at_once and found.name.startswith("aebuild.modules")]
     assert not wrong, "\n".join(map(str, wrong))
 
 
 def test_nothing_heavy_is_loaded_with_the_front_half() -> None:
-    wrong = [found for found in EVERY if found.floor in LIGHT and found.at_once and found.name.split(".")[0] in HEAVY
+    wrong = [found for found in every_import() if found.floor in LIGHT and found.at_once and found.name.split(".")[0] in HEAVY
              and found.file.name != "build.py"]
     assert not wrong, "\n".join(map(str, wrong))
 
 
 def test_reading_data_never_loads_torch() -> None:
-    wrong = [found for found in EVERY if found.floor == "data" and found.name.split(".")[0] == "torch"]
+    wrong = [found for found in every_import() if found.floor == "data" and found.name.split(".")[0] == "torch"]
     assert not wrong, "\n".join(map(str, wrong))
 
 
 def test_building_is_the_only_torch_of_the_compiler() -> None:
-    users = {found.file.name for found in EVERY if found.floor == "compile" and found.name.split(".")[0] in ("torch",)}
+    users = {found.file.name for found in every_import() if found.floor == "compile" and found.name.split(".")[0] in ("torch",)}
     assert users == {"build.py"}
 
 
 def test_modules_stand_alone() -> None:
     """They are what a user may copy, so they need torch and the standard library only."""
-    names = {found.name.split(".")[0] for found in EVERY if found.floor == "modules"}
+    names = {found.name.split(".")[0] for found in every_import() if found.floor == "modules"}
     foreign = {name for name in names if name not in sys.stdlib_module_names} - {"torch", "numpy", "aebuild"}
     assert not foreign
 
