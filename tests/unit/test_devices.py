@@ -41,6 +41,22 @@ def environment(**more: str) -> dict[str, str]:
     return {**CLEAN, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **more}
 
 
+def other_constant(folder: Path, module: str, name: str, value: float) -> dict[str, str]:
+    """The environment of processes in which a module's constant is another."""
+    (folder / "sitecustomize.py").write_text(f"import {module} as changed\nchanged.{name} = {value}\n")
+    return environment(PYTHONPATH=f"{folder}{os.pathsep}{ROOT}")
+
+
+def long_echoes(folder: Path) -> dict[str, str]:
+    """The environment of processes that take a repeated SIGTERM as one for a minute, however busy the machine is."""
+    return other_constant(folder, "aebuild.trainer.signals", "ECHO", 60.0)
+
+
+def short_grace(folder: Path) -> dict[str, str]:
+    """The environment of a supervisor that does not wait long for a process that cannot answer."""
+    return other_constant(folder, "aebuild.trainer.distributed.supervisor", "GRACE", 1.0)
+
+
 def begin(folder: Path, *arguments: str, epochs: int = 2, **more: str) -> subprocess.Popen[str]:
     spec = folder / "spec.yaml"
     spec.write_text(SPEC.replace("EPOCHS", str(epochs)))
@@ -98,7 +114,7 @@ def test_two_processes_are_one_training(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("number", "wanted"), [(signal.SIGKILL, 0), (signal.SIGSTOP, 1)])
 def test_a_lost_process_ends_all_and_a_resume_goes_on(number: signal.Signals, wanted: int, tmp_path: Path) -> None:
-    process = begin(tmp_path, "-o", "run", "--devices", "2", epochs=100_000, AEBUILD_TIMEOUT="15")
+    process = begin(tmp_path, "-o", "run", "--devices", "2", epochs=100_000, **{**short_grace(tmp_path), "AEBUILD_TIMEOUT": "8"})
     under_way(tmp_path / "run")
     os.kill(rank_processes(process.pid)[wanted], number)
     _, errors = process.communicate(timeout=60)
@@ -134,11 +150,6 @@ def test_two_agents_of_torchrun_meet(tmp_path: Path) -> None:
     assert len(journal(tmp_path / "run")) == 4
 
 
-def long_echoes(folder: Path) -> dict[str, str]:
-    """The environment of processes that take a repeated SIGTERM as one for a minute, however busy the machine is."""
-    (folder / "sitecustomize.py").write_text("from aebuild.trainer import signals as interrupt\ninterrupt.ECHO = 60.0\n")
-    return environment(PYTHONPATH=f"{folder}{os.pathsep}{ROOT}")
-
 
 def saved(run: Path) -> bool:
     """True if a step was saved where no checkpoint was due: there was only that of the untrained model."""
@@ -168,7 +179,7 @@ def test_a_sigterm_that_never_ceases_is_one(tmp_path: Path) -> None:
     until = time.monotonic() + 60
     while process.poll() is None and time.monotonic() < until:
         process.send_signal(signal.SIGTERM)
-        time.sleep(0.002)
+        time.sleep(0.02)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 143, errors
     assert "everything is saved" in " ".join(errors.split()), errors
