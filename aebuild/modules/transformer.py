@@ -62,6 +62,32 @@ def hidden_keys(q: Tensor, k: Tensor, causal: bool, lengths: Tensor | None = Non
     return hidden
 
 
+def attend_nearby(q: Tensor, k: Tensor, v: Tensor, causal: bool, window: int, block: int, lengths: Tensor | None = None,
+                  slopes: Tensor | None = None) -> Tensor:
+    """What `attend` gives with this window, where `block`, at least as long, cuts the places into blocks that see their neighbours alone.
+
+    Scores are [N, heads, blocks, block, 3 block], of two blocks of keys if `causal`: they grow with the length, not with its square.
+    """
+    length, behind = q.shape[2], 0 if causal else block
+    blocks = -(-length // block)
+    more = blocks * block - length
+    queries = F.pad(q * q.shape[3] ** -0.5, (0, 0, 0, more)).unflatten(2, (blocks, block))                   # (N, heads, B, b, d)
+    keys, values = (F.pad(x, (0, 0, block, more + behind)).unfold(2, 2 * block + behind, block) for x in (k, v))      # (N, heads, B, d, K)
+    first = torch.arange(blocks, device=q.device)[:, None, None] * block
+    asking = first + torch.arange(block, device=q.device)[:, None]                                           # (B, b, 1)
+    asked = first - block + torch.arange(keys.shape[4], device=q.device)                                     # (B, 1, K)
+    distance = (asking - asked).abs()
+    ends = length if lengths is None else lengths[:, None, None, None, None]
+    hidden = (distance > window) | (asked < 0) | ((asked >= ends) & (asking != asked))          # one that saw no key would be NaN
+    if causal:
+        hidden = hidden | (asked > asking)
+    scores = queries @ keys
+    if slopes is not None:
+        scores = scores - (slopes[:, None, None, None] * distance).to(q.dtype)
+    seen = scores.masked_fill(hidden, -math.inf).softmax(4) @ values.transpose(3, 4)
+    return seen.flatten(2, 3)[:, :, :length]
+
+
 def distance_bias(q: Tensor, slopes: Tensor) -> Tensor:
     """[heads, T, T]: minus the slope times the distance of two places (Press et al., 2022)."""
     places = torch.arange(q.shape[2], device=q.device)
@@ -97,17 +123,21 @@ class MultiHead(nn.Module):
 
 
 class Attention(MultiHead):
-    """Self-attention with several heads (Vaswani et al., 2017), of all places or of a window, which may know of distances."""
+    """Self-attention with several heads (Vaswani et al., 2017), of all places or of a window, which may know of distances.
+
+    With `block` the places are cut into blocks, which see their neighbours alone (Beltagy et al., Longformer, 2020).
+    """
 
     slopes: Tensor | None
 
     def __init__(self, qkv: nn.Module, out: nn.Module, heads: int, causal: bool, *, window: int | None = None,
-                 relative: Literal["rotary", "alibi"] | None = None) -> None:
+                 relative: Literal["rotary", "alibi"] | None = None, block: int | None = None) -> None:
         super().__init__(heads)
         self.qkv = qkv
         self.out = out
         self.causal = causal
         self.window = window
+        self.block = block
         self.relative = relative
         self.register_buffer("slopes", alibi_slopes(heads) if relative == "alibi" else None, persistent=False)
 
@@ -116,13 +146,17 @@ class Attention(MultiHead):
         q, k, v = self.qkv(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind()      # (N, heads, T, d) each
         if self.relative == "rotary":
             q, k = rotary(q), rotary(k)
-        seen = attend(q, k, v, self.causal, self.kernel, lengths, window=self.window, slopes=self.slopes)
+        if self.window is not None and self.block is not None and not recording():            # a program is for any length
+            seen = attend_nearby(q, k, v, self.causal, self.window, self.block, lengths, self.slopes)
+        else:
+            seen = attend(q, k, v, self.causal, self.kernel, lengths, window=self.window, slopes=self.slopes)
         result: Tensor = self.out(seen.transpose(1, 2).flatten(2))
         return result
 
     def extra_repr(self) -> str:
         """Heads, mask and what is known of distances."""
-        more = [f"{name}={value}" for name, value in (("window", self.window), ("relative", self.relative)) if value is not None]
+        told = {"window": self.window, "block": self.block, "relative": self.relative}
+        more = [f"{name}={value}" for name, value in told.items() if value is not None]
         return ", ".join([f"heads={self.heads}, causal={self.causal}", *more])
 
 

@@ -15,7 +15,7 @@ from aebuild.compile.front import load
 from aebuild.lang.values import Grid, Sequence, Value, Vector
 from aebuild.modules.grid_attention import GridAttention
 from aebuild.modules.queried import QueriedBlock
-from aebuild.modules.transformer import Attention, Block, alibi_slopes, attend, rotary
+from aebuild.modules.transformer import Attention, Block, alibi_slopes, attend, attend_nearby, rotary
 from aebuild.results.summary import receptive_fields
 
 POSITION = ", per: position"
@@ -153,6 +153,32 @@ def test_all_masks_together(kernel: str) -> None:
         for row, count in enumerate(lengths.tolist()):
             alone = attend(*(each[row:row + 1, :, :count] for each in (q, k, v)), causal, "plain", **options)  # type: ignore[arg-type, misc]
             torch.testing.assert_close(found[row:row + 1, :, :count], alone)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize(("window", "block"), [(1, 1), (2, 3), (4, 4), (5, 8), (40, 40)])
+def test_blocks_of_a_window_are_the_window(window: int, block: int, causal: bool) -> None:
+    """Padding and distance with them, values and gradients; of any length, of one that blocks do not divide too."""
+    slopes = alibi_slopes(2)
+    for length in (1, 7, 16, 37):
+        q, k, v = (torch.randn(3, 2, length, 4, dtype=torch.float64, requires_grad=True) for _ in range(3))
+        for lengths in (None, torch.tensor([length, 1, (length + 1) // 2])):
+            pair = (attend(q, k, v, causal, "plain", lengths, window=window, slopes=slopes),
+                    attend_nearby(q, k, v, causal, window, block, lengths, slopes))
+            real = torch.arange(length) < (torch.full((3,), length) if lengths is None else lengths)[:, None]
+            one, other = (each * real[:, None, :, None] for each in pair)
+            torch.testing.assert_close(one, other)
+            for a, b in zip(*(torch.autograd.grad(each.square().sum(), (q, k, v)) for each in (one, other)), strict=True):
+                torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("more", ["", ", causal: true", ", positions: alibi"])
+def test_a_long_series_with_a_window_costs_its_blocks(more: str) -> None:
+    """As counted by torch, and a smaller part of what all places with all would."""
+    parts, value = (f"[transformer: {{width: 8, heads: 2, window: 20{more}}}]", "[linear: 3]"), Sequence(300, 3)
+    made, model = plan_of(*parts, latent=POSITION, value=value), model_of(*parts, latent=POSITION, value=value)
+    assert [each.block for each in model.modules() if isinstance(each, Attention)] == [32]
+    assert counted_macs(model, value) == made.macs < 2 * 300 ** 2 * 8
 
 
 def test_a_windowed_block_has_a_field() -> None:

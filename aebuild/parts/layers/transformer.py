@@ -20,6 +20,8 @@ from aebuild.lang.values import Value, Vector
 if TYPE_CHECKING:
     from torch import nn
 
+BLOCK = 32        # places of a block at least: smaller products are slower than what they save
+
 PAIRS = Rule("AE811", "rotary positions of an odd number of features", """\
 Rotary positions turn the features of each head in pairs, so each head needs an even number of them: width / heads.
 
@@ -99,7 +101,7 @@ class Transformer(Attending):
         from aebuild.modules.transformer import Attention, Block
 
         if node.kind == "attention":
-            told = {"window": self.window, "relative": node.args["relative"]}
+            told = {"window": self.window, "block": node.args["block"], "relative": node.args["relative"]}
             more: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
             return Attention(children["qkv"], children["out"], self.heads, self.causal, **more)
         return Block(children, node.args["returns"]) if node.kind == "transformer" else self.build_leaf(node)
@@ -110,11 +112,18 @@ class Transformer(Attending):
                     "heads", "width", fix="positions: alibi" if not fits or "heads" not in self._origin.fields else f"heads: {fits[0]}")
 
     def _attention(self, inside: Value, site: Site, relative: str | None) -> Node:
-        """Every position with every other: T² products of `width` for the scores, as many for the sum."""
+        """Each position with those it sees, or whose block it sees: so many products of `width` for the scores, as many for the sum."""
         path, size = f"{site.path}.attention", site.stage.size
         qkv = Projection().plan(f"{path}.qkv", inside, 3 * self.width)
         out = Projection().plan(f"{path}.out", inside, self.width)
         local = self.window is not None and (size is None or len(size) == 1)            # not along the rows of an image
-        args = {"heads": self.heads, "causal": self.causal, "window": self.window, "relative": relative}
-        return Node(path, "attention", inside, inside, self, args, macs=2 * prod(inside.places) ** 2 * self.width, children=(qkv, out),
+        block, products = self._scores(prod(inside.places))
+        args = {"heads": self.heads, "causal": self.causal, "window": self.window, "relative": relative, "block": block}
+        return Node(path, "attention", inside, inside, self, args, macs=2 * products * self.width, children=(qkv, out),
                     window=((2 * (self.window or 0) + 1, 1.0),) if local else None)
+
+    def _scores(self, places: int) -> tuple[int | None, int]:
+        """The length of a block where a window makes blocks with their neighbours cheaper, and how many scores there are."""
+        block = max(self.window or places, BLOCK)
+        near = -(-places // block) * block * (2 if self.causal else 3) * block
+        return (block, near) if near < places ** 2 else (None, places ** 2)
