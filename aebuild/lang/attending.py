@@ -60,6 +60,8 @@ class Attending(Layer):
     mlp: int = knob(4, "hidden features of the two-layer network, as a multiple of the width", affects="graph", ge=1)
     dropout: float = knob(0.0, "share of values set to zero in what attention and network add", affects="gradient", ge=0, lt=1)
     activation: Activation = Field(default_factory=_gelu, description="nonlinearity of the two-layer network")
+    gated: bool = knob(False, "a second map beside the first of the two-layer network multiplies what its nonlinearity gives: with sigmoid "
+                       "a gated linear unit (Dauphin et al., 2017), with gelu or silu GEGLU or SwiGLU (Shazeer, 2020)", affects="graph")
     positions: str = knob("auto", "what tells positions apart", affects="graph")
 
     scalar = "width"
@@ -123,16 +125,24 @@ class Attending(Layer):
     def network(self, inside: Value, site: Site) -> Node:
         """The two-layer network at each place."""
         path = f"{site.path}.mlp"
-        expand = Projection(activation=self.activation).plan(f"{path}.expand", inside, self.mlp * self.width)
-        bend = self.activation.plan(expand.output, site.at("mlp").at("activation"))
+        hidden = self.mlp * self.width
+        expand = Projection(activation=self.activation).plan(f"{path}.expand", inside, 2 * hidden if self.gated else hidden)
+        place, half = site.at("mlp"), expand.output.with_features(hidden)
+        if self.gated:
+            opening = self.activation.plan(half, place.at("gate").at("activation"))
+            bend = Node(f"{path}.gate", "gate", expand.output, half, self, children=(opening,))
+        else:
+            bend = self.activation.plan(half, place.at("activation"))
         contract = Projection().plan(f"{path}.contract", bend.output, self.width)
         return Node(path, "mlp", inside, inside, Composite(), sequential=True, children=(expand, bend, contract))
 
-    def build_leaf(self, node: Node) -> nn.Module:
-        """Dropout, or a table of positions."""
+    def build_leaf(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
+        """Dropout, a gate, or a table of positions."""
         from aebuild.modules.dropout import Dropout
-        from aebuild.modules.transformer import LearnedPositions, SinusoidalPositions
+        from aebuild.modules.transformer import Gate, LearnedPositions, SinusoidalPositions
 
+        if node.kind == "gate":
+            return Gate(children["activation"])
         if node.kind == "dropout":
             return Dropout(self.dropout)
         table = SinusoidalPositions if node.args["kind"] == "sinusoidal" else LearnedPositions

@@ -71,7 +71,7 @@ def attend_nearby(q: Tensor, k: Tensor, v: Tensor, causal: bool, window: int, bl
     length, behind = q.shape[2], 0 if causal else block
     blocks = -(-length // block)
     more = blocks * block - length
-    queries = F.pad(q * q.shape[3] ** -0.5, (0, 0, 0, more)).unflatten(2, (blocks, block))                   # (N, heads, B, b, d)
+    queries = F.pad(q * q.shape[3] ** -0.5, (0, 0, 0, more)).reshape(*q.shape[:2], blocks, block, -1)        # (N, heads, B, b, d)
     keys, values = (F.pad(x, (0, 0, block, more + behind)).unfold(2, 2 * block + behind, block) for x in (k, v))      # (N, heads, B, d, K)
     first = torch.arange(blocks, device=q.device)[:, None, None] * block
     asking = first + torch.arange(block, device=q.device)[:, None]                                           # (B, b, 1)
@@ -84,7 +84,7 @@ def attend_nearby(q: Tensor, k: Tensor, v: Tensor, causal: bool, window: int, bl
     scores = queries @ keys
     if slopes is not None:
         scores = scores - (slopes[:, None, None, None] * distance).to(q.dtype)
-    seen = scores.masked_fill(hidden, -math.inf).softmax(4) @ values.transpose(3, 4)
+    seen: Tensor = scores.masked_fill(hidden, -math.inf).softmax(4) @ values.transpose(3, 4)
     return seen.flatten(2, 3)[:, :, :length]
 
 
@@ -158,6 +158,20 @@ class Attention(MultiHead):
         told = {"window": self.window, "block": self.block, "relative": self.relative}
         more = [f"{name}={value}" for name, value in told.items() if value is not None]
         return ", ".join([f"heads={self.heads}, causal={self.causal}", *more])
+
+
+class Gate(nn.Module):
+    """Half of the features through a nonlinearity, times the other half (Dauphin et al., 2017; Shazeer, 2020)."""
+
+    def __init__(self, activation: nn.Module) -> None:
+        super().__init__()
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, T, 2 D] to [N, T, D]."""
+        opening, through = x.chunk(2, 2)
+        result: Tensor = self.activation(opening) * through
+        return result
 
 
 class LearnedPositions(nn.Module):

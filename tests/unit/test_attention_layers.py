@@ -24,7 +24,7 @@ POSITION = ", per: position"
 @pytest.mark.parametrize(("encoder", "decoder", "latent", "value"), [
     ("{layer: transformer, width: 8, depth: 2, positions: rotary, window: 2}", "mirror", "", SERIES),
     ("[transformer: {width: 8, positions: alibi, causal: true}, transformer: {width: 8, positions: alibi}]", "mirror", POSITION, Sequence(13, 2)),
-    ("[transformer: {width: 8, positions: rotary}]", "mirror", "", Grid(2, (4, 5))),
+    ("[transformer: {width: 8, positions: rotary, gated: true, activation: silu}]", "mirror", "", Grid(2, (4, 5))),
     ("{layer: cross_attention, width: 8, queries: 4, dropout: 0.1}", "[cross_attention: {width: 6, heads: 3, tokens: 3}]", "", SERIES),
     ("[cross_attention: {width: 8, queries: 4}, transformer: {width: 8, positions: rotary}]", "mirror", POSITION, Sequence(2, 3)),
     ("[conv: {width: 8, stride: 2}, cross_attention: {width: 8, queries: 5}]", "mirror", POSITION, Grid(2, (9, 7))),
@@ -170,6 +170,16 @@ def test_blocks_of_a_window_are_the_window(window: int, block: int, causal: bool
             torch.testing.assert_close(one, other)
             for a, b in zip(*(torch.autograd.grad(each.square().sum(), (q, k, v)) for each in (one, other)), strict=True):
                 torch.testing.assert_close(a, b)
+
+
+def test_a_gate_is_the_papers() -> None:
+    """SwiGLU(x) = (swish(xW + b) ⊙ (xV + c)) W₂ (Shazeer, GLU variants improve transformer, 2020)."""
+    block = model_of("[transformer: {width: 4, heads: 2, gated: true, activation: silu}]", "[linear: 3]").encoder.get_submodule("0")
+    expand, contract = (block.get_submodule(f"mlp.{name}") for name in ("expand", "contract"))
+    x = torch.randn(2, 5, 4)
+    (w, v), (b, c) = expand.weight.chunk(2), expand.bias.chunk(2)
+    opened = x @ w.T + b
+    torch.testing.assert_close(block.get_submodule("mlp")(x), contract(opened * opened.sigmoid() * (x @ v.T + c)))
 
 
 @pytest.mark.parametrize("more", ["", ", causal: true", ", positions: alibi"])

@@ -104,7 +104,7 @@ class CrossAttention(Attending):
 
         if node.kind == "attention":
             return QueryAttention(children["q"], children["kv"], children["out"], self.heads)
-        return QueriedBlock(children, self.width) if node.kind == "cross_attention" else self.build_leaf(node)
+        return QueriedBlock(children, self.width) if node.kind == "cross_attention" else self.build_leaf(node, children)
 
     def _read(self, value: Value, site: Site) -> list[Node]:
         """What makes of the input the sequence that is asked."""

@@ -55,7 +55,7 @@ class Transformer(Attending):
 
     type: Literal["transformer"] = "transformer"
     example = ("data: {type: arrays, path: s.npz, limit: 30}\n"
-               "encoder: {layer: transformer, depth: 2, width: 4, heads: 2, mlp: 2, dropout: 0.2, window: 2}\n"
+               "encoder: {layer: transformer, depth: 2, width: 4, heads: 2, mlp: 2, dropout: 0.2, window: 2, gated: true}\n"
                "decoder: {layer: lstm, width: 3}")
     also = ("self_attention", "vit", "transformer_encoder", "multi_head_attention")
     positions: Literal["auto", "learned", "sinusoidal", "rotary", "alibi", "none"] = knob(
@@ -104,7 +104,7 @@ class Transformer(Attending):
             told = {"window": self.window, "block": node.args["block"], "relative": node.args["relative"]}
             more: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
             return Attention(children["qkv"], children["out"], self.heads, self.causal, **more)
-        return Block(children, node.args["returns"]) if node.kind == "transformer" else self.build_leaf(node)
+        return Block(children, node.args["returns"]) if node.kind == "transformer" else self.build_leaf(node, children)
 
     def _refuse_pairs(self, site: Site) -> None:
         fits = [heads for heads in range(self.heads, 0, -1) if self.width % heads == 0 and self.width // heads % 2 == 0]
