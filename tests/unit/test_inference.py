@@ -251,6 +251,8 @@ def test_pictures_animations_and_folders_are_written(shell):
     assert shell("interpolate", folder, "label=3", "label=8", "-q", "-o", "walk.webp", "--steps", 4)[0] == 0
     assert shell("traverse", folder, "-q", "--dims", "0,2", "--steps", 3)[0] == 0
     assert shell("traverse", folder, "-q", "--add", "label=3", "--remove", "label=8", "-o", "moved.npz")[0] == 0
+    assert shell("interpolate", folder, "0", "1", "-q", "-o", "walk", "--steps", 3)[0] == 0
+    assert sorted(path.name for path in Path("walk").iterdir()) == ["000-000.png", "000-001.png", "000-002.png"]
     assert shell("reconstruct", folder, "many", "-q", "-o", "again")[0] == 0
     assert sorted(path.name for path in Path("again").iterdir()) == sorted(path.name for path in Path("many").iterdir())
     with Image.open("samples.png") as drawn, Image.open("walk.gif") as walk, Image.open("traversal.png") as rows:
@@ -279,6 +281,13 @@ def test_pictures_animations_and_folders_are_written(shell):
     ("codebook", ("interpolate", "{run}", "0", "1", "--where", "code"), 2, "discrete"),
     ("image", ("interpolate", "{run}", "0", "9999"), 4, "9999"),
     ("image", ("interpolate", "{run}", "zero", "1"), 2, "zero"),
+    ("image", ("traverse", "{run}", "--around", "9999"), 4, "9999"),
+    ("image", ("traverse", "{run}", "--around", "-1"), 4, "no sample -1"),
+    ("image", ("traverse", "{run}", "--around", "0,1"), 2, "--around"),
+    ("image", ("traverse", "{run}", "--add", "label=3", "--span", "2"), 2, "--span"),
+    ("image", ("score", "{run}", "--windows"), 2, "--windows"),
+    ("image", ("evaluate", "{run}", "--set", "data.label=kind"), 2, "--set"),
+    ("image", ("export", "{run}", "--half", "decoder", "--int8"), 2, "--int8"),
     ("image", ("traverse", "{run}", "--add", "label=cat"), 2, "cat"),
     ("table", ("score", "{run}", "--by", "distance"), 2, "distance"),
     ("table", ("score", "{run}", "--threshold", "quantile=2"), 2, "quantile"),
@@ -321,7 +330,8 @@ def test_a_column_that_is_absent_is_named(tmp_path):
 
 
 def test_codes_of_another_model_are_refused():
-    for kind, codes in (("image", np.zeros((3, 5))), ("codebook", np.full((2, 16), 12)), ("codebook", np.zeros((2, 3), int))):
+    for kind, codes in (("image", np.zeros((3, 5))), ("codebook", np.full((2, 16), 12)), ("codebook", np.zeros((2, 3), int)),
+                        ("table", np.full((2, 2), np.nan))):
         with pytest.raises(AebuildError, match="AE481"):
             opened(kind).decode(codes)
     with pytest.raises(UsageError):
