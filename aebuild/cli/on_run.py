@@ -62,6 +62,7 @@ def data_of_run(command: Command) -> Command:
                  overlap: int | None = None, **others: Any) -> Any:
         return command(asked=Asked(data, split, settings, given, fit, overlap), **others)
 
+    command_line: Command = gathered
     for option in (
         click.argument("data", required=False, type=Place()),
         click.option("--split", "split", type=click.Choice(["train", "validation", "test"]), default=None,
@@ -69,8 +70,8 @@ def data_of_run(command: Command) -> Command:
         data_settings,
         given_option,
     )[::-1]:
-        gathered = option(gathered)
-    return gathered
+        command_line = option(command_line)
+    return command_line
 
 
 def fit_options(command: Command) -> Command:

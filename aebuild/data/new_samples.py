@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aebuild.data.condition_features import features, taken_rows
 from aebuild.data.errors import blamed, fault
 from aebuild.data.labels import words_of
-from aebuild.data.missing import known_places
+from aebuild.data.missing import known_places, needs_memory
 from aebuild.data.preprocess import named, scaled, taken
 from aebuild.data.probe import Bounds, pictured, plural, scaled_range
 from aebuild.data.raw_samples import Raw, Rows, Samples, even_blocks, windows_of
@@ -287,7 +287,7 @@ def _streamed(part: Streamable) -> Dataset:
     """The part that leaves its samples on disk where they can be read from the middle."""
     path = str(getattr(part, "path", ""))
     whole = path.lower().endswith((".npz", ".csv", ".tsv", ".txt"))
-    return part if whole or part.stream is not None else part.but(stream=True)
+    return part if whole or part.stream is not None or needs_memory(part) else part.but(stream=True)
 
 
 def _joined(tables: Sequence[Mapping[str, Sequence[str]]]) -> dict[str, Sequence[str]]:

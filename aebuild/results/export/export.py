@@ -17,7 +17,7 @@ import torch
 from aebuild.compile.canonical import text
 from aebuild.data.new_samples import paired
 from aebuild.lang.diagnostics import DataError, Diagnostic, Hint, Rule, SpecError
-from aebuild.results.export.programs import Exporter, Written
+from aebuild.results.export.programs import ENDINGS, Exporter, Written
 from aebuild.results.export.samples import NO_SAMPLES, RawSamples, checking_samples, first_samples
 from aebuild.results.export.series_length import SeriesLength
 from aebuild.results.inference.new_data import own_split
@@ -54,6 +54,8 @@ def export_run(run: TrainedRun, folder: str | Path, *, half: str | None = None, 
                data: NewData | None = None, drawn: bool = False) -> Exported:
     """Writes the folder; SpecError where the design cannot be exported so, DataError where nothing is there to check programs with."""
     apart = "decode" not in run.model.refusals
+    if strange := {*formats} - {*ENDINGS} or {half} - {None, "encoder", "decoder"}:
+        raise ValueError(f"an export is of the encoder, the decoder or both, as {' or '.join(ENDINGS)}; not {strange.pop()!r}")
     if half == "decoder" and not apart:
         raise SpecError(Diagnostic(NOT_APART, f"the decoder cannot be exported apart: {run.model.refusals['decode']}",
                                    fix="--half encoder"))

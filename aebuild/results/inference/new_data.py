@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from aebuild.compile.merge import BAD_SET, apply_set
 from aebuild.data.assemble import read_splits
@@ -95,6 +95,8 @@ def raw_samples(run: TrainedRun, data: Any, settings: Sequence[str] = (), say: C
 
 def own_split(run: TrainedRun, name: SplitName, say: Callable[[str], None] = silent) -> NewData:
     """A split of the run's own data."""
+    if name not in get_args(SplitName):
+        raise ValueError(f"the parts of a run's own data are {', '.join(get_args(SplitName))}; not {name!r}")
     raw, splits = _read_own(run, say)
     split: Split = getattr(splits, name)
     if split is None or not len(split):
@@ -195,16 +197,16 @@ def _without_absent(part: OnDisk, path: str) -> OnDisk:
     """The part without the label, targets and conditions that new data lack, since they may well have none."""
     label, target = getattr(part, "label", None), None if "target" in part.own_alone else getattr(part, "target", None)
     wanted = [name for name in (label, *(target if isinstance(target, list) else [target])) if isinstance(name, str)]
-    table = isinstance(part, Tabular) and _is_table(Path(path))
-    if not wanted and not (table and part.asked):
+    sheet = part if isinstance(part, Tabular) and _is_table(Path(path)) else None
+    if not wanted and not (sheet is not None and sheet.asked):
         return part
-    if table:
+    if sheet is not None:
         from aebuild.data.tables import open_sheet
 
-        names: Sequence[str] = open_sheet(Path(path), part).names
-        told = [name for name in part.told if name in (*names, "label", *PERIODS)]
-        part = part.but()
-        part.asked_for({name: part.asked[name] for name in told}, {name: part.asked[name] for name in part.predicted})
+        names: Sequence[str] = open_sheet(Path(path), sheet).names
+        told = [name for name in sheet.told if name in (*names, "label", *PERIODS)]
+        part = sheet.but()
+        part.asked_for({name: sheet.asked[name] for name in told}, {name: sheet.asked[name] for name in sheet.predicted})
     else:
         from aebuild.data.formats.array_files import headers
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import torch
@@ -61,6 +61,9 @@ def interpolate(run: TrainedRun, a: NewData, b: NewData, steps: int = 8, *, path
     The walk goes between codes, or between the encoder's `features` before the bottleneck, which is usual for discrete codes.
     """
     require(run, "interpolate")
+    _check_steps(steps)
+    if path not in get_args(Path) or where not in (None, *get_args(Where)):
+        raise ValueError(f"a walk goes {' or '.join(get_args(Path))}, between {' or '.join(get_args(Where))}; not {path!r}, {where!r}")
     if len(a) != len(b):
         raise fault(STRANGE, f"a walk needs as many ends as beginnings, not {len(b)} and {len(a)}")
     discrete = isinstance(run.plan.latent.codes, Tokens)
@@ -109,6 +112,7 @@ def traverse(run: TrainedRun, data: NewData, steps: int = 9, *, dims: Sequence[i
     """
     require(run, "decode")
     _refuse_discrete(run)
+    _check_steps(steps)
     codes = encode(run, data).values.reshape(len(data), -1)
     spread, middle = codes.std(0), codes.mean(0)
     _check_row(data, around)
@@ -138,6 +142,7 @@ def moved(run: TrainedRun, data: NewData, labelled: NewData, add: str | None, re
     """
     require(run, "decode")
     _refuse_discrete(run)
+    _check_steps(steps)
     codes = encode(run, labelled).values
     towards = _mean_of(codes, labelled, add, remove) - _mean_of(codes, labelled, remove, add)
     start = encode(run, data).values[:most]
@@ -166,6 +171,11 @@ def _refuse_discrete(run: TrainedRun) -> None:
     if isinstance(run.plan.latent.codes, Tokens):
         raise UsageError(Diagnostic(BAD_WALK, "a discrete code has no values that can be changed a little at a time",
                                     fix="aebuild interpolate RUN A B --where features"))
+
+
+def _check_steps(steps: int) -> None:
+    if steps < 2:
+        raise ValueError(f"a walk has at least two steps, its ends; not {steps}")
 
 
 def _check_row(data: NewData, row: int) -> None:
