@@ -40,8 +40,8 @@ class TableForm(Form):
         """The columns of samples [n, W] in raw units: numbers, of categories and flags words."""
         import numpy as np
 
-        values = collapse(batch, self.fields).T
-        named = zip(self.columns, self.fields, values, strict=True)
+        known = [field for field in self.fields if field.kind != "missing"]
+        named = zip(self.columns, known, collapse(batch, self.fields).T, strict=True)
         return {name: np.asarray(field.words)[held.astype(np.int64)] if field.kind in ("category", "flag") else held
                 for name, field, held in named}
 

@@ -355,7 +355,7 @@ def test_a_part_of_the_run_s_own_data_knows_its_rows_ids_and_times():
     assert len(found) == series.split.windows.rows
 
 
-@pytest.mark.parametrize(("missing", "ending"), [("mask", "parquet"), ("median", "parquet"), ("mean", "npy")])
+@pytest.mark.parametrize(("missing", "ending"), [("mask", "parquet"), ("median", "parquet"), ("indicator", "parquet"), ("mean", "npy")])
 def test_new_data_with_holes_may_be_in_files_that_stay_on_disk_otherwise(missing, ending, tmp_path, shell):
     """And a table comes back with its columns' names and words, to be read again."""
     random = np.random.default_rng(0)
