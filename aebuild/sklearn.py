@@ -15,6 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 import aebuild
+from aebuild.data.errors import listed
 from aebuild.results.experiment import train_only
 from aebuild.trainer.job import PLAIN, Manner
 from aebuild.trainer.speed.execution import Execution
@@ -84,6 +85,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixi
             loaded = aebuild.load(spec, self._changes(len(X)), data=self._shaped(X))
             if loaded.spec is not None and getattr(loaded.spec.data, "window", None) is not None:
                 raise ValueError("an estimator takes a row for a sample, and this spec cuts a window out of many: aebuild.train takes it")
+            if loaded.spec is not None and loaded.spec.condition:
+                told = listed(loaded.spec.condition)
+                raise ValueError(f"an estimator takes rows alone, and this spec is told {told} of each sample: aebuild.train takes it")
             parent = Path(scratch if self.folder is None else self.folder)
             self._take(aebuild.open_run(train_only(loaded, parent, SMALL if self.spec is None else PLAIN)))
         scores = self._scores(X)

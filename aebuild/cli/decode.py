@@ -21,8 +21,8 @@ def command(run: Path, device: str, as_json: bool, quiet: bool, codes: Path, out
 
     CODES is a file that `aebuild encode` wrote, bits too, or an array of codes or indices.
     """
-    from aebuild.results.inference.bitstreams import ENDING, read_bits
-    from aebuild.results.inference.codes import decode_batches, read_codes
+    from aebuild.results.inference.bitstreams import codes_in_file
+    from aebuild.results.inference.codes import decode_batches
     from aebuild.results.inference.forms import endings, form_of, write_samples
     from aebuild.results.inference.given import conditions_for, parsed
     from aebuild.results.inference.row_files import vacant_output
@@ -32,7 +32,7 @@ def command(run: Path, device: str, as_json: bool, quiet: bool, codes: Path, out
     form = form_of(part, model.info)
     place = output or Path("decoded" + (".npz" if form is None else form.suffix))
     vacant_output(place, endings(form), force)
-    found = read_bits(model, codes) if codes.suffix.lower() == ENDING else read_codes(codes)
+    found = codes_in_file(model, codes)
     told = conditions_for(model, len(found), parsed(given), ("decoder",))
     write_samples(place, decode_batches(model, found, told), len(found), part, model.info, model.target_scaling or model.scaling, {})
     done({"output": str(place), "samples": len(found)}, f"{len(found):,} samples: {place}", as_json=as_json, quiet=quiet)

@@ -7,19 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aebuild.cli.on_run import (
-    Counter,
-    check_overlap,
-    corrupted_option,
-    data_of_run,
-    done,
-    fit_options,
-    fitted_of,
-    opened,
-    output_file,
-    run_folder,
-    samples_of,
-)
+from aebuild.cli.on_run import Asked, Counter, corrupted_option, data_of_run, done, fit_options, opened, output_file, run_folder
 
 if TYPE_CHECKING:
     from aebuild.lang.conditioning import Reader
@@ -34,42 +22,41 @@ if TYPE_CHECKING:
 @output_file("codes.npz", "Where the codes go: .npz, .npy, .csv or .parquet.")
 @click.option("--bits", is_flag=True, help="Write a compressed code as bits, by an entropy coder (default: codes.bits).")
 @click.option("--draw", type=click.IntRange(1), metavar="N", help="N draws from the posterior of each sample, not its mean.")
-def command(run: Path, device: str, as_json: bool, quiet: bool, data: str | None, split: str | None, settings: tuple[str, ...],
-            given: tuple[str, ...], fit: str | None, overlap: int | None, corrupted: bool, output: Path, force: bool, bits: bool,
+def command(run: Path, device: str, as_json: bool, quiet: bool, asked: Asked, corrupted: bool, output: Path, force: bool, bits: bool,
             draw: int | None) -> None:
     """Write the code of each sample of DATA, with its ids, times and labels beside it.
 
     DATA is read as the training data were, without DATA the run's test part. Discrete codes are written as indices; an .npz has the
     vectors that they stand for and the packed bits too. With --fit tile a code is that of a tile, with the place where it begins beside it.
     """
+    from aebuild.data.probe import plural
     from aebuild.results.inference.codes import write_codes
     from aebuild.results.inference.row_files import ROWS, vacant_output
 
-    check_overlap(fit, overlap)
     if bits:
-        if fit is not None or corrupted:
+        if asked.fit is not None or corrupted:
             raise click.UsageError("--bits takes samples as they were trained on, without --fit or --corrupted.")
         if draw is not None:
             raise click.UsageError("--draw is for variational codes, --bits for compressed ones.")
-        _write_bits(run, device, data, split, settings, output, force=force, as_json=as_json, quiet=quiet)
+        _write_bits(run, device, asked, output, force=force, as_json=as_json, quiet=quiet)
         return
     vacant_output(output, ROWS, force)
     model = opened(run, device, corrupted)
     readers: tuple[Reader, ...] = ("encoder", "prior")
     sized: TrainedRun = model
-    if fit is None:
-        samples = samples_of(model, data, split, settings, quiet=quiet, given=given, readers=readers)
+    if asked.fit is None:
+        samples = asked.samples(model, quiet=quiet, readers=readers)
     else:
-        found = fitted_of(model, data, split, settings, fit, overlap, quiet=quiet, given=given, readers=readers)
+        found = asked.fitted(model, quiet=quiet, readers=readers)
         sized, samples = found.groups[0][0], found.alone("codes")
     write_codes(sized, samples, output, draw, Counter("encoding", quiet))
     count = len(samples) * (draw or 1)
     done({"output": str(output), "codes": count, "code": str(sized.plan.latent.code)},
-         f"{count:,} codes, {sized.plan.latent.code} each: {output}", as_json=as_json, quiet=quiet)
+         f"{plural(count, 'code')}, {sized.plan.latent.code} each: {output}", as_json=as_json, quiet=quiet)
 
 
-def _write_bits(run: Path, device: str, data: str | None, split: str | None, settings: tuple[str, ...], output: Path, *, force: bool,
-                as_json: bool, quiet: bool) -> None:
+def _write_bits(run: Path, device: str, asked: Asked, output: Path, *, force: bool, as_json: bool, quiet: bool) -> None:
+    from aebuild.data.probe import plural
     from aebuild.results.inference.bitstreams import ENDING, write_bits
     from aebuild.results.inference.row_files import vacant_output
 
@@ -77,8 +64,8 @@ def _write_bits(run: Path, device: str, data: str | None, split: str | None, set
         output = output.with_suffix(ENDING)
     vacant_output(output, (ENDING,), force)
     model = opened(run, device)
-    samples = samples_of(model, data, split, settings, quiet=quiet)
+    samples = asked.samples(model, quiet=quiet)
     found = write_bits(model, samples, output, Counter("encoding", quiet))
     done({"output": str(output), "codes": len(samples), **found},
-         f"{len(samples):,} codes, {found['bits_per_sample']:.1f} bits each, {found['bits_per_value']:.4f} a value of the data: {output}",
-         as_json=as_json, quiet=quiet)
+         f"{plural(len(samples), 'code')}, {found['bits_per_sample']:.1f} bits each, {found['bits_per_value']:.4f} a value of the data: "
+         f"{output}", as_json=as_json, quiet=quiet)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aebuild.cli.on_run import Counter, opened, run_folder, samples_of
+from aebuild.cli.on_run import Asked, Counter, data_settings, given_option, opened, run_folder
 from aebuild.cli.options import FolderPlace, Place
 from aebuild.cli.output import columns, note, report
 
@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 @click.command("evaluate")
 @run_folder
 @click.argument("data", required=False, type=Place())
-@click.option("--set", "settings", multiple=True, metavar="data.KEY=VALUE", help="Read DATA otherwise, like data.label=kind.")
+@data_settings
+@given_option
 @click.option("--anomalies", metavar="LABELS", help="Labels that mean an anomaly, separated by commas: tells ROC and PR areas.")
 @click.option("--task", "tasks", multiple=True, metavar="TASK",
               help="Ask this task instead of the usual evaluation, written as in a spec: probe, or 'probe: {labels: 550}'; repeatable.")
 @click.option("-o", "--output", type=FolderPlace(), metavar="FILE", help="Write the evaluation as JSON.")
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
-def command(run: Path, device: str, as_json: bool, quiet: bool, data: str | None, settings: tuple[str, ...], anomalies: str | None,
-            tasks: tuple[str, ...], output: Path | None, force: bool) -> None:
+def command(run: Path, device: str, as_json: bool, quiet: bool, data: str | None, settings: tuple[str, ...], given: tuple[str, ...],
+            anomalies: str | None, tasks: tuple[str, ...], output: Path | None, force: bool) -> None:
     """Judge a trained model again, on its test part or on DATA, beside the same baselines.
 
     Where labels name anomalies, or classes were left out of training, all anomaly scores are judged too. With --task a question of
@@ -43,11 +44,14 @@ def command(run: Path, device: str, as_json: bool, quiet: bool, data: str | None
     from aebuild.results.inference.scoring import detection_line
     from aebuild.trainer.run_dir.atomic_files import replace_json
 
+    if data is None and given:
+        raise click.UsageError("--given is about DATA that do not say it; name them.")
+    asked = Asked(data, settings=settings, given=given)
     if output is not None:
         vacant_output(output, (".json",), force)
     model = opened(run, device)
     say = (lambda sentence: None) if quiet else note
-    samples = None if data is None else samples_of(model, data, None, settings, quiet=quiet)
+    samples = None if data is None else asked.samples(model, quiet=quiet)
     counter = Counter("evaluating", quiet)
     if tasks:
         if anomalies is not None:

@@ -30,6 +30,8 @@ def command(run: Path, as_json: bool, quiet: bool, output: Path, force: bool, ha
     from aebuild.results.inference.new_data import new_samples
     from aebuild.results.inference.row_files import vacant_output
 
+    if int8 and half == "decoder":
+        raise click.UsageError("--int8 is about the encoder, and --half decoder leaves it out.")
     if data is not None and drawn:
         raise click.UsageError("--data names samples to check with, --drawn makes them up; give one of the two.")
     vacant_output(output, ("", output.suffix), force)

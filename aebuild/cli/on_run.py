@@ -6,6 +6,8 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,17 +49,29 @@ def given_option(command: Command) -> Command:
                         "like label=3; where DATA say otherwise, only its decoder.")(command)
 
 
+def data_settings(command: Command) -> Command:
+    """How DATA are read."""
+    return click.option("--set", "settings", multiple=True, metavar="data.KEY=VALUE",
+                        help="Read DATA otherwise, like data.label=kind.")(command)
+
+
 def data_of_run(command: Command) -> Command:
-    """The argument DATA and how it is read."""
+    """The argument DATA and how it is read, with the options of `fit_options` if those stand below; they arrive as `asked`."""
+    @wraps(command)
+    def gathered(*, data: str | None, split: str | None, settings: tuple[str, ...], given: tuple[str, ...], fit: str | None = None,
+                 overlap: int | None = None, **others: Any) -> Any:
+        return command(asked=Asked(data, split, settings, given, fit, overlap), **others)
+
+    command_line: Command = gathered
     for option in (
         click.argument("data", required=False, type=Place()),
         click.option("--split", "split", type=click.Choice(["train", "validation", "test"]), default=None,
                      help="Without DATA: the part of the run's own data to take (default: test)."),
-        click.option("--set", "settings", multiple=True, metavar="data.KEY=VALUE", help="Read DATA otherwise, like data.label=kind."),
+        data_settings,
         given_option,
     )[::-1]:
-        command = option(command)
-    return command
+        command_line = option(command_line)
+    return command_line
 
 
 def fit_options(command: Command) -> Command:
@@ -71,29 +85,6 @@ def fit_options(command: Command) -> Command:
 def corrupted_option(command: Command) -> Command:
     """Whether DATA are what the encoder takes."""
     return click.option("--corrupted", is_flag=True, help="DATA are smaller, grey or noisy already, as the encoder takes them.")(command)
-
-
-def fitted_of(run: OpenRun, data: str | None, split: str | None, settings: tuple[str, ...], fit: str, overlap: int | None, *, quiet: bool,
-              given: tuple[str, ...] = (), readers: Sequence[Reader] | None = None) -> Fitted:
-    """New data of any size; refuses options that do not go together."""
-    from aebuild.results.inference.fitting import described, fitted
-    from aebuild.results.inference.given import ALL, parsed
-
-    if data is None or split is not None:
-        raise click.UsageError("--fit is about the size of DATA; name them, without --split.")
-    if overlap is not None and fit != "tile":
-        raise click.UsageError("--overlap is about tiles: --fit tile.")
-    found = fitted(run, data, fit, overlap, settings, (lambda sentence: None) if quiet else note, parsed(given),  # type: ignore[arg-type]
-                   readers or ALL)
-    if not quiet:
-        note(f"{data}: {described(found)}", *found.notes)
-    return found
-
-
-def check_overlap(fit: str | None, overlap: int | None) -> None:
-    """Refuses an overlap of nothing."""
-    if fit is None and overlap is not None:
-        raise click.UsageError("--overlap is about tiles: --fit tile.")
 
 
 def output_file(default: str, told: str) -> Callable[[Command], Command]:
@@ -116,24 +107,52 @@ def opened(run: Path, device: str, corrupted: bool = False) -> OpenRun:
     return found.without_corruptions() if corrupted else found
 
 
-def samples_of(run: OpenRun, data: str | None, split: str | None, settings: tuple[str, ...], *, quiet: bool, given: tuple[str, ...] = (),
-               readers: Sequence[Reader] | None = None) -> NewData:
-    """The new data, or a part of the run's own, with what is given beside them; refuses options that do not go together."""
-    from aebuild.data.new_samples import described
-    from aebuild.results.inference.given import ALL, conditioned, parsed
-    from aebuild.results.inference.new_data import new_samples, own_split
+@dataclass(frozen=True)
+class Asked:
+    """The data that a verb is about, and how they are read; options that do not go together are refused."""
 
-    if data is not None and split is not None:
-        raise click.UsageError("--split takes a part of the run's own data; with DATA there is none.")
-    if data is None and settings:
-        raise click.UsageError("--set is about how DATA are read; name them.")
-    tell = (lambda sentence: None) if quiet else note
-    known, wanted = parsed(given), readers or ALL
-    found = (conditioned(run, own_split(run, split or "test", tell), known, wanted) if data is None  # type: ignore[arg-type]
-             else new_samples(run, data, settings, tell, known, wanted))
-    if not quiet:
-        note(*(f"{data or 'the run'}: {described(found)}", *found.notes))
-    return found
+    data: str | None
+    split: str | None = None
+    settings: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
+    fit: str | None = None
+    overlap: int | None = None
+
+    def __post_init__(self) -> None:
+        """Before anything is opened."""
+        if self.fit is None and self.data is not None and self.split is not None:
+            raise click.UsageError("--split takes a part of the run's own data; with DATA there is none.")
+        if self.data is None and self.settings:
+            raise click.UsageError("--set is about how DATA are read; name them.")
+        if self.fit is not None and (self.data is None or self.split is not None):
+            raise click.UsageError("--fit is about the size of DATA; name them, without --split.")
+        if self.overlap is not None and self.fit != "tile":
+            raise click.UsageError("--overlap is about tiles: --fit tile.")
+
+    def samples(self, run: OpenRun, *, quiet: bool, readers: Sequence[Reader] | None = None) -> NewData:
+        """The new data, or a part of the run's own, with what is given beside them."""
+        from aebuild.data.new_samples import described
+        from aebuild.results.inference.given import ALL, conditioned, parsed
+        from aebuild.results.inference.new_data import new_samples, own_split
+
+        tell, known, wanted = (lambda sentence: None) if quiet else note, parsed(self.given), readers or ALL
+        found = (conditioned(run, own_split(run, self.split or "test", tell), known, wanted)  # type: ignore[arg-type]
+                 if self.data is None else new_samples(run, self.data, self.settings, tell, known, wanted))
+        if not quiet:
+            note(*(f"{self.data or 'the run'}: {described(found)}", *found.notes))
+        return found
+
+    def fitted(self, run: OpenRun, *, quiet: bool, readers: Sequence[Reader] | None = None) -> Fitted:
+        """New data of any size."""
+        from aebuild.results.inference.fitting import described, fitted
+        from aebuild.results.inference.given import ALL, parsed
+
+        assert self.data is not None, "checked above"
+        found = fitted(run, self.data, self.fit, self.overlap, self.settings, (lambda sentence: None) if quiet else note,  # type: ignore[arg-type]
+                       parsed(self.given), readers or ALL)
+        if not quiet:
+            note(f"{self.data}: {described(found)}", *found.notes)
+        return found
 
 
 class Counter:

@@ -6,19 +6,7 @@ from pathlib import Path
 
 import click
 
-from aebuild.cli.on_run import (
-    Counter,
-    check_overlap,
-    corrupted_option,
-    data_of_run,
-    done,
-    fit_options,
-    fitted_of,
-    opened,
-    output_file,
-    run_folder,
-    samples_of,
-)
+from aebuild.cli.on_run import Asked, Counter, corrupted_option, data_of_run, done, fit_options, opened, output_file, run_folder
 from aebuild.cli.output import note
 
 
@@ -28,8 +16,7 @@ from aebuild.cli.output import note
 @fit_options
 @corrupted_option
 @output_file("", "Where they go: a folder of pictures, .csv, .png, .npz (default: reconstructed, in the data's own form).")
-def command(run: Path, device: str, as_json: bool, quiet: bool, data: str | None, split: str | None, settings: tuple[str, ...],
-            given: tuple[str, ...], fit: str | None, overlap: int | None, corrupted: bool, output: Path | None, force: bool) -> None:
+def command(run: Path, device: str, as_json: bool, quiet: bool, asked: Asked, corrupted: bool, output: Path | None, force: bool) -> None:
     """Write what the model makes of each sample of DATA, in the data's own form and units.
 
     Windows of a series are merged back to its steps. With --fit samples may have any size, and their reconstructions have it too.
@@ -38,16 +25,14 @@ def command(run: Path, device: str, as_json: bool, quiet: bool, data: str | None
     from aebuild.results.inference.reconstructions import write_fitted, write_reconstructions
     from aebuild.results.inference.row_files import vacant_output
 
-    check_overlap(fit, overlap)
     model = opened(run, device, corrupted)
     form = form_of(model.plan.spec.data, model.info)
     place = output or Path("reconstructed" + (".npz" if form is None else form.suffix))
     vacant_output(place, endings(form), force)
-    if fit is None:
-        samples = samples_of(model, data, split, settings, quiet=quiet, given=given)
-        written = write_reconstructions(model, samples, place, Counter("reconstructing", quiet))
+    if asked.fit is None:
+        written = write_reconstructions(model, asked.samples(model, quiet=quiet), place, Counter("reconstructing", quiet))
     else:
-        found = fitted_of(model, data, split, settings, fit, overlap, quiet=quiet, given=given)
+        found = asked.fitted(model, quiet=quiet)
         written = write_fitted(model, found, place, Counter("reconstructing", quiet))
         if found.remark is not None:
             note(found.remark)

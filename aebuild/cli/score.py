@@ -8,18 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aebuild.cli.on_run import (
-    Counter,
-    check_overlap,
-    data_of_run,
-    done,
-    fit_options,
-    fitted_of,
-    opened,
-    output_file,
-    run_folder,
-    samples_of,
-)
+from aebuild.cli.on_run import Asked, Counter, data_of_run, done, fit_options, opened, output_file, run_folder
 from aebuild.cli.output import columns, note
 
 if TYPE_CHECKING:
@@ -41,8 +30,7 @@ if TYPE_CHECKING:
               help="Labels of DATA, or of its steps, that mean an anomaly, separated by commas: tells ROC and PR areas.")
 @click.option("--windows", is_flag=True, help="Of a series: a score a window, or a whole series, not a score a step.")
 @click.option("--top", type=click.IntRange(0), default=5, show_default=True, help="How many of the most unusual rows to show.")
-def command(run: Path, device: str, as_json: bool, quiet: bool, data: str | None, split: str | None, settings: tuple[str, ...],
-            given: tuple[str, ...], fit: str | None, overlap: int | None, output: Path, force: bool, by: str, threshold: str | None,
+def command(run: Path, device: str, as_json: bool, quiet: bool, asked: Asked, output: Path, force: bool, by: str, threshold: str | None,
             anomalies: str | None, windows: bool, top: int) -> None:
     """Say how unusual each sample of DATA is, or each step of a series, and which column is the most unusual one.
 
@@ -53,10 +41,10 @@ def command(run: Path, device: str, as_json: bool, quiet: bool, data: str | None
     from aebuild.results.inference.scoring import score, write_scores
 
     vacant_output(output, (".csv", ".parquet", ".npz"), force)
-    check_overlap(fit, overlap)
     model = opened(run, device)
-    samples = samples_of(model, data, split, settings, quiet=quiet, given=given) if fit is None else \
-        fitted_of(model, data, split, settings, fit, overlap, quiet=quiet, given=given).of_trained_size("scores")
+    samples = asked.samples(model, quiet=quiet) if asked.fit is None else asked.fitted(model, quiet=quiet).of_trained_size("scores")
+    if windows and samples.split.windows is None:
+        raise click.UsageError("--windows is about series; each of these samples has one score anyway.")
     found = score(model, samples, by.split(","), threshold=_rule(threshold), anomalies=None if anomalies is None else anomalies.split(","),
                   windows=windows, say=(lambda sentence: None) if quiet else note, progress=Counter("scoring", quiet))
     write_scores(found, samples, output)

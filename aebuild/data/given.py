@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from aebuild.data.detect import is_path
+from aebuild.data.npz_keys import split_name
 from aebuild.lang.dataset import Dataset
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ def given_data(data: Any, labels: Any = None) -> Given:
         if "y" in arrays:
             raise TypeError("data have an array y already; labels='y' says that it holds the labels")
         arrays["y"], named = _labels(apart), {"label": "y"}
+    if any(split_name(name)[0] == "lengths" for name in arrays):
+        named = {"lengths": "lengths", **named}
     return _written("data.npz", lambda file: _write_npz(file, arrays), named)
 
 

@@ -46,6 +46,11 @@ def fills(part: Dataset) -> bool:
     return isinstance(part, Gapped) and part.missing != "error"
 
 
+def needs_memory(part: Dataset) -> bool:
+    """True if what the spec says of missing values cannot be done to data that stay on disk."""
+    return fills(part) and (not isinstance(part, Tabular) or part.missing in ("median", "mask"))
+
+
 def check_holes(part: Gapped, unlike: str | None, streamed: bool = False) -> None:
     """Refuses holes in data that are `unlike` numbers at the places they have, or that stay on disk."""
     if part.missing != "error" and (streamed or unlike is not None):
@@ -58,7 +63,7 @@ def check_missing(part: Tabular, streamed: bool = False) -> None:
     if part.indicators is not None and part.missing != "indicator":
         raise fault(UNFIT_MISSING, f"`indicators` belongs to `missing: indicator`, not to `missing: {part.missing}`", "missing: indicator",
                     part=part, at=("indicators",))
-    if streamed and part.missing in ("median", "mask"):
+    if streamed and needs_memory(part):
         raise fault(UNFIT_MISSING, f"`missing: {part.missing}` needs all values in memory, and these stay on disk", "missing: mean",
                     part=part, at=("missing",))
 

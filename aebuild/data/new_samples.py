@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aebuild.data.condition_features import features, taken_rows
 from aebuild.data.errors import blamed, fault
 from aebuild.data.labels import words_of
-from aebuild.data.missing import known_places
+from aebuild.data.missing import known_places, needs_memory
 from aebuild.data.preprocess import named, scaled, taken
 from aebuild.data.probe import Bounds, pictured, plural, scaled_range
 from aebuild.data.raw_samples import Raw, Rows, Samples, even_blocks, windows_of
@@ -38,6 +38,19 @@ $ aebuild encode runs/mnist scaled-pixels.npz      # numbers from 0 to 1, where 
 ```
 ```console
 $ aebuild encode runs/mnist pixels.npz             # bytes
+```
+""")
+
+UNPAIRED = Rule("AE885", "new data without what is to be made of them", """\
+A model that was trained on pairs (`target` in its spec) encodes, reconstructs and walks from inputs alone. How far it is off can be
+told only where the new data have both: the array or columns that the spec calls `target`, or a second folder of partners.
+
+```console
+$ aebuild score runs/pairs inputs.npy                # inputs alone: refused
+$ aebuild reconstruct runs/pairs inputs.npy
+```
+```console
+$ aebuild score runs/pairs pairs.npz                 # which holds the target's array too
 ```
 """)
 
@@ -129,6 +142,14 @@ class NewData:
         """What a message calls a sample."""
         store = self.split.inputs
         return store.name(row) if isinstance(store, NewSamples) else f"sample {row}"
+
+
+def paired(data: NewData) -> NewData:
+    """The same; DataError where the model makes of its input something else, and these data do not say what."""
+    if data.target_scaling is None or data.split.targets is not None:
+        return data
+    remedy = Hint("--set data.target=FOLDER names their partners") if "target" in data.part.own_alone else None
+    raise fault(UNPAIRED, "this model was trained on pairs, and the new data have no targets to compare with", remedy)
 
 
 def read_new(part: Dataset, info: DataInfo, scaling: Scaling, target_scaling: Scaling | None, where: Where) -> NewData:
@@ -266,7 +287,7 @@ def _streamed(part: Streamable) -> Dataset:
     """The part that leaves its samples on disk where they can be read from the middle."""
     path = str(getattr(part, "path", ""))
     whole = path.lower().endswith((".npz", ".csv", ".tsv", ".txt"))
-    return part if whole or part.stream is not None else part.but(stream=True)
+    return part if whole or part.stream is not None or needs_memory(part) else part.but(stream=True)
 
 
 def _joined(tables: Sequence[Mapping[str, Sequence[str]]]) -> dict[str, Sequence[str]]:
@@ -276,6 +297,8 @@ def _joined(tables: Sequence[Mapping[str, Sequence[str]]]) -> dict[str, Sequence
 
 def remedy(part: Dataset, wanted: Value, found: Value | None = None) -> str:
     """What would make new data what a model wants."""
+    if found is not None and found.axes != wanted.axes:
+        return "give samples of the shape that the model was trained on"
     if found is not None and wanted.axes == 2 and found.features != wanted.features and part.stored_as_images:
         return f"--set data.channels={'gray' if wanted.features == 1 else 'rgb'}"
     if wanted.axes == 2 and "size" in type(part).model_fields:

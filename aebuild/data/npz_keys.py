@@ -14,6 +14,7 @@ from aebuild.lang.part import Part
 
 SAMPLE_WORDS = ("x", "data", "images", "samples", "features", "series")
 LABEL_WORDS = ("y", "label", "labels", "class", "classes", "target", "targets")
+LENGTH_WORDS = ("lengths", "length")
 PART_WORDS = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
 
 
@@ -61,6 +62,15 @@ def find_arrays(members: Mapping[str, Member], path: Path, part: Part, chosen: s
     found.left = [name for name in members if name not in taken]
     _check(found, path, part)
     return found
+
+
+def usual_lengths(members: Mapping[str, Member], found: Found) -> str | None:
+    """The name of an array that nothing uses and that seems to say how many places of each sample are real."""
+    for word in LENGTH_WORDS:
+        held = {part: member for part, member in family({name: members[name] for name in found.left}, word).items() if part in found.x}
+        if held and all(member.dtype.kind in "iu" and member.shape == found.x[part].shape[:1] for part, member in held.items()):
+            return word
+    return None
 
 
 def _named(members: Mapping[str, Member], path: Path, part: Part, option: str, name: str | None) -> dict[str, Member]:

@@ -36,6 +36,15 @@ class TableForm(Form):
                     writer.writerow([*(held[row] for held in beside.values()), *cells])
                     row += 1
 
+    def by_name(self, batch: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """The columns of samples [n, W] in raw units: numbers, of categories and flags words."""
+        import numpy as np
+
+        known = [field for field in self.fields if field.kind != "missing"]
+        named = zip(self.columns, known, collapse(batch, self.fields).T, strict=True)
+        return {name: np.asarray(field.words)[held.astype(np.int64)] if field.kind in ("category", "flag") else held
+                for name, field, held in named}
+
     def cells(self, batch: NDArray[Any]) -> Iterable[list[str]]:
         """The cells of each sample: numbers with the digits that 32 bits hold, categories and flags as words."""
         columns = collapse(batch, self.fields)

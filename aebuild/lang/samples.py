@@ -47,6 +47,10 @@ class Form(ABC):
         """What one sample says, in the data's own units; None where it is no text."""
         return None
 
+    def by_name(self, batch: NDArray[Any]) -> dict[str, NDArray[Any]] | None:
+        """Samples [n, W] in raw units as columns [n] by name, of numbers or words; None where this form has no such columns."""
+        return None
+
     @abstractmethod
     def write(self, place: Path, batches: Iterable[NDArray[Any]], beside: Mapping[str, Sequence[str]]) -> None:
         """Writes batches [n, ...] in the data's own units, one after the other.

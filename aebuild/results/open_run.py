@@ -60,11 +60,12 @@ class OpenRun(TrainedRun):
         return encode(self, self.new(data, given=given, readers=("encoder", "prior")), draw)
 
     def decode(self, codes: Any, *, given: Given | None = None) -> NDArray[Any]:
-        """The data that codes [n, ...], or indices of a discrete code, stand for, in the data's own units."""
+        """The data that codes [n, ...], indices of a discrete code, or a file of `encode` stand for, in the data's own units."""
+        from aebuild.results.inference.bitstreams import codes_in_file
         from aebuild.results.inference.codes import decode_batches
         from aebuild.results.inference.given import conditions_for
 
-        found = np.asarray(codes)
+        found = codes_in_file(self, Path(codes)) if isinstance(codes, str | os.PathLike) else np.asarray(codes)
         return self._in_units(decode_batches(self, found, conditions_for(self, len(found), given, ("decoder",))))
 
     def reconstruct(self, data: Any, *, given: Given | None = None, fit: Fit | None = None, overlap: int | None = None
@@ -91,13 +92,13 @@ class OpenRun(TrainedRun):
         return score(self, self.new(data, given=given), (by,) if isinstance(by, str) else by, threshold=threshold, anomalies=anomalies,
                      windows=windows)
 
-    def sample(self, count: int, *, prior: str = "own", seed: int = 0, given: Given | None = None) -> NDArray[Any]:
-        """New samples [count, ...] in the data's own units; `prior` may be one that is fitted now: "gaussian", "mixture", "20"."""
+    def sample(self, count: int, *, prior: str | int = "own", seed: int = 0, given: Given | None = None) -> NDArray[Any]:
+        """New samples [count, ...] in the data's own units; `prior` may be one that is fitted now: "gaussian", "mixture", 20."""
         from aebuild.results.inference.given import conditions_for
         from aebuild.results.inference.sampling import sample_batches
 
         told = conditions_for(self, count, given)
-        return self._in_units(sample_batches(self, count, prior=prior, seed=seed, conditions=told))
+        return self._in_units(sample_batches(self, count, prior=str(prior), seed=seed, conditions=told))
 
     def interpolate(self, a: Any, b: Any, steps: int = 9, *, path: Literal["linear", "spherical"] = "linear",
                     where: Literal["code", "features"] | None = None, given: Given | None = None) -> NDArray[Any]:
@@ -114,11 +115,24 @@ class OpenRun(TrainedRun):
 
         return self._walk_in_units(traverse(self, self.new(data, given=given), steps, dims=dims, span=span, around=around)[0])
 
-    def evaluate(self, data: Any = None) -> Evaluation:
+    def move(self, data: Any, steps: int = 9, *, add: str | None = None, remove: str | None = None, groups: Any = None,
+             given: Given | None = None) -> NDArray[Any]:
+        """[n, steps, ...] in the data's own units: samples moved by the mean code of one label less that of another.
+
+        The labels are those of `groups`, new data or a part of the run's own, by default of `data`. Without one of both labels the mean of
+        all others takes its place.
+        """
+        from aebuild.results.inference.walks import moved
+
+        new = self.new(data, given=given)
+        labelled = new if groups is None else self.new(groups, given=given)
+        return self._walk_in_units(moved(self, new, labelled, add, remove, steps, most=len(new)))
+
+    def evaluate(self, data: Any = None, *, given: Given | None = None) -> Evaluation:
         """Terms, errors and baselines on the run's test part, or on new data."""
         from aebuild.results.inference.evaluation import evaluate_run
 
-        return evaluate_run(self, None if data is None else self.new(data))
+        return evaluate_run(self, None if data is None else self.new(data, given=given))
 
     def ask(self, *tasks: str, data: Any = None) -> dict[str, Kept]:
         """The answers of evaluation tasks by name, each written as in a spec: "probe", "probe: {labels: 550}"; the run keeps them."""

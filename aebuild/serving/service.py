@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aebuild import __version__
+from aebuild.data.new_samples import paired
 from aebuild.lang.conditioning import Reader
 from aebuild.lang.diagnostics import AebuildError
 from aebuild.lang.splits import Split
@@ -142,6 +143,7 @@ class Service:
     def _score(self, asked: Any, data: NewData) -> Work:
         scorer = self._scorer
         assert scorer is not None, "without one the endpoint is refused"
+        paired(data)
         by = getattr(asked, "by", ["reconstruction"])
         score_names(scorer, by)
 

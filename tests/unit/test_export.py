@@ -52,9 +52,10 @@ def test_onnx_is_the_model(kind: str, tmp_path: Path) -> None:
     assert found.programs[0].of == ("indices" if kind == "codebook" else "values")
 
 
-def test_a_decoder_of_indices_and_int8(tmp_path: Path) -> None:
-    found = export_run(opened("codebook"), tmp_path / "out", formats=["torch"], half="decoder")
-    assert found.programs[0].difference < 1e-3
+def test_both_halves_of_indices_and_int8(tmp_path: Path) -> None:
+    found = export_run(opened("codebook"), tmp_path / "out", formats=["torch"])
+    assert [each.of for each in found.programs] == ["values", "indices", "values"]
+    assert [each.difference < 1e-3 for each in found.programs] == [True] * 3
     cost = export_run(opened("image"), tmp_path / "int8", half="encoder", int8=True).loss
     assert cost["after"] == pytest.approx(cost["before"], rel=0.05)
 
@@ -136,12 +137,16 @@ def test_how_far_names_are_is_a_share() -> None:
     assert programs._far(torch.tensor([1.0, 200.0]), torch.tensor([1.0, 200.1]), "model").small
 
 
-def test_halves_joined_by_skips_stay_together(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="AE533"):
-        export_run(opened("skips"), tmp_path / "out", half="encoder")
+def test_where_skips_join_the_halves_the_encoder_alone_can_be_had(tmp_path: Path) -> None:
+    for asked in ({"half": "decoder"}, {"int8": True}):
+        with pytest.raises(SpecError, match="AE533"):
+            export_run(opened("skips"), tmp_path / "out", **asked)      # type: ignore[arg-type]
     found = export_run(opened("skips"), tmp_path / "whole")
-    assert "encoder.safetensors" not in found.files
+    assert {"model.safetensors", "encoder.safetensors"} < set(found.files)
+    assert "decoder.safetensors" not in found.files
     assert found.notes
+    (encoder,) = export_run(opened("skips"), tmp_path / "half", half="encoder", formats=["torch"]).programs
+    assert (encoder.file, encoder.difference < 1e-5) == ("encoder.pt2", True)
 
 
 def test_a_program_that_differs_is_taken_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

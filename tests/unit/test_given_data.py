@@ -72,6 +72,17 @@ def test_frames_keep_every_bit_and_their_names(kind, labels, in_a_file):
     assert np.array_equal(found.train.labels, in_a_file.train.labels)
 
 
+def test_lengths_given_beside_samples_count_in_training_and_after_it(tmp_path):
+    """As the data: and padding changes no code, also of new arrays by the same names."""
+    x, lengths = RANDOM.standard_normal((30, 6, 2)), RANDOM.randint(1, 7, 30)
+    spec = {**SPEC, "encoder": [{"gru": {"width": 4}}], "train": {"epochs": 1}}
+    run = aebuild.open_run(aebuild.train(spec, data={"x": x, "lengths": lengths}, folder=tmp_path / "run").run)
+    assert run.info.ragged
+    other = np.where(np.arange(6)[:, None] < lengths[:, None, None], x, 9.0)
+    assert np.array_equal(run.encode({"x": x, "lengths": lengths}).values, run.encode({"x": other, "lengths": lengths}).values)
+    assert not np.allclose(run.encode(x).values, run.encode(other).values)
+
+
 def test_labels_may_be_the_name_of_a_column():
     frame = FRAMES["pandas"].assign(kind=KIND)
     assert splits_of(frame, "kind").class_names == ("even", "odd")

@@ -13,6 +13,7 @@ from command_line import called
 from PIL import Image
 from trained_runs import FOLDER, opened, raw, run_folder, series_file, table_file
 
+import aebuild
 from aebuild.lang.diagnostics import AebuildError, DataError, UsageError
 from aebuild.results.inference.codes import Codes, merged_windows, packed
 from aebuild.results.inference.walks import between
@@ -251,6 +252,8 @@ def test_pictures_animations_and_folders_are_written(shell):
     assert shell("interpolate", folder, "label=3", "label=8", "-q", "-o", "walk.webp", "--steps", 4)[0] == 0
     assert shell("traverse", folder, "-q", "--dims", "0,2", "--steps", 3)[0] == 0
     assert shell("traverse", folder, "-q", "--add", "label=3", "--remove", "label=8", "-o", "moved.npz")[0] == 0
+    assert shell("interpolate", folder, "0", "1", "-q", "-o", "walk", "--steps", 3)[0] == 0
+    assert sorted(path.name for path in Path("walk").iterdir()) == ["000-000.png", "000-001.png", "000-002.png"]
     assert shell("reconstruct", folder, "many", "-q", "-o", "again")[0] == 0
     assert sorted(path.name for path in Path("again").iterdir()) == sorted(path.name for path in Path("many").iterdir())
     with Image.open("samples.png") as drawn, Image.open("walk.gif") as walk, Image.open("traversal.png") as rows:
@@ -279,6 +282,13 @@ def test_pictures_animations_and_folders_are_written(shell):
     ("codebook", ("interpolate", "{run}", "0", "1", "--where", "code"), 2, "discrete"),
     ("image", ("interpolate", "{run}", "0", "9999"), 4, "9999"),
     ("image", ("interpolate", "{run}", "zero", "1"), 2, "zero"),
+    ("image", ("traverse", "{run}", "--around", "9999"), 4, "9999"),
+    ("image", ("traverse", "{run}", "--around", "-1"), 4, "no sample -1"),
+    ("image", ("traverse", "{run}", "--around", "0,1"), 2, "--around"),
+    ("image", ("traverse", "{run}", "--add", "label=3", "--span", "2"), 2, "--span"),
+    ("image", ("score", "{run}", "--windows"), 2, "--windows"),
+    ("image", ("evaluate", "{run}", "--set", "data.label=kind"), 2, "--set"),
+    ("image", ("export", "{run}", "--half", "decoder", "--int8"), 2, "--int8"),
     ("image", ("traverse", "{run}", "--add", "label=cat"), 2, "cat"),
     ("table", ("score", "{run}", "--by", "distance"), 2, "distance"),
     ("table", ("score", "{run}", "--threshold", "quantile=2"), 2, "quantile"),
@@ -321,7 +331,8 @@ def test_a_column_that_is_absent_is_named(tmp_path):
 
 
 def test_codes_of_another_model_are_refused():
-    for kind, codes in (("image", np.zeros((3, 5))), ("codebook", np.full((2, 16), 12)), ("codebook", np.zeros((2, 3), int))):
+    for kind, codes in (("image", np.zeros((3, 5))), ("codebook", np.full((2, 16), 12)), ("codebook", np.zeros((2, 3), int)),
+                        ("table", np.full((2, 2), np.nan))):
         with pytest.raises(AebuildError, match="AE481"):
             opened(kind).decode(codes)
     with pytest.raises(UsageError):
@@ -342,3 +353,32 @@ def test_a_part_of_the_run_s_own_data_knows_its_rows_ids_and_times():
     found = opened("series").score(series)
     assert not np.isnan(found.scores["reconstruction"]).any()
     assert len(found) == series.split.windows.rows
+
+
+@pytest.mark.parametrize(("missing", "ending"), [("mask", "parquet"), ("median", "parquet"), ("indicator", "parquet"), ("mean", "npy")])
+def test_new_data_with_holes_may_be_in_files_that_stay_on_disk_otherwise(missing, ending, tmp_path, shell):
+    """And a table comes back with its columns' names and words, to be read again."""
+    random = np.random.default_rng(0)
+    values = random.random((40, 3))
+    values[::7, 1] = np.nan
+    kinds = random.choice(["gas", "oil"], 40)
+    lines = [f"h{row},{a},{'' if np.isnan(b) else b},{c},{kind}" for row, ((a, b, c), kind) in enumerate(zip(values, kinds, strict=True))]
+    (tmp_path / "rows.csv").write_text("\n".join(["id,a,b,c,heating", *lines]) + "\n")
+    np.save(tmp_path / "rows.npy", values)
+    data = {"path": str(tmp_path / ("rows.npy" if ending == "npy" else "rows.csv")), "missing": missing}
+    run = aebuild.open_run(aebuild.train({"data": data, "encoder": [], "latent": {"type": "continuous", "dim": 2}, "train": {"epochs": 1}},
+                                         folder=tmp_path / "run").run)
+    if ending == "npy":
+        assert run.encode(tmp_path / "rows.npy").values.shape == (40, 2)
+        return
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = {"id": [f"h{row}" for row in range(40)], "a": values[:, 0], "c": values[:, 2], "heating": list(kinds),
+             "b": [None if np.isnan(value) else value for value in values[:, 1]]}
+    parquet.write_table(pyarrow.table(table), tmp_path / "rows.parquet")
+    assert np.allclose(run.encode(tmp_path / "rows.parquet").values, run.encode(tmp_path / "rows.csv").values, atol=1e-5)
+    assert shell("reconstruct", tmp_path / "run", tmp_path / "rows.parquet", "-q", "-o", "again.parquet")[0] == 0
+    assert shell("reconstruct", tmp_path / "run", tmp_path / "rows.parquet", "-q", "-o", "again.csv")[0] == 0
+    again = parquet.read_table("again.parquet")
+    assert again.column_names == ["id", "a", "b", "c", "heating"]
+    assert again.column("heating").to_pylist() == [line.rpartition(",")[2] for line in Path("again.csv").read_text().splitlines()[1:]]

@@ -132,6 +132,16 @@ def test_what_the_columns_are_is_found_out(run, tmp_path):
     assert load(tmp_path / "spec.yaml", text=run("noted.csv")[1]).spec.data.columns == ["load", "heat"]
 
 
+def test_an_array_of_lengths_is_noticed(run, tmp_path, monkeypatch, capsys):
+    """In `init` it is taken; without, it is said that padding counts."""
+    random = np.random.default_rng(0)
+    np.savez(tmp_path / "trips.npz", x=random.random((60, 9, 2)), lengths=random.integers(1, 10, 60))
+    code, text, _ = run("trips.npz")
+    assert (code, "\n  lengths: lengths\n" in text) == (0, True)
+    (tmp_path / "plain.yaml").write_text("data: trips.npz\nencoder: [gru: 4]\nlatent: {type: continuous, dim: 2}\n")
+    assert "the array lengths is not used" in called(("validate", "plain.yaml"), monkeypatch, capsys)[2]
+
+
 def test_categories_and_empty_cells_get_what_they_need(run, tmp_path):
     rows = [[round(np.sin(row), 3), "" if row % 9 == 4 else row % 5, "abc"[row % 3]] for row in range(120)]
     written(tmp_path / "mixed.csv", ["size", "weight", "kind"], rows)

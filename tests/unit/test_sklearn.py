@@ -123,7 +123,8 @@ def test_benign_tumours_are_told_from_malignant_ones():
 @pytest.mark.parametrize(("parameters", "told"), [({"contamination": 0}, "contamination"), ({"contamination": 0.6}, "contamination"),
                                                   ({"score_by": "distance"}, "score_by is one of reconstruction"),
                                                   ({"settings": "train.clip=1"}, "settings are a dict"),
-                                                  ({"spec": WINDOWS}, "window")])
+                                                  ({"spec": WINDOWS}, "window"),
+                                                  ({"spec": {**IMAGES, "condition": {"label": "concat"}}}, "is told label of each sample")])
 def test_a_parameter_that_cannot_be_is_named(parameters, told):
     with pytest.raises(ValueError, match=told):
         Autoencoder(epochs=1, **parameters).fit(X)

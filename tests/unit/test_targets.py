@@ -15,8 +15,10 @@ from PIL import Image
 import aebuild
 from aebuild.compile.build import build
 from aebuild.compile.front import load
-from aebuild.lang.diagnostics import UsageError
+from aebuild.lang.diagnostics import DataError, UsageError
 from aebuild.modules.forming import Downsample, Grayscale
+from aebuild.results.export.programs import Exporter
+from aebuild.results.export.samples import case_of, checking_samples
 from aebuild.results.open_run import OpenRun
 
 FOLDER = Path(mkdtemp(prefix="aebuild-targets-"))
@@ -135,3 +137,41 @@ def test_images_of_one_folder_become_their_partners_of_another(tmp_path, monkeyp
     (tmp_path / "photos" / "03.bmp").unlink()
     found = load(tmp_path / "pix.yaml").diagnostics
     assert [each.code for each in found] == ["AE438"] and "no partners of 1 images: 03" in found[0].message
+
+
+def paired_run(folder: Path, data: dict[str, object]) -> OpenRun:
+    spec = {"name": "pairs", "data": data, "encoder": {"layer": "linear", "width": [8]}, "latent": {"type": "continuous", "dim": 2},
+            "losses": {"reconstruction": "mse"}, "train": {"steps": 2, "batch_size": 8, "device": "cpu"}}
+    return aebuild.open_run(aebuild.train(spec, folder=folder).run)
+
+
+def test_new_inputs_need_no_target_but_to_be_judged(tmp_path: Path) -> None:
+    """Arrays, columns and values in memory: codes and reconstructions of inputs alone; a score against the input would be a silent lie."""
+    x = np.random.default_rng(0).random((40, 3))
+    np.savez(tmp_path / "pairs.npz", x=x, aim=5 - 2 * x)
+    np.save(tmp_path / "new.npy", x[:6])
+    (tmp_path / "pairs.csv").write_text("a,b,c\n" + "".join(f"{a},{b},{a - b}\n" for a, b, _ in x))
+    (tmp_path / "new.csv").write_text("b,a\n" + "".join(f"{b},{a}\n" for a, b, _ in x[:6]))
+    arrays = paired_run(tmp_path / "arrays", {"path": str(tmp_path / "pairs.npz"), "target": "aim"})
+    table = paired_run(tmp_path / "table", {"path": str(tmp_path / "pairs.csv"), "columns": ["a", "b"], "target": ["c"]})
+    for run, new, whole, width in ((arrays, tmp_path / "new.npy", tmp_path / "pairs.npz", 3), (arrays, x[:6], tmp_path / "pairs.npz", 3),
+                                   (table, tmp_path / "new.csv", tmp_path / "pairs.csv", 1)):
+        assert np.allclose(run.encode(new).values, run.encode(whole).values[:6], atol=1e-6)
+        assert run.reconstruct(new).shape == (6, width)
+        assert len(run.score(whole)) == run.evaluate(whole).samples == 40
+        for judge in (run.score, run.evaluate):
+            with pytest.raises(DataError, match="AE885"):
+                judge(new)
+
+
+def test_the_cost_of_int8_is_told_against_the_target(tmp_path: Path) -> None:
+    """And without what is missing: the figure before is that of the evaluation."""
+    x = np.random.default_rng(0).random((40, 3))
+    np.savez(tmp_path / "pairs.npz", x=x, aim=5 - 2 * x)
+    x[::3, 1] = np.nan
+    (tmp_path / "gaps.csv").write_text("a,b,c\n" + "".join(f"{a},{'' if np.isnan(b) else b},{c}\n" for a, b, c in x))
+    for data in ({"path": str(tmp_path / "pairs.npz"), "target": "aim"}, {"path": str(tmp_path / "gaps.csv"), "missing": "mask"}):
+        run = paired_run(tmp_path / Path(data["path"]).stem, data)
+        samples = checking_samples(run, None, drawn=False)
+        told = Exporter(run, tmp_path, samples)._loss(case_of(run, "encoder", samples).output)
+        assert told == pytest.approx(run.evaluate().model.terms["reconstruction"], rel=1e-5)

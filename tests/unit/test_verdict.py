@@ -111,6 +111,14 @@ def test_a_better_model_is_left_alone_and_the_mean_is_named_first() -> None:
     assert BEATEN.severity == "warning"
 
 
+def test_hidden_tokens_are_compared_by_the_share_that_is_wrong() -> None:
+    """Judged at hidden places alone, the model's term is no term of a guess for all places."""
+    model, guess = Scores({"reconstruction": 9.0}, None, None, accuracy=0.25), Scores({}, None, None, accuracy=0.75)
+    found = beaten(Evaluation("x", "test", 9, 1, 32.0, 0, model, None, guess))
+    assert (found.measure, found.ours, found.theirs) == ("share of wrong tokens", 0.75, 0.25)      # type: ignore[union-attr]
+    assert beaten(Evaluation("x", "test", 9, 1, 32.0, 0, guess, None, model)) is None
+
+
 def test_curves_are_read_as_a_person_reads_them() -> None:
     noise = np.random.default_rng(0).normal(size=200) * 0.3
     falling = tuple(100 * math.exp(-i / 80) + noise[i] for i in range(200))

@@ -17,7 +17,7 @@ from aebuild.data.tokens import check_options, count_tokens, token_layout
 from aebuild.lang.dataset import DataInfo, Divided, Gapped, OnDisk, OwnLabels, Pictured, Sampled, Streamable, Suggestion, Where
 from aebuild.lang.diagnostics import Hint
 from aebuild.lang.part import knob
-from aebuild.lang.values import Tokens
+from aebuild.lang.values import Sequence, Tokens, Value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -116,12 +116,19 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk, Gapped):
     def suggestion(self, where: Where) -> Suggestion:
         """That the array holds symbols, or the steps of one series."""
         from aebuild.data.array_suggestion import ROWS, suggest_reading
+        from aebuild.data.formats.array_files import headers
         from aebuild.data.formats.npy import map_array, read_array
+        from aebuild.data.npz_keys import usual_lengths
 
         with blamed(self, "path"):
             path, found = self._find(where)
             first = found.x["train"]
-            return suggest_reading((read_array if first.name else map_array)(path, first)[:ROWS], path, bool(found.labels))
+            seen = suggest_reading((read_array if first.name else map_array)(path, first)[:ROWS], path, bool(found.labels))
+            word = None if self.lengths else usual_lengths(headers(path), found)
+            if word is None or not ("as" in seen.keys or isinstance(self._layout(first, path, self.vocabulary).value, Sequence | Tokens)):
+                return seen
+            why = f"the array {word} says how many places of each sample are real; what stands behind them is padding"
+            return seen.joined(Suggestion({"lengths": word}, {"lengths": why}))
 
     def instead(self, kind: str) -> str | None:
         """The same with `as`."""
@@ -180,7 +187,18 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk, Gapped):
         return Outline(value, counts, sentence, bounds or LEVELS.get(first.dtype.name), None if aimed is None else aimed.value,
                        bounds or LEVELS.get(aim.dtype.name) if aim else None, labelled=bool(found.labels),
                        ragged=bool(found.lengths),
-                       notes=(*_notes(layout, first, path), *(_notes(aimed, aim, path) if aim and aimed else ())))
+                       notes=(*self._idle_lengths(path, found, value), *_notes(layout, first, path),
+                              *(_notes(aimed, aim, path) if aim and aimed else ())))
+
+    def _idle_lengths(self, path: Path, found: Found, value: Value) -> tuple[str, ...]:
+        """That an array which seems to tell lengths is not used."""
+        from aebuild.data.formats.array_files import headers
+        from aebuild.data.npz_keys import usual_lengths
+
+        word = usual_lengths(headers(path), found) if found.left and isinstance(value, Sequence | Tokens) else None
+        if word is None:
+            return ()
+        return (f"the array {word} is not used: all places of every sample count (with `lengths: {word}` those up to there)",)
 
     def _lengths(self, path: Path, found: Found, outline: Outline) -> dict[str, NDArray[np.int64]]:
         from aebuild.data.formats.array_files import read_array

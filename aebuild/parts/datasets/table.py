@@ -95,7 +95,7 @@ class Table(Sampled, Divided, OwnLabels, Streamable, Columned, OnDisk):
             return self
         fields = [*info.range.fields, *info.target_range.fields]
         categories = {field.name: [word for word in field.words if word != OTHER] for field in fields if field.words}
-        flagged = [field.name for field in fields if field.kind == "missing"]
+        flagged = list(dict.fromkeys(field.name for field in fields if field.kind == "missing"))       # an input may be a target too
         return self.but(columns=list(info.columns), target=aims, categories=categories, indicators=flagged or None, index=None)
 
     def suggestion(self, where: Where) -> Suggestion:

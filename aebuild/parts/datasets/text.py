@@ -168,6 +168,9 @@ class Text(Sampled, Divided, OnDisk):
         idle = {"stride": self._lines, "column": not named, "vocabulary": self.unit == "bytes", "symbols": self.unit != "characters",
                 "tokenizer": self.unit != "tokens", "samples": named and self.samples == "pieces",
                 "unknown": self.unit == "bytes" and self.unknown == "error"}
+        if idle["samples"]:
+            raise fault(UNFIT_TEXT, "the texts of a table or of records are samples themselves; `samples: pieces` cuts one text",
+                        "remove samples", part=self, at=("samples",))
         for name, means_nothing in idle.items():
             if means_nothing and getattr(self, name) is not None:
                 raise fault(UNFIT_TEXT, f"`{name}` means nothing for {self._words}", f"remove {name}", part=self, at=(name,))

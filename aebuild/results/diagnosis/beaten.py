@@ -48,10 +48,13 @@ def beaten(evaluation: Evaluation) -> Verdict | None:
 
 
 def _measure(evaluation: Evaluation) -> tuple[str, Any]:
-    """The model's own reconstruction term where both baselines have it, else the squared error."""
+    """The model's own reconstruction term where both baselines have it, else the squared error, of tokens the share that is wrong."""
     def term(scores: Scores) -> float:
         return scores.terms["reconstruction"]
 
     compared = (evaluation.model, evaluation.pca, evaluation.mean, evaluation.plain)
-    own = all("reconstruction" in scores.terms for scores in compared if scores)
-    return ("reconstruction", term) if own else ("MSE per element", lambda scores: scores.mse)
+    if all("reconstruction" in scores.terms for scores in compared if scores):
+        return "reconstruction", term
+    if evaluation.model.accuracy is not None:
+        return "share of wrong tokens", lambda scores: 1 - scores.accuracy
+    return "MSE per element", lambda scores: scores.mse

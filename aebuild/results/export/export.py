@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from aebuild.compile.canonical import text
-from aebuild.lang.diagnostics import Diagnostic, Rule, SpecError
-from aebuild.results.export.programs import Exporter, Written
-from aebuild.results.export.samples import RawSamples, checking_samples, first_samples
+from aebuild.data.new_samples import paired
+from aebuild.lang.diagnostics import DataError, Diagnostic, Hint, Rule, SpecError
+from aebuild.results.export.programs import ENDINGS, Exporter, Written
+from aebuild.results.export.samples import NO_SAMPLES, RawSamples, checking_samples, first_samples
 from aebuild.results.export.series_length import SeriesLength
 from aebuild.results.inference.new_data import own_split
 from aebuild.results.inference.row_files import appearing
@@ -26,12 +27,13 @@ if TYPE_CHECKING:
     from aebuild.data.new_samples import NewData
     from aebuild.results.trained_run import TrainedRun
 
-NOT_APART = Rule("AE533", "halves that cannot be exported apart", """\
-A decoder that reads the encoder's features through skips cannot work from a code alone, so its model has no half to export.
+NOT_APART = Rule("AE533", "a decoder that cannot be exported apart", """\
+A decoder that reads the encoder's features through skips cannot work from a code alone, so there is no such half to export, and nothing
+to tell what int8 costs by. The encoder alone and the whole model can be had.
 
 ```console
-$ aebuild export runs/unet --half encoder -o out      # refused
-$ aebuild export runs/unet -o out
+$ aebuild export runs/unet --half decoder -o out      # refused
+$ aebuild export runs/unet --half encoder -o out
 ```
 """)
 
@@ -52,20 +54,28 @@ def export_run(run: TrainedRun, folder: str | Path, *, half: str | None = None, 
                data: NewData | None = None, drawn: bool = False) -> Exported:
     """Writes the folder; SpecError where the design cannot be exported so, DataError where nothing is there to check programs with."""
     apart = "decode" not in run.model.refusals
-    if half is not None and not apart:
-        raise SpecError(Diagnostic(NOT_APART, f"the halves cannot be exported apart: {run.model.refusals['decode']}"))
+    if strange := {*formats} - {*ENDINGS} or {half} - {None, "encoder", "decoder"}:
+        raise ValueError(f"an export is of the encoder, the decoder or both, as {' or '.join(ENDINGS)}; not {strange.pop()!r}")
+    if half == "decoder" and not apart:
+        raise SpecError(Diagnostic(NOT_APART, f"the decoder cannot be exported apart: {run.model.refusals['decode']}",
+                                   fix="--half encoder"))
     if int8 and not apart:
-        raise SpecError(Diagnostic(NOT_APART, f"there is no encoder apart to quantise: {run.model.refusals['decode']}"))
+        raise SpecError(Diagnostic(NOT_APART, f"nothing tells what int8 costs: {run.model.refusals['decode']}", fix=Hint("without --int8")))
+    if int8 and data is not None:
+        paired(data)
+    if int8 and drawn and run.target_scaling is not None:
+        raise DataError(Diagnostic(NO_SAMPLES, "drawn samples do not say what this model is to make of them, so nothing tells what int8 "
+                                   "costs", fix=Hint("--data FILE names pairs")))
     samples = checking_samples(run, data, drawn) if formats or int8 else None
     calibration = first_samples(run, own_split(run, "train").split) if int8 and data is None and not drawn else samples
     with appearing(Path(folder)) as partial:
         partial.mkdir()
         found = Exported(partial)
-        if not apart:
-            found.notes.append(f"encoder and decoder are not written apart: {run.model.refusals['decode']}")
-        _weights(run, found, half, apart)
+        if not apart and half is None:
+            found.notes.append(f"no decoder is written apart: {run.model.refusals['decode']}")
+        parts = (half,) if half else ("model", "encoder", "decoder") if apart else ("model", "encoder")
+        _weights(run, found, parts)
         if samples is not None:
-            parts = [half] if half else ["model", "encoder", "decoder"] if apart else ["model"]
             _programs(Exporter(run, partial, samples), found, parts if formats else [], formats, calibration if int8 else None)
         _records(run, found)
     found.folder = Path(folder)
@@ -83,15 +93,14 @@ def _programs(exporter: Exporter, found: Exported, parts: Sequence[str], formats
     found.lengths = {name: length for name, length in exporter.lengths.items() if name in made}
 
 
-def _weights(run: TrainedRun, found: Exported, half: str | None, apart: bool) -> None:
+def _weights(run: TrainedRun, found: Exported, parts: Sequence[str]) -> None:
     from safetensors.torch import save_file
 
     state = {name: value.detach().cpu().contiguous() for name, value in run.model.state_dict().items()}
     shared = ("latent.",) if hasattr(run.model.latent, "lookup") else ()           # entries of a codebook belong to both
-    under = {"encoder": ("encoder.", "latent."), "decoder": ("decoder.", "likelihood.", *shared)}
-    wanted = {half: under[half]} if half else {"model": ("",), **(under if apart else {})}
-    for name, prefixes in wanted.items():
-        save_file({key: value for key, value in state.items() if key.startswith(prefixes)}, found.folder / f"{name}.safetensors")
+    under = {"model": ("",), "encoder": ("encoder.", "latent."), "decoder": ("decoder.", "likelihood.", *shared)}
+    for name in parts:
+        save_file({key: value for key, value in state.items() if key.startswith(under[name])}, found.folder / f"{name}.safetensors")
         found.files.append(f"{name}.safetensors")
 
 

@@ -87,7 +87,7 @@ def _recorded(what: str) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             logging.disable(logging.WARNING)          # of packages that torch would also know
-            with whole_layers():
+            with whole_layers(), torch.no_grad():          # a module that turns gradients off by itself would be a step of its own
                 yield
     except Exception as error:          # torch raises whatever the module did
         reason = str(error).strip().split("\n")[0][:200]

@@ -133,10 +133,10 @@ class Exporter:
         """The mean reconstruction term of codes."""
         model, samples = self.run.model, self.samples
         value = codes if codes.is_floating_point() else model.latent.lookup(codes)
-        target = torch.from_numpy(self.run.scaling.apply(samples.values))
-        lengths = None if samples.lengths is None else torch.from_numpy(samples.lengths)
+        target = torch.from_numpy(self.run.scaling.apply(samples.values) if samples.target is None else samples.target)
+        lengths, mask = (None if held is None else torch.from_numpy(held) for held in (samples.lengths, samples.mask))
         context = {"target": target} | ({} if samples.conditions is None else {"conditions": torch.from_numpy(samples.conditions)})
-        return float(model.likelihood.within(model.parameters_of(value, context), target, lengths).mean())
+        return float(model.likelihood.within(model.parameters_of(value, context), target, lengths, mask).mean())
 
 
 @dataclass(frozen=True)

@@ -40,12 +40,15 @@ SAMPLES = 64
 class RawSamples:
     """Samples [n, ...] before scaling, and where series have lengths of their own how many places of each are real, [n].
 
-    `conditions` [n, F] are what a conditioned model is told of them.
+    `conditions` [n, F] are what a conditioned model is told of them. `target` and `mask` are what is to be reproduced, as the model
+    knows it, and which of its elements count, where that is not the samples themselves and all.
     """
 
     values: NDArray[Any]
     lengths: NDArray[np.int64] | None = None
     conditions: NDArray[np.float32] | None = None
+    target: NDArray[Any] | None = None
+    mask: NDArray[np.bool_] | None = None
 
     def of_length(self, places: int, axis: int) -> RawSamples:
         """The same with so many places on that axis: their beginning, or behind each sample its neighbours in the batch."""
@@ -90,10 +93,9 @@ def first_samples(run: TrainedRun, split: Split) -> RawSamples:
     """The first samples of a split as they were before scaling."""
     batch = SplitLoader(split, torch.device("cpu")).take(torch.arange(min(SAMPLES, len(split))))
     raw = run.scaling.undo(batch.x.numpy())
-    told = None if batch.conditions is None else batch.conditions.numpy()
-    if not run.info.ragged:
-        return RawSamples(raw, None, told)
-    return RawSamples(raw, np.full(len(raw), raw.shape[1]) if batch.lengths is None else batch.lengths.numpy(), told)
+    told, mask = (None if held is None else held.numpy() for held in (batch.conditions, batch.mask))
+    lengths = None if not run.info.ragged else np.full(len(raw), raw.shape[1]) if batch.lengths is None else batch.lengths.numpy()
+    return RawSamples(raw, lengths, told, None if split.targets is None else batch.target.numpy(), mask)
 
 
 def _drawn(run: TrainedRun) -> RawSamples:

@@ -18,7 +18,7 @@ from aebuild.data.rules import EXTRA
 from aebuild.lang.diagnostics import Diagnostic, Hint, SpecError
 from aebuild.metrics.entropy_coding import RangeReader, RangeWriter, library
 from aebuild.modules.entropy_models import EntropyModel, settled
-from aebuild.results.inference.codes import BAD_CODES, REFUSED, encode_batches
+from aebuild.results.inference.codes import BAD_CODES, REFUSED, encode_batches, read_codes
 from aebuild.results.inference.passes import Progress, unseen
 from aebuild.results.inference.row_files import appearing
 
@@ -54,6 +54,11 @@ def write_bits(run: TrainedRun, data: NewData, place: Path, progress: Progress =
         partial.write_bytes(MAGIC + json.dumps(head).encode() + b"\n" + payload)
     bits = 8.0 * len(payload)
     return {"bits": bits, "bits_per_sample": bits / len(codes), "bits_per_value": bits / len(codes) / _values(run)}
+
+
+def codes_in_file(run: TrainedRun, place: Path) -> NDArray[Any]:
+    """The codes of a file that `encode` wrote: bits, or rows."""
+    return read_bits(run, place) if place.suffix.lower() == ENDING else read_codes(place)
 
 
 def read_bits(run: TrainedRun, place: Path) -> NDArray[np.float32]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,6 +133,9 @@ def checked_codes(run: TrainedRun, codes: NDArray[Any]) -> Tensor:
     if codes.shape[1:] != shape or codes.dtype.kind not in "fiu":
         wanted = f"[n, {', '.join(map(str, shape))}]" + (f", or indices [n, {kind.length}]" if isinstance(kind, Tokens) else "")
         raise fault(BAD_CODES, f"the codes have shape {list(codes.shape)}; this model's are {wanted}")
+    strange = ~np.isfinite(codes).reshape(len(codes), -1).all(1)
+    if strange.any():
+        raise fault(BAD_CODES, f"the code of sample {int(strange.argmax())} holds a number that is not finite")
     return torch.from_numpy(codes.astype(np.float32))
 
 
@@ -154,7 +158,7 @@ def _table_of_codes(path: Path) -> NDArray[Any]:
 
     sheet = open_sheet(path, cast("Tabular", Dataset.named("table", path=str(path))))
     for kind in ("index", "code"):
-        places = [place for place, name in enumerate(sheet.names) if name == kind or name.startswith(f"{kind}_")]
+        places = [place for place, name in enumerate(sheet.names) if re.fullmatch(rf"{kind}(_\d+)+", name)]
         if places:
             values = sheet.read(places)[0]
             return values.astype(np.int64) if kind == "index" else values

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aebuild.compile.front import load
+from aebuild.data.new_samples import paired
 from aebuild.lang.diagnostics import Diagnostic, UsageError
 from aebuild.lang.samples import silent
 from aebuild.results.answers import UNTOLD, ask
@@ -65,7 +66,7 @@ def _judging(splits: Splits, data: NewData | None) -> Splits:
     """The splits with new data in the place of the test part."""
     if data is None:
         return splits
-    split = data.split
+    split = paired(data).split
     if len(split) * prod(split.inputs.shape[1:]) <= JUDGED_VALUES:
         split = split.thinned(len(split))                   # in memory
     return replace(splits, test=split)

@@ -65,6 +65,10 @@ class Columns(Form):
     def __init__(self, names: Sequence[str] | None) -> None:
         self.names = names
 
+    def by_name(self, batch: NDArray[Any]) -> dict[str, NDArray[Any]] | None:
+        """Vectors [n, D] by the columns' names."""
+        return None if self.names is None or batch.ndim != 2 else dict(zip(self.names, batch.T, strict=True))
+
     def write(self, place: Path, batches: Iterable[NDArray[Any]], beside: Mapping[str, Sequence[str]]) -> None:
         """Vectors [n, D] or sequences [n, T, D]."""
         with place.open("w", newline="", encoding="utf-8") as file:
@@ -108,7 +112,8 @@ def write_samples(place: Path, batches: Iterable[NDArray[Any]], count: int, part
                   beside: Mapping[str, Sequence[str]]) -> None:
     """Writes the model's samples, [n, ...] a batch, in the data's units by the ending of the name.
 
-    A folder or the data's own ending is the data's own form, .png one picture of the first ones, .npz and .npy arrays.
+    A folder or the data's own ending is the data's own form, .png one picture of the first ones, .npz and .npy arrays; .parquet has the
+    columns of a table by name.
     """
     form = form_of(part, info)
     ending = place.suffix.lower()
@@ -121,7 +126,12 @@ def write_samples(place: Path, batches: Iterable[NDArray[Any]], count: int, part
     else:
         with row_file(place, count, beside) as file:
             for batch in batches:
-                file.add(x=scaling.undo(batch))
+                file.add(**columns_of(form, ending, scaling.undo(batch)))
+
+
+def columns_of(form: Form | None, ending: str, raw: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """What a file of rows calls samples [n, ...]: the names of a table's columns where the file has columns, else `x`."""
+    return (form.by_name(raw) if form is not None and ending == ".parquet" else None) or {"x": raw}
 
 
 def _picture(place: Path, batches: Iterable[NDArray[Any]], info: DataInfo, form: Form | None) -> None:

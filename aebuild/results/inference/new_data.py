@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from aebuild.compile.merge import BAD_SET, apply_set
 from aebuild.data.assemble import read_splits
@@ -30,7 +30,7 @@ from aebuild.results.inference.given import ALL, Given, by_name, conditioned
 from aebuild.results.sameness import check_there, place_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -55,6 +55,9 @@ def new_samples(run: TrainedRun, data: Any, settings: Sequence[str] = (), say: C
 def _read(run: TrainedRun, data: Any, settings: Sequence[str], say: Callable[[str], None]) -> NewData:
     if isinstance(data, str | os.PathLike):
         part = _part(run, os.fspath(cast("Any", data)), settings)
+    elif isinstance(data, Mapping):
+        given = given_data(data)          # its arrays are named as those of the run's file
+        part = _part(run, str(given.file), settings)
     elif is_texts(data) or (isinstance(run.plan.spec.data, Tabular) and is_frame(data)):
         given = given_data(data)          # as a file, so that all that is done to columns and texts is said once
         written = (f"data.{name}={json.dumps(value)}" for name, value in given.keys.items() if name != "path")
@@ -92,6 +95,8 @@ def raw_samples(run: TrainedRun, data: Any, settings: Sequence[str] = (), say: C
 
 def own_split(run: TrainedRun, name: SplitName, say: Callable[[str], None] = silent) -> NewData:
     """A split of the run's own data."""
+    if name not in get_args(SplitName):
+        raise ValueError(f"the parts of a run's own data are {', '.join(get_args(SplitName))}; not {name!r}")
     raw, splits = _read_own(run, say)
     split: Split = getattr(splits, name)
     if split is None or not len(split):
@@ -189,25 +194,26 @@ def _settled(part: Dataset, settings: Sequence[str]) -> Dataset:
 
 
 def _without_absent(part: OnDisk, path: str) -> OnDisk:
-    """The part without a label column and conditions that new data lack, since they may well have none."""
-    label = getattr(part, "label", None)
-    absent = label is not None and isinstance(label, str)
-    if not absent and not (isinstance(part, Tabular) and part.asked):
+    """The part without the label, targets and conditions that new data lack, since they may well have none."""
+    label, target = getattr(part, "label", None), None if "target" in part.own_alone else getattr(part, "target", None)
+    wanted = [name for name in (label, *(target if isinstance(target, list) else [target])) if isinstance(name, str)]
+    sheet = part if isinstance(part, Tabular) and _is_table(Path(path)) else None
+    if not wanted and not (sheet is not None and sheet.asked):
         return part
-    if isinstance(part, Tabular) and _is_table(Path(path)):
+    if sheet is not None:
         from aebuild.data.tables import open_sheet
 
-        names: Sequence[str] = open_sheet(Path(path), part).names
-        told = [name for name in part.told if name in (*names, "label", *PERIODS)]
-        part = part.but()
-        part.asked_for({name: part.asked[name] for name in told}, {name: part.asked[name] for name in part.predicted})
-    elif not absent:
-        return part
+        names: Sequence[str] = open_sheet(Path(path), sheet).names
+        told = [name for name in sheet.told if name in (*names, "label", *PERIODS)]
+        part = sheet.but()
+        part.asked_for({name: sheet.asked[name] for name in told}, {name: sheet.asked[name] for name in sheet.predicted})
     else:
         from aebuild.data.formats.array_files import headers
 
         names = tuple(headers(Path(path)))
-    return part if not absent or label in names else part.but(label=None)
+    absent = {name for name in wanted if name not in names}
+    lacking = {"label": None} if label in absent else {}
+    return part.but(**lacking, **({"target": None} if absent - {label} else {})) if absent else part
 
 
 def _is_table(path: Path) -> bool:

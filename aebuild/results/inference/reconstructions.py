@@ -14,7 +14,7 @@ from aebuild.lang import values
 from aebuild.lang.diagnostics import Diagnostic, Hint, UsageError
 from aebuild.results.inference.codes import beside_samples, merged_windows, reconstruct_batches
 from aebuild.results.inference.fitting import UNLIKE
-from aebuild.results.inference.forms import Columns, form_of, write_samples
+from aebuild.results.inference.forms import Columns, columns_of, form_of, write_samples
 from aebuild.results.inference.other_size import target_of
 from aebuild.results.inference.passes import Progress, unseen
 from aebuild.results.inference.row_files import ROWS, appearing, row_file
@@ -53,7 +53,7 @@ def write_reconstructions(run: TrainedRun, data: NewData, place: Path, progress:
     else:
         assert place.suffix.lower() in ROWS
         with row_file(place, len(steps), data.beside) as file:
-            file.add(x=steps.astype(np.float32))
+            file.add(**columns_of(Columns(names), place.suffix.lower(), steps.astype(np.float32)))
     return {"steps": len(steps)}
 
 

@@ -43,6 +43,8 @@ def sample_batches(run: TrainedRun, count: int, *, prior: str = "own", seed: int
                    progress: Progress = unseen, conditions: NDArray[np.float32] | None = None) -> Iterator[NDArray[Any]]:
     """So many new samples, in the model's units, batch by batch; the same ones for the same seed. `conditions` [count, F] are told."""
     require(run, "sample")
+    if count < 1:
+        raise ValueError(f"at least one sample is drawn, not {count}")
     if prior == "own":
         yield from _from_own(run, count, seed, progress, conditions)
         return

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aebuild.data.new_samples import NewData
+from aebuild.data.new_samples import NewData, paired
 from aebuild.data.probe import plural
 from aebuild.lang.columns import Field
 from aebuild.lang.diagnostics import Diagnostic, UsageError
@@ -93,6 +93,7 @@ def score(run: TrainedRun, data: NewData, by: Sequence[str] = ("reconstruction",
     `threshold` is a rule like "per-sample=0.001", which the run keeps from then on, or a value; without it the run's, else
     "quantile=0.99". `anomalies` are labels that mean one. `windows` keeps windows as they are instead of merging them to steps.
     """
+    paired(data)
     scorer = scorer_of(run, say, progress)
     score_names(scorer, by)          # before the work
     return told_scores(run, scorer, data, raw_scores(run, scorer, data.split, progress), by, threshold=threshold, anomalies=anomalies,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import torch
@@ -61,6 +61,9 @@ def interpolate(run: TrainedRun, a: NewData, b: NewData, steps: int = 8, *, path
     The walk goes between codes, or between the encoder's `features` before the bottleneck, which is usual for discrete codes.
     """
     require(run, "interpolate")
+    _check_steps(steps)
+    if path not in get_args(Path) or where not in (None, *get_args(Where)):
+        raise ValueError(f"a walk goes {' or '.join(get_args(Path))}, between {' or '.join(get_args(Where))}; not {path!r}, {where!r}")
     if len(a) != len(b):
         raise fault(STRANGE, f"a walk needs as many ends as beginnings, not {len(b)} and {len(a)}")
     discrete = isinstance(run.plan.latent.codes, Tokens)
@@ -109,8 +112,10 @@ def traverse(run: TrainedRun, data: NewData, steps: int = 9, *, dims: Sequence[i
     """
     require(run, "decode")
     _refuse_discrete(run)
+    _check_steps(steps)
     codes = encode(run, data).values.reshape(len(data), -1)
     spread, middle = codes.std(0), codes.mean(0)
+    _check_row(data, around)
     if len(data) < 2:
         raise fault(STRANGE, "one sample does not tell how far its code's values go", Hint("give DATA with more samples"))
     chosen = list(np.argsort(-spread, kind="stable")[:most]) if dims is None else list(dims)
@@ -122,7 +127,7 @@ def traverse(run: TrainedRun, data: NewData, steps: int = 9, *, dims: Sequence[i
         row = np.repeat(codes[around:around + 1], steps, 0)
         row[:, dim] = middle[dim] + np.linspace(-span, span, steps) * spread[dim]
         rows.append(row)
-    way = torch.from_numpy(np.concatenate(rows).reshape(-1, *run.plan.latent.code.shape))
+    way = run.model.latent.settled(torch.from_numpy(np.concatenate(rows).reshape(-1, *run.plan.latent.code.shape)))
     told = decoder_conditions(data)
     same = None if told is None else np.repeat(told[around:around + 1], len(way), 0)
     drawn = np.concatenate([batch.cpu().numpy() for batch in decoded(run, way, same)])
@@ -137,14 +142,16 @@ def moved(run: TrainedRun, data: NewData, labelled: NewData, add: str | None, re
     """
     require(run, "decode")
     _refuse_discrete(run)
+    _check_steps(steps)
     codes = encode(run, labelled).values
-    way = _mean_of(codes, labelled, add, remove) - _mean_of(codes, labelled, remove, add)
+    towards = _mean_of(codes, labelled, add, remove) - _mean_of(codes, labelled, remove, add)
     start = encode(run, data).values[:most]
     shares = np.linspace(0, 1, steps).reshape(1, -1, *(1,) * (start.ndim - 1))
-    path = (start[:, None] + shares * way).astype(np.float32)
+    path = (start[:, None] + shares * towards).astype(np.float32)
     told = decoder_conditions(data)
     same = None if told is None else np.repeat(told[:most], steps, 0)
-    drawn = np.concatenate([batch.cpu().numpy() for batch in decoded(run, torch.from_numpy(path.reshape(-1, *start.shape[1:])), same)])
+    way = run.model.latent.settled(torch.from_numpy(path.reshape(-1, *start.shape[1:])))
+    drawn = np.concatenate([batch.cpu().numpy() for batch in decoded(run, way, same)])
     return drawn.reshape(*path.shape[:2], *drawn.shape[1:])
 
 
@@ -166,11 +173,20 @@ def _refuse_discrete(run: TrainedRun) -> None:
                                     fix="aebuild interpolate RUN A B --where features"))
 
 
+def _check_steps(steps: int) -> None:
+    if steps < 2:
+        raise ValueError(f"a walk has at least two steps, its ends; not {steps}")
+
+
+def _check_row(data: NewData, row: int) -> None:
+    if not 0 <= row < len(data):
+        raise fault(STRANGE, f"there is no sample {row}; they are counted from 0 to {len(data) - 1}")
+
+
 def chosen_rows(data: NewData, rows: Sequence[int]) -> NewData:
     """Some samples of data, in memory."""
     for row in rows:
-        if not 0 <= row < len(data):
-            raise fault(STRANGE, f"there is no sample {row}; they are counted from 0 to {len(data) - 1}")
+        _check_row(data, row)
     index, split = np.asarray(rows, np.int64), data.split
     some = Split(Held(split.inputs.take(index), split.inputs.levels),
                  target=None if split.targets is None else Held(split.targets.take(index), split.targets.levels),
