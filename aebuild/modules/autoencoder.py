@@ -16,10 +16,10 @@ from aebuild.modules.forming import Forming
 from aebuild.modules.labels import surprise_at_labels
 from aebuild.modules.latent import Latent
 from aebuild.modules.losses import Loss, LossFunction
-from aebuild.modules.outputs import Batch, Outputs, repeated_rows
+from aebuild.modules.outputs import Batch, Outputs, cut, repeated_rows
 from aebuild.modules.posteriors import Distribution
 from aebuild.modules.recording import recording
-from aebuild.modules.stage import Stage, taken, unlearned
+from aebuild.modules.stage import Again, Stage, taken, unlearned
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ class Autoencoder(nn.Module):
         features, code = self._encoded(batch.x, context, draws, judged=True)
         if draws is not None and draws > 1:
             context = {key: repeated_rows(value, draws) if isinstance(value, Tensor) else value for key, value in context.items()}
-        seen = dict(context)
+        seen, replay = dict(context), None if draws is None else Again(self.decoder)
         with repeated(draws or 1):
             params = self.parameters_of(code.value, context)
 
@@ -234,12 +234,18 @@ class Autoencoder(nn.Module):
             with unlearned(self):
                 return self.parameters_of(value, dict(seen))
 
+        def again() -> Tensor:
+            assert replay is not None
+            with replay:
+                return self.parameters_of(code.value.detach(), {key: cut(value) for key, value in seen.items()})
+
         def draw(count: int) -> Tensor:
             codes: Tensor = self.latent.draw(count, dict(seen))
             return codes
 
         return Outputs(batch, code, features, params, context, draws or 1, self.likelihood.mean, view, encode, parameters_of,
-                       self.likelihood.loss, self.decoder.parameters, draw, dict(code.terms), dict(code.metrics))
+                       self.likelihood.loss, self.decoder.parameters, draw, None if replay is None else again, dict(code.terms),
+                       dict(code.metrics))
 
     def _losses(self, outputs: Outputs, names: Iterable[str]) -> dict[str, Tensor]:
         functions, found = self.loss_functions(), {}
@@ -252,7 +258,9 @@ class Autoencoder(nn.Module):
 
     def loss_functions(self) -> dict[str, LossFunction]:
         """What makes each term of a pass; a scalar to log named `x per` is what the mean of `x` is divided by."""
-        found: dict[str, LossFunction] = {"reconstruction": self.likelihood.loss, **self.latent.losses()}
+        found: dict[str, LossFunction] = {
+            "reconstruction": self.likelihood.loss, "decoding": lambda outputs: self.likelihood.loss(outputs.decoded_alone()),
+            **self.latent.losses()}
         for name, module in (*self.heads.items(), *self.penalties.items()):
             found.update(module.losses(name))
         return found

@@ -11,7 +11,7 @@ from aebuild.results.shipped import comment, line, shipped
 
 ELSEWHERE: dict[str, tuple[str, ...]] = {
     "pythae": (
-        "AE", "VAE", "BetaVAE", "VAE_LinNF", "VAE_IAF", "DisentangledBetaVAE", "FactorVAE", "BetaTCVAE", "IWAE", "MIWAE", "CIWAE",
+        "AE", "VAE", "BetaVAE", "VAE_LinNF", "VAE_IAF", "DisentangledBetaVAE", "FactorVAE", "BetaTCVAE", "IWAE", "MIWAE", "PIWAE", "CIWAE",
         "MSSSIM_VAE", "WAE_MMD", "INFOVAE_MMD", "VAMP", "SVAE", "PoincareVAE", "Adversarial_AE", "VAEGAN", "VQVAE", "RAE_GP", "RAE_L2",
         "NormalSampler", "GaussianMixtureSampler", "TwoStageVAESampler", "HypersphereUniformSampler", "PoincareDiskSampler",
         "VAMPSampler", "MAFSampler", "IAFSampler", "PixelCNNSampler"),
@@ -28,7 +28,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
                        "variational", "conditional", "discrete", "adversarial", "semi-supervised", "hierarchical", "convolutional",
                        "recurrent", "transformer", "linear", "ViT", "MAE", "masked language model", "context encoder"),
 }
-ABSENT = {"PIWAE": "its encoder and decoder minimise different bounds", "HVAE and RHVAE, with their manifold sampler":
+ABSENT = {"HVAE and RHVAE, with their manifold sampler":
           "their posteriors follow the gradient of the likelihood through the decoder"}
 FAMILIES = {"": "The first ones, one a family", "continuous": "Continuous codes: sparse, contractive, regularised, nested",
             "gaussian": "Variational codes", "priors": "Priors that are learned", "codebook": "Codebooks", "levels": "Codes in levels",
