@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -123,8 +124,24 @@ class Autoencoder(nn.Module):
 
     def _encoded(self, x: Tensor, context: dict[str, Any], draws: int | None = None, judged: bool = False) -> tuple[Tensor, Code]:
         features = self.features(self.corrupt(x, context, judged), context)
+        return features, self.code_of(features, x, context, draws)
+
+    def code_of(self, features: Tensor, x: Tensor, context: dict[str, Any], draws: int | None = None) -> Code:
+        """The code of the encoder's output for samples x [N, ...], of which a posterior may want to know how probable a code makes them."""
+        if getattr(self.latent, "follows", False):
+            context = {**context, "surprise": partial(self._surprise, x, dict(context), draws or 1)}
         code: Code = self.latent(features, context, draws)
-        return features, code
+        return code
+
+    def _surprise(self, x: Tensor, context: dict[str, Any], draws: int, value: Tensor) -> Tensor:
+        """Nats of samples x [N, ...] given `draws` codes of each, [N·draws]; it leaves no trace in what the decoder learns of batches."""
+        context = {"target": x, **context}
+        batch = Batch(x, context["target"], mask=context.get("mask"), lengths=context.get("lengths"))
+        seen = {key: repeated_rows(held, draws) if isinstance(held, Tensor) else held for key, held in context.items()}
+        with unlearned(self), repeated(draws):
+            params = self.parameters_of(value, seen)
+            nats: Tensor = self.likelihood.loss(Outputs(batch, Code(value), params=params, context=seen, draws=draws))
+        return nats
 
     def decode(self, value: Tensor, context: dict[str, Any] | None = None, conditions: Tensor | None = None) -> Tensor:
         """The expected data, [N, ...] like the target, for a code; ValueError if a code alone does not determine them.
@@ -227,8 +244,7 @@ class Autoencoder(nn.Module):
         def encode(x: Tensor) -> Code:
             with unlearned(self), repeated(1):
                 again = dict(given)
-                found: Code = self.latent(self.features(self.formed(x), again), again)
-            return found
+                return self.code_of(self.features(self.formed(x), again), x, again)
 
         def parameters_of(value: Tensor) -> Tensor:
             with unlearned(self):

@@ -52,8 +52,8 @@ class Outputs:
     `params`. `terms` are raw loss terms that are there already, `metrics` scalars to log, detached. `view` encodes the batch
     anew, from another draw of what corrupts it. `encode`, `parameters_of` and `judge` are the model's own functions, for losses that want
     their gradients or other codes: samples [N, ...] to their Code, a code for each row of `params` to such parameters, a pass to its raw
-    reconstruction term; `decoder` gives the decoder's weights, `draw` codes of the prior. `again` gives `params` once more, with a gradient to
-    the decoder alone.
+    reconstruction term; `decoder` gives the decoder's weights, `draw` codes of the prior. `again` gives `params` once more, with a
+    gradient to the decoder alone.
     """
 
     batch: Batch

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Piwae(ImportanceBound):
-    """Two bounds of the same draws: the decoder learns by that of all together, all else by the mean over `repeats` (Rainforth et al., 2018).
+    """Two bounds of the same draws: the decoder learns by all together, all else by the mean over `repeats` (Rainforth et al., 2018).
 
     More draws in one bound make it tighter, which serves the decoder, but leave the encoder's gradient to noise. The decoder is decoder and
     likelihood; it runs a second time. The figure `bound` is the tighter one. A prior that is trained with the model follows the encoder's.
