@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from aebuild.modules.outputs import Batch
 from aebuild.modules.posteriors import DiagonalGaussian
 from aebuild.modules.randomness import random_modules, reseed
 from aebuild.results.ejection.eject import eject
+from aebuild.trainer.phase import ActivePhase
 
 MODEL = """
 data: wine
@@ -182,3 +184,20 @@ def test_the_model_tells_its_posterior_the_joint_density(prior: str) -> None:
 def test_it_cannot_be_ejected_and_says_why() -> None:
     with pytest.raises(Exception, match="follows the likelihood"):
         eject(load("spec.yaml", text=MODEL.replace("PRIOR", "")).require())
+
+
+@pytest.mark.parametrize("bound", ["sum", "{type: piwae, samples: 2, repeats: 2}"])
+def test_a_batch_in_parts_is_led_like_the_whole(bound: str) -> None:
+    """Each part takes its rows of the whole batch's noise, so that the updates agree."""
+    plan = load("spec.yaml", text=MODEL.replace("PRIOR", "").replace("gaussian}\n", f"gaussian, bound: {bound}}}\n")).require()
+    x, ended = torch.randn(7, 13), []
+    for parts in (1, 3):
+        model = build(plan).double()
+        active = ActivePhase(plan, plan.phases[0], model, frozenset(name for name, _ in model.named_parameters()), 7)
+        active.enter(0)
+        for step in range(2):
+            active.players[0].passes.begin()
+            active.players[0].update(Batch(x, x), step, partial(reseed, random_modules(model), 0, step), parts)
+        ended.append(dict(model.named_parameters()))
+    torch.testing.assert_close(*ended)
+    assert not torch.equal(ended[0]["latent.posterior.log_step"], torch.full((3,), math.log(0.2)))
