@@ -12,6 +12,7 @@ from aebuild.compile.chain import read_otherwise, site_for
 from aebuild.compile.conditions import Joins, check_joined, joins_of
 from aebuild.compile.decoder import MISPLACED, plan_decoder, stage_adapter
 from aebuild.compile.duration import usual_epochs
+from aebuild.compile.following import check_following
 from aebuild.compile.gc_pause import collecting_later
 from aebuild.compile.heads import columns_of, unpredictable
 from aebuild.compile.mirror import check_departure, mirror
@@ -129,6 +130,7 @@ def plan(spec: Spec, info: DataInfo, least: int | None = None) -> Planned:
     phases = plan_phases(spec, written, latent, encoder, decoder, penalties, terms, usual, found)
     _check_tasks(spec, info, found)
     check_joined(spec, joins, found)
+    check_following(spec, info, found)
     check_uses(spec, decoder, visible, found)
     refusals = _refusals(latent, decoder, penalties) if latent and decoder else {}
     if spec.losses.reconstruction.normalize is not None:

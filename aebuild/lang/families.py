@@ -236,6 +236,7 @@ class Posterior(Provider):
     family = "posterior"
     default_variant = "diagonal"
     form: ClassVar[Literal["diagonal", "full", "other"]] = "other"
+    follows: ClassVar[bool] = False            # its draws follow the joint density of sample and code, which the decoder must tell
 
     def features(self, dim: int) -> int:
         """Numbers at each place that describe the posterior of `dim` values there."""

@@ -250,6 +250,7 @@ class Bound(Part):
     family = "bound"
     default_variant = "sum"
     joined: ClassVar[tuple[str, ...]] = ()
+    beside: ClassVar[tuple[str, ...]] = ()         # of the model's own, which it is given too, weighed as the reconstruction: `decoding`
 
     @property
     def draws(self) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,10 +17,10 @@ from aebuild.modules.forming import Forming
 from aebuild.modules.labels import surprise_at_labels
 from aebuild.modules.latent import Latent
 from aebuild.modules.losses import Loss, LossFunction
-from aebuild.modules.outputs import Batch, Outputs, repeated_rows
+from aebuild.modules.outputs import Batch, Outputs, cut, repeated_rows
 from aebuild.modules.posteriors import Distribution
 from aebuild.modules.recording import recording
-from aebuild.modules.stage import Stage, taken, unlearned
+from aebuild.modules.stage import Again, Stage, taken, unlearned
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,24 @@ class Autoencoder(nn.Module):
 
     def _encoded(self, x: Tensor, context: dict[str, Any], draws: int | None = None, judged: bool = False) -> tuple[Tensor, Code]:
         features = self.features(self.corrupt(x, context, judged), context)
+        return features, self.code_of(features, x, context, draws)
+
+    def code_of(self, features: Tensor, x: Tensor, context: dict[str, Any], draws: int | None = None) -> Code:
+        """The code of the encoder's output for samples x [N, ...], of which a posterior may want to know how probable a code makes them."""
+        if getattr(self.latent, "follows", False):
+            context = {**context, "surprise": partial(self._surprise, x, dict(context), draws or 1)}
         code: Code = self.latent(features, context, draws)
-        return features, code
+        return code
+
+    def _surprise(self, x: Tensor, context: dict[str, Any], draws: int, value: Tensor) -> Tensor:
+        """Nats of samples x [N, ...] given `draws` codes of each, [N·draws]; it leaves no trace in what the decoder learns of batches."""
+        context = {"target": x, **context}
+        batch = Batch(x, context["target"], mask=context.get("mask"), lengths=context.get("lengths"))
+        seen = {key: repeated_rows(held, draws) if isinstance(held, Tensor) else held for key, held in context.items()}
+        with unlearned(self), repeated(draws):
+            params = self.parameters_of(value, seen)
+            nats: Tensor = self.likelihood.loss(Outputs(batch, Code(value), params=params, context=seen, draws=draws))
+        return nats
 
     def decode(self, value: Tensor, context: dict[str, Any] | None = None, conditions: Tensor | None = None) -> Tensor:
         """The expected data, [N, ...] like the target, for a code; ValueError if a code alone does not determine them.
@@ -216,7 +233,7 @@ class Autoencoder(nn.Module):
         features, code = self._encoded(batch.x, context, draws, judged=True)
         if draws is not None and draws > 1:
             context = {key: repeated_rows(value, draws) if isinstance(value, Tensor) else value for key, value in context.items()}
-        seen = dict(context)
+        seen, replay = dict(context), None if draws is None else Again(self.decoder)
         with repeated(draws or 1):
             params = self.parameters_of(code.value, context)
 
@@ -227,19 +244,24 @@ class Autoencoder(nn.Module):
         def encode(x: Tensor) -> Code:
             with unlearned(self), repeated(1):
                 again = dict(given)
-                found: Code = self.latent(self.features(self.formed(x), again), again)
-            return found
+                return self.code_of(self.features(self.formed(x), again), x, again)
 
         def parameters_of(value: Tensor) -> Tensor:
             with unlearned(self):
                 return self.parameters_of(value, dict(seen))
+
+        def again() -> Tensor:
+            assert replay is not None
+            with replay:
+                return self.parameters_of(code.value.detach(), {key: cut(value) for key, value in seen.items()})
 
         def draw(count: int) -> Tensor:
             codes: Tensor = self.latent.draw(count, dict(seen))
             return codes
 
         return Outputs(batch, code, features, params, context, draws or 1, self.likelihood.mean, view, encode, parameters_of,
-                       self.likelihood.loss, self.decoder.parameters, draw, dict(code.terms), dict(code.metrics))
+                       self.likelihood.loss, self.decoder.parameters, draw, None if replay is None else again, dict(code.terms),
+                       dict(code.metrics))
 
     def _losses(self, outputs: Outputs, names: Iterable[str]) -> dict[str, Tensor]:
         functions, found = self.loss_functions(), {}
@@ -252,7 +274,9 @@ class Autoencoder(nn.Module):
 
     def loss_functions(self) -> dict[str, LossFunction]:
         """What makes each term of a pass; a scalar to log named `x per` is what the mean of `x` is divided by."""
-        found: dict[str, LossFunction] = {"reconstruction": self.likelihood.loss, **self.latent.losses()}
+        found: dict[str, LossFunction] = {
+            "reconstruction": self.likelihood.loss, "decoding": lambda outputs: self.likelihood.loss(outputs.decoded_alone()),
+            **self.latent.losses()}
         for name, module in (*self.heads.items(), *self.penalties.items()):
             found.update(module.losses(name))
         return found

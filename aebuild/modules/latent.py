@@ -24,6 +24,8 @@ class Latent(Random):
     or from the term `prior` in a phase of its own.
     """
 
+    follows = False          # a draw needs `surprise` in the context: codes [M, ...] to nats of the samples given these, [M]
+
     def __init__(self, steps: Mapping[str, nn.Module], prior: Prior) -> None:
         super().__init__()
         for name, step in steps.items():

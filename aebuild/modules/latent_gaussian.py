@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -31,6 +32,7 @@ class GaussianLatent(Latent):
         self.pull = pull
         self.shape = tuple(shape)
         self.posterior = posterior
+        self.follows = getattr(posterior, "follows", False)
 
     def forward(self, h: Tensor, context: dict[str, Any] | None = None, draws: int | None = None) -> Code:
         """A draw from the posterior, its `kl` to the prior, and the number of active units in the batch.
@@ -40,11 +42,20 @@ class GaussianLatent(Latent):
         posterior = self.posterior(self.project(h, context))
         if not self.training and recording():
             return Code(posterior.mean)
+        pull = (self.pull or self.prior).given(context or {})
+        if self.follows:
+            posterior.follow(partial(_log_joint, pull, (context or {})["surprise"]))
         value = posterior.sample(posterior.noise(self.drawn, draws or 1))
         with torch.no_grad():
             active = (variance(posterior.centre.detach()) > ACTIVE).sum().to(value.dtype)
-        kl = (self.pull or self.prior).given(context or {}).divergence(posterior, value, closed=draws is None)
+        kl = pull.divergence(posterior, value, closed=draws is None)
         return Code(value, {"kl": kl}, {"active_units": active}, posterior=posterior)
+
+
+def _log_joint(prior: Prior, surprise: Callable[[Tensor], Tensor], value: Tensor) -> Tensor:
+    """log p(z) + log p(x|z) of codes [M, *shape], [M]."""
+    log_prior = prior.log_prob(value)
+    return (log_prior.flatten(1).sum(1) if log_prior.ndim > 1 else log_prior) - surprise(value)
 
 
 class SphericalLatent(GaussianLatent):

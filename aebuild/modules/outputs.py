@@ -52,7 +52,8 @@ class Outputs:
     `params`. `terms` are raw loss terms that are there already, `metrics` scalars to log, detached. `view` encodes the batch
     anew, from another draw of what corrupts it. `encode`, `parameters_of` and `judge` are the model's own functions, for losses that want
     their gradients or other codes: samples [N, ...] to their Code, a code for each row of `params` to such parameters, a pass to its raw
-    reconstruction term; `decoder` gives the decoder's weights, `draw` codes of the prior.
+    reconstruction term; `decoder` gives the decoder's weights, `draw` codes of the prior. `again` gives `params` once more, with a
+    gradient to the decoder alone.
     """
 
     batch: Batch
@@ -68,6 +69,7 @@ class Outputs:
     judge: Callable[[Outputs], Tensor] | None = None
     decoder: Callable[[], Iterable[Tensor]] | None = None
     draw: Callable[[int], Tensor] | None = None
+    again: Callable[[], Tensor] | None = None
     terms: dict[str, Tensor] = field(default_factory=dict)
     metrics: dict[str, Tensor] = field(default_factory=dict)
 
@@ -123,6 +125,11 @@ class Outputs:
         assert self.judge is not None and self.parameters_of is not None, "nothing was decoded in this pass"
         return self.judge(replace(self, params=self.parameters_of(value), metrics={}))
 
+    def decoded_alone(self) -> Outputs:
+        """The same pass, but that a gradient reaches no weights other than the decoder's and the likelihood's."""
+        assert self.again is not None, "no draws were decoded in this pass"
+        return replace(self.detached(), params=self.again())
+
     def another_view(self) -> Code:
         """The code of another draw of what corrupts the batch; one for all who ask."""
         assert self.view is not None, "nothing was encoded in this pass"
@@ -134,11 +141,12 @@ class Outputs:
     def detached(self) -> Outputs:
         """The same numbers without a gradient, for those who only look at them; terms and metrics belong to who made the pass."""
         code = replace(self.code, value=self.code.value.detach(), terms={}, metrics={}, posterior=None)
-        return replace(self, code=code, features=_cut(self.features), params=_cut(self.params), terms={}, metrics={},
-                       context={key: _cut(value) for key, value in self.context.items() if key != "view"})
+        return replace(self, code=code, features=cut(self.features), params=cut(self.params), terms={}, metrics={},
+                       context={key: cut(value) for key, value in self.context.items() if key != "view"})
 
 
-def _cut(value: Any) -> Any:
+def cut(value: Any) -> Any:
+    """The same without a gradient, if it is a tensor."""
     return value.detach() if isinstance(value, Tensor) else value
 
 

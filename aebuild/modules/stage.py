@@ -105,7 +105,7 @@ class Again:
         states, buffers = self._later
         self._put(states)
         for buffer, value in zip(self._buffers, buffers, strict=True):
-            buffer.copy_(value)
+            buffer.data.copy_(value)             # unseen by autograd, as below
 
     def _put(self, states: list[Any]) -> None:
         for module, state in zip(self._randoms, states, strict=True):

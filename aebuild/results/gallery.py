@@ -11,8 +11,9 @@ from aebuild.results.shipped import comment, line, shipped
 
 ELSEWHERE: dict[str, tuple[str, ...]] = {
     "pythae": (
-        "AE", "VAE", "BetaVAE", "VAE_LinNF", "VAE_IAF", "DisentangledBetaVAE", "FactorVAE", "BetaTCVAE", "IWAE", "MIWAE", "CIWAE",
+        "AE", "VAE", "BetaVAE", "VAE_LinNF", "VAE_IAF", "DisentangledBetaVAE", "FactorVAE", "BetaTCVAE", "IWAE", "MIWAE", "PIWAE", "CIWAE",
         "MSSSIM_VAE", "WAE_MMD", "INFOVAE_MMD", "VAMP", "SVAE", "PoincareVAE", "Adversarial_AE", "VAEGAN", "VQVAE", "RAE_GP", "RAE_L2",
+        "HVAE",
         "NormalSampler", "GaussianMixtureSampler", "TwoStageVAESampler", "HypersphereUniformSampler", "PoincareDiskSampler",
         "VAMPSampler", "MAFSampler", "IAFSampler", "PixelCNNSampler"),
     "vector-quantize-pytorch": ("VectorQuantize", "ResidualVQ", "GroupedResidualVQ", "RandomProjectionQuantizer", "SimVQ", "FSQ", "LFQ",
@@ -28,8 +29,8 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
                        "variational", "conditional", "discrete", "adversarial", "semi-supervised", "hierarchical", "convolutional",
                        "recurrent", "transformer", "linear", "ViT", "MAE", "masked language model", "context encoder"),
 }
-ABSENT = {"PIWAE": "its encoder and decoder minimise different bounds", "HVAE and RHVAE, with their manifold sampler":
-          "their posteriors follow the gradient of the likelihood through the decoder"}
+ABSENT = {"RHVAE, with its manifold sampler": "its draws move in a metric of the code that is learned from the encoder's centroids",
+          "HRQVAE": "its residual entries are drawn by Gumbel-softmax, and ours are the nearest"}
 FAMILIES = {"": "The first ones, one a family", "continuous": "Continuous codes: sparse, contractive, regularised, nested",
             "gaussian": "Variational codes", "priors": "Priors that are learned", "codebook": "Codebooks", "levels": "Codes in levels",
             "layers": "Layers, and what is hidden from them",

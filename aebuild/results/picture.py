@@ -122,7 +122,7 @@ def _rows(plan: Plan, model: Autoencoder, splits: Splits) -> tuple[list[Row], li
     elif batch.target is not batch.x:
         rows.append(Row("inputs", plan.input, _array(batch.x)))
     reseed_all(randoms, seed, 1)
-    rebuilt = model.decode(model.latent(model.features(x, context), context).value, context)
+    rebuilt = model.decode(model.code_of(model.features(x, context), x, context).value, context)
     size = code_size(plan.latent.values, plan.latent.bits)
     framed = "" if plan.target.dtype == "float32" else ", marked where they are wrong"
     rows.append(Row(f"reconstructions, through a code of {size}{framed}", plan.target, _array(rebuilt), target))

@@ -31,7 +31,8 @@ class Objective:
         self._clock = clock
         self._joined = tuple(name for name, *_ in self._terms if bound is not None and name in bound.joined)
         self._bound = bound.build_bound() if bound is not None and self._joined else None
-        self.names = tuple(name for name, *_ in self._terms)
+        self._beside = () if bound is None or self._bound is None else bound.beside
+        self.names = (*(name for name, *_ in self._terms), *self._beside)
 
     def reduced(self, raw: dict[str, Tensor], step: int, draws: int = 1, weights: Tensor | None = None) -> dict[str, Tensor]:
         """The scalar of each of the player's terms that this batch has, unweighted, and `bound`; of a shared batch this part's portion.
@@ -43,8 +44,9 @@ class Objective:
         at = partial(self._clock.dial, step=step)
         found = {name: _reduced(config.settled(at), raw[name], elements, draws) for name, config, elements, _ in self._terms if name in raw}
         if self._bound is not None:
-            joined = {name: (config.by_sample(raw[name], elements) * self._weight(config, constant, step)).view(-1, draws)
-                      for name, config, elements, constant in self._terms if name in self._joined}
+            joined = {given: (config.by_sample(raw[given], elements) * self._weight(config, constant, step)).view(-1, draws)
+                      for name, config, elements, constant in self._terms if name in self._joined
+                      for given in (name, *(self._beside if name == "reconstruction" else ()))}
             by_sample: Tensor = self._bound(joined)
             with repeated(1):                    # one number a sample, however many draws it was made from
                 found[BOUND] = _of_batch(by_sample, by_sample.mean())

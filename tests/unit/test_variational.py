@@ -21,11 +21,12 @@ from aebuild.lang.variational import KlTerm
 from aebuild.modules.code import Code
 from aebuild.modules.discrepancy import Mmd, unbiased_mmd
 from aebuild.modules.factor_critic import FactorCritic
-from aebuild.modules.importance import ImportanceWeighted
+from aebuild.modules.importance import ImportanceWeighted, PartiallyWeighted
 from aebuild.modules.inferred_prior import InferredPrior
 from aebuild.modules.outputs import Batch, Outputs
 from aebuild.modules.posteriors import DiagonalGaussian
 from aebuild.modules.priors import GaussianPrior
+from aebuild.modules.randomness import random_modules, reseed
 from aebuild.modules.total_correlation import BetaTc, kl_parts, log_shares
 from aebuild.parts.penalties.beta_tc import BetaTc as BetaTcPart
 from aebuild.trainer.lr import Clock
@@ -274,6 +275,52 @@ def test_the_bound_rises_with_draws_and_is_exact_for_the_true_posterior() -> Non
     assert found[-1] <= truth + 0.01
 
 
+PARTIAL = """
+data: wine
+encoder: [linear: {width: 6, activation: tanh}]
+latent: {type: gaussian, dim: 2, posterior: POSTERIOR}
+decoder: [linear: 6, DROPPED]
+losses: {reconstruction: {type: gaussian, variance: learned, weight: 0.5}, kl: 0.5, bound: BOUND}
+"""
+
+
+@pytest.mark.parametrize(("posterior", "dropped"), [("diagonal", "dropout: 0.3"), ("iaf", "linear: {width: 5, norm: batch}")])
+def test_the_halves_of_a_piwae_follow_different_bounds(posterior: str, dropped: str) -> None:
+    """Rainforth et al. (2018), section 4: MIWAE's gradient for the encoder, IWAE's for the decoder, of the same draws."""
+    def gradients(bound: str) -> tuple[float, dict[str, torch.Tensor]]:
+        text = PARTIAL.replace("POSTERIOR", posterior).replace("DROPPED", dropped).replace("BOUND", bound)
+        plan = load("spec.yaml", text=text).require()
+        model, part = build(plan).double().train(), plan.spec.losses.bound
+        reseed(random_modules(model), 0, 1)
+        torch.manual_seed(2)
+        objective = Objective(plan.terms, Clock(1, 1), part)
+        x = torch.randn(7, 13, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+        raw, outputs = model.run_losses(Batch(x, x), objective.names, draws=part.draws)
+        loss = objective.loss(objective.reduced(raw, 0, outputs.draws), 0)
+        loss.backward()
+        statistics = {name: buffer.clone() for name, buffer in model.named_buffers()}
+        return loss.item(), {name: parameter.grad for name, parameter in model.named_parameters() if parameter.grad is not None} | statistics
+
+    value, found = gradients("{type: piwae, samples: 3, repeats: 4}")
+    whole, together = gradients("{type: iwae, samples: 12}")
+    _, apart = gradients("{type: iwae, samples: 3, repeats: 4}")
+    assert value == pytest.approx(whole)
+    generative = ("decoder.", "likelihood.")
+    assert any(not torch.allclose(together[name], apart[name]) for name in found if not name.startswith(generative))
+    assert any(not torch.allclose(together[name], apart[name]) for name in found if name.startswith(generative))
+    for name, gradient in found.items():
+        torch.testing.assert_close(gradient, (together if name.startswith(generative) else apart)[name], msg=name)
+
+
+def test_one_bound_of_a_piwae_is_the_iwae() -> None:
+    reconstruction, kl = (torch.randn(4, 6, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    loss = PartiallyWeighted(6, 1)({"reconstruction": reconstruction, "decoding": reconstruction.detach(), "kl": kl})
+    expected = ImportanceWeighted(6, 1, 0.0)({"reconstruction": reconstruction, "kl": kl})
+    torch.testing.assert_close(loss, expected)
+    for found, known in zip(*(torch.autograd.grad(each.sum(), (reconstruction, kl)) for each in (loss, expected)), strict=True):
+        torch.testing.assert_close(found, known)
+
+
 def test_what_holds_the_kl_has_no_place_in_a_bound_of_single_draws() -> None:
     for option in ("free_bits: 0.1", "capacity: 2"):
         found = load("spec.yaml", text=f"data: wine\nencoder: []\nlatent: {{type: gaussian, dim: 2}}\n"
@@ -284,7 +331,7 @@ def test_what_holds_the_kl_has_no_place_in_a_bound_of_single_draws() -> None:
 def test_validation_sees_the_weights_that_schedules_arrive_at(tmp_path: Any) -> None:
     """A bound joins weighted terms, so a KL that grows from nothing must count in full where models are compared."""
     ramp = Ramp.model_validate({"from": 0.0, "to": 2.0, "over": "10 steps"})
-    bound: Any = SimpleNamespace(joined=("reconstruction", "kl"), build_bound=lambda: lambda terms: terms["kl"].mean(1))
+    bound: Any = SimpleNamespace(joined=("reconstruction", "kl"), beside=(), build_bound=lambda: lambda terms: terms["kl"].mean(1))
     objective = Objective([TermPlan("reconstruction", AUTOENCODER, 1), TermPlan("kl", AUTOENCODER, 1, KlTerm(weight=ramp))], Clock(1, 1), bound)
     raw = {"reconstruction": torch.zeros(2), "kl": torch.ones(2)}
     assert float(objective.reduced(raw, LAST)["bound"]) == 2

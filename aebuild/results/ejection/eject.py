@@ -54,6 +54,8 @@ def eject(plan: Plan) -> Ejected:
     with remembered() as calls:
         model = build(plan)
     try:
+        if model.latent.follows:
+            raise NotWritableError("its posterior follows the likelihood, for which encoding runs the decoder")
         return _ejected(plan, model, Writer(calls, _shapes(plan, model), model))
     except NotWritableError as error:
         advice = Hint("a spec without that part, or aebuild.build(spec), which gives the same nn.Module")

@@ -122,7 +122,7 @@ def case_of(run: TrainedRun, part: str, samples: RawSamples) -> Case:
     known = (("input", x), ("lengths", lengths), ("conditions", told))
     context: dict[str, Any] = {name: held for name, held in known if held is not None}
     given = {name: context[name] for name in beside(run, part)}
-    code = run.model.latent(run.model.features(run.model.formed(x), context), context)       # no noise in a program
+    code = run.model.code_of(run.model.features(run.model.formed(x), context), x, context)       # no noise in a program
     value = code.value if code.posterior is None else code.posterior.mean
     codes = value if code.indices is None else code.indices
     raw = torch.from_numpy(samples.values if run.scaling.kind == "tokens" else samples.values.astype(np.float32))

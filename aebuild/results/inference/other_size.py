@@ -140,7 +140,8 @@ def _outputs(run: TrainedRun, x: Tensor) -> Tensor:
     """The likelihood's parameters of samples, in which no saturation hides a change."""
     model, context = run.model, dict[str, Any]()
     reseed_all(random_modules(model), derive(run.plan.spec.train.seed, "reach"), 0)
-    code = model.latent(model.features(model.corrupt(x.to(next(model.parameters()).device), context), context), context)
+    x = x.to(next(model.parameters()).device)
+    code = model.code_of(model.features(model.corrupt(x, context), context), x, context)
     return model.parameters_of(code.value if code.posterior is None else code.posterior.mean, context).cpu()
 
 

@@ -48,7 +48,7 @@ class Pass:
 @torch.no_grad()
 def encoded(run: TrainedRun, split: Split, *, draws: int | None = None, progress: Progress = unseen) -> Iterator[Pass]:
     """Each batch of a split through the encoder, in order."""
-    model, latent = run.model, run.model.latent
+    model = run.model
     randoms, seed = random_modules(model), derive(run.plan.spec.train.seed, "inference")
     loader = SplitLoader(split, next(model.parameters()).device)
     bounds = bounds_of(run.plan, run.plan.model_phase, len(split))
@@ -56,7 +56,7 @@ def encoded(run: TrainedRun, split: Split, *, draws: int | None = None, progress
         reseed_all(randoms, seed, number)
         context = batch.context()
         features = model.features(model.corrupt(batch.x, context), context)
-        code = latent(features, context, draws)
+        code = model.code_of(features, batch.x, context, draws)
         value = code.value if draws is not None or code.posterior is None else code.posterior.mean
         yield Pass(start, stop, batch, code, value, context)
         progress(stop, len(split))

@@ -46,7 +46,7 @@ def _reconstruction(plan: Plan, model: Autoencoder) -> list[str]:
     def computed() -> Tensor:
         return model.run(Batch(x, truth, conditions=told)).reconstruction if at_once else model(x, told)
 
-    with _without_divergence(model):
+    with _without_divergence(model), _unled(model):
         shapes, macs, out = _run(model, plan, computed)
     problems = _compare_nodes(plan, shapes, macs)
     if tuple(out.shape) != (BATCH, *plan.target.shape):
@@ -65,6 +65,20 @@ def _without_divergence(model: Autoencoder) -> Iterator[None]:
         yield
     finally:
         del prior.divergence
+
+
+@contextmanager
+def _unled(model: Autoencoder) -> Iterator[None]:
+    """While entered, draws of the posterior take no steps along the likelihood, which the plan counts once: as decoding."""
+    if not model.latent.follows:
+        yield
+        return
+    posterior = model.latent.posterior
+    steps, posterior.steps = posterior.steps, 0
+    try:
+        yield
+    finally:
+        posterior.steps = steps
 
 
 def _others(plan: Plan, model: Autoencoder) -> list[str]:

@@ -35,7 +35,7 @@ def ways(model: Autoencoder, x: Tensor) -> list[tuple[Way, Tensor]]:
 def settled(model: Autoencoder, x: Tensor, context: dict[str, Any] | None = None) -> Tensor:
     """The code without noise."""
     context = {} if context is None else context
-    code = model.latent(model.features(model.formed(x), context), context)
+    code = model.code_of(model.features(model.formed(x), context), x, context)
     value: Tensor = code.value if code.posterior is None else code.posterior.mean
     return value
 
