@@ -122,7 +122,8 @@ class Autoencoder(nn.Module):
         return self._encoded(x, _known(lengths, conditions))[1]
 
     def _encoded(self, x: Tensor, context: dict[str, Any], draws: int | None = None, judged: bool = False) -> tuple[Tensor, Code]:
-        features = self.features(self.corrupt(x, context, judged), context)
+        given = context["given"] = self.corrupt(x, context, judged)
+        features = self.features(given, context)
         code: Code = self.latent(features, context, draws)
         return features, code
 
