@@ -232,7 +232,8 @@ def _about_places(plan: Plan) -> Iterator[Finding]:
     spatial = [node for node in plan.decoder.walk() if not node.children and node.kind in ("conv", "conv_transpose")]
     spatial = [node for node in spatial if max(node.args.get("kernel", (1,))) > 1]
     if spatial and (last := spatial[-1]).kind == "conv_transpose":
-        chosen = last.part.place("kernel") != last.part.place() and any(last.part is step for step in getattr(plan.spec.decoder, "steps", ()))
+        own = any(last.part is step for step in getattr(plan.spec.decoder, "steps", ()))
+        chosen = own and last.part.place("kernel") != last.part.place()
         for kernel, stride in zip(last.args["kernel"], last.args["stride"], strict=True):
             if stride > (1 if chosen else 2) and kernel > stride and kernel % stride:          # where it is smaller AE207 says so
                 better = (kernel // stride + 1) * stride
@@ -297,8 +298,8 @@ def _about_steps(plan: Plan, info: DataInfo) -> Iterator[Finding]:
              if player.optimizer.variant_name() in ("adam", "adamw")]
     if rates and sum(steps) * max(rates) < MOVED:
         most = sum(steps) * max(rates)
-        yield (FEW_STEPS, f"{train.epochs:,} epochs of {samples:,} samples are {sum(steps):,} steps, which move a weight by {most:.2g} at most",
-               train.place("epochs"), Hint("more epochs, smaller batches, or a larger learning rate"))
+        told = f"{train.epochs:,} epochs of {samples:,} samples are {sum(steps):,} steps, which move a weight by {most:.2g} at most"
+        yield (FEW_STEPS, told, train.place("epochs"), Hint("more epochs, smaller batches, or a larger learning rate"))
 
 
 def _about_noise(plan: Plan) -> Iterator[Finding]:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 ANIMATED = (".gif", ".webp", ".tif", ".tiff")
 
 SHORT_CLIP = Rule("AE866", "a clip that is shorter than wanted", """\
-All samples of a model have as many frames. `length` frames are taken from the start of each clip, every `every`-th one; a clip that has not so
-many is no sample. Without `length` it is that of the shortest clip.
+All samples of a model have as many frames. `length` frames are taken from the start of each clip, every `every`-th one; a clip that has
+not so many is no sample. Without `length` it is that of the shortest clip.
 
 ```yaml
 data: {type: video, path: clips/, length: 64}     # clips/a has 40 frames
@@ -162,11 +162,11 @@ class Clips:
 
     def take(self, index: NDArray[np.int64]) -> NDArray[Any]:
         """Clips [n, C, length, H, W]."""
-        rows = index.tolist()
+        rows: list[int] = index.tolist()
 
         def picture(place: int) -> Picture:
             row, frame = divmod(place, self.length)
             return self.clips[rows[row]].picture(frame * self.every)
 
-        images = self.decoder.all(range(len(rows) * self.length), picture)
+        images: NDArray[Any] = self.decoder.all(range(len(rows) * self.length), picture)
         return images.reshape(len(rows), self.length, *images.shape[1:]).swapaxes(1, 2)
