@@ -192,7 +192,7 @@ QUARTER = 4
 PLAIN = 16               # layers; He et al. (2016) compare plain nets of 18 and 34
 TIMES = 100              # of a β that makes up for an average: Higgins et al. (2017) go up to some 10 in these units
 WEIGHTS = 100            # a number of the data
-MOVED = 0.03             # that all steps together can move a weight by; of 64 inputs it is drawn from about ±0.2
+MOVED = 0.02             # that all steps together can move a weight by; of 64 inputs it is drawn from about ±0.2
 _EVEN = frozenset({"residual", "transformer", "attention", "rnn", "lstm", "gru", "unroll"})
 
 
