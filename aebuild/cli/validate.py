@@ -23,7 +23,8 @@ if TYPE_CHECKING:
               help="How findings are printed; json has all of them, on stdout.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing about files that are fine.")
 @click.option("--measure", is_flag=True, help="Build each model, time a batch of one, and hold it against the budget's latency.")
-@click.option("--fix", is_flag=True, help="Mend misspelt keys and words in the files where it is clear what was meant, and show it.")
+@click.option("--fix", is_flag=True,
+              help="Mend the files where it is clear what was meant, as misspelt keys, and take out what changes nothing; show it.")
 @click.option("--diff", is_flag=True, help="Show what --fix would change, and change nothing.")
 @click.option("--unsafe-fixes", "unsafe", is_flag=True, help="With --fix or --diff: also take fixes that decide something about the model.")
 @click.pass_context

@@ -11,6 +11,7 @@ from aebuild.lang.diagnostics import Hint
 from aebuild.lang.lint import Finding, warning
 from aebuild.lang.node import Node
 from aebuild.lang.schedule import numbers
+from aebuild.lang.terms import Penalty
 from aebuild.lang.values import elements
 
 SATURATING = warning("AE255", "many saturating layers in a row", """\
@@ -57,8 +58,8 @@ encoder: {steps: [conv: {width: 16, stride: 4, kernel: 4}, conv: {width: 16, str
 CHECKERBOARD = warning("AE258", "a last kernel that its stride does not divide", """\
 A transposed convolution whose kernel is no multiple of its stride writes some places more often than others, and the picture gets a pattern
 of squares (Odena et al., 2016). Layers behind it can learn to even it out; the last one has none. A kernel that is a multiple of the
-stride, or `upsample: nearest`, has no such pattern. Strides of 2 are
-not warned of, since kernel 3 with stride 2 is the default.
+stride, or `upsample: nearest`, has no such pattern. At a stride of 2, where half of the places are written by one place more than the
+others, it is warned of only where the kernel is written for the decoder: kernel 3 is the default, and a mirror has what suits the encoder.
 
 ```yaml
 decoder: [conv: {width: 16, kernel: 5, stride: 4}]
@@ -139,12 +140,59 @@ latent: {type: continuous, dim: 8}
 ```
 """)
 
+FEW_STEPS = warning("AE264", "too few steps to leave the start", """\
+A step of Adam moves a weight by about the learning rate at most, whatever the gradient (Kingma and Ba, 2014). Small data pass in few
+batches, so that some epochs are only a handful of steps: here all of them together move no weight by more than a small part of what it was
+drawn with, and what comes out is hardly more than the random network. Who writes `steps` has counted them, and is not warned.
+
+```yaml
+data: {type: digits, limit: 100}
+train: {epochs: 5, batch_size: 50}               # 10 steps
+```
+```yaml
+data: {type: digits, limit: 100}
+train: {epochs: 100, batch_size: 10}             # 1,000 steps
+```
+""")
+
+WIDE_NOISE = warning("AE265", "a Gaussian wider than any data of this range", """\
+Beside a KL term the variance of the likelihood says how much an error costs in nats. Values between 0 and 1 cannot have a variance above
+1/4, wherever they lie (Popoviciu, 1935), so a Gaussian of variance 1 around them calls everything noise: the code pays for less than the
+data hold, and reconstructions are blurred (Rybkin et al., 2021). A `learned` variance finds its size.
+
+```yaml
+data: digits                                     # 0 … 1
+latent: {type: gaussian, dim: 8}
+losses: {reconstruction: gaussian}
+```
+```yaml
+data: digits
+latent: {type: gaussian, dim: 8}
+losses: {reconstruction: {type: gaussian, variance: learned}}
+```
+""")
+
+ALONE = warning("AE266", "a loss that compares samples, in batches of one", """\
+Covariances of codes, distances to draws of the prior, pairs of views and of classes are taken over the samples of a batch. In a batch of
+one there is nothing to compare with: the term is a constant or zero, or, of discrepancies, mostly noise (Gretton et al., 2012).
+
+```yaml
+losses: {decorrelation: 1}
+train: {batch_size: 1}
+```
+```yaml
+losses: {decorrelation: 1}
+train: {batch_size: 32}
+```
+""")
+
 SATURATED = 4            # layers: with slopes of at most 1/4, a 256th of the gradient
 FEW = 4                  # samples in a batch
 QUARTER = 4
 PLAIN = 16               # layers; He et al. (2016) compare plain nets of 18 and 34
 TIMES = 100              # of a β that makes up for an average: Higgins et al. (2017) go up to some 10 in these units
 WEIGHTS = 100            # a number of the data
+MOVED = 0.02             # that all steps together can move a weight by; of 64 inputs it is drawn from about ±0.2
 _EVEN = frozenset({"residual", "transformer", "attention", "rnn", "lstm", "gru", "unroll"})
 
 
@@ -155,6 +203,9 @@ def design(plan: Plan, info: DataInfo) -> Iterator[Finding]:
     yield from _about_places(plan)
     yield from _about_weights(plan, info)
     yield from _about_code(plan)
+    yield from _about_batches(plan, info)
+    yield from _about_steps(plan, info)
+    yield from _about_noise(plan)
 
 
 def _about_depth(name: str, half: Node, plan: Plan) -> Iterator[Finding]:
@@ -162,9 +213,6 @@ def _about_depth(name: str, half: Node, plan: Plan) -> Iterator[Finding]:
     place = plan.spec.place(name) if plan.spec.place(name) != plan.spec.place() else plan.spec.place("encoder")
     norms = sum(bool(node.part.family == "norm") for node in half.walk())
     if _EVEN & set(kinds) or norms:
-        if norms and any(node.kind == "batch_norm" for node in half.walk()) and plan.model_phase.batch_size <= FEW:
-            norm = next(node for node in half.walk() if node.kind == "batch_norm")
-            yield FEW_FOR_NORM, f"{norm.path} averages over batches of {plan.model_phase.batch_size}", norm.part, "norm: layer"
         return
     saturating = sum(kind in ("sigmoid", "tanh") for kind in kinds)
     if kinds.count("sigmoid") >= SATURATED:
@@ -184,8 +232,10 @@ def _about_places(plan: Plan) -> Iterator[Finding]:
     spatial = [node for node in plan.decoder.walk() if not node.children and node.kind in ("conv", "conv_transpose")]
     spatial = [node for node in spatial if max(node.args.get("kernel", (1,))) > 1]
     if spatial and (last := spatial[-1]).kind == "conv_transpose":
+        own = any(last.part is step for step in getattr(plan.spec.decoder, "steps", ()))
+        chosen = own and last.part.place("kernel") != last.part.place()
         for kernel, stride in zip(last.args["kernel"], last.args["stride"], strict=True):
-            if stride > 2 and kernel > stride and kernel % stride:          # where it is smaller AE207 says so
+            if stride > (1 if chosen else 2) and kernel > stride and kernel % stride:          # where it is smaller AE207 says so
                 better = (kernel // stride + 1) * stride
                 yield (CHECKERBOARD, f"{last.path}, the last, has kernel {kernel} and stride {stride}", last.part, f"kernel: {better}")
                 return
@@ -223,3 +273,44 @@ def _about_code(plan: Plan) -> Iterator[Finding]:
     linear = spec.latent.variant_name() in ("continuous", "gaussian", "adversarial")          # a sparse code is wider on purpose
     if dim is not None and linear and spec.encoder.steps and width < dim and not value.places:
         yield (SUBSPACE, f"the code has dim {dim}, the layer that it is made of {width}", spec.latent, f"dim: {width}")
+
+
+def _about_batches(plan: Plan, info: DataInfo) -> Iterator[Finding]:
+    """Batches too small for what looks over their samples."""
+    smallest = min((phase.batch_size for phase in plan.phases if phase.data == "samples"), default=FEW + 1)
+    norm = next((node for _, half in plan.halves() for node in half.walk() if node.kind == "batch_norm"), None)
+    if norm is not None and smallest <= FEW:
+        yield FEW_FOR_NORM, f"{norm.path} averages over batches of {smallest}", norm.part, "norm: layer"
+    for name, term in plan.spec.losses.terms.items():
+        if isinstance(term, Penalty) and name != "kl" and term.across and smallest == 1:
+            yield (ALONE, f"{name} compares the samples of a batch, and there are batches of one", term,
+                   Hint("a larger train.batch_size"))
+
+
+def _about_steps(plan: Plan, info: DataInfo) -> Iterator[Finding]:
+    """Epochs that are so few steps that Adam can hardly move a weight."""
+    samples, train = info.counts.get("train"), plan.spec.train
+    phases = [phase for phase in plan.phases if phase.data == "samples" and phase.pair is None and "encoder" not in phase.freeze]
+    if not samples or train.epochs is None or any(phase.epochs is None or phase.start is not None for phase in phases):
+        return
+    steps = [max(1, samples // phase.batch_size) * (phase.epochs or 1) for phase in phases]
+    rates = [max(numbers(player.optimizer.lr)) for phase in phases for player in phase.players
+             if player.optimizer.variant_name() in ("adam", "adamw")]
+    if rates and sum(steps) * max(rates) < MOVED:
+        most = sum(steps) * max(rates)
+        told = f"{train.epochs:,} epochs of {samples:,} samples are {sum(steps):,} steps, which move a weight by {most:.2g} at most"
+        yield (FEW_STEPS, told, train.place("epochs"), Hint("more epochs, smaller batches, or a larger learning rate"))
+
+
+def _about_noise(plan: Plan) -> Iterator[Finding]:
+    """A Gaussian whose variance the data cannot reach."""
+    likelihood, kl = plan.spec.losses.reconstruction, next((term.config for term in plan.terms if term.name == "kl"), None)
+    variance, bounds = getattr(likelihood, "variance", None), plan.bounds
+    if kl is None or not isinstance(variance, float) or bounds.low is None or bounds.high is None or likelihood.reduction == "mean":
+        return
+    nats = max(map(abs, numbers(likelihood.weight))) / (max(map(abs, numbers(kl.weight))) or 1.0)
+    most = (bounds.high - bounds.low) ** 2 / 4
+    if variance / (nats or 1.0) > most:
+        bare = likelihood.place("variance", "type") == likelihood.place()          # nothing but its name is written
+        yield (WIDE_NOISE, f"a variance of {variance:g}, and values that are {bounds} have {most:g} at most", likelihood,
+               f"{{type: {likelihood.variant_name()}, variance: learned}}" if bare else "variance: learned")

@@ -152,7 +152,7 @@ train: {patience: 5}
 data: {type: digits, split: {validation: 0.1}}
 train: {patience: 5}
 ```
-""")
+""", idle=True)
 
 
 IDLE_RECTIFIER = warning("AE236", "a rectifier on data that are never negative", """\

@@ -278,7 +278,7 @@ def _penalties(spec: Spec, info: DataInfo, latent: LatentPlan | None, encoder: N
     if latent is None or encoder is None:
         return {}
     types = ModelTypes(info.value, info.target, info.target_range, encoder.output, latent.code, spec.latent, tuple(spec.corrupt),
-                       _written(spec), info.counts.get("train"), info.classes, info.labelled)
+                       _written(spec), info.counts.get("train"), info.classes, info.labelled, encoder.input)
     planned = {}
     for name, config in spec.losses.terms.items():
         if isinstance(config, Penalty):

@@ -43,7 +43,7 @@ decoder: {layer: conv, width: [32, 16], skip: true}
 encoder: {layer: conv, width: [16, 32], stride: 2}
 decoder: {layer: conv, width: [32, 16], skip: true}
 ```
-""", "warning")
+""", "warning", idle=True)
 
 
 def check_skips(plan: Plan) -> list[Diagnostic]:

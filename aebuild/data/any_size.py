@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any, Protocol
 
-from aebuild.data.audio import Recordings, at_rate, resampled_length
+from aebuild.data.audio import Recordings, resampled_length, stretch_at_rate
 from aebuild.data.errors import fault
 from aebuild.data.formats import sound
 from aebuild.data.image_decoding import image_places
@@ -108,11 +108,10 @@ class _Pictures:
 
 
 class _Waves:
-    """Recordings as long as their files have them, read stretch by stretch; whole where their rate is another."""
+    """Recordings as long as their files have them, read and brought to their rate stretch by stretch."""
 
     def __init__(self, recordings: Recordings) -> None:
         self.recordings = recordings
-        self._last: tuple[int, NDArray[Any]] | None = None
 
     def __len__(self) -> int:
         return len(self.recordings)
@@ -126,11 +125,10 @@ class _Waves:
 
     def cut(self, row: int, start: Places, stop: Places) -> NDArray[Any]:
         file, rate = self.recordings.files[row], self.recordings.rate
-        if sound.header(file).rate == rate:
+        head = sound.header(file)
+        if head.rate == rate:
             return sound.read(file, start[0], stop[0])[0][None]
-        if self._last is None or self._last[0] != row:
-            self._last = row, at_rate(*sound.read(file), rate)
-        return self._last[1][None, start[0]:stop[0]]
+        return stretch_at_rate(file, head.rate, rate, head.frames, start[0], stop[0])[None]
 
 
 @dataclass(frozen=True)

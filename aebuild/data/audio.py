@@ -64,6 +64,9 @@ def listen(files: Sequence[Path], rate: int | None, length: int | None) -> Heard
     return Heard(chosen, length or max(1, longest), tuple(notes))
 
 
+TAPS = 10                     # of scipy's polyphase filter to either side, in steps of the slower rate
+
+
 def resampled_length(frames: int, rate: int, wanted: int) -> int:
     """How many samples a recording has at another rate."""
     return ceil(frames * wanted / rate)
@@ -78,6 +81,20 @@ def at_rate(wave: NDArray[np.float32], rate: int, wanted: int) -> NDArray[np.flo
     common = gcd(rate, wanted)
     found: NDArray[np.float32] = resample_poly(wave, wanted // common, rate // common).astype(wave.dtype)
     return found.clip(-1, 1)
+
+
+def stretch_at_rate(file: Path, rate: int, wanted: int, frames: int, start: int, stop: int) -> NDArray[np.float32]:
+    """Samples `start` to `stop` of a recording of `frames` at another rate, as `at_rate` gives them of the whole.
+
+    Only what they need is read: the stretch begins at a multiple of what the filter takes to one step of both rates, and reaches as far as
+    its taps.
+    """
+    common = gcd(rate, wanted)
+    up, down = wanted // common, rate // common
+    margin = TAPS * max(up, down) // (up * down) + 1                       # in steps of `down` samples in and `up` samples out
+    first, last = max(0, start // up - margin), stop // up + 1 + margin
+    wave = at_rate(*sound.read(file, first * down, min(frames, last * down)), wanted)
+    return wave[start - first * up:stop - first * up]
 
 
 @dataclass

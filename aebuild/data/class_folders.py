@@ -62,7 +62,7 @@ class Listing:
         return {part: np.asarray([numbers[name] for name in held], np.int64) for part, held in self.classes.items()}
 
 
-def _entries(folder: Path, kind: FileKind, most: int | None = None) -> tuple[list[Path], list[Path], int]:
+def entries(folder: Path, kind: FileKind, most: int | None = None) -> tuple[list[Path], list[Path], int]:
     """Files of the kind, folders and the number of other files in a folder, or among its first entries; hidden ones are passed over."""
     with reading(folder), os.scandir(folder) as found:
         entries = sorted((entry for entry in islice(found, most) if not entry.name.startswith(".")), key=lambda entry: entry.name)
@@ -86,7 +86,7 @@ def list_files(folder: Path, kind: FileKind, written: str = "") -> Listing:
     Other folders beside train and test, such as masks, are left out, which is noted. `written` is the path in the spec.
     """
     listing = Listing()
-    _, folders, _ = _entries(folder, kind)
+    _, folders, _ = entries(folder, kind)
     parts = _parts_of(folders)
     if parts:
         for inner, part in parts.items():
@@ -109,11 +109,11 @@ def _parts_of(folders: Sequence[Path]) -> dict[Path, str]:
 
 
 def _list_part(folder: Path, part: str, listing: Listing, kind: FileKind, written: str | None = None) -> None:
-    files, folders, others = _entries(folder, kind)
-    inside = [(inner, *_entries(inner, kind)) for inner in folders]
+    files, folders, others = entries(folder, kind)
+    inside = [(inner, *entries(inner, kind)) for inner in folders]
     listing.others += others + sum(count for *_, count in inside)
     classes = [(inner, found) for inner, found, _, _ in inside if found]
-    if any(_entries(deep, kind)[0] for _, _, deeper, _ in inside for deep in deeper) or not (files or classes):
+    if any(entries(deep, kind)[0] for _, _, deeper, _ in inside for deep in deeper) or not (files or classes):
         raise _no_class_folders(folder, kind, written)
     if files and classes:
         raise fault(UNKNOWN_KIND,
@@ -131,8 +131,8 @@ def _no_class_folders(folder: Path, kind: FileKind, written: str | None) -> Exce
         return fault(TOO_FEW, f"{shown(folder)} holds no {kind.word} (of {', '.join(kind.endings)})")
     inner = folder / deep.relative_to(folder).parts[0]
     rule = f"{kind.word}s stand in the folder itself or in one folder a class"
-    if _parts_of(_entries(inner, kind)[1]):
-        sets = [f"{shown(other.name)}/" for other in _entries(folder, kind)[1] if _parts_of(_entries(other, kind)[1])]
+    if _parts_of(entries(inner, kind)[1]):
+        sets = [f"{shown(other.name)}/" for other in entries(folder, kind)[1] if _parts_of(entries(other, kind)[1])]
         return fault(UNKNOWN_KIND, f"{shown(folder)} holds data sets that have parts of their own: {listed(sets)}; name one of them",
                      _path(written, inner.relative_to(folder)))
     return fault(UNKNOWN_KIND, f"{shown(folder)} holds {kind.word}s too deep, in {shown(deep.relative_to(folder))}/; {rule}",
@@ -149,7 +149,7 @@ def folders_of(folder: Path, kind: FileKind) -> Iterator[tuple[int, Path]]:
     for depth in range(DEEPEST + 1):
         below = []
         for place in level[:MOST_FOLDERS]:
-            files, folders, _ = _entries(place, kind, MOST_LISTED)
+            files, folders, _ = entries(place, kind, MOST_LISTED)
             if files:
                 yield depth, place
             below += folders

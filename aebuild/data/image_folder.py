@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 IMAGES = FileKind("image", ENDINGS)
+HALF = 128                    # of a mask's bytes
 
 
 @dataclass
@@ -78,3 +79,25 @@ class ImageFiles:
     def sources(self) -> Sequence[Path]:
         """The images."""
         return self.files
+
+
+@dataclass
+class HoledImages:
+    """Images with holes: numbers [n, C, H, W] that are NaN where the mask of the same row is white, of half its range or more."""
+
+    images: ImageFiles
+    masks: ImageFiles
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def name(self, row: int) -> str:
+        """The image's path."""
+        return self.images.name(row)
+
+    def take(self, index: NDArray[np.int64]) -> NDArray[Any]:
+        """Images [n, C, H, W], float32."""
+        import numpy as np
+
+        holes = self.masks.take(index) >= HALF
+        return np.where(holes, np.float32(np.nan), self.images.take(index).astype(np.float32))

@@ -50,8 +50,9 @@ class Critic(Penalty):
     patches: ClassVar[bool] = False          # a verdict for each place instead of one for the sample
 
     network: list[Layer] = Field(default_factory=list, description="hidden layers, a stage")
-    reads: Literal["output", "code", "both"] = knob(
-        "output", "what it judges: reconstructions, codes, or both together", affects="graph")
+    reads: Literal["output", "code", "both", "pair"] = knob(
+        "output", "what it judges: reconstructions, codes, or both together; pair: reconstructions beside the input that they were made of",
+        affects="graph")
     form: Literal["hinge", "non_saturating", "least_squares", "wasserstein"] = knob(
         "hinge", "how verdicts become losses; wasserstein wants a gradient_penalty or spectral_norm", affects="loss")
     start: Duration | None = knob(None, "how long the model is trained before the critic's verdict counts", affects="loss")
@@ -72,16 +73,29 @@ class Critic(Penalty):
 
     def plan_loss(self, name: str, types: ModelTypes, site: Site) -> Contribution:
         """The network, two terms and a player."""
-        given: Value = types.target if self.reads == "output" else types.code
+        given: Value = types.code if self.reads == "code" else types.target
+        if self.reads == "pair":
+            assert types.given is not None, "check has looked at it"
+            given = types.target.with_features(types.target.features + types.given.features)
         if self.reads == "both":
             given = Vector(elements(types.target) + elements(types.code))
         network = judging_network(self, self.network, given, site.at("network"), patches=self.patches, told=True)
         prior = self.prior.plan_prior(given, site.at("prior")).node if self.reads == "code" else None
-        node = Node(site.path, str(self.variant_name()), given, network.output, self, {"dials": self.start is not None},
+        node = Node(site.path, str(self.variant_name()), given, network.output, self, self._arguments(given),
                     children=(network, *([prior] if prior else [])), aside=True)
         player = f"{name}_discriminator"
         return Contribution(node=node, terms=(TermPlan(name, AUTOENCODER, 1, self), TermPlan(player, player, 1, Term())),
                             players=(Role(player, (network.path,), apart=True, through=False),))
+
+    def check(self, types: ModelTypes) -> str | None:
+        """A pair stands place by place."""
+        if self.reads == "pair" and (types.given is None or not types.given.alike(types.target) or types.given.dtype != "float32"):
+            return f"it judges pairs, and the input {types.given} has not the places of the target {types.target}"
+        return None
+
+    def _arguments(self, given: Value) -> dict[str, Any]:
+        stacked = {"axis": given.feature_axis} if self.reads == "pair" else {}
+        return {"dials": self.start is not None, **stacked}
 
     def dials(self) -> dict[str, Dial]:
         """Whether the verdict counts yet."""
@@ -94,7 +108,7 @@ class Critic(Penalty):
         """The critic around its network."""
         from aebuild.modules.critics import Critic as CriticModule
 
-        return CriticModule(children["network"], self.reads, self.form, **self.options(children))
+        return CriticModule(children["network"], self.reads, self.form, axis=node.args.get("axis", 1), **self.options(children))
 
     def options(self, children: dict[str, nn.Module]) -> dict[str, Any]:
         """What every critic's module is told besides."""

@@ -96,6 +96,7 @@ class Dataset(Part):
     stored_as_images: ClassVar[bool] = False       # the files say what their greatest value means, whatever they hold
 
     own_alone: ClassVar[tuple[str, ...]] = ()      # fields that new data of a run have nothing like
+    taken_for: ClassVar[tuple[str, ...]] = ()      # kinds that a path to such data is taken for where none is written
 
     _asked: dict[str, Part] = PrivateAttr(default_factory=dict)
     _predicted: dict[str, Part] = PrivateAttr(default_factory=dict)

@@ -45,6 +45,7 @@ class Rule:
     title: str
     story: str
     severity: Severity = "error"
+    idle: bool = False                    # what it is about changes nothing, so that its fix does not either
 
     catalogue: ClassVar[dict[str, Rule]] = {}
 

@@ -224,8 +224,8 @@ class _Pen:
                 return Edit(start, after, "")
             before = max(self.entry(other)[1] for other in siblings if other is not child)
             return Edit(before, end, "")
-        if after is not None and holder.is_mapping:
-            return Edit(start, after, "")
         line = self.text.rfind("\n", 0, start) + 1
+        if after is not None and holder.is_mapping and self.text[line:start].strip():
+            return Edit(start, after, "")                      # behind the dash of a list
         rest = end + len(self.text[end:].partition("\n")[0])
         return Edit(max(0, line - 1), rest, "") if line else Edit(0, rest + 1, "")

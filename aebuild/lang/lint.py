@@ -21,6 +21,6 @@ class Surroundings:
     weights: Mapping[str, float] = field(default_factory=dict)
 
 
-def warning(code: str, title: str, story: str) -> Rule:
-    """A rule that does not keep a spec from being built."""
-    return Rule(code, title, story, "warning")
+def warning(code: str, title: str, story: str, idle: bool = False) -> Rule:
+    """A rule that does not keep a spec from being built; `idle` if it is about what changes nothing."""
+    return Rule(code, title, story, "warning", idle)

@@ -122,7 +122,8 @@ class Provider(Buildable):
 class ModelTypes:
     """What a loss can know of the model: the types that flow, the latent, what corrupts the input, and who writes the context.
 
-    `samples` are those of the training split, None where no header tells.
+    `given` is what the encoder gets of `input`, behind what changes its type. `samples` are those of the training split, None where no
+    header tells.
     """
 
     input: Value
@@ -136,6 +137,7 @@ class ModelTypes:
     samples: int | None = None
     classes: int | None = None            # that the data's labels name
     labelled: bool = False
+    given: Value | None = None
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,8 @@ class Autoencoder(nn.Module):
         return self._encoded(x, _known(lengths, conditions))[1]
 
     def _encoded(self, x: Tensor, context: dict[str, Any], draws: int | None = None, judged: bool = False) -> tuple[Tensor, Code]:
-        features = self.features(self.corrupt(x, context, judged), context)
+        given = context["given"] = self.corrupt(x, context, judged)
+        features = self.features(given, context)
         return features, self.code_of(features, x, context, draws)
 
     def code_of(self, features: Tensor, x: Tensor, context: dict[str, Any], draws: int | None = None) -> Code:

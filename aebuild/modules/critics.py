@@ -54,18 +54,19 @@ def fooled(scores: Tensor, form: str) -> Tensor:
 
 
 class Critic(Random, Loss):
-    """A critic of reconstructions, of codes, or of both.
+    """A critic of reconstructions, of codes, or of both, or of reconstructions beside what they were made of.
 
     `network` takes what it `reads` to verdicts [N, ...]. Its own term, `NAME_discriminator`, is smallest where it tells the target
     from the reconstruction (or draws of the prior from codes); the term NAME is smallest where it cannot. That one counts nothing
     while `gate` is 0, and with `adaptive` as much as the reconstruction (Esser et al., 2021): it is scaled by the ratio of the two
-    terms' gradients at the decoder's output. `r1` and `gradient_penalty` are weights of what holds the critic's slope.
+    terms' gradients at the decoder's output. Pairs are stacked along `axis`. `r1` and `gradient_penalty` are weights of what holds the
+    critic's slope.
     """
 
     def __init__(self, network: nn.Module, reads: str, form: str, *, adaptive: bool = False, prior: Prior | None = None,
-                 spectral_norm: bool = False, r1: float | None = None, gradient_penalty: float | None = None) -> None:
+                 spectral_norm: bool = False, r1: float | None = None, gradient_penalty: float | None = None, axis: int = 1) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.axis = network, axis
         if spectral_norm:
             normalise(network)
         self.reads, self.form, self.adaptive = reads, form, adaptive
@@ -84,6 +85,8 @@ class Critic(Random, Loss):
             return outputs.code.value
         if self.reads == "output":
             return outputs.reconstruction
+        if self.reads == "pair":
+            return torch.cat([outputs.reconstruction, outputs.context["given"]], self.axis)
         return torch.cat([outputs.reconstruction.flatten(1), outputs.code.value.flatten(1)], 1)
 
     def wanted(self, outputs: Outputs) -> Tensor:
@@ -94,6 +97,8 @@ class Critic(Random, Loss):
             return drawn
         if self.reads == "output":
             return outputs.target
+        if self.reads == "pair":
+            return torch.cat([outputs.target, outputs.context["given"]], self.axis)
         return torch.cat([outputs.target.flatten(1), outputs.code.value.flatten(1)], 1)
 
     def fool(self, outputs: Outputs) -> Tensor:

@@ -36,7 +36,7 @@ FAMILIES = {"": "The first ones, one a family", "continuous": "Continuous codes:
             "layers": "Layers, and what is hidden from them",
             "adversarial": "Adversarial models", "conditional": "Conditions", "likelihoods": "Likelihoods and losses",
             "compression": "Compression", "recipes": "Ways to train", "anomaly": "Anomaly detection", "bakeoff": "The published bake-off",
-            "targets": "Targets that are not the input: super-resolution, colourisation"}
+            "targets": "Targets that are not the input: super-resolution, colourisation, translation of pairs"}
 _LIKE = re.compile(r"^# like: (.*)$")
 
 

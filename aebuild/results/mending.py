@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from difflib import unified_diff
 from pathlib import Path
 
 from aebuild.compile.front import Loaded, load
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, UsageError
+from aebuild.lang.fix_edits import is_gone, pastes
 from aebuild.results.inference.row_files import appearing
 from aebuild.trainer.run_dir.folder import is_run
 
@@ -26,6 +27,8 @@ $ aebuild validate my.yaml --fix
 """)
 
 MOST = 100                       # fixes of a file in one go
+LOADS = 1000                     # texts that are tried for them
+MOST_OFFERED = 20                # of what is left, tried for what to offer
 _WORD = re.compile(r"^[A-Za-z_][\w-]*$")
 _SCALAR = re.compile(r"^[\w.+-]+$")
 Load = Callable[[str], Loaded]
@@ -46,27 +49,34 @@ class Mended:
 
 
 def mend(text: str, name: str, load: Load, unsafe: bool = False) -> Mended:
-    """The text with every fix that replaces one word by one word at its place and removes its finding without bringing another error.
+    """The text with every fix that can be pasted, takes its finding away and brings no error; each is tried.
 
-    Words that nothing could be made of (AE1xx) are replaced at once; fixes of sizes and of warnings, which decide something about the
-    model, only with `unsafe`.
+    Without `unsafe` only those that decide nothing: words that nothing could be made of (AE1xx) become the words that were meant, and
+    what changes nothing that is trained goes. The others are `offered`.
     """
     fixed: list[Diagnostic] = []
     tried: set[tuple[str, str, str]] = set()
-    found = load(text).diagnostics
-    while len(fixed) < MOST:
-        step = next(((each, new) for each in found if (unsafe or safe(each)) and _key(each) not in tried
-                     and (new := pasted(text, name, each)) is not None), None)
-        if step is None:
+    now, loads = load(text), 0
+    while len(fixed) < MOST and loads < LOADS:
+        found = next((each for each in now.diagnostics if _key(each) not in tried and _fixable(each, name)), None)
+        if found is None:
             break
-        tried.add(_key(step[0]))
-        after = load(step[1]).diagnostics
-        if _better(found, after, step[0]):
-            text, found = step[1], after
-            fixed.append(step[0])
-            tried.clear()
-    offered = () if unsafe else tuple(each for each in found if not safe(each) and pasted(text, name, each) is not None)
-    return Mended(text, tuple(fixed), offered)
+        tried.add(_key(found))
+        for new in _ways(text, name, found):
+            loads += 1
+            after = load(new)
+            if _mends(now, after, found) and (unsafe or _decides_nothing(text, new, name, now, after, found)):
+                text, now = new, after
+                fixed.append(found)
+                tried.clear()
+                break
+    return Mended(text, tuple(fixed), () if unsafe else _offered(text, name, now, load))
+
+
+def _offered(text: str, name: str, now: Loaded, load: Load) -> tuple[Diagnostic, ...]:
+    """What is left that a fix would take away."""
+    left = [each for each in now.diagnostics if _fixable(each, name)][:MOST_OFFERED]
+    return tuple(each for each in left if any(_mends(now, load(new), each) for new in _ways(text, name, each)))
 
 
 def mend_file(file: str, settings: Sequence[str], unsafe: bool, write: bool) -> tuple[Mended, str]:
@@ -88,9 +98,32 @@ def mend_file(file: str, settings: Sequence[str], unsafe: bool, write: bool) -> 
     return mended, mended.diff(text, file)
 
 
-def safe(finding: Diagnostic) -> bool:
-    """True if the text means nothing as it stands, so that the fix cannot change a model behind anybody's back."""
+def _fixable(finding: Diagnostic, name: str) -> bool:
+    return finding.span is not None and finding.span.text.name == name and bool(finding.fix) and not isinstance(finding.fix, Hint)
+
+
+def _unread(finding: Diagnostic) -> bool:
+    """True if the text means nothing as it stands, so that another word cannot change a model behind anybody's back."""
     return finding.is_error and finding.code.startswith("AE1")
+
+
+def _ways(text: str, name: str, finding: Diagnostic) -> Iterator[str]:
+    """The text with the fix pasted, the likeliest way first; lines end as they do."""
+    if _unread(finding) and (word := pasted(text, name, finding)) is not None:
+        yield word
+        return
+    assert finding.span is not None and finding.fix is not None
+    for edit in pastes(text, finding.span, finding.fix):
+        yield replace(edit, new=edit.new.replace("\n", "\r\n") if "\r\n" in text else edit.new).applied(text)
+
+
+def _decides_nothing(text: str, new: str, name: str, before: Loaded, after: Loaded, mended: Diagnostic) -> bool:
+    """True for words in place of words that meant nothing, and for what leaves the training as it was."""
+    if _unread(mended):
+        return new == pasted(text, name, mended)
+    if before.plan is None or after.plan is None or before.errors or after.errors:
+        return False
+    return mended.rule.idle or before.plan.maths == after.plan.maths
 
 
 def pasted(text: str, name: str, finding: Diagnostic) -> str | None:
@@ -120,16 +153,19 @@ def _key(finding: Diagnostic) -> tuple[str, str, str]:
     return finding.code, str(finding.span), finding.message
 
 
-def _better(before: list[Diagnostic], after: list[Diagnostic], mended: Diagnostic) -> bool:
-    """True if this finding is rarer, the text can still be read, and a fix that is not safe has brought no unknown word.
+def _mends(before: Loaded, after: Loaded, mended: Diagnostic) -> bool:
+    """True if the finding is rarer, and nothing worse has come.
 
-    A safe one may let be seen what is wrong with the keys below a key that was unknown.
+    A word in place of an unknown one may let be seen what is wrong with the keys below it; a warning goes without another one.
     """
+    old, new = before.diagnostics, after.diagnostics
+    if not _unread(mended):
+        return is_gone(mended, old, new) and (mended.is_error or len(new) < len(old))
+
     def often(found: list[Diagnostic]) -> int:
         return sum((each.code, each.message) == (mended.code, mended.message) for each in found)
 
-    def early(found: list[Diagnostic], codes: tuple[str, ...]) -> int:
-        return sum(each.is_error and each.code.startswith(codes) for each in found)
+    def unreadable(found: list[Diagnostic]) -> int:
+        return sum(each.is_error and each.code.startswith("AE0") for each in found)
 
-    codes = ("AE0",) if safe(mended) else ("AE0", "AE1")
-    return often(after) < often(before) and early(after, codes) <= early(before, codes)
+    return often(new) < often(old) and unreadable(new) <= unreadable(old)

@@ -107,6 +107,10 @@ def make_files(folder: Path) -> None:
         (folder / "pictures" / kind).mkdir(parents=True)
         for i in range(10):
             Image.fromarray(draw.integers(0, 255, (6, 7, 3), dtype=np.uint8)).save(folder / "pictures" / kind / f"{i}.png")
+            (folder / "clips" / kind / f"{i}").mkdir(parents=True)
+            for frame in draw.integers(0, 255, (6, 6, 7), dtype=np.uint8):
+                frames = folder / "clips" / kind / f"{i}"
+                Image.fromarray(frame).save(frames / f"{len(list(frames.iterdir()))}.png")
 
 
 @cache

@@ -22,7 +22,7 @@ CODE = torch.tensor([[4.0], [-4.0]])
 def passed(params: torch.Tensor = MADE) -> Outputs:
     """A pass whose decoder gives the reconstruction itself, judged by the squared error."""
     terms = {"reconstruction": (params - X).square().sum(1)}
-    return Outputs(Batch(X, X), Code(CODE), params=params, mean=lambda given: given, terms=terms)
+    return Outputs(Batch(X, X), Code(CODE), params=params, context={"given": -X}, mean=lambda given: given, terms=terms)
 
 
 def critic(form: str, *, reads: str = "output", adaptive: bool = False, prior: Any = None) -> Critic:
@@ -50,7 +50,8 @@ def test_what_a_critic_reads() -> None:
             return torch.full((n, 1), 9.0)
 
     for reads, made, wanted in (("output", MADE, X), ("code", CODE, torch.full((2, 1), 9.0)),
-                                ("both", torch.cat([MADE, CODE], 1), torch.cat([X, CODE], 1))):
+                                ("both", torch.cat([MADE, CODE], 1), torch.cat([X, CODE], 1)),
+                                ("pair", torch.cat([MADE, -X], 1), torch.cat([X, -X], 1))):
         each = critic("least_squares", reads=reads, prior=Prior())
         assert torch.equal(each.made(passed()), made)
         assert torch.equal(each.wanted(passed()), wanted)

@@ -17,7 +17,7 @@ from data_making import load, part_of, probe_refusal, refusal
 
 from aebuild.compile.front import load as load_spec
 from aebuild.data.assemble import load_splits
-from aebuild.data.audio import Sounds, at_rate
+from aebuild.data.audio import Sounds, at_rate, resampled_length, stretch_at_rate
 from aebuild.data.detect import detect
 from aebuild.data.formats.sound import header, read
 from aebuild.data.spectrogram import Spectrogram
@@ -231,3 +231,12 @@ def test_real_recordings(real_data: Path, tmp_path: Path) -> None:
     assert splits.info.value == Grid(1, (32, made.frames))
     assert json.dumps(splits.info.to_json())
     assert np.isfinite(splits.train.x).all()
+
+
+@pytest.mark.parametrize(("rate", "wanted"), [(8000, 16000), (44100, 16000), (2000, 1999)])
+def test_a_stretch_at_another_rate_is_that_of_the_whole(tmp_path: Path, rate: int, wanted: int) -> None:
+    place, frames = tmp_path / "long.wav", 9000
+    soundfile.write(place, DRAW.uniform(-0.5, 0.5, frames).astype(np.float32), rate, subtype="FLOAT")
+    whole, length = at_rate(*read(place), wanted), resampled_length(frames, rate, wanted)
+    for start, stop in ((0, 1), (0, 900), (997, 1998), (length - 40, length)):
+        np.testing.assert_array_equal(stretch_at_rate(place, rate, wanted, frames, start, stop), whole[start:stop])

@@ -93,7 +93,7 @@ def test_validate_and_train_tell_the_same(tmp_path: Path, monkeypatch: pytest.Mo
 
     np.save(tmp_path / "a.npy", np.random.default_rng(0).normal(size=(40, 8, 8, 13)).astype("float32"))
     spec = tmp_path / "spec.yaml"
-    spec.write_text("data: {path: a.npy}\nencoder: {layer: linear, width: 8}\nlatent: {type: continuous, dim: 2}\ntrain: {epochs: 1, batch_size: 16}\n")
+    spec.write_text("data: {path: a.npy}\nencoder: {layer: linear, width: 8}\nlatent: {type: continuous, dim: 2}\ntrain: {steps: 2, batch_size: 16}\n")
     note = "note: a.npy [40, 8, 8, 13] is read as grid(13; 8×8); `channels: first` reads grid(8; 8×13)"
     out, err = run("validate", spec)
     assert err == note

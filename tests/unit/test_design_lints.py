@@ -20,7 +20,14 @@ CASES = [
     ("AE261", GAUSSIAN + "losses: {reconstruction: {type: mse, reduction: mean}, kl: {weight: %g}}\n", 1.6, 1.5),       # of 64 elements
     ("AE261", GAUSSIAN + "losses: {reconstruction: mse, kl: {reduction: mean, weight: %g}}\n", 0.0079, 0.0081),         # 8 / 1000
     ("AE262", "data: {type: digits, limit: 30}\nencoder: [linear: %d, linear: 200]\nlatent: {type: continuous, dim: 8}\n", 400, 150),
-    ("AE263", "encoder: [linear: 32, linear: %d]\n", 7, 9)]
+    ("AE263", "encoder: [linear: 32, linear: %d]\n", 7, 9),
+    ("AE256", "losses: {critic: {type: gan, network: [linear: {width: 8, norm: batch}]}}\ntrain: {batch_size: %d}\n", 4, 5),
+    ("AE258", "encoder: {layer: conv, width: [8, 16], stride: 2}\ndecoder: [conv: {width: 8}, conv: {width: 8%s}]\n", ", kernel: 5", ""),
+    ("AE264", "data: {type: digits, limit: 100}\ntrain: {epochs: %d, batch_size: 10}\n", 1, 2),           # 10 steps an epoch, of 1e-3
+    ("AE264", "data: {type: digits, limit: 100}\ntrain: {%s: 10, batch_size: 100}\n", "epochs", "steps"),
+    ("AE265", GAUSSIAN + "losses: {reconstruction: {type: gaussian, variance: %g}}\n", 0.26, 0.25),       # of values between 0 and 1
+    ("AE265", "latent: {type: %s, dim: 8}\nlosses: {reconstruction: gaussian}\n", "gaussian", "continuous"),
+    ("AE266", "losses: {decorrelation: 1}\ntrain: {batch_size: %d}\n", 1, 2)]
 
 
 @pytest.mark.parametrize(("code", "spec", "bad", "good"), CASES, ids=lambda value: value if isinstance(value, str) and len(value) == 5 else "")

@@ -40,6 +40,50 @@ def test_what_changes_a_model_is_only_offered():
     assert told.fixed == ()
 
 
+COMMENTED = """# mine
+data: {type: digits, split: {validation: 0}}     # eight by eight
+encoder:
+  - linear: {width: 32, norm: batch}   # as always
+latent: {type: gaussian, dim: 8}
+# how long
+train:
+  epochs: 4
+  patience: 3                          # nothing validates
+  # how many at once
+  batch_size: 32
+allow:
+  AE205: no codes here                 # long gone
+"""
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_what_changes_nothing_goes_and_the_rest_is_only_offered(ends):
+    spec = COMMENTED.replace("\n", ends)
+    told = mend(spec, "s.yaml", lambda text: load("s.yaml", text=text))
+    assert [each.code for each in told.fixed] == ["AE229", "AE211"]
+    assert [each.code for each in told.offered] == ["AE203"]
+    assert told.text == spec.replace(f"  patience: 3                          # nothing validates{ends}", "") \
+        .replace(f"allow:{ends}  AE205: no codes here                 # long gone", f"allow:{ends}  {{}}                 # long gone")
+    more = mend(spec, "s.yaml", lambda text: load("s.yaml", text=text), unsafe=True)
+    assert more.text == told.text.replace("norm: batch", "norm: layer")
+    assert load("s.yaml", text=more.text).diagnostics == []
+
+
+@pytest.mark.parametrize(("spec", "line"), [
+    ("encoder: {layer: linear, width: 32}\nlosses: {reconstruction: gaussian}\n", "losses: {reconstruction: {type: gaussian, variance: learned}}"),
+    ("encoder: [conv: {width: 8, kernel: 2, stride: 3}]\n", "encoder: [conv: {width: 8, kernel: 3, stride: 3}]"),
+    ("encoder: {layer: linear, width: 32}\nlosses: {reconstruction: poisson}\n", None)])
+def test_a_fix_may_be_a_value_or_a_key_and_each_is_tried(spec, line):
+    spec = f"data: digits\n{spec}latent: {{type: gaussian, dim: 8}}      # small\n"
+    before = load("s.yaml", text=spec).diagnostics
+    told = mend(spec, "s.yaml", lambda text: load("s.yaml", text=text), unsafe=True)
+    after = load("s.yaml", text=told.text).diagnostics
+    assert before
+    assert len(after) < len(before)
+    assert "# small" in told.text
+    assert line is None or line in told.text.split("\n")
+
+
 @pytest.mark.parametrize("words", [("vqvae",), ("/dev/null",), ("no-such.yaml",)])
 def test_what_is_no_file_of_the_users_is_refused(words, monkeypatch, capsys):
     code, _, told = called(("validate", *words, "--fix"), monkeypatch, capsys)

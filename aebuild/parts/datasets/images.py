@@ -4,30 +4,52 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from aebuild.data.errors import blamed, fault, shown
 from aebuild.data.image_decoding import Decoder, Look, look
-from aebuild.data.image_folder import Album, ImageFiles, list_images
+from aebuild.data.image_folder import Album, HoledImages, ImageFiles, list_images
+from aebuild.data.missing import check_holes
 from aebuild.data.paired_images import UNPAIRED, partners
 from aebuild.data.probe import LEVELS, Outline, by_part, declared, describe, plural
-from aebuild.lang.dataset import DataInfo, Divided, OnDisk, OwnLabels, Pictured, Sampled, Streamable, Suggestion, Where
+from aebuild.lang.dataset import DataInfo, Divided, Gapped, OnDisk, OwnLabels, Pictured, Sampled, Streamable, Suggestion, Where
+from aebuild.lang.diagnostics import Rule
 from aebuild.lang.part import knob
 from aebuild.lang.values import elements
 
 if TYPE_CHECKING:
-    from aebuild.data.raw_samples import Raw, Samples
+    from aebuild.data.raw_samples import Raw
 
 
-class Images(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
+MASKS = Rule("AE867", "holes of images, and what becomes of them", """\
+`mask` names a folder of masks, one of the name of each image: where a mask is white, the image is not known. `missing` says what becomes
+of these places: with `mask` they are filled with the mean and the loss leaves them out, so that a model learns from damaged images and
+paints over what is missing (Pathak et al., 2016); with `mean` the fillings are data like all others. The one needs the other. What is to be
+made of an image (`target`) has its own pixels, and frames of files have no masks.
+
+```yaml
+data: {type: images, path: photos/, missing: mask}
+encoder: {layer: conv, width: 8}
+```
+```yaml
+data: {type: images, path: photos/, mask: scratches/, missing: mask}
+encoder: {layer: conv, width: 8}
+```
+""")
+
+
+class Images(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk, Gapped):
     """A folder of images, or of one folder a class; either may stand under train and test."""
 
     type: Literal["images"] = "images"
     example = ("data: {type: images, path: pictures, limit: 12, size: 5, pad: 1, labels: 6, classes: 2}\n"
                "---\n"
-               "data: {type: images, path: pictures, shape: [3, 6, 7]}")
+               "data: {type: images, path: pictures, shape: [3, 6, 7]}\n"
+               "---\n"
+               "data: {type: images, path: pictures, mask: pictures, missing: mask}\n"
+               "losses: {reconstruction: mse}")
     also = ("image_folder", "folder")
-    own_alone = ("target",)
+    own_alone = ("target", "mask")
     stored_as_images = True
     channels: Literal["gray", "rgb", "rgba"] | None = knob(
         None, "what the images are turned into; rgba keeps transparency, otherwise it is laid on white (default: gray if the first images "
@@ -39,14 +61,21 @@ class Images(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
     target: str | None = knob(
         None, "folder of what is to be made of the images, relative to the spec: each has a partner of the same name there, of any ending",
         affects="data", min_length=1)
+    mask: str | None = knob(
+        None, "folder of masks, relative to the spec: each image has one of the same name there, white where the image is not known",
+        affects="data", min_length=1)
+    missing: Literal["error", "mean", "mask"] = knob(
+        "error", "what becomes of the holes that `mask` tells: mean: the mean of the channel; mask: the mean, and the loss leaves it out, "
+        "so that the model learns to fill holes", affects="data")
 
     def located(self, base: Path) -> Self:
-        """With absolute paths of both folders."""
-        found = super().located(base)
-        return found if self.target is None else found.but(target=str((base / self.target).absolute()))
+        """With absolute paths of all folders."""
+        others = {"target": self.target, "mask": self.mask}
+        return super().located(base).but(**{name: str((base / path).absolute()) for name, path in others.items() if path is not None})
 
     def probe(self, where: Where) -> DataInfo:
         """Names of all files and headers of the first images; with `frames: all` headers of all."""
+        self._check_masks()
         if self.shape is not None and self.target is None:
             return declared(self, bounds=(0.0, 255.0), labelled=self.classes is not None)
         with blamed(self, "path"):
@@ -65,9 +94,13 @@ class Images(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
             streamed = streams(self, size)
             if streamed:
                 outline = outline.told(sentence(self, size))
-            x, target = self._files(listing, seen), {}
+            x: dict[str, Any] = dict(self._files(listing, seen))
+            target: dict[str, Any] = {}
             if (found := self._partners(where, listing)) is not None:
                 target = self._files(*found)
+            if self.mask is not None:
+                check_holes(self, None, streamed)
+                x = self._holed(where, listing, x)
             return Raw(outline, x, listing.labels(), target, streamed=streamed, beside=partial(listing.below, where.base / self.path))
 
     def suggestion(self, where: Where) -> Suggestion:
@@ -77,7 +110,32 @@ class Images(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk):
         with blamed(self, "path"):
             return suggest_size(list_images(where.base / self.path, self.path).pictures("train"))
 
-    def _files(self, listing: Album, seen: Look) -> dict[str, Samples]:
+    def _check_masks(self) -> None:
+        """Refuses one of `mask` and `missing` without the other, and what masks are not for."""
+        if self.mask is None and self.missing != "error":
+            raise fault(MASKS, f"`missing: {self.missing}` is for holes, and no `mask` says where they are", "remove missing", part=self,
+                        at=("missing",))
+        if self.mask is not None and self.missing == "error":
+            raise fault(MASKS, "`mask` says where images have holes, but nothing says what becomes of them", "missing: mask", part=self,
+                        at=("mask",))
+        other = "target" if self.target is not None else "frames" if self.frames == "all" else None
+        if self.mask is not None and other is not None:
+            raise fault(MASKS, f"`mask` and `{other}` do not go together", f"remove {other}", part=self, at=(other,))
+
+    def _holed(self, where: Where, listing: Album, x: dict[str, ImageFiles]) -> dict[str, HoledImages]:
+        """The images with their masks, which are brought to the same size."""
+        assert self.mask is not None
+        with blamed(self, "mask"):
+            found = partners(listing, where.base / self.path, where.base / self.mask)
+            seen = look(found.pictures("train"), "gray", self.wanted_size)
+            places = next(iter(x.values())).decoder.look.size
+            if seen.size != places:
+                raise fault(MASKS, f"the masks are {seen.size[0]} by {seen.size[1]} pixels, the images {places[0]} by {places[1]}",
+                            f"size: {list(places)}")
+            decoder = Decoder(seen, "gray", self.wanted_size is not None)
+            return {part: HoledImages(x[part], ImageFiles(files, decoder)) for part, files in found.files.items()}
+
+    def _files(self, listing: Album, seen: Look) -> dict[str, ImageFiles]:
         decoder = Decoder(seen, self.channels, self.wanted_size is not None)
         return {part: ImageFiles(files, decoder, listing.frames.get(part, ())) for part, files in listing.files.items()}
 

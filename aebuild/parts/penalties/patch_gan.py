@@ -18,7 +18,7 @@ def _layers() -> list[Any]:
 
 
 class PatchGan(Critic):
-    """A convolutional critic of the reconstruction's patches (Isola et al., 2017).
+    """A convolutional critic of the reconstruction's patches, or with `reads: pair` of those beside the input (Isola et al., 2017).
 
     Its verdicts, one for each place of its last grid, are averaged. As in VQGAN (Esser et al., 2021) it is a hinge whose weight
     adapts to the reconstruction's gradient at the decoder's output; let the reconstruction become good before its verdict counts
@@ -40,10 +40,19 @@ encoder: {layer: conv, width: 6, stride: 2}
 latent: {type: continuous, dim: 2, per: position}
 losses: {critic: {type: patch_gan, network: [conv: {width: 4, kernel: 3, stride: 2}], weight: 0.1, start: 1 steps}}
 train: {steps: 4, batch_size: 20}
+---
+data: {type: photos, patch: 8, count: 60}
+corrupt: [grayscale]
+encoder: {layer: conv, width: 4}
+latent: {type: continuous, dim: 2, per: position}
+losses: {critic: {type: patch_gan, reads: pair, network: [conv: {width: 4, kernel: 3, stride: 2}]}}
+train: {steps: 4, batch_size: 20}
 """
 
     def check(self, types: ModelTypes) -> str | None:
         """Patches are of grids and sequences."""
-        if self.reads != "output":
+        if self.reads not in ("output", "pair"):
             return "it judges patches of the reconstruction; a critic of codes is `gan`"
+        if unlike := super().check(types):
+            return unlike
         return None if types.target.places else f"patches are of a grid or a sequence, and the reconstruction is {types.target}"

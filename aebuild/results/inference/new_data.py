@@ -149,7 +149,8 @@ def _part(run: TrainedRun, data: str, settings: Sequence[str]) -> Dataset:
         raise fault(NO_SUCH_NAME, f"there is no file, folder or known data set {shown(data)}", near)
     else:
         keys = [name for name in ("window", "group") if getattr(own, name, None) is not None] + ["unit"] * ("unit" in run.info.found)
-        part = _like(own, _kind(detect(data, Path.cwd(), keys)), path=data).fixed(run.info)
+        kind = detect(data, Path.cwd(), keys)
+        part = _like(own, type(own) if kind in own.taken_for else _kind(kind), path=data).fixed(run.info)
     part = _settled(part, settings)
     return _without_absent(part, os.path.abspath(data)) if isinstance(part, OnDisk) else part
 
