@@ -206,11 +206,14 @@ def _detected(tree: Tree, base: Path, loaded: Loaded) -> Tree | None:
 
         return detect(path.value, base, keys) if isinstance(path.value, str) else ""
 
+    data = tree.get("data")
+    if data is None or not isinstance(tree.value, dict):
+        return tree
     try:
-        return lengthen(tree, named)
+        long = lengthen(Tree({"data": data}, tree.span, tree.key), named).get("data")          # all else is long already
+        return tree if long is data or long is None else Tree({**tree.value, "data": long}, tree.span, tree.key)
     except DataError as error:
-        data = tree.get("data")
-        path = data.get("path") or data if data is not None else tree
+        path = data.get("path") or data
         loaded.diagnostics += [with_data(replace(found, span=found.span or path.span, path="data.path"), data)
                                for found in error.diagnostics]
         loaded.error = DataError

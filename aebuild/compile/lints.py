@@ -207,8 +207,10 @@ def _about_parts(plan: Plan, info: DataInfo) -> Iterator[Finding]:
         yield from part.lint(None, around)
     seen: set[tuple[int, str, str]] = set()
     for node in (*plan.encoder.walk(), *plan.decoder.walk()):
+        if type(node.part).lint is Part.lint or (node.children and not node.macs):
+            continue
         key = id(node.part), node.kind, str(node.args)
-        if (not node.children or node.macs) and key not in seen:
+        if key not in seen:
             seen.add(key)
             yield from node.part.lint(node, around)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, ClassVar, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, PrivateAttr
@@ -142,10 +143,7 @@ class Part(BaseModel):
     @classmethod
     def variant_name(cls) -> str | None:
         """The YAML name of this variant, or None for a family or a plain record."""
-        info = cls.model_fields.get("type")
-        if info is None or get_origin(info.annotation) is not Literal:
-            return None
-        return str(get_args(info.annotation)[0])
+        return _variant_name(cls)
 
     @classmethod
     def still_missing(cls, values: Mapping[str, Any]) -> tuple[str, ...]:
@@ -166,10 +164,11 @@ class Part(BaseModel):
 
     def place(self, *names: str) -> Span | None:
         """The span of the first of these fields that was written, else of the whole part."""
+        origin = self._origin
         for name in names:
-            if name in self._origin.fields:
-                return self._origin.fields[name]
-        return self._origin.span
+            if name in origin.fields:
+                return origin.fields[name]
+        return origin.span
 
     def placed(self, origin: Origin) -> Self:
         """This part, remembering where it was written."""
@@ -179,6 +178,18 @@ class Part(BaseModel):
     def but(self, **changes: Any) -> Self:
         """A copy with some fields changed; the origin stays."""
         return self.model_copy(update=changes)
+
+    def held(self) -> Iterable[Any]:
+        """The values of its fields, in their order."""
+        return self.__dict__.values()          # getattr of each is ten times slower
+
+
+@cache
+def _variant_name(cls: type[Part]) -> str | None:
+    info = cls.model_fields.get("type")
+    if info is None or get_origin(info.annotation) is not Literal:
+        return None
+    return str(get_args(info.annotation)[0])
 
 
 def knob(default: Any, doc: str, *, affects: Effect, **bounds: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 _LONGEST = 64                        # nobody misspells a word of more letters, and the distance is quadratic
 
@@ -50,6 +51,7 @@ def distance(left: str, right: str, limit: int) -> int:
     return row[-1]
 
 
+@lru_cache(4096)
 def bare(word: str) -> str:
     """The word in small letters, without `-`, `_` and blanks."""
     return re.sub(r"[-_\s]", "", word.casefold())
