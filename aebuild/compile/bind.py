@@ -67,12 +67,12 @@ class _Binder:
             return self.record(tree, shape.default, path)
         cls = shape.variants.get(chosen.value) if isinstance(chosen.value, str) else None
         if cls is None:
-            self.blame.unknown_variant(chosen, shape, path)
-            meant = shape.variants.get(unknown_words.variant(str(chosen.value), shape.variants) or "")
+            before = len(self.blame.found)
+            meant = self.blame.unknown_variant(chosen, shape, path)
             if meant is not None:
                 known = {key: child for key, child in tree.value.items() if key in fields(meant)}
                 self.record(mapping({**tree.value, **lengthen_fields(known, meant)}, tree), meant, path)
-                self.blame.forget_missing(path)
+                self.blame.forget_missing(path, before)
             return Blame.BAD
         return self.record(tree, cls, path)
 
@@ -96,7 +96,7 @@ class _Binder:
             else:
                 values[key] = self.value(child, known[key][1], below)
         missing = [key for key in required(cls) if key not in values]
-        missing += [key for key in cls.still_missing(values) if key not in tree.value]
+        missing += [key for key in cls.still_missing(values) if key not in tree.value or tree.value[key].value is None]
         for key in missing:
             self.blame.missing(tree, key, cls, path)
         if missing or any(value is Blame.BAD for value in values.values()):

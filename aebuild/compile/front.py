@@ -33,6 +33,7 @@ from aebuild.lang.diagnostics import AebuildError, DataError, Diagnostic, Hint, 
 from aebuild.lang.html_table import html_lines, html_table
 from aebuild.lang.regular_files import open_regular
 from aebuild.lang.source import MAX_BYTES, Tree, read
+from aebuild.lang.suggest import bounded_guesses
 from aebuild.parts import discover
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ class Loaded:
 
 
 @collecting_later()
+@bounded_guesses()
 def load(path: str | Path, settings: Seq[str] = (), *, text: str | bytes | None = None, tree: Tree | None = None,
          base: Path | None = None, known: DataInfo | None = None, given: Given | None = None) -> Loaded:
     """Reads, merges, binds and plans a spec; `text` or `tree` stand for the file's contents where given.

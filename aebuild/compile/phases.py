@@ -259,7 +259,8 @@ def _known(part: PhasePart | Start, field: str, named: Collection[str], path: st
     """The paths of the model that a field names; reports those that are none."""
     if not tops or not named:
         return ()
-    paths = {node.path for top in tops for node in top.walk()} | {"likelihood", *(f"heads.{name}" for name in spec.heads)}
+    paths = dict.fromkeys(node.path for top in tops for node in top.walk())
+    paths |= dict.fromkeys(("likelihood", *(f"heads.{name}" for name in spec.heads)))
     for each in named:
         if each not in paths:
             best = closest(each, paths)
