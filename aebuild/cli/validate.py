@@ -73,7 +73,7 @@ def command(ctx: click.Context, paths: tuple[str, ...], settings: tuple[str, ...
 def _notes(told: list[tuple[str, str]]) -> list[Note]:
     if not told:
         return []
-    from aebuild.lang.render import Note          # it takes as long to import as the spec to check
+    from aebuild.lang.render import Note  # it takes as long to import as the spec to check
 
     return [Note(*each) for each in told]
 

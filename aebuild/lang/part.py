@@ -198,7 +198,7 @@ class Part(BaseModel):
 
 
 def _settle_class_variables(cls: type[Part]) -> None:
-    """Spares pydantic the types of class variables, which it would read from their text again for each class below: a third of an import."""
+    """Spares pydantic the types of class variables, which it would read again for each class below: a third of an import."""
     hints = cls.__dict__.get("__annotations__", {})
     hints |= {name: ClassVar for name, hint in hints.items() if isinstance(hint, str) and hint.startswith("ClassVar[")}
 

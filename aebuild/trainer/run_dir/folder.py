@@ -170,7 +170,7 @@ def is_busy(folder: Path) -> bool:
 
 def _holder(handle: int) -> str:
     try:
-        from aebuild.trainer.run_dir.records import mapping      # what only tells a run from a spec needs no records
+        from aebuild.trainer.run_dir.records import mapping  # what only tells a run from a spec needs no records
 
         told = mapping(os.pread(handle, 4096, 0), "lock")
         return f" by process {int(told['pid'])} on {str(told['host'])!r} since {str(told['since'])!r}"
