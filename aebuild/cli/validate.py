@@ -12,7 +12,8 @@ from aebuild.cli.options import Place, SpecCommand, with_plugins, with_settings
 from aebuild.cli.output import note, report
 
 if TYPE_CHECKING:
-    from aebuild.lang.render import Form
+    from aebuild.lang.diagnostics import Diagnostic
+    from aebuild.lang.render import Form, Note
 
 
 @click.command("validate", cls=SpecCommand)
@@ -36,7 +37,6 @@ def command(ctx: click.Context, paths: tuple[str, ...], settings: tuple[str, ...
     directories is checked. Exits with 0 if all can be built.
     """
     from aebuild.lang.printable import clean
-    from aebuild.lang.render import Note
     from aebuild.results.opening import open_spec
 
     if unsafe and not (fix or diff):
@@ -45,7 +45,9 @@ def command(ctx: click.Context, paths: tuple[str, ...], settings: tuple[str, ...
     if fix or diff:
         for file in files:
             _mend(file, settings, unsafe, write=not diff)
-    found, notes, worst = [], list[Note](), 0
+    found: list[Diagnostic] = []
+    told: list[tuple[str, str]] = []
+    worst = 0
     for file in files:
         loaded = open_spec(file, settings)
         if not quiet and form == "people":
@@ -53,11 +55,11 @@ def command(ctx: click.Context, paths: tuple[str, ...], settings: tuple[str, ...
         if measure and loaded.plan is not None and not loaded.errors:
             from aebuild.results.latency import check_latency
 
-            slow, told = check_latency(loaded.plan)
+            slow, measured = check_latency(loaded.plan)
             loaded.diagnostics += slow
-            notes.append(Note(file, told))
+            told.append((file, measured))
         found += loaded.diagnostics
-        notes += [Note(file, text) for text in loaded.info.notes if not quiet] if loaded.info is not None else []
+        told += [(file, text) for text in loaded.info.notes if not quiet] if loaded.info is not None else []
         if loaded.errors:
             worst = max(worst, loaded.error.exit_code)
         elif not quiet and form == "people":
@@ -65,8 +67,16 @@ def command(ctx: click.Context, paths: tuple[str, ...], settings: tuple[str, ...
             plan = loaded.plan
             click.echo(f"{clean(file)}: fine · {plan.input} → {plan.latent.code} → {plan.target} · {plan.params:,} parameters",
                        file=sys.stdout)
-    report(found, form, notes)
+    report(found, form, _notes(told))
     ctx.exit(worst)
+
+
+def _notes(told: list[tuple[str, str]]) -> list[Note]:
+    if not told:
+        return []
+    from aebuild.lang.render import Note  # it takes as long to import as the spec to check
+
+    return [Note(*each) for each in told]
 
 
 def _mend(file: str, settings: tuple[str, ...], unsafe: bool, write: bool) -> None:

@@ -51,6 +51,18 @@ def fields(cls: type[Part]) -> dict[str, tuple[str, Shape]]:
 
 
 @cache
+def required(cls: type[Part]) -> tuple[str, ...]:
+    """The YAML keys that must be written."""
+    return tuple(key for key, (name, _) in fields(cls).items() if cls.model_fields[name].is_required())
+
+
+@cache
+def tuples(cls: type[Part]) -> frozenset[str]:
+    """The YAML keys of fields that hold tuples."""
+    return frozenset(key for key, (name, _) in fields(cls).items() if "tuple" in str(cls.model_fields[name].annotation))
+
+
+@cache
 def counts(cls: type[Part], name: str) -> bool:
     """True if the field takes whole numbers and has no largest one of its own."""
     info = cls.model_fields[name]

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from aebuild.compile import unknown_words
-from aebuild.compile.annotations import Shape, counts, fields
+from aebuild.compile.annotations import Shape, counts, fields, required, tuples
 from aebuild.compile.bind_errors import Blame
 from aebuild.compile.block import expand_block
 from aebuild.compile.desugar import lengthen_fields, mapping
@@ -15,7 +15,7 @@ from aebuild.compile.losses import shape_of_term
 from aebuild.compile.spec import Losses, Spec, StageSpec
 from aebuild.compile.wording import family_name
 from aebuild.lang.diagnostics import Diagnostic
-from aebuild.lang.families import Layer
+from aebuild.lang.families import Activation, Layer, Norm
 from aebuild.lang.part import Origin, Part
 from aebuild.lang.source import Tree
 
@@ -36,6 +36,7 @@ LARGEST = 2**31 - 1          # of a number that counts something: sizes made of 
 class _Binder:
     def __init__(self) -> None:
         self.blame = Blame()
+        self.known: dict[tuple[object, ...], Part] = {}          # layers of plain values, of which deep specs have the same again and again
 
     def value(self, tree: Tree, shape: Shape, path: str) -> Any:
         if shape.optional and (tree.value is None or tree.value == "none"):
@@ -66,12 +67,12 @@ class _Binder:
             return self.record(tree, shape.default, path)
         cls = shape.variants.get(chosen.value) if isinstance(chosen.value, str) else None
         if cls is None:
-            self.blame.unknown_variant(chosen, shape, path)
-            meant = shape.variants.get(unknown_words.variant(str(chosen.value), shape.variants) or "")
+            before = len(self.blame.found)
+            meant = self.blame.unknown_variant(chosen, shape, path)
             if meant is not None:
                 known = {key: child for key, child in tree.value.items() if key in fields(meant)}
                 self.record(mapping({**tree.value, **lengthen_fields(known, meant)}, tree), meant, path)
-                self.blame.forget_missing(path)
+                self.blame.forget_missing(path, before)
             return Blame.BAD
         return self.record(tree, cls, path)
 
@@ -94,8 +95,8 @@ class _Binder:
                 values[key] = self.blame.say("bound", f"{key} must be at most {LARGEST:,}, not {huge.value:,}", huge, below, None)
             else:
                 values[key] = self.value(child, known[key][1], below)
-        missing = [key for key, (name, _) in known.items() if key not in values and cls.model_fields[name].is_required()]
-        missing += [key for key in cls.still_missing(values) if key not in tree.value]
+        missing = [key for key in required(cls) if key not in values]
+        missing += [key for key in cls.still_missing(values) if key not in tree.value or tree.value[key].value is None]
         for key in missing:
             self.blame.missing(tree, key, cls, path)
         if missing or any(value is Blame.BAD for value in values.values()):
@@ -105,11 +106,17 @@ class _Binder:
 
     def make(self, cls: type[Part], values: dict[str, Any], tree: Tree, path: str) -> Any:
         """The validated part, remembering where it was written."""
+        same = _outline(cls, values)
+        part = self.known.get(same) if same is not None else None
+        if part is not None:
+            return part.model_copy().placed(origin_of(tree, cls))
         try:
             part = cls.model_validate(_tuples(cls, values))
         except ValidationError as error:
             self.blame.invalid(error, tree, cls, path)
             return Blame.BAD
+        if same is not None:
+            self.known[same] = part
         return part.placed(origin_of(tree, cls))
 
     def check_alone(self, cls: type[Part], values: dict[str, Any], tree: Tree, path: str) -> None:
@@ -181,17 +188,27 @@ def _huge(tree: Tree) -> Tree | None:
     return tree if isinstance(tree.value, int) and abs(tree.value) > LARGEST else None
 
 
+def _outline(cls: type[Part], values: dict[str, Any]) -> tuple[object, ...] | None:
+    """What tells a layer of plain values from others, 1 from 1.0 and from true among them; None of anything else."""
+    if not issubclass(cls, _REPEATED) or any(type(value) not in _PLAIN for value in values.values()):
+        return None
+    return cls, *[(key, type(value), value) for key, value in values.items()]
+
+
+_REPEATED = (Layer, Activation, Norm)
+_PLAIN = frozenset({int, float, str, bool, type(None)})
+
+
 def _tuples(cls: type[Part], values: dict[str, Any]) -> dict[str, Any]:
     """Plain lists as tuples where the field is a tuple; YAML has only lists."""
-    known = fields(cls)
-    return {key: tuple(value) if isinstance(value, list) and "tuple" in str(cls.model_fields[known[key][0]].annotation) else value
-            for key, value in values.items()}
+    listed = tuples(cls)
+    return {key: tuple(value) if key in listed and isinstance(value, list) else value for key, value in values.items()}
 
 
 def origin_of(tree: Tree, cls: type[Part]) -> Origin:
     """Where the part and each of its fields were written."""
     assert isinstance(tree.value, dict)
-    names = {key: name for key, (name, _) in fields(cls).items()}
-    return Origin(tree.span, {names.get(key, key): child.span for key, child in tree.value.items()}, key=tree.key)
+    known = fields(cls)
+    return Origin(tree.span, {known[key][0] if key in known else key: child.span for key, child in tree.value.items()}, key=tree.key)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -119,7 +119,8 @@ class Blame:
 
     def __init__(self) -> None:
         self.found: list[Diagnostic] = []
-        self._meant: list[tuple[str, str]] = []       # (path of a part, key that a misspelt one was meant to be)
+        self._meant: set[tuple[str, str]] = set()     # (path of a part, key that a misspelt one was meant to be)
+        self._guesses: dict[tuple[str, Shape, bool], tuple[str, str | None, type[Part] | None]] = {}
 
     def report(self, rule: Rule, message: str, tree: Tree, path: str, fix: str | None = None, *, at_key: bool = False) -> object:
         """One diagnostic at the tree's value, or at its key."""
@@ -138,31 +139,32 @@ class Blame:
         above = path.rpartition(".")[0]
         meant = unknown_words.key(key, cls, above, written(tree), names, beside)
         if meant and meant.key:
-            self._meant.append((above, meant.key))
+            self._meant.add((above, meant.key))
         message = f"{owner_of(cls)} has no key {key!r}; " + (meant.reason if meant and meant.reason else f"it has {listed(names)}")
         return self.report(UNKNOWN_KEY, message, tree, path, meant.fix if meant else f"remove {key}", at_key=True)
 
     def missing(self, tree: Tree, key: str, cls: type[Part], path: str) -> object:
         """A required key that is not there, unless it is there misspelt."""
-        if any(key == meant and path.startswith(part) for part, meant in self._meant):
+        if self._meant and any((above, key) in self._meant for above in _ways_up(path)):
             return self.BAD
         field = cls.model_fields[fields(cls)[key][0]]
         fix = _spelled_out(tree, f"{key}: {field.examples[0]}", path) if field.examples else Hint(f"{key}: ...")
         return self.report(MISSING, f"{owner_of(cls)} needs {key!r}: {field.description}", tree, f"{path}.{key}" if path else key, fix,
                            at_key=True)
 
-    def forget_missing(self, path: str) -> None:
-        """Takes back that keys are missing: which part it was meant to be is only a guess."""
-        self.found = [found for found in self.found if found.rule is not MISSING or found.path.rpartition(".")[0] != path]
+    def forget_missing(self, path: str, since: int) -> None:
+        """Takes back that keys are missing, of the findings from `since` on: which part it was meant to be is only a guess."""
+        self.found[since:] = [found for found in self.found[since:] if found.rule is not MISSING or found.path.rpartition(".")[0] != path]
 
-    def unknown_variant(self, tree: Tree, shape: Shape, path: str) -> object:
-        """A `type` that names nothing."""
-        assert shape.part is not None
-        words = f"there is no {family_name(shape)} {what(tree)}; there are {listed(shape.variants)}"
-        word = str(tree.value)
+    def unknown_variant(self, tree: Tree, shape: Shape, path: str) -> type[Part] | None:
+        """A `type` that names nothing; the class that was likely meant."""
         in_list = shape.part is Layer and not path.endswith(".layer")
-        fix = unknown_words.step(word) if in_list else unknown_words.variant(word, shape.variants)
-        return self.report(UNKNOWN_VARIANT, words, tree, path, fix)
+        known = what(tree), shape, in_list
+        if known not in self._guesses:
+            self._guesses[known] = _guessed(tree, shape, in_list)
+        words, fix, meant = self._guesses[known]
+        self.report(UNKNOWN_VARIANT, words, tree, path, fix)
+        return meant
 
     def no_type(self, tree: Tree, shape: Shape, path: str) -> object:
         """A mapping that does not choose a variant."""
@@ -257,6 +259,22 @@ class Blame:
         else:
             text = str(context["error"]) if "error" in context else str(problem["msg"])
             self.say("rule", f"{key}: {text}" if key else text, place, path, None)
+
+
+def _guessed(tree: Tree, shape: Shape, in_list: bool) -> tuple[str, str | None, type[Part] | None]:
+    """What is said of a variant that there is not, what to write instead, and the class that was meant."""
+    assert shape.part is not None
+    words = f"there is no {family_name(shape)} {what(tree)}; there are {listed(shape.variants)}"
+    best = unknown_words.variant(str(tree.value), shape.variants)
+    return words, unknown_words.step(str(tree.value)) if in_list else best, shape.variants.get(best or "")
+
+
+def _ways_up(path: str) -> Iterator[str]:
+    """The path of a part, those of the parts that it is in, and that of the whole."""
+    while path:
+        yield path
+        path = path.rpartition(".")[0]
+    yield ""
 
 
 def _spelled_out(tree: Tree, option: str, path: str) -> str:

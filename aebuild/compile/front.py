@@ -33,6 +33,7 @@ from aebuild.lang.diagnostics import AebuildError, DataError, Diagnostic, Hint, 
 from aebuild.lang.html_table import html_lines, html_table
 from aebuild.lang.regular_files import open_regular
 from aebuild.lang.source import MAX_BYTES, Tree, read
+from aebuild.lang.suggest import bounded_guesses
 from aebuild.parts import discover
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ class Loaded:
 
 
 @collecting_later()
+@bounded_guesses()
 def load(path: str | Path, settings: Seq[str] = (), *, text: str | bytes | None = None, tree: Tree | None = None,
          base: Path | None = None, known: DataInfo | None = None, given: Given | None = None) -> Loaded:
     """Reads, merges, binds and plans a spec; `text` or `tree` stand for the file's contents where given.
@@ -206,11 +208,14 @@ def _detected(tree: Tree, base: Path, loaded: Loaded) -> Tree | None:
 
         return detect(path.value, base, keys) if isinstance(path.value, str) else ""
 
+    data = tree.get("data")
+    if data is None or not isinstance(tree.value, dict):
+        return tree
     try:
-        return lengthen(tree, named)
+        long = lengthen(Tree({"data": data}, tree.span, tree.key), named).get("data")          # all else is long already
+        return tree if long is data or long is None else Tree({**tree.value, "data": long}, tree.span, tree.key)
     except DataError as error:
-        data = tree.get("data")
-        path = data.get("path") or data if data is not None else tree
+        path = data.get("path") or data
         loaded.diagnostics += [with_data(replace(found, span=found.span or path.span, path="data.path"), data)
                                for found in error.diagnostics]
         loaded.error = DataError

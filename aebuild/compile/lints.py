@@ -207,8 +207,10 @@ def _about_parts(plan: Plan, info: DataInfo) -> Iterator[Finding]:
         yield from part.lint(None, around)
     seen: set[tuple[int, str, str]] = set()
     for node in (*plan.encoder.walk(), *plan.decoder.walk()):
+        if type(node.part).lint is Part.lint or (node.children and not node.macs):
+            continue
         key = id(node.part), node.kind, str(node.args)
-        if (not node.children or node.macs) and key not in seen:
+        if key not in seen:
             seen.add(key)
             yield from node.part.lint(node, around)
 
@@ -298,14 +300,14 @@ allow: {AE203: a batch is large enough for steady statistics}
 def allowed(spec: Spec, found: list[Diagnostic]) -> list[Diagnostic]:
     """The findings without the allowed warnings, and with complaints about wrong or needless entries of `allow`."""
     kept = [finding for finding in found if finding.is_error or finding.code not in spec.allow]
+    occurring = {finding.code for finding in found}
     for code in spec.allow:
         rule = Rule.catalogue.get(code) or _of_a_part(code)
         if rule is None or rule.severity == "error":
-            warnings = [known for known, other in Rule.catalogue.items() if other.severity == "warning"]
-            best = f"remove {code}" if rule else closest(code, warnings)
+            best = f"remove {code}" if rule else closest(code, _warnings())
             what = "is an error, and errors cannot be allowed" if rule else "is not a diagnostic"
             kept.append(Diagnostic(UNKNOWN_CODE, f"{code} {what}", spec.place("allow"), best, f"allow.{code}"))
-        elif not code.startswith(TRAINING) and not any(finding.code == code for finding in found):
+        elif not code.startswith(TRAINING) and code not in occurring:
             kept.append(Diagnostic(ALLOWED_FOR_NOTHING, f"{code} does not occur in this spec", spec.place("allow"), f"remove {code}",
                                    f"allow.{code}"))
     return kept
@@ -314,5 +316,9 @@ def allowed(spec: Spec, found: list[Diagnostic]) -> list[Diagnostic]:
 def _of_a_part(code: str) -> Rule | None:
     """A rule that stands beside a part which this spec has no use for, so that its file was not read yet."""
     for family in Part.families.values():
-        list(family.variants.values())
+        family.variants.read_all()
     return Rule.catalogue.get(code)
+
+
+def _warnings() -> Iterator[str]:
+    return (known for known, other in Rule.catalogue.items() if other.severity == "warning")

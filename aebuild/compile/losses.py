@@ -48,11 +48,11 @@ def with_layers(spec: Spec, change: Callable[[Layer], Layer]) -> Spec:
     """The spec with each layer of its halves changed, also those inside of others."""
     def changed(part: Part) -> Part:
         moved = {}
-        for name in type(part).model_fields:
-            value = getattr(part, name)
-            new = [changed(each) if isinstance(each, Part) else each for each in value] if isinstance(value, list) else value
-            if isinstance(value, list) and any(one is not other for one, other in zip(value, new, strict=True)):
-                moved[name] = new
+        for name, value in vars(part).items():
+            if isinstance(value, list):
+                new = [changed(each) if isinstance(each, Part) else each for each in value]
+                if any(one is not other for one, other in zip(value, new, strict=True)):
+                    moved[name] = new
         found = part.but(**moved) if moved else part
         return change(found) if isinstance(found, Layer) else found
 

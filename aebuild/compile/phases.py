@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Sequence as Seq
+from itertools import chain
 
 from aebuild.compile.greedy_pairs import paired
 from aebuild.compile.losses import providers
@@ -245,20 +246,21 @@ def _players(spec: Spec, phase: PhasePart, roles: tuple[Role, ...], terms: tuple
 
 def _learns(player: PlayerPlan, tops: Seq[Node], frozen: tuple[str, ...] = (), *, heads: bool = False) -> bool:
     """True if there are weights under the player's modules that are not frozen; of heads it is enough that they are there."""
-    paths = [node.path for top in tops for node in top.walk() if node.own_params] + (["heads"] if heads else [])
-    return any(_under(path, player.modules) and not _under(path, frozen) for path in paths)
+    paths = (node.path for top in tops for node in top.walk() if node.own_params)
+    return any(_under(path, player.modules) and not _under(path, frozen) for path in chain(("heads",) if heads else (), paths))
 
 
 def _under(path: str, names: Iterable[str]) -> bool:
     return any(path == name or path.startswith(f"{name}.") for name in names)
 
 
-def _known(part: PhasePart | Start, field: str, named: Iterable[str], path: str, tops: Seq[Node], spec: Spec, found: list[Diagnostic]
+def _known(part: PhasePart | Start, field: str, named: Collection[str], path: str, tops: Seq[Node], spec: Spec, found: list[Diagnostic]
            ) -> tuple[str, ...]:
     """The paths of the model that a field names; reports those that are none."""
-    if not tops:
+    if not tops or not named:
         return ()
-    paths = {node.path for top in tops for node in top.walk()} | {"likelihood", *(f"heads.{name}" for name in spec.heads)}
+    paths = dict.fromkeys(node.path for top in tops for node in top.walk())
+    paths |= dict.fromkeys(("likelihood", *(f"heads.{name}" for name in spec.heads)))
     for each in named:
         if each not in paths:
             best = closest(each, paths)

@@ -305,8 +305,8 @@ def _written(spec: Spec) -> tuple[str, ...]:
 
 
 def _dials(nodes: Seq[Node]) -> list[DialPlan]:
-    return [DialPlan(node.path, attribute, dial) for node in nodes for attribute, dial in getattr(node.part, "dials", dict)().items()
-            if node.args.get("dials")]
+    return [DialPlan(node.path, attribute, dial) for node in nodes if node.args.get("dials")
+            for attribute, dial in getattr(node.part, "dials", dict)().items()]
 
 
 def _refusals(latent: LatentPlan, decoder: Node, penalties: dict[str, Contribution]) -> dict[str, str]:

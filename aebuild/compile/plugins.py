@@ -168,8 +168,9 @@ def within(value: object) -> Iterator[Part]:
     """A part and all parts in it."""
     if isinstance(value, Part):
         yield value
-        for name in type(value).model_fields:
-            yield from within(getattr(value, name))
+        for held in value.held():
+            if isinstance(held, Part | list | tuple | dict):
+                yield from within(held)
     elif isinstance(value, list | tuple):
         for item in value:
             yield from within(item)

@@ -47,5 +47,5 @@ def layers_in(value: Any) -> int:
         return sum(map(layers_in, value))
     if not isinstance(value, Part):
         return 0
-    inside = sum(layers_in(getattr(value, name)) for name in type(value).model_fields)
-    return max(1, inside) * int(getattr(value, "times", 1)) if isinstance(value, Layer) else inside
+    inside = sum([layers_in(held) for held in value.held() if isinstance(held, list | Part)])
+    return max(1, inside) * int(vars(value).get("times", 1)) if isinstance(value, Layer) else inside

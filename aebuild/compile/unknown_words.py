@@ -12,7 +12,7 @@ from aebuild.compile.spec import Losses, Spec, Train
 from aebuild.lang.dataset import Dataset
 from aebuild.lang.families import Activation, Latent, Layer, Norm
 from aebuild.lang.part import Part
-from aebuild.lang.suggest import bare, closest
+from aebuild.lang.suggest import bare, closest, guessing
 from aebuild.lang.terms import Likelihood
 from aebuild.lang.training import Optimizer
 
@@ -28,6 +28,8 @@ class Guess:
 
 def variant(word: str, variants: Mapping[str, type[Part]]) -> str | None:
     """The variant that the word names in another library, or that it misspells."""
+    if not guessing():
+        return None
     foreign = {bare(other): name for name, cls in variants.items() for other in cls.also}
     if bare(word) in foreign:
         return foreign[bare(word)]
@@ -44,6 +46,8 @@ def layer(word: object) -> str | None:
 
 def step(word: str) -> str | None:
     """The layer that an unknown step was meant to be; an activation or a norm stands behind its own key there."""
+    if not guessing():
+        return None
     for name, family in (("activation", Activation), ("norm", Norm)):
         for variant_name, cls in family.variants.items():
             if bare(word) in (bare(variant_name), *map(bare, cls.also)):
@@ -106,6 +110,7 @@ def _nested(place: str, value: str) -> str:
     return text
 
 
+@cache
 def foreign_keys(cls: type[Part]) -> dict[str, str]:
     """Other libraries' words for this part's keys."""
     found: dict[str, str] = {}

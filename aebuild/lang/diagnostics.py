@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 
 @dataclass(frozen=True, eq=False)
@@ -14,8 +14,7 @@ class Text:
     lines: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):          # three times faster to make than a frozen dataclass, and a spec makes tens of thousands
     """A stretch of a source text; lines and columns count from 1, the end is exclusive."""
 
     text: Text

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -81,17 +82,17 @@ class Node:
     @property
     def own_params(self) -> int:
         """Parameters of this node without its children."""
-        return sum(prod(shape) for shape in self.weights.values())
+        return sum(map(prod, self.weights.values())) if self.weights else 0
 
-    @property
+    @cached_property
     def params(self) -> int:
         """Parameters of this node and everything below it."""
-        return self.own_params + sum(child.params for child in self.children)
+        return self.own_params + sum([child.params for child in self.children])
 
-    @property
+    @cached_property
     def all_macs(self) -> int:
         """Multiply-accumulates of this node and everything below it."""
-        return self.macs + sum(child.all_macs for child in self.children)
+        return self.macs + sum([child.all_macs for child in self.children])
 
     @property
     def silent(self) -> bool:
@@ -101,13 +102,19 @@ class Node:
     @property
     def reconstruction_macs(self) -> int:
         """Multiply-accumulates of what runs in a reconstruction."""
-        return 0 if self.aside else self.macs + sum(child.reconstruction_macs for child in self.children)
+        return 0 if self.aside else self.macs + sum([child.reconstruction_macs for child in self.children])
 
     def walk(self) -> Iterator[Node]:
         """This node, then everything below it, in order of execution."""
-        yield self
-        for child in self.children:
-            yield from child.walk()
+        return iter(self._order)
+
+    @cached_property
+    def _order(self) -> tuple[Node, ...]:
+        found, waiting = [], [self]
+        while waiting:
+            found.append(node := waiting.pop())
+            waiting += node.children[::-1]
+        return tuple(found)
 
     def marked_inserted(self) -> Node:
         """This node as one that the compiler put in."""
@@ -181,7 +188,7 @@ class Site:
 
     def at(self, name: str, *, final: bool | None = None) -> Site:
         """The site of something below this one."""
-        return replace(self, path=f"{self.path}.{name}", final=self.final if final is None else final)
+        return Site(f"{self.path}.{name}", self.stage, self.final if final is None else final, self.chain, self.adapt)
 
     def refuse(self, part: Part, rule: Rule, message: str, *fields: str, fix: str | None = None) -> NoReturn:
         """Stop planning this part: `fields` names what to underline, the first written one wins."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, ClassVar, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, PrivateAttr
@@ -56,10 +57,12 @@ class Variants(Mapping[str, "type[Part]"]):
     def __init__(self) -> None:
         self._classes: dict[str, type[Part]] = {}
         self._modules: dict[str, str] = {}
+        self._names: list[str] | None = None          # all of them in order, where nothing was added since
 
     def expect(self, name: str, module: str) -> None:
         """Says which module declares the member of that name."""
         self._modules.setdefault(name, module)
+        self._names = None
 
     def add(self, name: str, cls: type[Part]) -> None:
         """Called for each class as it is made; NameTakenError for a second class of one name, its file imported yet or not."""
@@ -67,6 +70,7 @@ class Variants(Mapping[str, "type[Part]"]):
         if owner != cls.__module__:
             raise NameTakenError(cls.family, name, owner)
         known = self._classes.setdefault(name, cls)
+        self._names = None
         if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
             raise NameTakenError(cls.family, name, known.__module__)
 
@@ -74,17 +78,26 @@ class Variants(Mapping[str, "type[Part]"]):
         """Takes a class out again, if it is the member of its name."""
         for name in [name for name, known in self._classes.items() if known is cls]:
             del self._classes[name]
+        self._names = None
+
+    def read_all(self) -> None:
+        """Imports the files of all members."""
+        if len(self._classes) < len(self):
+            list(self.values())
 
     def __getitem__(self, name: str) -> type[Part]:
-        if name not in self._classes and name in self._modules:
+        known = self._classes.get(name)
+        if known is None and name in self._modules:
             importlib.import_module(self._modules[name])
-        return self._classes[name]
+        return known or self._classes[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(sorted({*self._classes, *self._modules}))
+        if self._names is None:
+            self._names = sorted({*self._classes, *self._modules})
+        return iter(self._names)
 
     def __len__(self) -> int:
-        return len({*self._classes, *self._modules})
+        return len(self._names) if self._names is not None else len({*self._classes, *self._modules})
 
     def __contains__(self, name: object) -> bool:
         return name in self._classes or name in self._modules
@@ -118,6 +131,7 @@ class Part(BaseModel):
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         """Collect the variant into its family and hold the laws of a part."""
         super().__pydantic_init_subclass__(**kwargs)
+        _settle_class_variables(cls)
         if not (cls.__doc__ or "").strip():
             raise PartError(f"{cls.__name__}: a part needs a docstring, the first sentence is its help text")
         for name, info in cls.model_fields.items():
@@ -142,10 +156,7 @@ class Part(BaseModel):
     @classmethod
     def variant_name(cls) -> str | None:
         """The YAML name of this variant, or None for a family or a plain record."""
-        info = cls.model_fields.get("type")
-        if info is None or get_origin(info.annotation) is not Literal:
-            return None
-        return str(get_args(info.annotation)[0])
+        return _variant_name(cls)
 
     @classmethod
     def still_missing(cls, values: Mapping[str, Any]) -> tuple[str, ...]:
@@ -166,10 +177,11 @@ class Part(BaseModel):
 
     def place(self, *names: str) -> Span | None:
         """The span of the first of these fields that was written, else of the whole part."""
+        origin = self._origin
         for name in names:
-            if name in self._origin.fields:
-                return self._origin.fields[name]
-        return self._origin.span
+            if name in origin.fields:
+                return origin.fields[name]
+        return origin.span
 
     def placed(self, origin: Origin) -> Self:
         """This part, remembering where it was written."""
@@ -179,6 +191,27 @@ class Part(BaseModel):
     def but(self, **changes: Any) -> Self:
         """A copy with some fields changed; the origin stays."""
         return self.model_copy(update=changes)
+
+    def held(self) -> Iterable[Any]:
+        """The values of its fields, in their order."""
+        return self.__dict__.values()          # getattr of each is ten times slower
+
+
+def _settle_class_variables(cls: type[Part]) -> None:
+    """Spares pydantic the types of class variables, which it would read again for each class below: a third of an import."""
+    hints = cls.__dict__.get("__annotations__", {})
+    hints |= {name: ClassVar for name, hint in hints.items() if isinstance(hint, str) and hint.startswith("ClassVar[")}
+
+
+_settle_class_variables(Part)
+
+
+@cache
+def _variant_name(cls: type[Part]) -> str | None:
+    info = cls.model_fields.get("type")
+    if info is None or get_origin(info.annotation) is not Literal:
+        return None
+    return str(get_args(info.annotation)[0])
 
 
 def knob(default: Any, doc: str, *, affects: Effect, **bounds: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from math import isinf
 
 from aebuild.lang.diagnostics import Hint, Rule
@@ -65,6 +66,7 @@ _ODD = re.compile(r"[-+]?(?:0[0-9]++|0[bB][01_]++|0[oO][0-7_]++|0[xX][0-9a-fA-F_
 Doubt = tuple[Rule, str, str | None]
 
 
+@lru_cache(4096)          # the same words stand in a spec again and again
 def resolve(text: str) -> tuple[Scalar, Doubt | None]:
     """The value of an unquoted scalar, and (rule, message, fix) where it has none.
 

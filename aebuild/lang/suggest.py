@@ -3,9 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
 
 _LONGEST = 64                        # nobody misspells a word of more letters, and the distance is quadratic
+MOST = 300_000                       # words compared in one check of a spec: some hundreds of misspelt words, far more than are shown
+_left: ContextVar[list[int] | None] = ContextVar("_left", default=None)
+
+
+@contextmanager
+def bounded_guesses() -> Iterator[None]:
+    """Within it proposals end after `MOST` comparisons, so that a spec of ten thousand wrong words costs no more than one of a thousand."""
+    token = _left.set([MOST])
+    try:
+        yield
+    finally:
+        _left.reset(token)
+
+
+def guessing() -> bool:
+    """True while there is something left to compare."""
+    left = _left.get()
+    return left is None or left[0] > 0
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:
@@ -15,14 +36,18 @@ def closest(word: str, known: Iterable[str]) -> str | None:
     two swapped; at most one in three letters); then the only word that shares all its parts, as `kernel_size` does with
     `kernel` and `batch` with `batch_size`. Ties go to the word listed first.
     """
-    if not word or len(word) > _LONGEST:
+    if not word or len(word) > _LONGEST or not guessing():
         return None
     mine = bare(word)
     best: tuple[int, str] | None = None
     choices = [name for name in known if name and len(name) <= _LONGEST]
+    if (left := _left.get()) is not None:
+        left[0] -= len(choices)
     for name in choices:
         other = bare(name)
         allowed = min(3, max(len(mine), len(other)) // 3)
+        if len(_letters(mine) ^ _letters(other)) > 2 * allowed:          # a slip brings or takes at most two letters
+            continue
         slips = 0 if other == mine and mine else distance(mine, other, allowed)
         if slips <= allowed and (best is None or slips < best[0]):
             best = (slips, name)
@@ -50,11 +75,18 @@ def distance(left: str, right: str, limit: int) -> int:
     return row[-1]
 
 
+@lru_cache(4096)
 def bare(word: str) -> str:
     """The word in small letters, without `-`, `_` and blanks."""
     return re.sub(r"[-_\s]", "", word.casefold())
 
 
+@lru_cache(4096)
+def _letters(word: str) -> frozenset[str]:
+    return frozenset(word)
+
+
+@lru_cache(4096)
 def _parts(word: str) -> frozenset[str]:
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", word)
     return frozenset(part for part in re.split(r"[^a-z0-9]+", spaced.casefold()) if part)

@@ -11,7 +11,7 @@ from aebuild.lang.scalars import Scalar
 Plain: TypeAlias = Union[bool, int, float, str, list["Plain"], dict[str, "Plain"], None]  # noqa: UP007
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Tree:
     """One value of a spec and where it was written.
 
@@ -23,6 +23,10 @@ class Tree:
     span: Span
     key: Span | None = None
     damaged: bool = False
+
+    def __init__(self, value: Scalar | tuple[Tree, ...] | dict[str, Tree], span: Span, key: Span | None = None, damaged: bool = False
+                 ) -> None:
+        vars(self).update(value=value, span=span, key=key, damaged=damaged)          # twice as fast as what a frozen dataclass does
 
     @property
     def is_mapping(self) -> bool:

@@ -12,7 +12,6 @@ from aebuild.compile.short_options import parse_setting
 from aebuild.lang.diagnostics import CheckpointError
 from aebuild.lang.samples import DataInfo
 from aebuild.lang.suggest import closest
-from aebuild.results.run_plugins import check_plugins, options
 from aebuild.results.shipped import named
 from aebuild.results.shipped import shipped as found
 from aebuild.trainer.run_dir.folder import is_run
@@ -30,6 +29,8 @@ def open_spec(path: str | Path, settings: Sequence[str] = (), given: Given | Non
     place = Path(path)
     inside = place.parent if place.name == "spec.yaml" else place
     if is_run(inside):
+        from aebuild.results.run_plugins import check_plugins, options
+
         try:
             told = check_plugins(inside, options)
         except CheckpointError as error:

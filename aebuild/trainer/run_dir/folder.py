@@ -15,7 +15,6 @@ from pathlib import Path
 from aebuild.lang.diagnostics import BusyError, Diagnostic, Hint, ResourceError, Rule, UsageError
 from aebuild.lang.printable import clean
 from aebuild.trainer.run_dir.atomic_files import storing
-from aebuild.trainer.run_dir.records import mapping
 
 FILES = ("spec.yaml", "plan.json", "data.json")
 RUN_EXISTS = Rule("AE501", "the run directory is already in use", """
@@ -171,6 +170,8 @@ def is_busy(folder: Path) -> bool:
 
 def _holder(handle: int) -> str:
     try:
+        from aebuild.trainer.run_dir.records import mapping  # what only tells a run from a spec needs no records
+
         told = mapping(os.pread(handle, 4096, 0), "lock")
         return f" by process {int(told['pid'])} on {str(told['host'])!r} since {str(told['since'])!r}"
     except (OSError, ValueError, KeyError, TypeError):
