@@ -15,9 +15,9 @@ from aebuild.modules.latent import Latent
 from aebuild.modules.losses import LossFunction
 from aebuild.modules.priors import Prior
 from aebuild.modules.recording import recording
-from aebuild.modules.revival import Revival
+from aebuild.modules.revival import Renewed, Resampling, Revival
 from aebuild.modules.sparse_codes import Sparsifier
-from aebuild.modules.stage import taken
+from aebuild.modules.stage import learning, taken
 
 
 class SparseLatent(Latent):
@@ -34,14 +34,16 @@ class SparseLatent(Latent):
         super().__init__(steps, prior)
         self.activation, self.revive = activation, revive
         self.centred, self.transposed = centred, transposed
-        self.shardable = not (centred or isinstance(self.projection, TiedProjection))
+        moves = revive is not None and revive.moves
+        self.shardable = not (centred or moves or isinstance(self.projection, TiedProjection))
+        self.renewed: list[Renewed] = []                        # weights that the last pass put elsewhere, for optimisers to forget
         self._dictionary: tuple[nn.Linear, ...] = ()            # in a tuple it is no part of this module
 
     @torch.no_grad()
     def meet(self, decoder: nn.Module) -> None:
         """Takes from the decoder what is shared with it."""
         tied = isinstance(self.projection, TiedProjection)
-        if not (self.centred or self.transposed or tied):
+        if not (self.centred or self.transposed or tied or (self.revive is not None and self.revive.moves)):
             return
         linear = dictionary_of(decoder)
         self._dictionary = (linear,)
@@ -56,6 +58,8 @@ class SparseLatent(Latent):
             h = taken(self.get_submodule(name), h, {} if context is None else context)
         if self.centred:
             h = h - self._dictionary[0].bias
+        if isinstance(self.revive, Resampling) and self.training and learning():
+            self.renewed = self._resampled(h, self.revive) if self.revive.due() else []
         pre = self.projection(h)
         value, terms, beside = self.activation(pre, self.projection.bias)
         if not self.training and recording():
@@ -67,6 +71,15 @@ class SparseLatent(Latent):
             beside = {**beside, **self.revive.beside(pre)}
             metrics["dead"] = self.revive.dead.float().mean()
         return Code(value, terms, metrics, beside=beside)
+
+    @torch.no_grad()
+    def _resampled(self, h: Tensor, revive: Resampling) -> list[Renewed]:
+        linear, taught = self._dictionary[0], self.activation.training
+        self.activation.eval()
+        back = linear(self.activation(self.projection(h), self.projection.bias)[0])
+        self.activation.train(taught)
+        error = (h + (linear.bias if self.centred else 0) - back).square().sum(-1)
+        return revive.renew(h, error, self.projection, linear, self.activation.beginnings())
 
     @property
     def units(self) -> int:

@@ -13,6 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.collectives import BatchPart, portion, repeated, sharing
 from aebuild.modules.outputs import Batch
+from aebuild.modules.revival import along
 from aebuild.trainer.distributed.fsdp import divided, local
 from aebuild.trainer.distributed.process_group import MultiProcessGroup, ProcessGroup
 from aebuild.trainer.forward_passes import Passes
@@ -89,6 +90,7 @@ class ActivePlayer:
         self.objective = objective
         self.objective.to(next(model.parameters()).device)
         self.rivals: list[nn.Parameter] = []       # parameters of the other players, frozen while it is this one's turn
+        self._renewing: list[Any] = [module for module in model.modules() if hasattr(module, "renewed")]
         self._together: nn.Module | None = None
         self._turn = Turn(self)
 
@@ -179,6 +181,8 @@ class ActivePlayer:
         if self.plan.clip is not None:
             torch.nn.utils.clip_grad_norm_(self.params, self.plan.clip)
         self.rate.begin(step)
+        for module in self._renewing:
+            forget(self.optimizer.state, module.renewed)
         self.optimizer.step()
 
     def state(self) -> dict[str, Any]:
@@ -208,6 +212,14 @@ class ActivePlayer:
         """
         return {index: {name: fitting(value, self.params[index]) if isinstance(value, Tensor) and value.ndim else value
                         for name, value in slot.items()} for index, slot in slots.items()}
+
+
+def forget(state: Mapping[Any, dict[str, Any]], renewed: Iterable[tuple[Tensor, int, Tensor]]) -> None:
+    """Zero moments for those units of a parameter, on an axis, that begin anew."""
+    for parameter, axis, units in renewed:
+        for value in state[parameter].values() if parameter in state else ():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                value.masked_fill_(along(units, value, axis), 0)
 
 
 def fitting(value: Tensor, parameter: Tensor) -> Tensor:

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 NO_DICTIONARY = Rule("AE380", "a sparse code that shares weights with a decoder of several layers", """\
-`centred` subtracts the decoder's bias from the input, and `weights: tied` or `transposed` take the decoder's matrix. So the decoder must be
-one linear map from the code, `decoder: []`, and `centred` wants an encoder without layers besides, so that input and output are alike.
+`centred` subtracts the decoder's bias from the input, `weights: tied` or `transposed` take the decoder's matrix, and `revive: resample`
+puts inputs into it. So the decoder must be one linear map from the code, `decoder: []`, and `centred` and `resample` want an encoder
+without layers besides, so that input and output are alike.
 
 ```yaml
 data: wine
@@ -115,15 +116,18 @@ class Sparse(ProjectedLatent):
         linear = len(maps) == 1 and maps[0].kind == "linear" and maps[0].input.features == self.dim
         if self.weights != "free" and not linear:
             self._refuse(site, f"`weights: {self.weights}`", "weights", "decoder: []")
-        if self.centred and not (linear and not encoder.children and maps[0].output.features == self._inputs(encoder)):
+        alike = linear and not encoder.children and maps[0].output.features == self._inputs(encoder)
+        if self.centred and not alike:
             self._refuse(site, "`centred`", "centred", "centred: false")
+        if self.revive is not None and self.revive.moves and not alike:
+            self._refuse(site, f"`revive: {self.revive.variant_name()}`", "revive", "revive: auxiliary")
 
     def _inputs(self, encoder: Node) -> int:
         return encoder.output.features if self.per == "position" else elements(encoder.output)
 
     def _refuse(self, site: Site, what: str, field: str, fix: str) -> None:
         site.refuse(self, NO_DICTIONARY, f"{what} wants a decoder of one linear map" + (
-            " and no layers in the encoder" if field == "centred" else ""), field, fix=fix)
+            "" if field == "weights" else " and no layers in the encoder"), field, fix=fix)
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The latent."""
