@@ -242,7 +242,7 @@ class LevelsPrior(Prior):
         found: list[Tensor] = []
         context = self._context
         for level in self._levels:
-            found.append(level.prior.given(context).draw(n, device))
+            found.append(level.settled(level.prior.given(context).draw(n, device)))
             context = {**context, ABOVE: level.code_from(found[-1]).value.flatten(1)}
         return flat(found)
 
