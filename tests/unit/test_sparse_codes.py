@@ -189,6 +189,21 @@ def test_inputs_are_drawn_by_the_square_of_their_error() -> None:
     torch.testing.assert_close((linear.weight > 0.5).float().mean(1), torch.tensor([0.1, 0.0, 0.9]), atol=0.02, rtol=0)
 
 
+@pytest.mark.parametrize("decoder", ["[]", "[output: {columns: unit}]"])
+def test_streams_weigh_a_unit_by_the_norms_of_its_directions(decoder: str) -> None:
+    """Lindsey et al. (2024): Σᵢ fᵢ(x)·Σₗ ‖Wᵢˡ‖, which both halves learn from."""
+    found = load("spec.yaml", text="data: {type: activations, samples: 60, values: 6, features: 10, active: 2}\nencoder: []\n"
+                                   f"latent: {{type: sparse, dim: 12, streams: 3}}\ndecoder: {decoder}\n")
+    assert found.plan is not None and "AE230" not in [each.code for each in found.diagnostics]
+    model = build(found.plan)
+    x = torch.randn(5, 6)
+    outputs = model.run(Batch(x, x))
+    columns = columns_of(model.decoder.output.linear)
+    wanted = sum(outputs.code.value * torch.stack([columns[2 * stream:2 * stream + 2, unit].norm() for unit in range(12)]) for stream in range(3))
+    torch.testing.assert_close(outputs.terms["stream_l1"], wanted)
+    assert moved(model, outputs.terms["stream_l1"]) >= {"decoder.output.linear.weight", "latent.projection.weight"}
+
+
 def test_no_gradient_points_along_a_column_of_norm_one() -> None:
     linear = UnitLinear(4, 3)
     (linear(torch.randn(9, 4)) - torch.randn(9, 3)).square().sum().backward()
