@@ -141,7 +141,8 @@ class Levels(Latent):
                 return flat([code.value for code in self._down(h, context, None, means=True)])
 
         drawn = any(code.posterior is not None for code in codes)
-        return Code(flat([code.value for code in codes]), terms, metrics, self.indices_of(codes), Joint(mean) if drawn else None)
+        return Code(flat([code.value for code in codes]), terms, metrics, self.indices_of(codes), Joint(mean) if drawn else None,
+                    self.beside_of(codes))
 
     def _down(self, h: Tensor, context: dict[str, Any], draws: int | None, *, means: bool = False) -> list[Code]:
         found: list[Code] = []
@@ -164,6 +165,10 @@ class Levels(Latent):
     def indices_of(self, codes: Sequence[Code]) -> Tensor | None:
         """The indices of all levels, where all have some."""
         return None
+
+    def beside_of(self, codes: Sequence[Code]) -> dict[str, Tensor]:
+        """What `codes_of` reads of a pass besides."""
+        return {}
 
     def losses(self) -> dict[str, LossFunction]:
         """The surprise of those priors that are learned in a phase, and the terms that levels make of a pass."""
@@ -209,6 +214,33 @@ class DiscreteLevels(IndexedLatent, Levels):
         """Indices [N, width] to codes [N, D]."""
         parts = torch.split(indices, self.widths, 1)
         return flat([level.lookup(part) for level, part in zip(self.levels, parts, strict=True)])
+
+
+class MixedLevels(Levels):
+    """Levels of which some have indices; priors are distributions of rows [N, W] of values and, as numbers, indices, the top first."""
+
+    @staticmethod
+    def prior_shapes(levels: Sequence[Any], shapes: Sequence[Sequence[int]]) -> Sequence[Sequence[int]]:
+        """Codes, or indices."""
+        return [(level.width,) if isinstance(level, IndexedLatent) else shape for level, shape in zip(levels, shapes, strict=True)]
+
+    def beside_of(self, codes: Sequence[Code]) -> dict[str, Tensor]:
+        """The rows."""
+        return {"rows": flat([level.codes_of(code).float() for level, code in zip(self.levels, codes, strict=True)])}
+
+    def codes_of(self, code: Code) -> Tensor:
+        """[N, W]."""
+        return code.beside["rows"]
+
+    def code_from(self, codes: Tensor) -> Code:
+        """Of rows [N, W]."""
+        prior: LevelsPrior = self.prior  # type: ignore[assignment]
+        found = [level.code_from(part).value for level, part in zip(self.levels, prior.parts(codes), strict=True)]
+        return Code(flat(found), beside={"rows": codes})
+
+    def draw(self, n: int, context: dict[str, Any] | None = None) -> Tensor:
+        """`n` codes, drawn from the top down."""
+        return self.code_from(super().draw(n, context)).value
 
 
 def flat(codes: Iterable[Tensor]) -> Tensor:
@@ -266,7 +298,8 @@ class LevelsPrior(Prior):
 
     def parts(self, codes: Tensor) -> list[Tensor]:
         """[N, D], or indices [N, width], as those of each level."""
-        return split_codes(codes, self._shapes)
+        parts = split_codes(codes, self._shapes)
+        return [part.long() if isinstance(level, IndexedLatent) else part for level, part in zip(self._levels, parts, strict=True)]
 
 
 class FittedLevels(LevelsPrior):
