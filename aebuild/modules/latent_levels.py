@@ -222,7 +222,8 @@ class MixedLevels(Levels):
     @staticmethod
     def prior_shapes(levels: Sequence[Any], shapes: Sequence[Sequence[int]]) -> Sequence[Sequence[int]]:
         """Codes, or indices."""
-        return [(level.width,) if isinstance(level, IndexedLatent) else shape for level, shape in zip(levels, shapes, strict=True)]
+        indexed = [isinstance(level, IndexedLatent) for level in levels]
+        return [(level.width,) if has else shape for level, has, shape in zip(levels, indexed, shapes, strict=True)]
 
     def beside_of(self, codes: Sequence[Code]) -> dict[str, Tensor]:
         """The rows."""
