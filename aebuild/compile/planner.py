@@ -125,7 +125,7 @@ def plan(spec: Spec, info: DataInfo, least: int | None = None) -> Planned:
     heads = _heads(spec, info, latent, encoder, found)
     penalties = _penalties(spec, info, latent, encoder, joins["critic"], found)
     losses = {**penalties, **{head.name: head.contribution() for head in heads}}
-    terms = plan_terms(spec, latent, output, losses, info, found)
+    terms = plan_terms(spec, latent, output, losses, info, found, encoder)
     usual = usual_epochs(spec, info.counts.get("train"), least)
     phases = plan_phases(spec, written, latent, encoder, decoder, penalties, terms, usual, found)
     _check_tasks(spec, info, found)

@@ -11,7 +11,7 @@ from aebuild.compile.wording import quoted_from
 from aebuild.lang.dataset import DataInfo
 from aebuild.lang.diagnostics import Diagnostic, Rule
 from aebuild.lang.families import LatentPlan
-from aebuild.lang.node import Refusal, Site
+from aebuild.lang.node import Node, Refusal, Site
 from aebuild.lang.part import Part
 from aebuild.lang.suggest import closest
 from aebuild.lang.terms import AUTOENCODER, Contribution, ModelTypes, OutputPlan, Penalty, TermPlan
@@ -107,7 +107,7 @@ losses: {critic: {type: vae_gan}}
 
 
 def plan_terms(spec: Spec, latent: LatentPlan | None, output: OutputPlan | None, losses: Mapping[str, Contribution], info: DataInfo,
-               found: list[Diagnostic]) -> tuple[TermPlan, ...]:
+               found: list[Diagnostic], encoder: Node | None = None) -> tuple[TermPlan, ...]:
     """Every term of the model in a fixed order; reports weights for terms that do not exist."""
     likelihood, written = spec.losses.reconstruction, spec.losses.terms
     if likelihood.support is not None and info.target.kind in likelihood.judges and not info.target_range.within(*likelihood.support):
@@ -127,15 +127,17 @@ def plan_terms(spec: Spec, latent: LatentPlan | None, output: OutputPlan | None,
     for name, config in written.items():
         if name not in known and name not in unplanned and name not in spec.heads and not isinstance(config, Penalty):
             _unknown(spec, name, [*known, *(name for name in spec.heads if name not in known)], found)
-    _check_bound(spec, tuple(terms), latent, found)
+    _check_bound(spec, tuple(terms), latent, encoder, found)
     return tuple(terms)
 
 
-def _check_bound(spec: Spec, terms: tuple[TermPlan, ...], latent: LatentPlan | None, found: list[Diagnostic]) -> None:
+def _check_bound(spec: Spec, terms: tuple[TermPlan, ...], latent: LatentPlan | None, encoder: Node | None, found: list[Diagnostic]) -> None:
     bound = spec.losses.bound
     if latent is None:
         return
     reason = bound.check(terms)
+    if reason is None and bound.balances and encoder is not None and not any(node.own_params for node in encoder.walk()):
+        reason = "it compares gradients at the encoder's output, and this encoder has no weights"
     if reason is not None:
         found.append(Diagnostic(UNFIT_BOUND, f"{bound.variant_name()}: {reason}", spec.losses.place("bound"), "bound: sum", "losses.bound"))
 

@@ -6,7 +6,7 @@ from aebuild.compile.losses import providers
 from aebuild.compile.wording import written
 from aebuild.lang.diagnostics import Diagnostic, Rule
 from aebuild.lang.source import Tree
-from aebuild.lang.terms import AUTOENCODER, Penalty, without_level
+from aebuild.lang.terms import AUTOENCODER, Bound, Penalty, without_level
 
 TAKEN = Rule("AE114", "a name that is taken", """\
 A head's name is the name of its loss term, and `NAME_accuracy` that of its metric. In a run's records and tables they stand beside the
@@ -22,7 +22,7 @@ heads: {digit: {}}
 ```
 """)
 
-METRICS = ("accuracy", "r2")          # of heads
+METRICS = ("accuracy", "r2", "weight")          # of heads
 
 
 def check_names(tree: Tree) -> list[Diagnostic]:
@@ -48,6 +48,8 @@ def known_names() -> dict[str, str]:
     for penalty in Penalty.variants.values():
         if issubclass(penalty, Penalty):
             names |= {penalty.key: "a penalty"} | dict.fromkeys(penalty.players, "a player")
+    for bound in Bound.variants.values():
+        names |= dict.fromkeys(bound.meanings, f"a figure of the bound {bound.variant_name()}") if issubclass(bound, Bound) else {}
     return names
 
 

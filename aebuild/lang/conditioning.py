@@ -85,7 +85,7 @@ class Condition(Part):
 class Join:
     """Features `first` to `last` of what stands under `key` in the context, [N, F], and how a network is told them.
 
-    `word` is its name in paths, `sites` collects the paths at which that happened.
+    `word` is its name in paths, `sites` collects the paths at which that happened. `value` is the type of a code that stands there flat.
     """
 
     name: str
@@ -95,6 +95,7 @@ class Join:
     key: str = KEY
     word: str = ""
     sites: list[str] = field(default_factory=list)
+    value: Value | None = None
 
     @property
     def width(self) -> int:

@@ -52,6 +52,7 @@ class Revival(Provider):
     """
 
     family = "revival"
+    moves: ClassVar[bool] = False        # it changes the dictionary, which must be one linear map back to what is encoded
 
     def plan_revival(self, code: Value, site: Site) -> Contribution:
         """The revival of codes of this type."""

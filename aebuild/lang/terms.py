@@ -246,13 +246,17 @@ class Bound(Part):
 
     What `joined` names is combined sample by sample by the module it builds, `forward({term: [N, draws]}) -> [N]`, from weighted
     terms; all other terms are added to it. If the module has `observe({term: mean})`, it is shown what each batch came to after the
-    step, and its buffers are part of checkpoints.
+    step, and its buffers are part of checkpoints. What its `figures()` are is logged; `meanings` says what that is.
+
+    One that `balances` joins nothing: it weighs the terms of a player, and its module is a `modules.gradient_balance.GradientBalance`.
     """
 
     family = "bound"
     default_variant = "sum"
     joined: ClassVar[tuple[str, ...]] = ()
     beside: ClassVar[tuple[str, ...]] = ()         # of the model's own, which it is given too, weighed as the reconstruction: `decoding`
+    balances: ClassVar[bool] = False
+    meanings: ClassVar[Mapping[str, str]] = {}
 
     @property
     def draws(self) -> int | None:
@@ -270,3 +274,7 @@ class Bound(Part):
     def build_bound(self) -> nn.Module | None:
         """The bound's module, None if nothing is joined."""
         return None
+
+    def build_balance(self, terms: tuple[str, ...]) -> nn.Module:
+        """The module that weighs the terms of these names."""
+        raise TypeError(f"{type(self).__name__} balances nothing")

@@ -30,6 +30,10 @@ class Constraint(nn.Module):
         excess = torch.stack([term.mean(1) for term in terms.values()]).sum(0) - self.target
         return self.log_multiplier.exp() * excess
 
+    def figures(self) -> dict[str, Tensor]:
+        """The `multiplier` λ."""
+        return {"multiplier": self.log_multiplier.exp()}
+
     @torch.no_grad()
     def observe(self, means: Mapping[str, Tensor]) -> None:
         """Moves the multiplier by the terms' means over a batch that was just trained on."""

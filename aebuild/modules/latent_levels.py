@@ -141,7 +141,8 @@ class Levels(Latent):
                 return flat([code.value for code in self._down(h, context, None, means=True)])
 
         drawn = any(code.posterior is not None for code in codes)
-        return Code(flat([code.value for code in codes]), terms, metrics, self.indices_of(codes), Joint(mean) if drawn else None)
+        return Code(flat([code.value for code in codes]), terms, metrics, self.indices_of(codes), Joint(mean) if drawn else None,
+                    self.beside_of(codes))
 
     def _down(self, h: Tensor, context: dict[str, Any], draws: int | None, *, means: bool = False) -> list[Code]:
         found: list[Code] = []
@@ -164,6 +165,10 @@ class Levels(Latent):
     def indices_of(self, codes: Sequence[Code]) -> Tensor | None:
         """The indices of all levels, where all have some."""
         return None
+
+    def beside_of(self, codes: Sequence[Code]) -> dict[str, Tensor]:
+        """What `codes_of` reads of a pass besides."""
+        return {}
 
     def losses(self) -> dict[str, LossFunction]:
         """The surprise of those priors that are learned in a phase, and the terms that levels make of a pass."""
@@ -211,6 +216,34 @@ class DiscreteLevels(IndexedLatent, Levels):
         return flat([level.lookup(part) for level, part in zip(self.levels, parts, strict=True)])
 
 
+class MixedLevels(Levels):
+    """Levels of which some have indices; priors are distributions of rows [N, W] of values and, as numbers, indices, the top first."""
+
+    @staticmethod
+    def prior_shapes(levels: Sequence[Any], shapes: Sequence[Sequence[int]]) -> Sequence[Sequence[int]]:
+        """Codes, or indices."""
+        indexed = [isinstance(level, IndexedLatent) for level in levels]
+        return [(level.width,) if has else shape for level, has, shape in zip(levels, indexed, shapes, strict=True)]
+
+    def beside_of(self, codes: Sequence[Code]) -> dict[str, Tensor]:
+        """The rows."""
+        return {"rows": flat([level.codes_of(code).float() for level, code in zip(self.levels, codes, strict=True)])}
+
+    def codes_of(self, code: Code) -> Tensor:
+        """[N, W]."""
+        return code.beside["rows"]
+
+    def code_from(self, codes: Tensor) -> Code:
+        """Of rows [N, W]."""
+        prior: LevelsPrior = self.prior  # type: ignore[assignment]
+        found = [level.code_from(part).value for level, part in zip(self.levels, prior.parts(codes), strict=True)]
+        return Code(flat(found), beside={"rows": codes})
+
+    def draw(self, n: int, context: dict[str, Any] | None = None) -> Tensor:
+        """`n` codes, drawn from the top down."""
+        return self.code_from(super().draw(n, context)).value
+
+
 def flat(codes: Iterable[Tensor]) -> Tensor:
     """Codes [N, ...] one behind the other, [N, D]."""
     return torch.cat([code.flatten(1) for code in codes], 1)
@@ -242,7 +275,7 @@ class LevelsPrior(Prior):
         found: list[Tensor] = []
         context = self._context
         for level in self._levels:
-            found.append(level.prior.given(context).draw(n, device))
+            found.append(level.settled(level.prior.given(context).draw(n, device)))
             context = {**context, ABOVE: level.code_from(found[-1]).value.flatten(1)}
         return flat(found)
 
@@ -266,7 +299,8 @@ class LevelsPrior(Prior):
 
     def parts(self, codes: Tensor) -> list[Tensor]:
         """[N, D], or indices [N, width], as those of each level."""
-        return split_codes(codes, self._shapes)
+        parts = split_codes(codes, self._shapes)
+        return [part.long() if isinstance(level, IndexedLatent) else part for level, part in zip(self._levels, parts, strict=True)]
 
 
 class FittedLevels(LevelsPrior):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -45,36 +48,70 @@ def gated(x: Tensor) -> Tensor:
 
 
 class PixelCnnPrior(Prior):
-    """Indices below K of a grid of `rows`, [n, L] in raster order, each from those before it; without a blind spot."""
+    """Indices below K of a grid of `rows`, [n, L] in raster order, each from those before it; without a blind spot.
+
+    With the shape [C, h, w] of the code `above` it every layer is told that code, which the context has flat, brought to the grid.
+    """
 
     def __init__(self, length: int, classes: int, rows: int, width: int, depth: int, kernel: int, *, temperature: float = 1.0,
-                 top_k: int | None = None) -> None:
+                 top_k: int | None = None, above: Sequence[int] | None = None) -> None:
         super().__init__((length,))
         self.rows, self.temperature, self.top_k = rows, temperature, top_k
         self.embed = nn.Embedding(classes, width)
         self.layers = nn.ModuleList([GatedLayer(width, width, kernel, first=number == 0) for number in range(depth)])
         self.hidden = nn.Conv2d(width, width, 1)
         self.output = nn.Conv2d(width, classes, 1)
+        self.reads = None if above is None else tuple(above)
+        if above is not None:
+            self.above = nn.ModuleList([nn.Conv2d(above[0], 4 * width, 1, bias=False) for _ in range(depth)])
 
-    def logits(self, codes: Tensor, rows: int | None = None) -> Tensor:
-        """[N, K, L], at each place of what the places before it leave open; the first `rows` are enough for what is in them."""
+    def given(self, context: dict[str, Any]) -> Prior:
+        """The prior of samples whose code above is known."""
+        if self.reads is None or "above" not in context:
+            return self
+        code, size = context["above"].reshape(-1, *self.reads), (self.rows, self.shape[0] // self.rows)
+        return PixelCnnBelow(self, [F.interpolate(layer(code), size=size, mode="nearest") for layer in self.above])
+
+    def logits(self, codes: Tensor, rows: int | None = None, told: Sequence[Tensor] = ()) -> Tensor:
+        """[N, K, L], at each place of what the places before it leave open; the first `rows` are enough for what is in them.
+
+        `told` is what each layer is told of the code above, [N, 4·width, H, W].
+        """
+        if self.reads is not None and not told:
+            raise ValueError("this prior is of a level of a code, and wants the code above it")
         x = self.embed(codes.view(len(codes), rows or self.rows, -1)).permute(0, 3, 1, 2)  # (N, width, H, W)
         v, h = x, x
-        for layer in self.layers:
-            v, h = layer(v, h)
+        for number, layer in enumerate(self.layers):
+            v, h = layer(v, h, told[number][:, :, :x.shape[2]] if told else None)
         out: Tensor = self.output(self.hidden(h.relu()).relu()).flatten(2)
         return out
 
-    def log_prob(self, codes: Tensor) -> Tensor:
+    def log_prob(self, codes: Tensor, told: Sequence[Tensor] = ()) -> Tensor:
         """[N]."""
-        return -F.cross_entropy(self.logits(codes), codes, reduction="none").sum(1)
+        return -F.cross_entropy(self.logits(codes, told=told), codes, reduction="none").sum(1)
 
-    def draw(self, n: int, device: torch.device) -> Tensor:
+    def draw(self, n: int, device: torch.device, told: Sequence[Tensor] = ()) -> Tensor:
         """[n, L], one place after the other."""
         found = torch.zeros(n, *self.shape, dtype=torch.int64, device=device)
         columns = self.shape[0] // self.rows
         for place, chance in enumerate(self.uniform(n, self.shape[0], device).unbind(1)):
             rows = place // columns + 1
-            logits = self.logits(found[:, :rows * columns].contiguous(), rows)[:, :, place]
+            logits = self.logits(found[:, :rows * columns].contiguous(), rows, told)[:, :, place]
             found[:, place] = picked(logits, chance.unsqueeze(1), self.temperature, self.top_k)
         return found
+
+
+class PixelCnnBelow(Prior):
+    """A PixelCNN of indices whose code above is known; `told` is what each layer is told of it, [N, 4·width, H, W]."""
+
+    def __init__(self, network: PixelCnnPrior, told: Sequence[Tensor]) -> None:
+        super().__init__(network.shape)
+        self._network, self._told = (network,), list(told)           # in a tuple it stays the latent's module
+
+    def log_prob(self, codes: Tensor) -> Tensor:
+        """[N]."""
+        return self._network[0].log_prob(codes, self._told)
+
+    def draw(self, n: int, device: torch.device) -> Tensor:
+        """[n, L]."""
+        return self._network[0].draw(n, device, self._told)

@@ -33,6 +33,10 @@ class Sparsifier(nn.Module):
         """Terms that want the whole pass."""
         return {}
 
+    def beginnings(self) -> list[tuple[nn.Parameter, float]]:
+        """Its own numbers of each unit, [D], and where they begin."""
+        return []
+
     def along(self, units: Tensor, like: Tensor) -> Tensor:
         """A number a unit, [D], as it is added to a code."""
         return units.view(-1, *(1,) * (like.ndim - 1 - self.axis % like.ndim))
@@ -133,7 +137,12 @@ class JumpReLU(Sparsifier):
     def __init__(self, axis: int, units: int, threshold: float, bandwidth: float) -> None:
         super().__init__(axis)
         self.bandwidth = bandwidth
-        self.log_threshold = nn.Parameter(torch.full((units,), math.log(threshold)))
+        self.beginning = math.log(threshold)
+        self.log_threshold = nn.Parameter(torch.full((units,), self.beginning))
+
+    def beginnings(self) -> list[tuple[nn.Parameter, float]]:
+        """The thresholds."""
+        return [(self.log_threshold, self.beginning)]
 
     def forward(self, pre: Tensor, bias: Tensor | None) -> Found:
         """With the number of active units, one or none for each value."""
@@ -154,6 +163,10 @@ class Gated(Sparsifier):
     def __init__(self, axis: int, units: int) -> None:
         super().__init__(axis)
         self.scale, self.bias = nn.Parameter(torch.zeros(units)), nn.Parameter(torch.zeros(units))
+
+    def beginnings(self) -> list[tuple[nn.Parameter, float]]:
+        """Scales and biases of the sizes."""
+        return [(self.scale, 0.0), (self.bias, 0.0)]
 
     def forward(self, pre: Tensor, bias: Tensor | None) -> Found:
         """With the gate's positive part as `gate`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -112,13 +113,27 @@ class Again:
             module.put(state)
 
 
+class _Here(threading.local):
+    unlearned: int = 0
+
+
+_here = _Here()
+
+
+def learning() -> bool:
+    """False within `unlearned`."""
+    return not _here.unlearned
+
+
 @contextmanager
 def unlearned(model: nn.Module) -> Iterator[None]:
     """While entered, forward passes leave no trace in what a model learns of its batches: running statistics, codebook averages."""
     kept = [(buffer, buffer.clone()) for module in model.modules() if module.training for buffer in module.buffers(recurse=False)]
+    _here.unlearned += 1
     try:
         yield
     finally:
+        _here.unlearned -= 1
         for buffer, before in kept:
             buffer.data.copy_(before)            # unseen by autograd, which keeps running statistics for its backward pass
 

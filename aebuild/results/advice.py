@@ -53,6 +53,7 @@ def known_meanings(plan: Plan) -> dict[str, str]:
              "prior": "nats of the prior's surprise at codes; lower is better"}
     for part in (latent, *latent.parts()):
         found.update(part.meanings)
+    found.update(plan.spec.losses.bound.meanings)
     if plan.latent.start is not None:
         levels = range(1 + len(plan.latent.levels))
         found |= {f"{name}_{i}": f"level {i}: {told}" for name, told in found.items() for i in levels}

@@ -26,6 +26,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "stable-audio-tools": ("AudioAutoencoder",),
     "CompressAI": ("FactorizedPrior", "ScaleHyperprior"),
     "the literature": ("undercomplete", "deep", "stacked", "denoising", "sparse", "k-sparse", "contractive", "orthogonal", "nested",
+                       "regularised", "spherical", "crosscoder",
                        "variational", "conditional", "discrete", "adversarial", "semi-supervised", "hierarchical", "convolutional",
                        "recurrent", "transformer", "linear", "ViT", "MAE", "masked language model", "context encoder"),
 }

@@ -47,7 +47,8 @@ class Trainer:
         if self.group.size > 1:
             share_norms(model)
         if self.group.sharded:
-            shard(model, self.group.size, device)  # takes layer by layer to the device, which never holds the whole model
+            # takes layer by layer to the device, which never holds the whole model
+            shard(model, self.group.size, device, balanced=self.plan.spec.losses.bound.balances)
         self.model = model.to(device)
         teach(job, model, device)
         self.loader = SplitLoader(job.splits.train, device)

@@ -116,7 +116,7 @@ class NonfiniteWatch:
         player.apply(step)
         bad = _last_bad(player, gradients=False)
         _raise(active.group, None if bad is None else Nonfinite(player.plan.name, "the updated parameter", bad, None))
-        return done
+        return player.learn(done)
 
     def look(self, active: ActivePhase, player: ActivePlayer, batch: Batch, step: int) -> Forward:
         """A forward pass; Nonfinite if anything in it is not finite."""

@@ -6,6 +6,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from aebuild.lang.schedule import Ramp
@@ -14,8 +15,6 @@ from aebuild.trainer.lr import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    import torch
 
     from aebuild.lang.terms import Bound, Term, TermPlan
 
@@ -31,8 +30,11 @@ class Objective:
         self._clock = clock
         self._joined = tuple(name for name, *_ in self._terms if bound is not None and name in bound.joined)
         self._bound = bound.build_bound() if bound is not None and self._joined else None
+        names = tuple(name for name, *_ in self._terms)
         self._beside = () if bound is None or self._bound is None else bound.beside
-        self.names = (*(name for name, *_ in self._terms), *self._beside)
+        self.names = (*names, *self._beside)
+        balances = bound is not None and bound.balances and len(names) > 1
+        self._balance: Any = bound.build_balance(names) if bound is not None and balances else None
 
     def reduced(self, raw: dict[str, Tensor], step: int, draws: int = 1, weights: Tensor | None = None) -> dict[str, Tensor]:
         """The scalar of each of the player's terms that this batch has, unweighted, and `bound`; of a shared batch this part's portion.
@@ -55,21 +57,43 @@ class Objective:
     @property
     def learning(self) -> Any:
         """The bound's module if it learns from what a batch came to, else None."""
-        return self._bound if hasattr(self._bound, "observe") else None
+        return self._balance if self._balance is not None else self._bound if hasattr(self._bound, "observe") else None
 
-    def observe(self, reduced: dict[str, Tensor]) -> None:
-        """Shows a bound that learns what its terms were in the batch that was just trained on, of which this may be a part."""
-        if self.learning is not None:
-            self.learning.observe({name: total(reduced[name].detach()) for name in self._joined if name in reduced})
+    def slopes(self, reduced: dict[str, Tensor], features: Tensor | None) -> dict[str, Tensor]:
+        """Where terms are balanced, the squared norm of each one's gradient at the encoder's output: this part's portion of it."""
+        if self._balance is None or features is None or not features.requires_grad:
+            return {}
+        found = {}
+        for name in self.names:
+            if name in reduced and reduced[name].requires_grad:
+                gradient, = torch.autograd.grad(reduced[name], features, retain_graph=True, allow_unused=True)
+                found[name] = features.new_zeros(()) if gradient is None else gradient.square().sum()
+        return found
+
+    def observe(self, reduced: dict[str, Tensor], slopes: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
+        """Shows a bound that learns what its terms were in the batch that was just trained on, of which this may be a part.
+
+        Returns what is to be logged of it.
+        """
+        if self.learning is None:
+            return {}
+        names = self._joined if self._balance is None else self.names
+        means = {name: total(reduced[name].detach()) for name in names if name in reduced}
+        if self._balance is None:
+            self.learning.observe(means)
+        elif slopes:
+            self.learning.observe(means, {name: total(square).sqrt() for name, square in slopes.items()})
+        return self.learning.figures() if hasattr(self.learning, "figures") else {}
 
     def share(self, other: Objective) -> None:
         """Takes the other's bound for its own, so that both know the same of the training."""
-        self._bound = other._bound
+        self._bound, self._balance = other._bound, other._balance
 
     def to(self, device: torch.device) -> None:
         """Moves the bound to where the terms are."""
-        if self._bound is not None:
-            self._bound.to(device)
+        for module in (self._bound, self._balance):
+            if module is not None:
+                module.to(device)
 
     def state(self) -> dict[str, Tensor]:
         """What the bound has learned, for a checkpoint."""
@@ -86,6 +110,8 @@ class Objective:
     def loss(self, reduced: dict[str, Tensor], step: int) -> Tensor:
         """What the player minimises at this batch of the phase."""
         total: Tensor | None = reduced[BOUND] if self._bound is not None else None
+        if self._balance is not None:
+            return self._balanced(reduced, step)
         for name, config, _, constant in self._terms:
             if name in reduced and name not in self._joined:
                 weight = self._weight(config, constant, step)
@@ -93,6 +119,10 @@ class Objective:
                 total = part if total is None else total + part
         assert total is not None, "the plan gives every player a term that every batch has"
         return total
+
+    def _balanced(self, reduced: dict[str, Tensor], step: int) -> Tensor:
+        weights = {name: self._weight(config, constant, step) for name, config, _, constant in self._terms if name in reduced}
+        return torch.stack([reduced[name] * factor for name, factor in self._balance(weights).items()]).sum()
 
     def score(self, means: dict[str, float]) -> float:
         """The loss of these mean terms under the weights that the phase ends with, so that schedules do not confound it."""

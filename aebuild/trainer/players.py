@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,6 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.collectives import BatchPart, portion, repeated, sharing
 from aebuild.modules.outputs import Batch
+from aebuild.modules.revival import along
 from aebuild.trainer.distributed.fsdp import divided, local
 from aebuild.trainer.distributed.process_group import MultiProcessGroup, ProcessGroup
 from aebuild.trainer.forward_passes import Passes
@@ -32,18 +33,23 @@ def under(name: str, paths: Iterable[str]) -> bool:
 
 @dataclass
 class Forward:
-    """One forward pass of a player: its loss, and the scalars to log under their names."""
+    """One forward pass of a player: its loss, and the scalars to log under their names.
+
+    `slopes` are squared norms of the terms' gradients, where they are balanced by them.
+    """
 
     loss: Tensor
     names: tuple[str, ...]
     values: list[Tensor]
     terms: dict[str, Tensor]
+    slopes: dict[str, Tensor] = field(default_factory=dict)
 
 
 def joined(found: Sequence[Forward]) -> Forward:
     """What the parts of a batch amount to: portions add up."""
     values = [torch.stack(every).sum(0) for every in zip(*(done.values for done in found), strict=True)]
-    return replace(found[0], loss=torch.stack([done.loss.detach() for done in found]).sum(), values=values, terms={})
+    slopes = {name: torch.stack([done.slopes[name] for done in found]).sum() for name in found[0].slopes}
+    return replace(found[0], loss=torch.stack([done.loss.detach() for done in found]).sum(), values=values, terms={}, slopes=slopes)
 
 
 def grouped(named: list[tuple[str, nn.Parameter]], rates: Mapping[str, float]) -> tuple[list[tuple[str, nn.Parameter]], list[Any]]:
@@ -84,6 +90,7 @@ class ActivePlayer:
         self.objective = objective
         self.objective.to(next(model.parameters()).device)
         self.rivals: list[nn.Parameter] = []       # parameters of the other players, frozen while it is this one's turn
+        self._renewing: list[Any] = [module for module in model.modules() if hasattr(module, "renewed")]
         self._together: nn.Module | None = None
         self._turn = Turn(self)
 
@@ -116,8 +123,12 @@ class ActivePlayer:
             done = self.ahead(batch, step)
             self.send_back(done)
         self.apply(step)
-        self.objective.observe(dict(zip(done.names, done.values, strict=True)))
-        return done
+        return self.learn(done)
+
+    def learn(self, done: Forward) -> Forward:
+        """Lets a bound learn from a batch; the pass with what is to be logged of the bound."""
+        figures = self.objective.observe(dict(zip(done.names, done.values, strict=True)), done.slopes)
+        return replace(done, names=(*done.names, *figures), values=[*done.values, *map(portion, figures.values())]) if figures else done
 
     def _in_parts(self, batch: Batch, step: int, reseed: Callable[[], None], parts: int) -> Forward:
         """The gradient and the values of the whole batch, added up; every part draws the whole batch's noise and takes its rows."""
@@ -160,15 +171,18 @@ class ActivePlayer:
         with repeated(outputs.draws):
             reduced = self.objective.reduced(raw, step, outputs.draws, batch.weights)
         metrics = outputs.metrics
+        slopes = self.objective.slopes(reduced, outputs.features if self.plan.through else None)
         loss = self.objective.loss(reduced, step)
         values = [value.detach() for value in reduced.values()]
-        return Forward(loss, (*reduced, *metrics), values + list(map(portion, metrics.values())), raw)
+        return Forward(loss, (*reduced, *metrics), values + list(map(portion, metrics.values())), raw, slopes)
 
     def apply(self, step: int) -> None:
         """Clips the gradients and lets the optimiser move the parameters."""
         if self.plan.clip is not None:
             torch.nn.utils.clip_grad_norm_(self.params, self.plan.clip)
         self.rate.begin(step)
+        for module in self._renewing:
+            forget(self.optimizer.state, module.renewed)
         self.optimizer.step()
 
     def state(self) -> dict[str, Any]:
@@ -198,6 +212,14 @@ class ActivePlayer:
         """
         return {index: {name: fitting(value, self.params[index]) if isinstance(value, Tensor) and value.ndim else value
                         for name, value in slot.items()} for index, slot in slots.items()}
+
+
+def forget(state: Mapping[Any, dict[str, Any]], renewed: Iterable[tuple[Tensor, int, Tensor]]) -> None:
+    """Zero moments for those units of a parameter, on an axis, that begin anew."""
+    for parameter, axis, units in renewed:
+        for value in state[parameter].values() if parameter in state else ():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                value.masked_fill_(along(units, value, axis), 0)
 
 
 def fitting(value: Tensor, parameter: Tensor) -> Tensor:

@@ -95,7 +95,7 @@ def make_files(folder: Path) -> None:
         (folder / f"{name}.gz").write_bytes(gzip.compress(head + array.tobytes()))
     (folder / "shards").mkdir()
     for number in range(3):
-        np.save(folder / "shards" / f"{number}.npy", draw.normal(size=(20, 6)).astype(np.float16))
+        np.save(folder / "shards" / f"{number}.npy", draw.normal(size=(10, 2, 6)).astype(np.float16))
     write_tar(folder / "tars" / "a.tar", draw.integers(0, 255, (50, 6, 5), dtype=np.uint8))
     for kind in ("owl", "toad"):
         (folder / "calls" / kind).mkdir(parents=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 import yaml
 from torch import Tensor
 
 from aebuild.api import build, load
 from aebuild.modules.autoencoder import Autoencoder
-from aebuild.modules.latent_levels import ABOVE, DiscreteLevels, Levels, LevelsPrior
+from aebuild.modules.latent_levels import ABOVE, DiscreteLevels, Levels, LevelsPrior, MixedLevels, split_codes
 from aebuild.modules.outputs import Batch
 from aebuild.modules.randomness import Random
 
@@ -107,6 +108,35 @@ def test_indices_of_all_levels_are_one_row() -> None:
     assert latent.book_sizes == [4, 8, 8] and [len(book) for book in latent.by_book(code.indices)] == [28, 112, 112]
 
 
+@pytest.mark.parametrize("order", [0, 1])
+def test_codebooks_and_gaussians_stand_above_each_other(order: int) -> None:
+    """Fitted, drawn from the top down and judged each as it would be alone, from rows of values and indices."""
+    kinds = ["codebook: {codes: 4, dim: 2, init: normal, prior: empirical", "gaussian: {dim: 3, per: position"]
+    top, bottom = kinds[order], kinds[1 - order]
+    net = model("data: digits\nencoder: {layer: conv, width: [6, 8], stride: 2}\nlatent:\n"
+                f"- {top}}}\n- {bottom}, from: encoder.0}}\n")
+    latent = net.latent
+    assert isinstance(latent, MixedLevels)
+    reseed(net)
+    code = net.encode(images())
+    rows = latent.codes_of(code)
+    widths = [4, 48] if order == 0 else [12, 16]
+    assert rows.shape == (7, sum(widths)) and code.indices is None
+    assert torch.equal(latent.code_from(rows).value, code.value)
+    latent.prior.fit([rows])
+    book = latent.levels[order]
+    indices = torch.split(rows, widths, 1)[order].long()
+    assert torch.equal(book.lookup(indices).flatten(1), split_codes(code.value, latent.shapes)[order].flatten(1))
+    alone = type(book.prior)(indices.shape[1], 4)
+    alone.fit([indices])
+    assert torch.equal(alone.frequencies, book.prior.frequencies)
+    drawn = latent.draw(5)
+    assert drawn.shape == (5, sum(torch.Size(shape).numel() for shape in latent.shapes))
+    entries = split_codes(drawn, latent.shapes)[order].movedim(1, -1).reshape(-1, 2)
+    assert torch.cdist(entries, book.codebook).min(1).values.max() < 1e-2
+    assert latent.prior.surprise(rows).shape == (7,) and torch.isfinite(latent.prior.surprise(rows)).all()
+
+
 def test_each_prior_is_fitted_to_its_own_level() -> None:
     net, x = model(BOOKS), images(50)
     indices = net.encode(x).indices
@@ -164,3 +194,30 @@ def test_a_prior_may_depend_on_the_level_above() -> None:
     assert torch.equal(drawn[:, :2], top) and drawn.shape == (5, 5)
     assert torch.allclose(net.latent.prior.log_prob(drawn), net.latent.levels[0].prior.log_prob(top).sum(1)
                           + bottom.prior.given({"above": top}).log_prob(drawn[:, 2:]).sum(1))
+
+
+def test_a_prior_of_entries_is_told_the_code_above() -> None:
+    """VQ-VAE-2: p(bottom | top), in order, with a gradient to every weight; draws are of what stands above them."""
+    net = model("data: digits\nencoder: {layer: conv, width: [6, 8], stride: 2}\nlatent:\n"
+                "- codebook: {codes: 4, dim: 2, init: normal, prior: {type: pixelcnn, width: 4, depth: 1}}\n"
+                "- codebook: {codes: 5, dim: 2, init: normal, from: encoder.0, prior: {type: pixelcnn, width: 4, depth: 2}}\n")
+    top, bottom = net.latent.levels
+    assert top.prior.reads is None and bottom.prior.reads == (2, 2, 2)
+    indices = net.encode(images()).indices
+    assert indices is not None
+    above, below = torch.split(indices, [4, 16], 1)
+    known = {ABOVE: top.lookup(above).flatten(1)}
+    prior = bottom.prior.given(known)
+    assert torch.allclose(net.latent.prior.log_prob(indices), top.prior.log_prob(above) + prior.log_prob(below), atol=1e-5)
+    every = torch.cartesian_prod(*[torch.arange(5)] * 2)                                   # the last two places, whatever they are
+    rows = torch.cat([below[:1, :-2].expand(25, -1), every], 1)
+    chances = bottom.prior.given({ABOVE: known[ABOVE][:1].expand(25, -1)}).log_prob(rows)
+    ahead = torch.log_softmax(bottom.prior.logits(rows[:1], told=[each[:1] for each in prior._told]), 1)[0, :, :-2]
+    assert torch.allclose(chances.logsumexp(0), ahead.gather(0, rows[:1, :-2]).sum(), atol=1e-4)
+    other = bottom.prior.given({ABOVE: known[ABOVE] + 1})
+    assert (other.log_prob(below) != prior.log_prob(below)).all()
+    prior.log_prob(below).sum().backward()
+    assert all(layer.weight.grad.abs().sum() > 0 for layer in bottom.prior.above)
+    with pytest.raises(ValueError, match="code above"):
+        bottom.prior.log_prob(below)
+    assert net.latent.draw(3).shape == (3, 2 * 4 + 2 * 16)

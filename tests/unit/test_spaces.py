@@ -274,3 +274,18 @@ def test_a_recorded_program_takes_the_mean_for_any_batch(latent: str) -> None:
     program = torch.jit.trace(model, torch.rand(2, 13), check_trace=False)
     x = torch.rand(5, 13)
     torch.testing.assert_close(program(x), model.decode(model.latent.posterior(model.latent.project(x)).mean))
+
+
+@pytest.mark.parametrize("prior", ["fitted", "uniform"])
+def test_a_continuous_code_on_the_sphere(prior: str) -> None:
+    """Codes, draws and points between codes have length one at each place; without it nothing is changed."""
+    text = f"encoder: {{layer: conv, width: 4, stride: 2}}\nlatent: {{type: continuous, dim: 3, per: position, sphere: true, prior: {prior}}}"
+    plan = load("spec.yaml", text=f"data: digits\n{text}").plan
+    assert plan is not None
+    model = build(plan)
+    x = torch.rand(5, 1, 8, 8)
+    code = model.encode(x).value
+    for found in (code, model.latent.draw(6), model.latent.settled((code + code.flip(0)) / 2)):
+        torch.testing.assert_close(found.norm(dim=1), torch.ones(len(found), 4, 4))
+    torch.testing.assert_close(code, F.normalize(model.latent.project(model.features(x)), dim=1))
+    assert isinstance(model.latent.prior, UniformSphere) == (prior == "uniform")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from aebuild.compile.build import build
 from aebuild.compile.front import Loaded, load
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.dictionary import UnitLinear, columns_of
 from aebuild.modules.outputs import Batch, Outputs
-from aebuild.modules.revival import Auxiliary
+from aebuild.modules.revival import Auxiliary, Resampling
 from aebuild.modules.sparse_codes import BatchTopK, Gated, JumpReLU, TopK
+from aebuild.trainer.players import forget
 
 HEAD = "data: {type: wine, limit: 40}\nencoder: []\n"
 
@@ -138,6 +139,69 @@ def test_a_unit_is_dead_after_as_many_steps_without_a_sample() -> None:
     assert module.idle.tolist() == [2, 1, 3]
     assert module.dead.tolist() == [True, False, True]
     assert model_of("activation: {type: top_k, k: 2}, revive: {type: auxiliary, after: 1}").latent.revive.dead.any() == torch.tensor(False)
+
+
+@pytest.mark.parametrize(("options", "decoder"), [("activation: {type: top_k, k: 2}, centred: true", "[output: {columns: unit}]"),
+                                                  ("activation: gated", "[]"), ("activation: jump_relu", "[]"),
+                                                  ("activation: {type: top_k, k: 2}, weights: tied", "[]")])
+def test_dead_units_begin_anew_where_the_error_is(options: str, decoder: str) -> None:
+    """Bricken et al. (2023): the input's direction, a fifth of the living rows' mean norm, bias and moments of 0; the living stay."""
+    model = model_of(f"{options}, revive: {{type: resample, every: 2, after: 5, times: 1}}", decoder).train()
+    latent, linear = model.latent, model.decoder.output.linear
+    optimizer = torch.optim.Adam(model.parameters(), 0.0)
+    passed(model).params.square().sum().backward()
+    optimizer.step()
+    dead = torch.arange(20) % 4 == 0
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    latent.revive.idle.copy_(torch.where(dead, 5, 0))
+    x = torch.zeros(6, 13)
+    x[3] = torch.arange(13.0)                                              # the others are reconstructed nearly as they are
+    linear.bias.data.zero_()
+    latent.activation.scale.data.fill_(1) if hasattr(latent.activation, "scale") else None
+    model.run(Batch(x, x))
+    forget(optimizer.state, latent.renewed)
+    wanted = x[3] / x[3].norm()
+    torch.testing.assert_close(columns_of(linear)[:, dead], wanted.unsqueeze(1).expand(-1, 5))
+    assert torch.equal(linear.weight[:, ~dead], before["decoder.output.linear.weight"][:, ~dead])
+    assert (latent.projection.bias[dead] == 0).all()
+    if "latent.projection.weight" in before:
+        rows = before["latent.projection.weight"]
+        torch.testing.assert_close(latent.projection.weight[dead], (0.2 * rows[~dead].norm(dim=1).mean() * wanted).expand(5, -1))
+        assert torch.equal(latent.projection.weight[~dead], rows[~dead])
+    for parameter, axis in ((linear.weight, 1), (latent.projection.bias, 0)):
+        moments = optimizer.state[parameter]["exp_avg_sq"].movedim(axis, 0)
+        assert (moments[dead] == 0).all()
+        assert (moments[~dead] != 0).any() or parameter is latent.projection.bias
+    if hasattr(latent.activation, "scale"):
+        assert (latent.activation.scale[dead] == 0).all() and (latent.activation.scale[~dead] == 1).all()
+    assert (latent.revive.idle[dead] <= 1).all()
+    latent.revive.idle.fill_(9)
+    kept = linear.weight.clone()
+    model.run(Batch(x, x)), model.run(Batch(x, x))                         # no more than `times`
+    assert torch.equal(linear.weight, kept)
+
+
+def test_inputs_are_drawn_by_the_square_of_their_error() -> None:
+    module = Resampling(-1, 6000, 1, 1, None, 0.2)
+    module.idle.fill_(1)
+    linear, projection = nn.Linear(6000, 3), nn.Linear(3, 6000)
+    module.renew(torch.eye(3), torch.tensor([1.0, 0.0, 3.0]), projection, linear)
+    torch.testing.assert_close((linear.weight > 0.5).float().mean(1), torch.tensor([0.1, 0.0, 0.9]), atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize("decoder", ["[]", "[output: {columns: unit}]"])
+def test_streams_weigh_a_unit_by_the_norms_of_its_directions(decoder: str) -> None:
+    """Lindsey et al. (2024): Σᵢ fᵢ(x)·Σₗ ‖Wᵢˡ‖, which both halves learn from."""
+    found = load("spec.yaml", text="data: {type: activations, samples: 60, values: 6, features: 10, active: 2}\nencoder: []\n"
+                                   f"latent: {{type: sparse, dim: 12, streams: 3}}\ndecoder: {decoder}\n")
+    assert found.plan is not None and "AE230" not in [each.code for each in found.diagnostics]
+    model = build(found.plan)
+    x = torch.randn(5, 6)
+    outputs = model.run(Batch(x, x))
+    columns = columns_of(model.decoder.output.linear)
+    wanted = sum(outputs.code.value * torch.stack([columns[2 * stream:2 * stream + 2, unit].norm() for unit in range(12)]) for stream in range(3))
+    torch.testing.assert_close(outputs.terms["stream_l1"], wanted)
+    assert moved(model, outputs.terms["stream_l1"]) >= {"decoder.output.linear.weight", "latent.projection.weight"}
 
 
 def test_no_gradient_points_along_a_column_of_norm_one() -> None:

@@ -47,6 +47,17 @@ def test_every_vector_of_the_last_axis_is_read(tmp_path: Path) -> None:
     assert info.value.shape == (4,) and sum(info.counts.values()) == 26 and info.scale == "none"
 
 
+def test_streams_stand_beside_each_other(tmp_path: Path) -> None:
+    folder = tmp_path / "layers"
+    folder.mkdir()
+    held = RANDOM.normal(size=(5, 3, 4)).astype(np.float32)
+    np.save(folder / "a.npy", held)
+    info = part_of(folder, axes=2).probe(Where(tmp_path))
+    assert info.value.shape == (12,) and sum(info.counts.values()) == 5
+    assert np.array_equal(VectorShards(shards_of(folder, None, 2)).take(np.arange(5)), held.reshape(5, 12))
+    assert "the last 3 of 4 axes" in probe_refusal("vector_shards", tmp_path, path=str(folder), axes=3).message
+
+
 def test_streamed_is_the_same_as_in_memory(tmp_path: Path) -> None:
     folder, every = folder_of(tmp_path)
     held, streamed = (load_splits(part_of(folder, stream=stream), Where(tmp_path)) for stream in (False, True))

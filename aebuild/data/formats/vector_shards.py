@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from math import prod
 from pathlib import Path
@@ -52,17 +52,23 @@ class Shard:
         return held.reshape(-1, self.shape[-1])
 
 
-def shards_of(folder: Path, name: str | None) -> list[Shard]:
-    """The arrays of the folder's files in the order of their names, of .safetensors that of this name or the only one."""
+def shards_of(folder: Path, name: str | None, axes: int = 1) -> list[Shard]:
+    """The arrays of the folder's files in the order of their names, of .safetensors that of this name or the only one.
+
+    A vector stands on the last of its axes, or on so many.
+    """
     with reading(folder):
         files = sorted(file for file in folder.iterdir() if file.suffix.lower() in ENDINGS and not file.name.startswith("."))
     if not files:
         raise fault(TOO_FEW, f"{shown(folder)} holds no .npy and no {SAFETENSORS} file")
     found = [_of_npy(file) if file.suffix.lower() == ".npy" else _of_tensors(file, name) for file in files]
     for each in found:
-        if len(each.shape) < 2 or (not each.brain and each.dtype.lstrip("<>|=")[0] not in "biuf"):
-            raise fault(UNFIT, f"{shown(each.path)} holds {list(each.shape)} of {each.dtype}; vectors of numbers stand on the last of "
-                        "two axes or more")
+        if len(each.shape) <= axes or (not each.brain and each.dtype.lstrip("<>|=")[0] not in "biuf"):
+            last, least = ("the last", "two") if axes == 1 else (f"the last {axes}", str(axes + 1))
+            raise fault(UNFIT, f"{shown(each.path)} holds {list(each.shape)} of {each.dtype}; vectors of numbers stand on {last} of "
+                        f"{least} axes or more")
+    found = [replace(each, shape=(*each.shape[:-axes], prod(each.shape[-axes:]))) for each in found]
+    for each in found:
         if each.shape[-1] != found[0].shape[-1]:
             raise fault(DISAGREE, f"{shown(each.path)} has vectors of {each.shape[-1]:,} values, but {shown(files[0])} of "
                         f"{found[0].shape[-1]:,}")

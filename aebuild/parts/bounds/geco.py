@@ -25,6 +25,7 @@ class Geco(Bound):
                "train: {steps: 4, batch_size: 10, keep: last}")
     also = ("constrained", "lagrangian", "constraint")
     joined = ("reconstruction",)
+    meanings = {"multiplier": "weight of the reconstruction, by which it is held to its target; it settles where the target is met"}
     target: float = knob(..., "what the reconstruction term of a sample shall be on average", examples=[20], affects="loss", gt=0)
     rate: float = knob(0.01, "how fast the multiplier moves: its logarithm by so much a batch where the term is twice the target",
                        affects="training", gt=0)

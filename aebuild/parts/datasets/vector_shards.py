@@ -18,16 +18,20 @@ if TYPE_CHECKING:
 class VectorShards(Sampled, Divided, Streamable, OnDisk):
     """Vectors in a folder of .npy and .safetensors files, such as activations of a language model; read from disk batch by batch.
 
-    Each file holds an array [..., D]: its last axis are the D values of a vector, all others count vectors. The types are those of
-    numpy, and bfloat16. Vectors are taken as they are where no `scale` is written.
+    Each file holds an array [..., D]: its last axis are the D values of a vector, all others count vectors. With `axes: 2` arrays
+    [..., L, D] are vectors of L·D values: streams beside each other, as a crosscoder wants them. The types are those of numpy, and
+    bfloat16. Vectors are taken as they are where no `scale` is written.
     """
 
     type: Literal["vector_shards"] = "vector_shards"
     example = ("data: {type: vector_shards, path: shards, limit: 20, split: {validation: 6, test: 0.2, seed: 1}}\n"
                "---\n"
-               "data: {type: vector_shards, path: shards, shape: [6], stream: true}")
+               "data: {type: vector_shards, path: shards, shape: [6], stream: true}\n"
+               "---\n"
+               "data: {type: vector_shards, path: shards, axes: 2}")
     also = ("activation_shards", "cached_activations", "activations_store")
     array: str | None = knob(None, "name of the tensor in .safetensors files (default: the only one)", affects="data", min_length=1)
+    axes: int = knob(1, "axes at an array's end whose values make one vector", affects="data", ge=1)
 
     def probe(self, where: Where) -> DataInfo:
         """Type and counts from the files' headers."""
@@ -60,7 +64,7 @@ class VectorShards(Sampled, Divided, Streamable, OnDisk):
     def _shards(self, where: Where) -> list[Shard]:
         from aebuild.data.formats.vector_shards import shards_of
 
-        return shards_of(where.base / self.path, self.array)
+        return shards_of(where.base / self.path, self.array, self.axes)
 
     def _outline(self, where: Where, shards: list[Shard]) -> Outline:
         rows, width = sum(shard.rows for shard in shards), shards[0].shape[-1]

@@ -38,12 +38,12 @@ latent:
 """)
 
 MIXED = Rule("AE396", "levels that cannot stand together", """\
-The levels of a code are one code: all have indices, or none has. A level has no levels of its own.
+A level has no levels of its own, shares no weights with the decoder, as a dictionary does, and has no prior made of the encoder's codes.
 
 ```yaml
 latent:
-- codebook: {codes: 64, dim: 8}
-- gaussian: {dim: 4, from: encoder.0}
+- gaussian: {dim: 8}
+- sparse: {dim: 64, activation: {type: top_k, k: 4}, from: encoder.0}
 ```
 ```yaml
 latent:
@@ -103,13 +103,21 @@ class Levels(Latent):
 
     The top level reads the encoder's end and starts the decoder. Each further one reads a step of the encoder together with the code above
     it, and joins the decoder on its way. Terms, metrics and players of level i have `_i` behind their name: `kl_0`, `commitment_1`.
-    The code as a whole is a vector of all of them; new ones are drawn from the top down.
+    The code as a whole is a vector of all of them; new ones are drawn from the top down. It has indices where all levels have some;
+    codebooks and codes of numbers may stand above each other.
     """
 
     type: Literal["levels"] = "levels"
     example = ("encoder: [linear: 6, linear: 5]\n"
                "latent: [gaussian: {dim: 2}, gaussian: {dim: 3, from: encoder.0, to: decoder.0}]\n"
-               "losses: {kl_1: 0.5}")
+               "losses: {kl_1: 0.5}\n"
+               "---\n"
+               "encoder: {layer: conv, width: [4, 5], stride: 2}\n"
+               "latent: [codebook: {codes: 4, dim: 2, prior: empirical}, gaussian: {dim: 2, prior: conditional, from: encoder.0, "
+               "to: decoder.0}]\n"
+               "---\n"
+               "encoder: {layer: conv, width: [4, 5], stride: 2}\n"
+               "latent: [gaussian: {dim: 2}, codebook: {codes: 4, dim: 2, prior: empirical, from: encoder.0}]")
     also = ("hierarchical", "hierarchy", "ladder", "multiscale", "vqvae2", "vq_vae_2", "nvae")
     levels: list[Level] = Field(..., description="the levels, the top first", min_length=1, examples=["[gaussian: {dim: 8}]"])
 
@@ -133,7 +141,7 @@ class Levels(Latent):
                 nodes.append(above)
                 read = read.with_features(read.features + above.output.features)
             made = _planned(level.latent, read, plans[-1].code if plans else None, site.at(str(i)))
-            if (reason := _alone(level.latent, made, (plans or [made])[0])) is not None:
+            if (reason := _alone(level.latent, made)) is not None:
                 site.refuse(level.latent, MIXED, reason)
             plans.append(made)
             nodes.append(replace(made.node, reads=(*made.node.reads, *([source] if source else []))))
@@ -158,24 +166,27 @@ class Levels(Latent):
                       for i, plan in enumerate(plans) if i)
         indices = Tokens(sum(each.length for each in codes if isinstance(each, Tokens)),
                          max((each.classes for each in codes if isinstance(each, Tokens)), default=1))
-        node = Node(site.path, "levels", value, code, self, {"discrete": isinstance(codes[0], Tokens)}, children=nodes)
+        discrete = [isinstance(each, Tokens) for each in codes]
+        kinds = {"discrete": all(discrete)} | ({"mixed": True} if any(discrete) and not all(discrete) else {})
+        whole = Vector(sum(each.length if isinstance(each, Tokens) else elements(each) for each in codes))
+        node = Node(site.path, "levels", value, code, self, kinds, children=nodes)
         refusals = {key: why for plan in plans for key, why in plan.refusals.items()}
         if len(plans) > 1:
             refusals["interpolate before the bottleneck"] = "its levels read several steps of the encoder, not one place"
         return LatentPlan(node=node, code=code, values=size, bits=sum(plan.bits for plan in plans),
-                          codes=indices if node.args["discrete"] else code, terms=tuple(_terms(plans)), players=tuple(_players(plans)),
+                          codes=indices if node.args["discrete"] else whole, terms=tuple(_terms(plans)), players=tuple(_players(plans)),
                           refusals=refusals, start=Split().plan(code, plans[0].code, joins), levels=joins)
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The latents in their order."""
-        from aebuild.modules.latent_levels import DiscreteLevels
+        from aebuild.modules.latent_levels import DiscreteLevels, MixedLevels
         from aebuild.modules.latent_levels import Levels as LevelsModule
 
         own = [child for child in node.children if child.kind != "above"]
         latents = [children[child.name] for child in own]
         above = [children.get(f"above_{i}") for i in range(len(own))]
         taps = [child.reads[-1] if child.reads else None for child in own]
-        make = DiscreteLevels if node.args["discrete"] else LevelsModule
+        make = DiscreteLevels if node.args["discrete"] else MixedLevels if "mixed" in node.args else LevelsModule
         return make(latents, above, taps, [child.output.shape for child in own])  # type: ignore[arg-type]
 
 
@@ -183,14 +194,14 @@ def _planned(latent: Latent, read: Value, above: Value | None, site: Site) -> La
     """The latent of a level, whose prior may read the code above."""
     given = site.stage.given
     if above is not None:
-        site.stage.given = (*given, Join("above", 0, elements(above), key="above"))
+        site.stage.given = (*given, Join("above", 0, elements(above), key="above", value=above))
     try:
         return latent.plan_latent(read, site)
     finally:
         site.stage.given = given
 
 
-def _alone(latent: Latent, made: LatentPlan, top: LatentPlan) -> str | None:
+def _alone(latent: Latent, made: LatentPlan) -> str | None:
     """Why a latent cannot be this level of a code, if so."""
     if made.levels:
         return "a level has no levels of its own"
@@ -198,8 +209,6 @@ def _alone(latent: Latent, made: LatentPlan, top: LatentPlan) -> str | None:
         return f"a {latent.variant_name()} code shares weights with the decoder behind it, so it stands alone"
     if getattr(getattr(latent, "prior", None), "encodes", False):
         return "a prior made of the encoder's own codes belongs to a code without levels"
-    if isinstance(made.codes, Tokens) != isinstance(top.codes, Tokens):
-        return "some levels have indices and some have none"
     return None
 
 

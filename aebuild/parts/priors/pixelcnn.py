@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from math import prod
+from typing import TYPE_CHECKING, Any, Literal
 
 from aebuild.lang.families import Prior
 from aebuild.lang.learned_prior import UNSUITED, Shapes
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
 from aebuild.lang.terms import Contribution
-from aebuild.lang.values import Tokens, Value
+from aebuild.lang.values import Tokens, Value, elements
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,13 +19,18 @@ if TYPE_CHECKING:
 class Pixelcnn(Prior):
     """Each index of a grid from those above it and to its left, by gated convolutions (van den Oord et al., 2016).
 
-    Two stacks see everything before an index, without a blind spot. Several indices at a place stand beside each other.
+    Two stacks see everything before an index, without a blind spot. Several indices at a place stand beside each other. At a lower level of
+    a code in levels every layer is told the code above (VQ-VAE-2, Razavi et al., 2019).
     """
 
     type: Literal["pixelcnn"] = "pixelcnn"
     example = ("encoder: {layer: conv, width: 4, stride: 2}\n"
                "latent: {type: codebook, codes: 6, dim: 2, prior: {type: pixelcnn, width: 5, depth: 2, reach: 1, temperature: 0.05, "
-               "top_k: 3}}")
+               "top_k: 3}}\n"
+               "---\n"
+               "encoder: {layer: conv, width: [4, 5], stride: 2}\n"
+               "latent: [codebook: {codes: 4, dim: 2, prior: {type: pixelcnn, width: 4, depth: 1}}, "
+               "codebook: {codes: 4, dim: 2, from: encoder.0, prior: {type: pixelcnn, width: 4, depth: 2}}]")
     also = ("pixel_cnn", "gated_pixelcnn", "pixelcnn_plus_plus")
     serves = ("tokens",)
     density = True
@@ -50,10 +56,18 @@ class Pixelcnn(Prior):
                        "across": (2 * width, 2 * width, 1, 1), "out": (width, width, 1, 1)}
             weights |= {f"{name}.{each}.weight": shape for each, shape in kernels.items()}
             weights |= {f"{name}.{each}.bias": shape[:1] for each, shape in kernels.items()}
-        products = [shape for shape in weights.values() if len(shape) == 4]
+        above = next((join for join in site.stage.given if join.key == "above"), None)
+        args: dict[str, Any] = {"rows": codes.layout[0]}
+        if above is not None and above.value is not None:
+            above.sites.append(site.path)
+            args["above"] = above.value.shape if above.value.axes == 2 else (elements(above.value), 1, 1)
+            weights |= {f"above.{number}.weight": (4 * width, args["above"][0], 1, 1) for number in range(self.depth)}
+        products = [shape for name, shape in weights.items() if len(shape) == 4 and not name.startswith("above")]
         macs = codes.length * sum(a * b * c * d for a, b, c, d in products)
-        return Contribution(node=Node(site.path, "pixelcnn prior", codes, codes, self, {"rows": codes.layout[0]}, weights, macs=macs,
-                                      aside=True))
+        if "above" in args:
+            macs += self.depth * 4 * width * prod(args["above"])
+        return Contribution(node=Node(site.path, "pixelcnn prior", codes, codes, self, args, weights, macs=macs, aside=True,
+                                      reads=("above",) if "above" in args else ()))
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The prior's module."""
@@ -61,4 +75,4 @@ class Pixelcnn(Prior):
 
         assert isinstance(node.output, Tokens), "it serves indices"
         return PixelCnnPrior(node.output.length, node.output.classes, node.args["rows"], self.width, self.depth, 2 * self.reach + 1,
-                             temperature=self.temperature, top_k=self.top_k)
+                             temperature=self.temperature, top_k=self.top_k, above=node.args.get("above"))

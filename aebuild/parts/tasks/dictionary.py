@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from aebuild.lang.part import knob
@@ -28,6 +29,7 @@ class Dictionary(Task):
         "dead_share": "share of units that no sample activates; lower is better",
         "dense_share": "share of units that more than a tenth of the samples activate; lower is sparser",
         "explained_variance": "1 less the squared error by the data's variance; higher is better",
+        "one_stream": "share of a crosscoder's units nine tenths of whose norms lie in one stream, which are features of that stream alone",
         "cosine": "mean over the true directions of the cosine to the nearest unit's; higher is better",
         "recovered": "share of true directions whose cosine to a unit's is above 0.9; higher is better"}
     example: ClassVar[str] = """\
@@ -42,7 +44,7 @@ evaluate: {tasks: [dictionary: {limit: 3}]}
         """Two passes over the judged samples, and one of the decoder over the units."""
         import numpy as np
 
-        from aebuild.metrics.dictionaries import explained_variance
+        from aebuild.metrics.dictionaries import best_cosines, explained_variance
 
         if isinstance(trained.plan.latent.codes, Tokens):
             raise Unanswered("a discrete code has entries, which the task codes looks at")
@@ -55,27 +57,32 @@ evaluate: {tasks: [dictionary: {limit: 3}]}
                    "explained_variance": explained_variance(target, trained.reconstructions(some))}
         line = {trained.plan.spec.name: _ranked(rates)}
         plots = [LinePlot("how often units are active", "unit, the most active first", "share of samples", line)]
+        streams = getattr(trained.plan.spec.latent, "streams", None)
+        if streams is not None:
+            norms = self._directions(trained).reshape(code.features, streams, -1)
+            norms = np.linalg.norm(norms, axis=2)
+            figures["one_stream"] = float((norms.max(1) >= 0.9 * norms.sum(1)).mean())
         truth = getattr(trained.plan.spec.data, "dictionary", None)
         if truth is None or code.places:
             return Answer(figures, tuple(plots))
-        cosines = self._cosines(trained, truth())
+        known = truth() * np.asarray(trained.splits.scaling.factor)
+        cosines = best_cosines(known, self._directions(trained))
         figures |= {"cosine": float(cosines.mean()), "recovered": float((cosines > 0.9).mean())}
         plots.append(LinePlot("true directions", "direction, the best found first", "cosine to the nearest unit's",
                               {trained.plan.spec.name: _ranked(cosines)}))
         rows = tuple((int(place), float(cosines[place])) for place in cosines.argsort()[:10])
         return Answer(figures, (*plots, Table("directions that are found worst", ("direction", "cosine"), rows)))
 
-    def _cosines(self, trained: Trained, truth: NDArray[Any]) -> NDArray[Any]:
+    def _directions(self, trained: Trained) -> NDArray[Any]:
+        """How the expected data change when a unit alone is 1, [units, values]."""
         import numpy as np
 
-        from aebuild.metrics.dictionaries import best_cosines
-
         units = trained.plan.latent.code.features
-        if units * max(units, truth.shape[1]) > MOST:
+        if units * max(units, prod(trained.plan.target.shape)) > MOST:
             raise Unanswered(f"the directions of {units:,} units are too many to compare")
         origin = trained.decode(np.zeros((1, units), np.float32))
-        directions = trained.decode(np.eye(units, dtype=np.float32)) - origin
-        return best_cosines(truth * np.asarray(trained.splits.scaling.factor), directions.reshape(units, -1))
+        directions: NDArray[Any] = (trained.decode(np.eye(units, dtype=np.float32)) - origin).reshape(units, -1)
+        return directions
 
 
 def _ranked(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -39,6 +39,8 @@ def losses(plan: Plan) -> list[str]:
     """A function for each player and what it minimises: its weighted terms added up."""
     if plan.spec.losses.bound.joined and any(phase.pair is None for phase in plan.phases):
         raise NotWritableError(f"the bound {plan.spec.losses.bound.variant_name()} joins terms sample by sample")
+    if plan.spec.losses.bound.balances:
+        raise NotWritableError("the terms are balanced by their gradients")
     if any(head.columns for head in plan.heads):
         raise NotWritableError("a head predicts columns, which the ejected training does not read")
     return list({name: _loss(plan, player, name) for phase in plan.phases for player in phase.players

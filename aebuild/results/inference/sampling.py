@@ -13,7 +13,7 @@ from aebuild.lang.samples import silent
 from aebuild.lang.values import Tokens
 from aebuild.modules.randomness import derive, random_modules
 from aebuild.results.inference.code_density import MOST, Frequencies, Mixture, density_of, fit_density
-from aebuild.results.inference.codes import decode_batches, require
+from aebuild.results.inference.codes import checked_codes, decode_batches, require
 from aebuild.results.inference.fitted_arrays import read_fitted, write_fitted
 from aebuild.results.inference.new_data import own_splits
 from aebuild.results.inference.passes import Progress, encoded, unseen
@@ -50,7 +50,10 @@ def sample_batches(run: TrainedRun, count: int, *, prior: str = "own", seed: int
         return
     codes = fitted_prior(run, prior, say).draw(count, derive(seed, "sample") % 2**32)
     for start, stop in batch_bounds(count, 4 * run.plan.model_phase.batch_size):
-        yield from decode_batches(run, codes[start:stop], None if conditions is None else conditions[start:stop])
+        some = codes[start:stop]
+        if some.dtype.kind == "f":                 # a mixture knows of no sphere on which codes lie
+            some = run.model.latent.settled(checked_codes(run, some)).numpy()
+        yield from decode_batches(run, some, None if conditions is None else conditions[start:stop])
         progress(stop, count)
 
 

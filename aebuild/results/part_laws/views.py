@@ -171,6 +171,7 @@ class Handed:
 
     def __init__(self, params: list[torch.nn.Parameter]) -> None:
         self.params = params
+        self.state: dict[Any, Any] = {}
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """As an optimiser does it."""

@@ -24,14 +24,17 @@ latent: {type: codebook, codes: 8192, dim: 64, update: ema}          # the codeb
 """)
 
 
-def shard(model: nn.Module, size: int, device: torch.device) -> None:
-    """Divides the weights of a model among the processes of torch's default group; UsageError if it cannot be."""
+def shard(model: nn.Module, size: int, device: torch.device, *, balanced: bool = False) -> None:
+    """Divides the weights of a model among the processes of torch's default group; UsageError if it cannot be.
+
+    Where terms are `balanced` by their gradients, these are taken one by one.
+    """
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 
     if any(isinstance(module, CodebookLatent) and isinstance(module.codebook, nn.Parameter) for module in model.modules()):
         raise UsageError(Diagnostic(UNSHARDABLE, "a codebook that is learned by gradient cannot be sharded", fix="update: ema"))
-    if any(getattr(module, "shardable", True) is False for module in model.modules()):
+    if balanced or any(getattr(module, "shardable", True) is False for module in model.modules()):
         raise UsageError(Diagnostic(UNSHARDABLE, "a part of this model reads the weights of another, or takes "
                                     "gradients on the way, which divided weights do not allow",
                                     fix=Hint("train without --shard")))
