@@ -16,10 +16,14 @@ from aebuild.lang.terms import Penalty
 from aebuild.parts import discover
 
 
+# Modules that declare no rule: they would cost time, or need the packages of an extra.
+WITHOUT_RULES = ("aebuild.cli", "aebuild.lsp", "aebuild.modules", "aebuild.__main__", "aebuild.serving.app", "aebuild.serving.server")
+
+
 def every_rule() -> dict[str, Rule]:
     """All rules by code, in order; modules that need torch only to compute declare theirs without it."""
     for module in pkgutil.walk_packages(aebuild.__path__, "aebuild."):
-        if module.name.split(".")[1] not in ("cli", "lsp", "modules", "__main__"):
+        if not f"{module.name}.".startswith(tuple(f"{name}." for name in WITHOUT_RULES)):
             importlib.import_module(module.name)
     return dict(sorted(Rule.catalogue.items()))
 
