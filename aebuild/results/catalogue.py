@@ -15,7 +15,6 @@ from aebuild.lang.part import Part
 from aebuild.lang.terms import Penalty
 from aebuild.parts import discover
 
-
 # Modules that declare no rule: they would cost time, or need the packages of an extra.
 WITHOUT_RULES = ("aebuild.cli", "aebuild.lsp", "aebuild.modules", "aebuild.__main__", "aebuild.serving.app", "aebuild.serving.server")
 
