@@ -39,7 +39,7 @@ SAVED = re.compile(r"`(?:[\w-]+/)*([\w-]+\.(?:py|yaml))`[^`]*:\s*$")
 DATED = re.compile(r"runs/([\w-]+?)-\d{8}-\d{6}")
 LONG = re.compile(r"^((?:\w+=\S+ )*aebuild (?:train|bakeoff|sweep|validate) [^#>&|\n]*)", re.M)
 LIMIT = 900          # seconds a block may take
-RUNS = {"vae": "vae --data digits --track tensorboard", "ae": "conv --data digits", "wider": "vae --data digits --set latent.dim=12",
+RUNS = {"vae": "vae --data digits", "ae": "conv --data digits", "wider": "vae --data digits --set latent.dim=12",
         "first": "first.yaml", "cvae": "conditional/cvae --data digits", "pump": "pump.yaml",
         "factorised": "compression/factorised --set data.count=60 --set data.patch=16"}
 
