@@ -203,7 +203,7 @@ def main() -> None:
     """Every page, or those that are named."""
     parser = argparse.ArgumentParser(description="Runs the blocks of README.md and docs/.")
     parser.add_argument("pages", nargs="*", help="names of pages, such as guide.md; without: all")
-    parser.add_argument("--keep", type=Path, help="a folder for the scratch files, which then stay")
+    parser.add_argument("--keep", type=Path, help="a folder for the scratch files, which stay there and need not be made again")
     asked = parser.parse_args()
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs/tutorials").glob("*.md"))]
     wanted = [page for page in pages if page.name in (asked.pages or {page.name for page in pages} - set(LEFT_OUT))]
@@ -213,8 +213,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="aebuild-docs-") as there:
         base = asked.keep or Path(there)
         made = base / "scene"
-        made.mkdir(parents=True)
-        scene(made)
+        if not made.exists():
+            made.mkdir(parents=True)
+            scene(made)
         outcomes = []
         for page in wanted:
             folder = base / page.relative_to(ROOT).with_suffix("").as_posix().replace("/", "-")
