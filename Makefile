@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test quick lint types format bench docs site clean
+.PHONY: demo test quick lint types format bench docs docs-check site clean
 
 demo: $(VENV)/.ready docs/schema.json
 	$(BIN)/aebuild train specs/vqvae.yaml
@@ -32,6 +32,10 @@ docs: docs/schema.json
 # The schema that specs/ point to, and the pages made from the parts beside it; none is in git.
 docs/schema.json: $(VENV)/.ready docs/generate.py $(shell find aebuild -name '*.py')
 	$(BIN)/python docs/generate.py
+
+# Every command and program that the pages show, run in scratch folders; some ten minutes, so no part of the tests.
+docs-check: $(VENV)/.ready
+	$(BIN)/python docs/run_blocks.py
 
 # The pages as a site in docs/_site, with the notebook run; a warning is an error.
 site: docs/schema.json

@@ -18,8 +18,8 @@ BROKEN = 3         # the exit code where a law is broken
 
 @click.command("check-part")
 @click.argument("file", required=False, type=Place())
-@click.option("--template", type=click.Choice(["layer", "penalty", "latent", "dataset"]),
-              help="Print a part of this family to begin with, which holds all laws.")
+@click.option("--template", type=click.Choice(["layer", "penalty", "likelihood", "latent", "task", "dataset"]),
+              help="Print a part of this family to begin with, which holds all laws; penalty and likelihood are losses, task is a metric.")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdicts as JSON on stdout.")
 @click.pass_context
 def command(ctx: click.Context, file: str | None, template: str | None, as_json: bool) -> None:

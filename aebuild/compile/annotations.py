@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,7 +47,8 @@ class Shape:
 @cache
 def fields(cls: type[Part]) -> dict[str, tuple[str, Shape]]:
     """YAML key to (field name, shape) of a part's written fields, the part's own before those it shares."""
-    names = dict.fromkeys(name for home in cls.__mro__ for name in home.__dict__.get("__annotations__", ()) if name in cls.model_fields)
+    homes = [home for home in cls.__mro__ if issubclass(home, Part)]
+    names = dict.fromkeys(name for home in homes for name in inspect.get_annotations(home) if name in cls.model_fields)
     return {cls.model_fields[name].alias or name: (name, shape_of(cls.model_fields[name].annotation)) for name in names if name != "type"}
 
 

@@ -33,7 +33,8 @@ def feature_program(held: bytes, suffix: str) -> Callable[[Tensor], Tensor]:
     before, log.disabled = log.disabled, True           # it would tell a broken file's whole traceback besides
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)          # TorchScript is, and still what such networks come as
+            for category in (DeprecationWarning, FutureWarning):         # TorchScript is deprecated, and still what such networks come as
+                warnings.filterwarnings("ignore", r".*torch\.jit", category)
             if suffix in EXPORTED:
                 exported: Callable[[Tensor], Tensor] = torch.export.load(BytesIO(held)).module()
                 return exported

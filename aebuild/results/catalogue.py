@@ -16,6 +16,9 @@ from aebuild.lang.part import Part
 from aebuild.lang.terms import Penalty
 from aebuild.parts import discover
 
+# Modules that declare no rule: they would cost time, or need the packages of an extra.
+WITHOUT_RULES = ("aebuild.cli", "aebuild.lsp", "aebuild.modules", "aebuild.__main__", "aebuild.serving.app", "aebuild.serving.server")
+
 
 def rule_called(code: str) -> Rule | None:
     """The rule of this code; only the modules whose text has the code are imported, for most rules stand in light ones."""
@@ -29,7 +32,7 @@ def rule_called(code: str) -> Rule | None:
 def every_rule() -> dict[str, Rule]:
     """All rules by code, in order; modules that need torch only to compute declare theirs without it."""
     for module in pkgutil.walk_packages(aebuild.__path__, "aebuild."):
-        if module.name.split(".")[1] not in ("cli", "lsp", "modules", "__main__"):
+        if not f"{module.name}.".startswith(tuple(f"{name}." for name in WITHOUT_RULES)):
             importlib.import_module(module.name)
     return dict(sorted(Rule.catalogue.items()))
 

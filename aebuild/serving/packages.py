@@ -1,4 +1,4 @@
-"""What serving needs beside aebuild."""
+"""What serving needs beside aebuild: packages, and an address."""
 
 from __future__ import annotations
 
@@ -13,6 +13,15 @@ A run is served over HTTP by the packages fastapi and uvicorn: the extra `serve`
 $ aebuild serve runs/vae                  # without them: refused
 $ pip install fastapi uvicorn
 $ aebuild serve runs/vae
+```
+""")
+ADDRESS = Rule("AE882", "an address that cannot be served at", """\
+A server listens at one address and port of this machine. A port belongs to one process, and those below 1024 to the system's administrator.
+Port 0 takes any that is free, which is then printed.
+
+```console
+$ aebuild serve runs/vae --port 8000      # while another process listens there: refused
+$ aebuild serve runs/vae --port 0
 ```
 """)
 

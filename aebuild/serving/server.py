@@ -11,23 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from aebuild.lang.diagnostics import Diagnostic, Hint, ResourceError, Rule, Silent
+from aebuild.lang.diagnostics import Diagnostic, Hint, ResourceError, Silent
 from aebuild.serving.app import LOCAL, Door, Server, create_app
 from aebuild.serving.limits import Limits
+from aebuild.serving.packages import ADDRESS
 from aebuild.serving.service import Service
 
 if TYPE_CHECKING:
     from aebuild.results.open_run import OpenRun
 
-ADDRESS = Rule("AE882", "an address that cannot be served at", """\
-A server listens at one address and port of this machine. A port belongs to one process, and those below 1024 to the system's administrator.
-Port 0 takes any that is free, which is then printed.
-
-```console
-$ aebuild serve runs/vae --port 8000      # while another process listens there: refused
-$ aebuild serve runs/vae --port 0
-```
-""")
 BACKLOG = 2048
 GRACE = 30          # seconds that requests have to be finished when the server is stopped
 

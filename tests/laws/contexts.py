@@ -119,7 +119,7 @@ def feature_program() -> bytes:
     import torch
 
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.filterwarnings("ignore", r".*torch\.jit")
         torch.manual_seed(0)
         held = io.BytesIO()
         torch.jit.save(torch.jit.trace(torch.nn.Conv2d(1, 3, 3).eval(), torch.zeros(2, 1, 8, 8)), held)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from functools import cache, cached_property
 from pathlib import Path
@@ -54,7 +55,7 @@ def trials(folder: Path) -> Trials:
 
 def shared(knob: Knob) -> bool:
     """True for a number of a published data set that it shares with data at hand."""
-    own = knob.part.__dict__.get("__annotations__", {})
+    own = inspect.get_annotations(knob.part)
     return issubclass(knob.part, Known) and knob.name not in own
 
 

@@ -61,8 +61,9 @@ def flat(node: Node) -> bool:
 
 
 def settled(name: str, model: Autoencoder) -> bool:
-    """True for biases, which a norm behind them takes away, and for entries that k-means has just put where nothing pulls."""
-    return "bias" in name or name == "latent.codebook" and "latent.initialised" in model.state_dict()
+    """True for biases, which a norm behind them takes away, slopes below zero, where there may be nothing, and entries that k-means put."""
+    slope = isinstance(model.get_submodule(name.rpartition(".")[0]), nn.PReLU)
+    return slope or "bias" in name or name == "latent.codebook" and "latent.initialised" in model.state_dict()
 
 
 def smooth(model: nn.Module) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -14,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import aebuild
+from aebuild.results.catalogue import WITHOUT_RULES
 
 ROOT = Path(aebuild.__file__).parent
 BELOW = {
@@ -145,6 +148,19 @@ def test_reading_data_never_loads_torch() -> None:
 def test_building_is_the_only_torch_of_the_compiler() -> None:
     users = {found.file.name for found in every_import() if found.floor == "compile" and found.name.split(".")[0] in ("torch",)}
     assert users == {"build.py"}
+
+
+def test_what_tells_of_every_rule_needs_no_extra() -> None:
+    """`aebuild explain CODE` imports all that declares a rule, where only the package's own dependencies may be there."""
+    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = {re.split(r"[^\w-]", need)[0].lower() for need in project["dependencies"]}
+    modules = {"pyyaml": "yaml", "scikit-learn": "sklearn", "pillow": "PIL", "rich-click": "rich_click"}
+    there = {modules.get(name, name) for name in named} | {"aebuild", "click", "pydantic_core", "markupsafe"} | sys.stdlib_module_names
+    left_out = tuple(f"{ROOT.parent / name.replace('.', '/')}" for name in WITHOUT_RULES)
+    wrong = [found for found in EVERY if found.at_once and found.name.split(".")[0] not in there and not str(found.file).startswith(left_out)]
+    assert not wrong, "\n".join(map(str, wrong))
+    silent = [path for path in ROOT.rglob("*.py") if str(path).startswith(left_out) and re.search(r"= Rule\(", path.read_text(encoding="utf-8"))]
+    assert not silent
 
 
 def test_modules_stand_alone() -> None:

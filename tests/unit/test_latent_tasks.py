@@ -163,7 +163,7 @@ def program(place: Path, *, exported: bool = False, size: int = 64) -> tuple[Pat
     torch.manual_seed(0)
     module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(size, 5)).eval()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.filterwarnings("ignore", r".*torch\.jit")
         if exported:
             file = place / "features.pt2"
             shapes = ({0: torch.export.Dim.AUTO},)

@@ -43,7 +43,7 @@ def programs() -> dict[str, bytes]:
         torch.export.save(torch.export.export(network(), (x,), dynamic_shapes=shapes), file := BytesIO())
         held[name] = file.getvalue()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.filterwarnings("ignore", r".*torch\.jit")
         torch.jit.save(torch.jit.trace(network(), x), file := BytesIO())
     return held | {"net.pt": file.getvalue()}
 

@@ -105,7 +105,7 @@ def test_mel_bands() -> None:
 def saved(place: Path, network: torch.nn.Module, *given: Tensor) -> Path:
     file = place / "features.pt"
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.filterwarnings("ignore", r".*torch\.jit")
         torch.jit.trace(network.eval(), given).save(str(file))  # type: ignore[no-untyped-call]
     return file
 

@@ -266,7 +266,7 @@ def test_what_goes_together(spec: str, code: str | None) -> None:
     assert [error.code for error in found] == ([] if code is None else [code])
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
 @pytest.mark.parametrize("latent", ["{type: hyperspherical, dim: 3}", "{type: poincare, dim: 3}", "{type: categorical, dim: 3, classes: 4}",
                                     "{type: gaussian, dim: 3, posterior: iaf}"])
 def test_a_recorded_program_takes_the_mean_for_any_batch(latent: str) -> None:

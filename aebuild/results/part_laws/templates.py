@@ -194,4 +194,87 @@ class MyData(Sampled, Divided):
         return Raw(self.outline, {"train": Stored(points, Layout(Vector(2)), "my_data")})
 '''
 
-TEMPLATES = {"layer": LAYER, "penalty": PENALTY, "latent": LATENT, "dataset": DATASET}
+LIKELIHOOD = '''\
+"""A likelihood of my own: how a reconstruction is judged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from aebuild.lang.part import knob
+from aebuild.lang.terms import Likelihood, OutputPlan
+from aebuild.lang.values import Range, Value, elements
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class MyLikelihood(Likelihood):
+    """The squared error, heavier where the reconstruction is below the target (Newey & Powell, 1987)."""
+
+    type: Literal["my_likelihood"] = "my_likelihood"
+    example = "losses: {reconstruction: {type: my_likelihood, below: 3.0, weight: 0.5}}"
+    unit = "weighted squared error"                        # what the figure of one sample is
+    below: float = knob(2.0, "the weight of elements that are reconstructed too low", affects="loss", gt=0)
+
+    def plan_output(self, target: Value, bounds: Range) -> OutputPlan:
+        """One output for each element of the target."""
+        return OutputPlan(1, elements(target))
+
+    def build_likelihood(self, target: Value, bounds: Range) -> nn.Module:
+        """The likelihood's module."""
+        from torch import Tensor
+
+        from aebuild.modules.likelihoods import Point, per_sample
+
+        class Expectile(Point):
+            """Its parameter is the reconstruction itself."""
+
+            def __init__(self, below: float) -> None:
+                super().__init__()
+                self.below = below
+
+            def forward(self, params: Tensor, target: Tensor) -> Tensor:
+                """[N]: the sum over a sample."""
+                return per_sample(self.each(params, target))
+
+            def each(self, params: Tensor, target: Tensor) -> Tensor:
+                """Like the target: the figure of each element."""
+                error = target - params
+                return error.square() * (error > 0).to(error.dtype).mul(self.below - 1).add(1)
+
+        return Expectile(self.below)
+'''
+
+TASK = '''\
+"""A metric of my own: a question to the trained model, asked after training or by `aebuild evaluate --task`."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from aebuild.lang.part import knob
+from aebuild.lang.tasks import Answer, Table, Task, Trained
+
+
+class MyTask(Task):
+    """How much worse than the usual sample the worst ones are reconstructed (after Rockafellar & Uryasev, 2000)."""
+
+    type: Literal["my_task"] = "my_task"
+    meanings: ClassVar[dict[str, str]] = {"tail": "mean error of the worst samples over that of all, from 1; lower is better"}
+    example = ("data: {type: digits, limit: 100}\\n"
+               "latent: {type: continuous, dim: 4}\\n"
+               "evaluate: {tasks: [my_task: {share: 0.3}]}")
+    share: float = knob(0.1, "the share of the samples that are the worst", affects="evaluation", gt=0, lt=1)
+
+    def evaluate(self, trained: Trained) -> Answer:
+        """`tail`, and the rows of the worst samples."""
+        import numpy as np
+
+        errors = trained.terms(trained.judged)["reconstruction"]             # [samples]
+        worst = np.argsort(errors)[::-1][:max(1, round(self.share * len(errors)))]
+        rows = tuple((str(row), float(errors[row])) for row in worst[:10])
+        return Answer({"tail": float(errors[worst].mean() / errors.mean())}, (Table("worst", ("sample", "error"), rows),))
+'''
+
+TEMPLATES = {"layer": LAYER, "penalty": PENALTY, "likelihood": LIKELIHOOD, "latent": LATENT, "task": TASK, "dataset": DATASET}
