@@ -9,10 +9,10 @@ demo: $(VENV)/.ready docs/schema.json
 	$(BIN)/aebuild train specs/vqvae.yaml
 
 test: $(VENV)/.ready docs/schema.json lint types
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2
 
 quick: $(VENV)/.ready
-	OMP_NUM_THREADS=1 HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -n 2 -m "not slow"
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -n 2 -m "not slow"
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
