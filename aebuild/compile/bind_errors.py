@@ -79,7 +79,7 @@ Each number has the bounds within which it means something.
 train: {epochs: 0}
 ```
 ```yaml
-train: {epochs: 1}
+train: {epochs: 20}
 ```
 """)
 

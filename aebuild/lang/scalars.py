@@ -17,13 +17,13 @@ the same to everybody who reads it, so such a word is refused instead of guessed
 has them: 31 and 15.
 
 ```yaml
-train: {epochs: 010, batch_size: 1_000}
+train: {epochs: 0100, batch_size: 1_000}
 ```
 
 Write the plain decimal number, or quotes where it is text (`name: "007"`):
 
 ```yaml
-train: {epochs: 10, batch_size: 1000}
+train: {epochs: 100, batch_size: 1000}
 ```
 """)
 

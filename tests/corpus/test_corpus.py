@@ -30,7 +30,7 @@ ELSEWHERE = {
     **dict.fromkeys(("AE123", "AE124", "AE125", "AE126", "AE127"), "test_plugins.py::test_what_is_wrong_with_a_plugin_is_said_at_its_line"),
     "AE122": "test_plugins.py::test_what_is_no_file_is_said", "AE871": "test_check_part.py::test_an_installed_plug_in_is_named",
     "AE128": "test_plugins.py::test_an_exception_of_a_part_is_told_at_its_line",
-    **dict.fromkeys(("AE348", "AE349", "AE351", "AE371"), "test_plugin_parts.py::test_what_does_not_fit_is_refused"),
+    **dict.fromkeys(("AE348", "AE349", "AE371"), "test_plugin_parts.py::test_what_does_not_fit_is_refused"),
     "AE386": "test_distillation.py", "AE387": "test_judge.py", "AE388": "test_judge.py", **dict.fromkeys(("AE597", "AE598", "AE389"), "test_health.py"),
     "AE520": "test_passes.py::test_a_phase_begins_with_the_weights_of_a_run",
     "AE303": "test_chain.py::test_a_sequence_of_another_length_than_the_grid_is_refused",
