@@ -116,7 +116,8 @@ class Resampling(Revival, Random):
         chances = gathered(error.flatten(), each).double().square().cumsum(0)
         thrown = torch.rand(len(dead), generator=self.rng(x.device), device=x.device, dtype=chances.dtype)
         rows = of_first(torch.searchsorted(chances, thrown * chances[-1]).clamp(max=len(chances) - 1))
-        found = chosen(x.flatten(0, -2).unsqueeze(0), rows.unsqueeze(0), each)[0]
+        every = x.flatten(0, -2).unsqueeze(0)
+        found = chosen(every, rows.unsqueeze(0), each)[0]
         direction = nn.functional.normalize(found.to(dictionary.weight.dtype), dim=1)
         renewed: list[Renewed] = [(dictionary.weight, 1, dead), (projection.bias, 0, dead)]
         values: list[Tensor | float] = [direction.T, 0.0]

@@ -64,7 +64,7 @@ def hidden_keys(q: Tensor, k: Tensor, causal: bool, lengths: Tensor | None = Non
 
 def attend_nearby(q: Tensor, k: Tensor, v: Tensor, causal: bool, window: int, block: int, lengths: Tensor | None = None,
                   slopes: Tensor | None = None) -> Tensor:
-    """What `attend` gives with this window, where `block`, at least as long, cuts the places into blocks that see their neighbours alone.
+    """What `attend` gives with this window, where blocks of `block` places, at least as long, see their neighbours alone.
 
     Scores are [N, heads, blocks, block, 3 block], of two blocks of keys if `causal`: they grow with the length, not with its square.
     """

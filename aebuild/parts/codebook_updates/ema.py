@@ -17,7 +17,7 @@ class Ema(CodebookUpdate):
     type: Literal["ema"] = "ema"
     example = ("encoder: {layer: conv, width: 4, stride: 2}\n"
                "latent: {type: codebook, codes: 4, dim: 4, update: {type: ema, decay: 0.8, epsilon: 0.01}, init: normal}\n"
-               "train: {epochs: 3, batch_size: 10}")
+               "train: {steps: 9, batch_size: 10}")
     decay: float = knob(0.99, "share of the average that stays in each step; 0 makes a step one of Lloyd's", affects="training",
                         ge=0, lt=1)
     epsilon: float = knob(1e-5, "added to each entry's count, so that rare entries cannot divide by nothing", affects="training",

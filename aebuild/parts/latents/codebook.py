@@ -39,7 +39,7 @@ class Restart(Part):
 
     example = ("encoder: {layer: conv, width: 4, stride: 2}\n"
                "latent: {type: codebook, codes: 4, dim: 4, groups: 2, restart: {below: 2, decay: 0.5}, init: normal}\n"
-               "train: {epochs: 3, batch_size: 10}")
+               "train: {steps: 9, batch_size: 10}")
     below: float | None = knob(None, "vectors per step that an entry must win, on running average, to stay; by default a tenth of what "
                                      "each would win if all won alike", affects="training", gt=0)
     decay: float = knob(0.99, "share of the running average that stays in each step", affects="training", ge=0, lt=1)
@@ -83,7 +83,7 @@ class Codebook(ProjectedLatent):
     example = ("encoder: {layer: conv, width: 4, stride: 2}\n"
                "latent: {type: codebook, codes: 4, dim: 4, groups: 2, restart: {below: 2, decay: 0.5}, init: normal}\n"
                "losses: {commitment: {weight: 0.25}}\n"
-               "train: {epochs: 3, batch_size: 10}")
+               "train: {steps: 9, batch_size: 10}")
     foreign = dict.fromkeys(("num_embeddings", "n_embeddings", "n_embed", "n_codes", "num_codes", "codebook_size", "K", "entries"), "codes")
     also = ("vq", "vqvae", "vq_vae", "quantized", "discrete", "vector_quantizer", "vector_quantization")
     dim: int | None = knob(None, "features of the code at each place", examples=[16], affects="graph", ge=1)  # type: ignore[assignment]

@@ -34,7 +34,7 @@ class Gaussian(VariationalLatent):
     type: Literal["gaussian"] = "gaussian"
     example = ("latent: {type: gaussian, dim: 3}\n"
                "losses: {reconstruction: bernoulli, kl: {weight: {from: 0.1, to: 2, over: 1 epoch}, free_bits: 0.05}}\n"
-               "train: {epochs: 2, batch_size: 10}")
+               "train: {steps: 6, batch_size: 10}")
     also = ("vae", "variational", "beta_vae", "normal", "kl", "stochastic")
     learns = ("none", "joint", "fitted", "phase")
     posterior: Posterior = Field(default_factory=_diagonal, description="what a sample's code is drawn from")

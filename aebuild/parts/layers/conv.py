@@ -97,7 +97,7 @@ class Conv(Weighted):
                "data: {type: ecg5000, limit: 24}\n"
                "encoder: [conv: {width: 4, kernel: 4, stride: 2, dilation: 2, causal: true}]\n"
                "latent: {type: continuous, dim: 1, per: position}\n"
-               "decoder: [conv: {width: 4, kernel: 3, causal: true}]")
+               "decoder: [conv: {width: 4, kernel: 4, causal: true}]")
     also = ("conv1d", "conv2d", "conv3d", "cnn", "convolution")
     width: int = knob(..., "output channels", examples=[64], affects="graph", ge=1)
     kernel: Size = knob(3, "size of the window", affects="graph")

@@ -173,6 +173,7 @@ def _formed(model: Autoencoder) -> str:
 def _passes(model: Autoencoder, plan: Plan) -> list[str]:
     linked = _linked(model)
     drawing = any(node.kind == "autoregression" for node in plan.decoder.walk())
+    paired = any(getattr(module, "reads", None) == "pair" for module in model.modules())
     views = any(part.views > 1 for term in plan.terms if (part := term.config) and hasattr(part, "views"))
     view = ", view=view" if views else ""
     viewed = ["        def view() -> Code:", f"            known = {known_of(plan)}", "            with unlearned(self):",
@@ -208,7 +209,8 @@ def _passes(model: Autoencoder, plan: Plan) -> list[str]:
     def run(self, batch: Batch) -> Outputs:
         """One forward pass, which all losses read."""
         context = batch.context()
-        features = self.encoder(self.corrupt(batch.x, context{", judged=True" if model.likelihood.masked else ""}), context)
+        {"given = context['given'] = " if paired else "given = "}self.corrupt(batch.x, context{", judged=True" if model.likelihood.masked else ""})
+        features = self.encoder(given, context)
         code = self.latent(features, context){SEEN if again else ""}
         params = self.parameters_of(code.value, context)
 
