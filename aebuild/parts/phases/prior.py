@@ -16,7 +16,8 @@ class Prior(PhasePart):
                "---\n"
                "data: {type: wine, limit: 50}\n"
                "latent: {type: continuous, dim: 3, prior: {type: flow, transforms: 1, width: 4}}\n"
-               "train: {epochs: 8, batch_size: 20, phases: [main: {epochs: 1, optimizer: {lr: 0.02}}, prior: {patience: 1, optimizer: {lr: 0.3}}]}")
+               "train: {epochs: 8, batch_size: 20, optimizer: {lr: 0.02}, "
+               "phases: [main: {epochs: 1}, prior: {patience: 1, optimizer: {lr: 0.3}}]}")
     also = ("latent_prior", "second_stage", "stage2")
     data = "codes"
     plays = "prior"

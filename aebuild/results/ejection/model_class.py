@@ -209,7 +209,7 @@ def _passes(model: Autoencoder, plan: Plan) -> list[str]:
     def run(self, batch: Batch) -> Outputs:
         """One forward pass, which all losses read."""
         context = batch.context()
-        {"given = context['given'] = " if paired else "given = "}self.corrupt(batch.x, context{", judged=True" if model.likelihood.masked else ""})
+        given{' = context["given"]' if paired else ""} = self.corrupt(batch.x, context{", judged=True" if model.likelihood.masked else ""})
         features = self.encoder(given, context)
         code = self.latent(features, context){SEEN if again else ""}
         params = self.parameters_of(code.value, context)
