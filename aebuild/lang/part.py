@@ -183,6 +183,10 @@ class Part(BaseModel):
                 return origin.fields[name]
         return origin.span
 
+    def span_of(self, name: str) -> Span | None:
+        """The span of this field; None where it was not written."""
+        return self._origin.fields.get(name)
+
     def placed(self, origin: Origin) -> Self:
         """This part, remembering where it was written."""
         self._origin = origin

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 def along(numbers: Tensor, x: Tensor, axis: int) -> Tensor:
-    """One number for each channel, [C], as it multiplies x with channels on that axis."""
+    """One number or flag for each channel, [C], as it multiplies or marks x with channels on that axis."""
     return numbers.view(-1, *(1,) * (x.ndim - 1 - axis % x.ndim))
 
 

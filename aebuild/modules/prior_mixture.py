@@ -50,9 +50,8 @@ class MixturePrior(Prior):
             else:
                 self.register_buffer(name, value)
 
-    @property
     def factors(self) -> Tensor:
-        """F, [K, D, D], of `full` covariances."""
+        """F, [K, D, D], of `full` covariances; no property, for those are read whole where a module is traced."""
         return self.spread.tril(-1) + torch.diag_embed(self.spread.diagonal(dim1=1, dim2=2).exp())
 
     def log_prob(self, codes: Tensor) -> Tensor:
@@ -61,7 +60,7 @@ class MixturePrior(Prior):
         if not self.full:
             return mixed(z, self.means, self.spread, log_shares)
         apart = (z.unsqueeze(1) - self.means).permute(1, 2, 0)                           # (K, D, N)
-        apart = torch.linalg.solve_triangular(self.factors, apart, upper=False)
+        apart = torch.linalg.solve_triangular(self.factors(), apart, upper=False)
         narrow = self.spread.diagonal(dim1=1, dim2=2).sum(1)
         each = -0.5 * (apart.square().sum(1).t() + math.log(2 * math.pi) * z.shape[1]) - narrow
         found: Tensor = (each + log_shares).logsumexp(1)
@@ -71,7 +70,7 @@ class MixturePrior(Prior):
         """[n, *shape]."""
         chosen = chosen_of(self.shares.softmax(0), self.uniform(n, 1, device))
         noise = self.normal(n, self.means.shape[1], device=device)
-        apart = torch.einsum("nij,nj->ni", self.factors[chosen], noise) if self.full else self.spread[chosen].exp() * noise
+        apart = torch.einsum("nij,nj->ni", self.factors()[chosen], noise) if self.full else self.spread[chosen].exp() * noise
         return (self.means[chosen] + apart).view(n, *self.shape)
 
 
@@ -98,7 +97,7 @@ class FittedMixture(MixturePrior):
 
     def _joint(self, z: Tensor) -> Tensor:
         """Log-density of each code and component together, [N, K], in float64; one component at a time, of memory as much as the codes."""
-        found, factors = [], self.factors.double() if self.full else self.spread.double().exp()
+        found, factors = [], self.factors().double() if self.full else self.spread.double().exp()
         for share, mean, factor in zip(self.shares.double().log_softmax(0), self.means.double(), factors, strict=True):
             apart = z - mean                                                             # (N, D)
             apart = torch.linalg.solve_triangular(factor.t(), apart, upper=True, left=False) if self.full else apart / factor

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from aebuild.modules.bent import along
 from aebuild.modules.collectives import chosen, gathered, of_first, total
 from aebuild.modules.losses import LossFunction
 from aebuild.modules.outputs import Outputs
@@ -131,8 +132,3 @@ class Resampling(Revival, Random):
             parameter.copy_(torch.where(along(which, parameter, axis), value, parameter))
         self.idle.masked_fill_(dead, 0)
         return renewed
-
-
-def along(units: Tensor, like: Tensor, axis: int) -> Tensor:
-    """A flag a unit, [D], as it spreads over a tensor with the units on `axis`."""
-    return units.view(-1, *(1,) * (like.ndim - 1 - axis))

@@ -113,27 +113,27 @@ class Again:
             module.put(state)
 
 
-class _Here(threading.local):
+class _Passing(threading.local):
     unlearned: int = 0
 
 
-_here = _Here()
+_passing = _Passing()
 
 
 def learning() -> bool:
     """False within `unlearned`."""
-    return not _here.unlearned
+    return not _passing.unlearned
 
 
 @contextmanager
 def unlearned(model: nn.Module) -> Iterator[None]:
     """While entered, forward passes leave no trace in what a model learns of its batches: running statistics, codebook averages."""
     kept = [(buffer, buffer.clone()) for module in model.modules() if module.training for buffer in module.buffers(recurse=False)]
-    _here.unlearned += 1
+    _passing.unlearned += 1
     try:
         yield
     finally:
-        _here.unlearned -= 1
+        _passing.unlearned -= 1
         for buffer, before in kept:
             buffer.data.copy_(before)            # unseen by autograd, which keeps running statistics for its backward pass
 

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from aebuild.modules.autoencoder import Autoencoder
+from aebuild.modules.bent import along
 from aebuild.modules.collectives import BatchPart, portion, repeated, sharing
 from aebuild.modules.outputs import Batch
-from aebuild.modules.revival import along
 from aebuild.trainer.distributed.fsdp import divided, local
 from aebuild.trainer.distributed.process_group import MultiProcessGroup, ProcessGroup
 from aebuild.trainer.forward_passes import Passes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from aebuild.compile.canonical import text
 from aebuild.compile.front import load
 from aebuild.lang.amounts import BYTES, COUNTS, TIMES, canonical, parsed
 from aebuild.lang.diagnostics import SpecError
-from aebuild.results.comparing.fitting import fit
+from aebuild.results.comparing.fitting import fit, within_latency
 from aebuild.results.comparing.matching import changed, widths
 
 LINEAR = "data: digits\nencoder: {layer: linear, width: [64, 32]}\nlatent: {type: gaussian, dim: 8}\n"
@@ -84,12 +85,52 @@ def test_from_the_command_line(tmp_path: Path, monkeypatch, capsys):
     assert "AE841" in told
     code, _, told = called(("fit-budget", spec, "-o", out), monkeypatch, capsys)
     assert code == 0, told
-    assert "budget: {encoder: {params: 3k, latency: 1 us}}" in out.read_text()
+    assert "budget: {encoder: {params: 3000, latency: 1 us}}" in out.read_text()
     assert called(("validate", out), monkeypatch, capsys)[0] == 0
     code, _, told = called(("validate", out, "--measure"), monkeypatch, capsys)
     assert code == 3
     assert "AE842" in told
     assert "on CPU, 1 thread" in told
+
+
+COMMENTED = """# mine
+data: digits
+encoder: {layer: linear, width: [64, 32]}   # narrower
+latent: {type: gaussian, dim: 8}
+decoder: [linear: 40, linear: {width: 50}]
+budget: {encoder: {params: 3k}, decoder: {params: 5k}}
+"""
+
+
+def test_the_users_text_keeps_its_comments(tmp_path: Path, monkeypatch, capsys):
+    spec = tmp_path / "s.yaml"
+    spec.write_text(COMMENTED)
+    code, out, _ = called(("fit-budget", spec), monkeypatch, capsys)
+    assert code == 0
+    assert re.sub(r"\d+", "", out) == re.sub(r"\d+", "", COMMENTED)
+    fitted = fit(load(spec).plan, load(spec).info)
+    assert load("s.yaml", text=out).spec == fitted.spec
+    spec.write_text(COMMENTED.replace("[64, 32]", "48, depth: 2").replace("3k", "3100"))
+    code, out, told = called(("fit-budget", spec), monkeypatch, capsys)
+    assert code == 0
+    assert load("s.yaml", text=out).spec == fit(load(spec).plan, load(spec).info).spec
+    assert ("# mine" in out) == ("written anew" not in told)
+    assert "--set changes more" in called(("fit-budget", spec, "--set", "latent.dim=4"), monkeypatch, capsys)[2]
+
+
+def test_what_is_slow_is_narrowed_by_what_is_measured():
+    loaded = load("s.yaml", text=COMMENTED.replace("params: 3k", "latency: 20 us"))
+    found = fit(loaded.plan, loaded.info)
+
+    def times(plan):
+        return {"encoder": float(plan.encoder.params) / 100, "decoder": 0.0, "model": 0.0}
+
+    narrow = within_latency(found, loaded.info, times)
+    assert 15 < times(narrow.plan)["encoder"] <= 20
+    assert [path for path, *_ in narrow.changes if path.startswith("decoder")] == [path for path, *_ in found.changes if path.startswith("decoder")]
+    assert within_latency(found, loaded.info, lambda plan: dict.fromkeys(("encoder", "decoder", "model"), 0.0)) is found
+    with pytest.raises(SpecError, match="no width that was tried is fast enough"):
+        within_latency(found, loaded.info, lambda plan: dict.fromkeys(("encoder", "decoder", "model"), 99.0))
 
 
 def test_a_budget_changes_no_training():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import shutil
+import tempfile
 from pathlib import Path
 from tempfile import gettempdir
 
@@ -180,7 +181,9 @@ def test_texts_are_samples_too(tmp_path):
 
 
 @pytest.mark.slow
-def test_nothing_is_left_beside_the_run(tmp_path):
+def test_nothing_is_left_beside_the_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))          # where no other test leaves anything
+
     def left():
         gc.collect()
         return {path.name for path in Path(gettempdir()).glob("aebuild-data-*")}

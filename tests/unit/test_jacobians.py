@@ -147,6 +147,7 @@ class Handed:
 
     def __init__(self, params: list[nn.Parameter]) -> None:
         self.params = params
+        self.state: dict[nn.Parameter, dict[str, torch.Tensor]] = {}
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         for parameter in self.params:

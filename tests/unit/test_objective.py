@@ -35,7 +35,7 @@ def test_without_a_bound_it_is_the_weighted_sum() -> None:
 
 
 def test_a_bound_joins_its_terms_sample_by_sample_with_their_weights() -> None:
-    bound: Any = SimpleNamespace(joined=("reconstruction", "kl"), beside=(), build_bound=lambda: squares)
+    bound: Any = SimpleNamespace(joined=("reconstruction", "kl"), beside=(), balances=False, build_bound=lambda: squares)
     objective = Objective(TERMS, Clock(1, 10), bound)
     reduced = objective.reduced(RAW, 0, draws=2)
     rows = (3 * RECONSTRUCTION + 2 * KL.sum(1)).view(2, 2)
@@ -46,7 +46,7 @@ def test_a_bound_joins_its_terms_sample_by_sample_with_their_weights() -> None:
 
 
 def test_a_bound_whose_terms_are_another_players_joins_nothing() -> None:
-    bound: Any = SimpleNamespace(joined=("reconstruction", "kl"), beside=(), build_bound=lambda: squares)
+    bound: Any = SimpleNamespace(joined=("reconstruction", "kl"), beside=(), balances=False, build_bound=lambda: squares)
     objective = Objective(TERMS[2:], Clock(1, 10), bound)
     reduced = objective.reduced(RAW, 0)
     assert set(reduced) == {"sparsity"}

@@ -194,7 +194,7 @@ class _Labelled:
         if missing:
             yield f"{missing} of the {self.count} classes are not among the first {len(few):,} labels, so nothing can find them"
         if self.held_out is None:
-            yield "without labelled validation samples nothing ends the training of the linear layer early"
+            yield "without labelled validation samples the last epoch of the linear layer is taken instead of the best"
         if not len(self.trained.splits.test) and not len(self.trained.splits.validation):
             yield "training samples are judged, for there are no others: these accuracies are not those of new samples"
         if len(self.judged) < len(self.trained.judged):

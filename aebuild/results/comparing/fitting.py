@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from aebuild.compile.budget import WORDS, check_budget, costs, exact_limits, ratio, shown
@@ -25,6 +25,7 @@ $ aebuild fit-budget small.yaml                                               # 
 $ aebuild fit-budget small.yaml --set budget.encoder.params=20k
 ```
 """)
+ROUNDS = 7               # halvings of the factor that makes a model fast enough: a measurement each
 NEAR = 1e-3              # a share of the budget that is not worth a further search
 
 Limits = Mapping[tuple[str, str], float]
@@ -67,6 +68,53 @@ def fit(plan: Plan, info: DataInfo) -> Fitted:
     after = {**widths(spec, "encoder"), **widths(spec, "decoder")}
     moved = tuple((path, old, after[path]) for held in before.values() for path, old in held.items() if old != after[path])
     return Fitted(spec, made, moved)
+
+
+def latencies(plan: Plan) -> dict[str, float]:
+    """The budget's latencies in microseconds, by encoder, decoder and model."""
+    halves = () if plan.spec.budget is None else plan.spec.budget.halves()
+    return {name: limits.numbers()["latency"] for name, limits in halves if "latency" in limits.numbers()}
+
+
+def within_latency(fitted: Fitted, info: DataInfo, times: Callable[[Plan], Mapping[str, float]]) -> Fitted:
+    """The same with narrower layers where `times`, measured microseconds of encoder, decoder and model, are above the budget's latency.
+
+    The halves that are too slow are scaled by one factor, found by bisection; SpecError where no tried width is fast enough.
+    """
+    most = latencies(fitted.plan)
+    slow = _slow(times(fitted.plan), most)
+    if not slow:
+        return fitted
+    numbers = {path: width for half in ("encoder", "decoder") if slow & {half, "model"}
+               for path, width in widths(fitted.spec, half).items()}
+    best, low, high = None, 0.0, 1.0
+    for _ in range(ROUNDS):
+        factor = (low + high) / 2
+        made = _narrowed(fitted.spec, info, numbers, factor)
+        if made is not None and not _slow(times(made), most):
+            best, low = made, factor
+        else:
+            high = factor
+    if best is None:
+        raise _refused(fitted.plan, f"{' and '.join(sorted(slow))}: no width that was tried is fast enough here", None)
+    before = {path: old for path, old, _ in fitted.changes}
+    after = {**widths(best.spec, "encoder"), **widths(best.spec, "decoder")}
+    first = {path: before.get(path, width) for path, width in {**widths(fitted.spec, "encoder"), **widths(fitted.spec, "decoder")}.items()}
+    return Fitted(best.spec, best, tuple((path, old, after[path]) for path, old in first.items() if old != after[path]))
+
+
+def _slow(times: Mapping[str, float], most: Mapping[str, float]) -> set[str]:
+    return {name for name, limit in most.items() if times[name] > limit}
+
+
+def _narrowed(spec: Spec, info: DataInfo, numbers: Mapping[str, int], factor: float) -> Plan | None:
+    """The plan with these widths times the factor, as multiples of 8 where others cannot be built."""
+    for quantum in (1, 8):
+        narrow = changed(spec, {path: max(quantum, round(width * factor / quantum) * quantum) for path, width in numbers.items()})
+        made = planned(narrow, info)
+        if made.plan is not None and not any(each.is_error for each in made.diagnostics):
+            return replace(made.plan, spec=narrow)
+    return None
 
 
 def _scaled(spec: Spec, info: DataInfo, numbers: Mapping[str, int], limits: Limits) -> Spec:
