@@ -331,7 +331,7 @@ def test_what_holds_the_kl_has_no_place_in_a_bound_of_single_draws() -> None:
 def test_validation_sees_the_weights_that_schedules_arrive_at(tmp_path: Any) -> None:
     """A bound joins weighted terms, so a KL that grows from nothing must count in full where models are compared."""
     ramp = Ramp.model_validate({"from": 0.0, "to": 2.0, "over": "10 steps"})
-    bound: Any = SimpleNamespace(joined=("reconstruction", "kl"), beside=(), build_bound=lambda: lambda terms: terms["kl"].mean(1))
+    bound: Any = SimpleNamespace(joined=("reconstruction", "kl"), beside=(), balances=False, build_bound=lambda: lambda terms: terms["kl"].mean(1))
     objective = Objective([TermPlan("reconstruction", AUTOENCODER, 1), TermPlan("kl", AUTOENCODER, 1, KlTerm(weight=ramp))], Clock(1, 1), bound)
     raw = {"reconstruction": torch.zeros(2), "kl": torch.ones(2)}
     assert float(objective.reduced(raw, LAST)["bound"]) == 2
