@@ -40,7 +40,7 @@ def small(text: str) -> str:
     """The spec with narrow layers, for a few steps only."""
     text = re.sub(r"(?<=width: )\d+|(?<=codes: )\d+|(?<=linear: )\d+", lambda found: str(_less(int(found[0]))), text)
     text = re.sub(r"(?<=width: \[)[\d, ]+", lambda found: ", ".join(str(_less(int(word))) for word in found[0].split(",")), text)
-    text = re.sub(r"\bepochs: \d+|(?<!}, )\bsteps: \d+(?=[,}])", "epochs: 2", text)          # not those of a player
+    text = re.sub(r"\bepochs: \d+|(?<!}, )\bsteps: \d+(?=[,}]|$)", "epochs: 2", text, flags=re.MULTILINE)          # not those of a player
     return re.sub(r"batch_size: \d+", f"batch_size: {BATCH}", text)
 
 

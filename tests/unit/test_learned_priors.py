@@ -68,7 +68,7 @@ def test_a_mixture_has_the_density_of_torchs(full: bool) -> None:
     prior = stirred(MixturePrior((2, 2), 3, full=full))
     z = torch.randn(7, 2, 2)
     if full:
-        parts: Any = distributions.MultivariateNormal(prior.means, scale_tril=prior.factors)
+        parts: Any = distributions.MultivariateNormal(prior.means, scale_tril=prior.factors())
     else:
         parts = distributions.Independent(distributions.Normal(prior.means, prior.spread.exp()), 1)
     known = distributions.MixtureSameFamily(distributions.Categorical(logits=prior.shares), parts)
