@@ -179,7 +179,7 @@ def scene(folder: Path) -> None:
              "losses: {reconstruction: bernoulli}\n")
     for name in ("first", "mine", "my", "spec"):
         (folder / f"{name}.yaml").write_text(f"name: {name}\n{small}train: {{epochs: 2, batch_size: 64}}\n", encoding="utf-8")
-    (folder / "pump.yaml").write_text("data: {path: pump.csv, columns: [flow, heat, current, pressure]}\nencoder: [linear: 8]\n"
+    (folder / "pump.yaml").write_text("data: {path: pump.csv, columns: [flow, heat, current, pressure], window: 10}\nencoder: [linear: 8]\n"
                                       "latent: {type: continuous, dim: 2}\ndecoder: mirror\n", encoding="utf-8")
     for name, words in RUNS.items():
         wrong = shell(f"aebuild train {words} --epochs 1 -o runs/{name} -q\n", folder)
