@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 from command_line import called
 from in_this_process import InThisProcess
+from rich.console import Console
 from scipy import stats
 from stopping import StopAt
 
@@ -19,6 +21,7 @@ from aebuild.results.comparing.contestants import UNSAID, Budget, contestants
 from aebuild.results.comparing.figures import usual_table
 from aebuild.results.comparing.matching import Match, match_all
 from aebuild.results.comparing.processes import Command, Processes, carry_out
+from aebuild.results.comparing.shown_table import Shown, Told, on_console
 from aebuild.results.comparing.significance import holm, interval, paired, welch
 from aebuild.results.comparing.tables import markdown
 from aebuild.results.comparing.width_search import nearest
@@ -151,6 +154,31 @@ def test_a_table_marks_the_best_and_tests_pairs_where_seeds_share_the_order():
     assert not cells["two"].tied and cells["three"].tied
     apart = usual_table(runs, lambda one, other: True, frozenset({"reconstruction"}))
     assert not any(row["reconstruction"].best or row["reconstruction"].p is not None for row in apart.rows.values())
+
+
+def test_a_task_without_an_answer_says_why(tmp_path):
+    """The one that answers has its row, the other its reason; where nobody answers there is no empty table."""
+    specs = [small(tmp_path, "plain"), small(tmp_path, "held", "gaussian")]
+    with new_bakeoff(specs, Asked((1,), tasks=("likelihood: {draws: 2}", "anomaly")), tmp_path / "out", quiet) as campaign:
+        found = run_bakeoff(campaign, InThisProcess(), quiet)
+    likelihood, anomaly = found.tables[1:]
+    assert (list(likelihood.rows), list(likelihood.unanswered)) == (["held"], ["plain"])
+    assert not anomaly.rows and "no class is known to be an anomaly" in anomaly.unanswered["plain"]
+    page = markdown(found, "title", ()).split("## anomaly")[1]
+    assert "|" not in page and page.count("no answer for plain, held: no class") == 1
+
+
+@pytest.mark.parametrize("width", [30, 61, 200])
+def test_a_table_wider_than_the_terminal_goes_on_below_with_all_its_words_whole(width):
+    names = [f"a_figure_{number}" for number in range(9)]
+    rows = tuple((Told(f"spec {row}"), *(Told(f"{row}.{place}1234") for place in range(9))) for row in range(3))
+    console = Console(file=StringIO(), width=width)
+    console.print(*on_console(Shown("task", ("spec", *names), rows, ("a remark",))))
+    lines = console.file.getvalue().splitlines()
+    words = " ".join(lines).split()
+    assert max(map(len, lines)) <= width and all(words.count(name) == 1 for name in names)
+    assert all(words.count(f"{row}.{place}1234") == 1 for row in range(3) for place in range(9))
+    assert words.count("spec") == 4 * len([line for line in lines if line.startswith("spec  ")])
 
 
 def test_what_was_stopped_and_gone_on_with_is_what_was_never_stopped(tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, UsageError
 from aebuild.results.answer_records import FOLDER, AnswerRecord
 from aebuild.results.comparing.campaign import Campaign, CampaignRecord, ContestantRecord, Training, begin, extended, reopen
 from aebuild.results.comparing.contestants import UNSAID, Budget, contestants
-from aebuild.results.comparing.figures import FigureTable, task_tables, usual_table
+from aebuild.results.comparing.figures import AskedTask, FigureTable, task_tables, usual_table
 from aebuild.results.comparing.matching import Match, match_all, told
 from aebuild.results.comparing.trainings import Say, Work
 from aebuild.results.comparison import unlike_figures
@@ -147,7 +147,7 @@ def results_of(campaign: Campaign, failures: dict[Training, str]) -> Results:
     def alike(one: str, other: str) -> bool:
         return bool(_order(entries[one].plan) == _order(entries[other].plan))
 
-    tables = [usual_table(runs, alike, unlike), *task_tables(runs, _task_kinds(entries), alike)]
+    tables = [usual_table(runs, alike, unlike), *task_tables(runs, _tasks_asked(entries), alike)]
     refused = {Training(each.name, campaign.record.seeds[0]): each.refused for each in campaign.record.contestants if each.refused}
     return Results(campaign.folder, entries, tables, failures | refused, warnings)
 
@@ -177,7 +177,14 @@ def task_setting(tasks: Sequence[str]) -> str:
     return f"evaluate.tasks=[{', '.join(tasks)}]"
 
 
-def _task_kinds(entries: Mapping[str, Entry]) -> dict[str, str]:
-    """The types of all tasks by the names of their answers."""
-    folders = (facts.folder / FOLDER for entry in entries.values() for facts in entry.runs.values())
-    return {path.stem: str(record_in(path, AnswerRecord).task.get("type")) for folder in folders for path in folder.glob("*.json")}
+def _tasks_asked(entries: Mapping[str, Entry]) -> dict[str, AskedTask]:
+    """All tasks by the names of their answers."""
+    kinds: dict[str, str] = {}
+    unanswered: dict[str, dict[str, str]] = {}
+    for name, entry in entries.items():
+        for path in (path for facts in entry.runs.values() for path in sorted((facts.folder / FOLDER).glob("*.json"))):
+            answer = record_in(path, AnswerRecord)
+            kinds[path.stem] = str(answer.task.get("type"))
+            if not answer.figures and answer.notes:
+                unanswered.setdefault(path.stem, {})[name] = answer.notes[0]
+    return {task: AskedTask(kind, unanswered.get(task, {})) for task, kind in kinds.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from aebuild.lang.tasks import Task
@@ -38,6 +38,7 @@ class FigureTable:
     rows: dict[str, dict[str, Cell]]
     baselines: dict[str, dict[str, float]]
     unlike: frozenset[str] = frozenset()              # figures that do not compare
+    unanswered: Mapping[str, str] = field(default_factory=dict)         # contestant to why it has no figure at all
 
     @property
     def tests(self) -> int:
@@ -50,7 +51,7 @@ class FigureTable:
         return {"title": self.title, "better": {name: better[more] for name, more in self.columns.items()},
                 "rows": {name: {figure: asdict(cell.interval) | {"best": cell.best, "p": cell.p, "test": cell.test}
                                 for figure, cell in row.items()} for name, row in self.rows.items()},
-                "baselines": self.baselines, "do_not_compare": sorted(self.unlike)}
+                "baselines": self.baselines, "do_not_compare": sorted(self.unlike), "unanswered": dict(self.unanswered)}
 
 
 def usual_table(runs: Mapping[str, Mapping[int, RunFacts]], alike: Callable[[str, str], bool],
@@ -67,15 +68,26 @@ def usual_table(runs: Mapping[str, Mapping[int, RunFacts]], alike: Callable[[str
     return replace(table, title=_title(runs), baselines=pca_first)
 
 
-def task_tables(runs: Mapping[str, Mapping[int, RunFacts]], kinds: Mapping[str, str],
+@dataclass(frozen=True)
+class AskedTask:
+    """A task that was asked: its type, and by contestant why a run of it has no figures."""
+
+    kind: str
+    unanswered: Mapping[str, str]
+
+
+def task_tables(runs: Mapping[str, Mapping[int, RunFacts]], asked: Mapping[str, AskedTask],
                 alike: Callable[[str, str], bool]) -> list[FigureTable]:
-    """One table for each task that some run has answered; `kinds` are the types of the tasks by name."""
+    """One table for each task that some run was asked; `asked` by the names of the answers."""
     tables = []
     for task in dict.fromkeys(task for seeds in runs.values() for facts in seeds.values() for task in _tasks(facts)):
         figures = {name: _by_figure({seed: _tasks(facts).get(task, {}) for seed, facts in seeds.items()}) for name, seeds in runs.items()}
         names = dict.fromkeys(figure for each in figures.values() for figure in each)
-        meanings = getattr(Task.variants[kinds[task]], "meanings", {}) if kinds.get(task) in Task.variants else {}
-        tables.append(_table(task, figures, {name: _more_is_better(meanings.get(name, "")) for name in names}, alike, frozenset()))
+        meanings = getattr(Task.variants[asked[task].kind], "meanings", {}) if asked[task].kind in Task.variants else {}
+        table = _table(task, figures, {name: _more_is_better(meanings.get(name, "")) for name in names}, alike, frozenset())
+        silent = {name: why for name, why in asked[task].unanswered.items() if not table.rows.get(name)}
+        rows = {name: row for name, row in table.rows.items() if name not in silent}
+        tables.append(replace(table, rows=rows, unanswered=silent))
     return tables
 
 

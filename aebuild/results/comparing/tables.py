@@ -58,6 +58,9 @@ def _below(table: FigureTable) -> Iterator[str]:
                f"{table.tests} comparisons")
     if table.unlike & table.columns.keys():
         yield "≠ does not compare between these specs"
+    for reason in dict.fromkeys(table.unanswered.values()):
+        names = [clean(name) for name, why in table.unanswered.items() if why == reason]
+        yield f"no answer for {', '.join(names)}: {clean(reason)}"
 
 
 def console_tables(results: Results) -> Iterator[RenderableType]:
