@@ -201,6 +201,8 @@ def test_pca_that_is_better_than_a_variational_code_is_a_remark() -> None:
     assert str(done.remarks[0].fix).endswith("--set losses.kl=0.1")
     assert done.skipped
     assert examine(evidence(("latent.type=gaussian",), model=0.3, terms={"kl": 4.0})).remarks == []
+    cheap = examine(evidence(("latent.type=gaussian", "losses.kl=1e-6"), terms={"kl": 4.0}))
+    assert ([each.rule.code for each in cheap.found], cheap.remarks) == (["AE596"], [])       # 89 nats at that price are no tenth
     worse = examine(evidence(("latent.type=gaussian",), model=1.2, terms={"kl": 4.0}, scores=(5.0,) * 30))
     assert worse.remarks == []                                   # even the mean is better: that is no price but a failure
     assert worse.found

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 COLLAPSED = 0.25            # nats: a code of so few tells next to nothing of its sample
 RISING = 1.05               # times what it was in the middle of the training: the code is only beginning to be used
 MARGIN = 2.0                # how far above the noise a direction should stand to be used
+NUMBER = 32 * math.log(2)   # nats that a whole float32 number carries at most
 
 
 def carried_nats(evidence: Evidence) -> float:
@@ -141,11 +142,21 @@ losses: {kl: 0.1}
         return term is not None and max(numbers(term.config.weight)) > 0
 
     def look(self, evidence: Evidence) -> Finding | Clear:
-        """Where PCA is better."""
+        """Where PCA is better, by no more than the KL can cost."""
         kl, weight = carried_nats(evidence), max(numbers(evidence.plan.term("kl").config.weight))
-        if evidence.verdict is None or evidence.scores.pca is None:
+        if evidence.verdict is None or evidence.scores.pca is None or _too_costly(evidence):
             return self.clear(KL_in_nats=number(kl), weight=weight)
         said = f"the KL term, at weight {weight:g}, lets the code carry {number(kl)} nats, where PCA keeps whole float32 numbers; for " \
                "better reconstructions at the cost of samples, lower it"
         fix, failed = anew(evidence.run, f"losses.kl={rounded(weight / 10)}"), evidence.verdict.by_a_constant
         return Finding(self.rule, said, {"KL in nats": kl, "weight": weight}, fix, "likely" if failed else "possible", harmless=not failed)
+
+
+def _too_costly(evidence: Evidence) -> bool:
+    """True if what PCA would save of the loss is above the price of all the nats that the numbers of the code can hold."""
+    kl, term, pca = evidence.plan.term("kl"), evidence.plan.term("reconstruction"), evidence.scores.pca
+    if pca is None:
+        return False
+    saved = evidence.scores.model.terms["reconstruction"] - pca.terms["reconstruction"]
+    nats = NUMBER * evidence.plan.latent.values / (kl.elements if kl.config.reduction == "mean" else 1)
+    return saved * max(numbers(term.config.weight)) > max(numbers(kl.config.weight)) * nats
