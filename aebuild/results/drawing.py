@@ -27,15 +27,18 @@ GOLDEN = 0.618034      # share of the colour circle between a number's colour an
 
 
 def is_image(value: Value) -> bool:
-    """True if samples of this type are drawn as images: grids of two or three axes."""
+    """True if samples of this type are drawn as images: grids of two axes, and slices of those of three."""
     return value.axes >= 2
 
 
 def cell_size(value: Value, form: Form | None = None) -> tuple[int, int]:
     """Width and height of the cell of one sample; `form` spells tokens that are text."""
     match value:
-        case Grid(size=(*_, height, width)):
+        case Grid(size=(height, width)):
             return _enlarged(height, width)
+        case Grid(size=(depth, height, width)):
+            rows, columns = _blocks(depth)
+            return _enlarged(rows * (height + 1) - 1, columns * (width + 1) - 1, LARGEST)
         case Vector() | Grid() | Sequence():
             return CURVES
         case Tokens():
@@ -47,11 +50,11 @@ def cell_size(value: Value, form: Form | None = None) -> tuple[int, int]:
             assert_never(value)
 
 
-def _enlarged(height: int, width: int) -> tuple[int, int]:
+def _enlarged(height: int, width: int, side: int = SIDE) -> tuple[int, int]:
     longest = max(height, width)
     if longest > LARGEST:
         return max(1, round(width * LARGEST / longest)), max(1, round(height * LARGEST / longest))
-    factor = max(1, round(SIDE / longest))
+    factor = max(1, min(round(side / longest), LARGEST // longest))
     return width * factor, height * factor
 
 
@@ -63,7 +66,8 @@ def draw_sample(value: Value, sample: NDArray[np.float32], limits: tuple[float, 
     """
     match value:
         case Grid() if is_image(value):
-            return _image(sample, limits).resize(cell_size(value), _filter(sample, cell_size(value)))
+            flat = sample if sample.ndim == 3 else _slices(sample, sum(limits) / 2)
+            return _image(flat, limits).resize(cell_size(value), _filter(flat, cell_size(value)))
         case Vector() | Grid() | Sequence():
             return _curves(_channels(value, sample), limits, None if behind is None else _channels(value, behind))
         case Tokens():
@@ -79,10 +83,23 @@ def _filter(sample: NDArray[np.float32], size: tuple[int, int]) -> Image.Resampl
     return Image.Resampling.NEAREST if size[0] >= sample.shape[-1] else Image.Resampling.LANCZOS
 
 
+def _blocks(depth: int) -> tuple[int, int]:
+    """How many slices of a volume, or frames of a clip, stand below and beside each other: four, or as many as there are."""
+    return (2, 2) if depth >= 4 else (1, depth)
+
+
+def _slices(sample: NDArray[np.float32], gap: float) -> NDArray[np.float32]:
+    """Evenly spaced slices of [C, D, H, W] as one image, row by row, with a line of the value `gap` between two."""
+    channels, depth, height, width = sample.shape
+    rows, columns = _blocks(depth)
+    shown = np.full((channels, rows, height + 1, columns, width + 1), gap, np.float32)
+    for place in range(rows * columns):
+        shown[:, place // columns, :height, place % columns, :width] = sample[:, (2 * place + 1) * depth // (2 * rows * columns)]
+    return shown.reshape(channels, rows * (height + 1), columns * (width + 1))[:, :-1, :-1]
+
+
 def _image(sample: NDArray[np.float32], limits: tuple[float, float]) -> Image.Image:
-    """[C, H, W] or the middle slice of [C, D, H, W]: colour for three channels, else the mean of the channels in grey."""
-    if sample.ndim == 4:
-        sample = sample[:, sample.shape[1] // 2]
+    """[C, H, W]: colour for three channels, else the mean of the channels in grey."""
     low, high = limits
     levels = np.clip((sample - low) / max(high - low, 1e-12), 0, 1) * 255
     levels = np.nan_to_num(levels).round().astype(np.uint8)

@@ -197,8 +197,19 @@ def test_images_are_enlarged_without_blur() -> None:
     assert (drawn[5:10, 5:10] == drawn[0, 0]).all()
 
 
+@pytest.mark.parametrize(("depth", "shown"), [(16, [2, 6, 10, 14]), (4, [0, 1, 2, 3]), (3, [0, 1, 2])])
+def test_a_volume_is_drawn_as_evenly_spaced_slices(depth: int, shown: list[int]) -> None:
+    sample = np.random.default_rng(0).random((1, depth, 8, 8)).astype(np.float32)
+    drawn = np.asarray(draw_sample(Grid(1, (depth, 8, 8)), sample, (0.0, 1.0)))
+    factor, across = drawn.shape[0] // (17 if depth >= 4 else 8), 2 if depth >= 4 else depth
+    pixels = drawn[::factor, ::factor, 0]
+    for place, number in enumerate(shown):
+        row, column = 9 * (place // across), 9 * (place % across)
+        assert (pixels[row:row + 8, column:column + 8] == (sample[0, number] * 255).round().astype(np.uint8)).all()
+
+
 @pytest.mark.parametrize(("value", "size"), [
-    (Grid(3, (32, 32)), (96, 96)), (Grid(1, (50, 70)), (70, 50)), (Grid(2, (400, 200)), (80, 160)), (Grid(1, (5, 28, 28)), (84, 84)),
+    (Grid(3, (32, 32)), (96, 96)), (Grid(1, (50, 70)), (70, 50)), (Grid(2, (400, 200)), (80, 160)), (Grid(1, (5, 28, 28)), (114, 114)), (Grid(3, (2, 9, 9)), (152, 72)),
     (Sequence(140, 2), CURVES), (Vector(1), CURVES), (Grid(2, (99,)), CURVES)])
 def test_every_type_can_be_drawn(value: Any, size: tuple[int, int]) -> None:
     sample = np.random.default_rng(0).normal(size=value.shape).astype(np.float32)
