@@ -92,6 +92,7 @@ class Evaluation:
     plain: Scores | None = None          # the simplest way back from a corruption that changes the input's type
     plain_name: str = ""
     whole: int = 0            # samples that the split has
+    translated: bool = False  # the encoder sees something else than the target, which PCA sees
     tasks: dict[str, Kept] = field(default_factory=dict, compare=False)      # the answers of further tasks
 
     def _repr_html_(self) -> str:
@@ -148,7 +149,8 @@ def evaluate(plan: Plan, model: Autoencoder, splits: Splits, *, trained: int | N
     components, pca, guess = _baselines(plan, model, splits, split, progress)
     plain, plain_name = _plain(plan, model, split)
     return Evaluation(plan.spec.name, name, len(split), plan.latent.values, plan.latent.bits, components,
-                      _scores(plan, terms, error, metrics), pca, guess, whole=whole, plain=plain, plain_name=plain_name)
+                      _scores(plan, terms, error, metrics), pca, guess, whole=whole, plain=plain, plain_name=plain_name,
+                      translated=plain is not None or split.targets is not None)
 
 
 def _plain(plan: Plan, model: Autoencoder, split: Split) -> tuple[Scores | None, str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from aebuild.results.diagnosis.beaten import LOSSLESS
 from aebuild.trainer.progress.formatting import code_size, number, numbers
 
 if TYPE_CHECKING:
@@ -28,8 +29,9 @@ def table(evaluation: Evaluation) -> Table:
     drawn = Table(title=Text(f"{judged}, {evaluation.samples:,} samples; code of {size}"),
                   title_justify="left", title_style="bold", box=None, padding=(0, 3, 0, 0), header_style="dim")
     drawn.add_column("")
-    if evaluation.pca is not None and (evaluation.pca.mse or 0.0) < 1e-9:
-        drawn.caption = Text("the code is not smaller than the data, so PCA loses nothing", "dim")
+    told = _of_pca(evaluation)
+    if told:
+        drawn.caption = Text(told, "dim")
         drawn.caption_justify = "left"
     for name, part in columns:
         if part is not None:
@@ -45,6 +47,15 @@ def table(evaluation: Evaluation) -> Table:
         for name, figure in kept.answer.figures.items():
             drawn.add_row(Text(f"{task} {name}"), Text(number(figure)), *(Text() for _ in parts[1:]))
     return drawn
+
+
+def _of_pca(evaluation: Evaluation) -> str:
+    """Why PCA is no rival, where it is none."""
+    if evaluation.pca is not None and (evaluation.pca.mse or 0.0) < LOSSLESS:
+        return "the code is not smaller than the data, so PCA loses nothing"
+    if evaluation.pca is not None and evaluation.translated:
+        return "PCA is of the targets, which the model's encoder does not see"
+    return ""
 
 
 def _rows(evaluation: Evaluation) -> list[Row]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shlex
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -108,6 +109,9 @@ def test_a_better_model_is_left_alone_and_the_mean_is_named_first() -> None:
     assert beaten(scores(3.0, 2.0, 3.0)).baseline.startswith("the mean")     # type: ignore[union-attr]
     assert beaten(scores(2.5, 2.0, 3.0, terms=False)).measure == "MSE per element"     # type: ignore[union-attr]
     assert beaten(scores(2.5, 2.0, 3.0, lossless=True)) is None
+    unseen = replace(scores(2.5, 2.0, 3.0), translated=True)                 # PCA of targets that the model does not see
+    assert beaten(unseen) is None
+    assert beaten(replace(unseen, plain=unseen.pca, plain_name="grey")).baseline == "grey of the input"         # type: ignore[union-attr]
     assert BEATEN.severity == "warning"
 
 

@@ -29,7 +29,10 @@ class Verdict:
 
 
 def beaten(evaluation: Evaluation) -> Verdict | None:
-    """The baseline that the model does not beat: the mean if not even that, else PCA, unless its code is as large as the data."""
+    """The baseline that the model does not beat: the mean if not even that, else PCA, unless its code is as large as the data.
+
+    A model whose target is not what its encoder sees is measured by the simplest way from one to the other: PCA knows the target.
+    """
     measure, value = _measure(evaluation)
     ours, mean = value(evaluation.model), value(evaluation.mean)
     if evaluation.pca is None:
@@ -41,7 +44,7 @@ def beaten(evaluation: Evaluation) -> Verdict | None:
         return Verdict("the mean of the training samples", measure, ours, mean, min(mean, pca))
     if evaluation.plain is not None and ours > value(evaluation.plain):
         return Verdict(f"{evaluation.plain_name} of the input", measure, ours, value(evaluation.plain), value(evaluation.plain))
-    if (evaluation.pca.mse or 0.0) > LOSSLESS and ours > pca + slack:
+    if not evaluation.translated and (evaluation.pca.mse or 0.0) > LOSSLESS and ours > pca + slack:
         components = f"{evaluation.components:,} component{'s'[:evaluation.components != 1]}"
         return Verdict(f"PCA with {components}", measure, ours, pca, pca)
     return None
