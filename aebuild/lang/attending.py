@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -10,7 +11,7 @@ from aebuild.lang.diagnostics import Rule
 from aebuild.lang.families import Activation, Layer, Norm
 from aebuild.lang.node import Composite, Node, Site
 from aebuild.lang.part import knob
-from aebuild.lang.projection import Projection
+from aebuild.lang.projection import PLAIN, Projection
 from aebuild.lang.values import Value
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Attending(Layer):
         """What comes before attention: a map to the block's width, and positions of a kind where some are `added`."""
         leaves: list[Node] = []
         if value.features != self.width:
-            leaves.append(Projection().plan(f"{site.path}.embed", value, self.width))
+            leaves.append(PLAIN.plan(f"{site.path}.embed", value, self.width))
         if added is not None:
             weights = {"weight": inside.shape} if added == "learned" else {}
             leaves.append(Node(f"{site.path}.positions", "positions", inside, inside, self, {"kind": added}, dict(weights)))
@@ -118,9 +119,7 @@ class Attending(Layer):
 
     def norm(self, value: Value, site: Site) -> Node:
         """A layer normalisation."""
-        norm = Norm.variants["layer"]()
-        assert isinstance(norm, Norm)
-        return norm.plan(value, site)
+        return _layer_norm().plan(value, site)
 
     def network(self, inside: Value, site: Site) -> Node:
         """The two-layer network at each place."""
@@ -133,7 +132,7 @@ class Attending(Layer):
             bend = Node(f"{path}.gate", "gate", expand.output, half, self, children=(opening,))
         else:
             bend = self.activation.plan(half, place.at("activation"))
-        contract = Projection().plan(f"{path}.contract", bend.output, self.width)
+        contract = PLAIN.plan(f"{path}.contract", bend.output, self.width)
         return Node(path, "mlp", inside, inside, Composite(), sequential=True, children=(expand, bend, contract))
 
     def build_leaf(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
@@ -147,6 +146,13 @@ class Attending(Layer):
             return Dropout(self.dropout)
         table = SinusoidalPositions if node.args["kind"] == "sinusoidal" else LearnedPositions
         return table(node.output.places[0], self.width)
+
+
+@cache
+def _layer_norm() -> Norm:
+    norm = Norm.variants["layer"]()
+    assert isinstance(norm, Norm)
+    return norm
 
 
 def nearest_divisor(number: int, wanted: int) -> int:

@@ -55,6 +55,9 @@ class Projection(Buildable):
         return nn.Linear(node.input.features, node.output.features)
 
 
+PLAIN = Projection()          # one for all that nothing bends
+
+
 def to_code(latent: ProjectedLatent, value: Value, site: Site, features: int, activation: Activation | None = None) -> tuple[Node, ...]:
     """The nodes from the encoder's output to the code: adapters for a code per sample, then the projection to `features`."""
     nodes: tuple[Node, ...] = ()

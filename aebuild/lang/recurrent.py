@@ -7,7 +7,7 @@ from typing import Any, ClassVar, assert_never
 from aebuild.lang.diagnostics import Diagnostic
 from aebuild.lang.families import Layer
 from aebuild.lang.node import Composite, Node, Refusal, Site
-from aebuild.lang.projection import Projection
+from aebuild.lang.projection import PLAIN
 from aebuild.lang.recurrence import SERIES, Recurrence
 from aebuild.lang.schedule import Dial, Ramp, numbers
 from aebuild.lang.sequence_length import length_for
@@ -108,7 +108,7 @@ class Recurrent(Recurrence):
 
     def _initial(self, value: Value, site: Site) -> Node:
         """The linear map from the code to the first state."""
-        return Projection().plan(f"{site.path}.initial", value, self.states * self.directions * self.width)
+        return PLAIN.plan(f"{site.path}.initial", value, self.states * self.directions * self.width)
 
     def _from_code(self, value: Value, site: Site) -> Node:
         stage = site.stage

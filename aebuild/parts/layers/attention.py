@@ -10,7 +10,7 @@ from aebuild.lang.families import Layer, Norm
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
 from aebuild.lang.per_axis import largest_divisor
-from aebuild.lang.projection import Projection
+from aebuild.lang.projection import PLAIN
 from aebuild.lang.values import Value
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ class Attention(Layer):
                         fix=f"heads: {nearest_divisor(value.features, self.heads)}")
         groups = self.groups or largest_divisor(value.features, max(1, min(GROUPS, value.features // 2)))
         group = Norm.named("group", groups=groups).placed(self._origin)
-        children = (group.plan(value, site.at("norm")), Projection().plan(f"{site.path}.qkv", value, 3 * value.features),
-                    Projection().plan(f"{site.path}.out", value, value.features))
+        children = (group.plan(value, site.at("norm")), PLAIN.plan(f"{site.path}.qkv", value, 3 * value.features),
+                    PLAIN.plan(f"{site.path}.out", value, value.features))
         return Node(site.path, "attention", value, value, self, {"heads": self.heads}, children=children, window=None,
                     macs=2 * prod(value.places) ** 2 * value.features)
 

@@ -10,7 +10,7 @@ from aebuild.lang.diagnostics import Hint, Rule
 from aebuild.lang.families import Layer
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
-from aebuild.lang.projection import Projection
+from aebuild.lang.projection import PLAIN
 from aebuild.lang.values import Sequence, Value, Vector
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class CrossAttention(Attending):
         if isinstance(value, Vector):
             if self.positions != "auto":
                 site.refuse(self, PLACED, f"{value} has no places, so its tokens have no positions", "positions", fix="remove positions")
-            return [Projection().plan(f"{site.path}.tell", value, (self.tokens or TOKENS) * self.width)]
+            return [PLAIN.plan(f"{site.path}.tell", value, (self.tokens or TOKENS) * self.width)]
         if self.tokens is not None:
             site.refuse(self, PLACED, f"{value} has places, so there is nothing to turn to tokens", "tokens", fix="remove tokens")
         return self.entry(value, value.with_features(self.width), site, self.agreed_positions(site)[0])
@@ -135,7 +135,7 @@ class CrossAttention(Attending):
     def _attention(self, inside: Value, out: Value, site: Site) -> Node:
         """Every query with every place: M·T products of `width` for the scores, as many for the sum."""
         path = f"{site.path}.attention"
-        children = (Projection().plan(f"{path}.q", out, self.width), Projection().plan(f"{path}.kv", inside, 2 * self.width),
-                    Projection().plan(f"{path}.out", out, self.width))
+        children = (PLAIN.plan(f"{path}.q", out, self.width), PLAIN.plan(f"{path}.kv", inside, 2 * self.width),
+                    PLAIN.plan(f"{path}.out", out, self.width))
         return Node(path, "attention", out, out, self, {"heads": self.heads}, children=children, window=None,
                     macs=2 * prod(inside.places) * prod(out.places) * self.width)

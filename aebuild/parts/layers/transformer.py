@@ -14,7 +14,7 @@ from aebuild.lang.families import Layer
 from aebuild.lang.lint import Finding, Surroundings, warning
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
-from aebuild.lang.projection import Projection
+from aebuild.lang.projection import PLAIN
 from aebuild.lang.values import Value, Vector
 
 if TYPE_CHECKING:
@@ -114,8 +114,8 @@ class Transformer(Attending):
     def _attention(self, inside: Value, site: Site, relative: str | None) -> Node:
         """Each position with those it sees, or whose block it sees: so many products of `width` for the scores, as many for the sum."""
         path, size = f"{site.path}.attention", site.stage.size
-        qkv = Projection().plan(f"{path}.qkv", inside, 3 * self.width)
-        out = Projection().plan(f"{path}.out", inside, self.width)
+        qkv = PLAIN.plan(f"{path}.qkv", inside, 3 * self.width)
+        out = PLAIN.plan(f"{path}.out", inside, self.width)
         local = self.window is not None and (size is None or len(size) == 1)            # not along the rows of an image
         block, products = self._scores(prod(inside.places))
         args = {"heads": self.heads, "causal": self.causal, "window": self.window, "relative": relative, "block": block}

@@ -10,7 +10,7 @@ from aebuild.lang.families import Layer
 from aebuild.lang.node import Node, Resize, Site
 from aebuild.lang.part import knob
 from aebuild.lang.per_axis import Size, per_axis, spread
-from aebuild.lang.projection import Projection
+from aebuild.lang.projection import PLAIN
 from aebuild.lang.values import Grid, Value
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Unpatchify(Layer):
 
     def _leaves(self, value: Value, grid: tuple[int, ...], size: tuple[int, ...], full: tuple[int, ...], site: Site) -> tuple[Node, ...]:
         channels = self._channels(value, size, site)
-        linear = Projection().plan(f"{site.path}.linear", value, channels * prod(size))
+        linear = PLAIN.plan(f"{site.path}.linear", value, channels * prod(size))
         coarse = Grid(channels * prod(size), grid)
         whole = Grid(channels, tuple(count * edge for count, edge in zip(grid, size, strict=True)))
         leaves = [linear, Node(f"{site.path}.unraster", "unraster", linear.output, coarse, self, {"size": grid}),
