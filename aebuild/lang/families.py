@@ -10,6 +10,7 @@ from aebuild.lang.diagnostics import Span
 from aebuild.lang.node import Buildable, Node, Resize, Site
 from aebuild.lang.part import Part, knob
 from aebuild.lang.prior import Prior, Support
+from aebuild.lang.schedule import Dial
 from aebuild.lang.terms import Contribution, Provider
 from aebuild.lang.values import Value
 
@@ -267,6 +268,10 @@ class Quantizer(Provider):
     def features(self, latent: Latent) -> int:
         """Features of the projected vectors at each place."""
         raise TypeError(f"{type(self).__name__} has no features")
+
+    def dials(self) -> dict[str, Dial]:
+        """What a schedule may move, by the attribute of the latent's module."""
+        return {}
 
     def plan_quantizer(self, latent: Latent, value: Value, steps: tuple[Node, ...], site: Site) -> LatentPlan:
         """The latent's plan behind the projection `steps`; the latent adds its prior."""

@@ -30,8 +30,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
                        "variational", "conditional", "discrete", "adversarial", "semi-supervised", "hierarchical", "convolutional",
                        "recurrent", "transformer", "linear", "ViT", "MAE", "masked language model", "context encoder"),
 }
-ABSENT = {"RHVAE, with its manifold sampler": "its draws move in a metric of the code that is learned from the encoder's centroids",
-          "HRQVAE": "its residual entries are drawn by Gumbel-softmax, and ours are the nearest"}
+ABSENT = {"RHVAE, with its manifold sampler": "its draws move in a metric of the code that is learned from the encoder's centroids"}
 FAMILIES = {"": "The first ones, one a family", "continuous": "Continuous codes: sparse, contractive, regularised, nested",
             "gaussian": "Variational codes", "priors": "Priors that are learned", "codebook": "Codebooks", "levels": "Codes in levels",
             "layers": "Layers, and what is hidden from them",

@@ -16,6 +16,7 @@ from aebuild.lang.lint import Finding, Surroundings, warning
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import Part, knob
 from aebuild.lang.projection import to_code
+from aebuild.lang.schedule import Dial
 from aebuild.lang.values import Tokens, Value
 
 if TYPE_CHECKING:
@@ -120,6 +121,10 @@ class Codebook(ProjectedLatent):
         """What the quantizer needs."""
         quantizer = values.get("quantizer", _vq())
         return tuple(name for name in quantizer.needs if values.get(name) is None) if isinstance(quantizer, Quantizer) else ()
+
+    def dials(self) -> dict[str, Dial]:
+        """The quantizer's."""
+        return self.quantizer.dials()
 
     def plan_latent(self, value: Value, site: Site) -> LatentPlan:
         """Adapters and projection, what the quantizer plans, and the prior."""
