@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from math import gcd, prod
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from aebuild.lang.diagnostics import Rule
 from aebuild.lang.lint import Finding, Surroundings, warning
 from aebuild.lang.node import Site
 from aebuild.lang.part import knob
 from aebuild.lang.prior import Prior
-from aebuild.lang.values import Tokens, Value
+from aebuild.lang.values import Tokens, Value, elements
 
 UNSUITED = Rule("AE337", "a prior for another shape of code", """\
 Some priors are made for codes of a certain shape: one that goes from place to place needs several places, a PixelCNN a grid of them, a
@@ -131,6 +132,30 @@ def gru(name: str, width: int, depth: int) -> Shapes:
         for side in ("ih", "hh"):
             found |= {f"{name}.gru.weight_{side}_l{number}": (3 * width, width), f"{name}.gru.bias_{side}_l{number}": (3 * width,)}
     return found
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a network that goes from place to place is told of the code above it, in a code in levels: arguments and weights of its map."""
+
+    args: dict[str, Any] = field(default_factory=dict)
+    weights: Shapes = field(default_factory=dict)
+    macs: int = 0
+    reads: tuple[str, ...] = ()
+
+
+def told_above(codes: Value, width: int, site: Site) -> Told:
+    """A map of the code above to `width` features: of each of its places, where it has as many axes as the codes, else of all of it."""
+    join = next((join for join in site.stage.given if join.key == "above"), None)
+    if join is None or join.value is None:
+        return Told()
+    join.sites.append(site.path)
+    value, own = join.value, codes.layout if isinstance(codes, Tokens) else codes.places
+    axes = len(value.places)
+    together = bool(axes) and len(own) in ((axes, axes + 1) if isinstance(codes, Tokens) else (axes,))      # several indices at a place
+    features = value.features if together else elements(value)
+    args = {"shape": value.shape, "axis": value.feature_axis, "places": own[:axes] if together else ()}
+    return Told({"above": args}, {"above.weight": (width, features)}, width * elements(value), ("above",))
 
 
 def require_heads(prior: Prior, width: int, heads: int, site: Site) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from aebuild.modules.above import ABOVE
 from aebuild.modules.code import Code
 from aebuild.modules.discrete import DiscreteLatent, IndexedLatent
 from aebuild.modules.latent import Latent
@@ -18,8 +19,6 @@ from aebuild.modules.outputs import Outputs, repeated_rows
 from aebuild.modules.posteriors import Distribution
 from aebuild.modules.priors import Prior
 from aebuild.modules.stage import Contextual, unlearned
-
-ABOVE = "above"        # key of the context under which a level finds the code above it, [N, D]
 
 
 class Above(nn.Module):

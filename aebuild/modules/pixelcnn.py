@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from aebuild.modules.above import ABOVE, UNTOLD, ToldPrior
 from aebuild.modules.prior_autoregressive import picked
 from aebuild.modules.priors import Prior
 
@@ -67,10 +68,10 @@ class PixelCnnPrior(Prior):
 
     def given(self, context: dict[str, Any]) -> Prior:
         """The prior of samples whose code above is known."""
-        if self.reads is None or "above" not in context:
+        if self.reads is None or ABOVE not in context:
             return self
-        code, size = context["above"].reshape(-1, *self.reads), (self.rows, self.shape[0] // self.rows)
-        return PixelCnnBelow(self, [F.interpolate(layer(code), size=size, mode="nearest") for layer in self.above])
+        code, size = context[ABOVE].reshape(-1, *self.reads), (self.rows, self.shape[0] // self.rows)
+        return ToldPrior(self, [F.interpolate(layer(code), size=size, mode="nearest") for layer in self.above])
 
     def logits(self, codes: Tensor, rows: int | None = None, told: Sequence[Tensor] = ()) -> Tensor:
         """[N, K, L], at each place of what the places before it leave open; the first `rows` are enough for what is in them.
@@ -78,7 +79,7 @@ class PixelCnnPrior(Prior):
         `told` is what each layer is told of the code above, [N, 4·width, H, W].
         """
         if self.reads is not None and not told:
-            raise ValueError("this prior is of a level of a code, and wants the code above it")
+            raise ValueError(UNTOLD)
         x = self.embed(codes.view(len(codes), rows or self.rows, -1)).permute(0, 3, 1, 2)  # (N, width, H, W)
         v, h = x, x
         for number, layer in enumerate(self.layers):
@@ -99,19 +100,3 @@ class PixelCnnPrior(Prior):
             logits = self.logits(found[:, :rows * columns].contiguous(), rows, told)[:, :, place]
             found[:, place] = picked(logits, chance.unsqueeze(1), self.temperature, self.top_k)
         return found
-
-
-class PixelCnnBelow(Prior):
-    """A PixelCNN of indices whose code above is known; `told` is what each layer is told of it, [N, 4·width, H, W]."""
-
-    def __init__(self, network: PixelCnnPrior, told: Sequence[Tensor]) -> None:
-        super().__init__(network.shape)
-        self._network, self._told = (network,), list(told)           # in a tuple it stays the latent's module
-
-    def log_prob(self, codes: Tensor) -> Tensor:
-        """[N]."""
-        return self._network[0].log_prob(codes, self._told)
-
-    def draw(self, n: int, device: torch.device) -> Tensor:
-        """[n, L]."""
-        return self._network[0].draw(n, device, self._told)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from aebuild.modules.above import CodeAbove, told_of, with_told
 from aebuild.modules.bounds import bounded_log_variance
 from aebuild.modules.causal import CausalGru, CausalTransformer
 from aebuild.modules.prior_mixture import chosen_of
@@ -31,8 +33,9 @@ class AutoregressiveTokens(Prior):
     """Indices below K, [n, L], each from those before it (van den Oord et al., 2017)."""
 
     def __init__(self, length: int, classes: int, width: int, network: CausalTransformer | CausalGru, *, temperature: float = 1.0,
-                 top_k: int | None = None) -> None:
+                 top_k: int | None = None, above: CodeAbove | None = None) -> None:
         super().__init__((length,))
+        self.above = above
         self.embed = nn.Embedding(classes, width)
         self.start = nn.Parameter(BEGINNING * torch.randn(width))
         self.network = network
@@ -42,22 +45,26 @@ class AutoregressiveTokens(Prior):
             nn.init.normal_(weight, 0, BEGINNING)
         nn.init.zeros_(self.output.bias)
 
-    def logits(self, codes: Tensor) -> Tensor:
-        """[N, L, K], at each place of what the places before it leave open."""
+    def given(self, context: dict[str, Any]) -> Prior:
+        """The prior of samples whose code above is known."""
+        return told_of(self, self.above, context)
+
+    def logits(self, codes: Tensor, told: Tensor | None = None) -> Tensor:
+        """[N, L, K], at each place of what the places before it, and the code above, leave open."""
         start = self.start.expand(len(codes), 1, -1)
-        x = torch.cat([start, self.embed(codes[:, :-1])], 1)
+        x = with_told(torch.cat([start, self.embed(codes[:, :-1])], 1), told, self.above)
         found: Tensor = self.output(self.network(x))
         return found
 
-    def log_prob(self, codes: Tensor) -> Tensor:
+    def log_prob(self, codes: Tensor, told: Tensor | None = None) -> Tensor:
         """[N]."""
-        return -F.cross_entropy(self.logits(codes).transpose(1, 2), codes, reduction="none").sum(1)
+        return -F.cross_entropy(self.logits(codes, told).transpose(1, 2), codes, reduction="none").sum(1)
 
-    def draw(self, n: int, device: torch.device) -> Tensor:
+    def draw(self, n: int, device: torch.device, told: Tensor | None = None) -> Tensor:
         """[n, L], each place once, with what the network remembers of those before it."""
         x, state, found = self.start.expand(n, -1), None, []
         for place, chance in enumerate(self.uniform(n, self.shape[0], device).unbind(1)):
-            out, state = self.network.step(x, place, state)
+            out, state = self.network.step(with_told(x, told, self.above, place), place, state)
             index = picked(self.output(out), chance.unsqueeze(1), self.temperature, self.top_k)
             found.append(index)
             x = self.embed(index)
@@ -71,8 +78,9 @@ class AutoregressiveCodes(Prior):
     """
 
     def __init__(self, shape: Sequence[int], axis: int, width: int, network: CausalTransformer | CausalGru, *,
-                 temperature: float = 1.0) -> None:
+                 temperature: float = 1.0, above: CodeAbove | None = None) -> None:
         super().__init__(shape)
+        self.above = above
         self.axis = axis
         self.features = self.shape[axis - 1 if axis > 0 else axis]
         self.length = prod(self.shape) // self.features
@@ -85,10 +93,14 @@ class AutoregressiveCodes(Prior):
             self.output.weight.mul_(BEGINNING)
             self.output.bias.zero_()
 
-    def log_prob(self, codes: Tensor) -> Tensor:
+    def given(self, context: dict[str, Any]) -> Prior:
+        """The prior of samples whose code above is known."""
+        return told_of(self, self.above, context)
+
+    def log_prob(self, codes: Tensor, told: Tensor | None = None) -> Tensor:
         """[N]."""
         z = codes.movedim(self.axis, -1).flatten(1, -2)                                  # (N, L, D)
-        x = torch.cat([self.start.expand(len(z), 1, -1), self.embed(z[:, :-1])], 1)
+        x = with_told(torch.cat([self.start.expand(len(z), 1, -1), self.embed(z[:, :-1])], 1), told, self.above)
         mean, log_variance = self._gaussian(self.network(x))
         apart = (z - mean).square() * (-log_variance).exp()
         found: Tensor = -0.5 * (apart + log_variance + math.log(2 * math.pi)).flatten(1).sum(1)
@@ -98,11 +110,11 @@ class AutoregressiveCodes(Prior):
         mean, log_variance = self.output(out).chunk(2, -1)
         return mean, bounded_log_variance(log_variance)
 
-    def draw(self, n: int, device: torch.device) -> Tensor:
+    def draw(self, n: int, device: torch.device, told: Tensor | None = None) -> Tensor:
         """[n, *shape], one place after the other; deviations times the temperature."""
         x, state, found = self.start.expand(n, -1), None, []
         for place, noise in enumerate(self.normal(n, self.length, self.features, device=device).unbind(1)):
-            out, state = self.network.step(x, place, state)
+            out, state = self.network.step(with_told(x, told, self.above, place), place, state)
             mean, log_variance = self._gaussian(out)
             z = mean + self.temperature * (0.5 * log_variance).exp() * noise
             found.append(z)

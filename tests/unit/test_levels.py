@@ -8,8 +8,9 @@ import yaml
 from torch import Tensor
 
 from aebuild.api import build, load
+from aebuild.modules.above import ABOVE, CodeAbove
 from aebuild.modules.autoencoder import Autoencoder
-from aebuild.modules.latent_levels import ABOVE, DiscreteLevels, Levels, LevelsPrior, MixedLevels, split_codes
+from aebuild.modules.latent_levels import DiscreteLevels, Levels, LevelsPrior, MixedLevels, split_codes
 from aebuild.modules.outputs import Batch
 from aebuild.modules.randomness import Random
 
@@ -221,3 +222,53 @@ def test_a_prior_of_entries_is_told_the_code_above() -> None:
     with pytest.raises(ValueError, match="code above"):
         bottom.prior.log_prob(below)
     assert net.latent.draw(3).shape == (3, 2 * 4 + 2 * 16)
+
+
+@pytest.mark.parametrize("prior", ["{type: autoregressive, width: 4, depth: 1, heads: 2}",
+                                   "{type: autoregressive, network: gru, width: 4, depth: 1}",
+                                   "{type: masked, width: 4, depth: 1, heads: 2, steps: 3}"])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_prior_that_goes_from_place_to_place_is_told_the_code_above_each(prior: str, groups: int) -> None:
+    """Above a place stands the entry of its quarter: what is told there changes what is near, and no draw or chance goes without it."""
+    net = model("data: digits\nencoder: {layer: conv, width: [6, 8], stride: 2}\nlatent:\n- codebook: {codes: 4, dim: 2, init: normal}\n"
+                f"- codebook: {{codes: 5, dim: 2, groups: {groups}, init: normal, from: encoder.0, prior: {prior}}}\n").eval()
+    top, bottom = net.latent.levels
+    indices = net.encode(images()).indices
+    assert indices is not None
+    above, below = torch.split(indices, [4, 16 * groups], 1)
+    code = top.lookup(above)
+    network, mapped = bottom.prior, bottom.prior.above(code.flatten(1))
+    assert isinstance(network.above, CodeAbove) and network.above.places == (4, 4)
+    corner = code.clone()
+    corner[:, :, 1, 0] += 1                                                                # the quarter below, to the left
+    changed = (network.above(corner.flatten(1)) != mapped).any(2).view(-1, 4, 4, groups)
+    assert changed[:, 2:, :2].all() and changed.sum() == len(code) * 4 * groups
+    network.output.weight.data.mul_(50)                                                    # begins near 0, so that little would be seen
+    masked = torch.ones_like(below, dtype=torch.bool)
+    logits = (lambda told: network.logits(below, masked, told)) if "masked" in prior else lambda told: network.logits(below, told)
+    assert (logits(mapped) - logits(network.above(corner.flatten(1)))).abs().amax() > 1e-4
+    known = network.given({ABOVE: code.flatten(1)})
+    assert known.draw(len(code), code.device).shape == below.shape
+    if "masked" not in prior:
+        assert torch.allclose(net.latent.prior.log_prob(indices), top.prior.log_prob(above).sum(1) + known.log_prob(below), atol=1e-4)
+        at = logits(mapped).log_softmax(2).gather(2, below.unsqueeze(2)).flatten(1).sum(1)
+        assert torch.allclose(known.log_prob(below), at, atol=1e-4)
+        network.temperature = 1e-4                                                         # draws step by step are those of the whole pass
+        drawn = known.draw(len(code), code.device)
+        assert torch.equal(network.logits(drawn, mapped).argmax(2), drawn)
+    known.surprise(below).sum().backward()
+    assert network.above.weight.grad.abs().sum() > 0
+    with pytest.raises(ValueError, match="code above"):
+        network.draw(2, code.device)
+    assert net.latent.draw(3).shape == (3, 2 * 4 + 2 * 16)
+
+
+def test_a_gaussian_prior_from_place_to_place_is_told_a_whole_vector_above() -> None:
+    net = model("data: digits\nencoder: {layer: conv, width: [6, 8], stride: 2}\nlatent:\n- gaussian: {dim: 3}\n"
+                "- gaussian: {dim: 2, per: position, from: encoder.0, prior: {type: autoregressive, width: 4, depth: 1, heads: 2}}\n")
+    bottom = net.latent.levels[1]
+    assert bottom.prior.above.places == () and bottom.prior.above.weight.shape == (4, 3)
+    drawn = net.latent.draw(5)
+    first, known = net.latent.prior.log_prob(drawn), bottom.prior.given({ABOVE: drawn[:, :3]})
+    apart = known.log_prob(drawn[:, 3:].view(5, 2, 4, 4))
+    assert torch.allclose(first - net.latent.levels[0].prior.log_prob(drawn[:, :3]).sum(1), apart, atol=1e-4)

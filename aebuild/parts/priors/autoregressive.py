@@ -13,6 +13,7 @@ from aebuild.lang.learned_prior import (
     linear,
     require_heads,
     require_places,
+    told_above,
     transformer,
     transformer_macs,
 )
@@ -29,7 +30,7 @@ class Autoregressive(LearnedPrior):
     """Each place of the code from those before it, by a causal network (van den Oord et al., 2017).
 
     Of a codebook's indices it gives probabilities, of real vectors a Gaussian each (as in Chung et al., 2015). Places are gone through
-    row by row; several indices at a place one after the other.
+    row by row; several indices at a place one after the other. At a lower level of a code in levels each place is told the code above.
     """
 
     type: Literal["autoregressive"] = "autoregressive"
@@ -37,7 +38,10 @@ class Autoregressive(LearnedPrior):
                "latent: {type: codebook, codes: 6, dim: 2, prior: {type: autoregressive, width: 6, depth: 2, heads: 2, temperature: 0.05, "
                "top_k: 3}}\n---\n"
                "encoder: {layer: conv, width: 4, stride: 2}\n"
-               "latent: {type: gaussian, dim: 2, per: position, prior: {type: autoregressive, network: gru, width: 5, depth: 1}}")
+               "latent: {type: gaussian, dim: 2, per: position, prior: {type: autoregressive, network: gru, width: 5, depth: 1}}\n---\n"
+               "encoder: {layer: conv, width: [4, 5], stride: 2}\n"
+               "latent: [codebook: {codes: 4, dim: 2}, "
+               "codebook: {codes: 4, dim: 2, from: encoder.0, prior: {type: autoregressive, width: 4, depth: 1, heads: 2}}]")
     also = ("gpt", "causal_transformer", "causal", "ar", "pixelsnail", "vrnn", "rnn_prior", "transformer_prior")
     serves = ("code", "tokens")
     otherwise = ("phase",)
@@ -70,20 +74,25 @@ class Autoregressive(LearnedPrior):
             require_heads(self, width, self.heads, site)
             weights |= transformer("network", length, width, self.depth)
             macs += transformer_macs(length, width, self.depth)
-        args = {} if self.network == "gru" else {"heads": self.heads}
-        return Contribution(node=Node(site.path, "autoregressive prior", codes, codes, self, args, weights, macs=macs, aside=True))
+        told = told_above(codes, width, site)
+        args = ({} if self.network == "gru" else {"heads": self.heads}) | told.args
+        return Contribution(node=Node(site.path, "autoregressive prior", codes, codes, self, args, weights | told.weights,
+                                      macs=macs + told.macs, aside=True, reads=told.reads))
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The prior's module."""
+        from aebuild.modules.above import CodeAbove
         from aebuild.modules.causal import CausalGru, CausalTransformer
         from aebuild.modules.prior_autoregressive import AutoregressiveCodes, AutoregressiveTokens
 
         codes = node.output
         network = CausalGru(self.width, self.depth) if self.network == "gru" else CausalTransformer(
             _length(codes), self.width, self.depth, self.heads)
+        above = CodeAbove(**node.args["above"], length=_length(codes), width=self.width) if "above" in node.args else None
         if isinstance(codes, Tokens):
-            return AutoregressiveTokens(codes.length, codes.classes, self.width, network, temperature=self.temperature, top_k=self.top_k)
-        return AutoregressiveCodes(codes.shape, codes.feature_axis, self.width, network, temperature=self.temperature)
+            return AutoregressiveTokens(codes.length, codes.classes, self.width, network, temperature=self.temperature, top_k=self.top_k,
+                                        above=above)
+        return AutoregressiveCodes(codes.shape, codes.feature_axis, self.width, network, temperature=self.temperature, above=above)
 
 
 def _length(codes: Value) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from aebuild.lang.families import Prior
-from aebuild.lang.learned_prior import Shapes, linear, require_heads, require_places, transformer, transformer_macs
+from aebuild.lang.learned_prior import Shapes, linear, require_heads, require_places, told_above, transformer, transformer_macs
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
 from aebuild.lang.terms import Contribution
@@ -19,12 +19,17 @@ class Masked(Prior):
     """Indices filled in where they are masked, many at a time (Chang et al., 2022: MaskGIT).
 
     A transformer that sees all places learns from codes of which as many are masked as the cosine of a random angle says. Draws begin
-    with masks alone and take a few steps. In evaluation its term is a bound: nats at most of surprise at a code.
+    with masks alone and take a few steps. In evaluation its term is a bound: nats at most of surprise at a code. At a lower level of a
+    code in levels each place is told the code above.
     """
 
     type: Literal["masked"] = "masked"
     example = ("encoder: {layer: conv, width: 4, stride: 2}\n"
-               "latent: {type: codebook, codes: 6, dim: 2, prior: {type: masked, width: 6, depth: 1, heads: 2, steps: 3, temperature: 2}}")
+               "latent: {type: codebook, codes: 6, dim: 2, prior: {type: masked, width: 6, depth: 1, heads: 2, steps: 3, "
+               "temperature: 2}}\n---\n"
+               "encoder: {layer: conv, width: [4, 5], stride: 2}\n"
+               "latent: [codebook: {codes: 4, dim: 2}, "
+               "codebook: {codes: 4, dim: 2, groups: 2, from: encoder.0, prior: {type: masked, width: 4, depth: 1, heads: 2}}]")
     also = ("maskgit", "mask_git", "masked_transformer", "bidirectional", "muse")
     serves = ("tokens",)
     learning = "phase"
@@ -42,13 +47,18 @@ class Masked(Prior):
         weights: Shapes = {"embed.weight": (codes.classes + 1, self.width), **linear("output", self.width, codes.classes),
                            **transformer("network", codes.length, self.width, self.depth)}
         macs = codes.length * self.width * codes.classes + transformer_macs(codes.length, self.width, self.depth)
-        return Contribution(node=Node(site.path, "masked prior", codes, codes, self, {"heads": self.heads}, weights, macs=macs, aside=True))
+        told = told_above(codes, self.width, site)
+        return Contribution(node=Node(site.path, "masked prior", codes, codes, self, {"heads": self.heads} | told.args,
+                                      weights | told.weights, macs=macs + told.macs, aside=True, reads=told.reads))
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The prior's module."""
+        from aebuild.modules.above import CodeAbove
         from aebuild.modules.causal import CausalTransformer
         from aebuild.modules.prior_masked import MaskedPrior
 
         assert isinstance(node.output, Tokens), "it serves indices"
         network = CausalTransformer(node.output.length, self.width, self.depth, self.heads, causal=False)
-        return MaskedPrior(node.output.length, node.output.classes, self.width, network, steps=self.steps, temperature=self.temperature)
+        above = CodeAbove(**node.args["above"], length=node.output.length, width=self.width) if "above" in node.args else None
+        return MaskedPrior(node.output.length, node.output.classes, self.width, network, steps=self.steps, temperature=self.temperature,
+                           above=above)
