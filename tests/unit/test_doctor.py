@@ -28,6 +28,7 @@ from aebuild.results.diagnosis.evidence import Evidence, under_final_weights
 from aebuild.results.diagnosis.length import TooShort
 from aebuild.results.diagnosis.measurements import Gap, Spectrum, spectrum
 from aebuild.results.diagnosis.posterior import noise_of
+from aebuild.results.diagnosis.scale import LikelihoodScale
 from aebuild.results.evaluate import Evaluation, Scores
 from aebuild.results.open_run import open_run
 
@@ -246,6 +247,18 @@ def test_a_weight_that_rises_does_not_make_the_loss_rise() -> None:
     (("losses.reconstruction={type: gaussian, variance: learned}",), None), (("losses.reconstruction=bernoulli",), None)])
 def test_the_noise_of_a_likelihood(settings: tuple[str, ...], noise: float | None) -> None:
     assert noise_of(evidence(settings).plan) == noise
+
+
+@pytest.mark.parametrize(("variance", "kl", "rises"), [(0.07, "1", True), (2.0, "1", False), (0.07, "{weight: {from: 0, to: 1, over: 10%}}", False)])
+def test_beside_a_learned_variance_that_begins_too_wide_the_kl_term_rises(variance: float, kl: str, rises: bool) -> None:
+    """A learned variance begins at 1: it would drown what varies by less; a weight that rises already is left as it is."""
+    made = evidence(("latent.type=gaussian", "losses.reconstruction={type: gaussian, variance: 100}", f"losses.kl={kl}"), model=0.9,
+                    terms={"kl": 0.0})
+    made.__dict__["spectrum"] = Spectrum(np.full(64, variance), 64)
+    found = LikelihoodScale().look(made)
+    assert isinstance(found, Finding)
+    assert "variance: learned" in found.fix
+    assert ("losses.kl.weight={from: 0, to: 1, over: 20%}" in found.fix) == rises
 
 
 # measurements
