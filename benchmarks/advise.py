@@ -257,9 +257,10 @@ def denoised(run: OpenRun, advised: dict[str, Any]) -> float:
 
 
 def pca_error(run: OpenRun) -> float:
-    from aebuild.results.baselines import components_of, fitted_rows, known_targets, pca_reconstruction
+    from aebuild.metrics.outliers import components_of
+    from aebuild.results.baselines import fitted_rows, pca_reconstruction
 
-    training = fitted_rows(known_targets(run.own_split("train").split))
+    training = fitted_rows(run.own_split("train").split.aims)
     x = tested(run).x
     components = components_of(run.plan.latent.bits, len(training), x[0].size)
     return float(np.square(pca_reconstruction(training, components)(x) - x).mean())

@@ -11,6 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from aebuild.lang.sample_storage import Store
     from aebuild.lang.splits import Split
     from aebuild.lang.values import Range
 
@@ -18,30 +19,41 @@ Reconstruction = Callable[["NDArray[np.float32]"], "NDArray[np.float32]"]
 
 MOST_ROWS = 20_000      # PCA is fitted on this many training samples, evenly spaced
 MOST_VALUES = 1 << 25   # and on this many numbers, which are held together: 128 MiB
+EXACT = 1_000           # side of a matrix of products whose eigenvectors are computed: more take too long
+QUICK = 1 << 30         # multiplications that float64 is used for
+SPARE, ITERATIONS = 10, 7      # axes beyond those that are asked for, and rounds, of the subspace iteration
 
 
-def fitted_rows(data: NDArray[Any]) -> NDArray[np.float32]:
-    """At most MOST_ROWS samples and MOST_VALUES numbers, evenly spaced, flattened to [n, D]."""
-    most = max(1, min(len(data), MOST_ROWS, MOST_VALUES // prod(data.shape[1:])))
-    chosen = np.linspace(0, len(data) - 1, most).round().astype(np.int64)
-    return data[chosen].reshape(len(chosen), -1).astype(np.float32)
+def fitted_rows(store: Store) -> NDArray[np.float32]:
+    """At most MOST_ROWS samples and MOST_VALUES numbers of a store, evenly spaced, of one on disk by blocks: scaled, flattened to [n, D].
+
+    Only these are read and scaled: all of a large set would take longer than a short training.
+    """
+    rows = store.scaled(store.take(_spread(store)))
+    return rows.reshape(len(rows), -1).astype(np.float32, copy=False)
 
 
-def known_targets(split: Split) -> NDArray[Any]:
-    """The targets that the baselines are fitted on: all in memory, or of those on disk some evenly spaced blocks."""
-    store = split.targets or split.inputs
+def _spread(store: Store) -> NDArray[np.int64]:
+    """The numbers of evenly spaced samples; whole blocks where they are read together."""
+    most = max(1, min(len(store), MOST_ROWS, MOST_VALUES // prod(store.shape[1:])))
     borders = store.blocks()
     if borders is None:
-        return split.x if split.target is None else split.target
-    most = max(1, min(len(store), MOST_ROWS, MOST_VALUES // prod(store.shape[1:])))
+        return np.linspace(0, len(store) - 1, most).round().astype(np.int64)
     blocks = np.unique(np.linspace(0, len(borders) - 2, ceil(most * (len(borders) - 1) / len(store))).round().astype(np.int64))
-    some = np.concatenate([np.arange(borders[block], borders[block + 1]) for block in blocks])
-    return store.scaled(store.take(some[:most]))
+    return np.concatenate([np.arange(borders[block], borders[block + 1]) for block in blocks])[:most]
+
+
+def known_tokens(split: Split) -> NDArray[Any]:
+    """The tokens that frequencies are counted over: all in memory, or of those on disk some evenly spaced blocks."""
+    store = split.aims
+    if store.blocks() is None:
+        return split.x if split.target is None else split.target
+    return store.scaled(store.take(_spread(store)))
 
 
 def judged_targets(split: Split) -> Iterator[NDArray[Any]]:
     """The targets to reconstruct: in one piece from memory, in many from disk."""
-    store = split.targets or split.inputs
+    store = split.aims
     if store.blocks() is None:
         yield split.x if split.target is None else split.target
         return
@@ -51,22 +63,47 @@ def judged_targets(split: Split) -> Iterator[NDArray[Any]]:
 
 
 def pca_reconstruction(training: NDArray[Any], components: int) -> Reconstruction:
-    """Test samples through `components` principal components of the training samples, in their shape."""
-    from sklearn.decomposition import PCA
-
-    model = PCA(components, random_state=0).fit(fitted_rows(training))
+    """Test samples through `components` principal components of training samples [n, ...], in their shape."""
+    rows = training.reshape(len(training), -1)
+    mean = rows.mean(0, dtype=np.float64).astype(np.float32)
+    axes = principal_axes(rows - mean, components)
 
     def reconstruct(test: NDArray[np.float32]) -> NDArray[np.float32]:
-        back: NDArray[np.float32] = model.inverse_transform(model.transform(test.reshape(len(test), -1))).astype(np.float32)
+        back: NDArray[np.float32] = (test.reshape(len(test), -1) - mean) @ axes @ axes.T + mean
         return back.reshape(test.shape)
 
     return reconstruct
 
 
+def principal_axes(centred: NDArray[np.float32], components: int) -> NDArray[np.float32]:
+    """The first principal axes [D, components], orthonormal, of samples [n, D] whose mean is 0.
+
+    Eigenvectors of the smaller matrix of products; where both sides are above EXACT by subspace iteration from a random start (Halko,
+    Martinsson and Tropp, Finding structure with randomness, 2011). In float64 where that is quick.
+    """
+    least = min(centred.shape)
+    if least > EXACT:
+        return _iterated_axes(centred, components)
+    x = centred.astype(np.float64) if centred.size * least <= QUICK else centred
+    across = len(x) < x.shape[1]
+    products = (x @ x.T if across else x.T @ x).astype(np.float64)
+    first = np.linalg.eigh(products)[1][:, ::-1][:, :components]
+    axes = np.linalg.qr(x.T @ first)[0] if across else first
+    return axes.astype(np.float32)
+
+
+def _iterated_axes(centred: NDArray[np.float32], components: int) -> NDArray[np.float32]:
+    start = np.random.default_rng(0).standard_normal((len(centred), min(components + SPARE, *centred.shape)), dtype=np.float32)
+    for _ in range(ITERATIONS):
+        axes = np.linalg.qr(centred.T @ start)[0]
+        start = np.linalg.qr(centred @ axes)[0]
+    return np.linalg.svd(start.T @ centred, full_matrices=False)[2][:components].T
+
+
 def mean_reconstruction(training: NDArray[Any]) -> Reconstruction:
     """The training mean in place of every test sample."""
     mean = training.mean(0, dtype=np.float64).astype(np.float32)
-    return lambda test: np.broadcast_to(mean, test.shape).copy()
+    return lambda test: np.broadcast_to(mean.reshape(test.shape[1:]), test.shape).copy()
 
 
 def token_frequencies(training: NDArray[np.int64], classes: int, lengths: NDArray[np.int64] | None = None) -> NDArray[np.float32]:

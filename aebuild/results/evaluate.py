@@ -21,7 +21,7 @@ from aebuild.results.baselines import (
     clipped,
     fitted_rows,
     judged_targets,
-    known_targets,
+    known_tokens,
     mean_reconstruction,
     pca_reconstruction,
     token_frequencies,
@@ -186,12 +186,12 @@ def _baselines(plan: Plan, model: Autoencoder, splits: Splits, split: Split, pro
     match plan.target:
         case Vector() | Grid() | Sequence():
             progress("fitting PCA to compare with", 0, 0)
-            training = fitted_rows(known_targets(splits.train))
+            training = fitted_rows(splits.train.aims)
             components = components_of(plan.latent.bits, len(training), elements(plan.target))
             return (components, _score_baseline(plan, model, pca_reconstruction(training, components), split),
-                    _score_baseline(plan, model, mean_reconstruction(known_targets(splits.train)), split))
+                    _score_baseline(plan, model, mean_reconstruction(training), split))
         case Tokens(classes=classes):
-            found = token_frequencies(known_targets(splits.train), classes, splits.train.lengths)
+            found = token_frequencies(known_tokens(splits.train), classes, splits.train.lengths)
             return 0, None, _score_frequencies(plan, model, found, split)
         case _:
             assert_never(plan.target)

@@ -33,7 +33,8 @@ from aebuild.modules.likelihoods import (
     SquaredError,
 )
 from aebuild.modules.priors import FittedGaussian
-from aebuild.results.baselines import clipped, mean_reconstruction, pca_reconstruction
+from aebuild.results import baselines
+from aebuild.results.baselines import clipped, mean_reconstruction, pca_reconstruction, principal_axes
 from aebuild.results.drawing import CURVES, cell_size, draw_sample
 from aebuild.results.evaluate import evaluate
 from aebuild.results.evaluation_table import table
@@ -117,6 +118,21 @@ def test_pca_and_mean_equal_plain_formulas() -> None:
     assert mean_reconstruction(training)(test)[3] == pytest.approx(training.mean(0), abs=1e-6)
     assert clipped(test, Range(0.0, 0.5)).min() == 0.0
     assert clipped(test, Range()) is test
+
+
+@pytest.mark.parametrize(("rows", "columns", "exact"), [(60, 12, 1000), (12, 60, 1000), (60, 40, 1)])
+def test_principal_axes_are_those_of_scikit_learn(rows: int, columns: int, exact: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By products of columns, of rows, and by subspace iteration; beyond the rank of the samples nothing is left."""
+    from sklearn.decomposition import PCA
+
+    monkeypatch.setattr(baselines, "EXACT", exact)
+    random = np.random.default_rng(0)
+    x = (random.normal(size=(rows, columns)) * 0.7 ** np.arange(columns)).astype(np.float32)
+    centred = x - x.mean(0)
+    ours, theirs = principal_axes(centred, 4), PCA(4, svd_solver="full").fit(x).components_
+    assert np.abs(ours.T @ ours - np.eye(4)).max() < 1e-5
+    assert np.abs(np.abs(theirs @ ours) - np.eye(4)).max() < 1e-3
+    assert np.square(pca_reconstruction(x, min(rows, columns))(x) - x).mean() < 1e-10
 
 
 def judge(likelihood: Likelihood, means: torch.Tensor, target: torch.Tensor) -> torch.Tensor | None:

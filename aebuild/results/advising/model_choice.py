@@ -120,8 +120,7 @@ def _convolutional(choice: Choice, seen: SampleStatistics, goal: Goal) -> None:
     neighbours = f", as neighbours correlate by {seen.local:.2f}" if seen.local is not None and seen.local >= NEIGHBOURLY else ""
     told = f"each layer halves the {'size' if image else 'steps'}, {'×'.join(map(str, size))} down to " \
            f"{'×'.join(str(-(-n // 2 ** depth)) for n in size)}"
-    smooth = {} if image else {"activation": "silu"}
-    choice.put("encoder", {"layer": "conv", "width": widths, "kernel": 4 if image else 3, "stride": 2, **smooth},
+    choice.put("encoder", {"layer": "conv", "width": widths, "kernel": 4 if image else 3, "stride": 2, "activation": "silu"},
                f"what is learned at one place serves at all{neighbours}; {told}")
     choice.put("train.optimizer", {"type": "adam", "lr": _falling(2e-3 if image else 3e-3)}, "the rate falls to nothing, which settles "
                "the weights")

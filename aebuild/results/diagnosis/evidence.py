@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from aebuild.results.baselines import fitted_rows, known_targets
+from aebuild.results.baselines import fitted_rows
 from aebuild.results.curves import Curves
 from aebuild.results.diagnosis.beaten import Verdict, beaten
 from aebuild.results.diagnosis.measurements import Spectrum, dead_units, spectrum, worse_than_pca
@@ -90,7 +90,7 @@ class Evidence:
     @cached_property
     def rows(self) -> NDArray[np.float32]:
         """Training targets, [n, D], evenly spaced."""
-        return fitted_rows(known_targets(self.data.train))
+        return fitted_rows(self.data.train.aims)
 
     @cached_property
     def size(self) -> float:

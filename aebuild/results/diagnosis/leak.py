@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from aebuild.lang.diagnostics import Hint, Rule
 from aebuild.lang.values import Tokens
-from aebuild.results.baselines import fitted_rows, known_targets
+from aebuild.results.baselines import fitted_rows
 from aebuild.results.diagnosis.cause import Cause, Clear, Finding, story
 from aebuild.results.diagnosis.copies import Copies, copies, repeats_by_chance
 from aebuild.results.diagnosis.evidence import Evidence
@@ -41,10 +41,10 @@ $ aebuild doctor runs/vae --json       # examples: rows of the judged split and 
     def look(self, evidence: Evidence) -> Finding | Clear:
         """By nearest neighbours."""
         name, split = judged_split(evidence.data)
-        rows = fitted_rows(known_inputs(evidence.data.train))
+        rows = fitted_rows(evidence.data.train.inputs)
         if name == "training" or repeats_by_chance(rows):
             return self.clear(samples="repeat by chance" if name != "training" else "no split is judged")
-        judged = fitted_rows(known_inputs(split))
+        judged = fitted_rows(split.inputs)
         exact = isinstance(evidence.plan.input, Tokens) or split.windows is not None
         found = copies(rows, judged, exact=exact)
         figures: dict[str, float | int | str] = {"copies": len(found.pairs), "compared": found.compared, "training samples": len(rows),
@@ -57,13 +57,6 @@ $ aebuild doctor runs/vae --json       # examples: rows of the judged split and 
                           f"(usual distance {number(found.usual)})",
                           Hint("remove these rows from one of the parts; `aebuild doctor --json` names them"), figures,
                           "certain", _examples(found, evidence.data.train, split, len(rows), len(judged)))
-
-
-def known_inputs(split: Split) -> Any:
-    """The inputs of a split, or of one on disk some evenly spaced blocks."""
-    from aebuild.lang.splits import Split as Parts
-
-    return known_targets(Parts(split.inputs))
 
 
 def _examples(found: Copies, training: Split, judged: Split, rows: int, compared: int) -> tuple[dict[str, Any], ...]:

@@ -15,7 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from aebuild.lang.families import Activation
 from aebuild.modules.randomness import derive, random_modules
-from aebuild.results.baselines import clipped, known_targets, pca_reconstruction
+from aebuild.results.baselines import clipped, fitted_rows, pca_reconstruction
 from aebuild.trainer.batches.loader import SplitLoader, batch_bounds
 from aebuild.trainer.phase import reseed_all
 
@@ -159,7 +159,7 @@ def squared_error(trained: TrainedModel, split: Split) -> float:
 @torch.no_grad()
 def worse_than_pca(trained: TrainedModel, components: int) -> bool:
     """True if the squared errors of the judged samples are larger than those of PCA beyond chance: by two standard errors of the mean."""
-    split, training = trained.judged, known_targets(trained.splits.train)
+    split, training = trained.judged, fitted_rows(trained.splits.train.aims)
     reconstruct, differences = pca_reconstruction(training, components), []
     for outputs in trained.passes(split):
         target = outputs.batch.target.cpu().numpy()

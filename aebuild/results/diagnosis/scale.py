@@ -7,13 +7,14 @@ from aebuild.lang.schedule import numbers
 from aebuild.results.diagnosis.cause import Cause, Clear, Finding, story
 from aebuild.results.diagnosis.evidence import Evidence
 from aebuild.results.diagnosis.posterior import carried_nats, noise_of
-from aebuild.results.diagnosis.remedies import anew
+from aebuild.results.diagnosis.remedies import anew, fixed
 from aebuild.trainer.progress.formatting import number
 
 SIZES = (0.01, 20.0)        # root mean squares that training copes with
 TOO_WIDE = 5.0              # times the error that PCA with as large a code leaves
 WORSE = 1.5                 # times the error of PCA: the model suffers from it
 TOO_NARROW = 100.0          # times as large an error as the likelihood expects
+LEARNED_FROM = 1.0          # the variance that a learned one begins with
 
 
 class DataSize(Cause):
@@ -60,14 +61,16 @@ class LikelihoodScale(Cause):
         "The variance that the likelihood takes for noise: that of `gaussian`, 1/2 of `mse`, both times the elements where "
         "`reduction: mean` divides by them. It is compared with the error that PCA with as many numbers leaves, and with the model's. "
         "A linear model uses a value of its code only where the data vary by more than this noise (Lucas et al., 2019).",
-        "Learn the variance: `gaussian` with `variance: learned` (σ-VAE, Rybkin et al., 2021).", """\
+        "Learn the variance: `gaussian` with `variance: learned` (σ-VAE, Rybkin et al., 2021). It begins at 1; where the data vary by "
+        "less, the code would not be worth its price before the variance has fallen, so the KL term rises over the first fifth of the "
+        "training.", """\
 ```yaml
 latent: {type: gaussian, dim: 8}
 losses: {reconstruction: {type: gaussian, variance: 100}}
 ```
 ```yaml
 latent: {type: gaussian, dim: 8}
-losses: {reconstruction: {type: gaussian, variance: learned}}
+losses: {reconstruction: {type: gaussian, variance: learned}, kl: {weight: {from: 0, to: 1, over: 20%}}}
 ```
 """), "warning")
     needs = ("data", "evaluation")
@@ -89,7 +92,7 @@ losses: {reconstruction: {type: gaussian, variance: learned}}
         figures: dict[str, float | int | str] = {
             "variance taken for noise": noise, "squared error of the model": model, "that of PCA": pca.mse,
             "largest principal variance of the data": evidence.spectrum.at(1), "KL in nats": carried_nats(evidence)}
-        fix = anew(evidence.run, "losses.reconstruction={type: gaussian, variance: learned}")
+        fix = anew(evidence.run, "losses.reconstruction={type: gaussian, variance: learned}", *_later(evidence))
         weights = max(numbers(evidence.plan.term("kl").config.weight), default=0.0)
         drowned = noise > TOO_WIDE * possible and noise > evidence.spectrum.at(_half(evidence))
         if drowned and model > WORSE * pca.mse and weights <= 1:
@@ -99,6 +102,14 @@ losses: {reconstruction: {type: gaussian, variance: learned}}
             said = f"the likelihood expects squared errors of {number(noise)}, and the model's are {number(model)}"
             return self.found(said, fix, figures)
         return self.clear(variance_taken_for_noise=number(noise), squared_error=number(model), that_of_PCA=number(pca.mse))
+
+
+def _later(evidence: Evidence) -> list[str]:
+    """A KL term that rises, where the data vary by less than the learned variance begins with: it would drown them until it has fallen."""
+    weight = evidence.plan.term("kl").config.weight
+    if not fixed(weight) or evidence.spectrum.left_after(0) >= LEARNED_FROM:
+        return []
+    return [f"losses.kl.weight={{from: 0, to: {weight:g}, over: 20%}}"]
 
 
 def _half(evidence: Evidence) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from aebuild.lang.diagnostics import Hint, Rule
@@ -23,9 +25,10 @@ class DeadUnits(Cause):
         "The model behaves like a narrower one; more epochs do not help.",
         f"Outputs behind each nonlinearity and the code, over the whole judged split: at least {DEAD:.0%} of a layer's units never "
         f"move by more than {STILL:g}. A unit behind `relu` whose input is negative for every sample has no gradient and never comes "
-        "back; a step that was too large is what usually brings it there.",
-        "An activation with a gradient everywhere and, where it was a large one, a tenth of the learning rate; where a penalty on the "
-        "code holds it at zero, a tenth of its weight.", """\
+        "back; a step that was too large is what usually brings it there. Where no baseline is better than the model, the units that "
+        "are left do: that is a remark.",
+        "An activation with a gradient everywhere and, where a baseline is better and it was a large one, a tenth of the learning rate; "
+        "where a penalty on the code holds it at zero, a tenth of its weight.", """\
 ```yaml
 encoder: [linear: 64]
 train: {optimizer: {lr: 0.1}}
@@ -47,9 +50,11 @@ train: {optimizer: {lr: 1e-3}}
         worst = max(judged, key=lambda layer: layer.share)
         if worst.share < DEAD:
             return self.clear(most_in_one_layer=f"{worst.dead} of {worst.units}", layer=worst.path)
-        return self.found(f"{worst.dead} of {worst.units} units of {worst.path} never move on the judged split", _remedy(evidence, worst),
-                          {layer.path: f"{layer.dead} of {layer.units} dead" for layer in layers}, "certain",
-                          tuple({"layer": layer.path, "units": layer.units, "dead": layer.dead} for layer in judged if layer.share >= DEAD))
+        examples = tuple({"layer": layer.path, "units": layer.units, "dead": layer.dead} for layer in judged if layer.share >= DEAD)
+        found = self.found(f"{worst.dead} of {worst.units} units of {worst.path} never move on the judged split", _remedy(evidence, worst),
+                           {layer.path: f"{layer.dead} of {layer.units} dead" for layer in layers}, "certain", examples)
+        return found if evidence.verdict is not None else replace(
+            found, message=f"{found.message}; no baseline is better for it, but they could be of use", harmless=True)
 
 
 def _code(evidence: Evidence) -> list[Layer]:
@@ -69,7 +74,8 @@ def _remedy(evidence: Evidence, worst: Layer) -> str:
         return anew(evidence.run, f"losses.{penalty.name}.weight={rounded(max(numbers(penalty.config.weight)) / 10)}")
     lr, path = rate_of(evidence.plan)
     usual = usual_rate(evidence.plan)
-    settings = [f"{path}={rounded(max(usual, lr / 10))}"] if path is not None and lr > usual else []
+    too_large = evidence.verdict is not None and lr > usual               # where no baseline is better, the rate has served
+    settings = [f"{path}={rounded(max(usual, lr / 10))}"] if path is not None and too_large else []
     settings += _leaky(evidence)
     return anew(evidence.run, *settings) if settings else Hint("activation: leaky_relu in the place of relu, and a smaller learning rate")
 
