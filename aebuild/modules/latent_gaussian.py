@@ -47,7 +47,7 @@ class GaussianLatent(Latent):
         if self.follows:
             posterior.follow(partial(_log_joint, pull, (context or {})["surprise"]))
         if self.curved:
-            posterior.bend(self.prior.metric(self.posterior.subset))
+            posterior.bend(partial(self.prior.metric, self.posterior.subset))
         value = posterior.sample(posterior.noise(self.drawn, draws or 1))
         with torch.no_grad():
             active = (variance(posterior.centre.detach()) > ACTIVE).sum().to(value.dtype)

@@ -34,16 +34,16 @@ class Curved(Led):
     """A diagonal Gaussian whose draws take leapfrog steps in a metric (Riemannian Hamiltonian VAE, Chadebec et al., 2020).
 
     `triangle` [N, D, D] are lower triangular matrices L, of which a metric around these posteriors is made. `bend` must be told
-    the metric before a draw, as `follow` the density.
+    what gives the metric before a draw, as `follow` the density.
     """
 
     def __init__(self, base: DiagonalGaussian, step: Tensor, heat: Tensor, cooling: Tensor, triangle: Tensor, rounds: int) -> None:
         super().__init__(base, step, heat, cooling)
         self.triangle, self.rounds = triangle, rounds
-        self._metric: Metric | None = None
+        self._metric: Callable[[], Metric] | None = None
 
-    def bend(self, metric: Metric) -> None:
-        """The metric of the codes."""
+    def bend(self, metric: Callable[[], Metric]) -> None:
+        """What gives the metric of the codes, which is asked for once a draw, and not where there are no steps."""
         self._metric = metric
 
     def stretch(self) -> Tensor:
@@ -52,10 +52,12 @@ class Curved(Led):
 
     def sample(self, noise: Tensor) -> Tensor:
         """A draw of the Gaussian, led; its momentum is from N(0, G) at first, heated."""
+        if not len(self.cooling):
+            return super().sample(noise)                     # in any metric the Gaussian itself
         assert self._metric is not None, "there is no metric to move in"
         with twice_differentiable() as wanted:
             value, first = self.base.sample(noise[:, :, 0]), noise[:, :, 1].flatten(0, 1)
-            here = self._metric.at(value)
+            here = self._metric().at(value)
             momentum, begun = self.heat * here.heated(first), here.log_root()
             value, momentum, here = self._moved(value, momentum, here, wanted)
             # the volume that the cooling takes away cancels with the heat of the first momentum's density

@@ -13,9 +13,9 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "pythae": (
         "AE", "VAE", "BetaVAE", "VAE_LinNF", "VAE_IAF", "DisentangledBetaVAE", "FactorVAE", "BetaTCVAE", "IWAE", "MIWAE", "PIWAE", "CIWAE",
         "MSSSIM_VAE", "WAE_MMD", "INFOVAE_MMD", "VAMP", "SVAE", "PoincareVAE", "Adversarial_AE", "VAEGAN", "VQVAE", "RAE_GP", "RAE_L2",
-        "HVAE",
+        "HVAE", "RHVAE",
         "NormalSampler", "GaussianMixtureSampler", "TwoStageVAESampler", "HypersphereUniformSampler", "PoincareDiskSampler",
-        "VAMPSampler", "MAFSampler", "IAFSampler", "PixelCNNSampler"),
+        "VAMPSampler", "MAFSampler", "IAFSampler", "PixelCNNSampler", "RHVAESampler"),
     "vector-quantize-pytorch": ("VectorQuantize", "ResidualVQ", "GroupedResidualVQ", "RandomProjectionQuantizer", "SimVQ", "FSQ", "LFQ",
                                 "BinaryMapper", "HierarchicalVQ"),
     "SAELens": ("StandardSAE", "GatedSAE", "TopKSAE", "BatchTopKSAE", "JumpReLUSAE", "MatryoshkaBatchTopKSAE"),

@@ -118,7 +118,7 @@ def test_a_step_is_the_generalised_integrators() -> None:
 
     def drift(size: float) -> float:
         moved, fast = move(value, momentum, torch.tensor(size))
-        return float(energy(moved[0], fast[0], held) - bent(moved) - energy(value[0], momentum[0], held) + bent(value))
+        return (energy(moved[0], fast[0], held) - bent(moved) - energy(value[0], momentum[0], held) + bent(value)).item()
 
     assert drift(0.005) == pytest.approx(drift(0.01) / 8, rel=0.2)             # an error of the third order
     held = Metric(torch.zeros(1, 2), torch.zeros(1, 2, 2), 1.0, 1.0)
@@ -132,7 +132,7 @@ def test_the_density_of_a_draw_is_that_of_its_noise_by_its_volume(steps: int) ->
     numbers, noise = torch.randn(1, 7), torch.randn(1, 1, 2, 2)
     posterior = module(numbers)
     posterior.follow(bent)
-    posterior.bend(held)
+    posterior.bend(lambda: held)
 
     def ends(noise: Tensor) -> Tensor:
         place = posterior.base.sample(noise[:, :, 0])
@@ -173,7 +173,7 @@ def test_the_model_moves_in_the_metric_of_the_exemplars() -> None:
     reseed(random_modules(model), 0, 2)
     around = model.posterior_of(held)
     alone = model.posterior_of(x)
-    alone.bend(Metric(around.mean, around.stretch(), 1.0, 0.1))
+    alone.bend(lambda: Metric(around.mean, around.stretch(), 1.0, 0.1))
     alone.follow(lambda z: D.Normal(0.0, 1.0).log_prob(z).sum(1) - model.likelihood(model.decoder(z), x))
     torch.testing.assert_close(value, alone.sample(alone.noise(model.latent.drawn, 1)))
     torch.testing.assert_close(kl, alone.log_q() - D.Normal(0.0, 1.0).log_prob(value).sum(1))
@@ -183,7 +183,7 @@ def test_the_model_moves_in_the_metric_of_the_exemplars() -> None:
 
 
 def manifold(centroids: Tensor, matrices: Tensor, reach: float, floor: float) -> ManifoldPrior:
-    prior = ManifoldPrior((centroids.shape[1],), (3,), len(centroids), reach, floor, 60, 6, 0.4)
+    prior = ManifoldPrior((centroids.shape[1],), (3,), len(centroids), reach, floor, 30, 4, 0.3)
     prior.centroids.copy_(centroids)
     prior.matrices.copy_(matrices)
     return prior
@@ -197,14 +197,14 @@ def test_draws_have_the_density_of_the_metrics_volume() -> None:
     density = prior._metric_of(prior.centroids, prior.matrices).at(fine.view(-1, 1)).log_root().exp()
     below = torch.cumulative_trapezoid(density, fine)
     wanted = torch.diff(torch.cat([torch.zeros(1), below])[::100]) / below[-1]
-    drawn = prior.draw(20_000, CPU).flatten()
+    drawn = prior.draw(4000, CPU).flatten()
     inside = drawn[drawn.abs() < 6]
     found = torch.histogram(inside, edges).hist / len(inside)
-    assert len(inside) > 19_900 and float((found - wanted).abs().max()) < 0.012
+    assert len(inside) > 3980 and float((found - wanted).abs().max()) < 0.02
     prior = manifold(torch.tensor([[1.0, 2.0]]), torch.tensor([[[2.0, 0.5], [0.5, 1.0]]]), 1.0, 1e-9)
-    codes = prior.draw(20_000, CPU)
-    torch.testing.assert_close(codes.mean(0), torch.tensor([1.0, 2.0]), atol=0.03, rtol=0)
-    torch.testing.assert_close(codes.T.cov(), 0.5 * torch.eye(2), atol=0.03, rtol=0)
+    codes = prior.draw(4000, CPU)
+    torch.testing.assert_close(codes.mean(0), torch.tensor([1.0, 2.0]), atol=0.05, rtol=0)
+    torch.testing.assert_close(codes.T.cov(), 0.5 * torch.eye(2), atol=0.05, rtol=0)
 
 
 def test_a_gaussian_posterior_stretches_by_its_covariance() -> None:

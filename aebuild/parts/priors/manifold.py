@@ -53,7 +53,8 @@ class Manifold(Prior):
         args = {"taken": list(taken.shape), "exemplars": self.exemplars, "reach": self.reach, "floor": self.floor}
         buffers = {"exemplars": (self.exemplars, *taken.shape), "centroids": (self.exemplars, size),
                    "matrices": (self.exemplars, size, size)}
-        return Contribution(node=Node(site.path, "manifold prior", codes, codes, self, args, aside=True, buffers=buffers))
+        macs = self.exemplars * size * (size + 1)                    # of the metric at a code
+        return Contribution(node=Node(site.path, "manifold prior", codes, codes, self, args, buffers=buffers, macs=macs, aside=True))
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The prior's module."""
