@@ -16,6 +16,7 @@ from aebuild.lang.lint import Finding, Surroundings, warning
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import Part, knob
 from aebuild.lang.projection import to_code
+from aebuild.lang.schedule import Dial
 from aebuild.lang.values import Tokens, Value
 
 if TYPE_CHECKING:
@@ -114,6 +115,10 @@ class Codebook(ProjectedLatent):
             if self.codes > positions:
                 yield (MANY_CODES, f"{self.codes:,} codes but only {positions:,} code positions in the training data", self,
                        f"codes: {max(2, positions // 10)}")
+
+    def dials(self) -> dict[str, Dial]:
+        """Those of the quantizer."""
+        return self.quantizer.dials()
 
     @classmethod
     def still_missing(cls, values: Mapping[str, Any]) -> tuple[str, ...]:

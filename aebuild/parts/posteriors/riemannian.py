@@ -27,7 +27,8 @@ class Riemannian(Hamiltonian):
     curved = True
     shaping = (*Hamiltonian.shaping, "rounds")
     rounds: int = knob(3, "of the fixed points that solve each step", affects="graph", ge=1, le=100)
-    subset: int = knob(100, "of the prior's exemplars, drawn anew for each batch, that make the metric in training", affects="training", ge=1)
+    subset: int = knob(100, "of the prior's exemplars, drawn anew for each batch, that training makes the metric of", affects="training",
+                       ge=1)
 
     def features(self, dim: int) -> int:
         """Mean, log-variance and the triangle with its diagonal."""
