@@ -23,8 +23,8 @@ class Gumbel(CodebookQuantizer):
     """Sums of entries, each drawn by its nearness to what those before left (HRQ-VAE, Hosking et al., 2022).
 
     While training a level's part is a Gumbel-softmax draw with chances softmax(−|x − e|²), through which encoder and entries learn
-    from the reconstruction; in evaluation it is the nearest entry. The term `choice_kl` pulls the chances to all entries alike. With one level
-    it is the relaxed codebook of Jang et al. (2017) by distances.
+    from the reconstruction; in evaluation it is the nearest entry. The term `choice_kl` pulls the chances to all entries alike. One level
+    alone is a codebook relaxed as by Jang et al. (2017), whose logits are distances.
     """
 
     type: Literal["gumbel"] = "gumbel"
