@@ -30,7 +30,7 @@ class Place:
 
     def __init__(self, metric: Metric, z: Tensor, shares: Tensor, inverse: Tensor) -> None:
         self.metric, self.z, self.shares, self.inverse = metric, z, shares, inverse
-        self.factor = torch.linalg.cholesky(inverse)
+        self.factor: Tensor = torch.linalg.cholesky(inverse)
         self.matrix = torch.cholesky_inverse(self.factor)                            # G, (M, D, D)
 
     def log_root(self) -> Tensor:
@@ -39,7 +39,8 @@ class Place:
 
     def heated(self, noise: Tensor) -> Tensor:
         """Momenta from N(0, G), made of standard normal numbers [M, D]."""
-        return torch.linalg.solve_triangular(self.factor.mT, noise.unsqueeze(2), upper=True).squeeze(2)
+        momenta: Tensor = torch.linalg.solve_triangular(self.factor.mT, noise.unsqueeze(2), upper=True)
+        return momenta.squeeze(2)
 
     def velocity(self, momentum: Tensor) -> Tensor:
         """G⁻¹ ρ of momenta [M, D]."""
