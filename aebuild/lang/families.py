@@ -231,13 +231,14 @@ class Posterior(Provider):
 
     The module it builds takes the projection's output, [N, ...] with `features` at each place of the code, to a
     `modules.posteriors.Distribution`. `form` says what is known of it: `diagonal` and `full` are Gaussians with and without
-    independent values.
+    independent values, `led` begins as one. A `curved` one moves in the metric of a prior that `bends`.
     """
 
     family = "posterior"
     default_variant = "diagonal"
-    form: ClassVar[Literal["diagonal", "full", "other"]] = "other"
+    form: ClassVar[Literal["diagonal", "full", "led", "other"]] = "other"
     follows: ClassVar[bool] = False            # its draws follow the joint density of sample and code, which the decoder must tell
+    curved: ClassVar[bool] = False
 
     def features(self, dim: int) -> int:
         """Numbers at each place that describe the posterior of `dim` values there."""

@@ -50,6 +50,8 @@ class Prior(Provider):
     learning: ClassVar[Literal["none", "joint", "fitted", "phase"]] = "none"
     otherwise: ClassVar[tuple[str, ...]] = ()
     encodes: ClassVar[bool] = False
+    forms: ClassVar[tuple[str, ...]] = ("diagonal",)        # of the posteriors that one that `encodes` can be made of
+    bends: ClassVar[bool] = False             # it has a metric of the codes, in which posteriors can move
     simplex: ClassVar[bool] = False           # its draws are one-hot, so the code becomes a softmax
     told: ClassVar[bool] = False              # it depends on conditions
 
@@ -92,7 +94,7 @@ class Prior(Provider):
         """The prior's plan as this latent's; refuses one that cannot serve it. A `density` is needed of one that codes are pulled to."""
         kind, way = support_of(latent, codes), self.way(learning)
         density = density and kind == "code"
-        lacking = self.encodes and not _gaussian(latent)
+        lacking = self.encodes and not _gaussian(latent, self.forms)
         if way is None or kind not in self.serves or lacking or self.coded != coded or (density and way in PULLING and not self.density):
             self._refuse(latent, kind, site, learning, density, coded)
         plan = self.plan_for(latent, codes, site.at("prior"), way)
@@ -125,19 +127,18 @@ def support_of(latent: Provider, codes: Value) -> Support:
 PULLING = ("none", "joint")        # ways of a prior that is there while the model trains
 
 
-def _gaussian(latent: Provider) -> bool:
-    """True if the latent's posteriors are Gaussians with independent values."""
-    return getattr(getattr(latent, "posterior", None), "form", "") == "diagonal"
+def _gaussian(latent: Provider, forms: tuple[str, ...]) -> bool:
+    """True if the latent's posteriors are Gaussians of one of these forms."""
+    return getattr(getattr(latent, "posterior", None), "form", "") in forms
 
 
 def _fitting(latent: Provider, kind: str, learning: tuple[str, ...], density: bool, coded: bool, told: bool) -> list[str]:
     """The priors that a latent can have, by name."""
-    gaussian = _gaussian(latent)
     found = []
     for name, each in Part.families["prior"].variants.items():
         if not issubclass(each, Prior) or kind not in each.serves or each.coded != coded:
             continue
-        if (told or not each.told) and (gaussian or not each.encodes):
+        if (told or not each.told) and (not each.encodes or _gaussian(latent, each.forms)):
             ways = [way for way in (each.learning, *each.otherwise) if way in learning]
             if ways and (each.density or not density or ways[0] not in PULLING):
                 found.append(name)

@@ -65,6 +65,10 @@ class Led(Distribution):
         assert self._log_q is not None, "nothing was drawn"
         return self._log_q
 
+    def stretch(self) -> Tensor:
+        """The covariance of the Gaussian, [N, D, D]."""
+        return self.base.covariance()
+
     def _led(self, value: Tensor, momentum: Tensor, wanted: bool) -> tuple[Tensor, Tensor]:
         slope = self._slope(value, wanted)
         for factor in self.cooling:

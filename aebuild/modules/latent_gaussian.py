@@ -33,6 +33,8 @@ class GaussianLatent(Latent):
         self.shape = tuple(shape)
         self.posterior = posterior
         self.follows = getattr(posterior, "follows", False)
+        self.curved = getattr(posterior, "curved", False)          # draws move in the prior's metric,
+        self.subset = int(getattr(posterior, "subset", 0))         # in training of so many samples
 
     def forward(self, h: Tensor, context: dict[str, Any] | None = None, draws: int | None = None) -> Code:
         """A draw from the posterior, its `kl` to the prior, and the number of active units in the batch.
@@ -45,6 +47,8 @@ class GaussianLatent(Latent):
         pull = (self.pull or self.prior).given(context or {})
         if self.follows:
             posterior.follow(partial(_log_joint, pull, (context or {})["surprise"]))
+        if self.curved:
+            posterior.bend(partial(self.prior.metric, self.subset))
         value = posterior.sample(posterior.noise(self.drawn, draws or 1))
         with torch.no_grad():
             active = (variance(posterior.centre.detach()) > ACTIVE).sum().to(value.dtype)

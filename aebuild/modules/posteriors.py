@@ -51,6 +51,10 @@ class Distribution:
         """Of each sample's values, [N, D, D]."""
         raise TypeError(f"{type(self).__name__} has no covariance in closed form")
 
+    def stretch(self) -> Tensor:
+        """What a metric of the codes is stretched by around each, symmetric and positive, [N, D, D]: the covariance."""
+        return self.covariance()
+
 
 class DiagonalGaussian(Distribution):
     """N(mean, exp(log_variance)) for each value of the code, independently."""

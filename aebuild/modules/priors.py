@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from aebuild.modules.codebook_updates import tally
+from aebuild.modules.metric import Metric
 from aebuild.modules.posteriors import Distribution
 from aebuild.modules.randomness import Random
 
@@ -38,6 +39,10 @@ class Prior(Random):
     def begin(self, samples: Tensor) -> None:
         """Samples of the training data, [held or fewer, ...], as the encoder takes them, once before a training."""
         raise TypeError(f"{type(self).__name__} wants no samples")
+
+    def metric(self, subset: int) -> Metric:
+        """That of the codes, of `subset` samples in training, in which posteriors can move."""
+        raise TypeError(f"{type(self).__name__} has no metric")
 
     def draw(self, n: int, device: torch.device) -> Tensor:
         """`n` independent draws on that device."""

@@ -58,10 +58,6 @@ class ResidualLatent(CodebookLatent):
         """Which levels count for which sample, [N, L] of zeros and ones; None where all do."""
         if not self.training or not self.dropout:
             return None
-        return kept_levels(self.drawn(torch.rand, (samples, 2), like.device), self.dropout, self.depth).to(like.dtype)
-
-
-def kept_levels(chance: Tensor, dropout: float, levels: int) -> Tensor:
-    """Which levels count for which sample, [N, L] of booleans, by two chances each, [N, 2]: whether it loses some, how many it keeps."""
-    first = torch.where(chance[:, 0] < dropout, (chance[:, 1] * levels).floor() + 1, levels)
-    return torch.arange(levels, device=chance.device) < first.unsqueeze(1)
+        chance = self.drawn(torch.rand, (samples, 2), like.device)
+        first = torch.where(chance[:, 0] < self.dropout, (chance[:, 1] * self.depth).floor() + 1, self.depth)
+        return (torch.arange(self.depth, device=like.device) < first.unsqueeze(1)).to(like.dtype)

@@ -13,9 +13,9 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "pythae": (
         "AE", "VAE", "BetaVAE", "VAE_LinNF", "VAE_IAF", "DisentangledBetaVAE", "FactorVAE", "BetaTCVAE", "IWAE", "MIWAE", "PIWAE", "CIWAE",
         "MSSSIM_VAE", "WAE_MMD", "INFOVAE_MMD", "VAMP", "SVAE", "PoincareVAE", "Adversarial_AE", "VAEGAN", "VQVAE", "RAE_GP", "RAE_L2",
-        "HVAE",
+        "HVAE", "RHVAE", "HRQVAE",
         "NormalSampler", "GaussianMixtureSampler", "TwoStageVAESampler", "HypersphereUniformSampler", "PoincareDiskSampler",
-        "VAMPSampler", "MAFSampler", "IAFSampler", "PixelCNNSampler"),
+        "VAMPSampler", "MAFSampler", "IAFSampler", "PixelCNNSampler", "RHVAESampler"),
     "vector-quantize-pytorch": ("VectorQuantize", "ResidualVQ", "GroupedResidualVQ", "RandomProjectionQuantizer", "SimVQ", "FSQ", "LFQ",
                                 "BinaryMapper", "HierarchicalVQ"),
     "SAELens": ("StandardSAE", "GatedSAE", "TopKSAE", "BatchTopKSAE", "JumpReLUSAE", "MatryoshkaBatchTopKSAE"),
@@ -30,7 +30,6 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
                        "variational", "conditional", "discrete", "adversarial", "semi-supervised", "hierarchical", "convolutional",
                        "recurrent", "transformer", "linear", "ViT", "MAE", "masked language model", "context encoder"),
 }
-ABSENT = {"RHVAE, with its manifold sampler": "its draws move in a metric of the code that is learned from the encoder's centroids"}
 FAMILIES = {"": "The first ones, one a family", "continuous": "Continuous codes: sparse, contractive, regularised, nested",
             "gaussian": "Variational codes", "priors": "Priors that are learned", "codebook": "Codebooks", "levels": "Codes in levels",
             "layers": "Layers, and what is hidden from them",
@@ -86,7 +85,6 @@ def _page() -> Iterator[str]:
     for tool, models in ELSEWHERE.items():
         for model in models:
             yield f"| {tool} | {model} | {', '.join(_link(each) for each in shown if (tool, model) in each.like)} |"
-    yield f"\nOf pythae's models not here: {'; '.join(f'{name}: {why}' for name, why in ABSENT.items())}."
 
 
 def _link(exhibit: Exhibit) -> str:

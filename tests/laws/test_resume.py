@@ -74,6 +74,7 @@ STATEFUL = {
     "units that are counted": f"{WINE}latent: {{type: sparse, dim: 20, activation: gated, revive: {{type: auxiliary, after: 2}}}}",
     "draws that follow the likelihood, under a bound of two halves":
         f"{WINE}latent: {{type: gaussian, dim: 3, posterior: hamiltonian}}\nlosses: {{bound: {{type: piwae, samples: 2, repeats: 2}}}}",
+    "draws that move in a metric of samples": f"{WINE}latent: {{type: gaussian, dim: 2, prior: {{type: manifold, exemplars: 6, moves: 2}}, posterior: {{type: riemannian, subset: 3}}}}",
     "units that begin anew": f"{WINE}latent: {{type: sparse, dim: 20, activation: {{type: top_k, k: 2}}, revive: {{type: resample, every: 2, after: 1, times: 9}}}}",
     "patches that are hidden": "data: {type: digits, limit: 40}\ncorrupt: [patch_mask: 0.5]\n"
                                "encoder: [patchify: {size: 2, width: 4}, transformer: {width: 4, heads: 2}]\n"

@@ -186,13 +186,19 @@ def test_it_cannot_be_ejected_and_says_why() -> None:
         eject(load("spec.yaml", text=MODEL.replace("PRIOR", "")).require())
 
 
-@pytest.mark.parametrize("bound", ["sum", "{type: piwae, samples: 2, repeats: 2}"])
-def test_a_batch_in_parts_is_led_like_the_whole(bound: str) -> None:
-    """Each part takes its rows of the whole batch's noise, so that the updates agree."""
-    plan = load("spec.yaml", text=MODEL.replace("PRIOR", "").replace("gaussian}\n", f"gaussian, bound: {bound}}}\n")).require()
+METRIC = MODEL.replace("PRIOR", "prior: {type: manifold, exemplars: 9}, ").replace("hamiltonian", "riemannian, subset: 4")
+
+
+@pytest.mark.parametrize(("text", "bound"), [(MODEL, "sum"), (MODEL, "{type: piwae, samples: 2, repeats: 2}"), (METRIC, "sum")])
+def test_a_batch_in_parts_is_led_like_the_whole(text: str, bound: str) -> None:
+    """Each part takes its rows of the whole batch's noise, and the whole's metric, so that the updates agree."""
+    plan = load("spec.yaml", text=text.replace("PRIOR", "").replace("gaussian}\n", f"gaussian, bound: {bound}}}\n")).require()
+    held = torch.randn(9, 13)
     x, ended = torch.randn(7, 13), []
     for parts in (1, 3):
         model = build(plan).double()
+        if model.latent.prior.held:
+            model.latent.prior.begin(held)
         active = ActivePhase(plan, plan.phases[0], model, frozenset(name for name, _ in model.named_parameters()), 7)
         active.enter(0)
         for step in range(2):

@@ -16,14 +16,12 @@ from aebuild.modules.binary_codes import BinaryLatent, entropies, joint
 from aebuild.modules.codebook import CodebookLatent
 from aebuild.modules.codebook_updates import Ema, Restart
 from aebuild.modules.discrete import rotated
-from aebuild.modules.drawn_codebook import DrawnResidualLatent
 from aebuild.modules.fixed_codebook import RandomProjectionLatent, SimVqLatent
 from aebuild.modules.residual_codebook import ResidualLatent
 from aebuild.modules.scalar_codes import FsqLatent
 from aebuild.parts.latents.codebook import Codebook
 from aebuild.parts.quantizers.bsq import Bsq
 from aebuild.parts.quantizers.fsq import Fsq
-from aebuild.parts.quantizers.hrq import Hrq
 from aebuild.parts.quantizers.lfq import Lfq
 from aebuild.parts.quantizers.random_projection import RandomProjection
 from aebuild.parts.quantizers.residual import Residual
@@ -358,87 +356,3 @@ def test_the_entropy_of_many_bits_makes_no_rows_by_codes() -> None:
     with torch.autograd.graph.saved_tensors_hooks(lambda tensor: (held.append(tensor.numel()), tensor)[1], lambda tensor: tensor):
         entropies(normal(1024, 1, 18).requires_grad_(), 1024)["codebook_entropy"].backward()
     assert max(held) <= 1 << 19
-
-
-# entries that are drawn (Hosking, Tang and Lapata, 2022)
-
-def drawn_latent(samples: int = 6, **options: Any) -> tuple[DrawnResidualLatent, Tensor]:
-    latent = DrawnResidualLatent(STEPS, (2, 3), 1, 5, **{"levels": 3, "variance": 0.7} | options)
-    with torch.no_grad():
-        latent.codebook.copy_(normal(latent.depth, 5, 2, seed=1))
-    return latent, normal(samples, 2, 3, seed=2)
-
-
-def naive_chances(left: Tensor, book: Tensor, variance: float) -> Tensor:
-    return torch.stack([torch.softmax(-(row - book).square().sum(1) / variance, 0) for row in left])
-
-
-def test_the_likeliest_entries_of_what_is_left_are_taken_and_their_kl_is_to_entries_all_alike() -> None:
-    latent, z = drawn_latent()
-    value, indices, terms = latent.eval().quantize(z)
-    left, books = z.transpose(1, 2).reshape(-1, 2).double(), latent.codebook.double()
-    total, found, nats = torch.zeros_like(left), [], []
-    for book in books:
-        chances = naive_chances(left, book, 0.7)
-        chosen = chances.argmax(1)
-        found.append(chosen)
-        nats.append(-torch.special.entr(chances).sum(1) + math.log(5))
-        total, left = total + book[chosen], left - book[chosen]
-    assert torch.equal(indices, torch.stack(found, 1).view(6, -1))
-    assert torch.allclose(terms["kl"].double(), torch.stack(nats, 1).view(6, -1), atol=1e-5)
-    assert torch.allclose(value.double(), total.view(6, 3, 2).transpose(1, 2), atol=1e-6)
-    assert torch.allclose(latent.lookup(indices), value, atol=1e-6)
-
-
-def test_entries_are_drawn_as_often_as_their_chances_say() -> None:
-    latent, z = drawn_latent()
-    latent.reseed(3)
-    many = z[:1].expand(4000, -1, -1)
-    _, indices, _ = latent.train().quantize(many)
-    first = indices.view(4000, 3, 3)[:, :, 0]                                    # of each place the first level
-    wanted = naive_chances(z[0].t(), latent.codebook[0], 0.7)
-    shares = torch.stack([(first == code).float().mean(0) for code in range(5)], 1)
-    assert (shares - wanted).abs().max() < 4 * math.sqrt(0.25 / 4000)
-
-
-def test_a_drawn_entry_passes_the_gradient_of_its_relaxation_to_encoder_and_entries() -> None:
-    """With `hard` the value is exact; the gradient is that of the softmax of chances and noise over the temperature."""
-    for hard in (True, False):
-        latent, z = drawn_latent(levels=2, temperature=0.6, hard=hard)
-        z = z.requires_grad_()
-        latent.reseed(5)
-        value, indices, _ = latent.train().quantize(z)
-        latent.reseed(5)
-        noise = latent._noise(z)
-        left, total = z.transpose(1, 2).reshape(-1, 2), torch.zeros(18, 2)
-        for level, book in enumerate(latent.codebook):
-            scores = -(left.unsqueeze(1) - book).square().sum(2) / 0.7
-            lifted = scores.log_softmax(1) + noise[:, level]
-            soft = (lifted / 0.6).softmax(1)
-            exact = nn.functional.one_hot(lifted.argmax(1), 5).float()
-            entry = (exact + soft - soft.detach() if hard else soft) @ book
-            total, left = total + entry, left - entry
-        naive = total.view(6, 3, 2).transpose(1, 2)
-        assert torch.allclose(value, naive, atol=1e-5)
-        assert torch.allclose(latent.lookup(indices), value, atol=1e-6) == hard
-        weight = normal(6, 2, 3, seed=9)
-        for wanted, got in zip(*(torch.autograd.grad((out * weight).sum(), (z, latent.codebook)) for out in (naive, value)), strict=True):
-            assert torch.allclose(got, wanted, atol=1e-4) and wanted.abs().sum() > 0
-
-
-def test_levels_that_are_dropped_neither_count_nor_cost_and_entries_begin_smaller() -> None:
-    latent, z = drawn_latent(200, dropout=1.0)
-    latent.reseed(1)
-    _, _, terms = latent.train().quantize(z)
-    costs = (terms["kl"].view(200, 3, 3) != 0).all(1)                            # of each sample its levels
-    assert {tuple(row) for row in costs.tolist()} == {(True, False, False), (True, True, False), (True, True, True)}
-    fresh = DrawnResidualLatent(STEPS, (400,), 1, 50, levels=3, decay=0.5)
-    assert [round(float(book.detach().std()), 1) for book in fresh.codebook] == [1.0, 0.5, 0.2]
-
-
-def test_the_plan_of_drawn_entries_is_that_of_the_module() -> None:
-    part = Codebook(codes=7, dim=4, quantizer=Hrq(levels=3))
-    plan = part.plan_latent(Grid(5, (2, 3)), site())
-    assert (plan.bits, plan.codes.length, plan.values) == (pytest.approx(18 * math.log2(7)), 18, 24)
-    state = latent_of(part, Grid(5, (2, 3))).state_dict()
-    assert {name: tuple(tensor.shape) for name, tensor in state.items()} == planned_state(plan.node)

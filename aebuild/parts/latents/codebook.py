@@ -116,15 +116,15 @@ class Codebook(ProjectedLatent):
                 yield (MANY_CODES, f"{self.codes:,} codes but only {positions:,} code positions in the training data", self,
                        f"codes: {max(2, positions // 10)}")
 
+    def dials(self) -> dict[str, Dial]:
+        """Those of the quantizer."""
+        return self.quantizer.dials()
+
     @classmethod
     def still_missing(cls, values: Mapping[str, Any]) -> tuple[str, ...]:
         """What the quantizer needs."""
         quantizer = values.get("quantizer", _vq())
         return tuple(name for name in quantizer.needs if values.get(name) is None) if isinstance(quantizer, Quantizer) else ()
-
-    def dials(self) -> dict[str, Dial]:
-        """The quantizer's."""
-        return self.quantizer.dials()
 
     def plan_latent(self, value: Value, site: Site) -> LatentPlan:
         """Adapters and projection, what the quantizer plans, and the prior."""

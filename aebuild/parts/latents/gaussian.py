@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from aebuild.lang.diagnostics import Rule
 from aebuild.lang.families import LatentPlan, Posterior, Prior
 from aebuild.lang.node import Node, Site
 from aebuild.lang.prior import PULLING
@@ -15,6 +16,19 @@ from aebuild.lang.variational import VariationalLatent
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+FLAT = Rule("AE858", "a posterior that moves in a metric, and a prior without one", """\
+Draws of a `riemannian` posterior move in a metric of the code, which is made of training samples. The `manifold` prior holds these samples
+and draws new codes by the same metric. Without a metric the steps are those of the `hamiltonian` posterior.
+
+```yaml
+latent: {type: gaussian, dim: 3, posterior: riemannian}
+```
+```yaml
+latent: {type: gaussian, dim: 3, posterior: riemannian, prior: manifold}
+```
+""")
 
 
 def _diagonal() -> Any:
@@ -42,7 +56,10 @@ class Gaussian(VariationalLatent):
                          "one that is fitted or learned afterwards leaves the pull to N(0, I)")
 
     def plan_latent(self, value: Value, site: Site) -> LatentPlan:
-        """Adapters, a projection to the posterior's numbers, posterior and prior."""
+        """Adapters, a projection to the posterior's numbers, posterior and prior; refuses a posterior in a metric that is not there."""
+        if self.posterior.curved and not self.prior.bends:
+            message = f"{self.posterior.variant_name()} moves in a metric of the code, and the prior {self.prior.variant_name()} has none"
+            site.refuse(self, FLAT, message, "posterior", fix="prior: manifold")
         plan = self.plan_variational(value, site, self.posterior.features(self.dim), self.dim,
                                      lambda code: self.posterior.plan_posterior(code, site.at("posterior")), self.prior)
         return replace(plan, node=replace(plan.node, macs=self.posterior.macs_of_draw(plan.code)))

@@ -34,7 +34,7 @@ class Dip(Penalty):
     def check(self, types: ModelTypes) -> str | None:
         """Real codes; of noisy ones a covariance that is known."""
         posterior = getattr(types.latent, "posterior", None)
-        gaussian = isinstance(posterior, Posterior) and posterior.form != "other"
+        gaussian = isinstance(posterior, Posterior) and posterior.form in ("diagonal", "full")
         if not gaussian and (self.of == "codes" or types.latent.variant_name() not in ("continuous", "adversarial")):
             other = "`of: means` for a code without noise" if self.of == "codes" else "a continuous code"
             return f"it needs a gaussian latent with a Gaussian posterior, or {other}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from aebuild.lang.families import Posterior
 from aebuild.lang.node import Node, Site
@@ -27,7 +27,9 @@ class Hamiltonian(Posterior):
     example = "latent: {type: gaussian, dim: 3, posterior: {type: hamiltonian, steps: 2, step_size: 0.1, temper: 0.5}}"
     also = ("hvae", "hmc", "hamiltonian_vae", "leapfrog")
     calls_again = True
+    shaping: ClassVar[tuple[str, ...]] = ("steps", "step_size", "temper")
     follows = True
+    form = "led"
     steps: int = knob(3, "leapfrog steps of each draw", affects="graph", ge=1, le=1000)
     step_size: float = knob(0.01, "size of a step at first", affects="graph", gt=0, le=10)
     temper: float = knob(0.3, "β of the momentum before the first step, at first; behind the last step it is 1 (quadratic tempering)",
@@ -35,7 +37,7 @@ class Hamiltonian(Posterior):
 
     def plan_posterior(self, code: Value, site: Site) -> Contribution:
         """A step size for each feature, and a temperature."""
-        args = {"steps": self.steps, "step_size": self.step_size, "temper": self.temper}
+        args = {name: getattr(self, name) for name in self.shaping}
         node = Node(site.path, f"{self.variant_name()} posterior", code, code, self, args, aside=True,
                     weights={"log_step": (code.features,), "temper_logit": ()})
         return Contribution(node=node, refusals={"interpolate before the bottleneck": NOTHING_BETWEEN})

@@ -98,9 +98,9 @@ def _others(plan: Plan, model: Autoencoder) -> list[str]:
 
 
 def _prior(plan: Plan, model: Autoencoder) -> list[str]:
-    """What the surprise of a learned prior at codes costs; one that is made of posteriors, or remembers, is not counted."""
+    """What the surprise of a learned prior at codes costs; one that is made of posteriors, has no density or remembers is not counted."""
     node = next((node for node in plan.latent.node.children if node.name == "prior"), None)
-    if node is None or not node.macs or any("gru" in name for name in node.weights):
+    if node is None or not node.macs or any("gru" in name for name in node.weights) or getattr(node.part, "bends", False):
         return []
     kind = plan.latent.codes
     codes = torch.empty(BATCH, *kind.shape, device="meta", dtype=torch.long if isinstance(kind, Tokens) else torch.float32)
