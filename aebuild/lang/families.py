@@ -239,6 +239,7 @@ class Posterior(Provider):
     form: ClassVar[Literal["diagonal", "full", "led", "other"]] = "other"
     follows: ClassVar[bool] = False            # its draws follow the joint density of sample and code, which the decoder must tell
     curved: ClassVar[bool] = False
+    beside_prior: ClassVar[bool] = False       # it is told as what it differs by from the Gaussian that the prior gives each sample
 
     def features(self, dim: int) -> int:
         """Numbers at each place that describe the posterior of `dim` values there."""

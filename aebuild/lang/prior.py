@@ -54,6 +54,7 @@ class Prior(Provider):
     bends: ClassVar[bool] = False             # it has a metric of the codes, in which posteriors can move
     simplex: ClassVar[bool] = False           # its draws are one-hot, so the code becomes a softmax
     told: ClassVar[bool] = False              # it depends on conditions
+    of_each_sample: ClassVar[bool] = False    # where it is told something, it is a Gaussian of each sample's own
 
     def plan_prior(self, codes: Value, site: Site) -> Contribution:
         """The prior over codes of this type."""

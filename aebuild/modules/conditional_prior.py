@@ -70,6 +70,11 @@ class GaussianAt(Prior):
         return gaussian_kl_between(posterior.mean, posterior.log_variance, self._over(self.mean, rows),
                                    self._over(self.log_variance, rows))
 
+    def moved(self, apart: DiagonalGaussian) -> DiagonalGaussian:
+        """N(μ + Δμ, (σ·Δσ)²) for differences N(Δμ, Δσ²) from these Gaussians N(μ, σ²) (Vahdat and Kautz, 2020)."""
+        rows = len(apart.mean)
+        return DiagonalGaussian(self._over(self.mean, rows) + apart.mean, self._over(self.log_variance, rows) + apart.log_variance)
+
     def _over(self, held: Tensor, rows: int) -> Tensor:
         """For each row of several draws a sample."""
         if len(held) == rows:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from aebuild.modules.code import Code
 from aebuild.modules.collectives import variance
+from aebuild.modules.conditional_prior import GaussianAt
 from aebuild.modules.latent import Latent
 from aebuild.modules.priors import Prior
 from aebuild.modules.recording import recording
@@ -32,7 +33,7 @@ class GaussianLatent(Latent):
         self.pull = pull
         self.shape = tuple(shape)
         self.posterior = posterior
-        self.follows = getattr(posterior, "follows", False)
+        self.follows, self.beside_prior = (getattr(posterior, each, False) for each in ("follows", "beside_prior"))
         self.curved = getattr(posterior, "curved", False)          # draws move in the prior's metric,
         self.subset = int(getattr(posterior, "subset", 0))         # in training of so many samples
 
@@ -41,10 +42,12 @@ class GaussianLatent(Latent):
 
         The divergence is a closed form where one is known, unless `draws` are given: then it is that of the draws.
         """
-        posterior = self.posterior(self.project(h, context))
+        posterior, pull = self.posterior(self.project(h, context)), (self.pull or self.prior).given(context or {})
+        if self.beside_prior:
+            assert isinstance(pull, GaussianAt), "only such a prior is taken with such a posterior"
+            posterior = pull.moved(posterior)
         if not self.training and recording():
             return Code(posterior.mean)
-        pull = (self.pull or self.prior).given(context or {})
         if self.follows:
             posterior.follow(partial(_log_joint, pull, (context or {})["surprise"]))
         if self.curved:

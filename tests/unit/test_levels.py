@@ -272,3 +272,30 @@ def test_a_gaussian_prior_from_place_to_place_is_told_a_whole_vector_above() -> 
     first, known = net.latent.prior.log_prob(drawn), bottom.prior.given({ABOVE: drawn[:, :3]})
     apart = known.log_prob(drawn[:, 3:].view(5, 2, 4, 4))
     assert torch.allclose(first - net.latent.levels[0].prior.log_prob(drawn[:, :3]).sum(1), apart, atol=1e-4)
+
+
+def test_a_posterior_may_be_told_beside_the_prior_of_its_level() -> None:
+    """NVAE: N(μ + Δμ, (σ·Δσ)²) beside N(μ, σ²), whose KL is ½(Δμ²/σ² + Δσ² − log Δσ² − 1); where nothing is said it is the prior."""
+    net, x = model(DENSE.replace("dim: 3, from", "dim: 3, prior: conditional, posterior: relative, from")), images()
+    reseed(net)
+    code = net.encode(x)
+    bottom, top = net.latent.levels[1], code.value[:, :2]
+    context: dict[str, Tensor] = {}
+    net.features(x, context)
+    read = torch.cat([context["encoder.0"], net.latent.get_submodule("above_1")(top)], 1)
+    apart, log_ratio = bottom.project(read).double().chunk(2, 1)
+    mean, log_variance = bottom.prior.network(top).double().unflatten(1, (2, 3)).unbind(1)
+    naive = 0.5 * (apart.square() / log_variance.exp() + log_ratio.exp() - log_ratio - 1)
+    assert torch.allclose(code.terms["kl_1"].double(), naive, atol=1e-5)
+    q = torch.distributions.Normal(mean + apart, (0.5 * (log_variance + log_ratio)).exp())
+    p = torch.distributions.Normal(mean, (0.5 * log_variance).exp())
+    assert torch.allclose(naive, torch.distributions.kl_divergence(q, p), atol=1e-9)
+    noise = (code.value[:, 2:].double() - q.mean) / q.stddev                               # of these draws, as plausible as any other
+    assert noise.abs().max() < 6 and 0.5 < noise.std() < 1.5
+    with torch.no_grad():
+        for weight in bottom.projection.parameters():
+            weight.zero_()
+    assert net.encode(x).terms["kl_1"].abs().max() < 1e-6
+    means = net.encode(x).posterior.mean                                                   # of all levels, given the means above
+    wanted, _ = bottom.prior.network(means[:, :2]).unflatten(1, (2, 3)).unbind(1)
+    assert torch.allclose(means[:, 2:], wanted, atol=1e-5)

@@ -30,6 +30,19 @@ latent: {type: gaussian, dim: 3, posterior: riemannian, prior: manifold}
 ```
 """)
 
+NOTHING_BESIDE = Rule("AE872", "a posterior beside a prior that is the same for all samples", """\
+A `relative` posterior is what the code differs by from a Gaussian of its own prior, which a level above or a condition moves: that of a
+`conditional` prior. Beside N(0, I) it would be the usual `diagonal` posterior, and other priors are no single Gaussian.
+
+```yaml
+latent: {type: gaussian, dim: 3, posterior: relative}
+```
+```yaml
+condition: {label: {into: [encoder, decoder, prior]}}
+latent: {type: gaussian, dim: 3, posterior: relative, prior: conditional}
+```
+""")
+
 
 def _diagonal() -> Any:
     return Posterior.named("diagonal")
@@ -56,10 +69,14 @@ class Gaussian(VariationalLatent):
                          "one that is fitted or learned afterwards leaves the pull to N(0, I)")
 
     def plan_latent(self, value: Value, site: Site) -> LatentPlan:
-        """Adapters, a projection to the posterior's numbers, posterior and prior; refuses a posterior in a metric that is not there."""
+        """Adapters, a projection to the posterior's numbers, posterior and prior; refuses a posterior whose prior lacks what it needs."""
         if self.posterior.curved and not self.prior.bends:
             message = f"{self.posterior.variant_name()} moves in a metric of the code, and the prior {self.prior.variant_name()} has none"
             site.refuse(self, FLAT, message, "posterior", fix="prior: manifold")
+        if self.posterior.beside_prior and not self.prior.of_each_sample:
+            message = f"{self.posterior.variant_name()} is told beside the Gaussian that the prior gives each sample, and " \
+                      f"{self.prior.variant_name()} gives none"
+            site.refuse(self, NOTHING_BESIDE, message, "posterior", fix="prior: conditional")
         plan = self.plan_variational(value, site, self.posterior.features(self.dim), self.dim,
                                      lambda code: self.posterior.plan_posterior(code, site.at("posterior")), self.prior)
         return replace(plan, node=replace(plan.node, macs=self.posterior.macs_of_draw(plan.code)))

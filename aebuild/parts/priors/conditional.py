@@ -47,6 +47,7 @@ class Conditional(Prior):
     density = True
     learning = "joint"
     told = True
+    of_each_sample = True
     network: list[Layer] = Field(default_factory=list, description="hidden layers between the conditions and the numbers, a stage")
 
     def plan_prior(self, codes: Value, site: Site) -> Contribution:
