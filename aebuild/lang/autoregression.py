@@ -178,6 +178,10 @@ class Autoregressive(Layer):
         bounds = site.stage.bounds
         args = {"target": target.to_json(), "inputs": self.inputs(target), "low": bounds and bounds.low, "high": bounds and bounds.high,
                 **self.options}
+        steps = self.steps(target)
+        if steps > 1:
+            args["steps"] = steps
+            tail = tuple(_each_step(node, steps) for node in tail)
         network = Node(f"{site.path}.network", "causal network", value, inside, self, args, weights, macs=macs, window=None)
         rest = Node(f"{site.path}.tail", "tail", inside, tail[-1].output, Composite(), sequential=True, children=tail)
         return Node(site.path, "autoregression", value, rest.output, self, {"shape": target.shape, "axis": target.feature_axis},
@@ -198,6 +202,10 @@ class Autoregressive(Layer):
         raise Refusal(Diagnostic(UNDRAWN, message, likelihood.place() or self.place(), fix if likelihood.place() else Hint(fix),
                                  "losses.reconstruction"))
 
+    def steps(self, target: Value) -> int:
+        """The steps in which the values of a place are made, each told those before it; what stands behind runs once a step."""
+        return 1
+
     def inputs(self, target: Value) -> int:
         """Features that the network is given at a place."""
         return self.width if isinstance(target, Tokens) else target.features
@@ -214,6 +222,11 @@ class Autoregressive(Layer):
             return self.network(node, entry)
         return Autoregression(children["network"], children["tail"], node.args["shape"],  # type: ignore[arg-type]
                               node.args["axis"], self.input_dropout)
+
+
+def _each_step(node: Node, steps: int) -> Node:
+    """A node of the tail that runs once a step."""
+    return replace(node, macs=node.macs * steps, children=tuple(_each_step(child, steps) for child in node.children))
 
 
 def strayer(node: Node, places: tuple[int, ...]) -> Node | None:

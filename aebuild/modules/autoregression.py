@@ -49,10 +49,13 @@ class CausalNetwork(nn.Module):
     """What an Autoregression runs: features at each place, of the places before it and of the code.
 
     `entry` takes the true values in. `forward(code, entered)` gives all places at once, `walk` one after the other, which is the same:
-    it yields the features of a place, laid out like data that have one place, and is sent what was entered of the value there.
+    it yields the features of a place, laid out like data that have one place, and is sent what was entered of the value there. Where
+    the values of a place are made in several `steps`, one channel after the other, `walk` does so for each of them, and `forward` has
+    the features of all steps, one after the other on the axis of samples.
     """
 
     entry: Entry
+    steps = 1
 
     def walk(self, code: Tensor, size: Sequence[int]) -> Walk:
         """The features place by place, each once, with what is remembered of those before."""
@@ -82,8 +85,19 @@ class Autoregression(Contextual, Random):
         entered = self.network.entry(truth)
         if self.training and self.input_dropout:
             entered = entered * self._kept(entered)
-        params: Tensor = self.tail(self.network(x, entered))
-        return params
+        return self.at_once(x, entered)
+
+    def at_once(self, code: Tensor, entered: Tensor) -> Tensor:
+        """The likelihood's parameters at all places, from a code and what was entered of the true values."""
+        params, *later = self.tail(self.network(code, entered)).chunk(self.network.steps)
+        for step, found in enumerate(later, start=1):
+            params = self._from(step, params, found)
+        return params  # type: ignore[no-any-return]
+
+    def _from(self, step: int, before: Tensor, found: Tensor) -> Tensor:
+        """One tensor's channels before those of a step, and the other's from there on; both [N, steps·K, ...]."""
+        first = step * (found.shape[1] // self.network.steps)
+        return torch.cat([before[:, :first], found[:, first:]], 1)
 
     def _kept(self, entered: Tensor) -> Tensor:
         """One where a place is seen, zero where it is hidden; all features of a place alike."""
@@ -102,6 +116,9 @@ class Autoregression(Contextual, Random):
         for chance in chances:
             params.append(self.tail(hidden))
             values.append(context["draw"](params[-1], chance))
+            for step in range(1, self.network.steps):
+                params[-1] = self._from(step, params[-1], self.tail(walk.send(self.network.entry(values[-1]))))
+                values[-1] = self._from(step, values[-1], context["draw"](params[-1], chance))
             if len(values) < len(chances):
                 hidden = walk.send(self.network.entry(values[-1]))
         context["generated"] = self._placed(values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -15,21 +16,36 @@ class PixelCnnNetwork(CausalNetwork):
     """Two stacks of gated convolutions that are told the code in each layer (van den Oord et al., 2016; Gulrajani et al., 2017).
 
     They see all pixels above and to the left, without a blind spot. The code is one vector for all places, or features at each.
+    With several `steps`, as many as there are `inputs`, each channel is told those before it in its pixel, by one more gated layer.
     """
 
-    def __init__(self, entry: Entry, inputs: int, code: int, width: int, depth: int, kernel: int) -> None:
+    def __init__(self, entry: Entry, inputs: int, code: int, width: int, depth: int, kernel: int, steps: int) -> None:
         super().__init__()
         self.entry = entry
         self.layers = nn.ModuleList([GatedLayer(width if number else inputs, width, kernel, first=not number) for number in range(depth)])
         self.told = nn.ModuleList([nn.Conv2d(code, 4 * width, 1, bias=False) for _ in range(depth)])
+        self.steps = steps
+        if steps > 1:
+            self.beside = nn.Conv2d(width, 2 * width, 1)
+            self.earlier = nn.ModuleList([nn.Conv2d(step, 2 * width, 1, bias=False) for step in range(1, steps)])
+            self.out = nn.Conv2d(width, width, 1)
 
     def forward(self, code: Tensor, entered: Tensor) -> Tensor:
-        """A code [N, D] or [N, D, H, W] and [N, C, H, W] to [N, width, H, W]."""
+        """A code [N, D] or [N, D, H, W] and [N, C, H, W] to [N, width, H, W], with several steps [steps·N, width, H, W]."""
         code = at_places(code, 2)
         v = h = entered
         for layer, told in zip(self.layers, self.told, strict=True):
             v, h = layer(v, h, told(code))
-        return h
+        return h if self.steps == 1 else torch.cat([self._at_step(h, entered, step) for step in range(self.steps)])
+
+    def _at_step(self, hidden: Tensor, entered: Tensor, step: int) -> Tensor:
+        """[N, width, H, W] for one channel, from all that was before its pixel and the channels before it, of [N, C, H, W]."""
+        if self.steps == 1:
+            return hidden
+        made: Tensor = self.beside(hidden)
+        if step:
+            made = made + self.earlier[step - 1](entered[:, :step])
+        return hidden + self.out(gated(made))  # type: ignore[no-any-return]
 
     def walk(self, code: Tensor, size: Sequence[int]) -> Walk:
         """Row by row the vertical stack, pixel by pixel the horizontal one (as Ramachandran et al., 2017)."""
@@ -42,7 +58,10 @@ class PixelCnnNetwork(CausalNetwork):
             across = self._down(image, told, row, columns)
             line = [self._blank(layer, code, 1, columns + layer.reach) for layer in self._gated()]
             for column in range(columns):
-                value = yield self._along(line, across, column)
+                hidden = self._along(line, across, column)
+                value = yield self._at_step(hidden, hidden, 0)
+                for step in range(1, self.steps):
+                    value = yield self._at_step(hidden, value, step)
                 line[0][:, :, 0, column + reach] = value[:, :, 0, 0]
                 image[0][:, :, row + reach, column + reach] = value[:, :, 0, 0]
 

@@ -30,6 +30,8 @@ POSITION = ", per: position"
     ("[conv: {width: 8, stride: 2}, cross_attention: {width: 8, queries: 5}]", "mirror", POSITION, Grid(2, (9, 7))),
     ("[cross_attention: {width: 8, queries: 5}]", "[transformer: 8, cross_attention: 8, conv: 4, conv: 4]", POSITION, Grid(2, (9, 7))),
     ("[gru: 3]", "{steps: [cross_attention: 8, conv: 4], seed: [3]}", POSITION, SERIES),
+    ("[repeat: {times: 2, steps: [{cross_attention: {width: 8, queries: 9}}]}]", "[conv: 8, residual: [cross_attention: {width: 8, queries: 7}]]",
+     POSITION, SERIES),
     ("[cross_attention: {width: 8, queries: 5}]", "[linear: 6]", "", Vector(9)),
     ("[conv: {width: 8, stride: 2}, attention, conv: 8]", "mirror", "", Grid(2, (9, 7))),
     ("[conv: {width: 8, stride: 2}, attention: {heads: 2, groups: 4}]", "mirror", POSITION, Grid(2, (5, 4, 3))),

@@ -33,6 +33,9 @@ DIGITS = "data: {type: digits, size: [2, 3], %s}\nencoder: [linear: 5]\nlatent: 
 TOLD = "losses: {reconstruction: categorical}\n"
 SPECS = {
     "image": IMAGE % (2, 5, 4) + "decoder: [pixelcnn: {width: 4, depth: 6, reach: 1}, conv: {width: 3, kernel: 1}]\n" + LEVELS,
+    "image of channels apart": IMAGE % (3, 3, 4) + "decoder: [pixelcnn: {width: 4, depth: 3, channels: apart}]\n" + LEVELS,
+    "image of colours": IMAGE % (3, 3, 4) + "decoder: [conv: 3, pixelcnn: {width: 4, depth: 3}, conv: {width: 5, kernel: 1, activation: tanh}]\n"
+                        "losses: {reconstruction: {type: discretized_logistic_mixture, components: 2, levels: 9}}\n",
     "image behind convolutions": IMAGE % (1, 4, 6) + "decoder: [conv: 3, conv: 2, pixelcnn: {width: 4, depth: 3, reach: 2}]\n" + LEVELS,
     "waveform": WAVE % 23 + "decoder: [wavenet: {width: 4, depth: 5, cycle: 3, skips: 12}]\n"
                 "losses: {reconstruction: {type: discretized_logistic_mixture, components: 2, levels: 9}}\n",
@@ -93,24 +96,28 @@ def test_a_place_depends_on_all_before_it_and_on_nothing_else(text: str) -> None
     for front in list(model.decoder.children())[:-1]:
         code = front(code)
     entered = module.network.entry(data).detach().requires_grad_()
-    params = module.tail(module.network(code, entered))
+    params = module.at_once(code, entered)
     axis_in = 1 if entered.ndim == 4 or module.network.entry.first or module.axis == 1 else 2
-    outs = params.movedim(1 if module.axis == 1 else 2, 1).flatten(2)[0].sum(0)              # (places,)
+    steps = module.network.steps
+    outs = params.movedim(1 if module.axis == 1 else 2, 1).flatten(2)[0].unflatten(0, (steps, -1)).sum(1)    # (steps, places)
     far = None if "wavenet" not in text else sum(step.span for step in module.network.layers) + 1  # type: ignore[union-attr]
-    for place, out in enumerate(outs):
-        found, = torch.autograd.grad(out, entered, retain_graph=True)
-        seen = found.movedim(axis_in, 1).flatten(2)[0].abs().sum(0) > 0
+    for step, place in itertools.product(range(steps), range(outs.shape[1])):
+        found, = torch.autograd.grad(outs[step, place], entered, retain_graph=True)
+        seen = found.movedim(axis_in, 1).flatten(2)[0].unflatten(0, (steps, -1)).abs().sum(1) > 0             # (steps, places)
         least = 0 if far is None else max(0, place - far)
         wanted = torch.zeros_like(seen)
-        wanted[least:place] = True
-        assert torch.equal(seen, wanted), place
+        wanted[:, least:place] = True
+        wanted[:step, place] = True
+        assert torch.equal(seen, wanted), (step, place)
 
 
 @pytest.mark.parametrize("text", [
     DIGITS % "binarize: static" + "decoder: [pixelcnn: {width: 4, depth: 2}]\n" + TOLD.replace("categorical", "bernoulli"),
     IMAGE % (2, 1, 2) + "decoder: [pixelcnn: {width: 4, depth: 2}]\n" + LEVELS.replace("levels: 4", "levels: 2"),
+    IMAGE % (3, 1, 2) + "decoder: [pixelcnn: {width: 4, depth: 2}]\n" + LEVELS.replace("levels: 4", "levels: 2"),
+    IMAGE % (2, 1, 2) + "decoder: [pixelcnn: {width: 4, depth: 2, channels: apart}]\n" + LEVELS.replace("levels: 4", "levels: 2"),
     TEXT % (3, 4) + "decoder: [causal_transformer: {width: 4, depth: 1, heads: 2}]\n" + TOLD,
-    TEXT % (3, 4) + "decoder: [wavenet: {width: 4, depth: 2}]\n" + TOLD], ids=["zeros and ones", "two channels", "attention", "convolutions"])
+    TEXT % (3, 4) + "decoder: [wavenet: {width: 4, depth: 2}]\n" + TOLD], ids=["zeros and ones", "two channels", "three channels", "channels apart", "attention", "convolutions"])
 def test_the_likelihood_sums_to_one_and_draws_follow_it(text: str) -> None:
     plan, model, _ = made(text)
     values = range(4 if plan.target.dtype == "int64" else 2)
