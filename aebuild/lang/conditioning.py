@@ -145,7 +145,8 @@ class ConditionEncoding(Buildable):
         """The step that encodes the condition and hands its input on."""
         from aebuild.modules.conditioning import ConditionEncoder
 
-        return ConditionEncoder(children["network"], node.reads[0], node.args["first"], node.args["last"], node.args["shape"], node.writes[0])
+        first, last, shape = (node.args[name] for name in ("first", "last", "shape"))
+        return ConditionEncoder(children["network"], node.reads[0], first, last, shape, node.writes[0])
 
 
 class EncodedConditions(Buildable):
@@ -161,7 +162,7 @@ class EncodedConditions(Buildable):
 def plan_encoders(joins: Seq[Join], site: Site) -> tuple[tuple[Node, ...], Vector]:
     """The step, if there is one, that takes conditions side by side through their own layers, and the type behind it."""
     known = Vector(sum(join.width for join in joins))
-    coded = {join.word: plan_encoder(join, site.at(join.word)) for join in joins if join.encoder}
+    coded = {join.word: plan_encoder(join, site.at("networks").at(join.word)) for join in joins if join.encoder}
     if not coded:
         return (), known
     told = Vector(sum(elements(coded[join.word].output) if join.word in coded else join.width for join in joins))

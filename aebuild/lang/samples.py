@@ -162,6 +162,7 @@ class DataInfo:
         types = {name: from_json(data[name]) for name in ("value", "target")}
         ranges = {name: Range.from_json(data[name]) for name in ("range", "target_range")}
         factors = tuple(Factor(**each) for each in data.get("factors", ()))          # runs of earlier versions have none
-        beside = {name: tuple(ConditionInfo(**(each | {key: tuple(each.get(key, ())) for key in ("words", "shape")})) for each in data.get(name, ()))
+        beside = {name: tuple(ConditionInfo(**(each | {key: tuple(each.get(key, ())) for key in ("words", "shape")}))
+                              for each in data.get(name, ()))
                   for name in ("conditions", "predicted")}
         return cls(**(data | names | types | ranges | beside | {"factors": factors}))

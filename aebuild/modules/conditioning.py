@@ -37,7 +37,8 @@ def at_places(image: Tensor, places: Sequence[int]) -> Tensor:
         if held > wanted:
             image = image.unflatten(axis, (wanted, held // wanted)).mean(axis + 1)
         elif held < wanted:
-            image = image.unsqueeze(axis + 1).expand(*image.shape[:axis + 1], wanted // held, *image.shape[axis + 1:]).flatten(axis, axis + 1)
+            repeated = image.unsqueeze(axis + 1).expand(*image.shape[:axis + 1], wanted // held, *image.shape[axis + 1:])
+            image = repeated.flatten(axis, axis + 1)
     return image
 
 
@@ -151,7 +152,8 @@ class CrossAttention(Conditioned):
     by a learned embedding of its place.
     """
 
-    def __init__(self, key: str, first: int, last: int, axis: int, channels: int, tokens: int, heads: int, shape: Sequence[int] = ()) -> None:
+    def __init__(self, key: str, first: int, last: int, axis: int, channels: int, tokens: int, heads: int,
+                 shape: Sequence[int] = ()) -> None:
         super().__init__(key, first, last, axis)
         self.tokens, self.heads, self.grid = tokens, heads, tuple(shape)
         self.query = nn.Linear(channels, channels)

@@ -47,7 +47,7 @@ SPECS = {
                                         "latent: {type: gaussian, dim: 2, per: position}\n",
     "of images whose places are asked": f"{PHOTOS}condition: {{gray: {{by: attention, encoder: [conv: {{width: 3, stride: 4}}]}}}}\n"
                                         "encoder: {layer: conv, width: 4, stride: 2}\nlatent: {type: gaussian, dim: 3}\n",
-    "of images through layers, to all": f"{PHOTOS}condition: {{gray: {{by: film, into: [encoder, decoder, prior], encoder: [conv: {{width: 2, stride: 4}}, "
+    "of images through layers, to all": f"{PHOTOS}condition: {{gray: {{by: concat, into: [encoder, decoder, prior], encoder: [conv: {{width: 2, stride: 4}}, "
                                         "linear: 3]}}\nencoder: {layer: conv, width: 4, stride: 2}\n"
                                         "latent: {type: gaussian, dim: 3, prior: conditional}\n",
     "layer by layer": f"{ROWS}condition: {{label: film}}\nencoder: [linear: 5, linear: 4]\nlatent: {{type: continuous, dim: 2}}\n"

@@ -19,6 +19,8 @@ from queue import SimpleQueue
 import pytest
 import torch
 
+from aebuild.compile.build import build
+from aebuild.compile.front import load
 from aebuild.lang.diagnostics import UsageError
 from aebuild.modules.codebook import CodebookLatent
 from aebuild.modules.likelihoods import LearnedGaussian
@@ -272,6 +274,11 @@ def test_what_cannot_be_sharded_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
     for model in (CodebookLatent({}, (4,), 1, codes=3), LearnedGaussian(())):
         with pytest.raises(UsageError, match="AE613"):
             shard(model, 2, torch.device("cpu"))
+    for loss in ("critic: {type: patch_gan, network: [conv: 4], gradient_penalty: 1}", "contractive: {draws: 1}", "decoder_gradient: 1"):
+        name = loss.partition(":")[0]
+        loaded = load("spec.yaml", text=f"data: digits\nencoder: [linear: 4]\nlatent: {{type: gaussian, dim: 2}}\nlosses: {{{loss}}}\n")
+        with pytest.raises(UsageError, match=rf"penalties\.{name} .* takes gradients on the way"):
+            shard(build(loaded.require()), 2, torch.device("cpu"))
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     with pytest.raises(UsageError, match="nothing to shard"):
         join("cpu", sharded=True)

@@ -34,8 +34,8 @@ latent: {type: gaussian, dim: 4}
 
 
 OWN_TOKENS = Rule("AE865", "a number of tokens of a condition that has its own", """\
-Under `by: attention` a label or a number is turned to so many `tokens`, of which each place asks. An image has places, and each of them is a
-token. To have fewer, let the condition go through an `encoder` whose layers stride.
+Under `by: attention` a label or a number is turned to so many `tokens`, of which each place asks. An image has places, and each of them
+is a token. To have fewer, let the condition go through an `encoder` whose layers stride.
 
 ```yaml
 data: {type: photos, patch: 8}
@@ -52,8 +52,8 @@ condition: {gray: {by: attention, encoder: [conv: {width: 4, stride: 2}]}}
 class Attention(Conditioning):
     """Each place behind a hidden layer asks tokens of the condition (Rombach et al., 2022).
 
-    The condition is turned to a few tokens, since one alone would leave nothing to choose from; of an image each place is one. Acts where a layer gives a grid or a
-    series. What is added begins at zero.
+    The condition is turned to a few tokens, since one alone would leave nothing to choose from; of an image each place is one.
+    Acts where a layer gives a grid or a series. What is added begins at zero.
     """
 
     type: Literal["attention"] = "attention"

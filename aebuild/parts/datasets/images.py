@@ -50,6 +50,9 @@ class Images(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk, Gapped):
                "---\n"
                "data: {type: images, path: pictures, shape: [3, 6, 7]}\n"
                "---\n"
+               "data: {type: images, path: pictures, beside: {edges: pictures}}\n"
+               "condition: {edges: concat}\n"
+               "---\n"
                "data: {type: images, path: pictures, mask: pictures, missing: mask}\n"
                "losses: {reconstruction: mse}")
     also = ("image_folder", "folder")

@@ -27,8 +27,8 @@ LUMA = (299, 587, 114)        # thousandths of red, green and blue, as ITU-R BT.
 class Photos(Sampled, Divided):
     """Square colour patches of two photographs, a temple and a flower.
 
-    They come with scikit-learn. A `condition: {gray: ...}` tells the grey of each patch. Each part draws its patches from its own upright strip of both photographs, so that
-    no two parts share a pixel.
+    They come with scikit-learn. A `condition: {gray: ...}` tells the grey of each patch. Each part draws its patches from its own
+    upright strip of both photographs, so that no two parts share a pixel.
     """
 
     type: Literal["photos"] = "photos"

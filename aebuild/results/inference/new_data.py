@@ -234,7 +234,8 @@ def _told_there(part: OnDisk, path: str) -> OnDisk:
         there = [base for name in headers(Path(path)) for base in (name, split_name(name)[0])]
     lacking = {*names} - {*there}
     found = part.but()
-    found.asked_for({name: part.asked[name] for name in part.told if name not in lacking}, {name: part.asked[name] for name in part.predicted})
+    found.asked_for({name: part.asked[name] for name in part.told if name not in lacking},
+                    {name: part.asked[name] for name in part.predicted})
     return found
 
 

@@ -15,6 +15,9 @@ BLOCK = 1 << 16      # weights from which a layer is a unit of its own, gathered
 UNSHARDABLE = Rule("AE613", "this model cannot be sharded", """
 `--shard` divides weights among the processes. Codebooks that are learned by gradient are also changed directly, by k-means and
 restarts, which divided weights do not allow, and a single number, such as one learned variance for all values, cannot be divided.
+Neither can a model whose losses take gradients on the way (`gradient_penalty` and `r1` of critics, `contractive`, `decoder_gradient`,
+balanced terms, Hamiltonian draws) or read the weights of another part (`decoder_weights`, gated and tied sparse codes): weights are
+gathered for a pass and let go after the first gradient through it, and the second one would need them again.
 Use a codebook of running averages, a variance that is given, or train without `--shard`.
 
 ```yaml
@@ -34,9 +37,10 @@ def shard(model: nn.Module, size: int, device: torch.device, *, balanced: bool =
 
     if any(isinstance(module, CodebookLatent) and isinstance(module.codebook, nn.Parameter) for module in model.modules()):
         raise UsageError(Diagnostic(UNSHARDABLE, "a codebook that is learned by gradient cannot be sharded", fix="update: ema"))
-    if balanced or any(getattr(module, "shardable", True) is False for module in model.modules()):
-        raise UsageError(Diagnostic(UNSHARDABLE, "a part of this model reads the weights of another, or takes "
-                                    "gradients on the way, which divided weights do not allow",
+    undivided = [name for name, module in model.named_modules() if getattr(module, "shardable", True) is False]
+    if balanced or undivided:
+        raise UsageError(Diagnostic(UNSHARDABLE, f"{undivided[0] if undivided else 'the bound'} reads the weights of another "
+                                    "part, or takes gradients on the way, which divided weights do not allow",
                                     fix=Hint("train without --shard")))
     # terms may be views, which nobody changes in place
     warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view tensor", UserWarning)
