@@ -28,7 +28,7 @@ def told(context: Mapping[str, Any], key: str, rows: int) -> Tensor:
     return held
 
 
-def at_places(image: Tensor, places: Sequence[int]) -> Tensor:
+def brought_to(image: Tensor, places: Sequence[int]) -> Tensor:
     """An image [N, C, *S] on a grid of these places: means where it is larger, repeated where it is smaller.
 
     Along each axis the one size is a multiple of the other.
@@ -56,7 +56,7 @@ class Conditioned(Contextual):
     def told(self, x: Tensor, context: dict[str, Any]) -> Tensor:
         """Its features of each sample, [N, last − first], or at each place of x, [N, F, *S]."""
         features = told(context, self.key, x.shape[0])[:, self.first:self.last]
-        return at_places(features.unflatten(1, self.shape), x.shape[2:]) if self.shape else features
+        return brought_to(features.unflatten(1, self.shape), x.shape[2:]) if self.shape else features
 
     def beside(self, features: Tensor, x: Tensor) -> Tensor:
         """[N, C] with axes of one, so that it meets every place of x; an image as it is."""

@@ -13,7 +13,7 @@ from aebuild.compile.build import build
 from aebuild.compile.front import load
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.conditional_prior import ConditionalPrior
-from aebuild.modules.conditioning import AdaptiveNorm, Concatenated, Conditioned, CrossAttention, Film, at_places
+from aebuild.modules.conditioning import AdaptiveNorm, Concatenated, Conditioned, CrossAttention, Film, brought_to
 from aebuild.modules.outputs import Batch
 from aebuild.modules.posteriors import DiagonalGaussian
 
@@ -115,14 +115,14 @@ def naive(image: Tensor, places: tuple[int, int]) -> Tensor:
 @pytest.mark.parametrize("places", [(4, 6), (2, 3), (1, 1), (8, 12), (4, 3), (2, 12)])
 def test_an_image_is_averaged_where_it_is_larger_and_repeated_where_it_is_smaller(places: tuple[int, int]) -> None:
     image = values((2, 3, 4, 6))
-    torch.testing.assert_close(at_places(image, places), torch.stack([naive(each, places) for each in image]))
-    torch.testing.assert_close(at_places(image, (4, 6)), image, rtol=0, atol=0)
+    torch.testing.assert_close(brought_to(image, places), torch.stack([naive(each, places) for each in image]))
+    torch.testing.assert_close(brought_to(image, (4, 6)), image, rtol=0, atol=0)
 
 
 def test_an_image_is_told_to_each_place_of_a_grid() -> None:
     """Concatenated as channels; scaled and shifted by 1 by 1 convolutions of it, as in SPADE (Park et al., 2019)."""
     x, image = values((2, 6, 2, 4)), values((2, 3, 4, 4)) * 2
-    context, seen = {"conditions": torch.cat([torch.zeros(2, 2).double(), image.flatten(1)], 1)}, at_places(image, (2, 4))
+    context, seen = {"conditions": torch.cat([torch.zeros(2, 2).double(), image.flatten(1)], 1)}, brought_to(image, (2, 4))
     beside = Concatenated("conditions", 2, 50, 1, (3, 4, 4))(x, context)
     torch.testing.assert_close(beside, torch.cat([x, seen], 1))
     film = shuffled(Film("conditions", 2, 50, 1, 6, (3, 4, 4)))
