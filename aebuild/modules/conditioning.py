@@ -35,7 +35,7 @@ def brought_to(image: Tensor, places: Sequence[int]) -> Tensor:
     """
     for axis, (held, wanted) in enumerate(zip(image.shape[2:], places, strict=True), start=2):
         if held > wanted:
-            image = image.unflatten(axis, (wanted, held // wanted)).mean(axis + 1)
+            image = image.reshape(*image.shape[:axis], wanted, held // wanted, *image.shape[axis + 1:]).mean(axis + 1)
         elif held < wanted:
             repeated = image.unsqueeze(axis + 1).expand(*image.shape[:axis + 1], wanted // held, *image.shape[axis + 1:])
             image = repeated.flatten(axis, axis + 1)
@@ -56,7 +56,7 @@ class Conditioned(Contextual):
     def told(self, x: Tensor, context: dict[str, Any]) -> Tensor:
         """Its features of each sample, [N, last − first], or at each place of x, [N, F, *S]."""
         features = told(context, self.key, x.shape[0])[:, self.first:self.last]
-        return brought_to(features.unflatten(1, self.shape), x.shape[2:]) if self.shape else features
+        return brought_to(features.reshape(-1, *self.shape), x.shape[2:]) if self.shape else features
 
     def beside(self, features: Tensor, x: Tensor) -> Tensor:
         """[N, C] with axes of one, so that it meets every place of x; an image as it is."""
@@ -91,7 +91,7 @@ class ConditionEncoder(Contextual):
     def forward(self, x: Tensor, context: dict[str, Any]) -> Tensor:
         """The input."""
         features = told(context, self.key, x.shape[0])[:, self.first:self.last]
-        context[self.written] = self.network(features.unflatten(1, self.shape)).flatten(1)
+        context[self.written] = self.network(features.reshape(-1, *self.shape)).flatten(1)
         return x
 
 
@@ -105,9 +105,11 @@ class EncodedParts(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, F] to [N, F']."""
-        made = []
-        for (name, shape), part in zip(self.parts, x.split([math.prod(shape) for _, shape in self.parts], 1), strict=True):
-            made.append(self.networks[name](part.unflatten(1, shape)).flatten(1) if name in self.networks else part)
+        made, first = [], 0
+        for name, shape in self.parts:
+            part = x[:, first:first + math.prod(shape)]
+            made.append(self.networks[name](part.reshape(-1, *shape)).flatten(1) if name in self.networks else part)
+            first += math.prod(shape)
         return torch.cat(made, 1)
 
 
@@ -169,7 +171,7 @@ class CrossAttention(Conditioned):
         q = self.query(places).unflatten(2, (self.heads, -1)).transpose(1, 2)                          # (N, heads, T, d)
         known = self.told(x, context)
         if self.place is not None:
-            known = self.tell(known.unflatten(1, self.grid).flatten(2).transpose(1, 2)) + self.place             # (N, tokens, 2·C)
+            known = self.tell(known.reshape(-1, self.grid[0], self.tokens).transpose(1, 2)) + self.place             # (N, tokens, 2·C)
         asked = (self.tell(known) if self.place is None else known.flatten(1)).unflatten(1, (self.tokens, 2, self.heads, -1))
         k, v = asked.permute(2, 0, 3, 1, 4).unbind()                                                   # (N, heads, tokens, d) each
         answer = ((q @ k.transpose(2, 3)) / math.sqrt(q.shape[3])).softmax(3) @ v

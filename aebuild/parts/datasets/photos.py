@@ -97,7 +97,8 @@ def _gray(patches: NDArray[np.uint8]) -> NDArray[np.uint8]:
     import numpy as np
 
     weighed = (patches.astype(np.uint32) * np.asarray(LUMA, np.uint32)).sum(3)
-    return ((weighed + 500) // 1000).astype(np.uint8)[:, None]
+    gray: NDArray[np.uint8] = ((weighed + 500) // 1000).astype(np.uint8)[:, None]
+    return gray
 
 
 def _cut(pictures: list[NDArray[np.uint8]], places: NDArray[np.int64], patch: int) -> NDArray[np.uint8]:

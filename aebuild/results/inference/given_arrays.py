@@ -10,8 +10,8 @@ import numpy as np
 from aebuild.data.condition_arrays import Beside
 from aebuild.data.condition_features import features
 from aebuild.data.errors import shown
+from aebuild.data.formats.images import ENDINGS
 from aebuild.data.image_decoding import Decoder, look, picture_file
-from aebuild.data.image_folder import ENDINGS
 from aebuild.data.new_samples import check_units
 from aebuild.lang.dataset import Pictured
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, UsageError
