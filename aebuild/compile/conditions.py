@@ -37,11 +37,13 @@ decoder: []
 def joins_of(spec: Spec, info: DataInfo, found: list[Diagnostic]) -> Joins:
     """For each network the conditions that it is told."""
     columns, words = info.condition_columns, _words(spec)
+    types = {each.name: each.value(info.classes) for each in info.conditions}
     for name, condition in spec.condition.items():
         if name in columns and columns[name][0] == columns[name][1] or name == "label" and info.classes == 1:
             found.append(Diagnostic(UNKNOWN, "all labels are the same, and tell nothing", condition._origin.key or condition.place(),
                                     f"remove {name}", f"condition.{name}"))
-    return {reader: tuple(Join(name, *columns[name], condition.by, word=words[name]) for name, condition in spec.condition.items()
+    return {reader: tuple(Join(name, *columns[name], condition.by, word=words[name], value=types[name],
+                                    encoder=condition.encoder) for name, condition in spec.condition.items()
                           if reader in condition.into and name in columns) for reader in READERS}
 
 

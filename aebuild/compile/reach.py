@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from math import ceil
 
+from aebuild.lang.conditioning import ENCODER
 from aebuild.lang.node import Node
 
 RECURRENT = frozenset({"rnn", "lstm", "gru"})
@@ -30,11 +31,16 @@ def receptive_fields(half: Node) -> Iterator[tuple[Node, tuple[int, ...] | None]
     """Each node that computes or has weights, with the places of the half's input that one of its places sees; None for all.
 
     Exact for convolutions and pooling that go down, whose padding is not looked at; of layers that go up, rounded up. What a
-    normalisation tells a place about the others is not counted. A shortcut sees less than what it goes around.
+    normalisation tells a place about the others is not counted. A shortcut sees less than what it goes around. The layers of a
+    condition's own see places of the condition.
     """
     field: list[Fraction] | None = [Fraction(1)] * 3
     jump = [Fraction(1)] * 3
     for node in _without_shortcuts(half):
+        if node.kind == ENCODER:
+            for network in node.children:
+                yield from receptive_fields(network)
+            continue
         if node.children and not (node.own_params or node.macs):
             continue
         if not node.children or node.kind in _SEES_ALL:
@@ -54,7 +60,9 @@ def receptive_field(half: Node) -> tuple[int, ...] | None:
 def _without_shortcuts(node: Node) -> Iterator[Node]:
     yield node
     for child in node.children:
-        if child.kind != "shortcut":
+        if child.kind == ENCODER:
+            yield child
+        elif child.kind != "shortcut":
             yield from _without_shortcuts(child)
 
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 from pydantic import TypeAdapter
 
 from aebuild.compile.annotations import Shape, fields, is_transparent, scalar_field
-from aebuild.compile.losses import known_terms, shape_of_term
+from aebuild.compile.losses import known_terms, provided_terms, shape_of_term
 from aebuild.compile.spec import Losses, Spec, StageSpec
 from aebuild.lang.families import Latent, Layer
 from aebuild.lang.part import Part
@@ -249,9 +249,10 @@ class _Writer:
         return {"depth": {**number, "description": "number of layers"}, **own, **self.fields_of(StageSpec, ("steps",))["properties"]}
 
     def losses(self) -> Json:
-        """Known terms by name; heads add their own."""
+        """Known terms by name, those that parts bring also with the number of a level behind; heads add their own."""
         properties = {key: {"description": _meaning(key), **self.of_shape(shape_of_term(key))} for key in sorted(known_terms())}
-        return {"type": "object", "description": _first_sentence(Losses), "properties": properties,
+        levels = {f"^{key}_[0-9]+$": properties[key] for key in sorted(provided_terms())}
+        return {"type": "object", "description": _first_sentence(Losses), "properties": properties, "patternProperties": levels,
                 "additionalProperties": {"description": "weight of a head's term", **self.of_shape(Shape("record", Term))}}
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import prod
 from typing import TYPE_CHECKING, Any
 
+from aebuild.data.condition_arrays import Beside
 from aebuild.data.conditions import LABEL, PERIODS, UNKNOWN
-from aebuild.data.errors import fault, listed, shown, similar
+from aebuild.data.errors import fault, listed, must_fit, shown, similar
 from aebuild.data.formats.csv_dialect import number
 from aebuild.data.formats.empty_cells import GAPS
 from aebuild.data.raw_samples import Raw, Rows, windows_of
@@ -37,6 +39,9 @@ def features(info: ConditionInfo, values: Any, classes: int | None, mark: str = 
             raise fault(UNKNOWN, f"{shown(strange)!r} is none of the categories of {shown(info.name)}: {listed(info.words, 12)}",
                         Hint(f"did you mean {near}?") if near else None)
         return _one_hot(np.asarray([places[str(word).strip()] for word in values], np.int64), len(info.words))
+    if info.shape:
+        held = np.asarray(values, np.float32).reshape(len(values), -1)
+        return np.asarray((held - info.offset) * info.factor, np.float32)
     numbers = _numbers(info, values, mark)
     if info.kind == "number":
         made = ((numbers - info.offset) * info.factor)[:, None]
@@ -76,7 +81,8 @@ def taken_rows(raw: Raw, origin: str, index: NDArray[np.int64], values: Values) 
 
     windows = windows_of([(raw.x[origin], index)])
     rows = index if windows is None else windows.starts
-    return {name: held[rows] if isinstance(held, np.ndarray) else [held[row] for row in rows.tolist()] for name, held in values.items()}
+    return {name: held[rows] if isinstance(held, np.ndarray) else held.take(rows) if isinstance(held, Beside)
+            else [held[row] for row in rows.tolist()] for name, held in values.items()}
 
 
 def conditions_of(info: DataInfo, raw: Raw, rows: Rows, labels: Mapping[str, NDArray[np.int64]]
@@ -90,6 +96,8 @@ def conditions_of(info: DataInfo, raw: Raw, rows: Rows, labels: Mapping[str, NDA
     asked = {"conditions": info.conditions, "answers": info.predicted}
     if not any(asked.values()):
         return info, {name: {} for name in rows}
+    wide = sum(prod(each.shape) for each in info.conditions)
+    must_fit(4 * wide * sum(len(index) for _, index in rows.values()), "what the model is told of the samples")
     read = {origin: raw.conditions(origin) if raw.conditions is not None else {} for origin, _ in rows.values()}
     held = {name: taken_rows(raw, origin, index, read[origin]) for name, (origin, index) in rows.items()}
     late = next((each for each in info.conditions if each.kind in PERIODS and each.name not in held["train"]), None)
@@ -109,6 +117,10 @@ def _fitted(info: ConditionInfo, values: Values, mark: str) -> ConditionInfo:
     """A number with the mean and deviation of the training samples."""
     import numpy as np
 
+    if info.kind == "array":
+        held = np.asarray(values[info.name], np.float32)
+        deviation = float(held.std(dtype=np.float64))
+        return replace(info, offset=float(held.mean(dtype=np.float64)), factor=1 / deviation if deviation > 0 else 1.0)
     if info.kind != "number":
         return info
     numbers = _numbers(info, values[info.name], mark)

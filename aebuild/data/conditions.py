@@ -14,8 +14,9 @@ LABEL = "label"
 PERIODS: dict[ConditionKind, float] = {"hour": 24, "weekday": 7, "month": 12}
 
 UNKNOWN = Rule("AE390", "a condition that the data do not have", """\
-A condition is named after what it is: `label` is the data's label; other names are columns of a table or series, or `hour`, `weekday` and
-`month` of the time that it has.
+A condition is named after what it is: `label` is the data's label; other names are columns of a table or series, `hour`, `weekday` and
+`month` of the time that it has, arrays that stand beside the samples in their file, folders of images that `beside` names, or the `gray` of
+photographs.
 
 ```yaml
 data: digits

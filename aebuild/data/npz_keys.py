@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,12 +20,15 @@ PART_WORDS = {"train": "train", "val": "validation", "valid": "validation", "val
 
 @dataclass
 class Found:
-    """The arrays of each part; `lengths` say how many places of a series are real, `left` are those that were not used."""
+    """The arrays of each part; `lengths` say how many places of a series are real, `told` has the arrays of conditions by
+    their names, `left` are those that were not used.
+    """
 
     x: dict[str, Member] = field(default_factory=dict)
     labels: dict[str, Member] = field(default_factory=dict)
     target: dict[str, Member] = field(default_factory=dict)
     lengths: dict[str, Member] = field(default_factory=dict)
+    told: dict[str, dict[str, Member]] = field(default_factory=dict)
     left: list[str] = field(default_factory=list)
 
 
@@ -46,13 +49,15 @@ def family(members: Mapping[str, Member], word: str) -> dict[str, Member]:
 
 
 def find_arrays(members: Mapping[str, Member], path: Path, part: Part, chosen: str | None, label: str | None, target: str | None,
-                lengths: str | None = None) -> Found:
-    """The arrays to read, by the spec's names or the usual ones."""
+                lengths: str | None = None, told: Sequence[str] = ()) -> Found:
+    """The arrays to read, by the spec's names or the usual ones; of those that are `told` as conditions what is there."""
     taken: set[str] = set()
     asked = _named(members, path, part, "array", chosen)
     found = Found(labels=_named(members, path, part, "label", label), target=_named(members, path, part, "target", target),
                   lengths=_named(members, path, part, "lengths", lengths))
-    for held in (found.labels, found.target, found.lengths):
+    numbers = {name: member for name, member in members.items() if member.dtype.kind in "biuf"}
+    found.told = {name: held for name in told if (held := family(numbers, name))}
+    for held in (found.labels, found.target, found.lengths, *found.told.values()):
         taken |= {member.name for member in held.values()}
     found.x = asked or _samples(members, taken, path, part)
     taken |= {member.name for member in found.x.values()}
@@ -123,7 +128,7 @@ def _check(found: Found, path: Path, part: Part) -> None:
                         f"{member.label(path)} has shape {list(member.shape)}, but array {shown(first.name)} has {list(first.shape)}")
         if not member.shape:
             raise fault(UNFIT, f"{member.label(path)} is a single number; samples stand on the first axis")
-        for what, held in (("labels", found.labels), ("targets", found.target), ("lengths", found.lengths)):
+        for what, held in (("labels", found.labels), ("targets", found.target), ("lengths", found.lengths), *found.told.items()):
             if name in held and held[name].shape[:1] != member.shape[:1]:
                 raise fault(DISAGREE,
                             f"{held[name].label(path)} has {(held[name].shape or (1,))[0]:,} {what} for the {member.shape[0]:,} samples of "

@@ -204,5 +204,5 @@ class Raw:
     beside: Callable[[str], Mapping[str, Sequence[str]]] | None = None
     steps: Sequence[str] | None = None
     factors: dict[str, NDArray[np.int64]] = field(default_factory=dict)
-    conditions: Callable[[str], Mapping[str, NDArray[np.float64] | Sequence[str]]] | None = None
+    conditions: Callable[[str], Mapping[str, Any]] | None = None
     mark: str = "."

@@ -5,16 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from aebuild.lang.values import Range, Value, from_json
+from aebuild.lang.values import Range, Value, Vector, from_json, of_shape
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-ConditionKind = Literal["label", "category", "number", "hour", "weekday", "month"]
+ConditionKind = Literal["label", "category", "number", "hour", "weekday", "month", "array", "image"]
 
 
 def silent(message: str) -> None:
@@ -73,7 +74,8 @@ class ConditionInfo:
     """What is known of each sample beside its values, as features that a model may read.
 
     A `label` is one-hot over the data's classes, a `category` over its `words`; a `number` is (raw − offset) · factor; an `hour` of the
-    day, a `weekday` and a `month` are sine and cosine. What is not known of a sample is zero in all its features.
+    day, a `weekday` and a `month` are sine and cosine. What is not known of a sample is zero in all its features. An `image` of
+    pixels and an `array` of any numbers (a series, a vector, a map) have that `shape`; flat they are (raw − offset) · factor.
     """
 
     name: str
@@ -81,11 +83,18 @@ class ConditionInfo:
     words: tuple[str, ...] = ()
     offset: float = 0.0
     factor: float = 1.0
+    shape: tuple[int, ...] = ()
+
+    def value(self, classes: int | None) -> Value:
+        """The type of what stands there flat."""
+        return of_shape(self.shape) if self.shape else Vector(self.width(classes))
 
     def width(self, classes: int | None) -> int:
         """How many features it has, of a label with so many classes."""
         if self.kind == "label":
             return classes or 0
+        if self.shape:
+            return prod(self.shape)
         return {"category": len(self.words), "number": 1}.get(self.kind, 2)
 
 
@@ -153,6 +162,7 @@ class DataInfo:
         types = {name: from_json(data[name]) for name in ("value", "target")}
         ranges = {name: Range.from_json(data[name]) for name in ("range", "target_range")}
         factors = tuple(Factor(**each) for each in data.get("factors", ()))          # runs of earlier versions have none
-        beside = {name: tuple(ConditionInfo(**(each | {"words": tuple(each["words"])})) for each in data.get(name, ()))
+        beside = {name: tuple(ConditionInfo(**(each | {key: tuple(each.get(key, ())) for key in ("words", "shape")}))
+                              for each in data.get(name, ()))
                   for name in ("conditions", "predicted")}
         return cls(**(data | names | types | ranges | beside | {"factors": factors}))

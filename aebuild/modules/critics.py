@@ -73,7 +73,7 @@ class Critic(Random, Loss):
         self.gate = 1.0
         self.prior = prior
         self.r1, self.gradient_penalty = r1, gradient_penalty
-        self.shardable = r1 is None and gradient_penalty is None          # slopes are taken inside of a pass
+        self.one_unit = r1 is not None or gradient_penalty is not None          # slopes are taken inside of a pass
 
     def losses(self, name: str) -> dict[str, LossFunction]:
         """The model's term and the critic's own."""

@@ -21,7 +21,7 @@ class JacobianNorm(Random, Loss):
     Exact, row by row, without `draws`; else the mean over so many random signs v of |vᵀJ|², whose expectation it is (Hutchinson, 1989).
     """
 
-    shardable = False
+    one_unit = True            # slopes are taken inside of a pass
 
     def __init__(self, draws: int | None = None) -> None:
         super().__init__()

@@ -30,8 +30,8 @@ class Form(BaseModel):
 class Asked(Form):
     """What every request may say: what a conditioned model is told, and how samples are answered."""
 
-    given: dict[Annotated[str, Field(max_length=256)], Cell | list[Cell]] = Field(
-        default={}, description="conditions by name, one value or one for each sample")
+    given: dict[Annotated[str, Field(max_length=256)], Cell | list[Cell] | list[list[Any]]] = Field(
+        default={}, description="conditions by name, one value or one for each sample; an image or array as nested lists")
     form: Shown | None = Field(
         None, description="how samples are answered; by default as rows or texts where the data are these, else as arrays")
 

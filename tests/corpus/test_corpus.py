@@ -19,7 +19,7 @@ ELSEWHERE = {
     **dict.fromkeys(("AE430", "AE432", "AE433"), "test_data_categories.py"), "AE434": "test_data_time.py",
     **dict.fromkeys(("AE435", "AE436"), "test_any_size.py"),
     "AE854": "test_pretrained.py", "AE855": "test_pretrained.py", "AE438": "test_targets.py",
-    "AE866": "test_data_video.py", "AE867": "test_data_video.py",
+    "AE864": "test_image_conditions.py", "AE866": "test_data_video.py", "AE867": "test_data_video.py",
     "AE437": "test_targets.py::test_a_run_takes_large_and_colourful_samples_or_those_that_its_encoder_takes",
     **dict.fromkeys(("AE002", "AE007"), "test_source.py::test_refusals"),
     "AE008": "test_source.py::test_without_libyaml_it_says_what_to_install",

@@ -14,8 +14,10 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from aebuild.compile.annotations import fields
 from aebuild.compile.canonical import text as canonical
 from aebuild.compile.front import load
+from aebuild.compile.losses import provided_terms, shape_of_term
 from aebuild.compile.schema import schema
 from aebuild.results.catalogue import every_part, every_rule
 
@@ -106,6 +108,18 @@ def test_the_schema_refuses_a_slip_in_a_stage(right, wrong, validator):
                                    "train: {keep: newest}", "decoder: miror", "name: 3"])
 def test_the_schema_refuses_misspelt_keys_and_names(wrong, validator):
     assert not validator.is_valid(read(wrong))
+
+
+@pytest.mark.parametrize("name", sorted(provided_terms()))
+def test_the_schema_takes_the_terms_of_levels_as_the_compiler_does(name, validator):
+    """Whatever may be said of a term may be said of it in each level, and nothing else."""
+    assert shape_of_term(f"{name}_12") == shape_of_term(name)
+    options = [0.5, *({option: value} for option in fields(shape_of_term(name).part) for value in (0.5, 3, True, "nonsense", {"to": 1})),
+               {"wieght": 1}]
+    fine = [option for option in options if validator.is_valid({"losses": {name: option}})]
+    for level in (0, 1, 12):
+        assert [option for option in options if validator.is_valid({"losses": {f"{name}_{level}": option}})] == fine
+    assert 0.5 in fine and {"wieght": 1} not in fine
 
 
 generate = module_at(ROOT / "docs" / "generate.py")

@@ -17,6 +17,7 @@ from aebuild.results.part_laws.exact_plan import compare
 
 IMAGES = "data: {type: arrays, path: none.npz, shape: [2, 7, 5], classes: 3}\n"
 SERIES = "data: {type: series, path: none.csv, window: {length: 6}, columns: [a, b], shape: [6, 2]}\n"
+PHOTOS = "data: {type: photos, patch: 8, count: 60, limit: 40}\n"
 ROWS = "data: {type: table, path: none.csv, columns: [a, b, c, d], label: kind, shape: [4], classes: 3}\n"
 SPECS = {
     "at the input of a grid": f"{IMAGES}condition: {{label: concat}}\nencoder: [conv: {{width: 4, stride: 2}}, linear: 6]\n"
@@ -40,12 +41,23 @@ SPECS = {
     "of discriminators": f"{ROWS}condition: {{label: {{by: film, into: [decoder, critic]}}}}\nencoder: [linear: 5]\n"
                          "latent: {type: adversarial, dim: 2, discriminator: [linear: 4]}\n",
     "of codes of indices": f"{IMAGES}condition: {{label: film}}\nencoder: [conv: {{width: 4, stride: 2}}]\nlatent: {{type: codebook, codes: 5, dim: 4}}\n",
+    "of images, place by place": f"{PHOTOS}condition: {{gray: norm}}\nencoder: {{layer: conv, width: [4, 3], stride: 2}}\n"
+                                 "latent: {type: gaussian, dim: 3}\n",
+    "of images beside grids and codes": f"{PHOTOS}condition: {{gray: concat}}\nencoder: {{layer: conv, width: [4, 3], stride: 2}}\n"
+                                        "latent: {type: gaussian, dim: 2, per: position}\n",
+    "of images whose places are asked": f"{PHOTOS}condition: {{gray: {{by: attention, encoder: [conv: {{width: 3, stride: 4}}]}}}}\n"
+                                        "encoder: {layer: conv, width: 4, stride: 2}\nlatent: {type: gaussian, dim: 3}\n",
+    "of images through layers, to all": f"{PHOTOS}condition: {{gray: {{by: concat, into: [encoder, decoder, prior], encoder: [conv: {{width: 2, stride: 4}}, "
+                                        "linear: 3]}}\nencoder: {layer: conv, width: 4, stride: 2}\n"
+                                        "latent: {type: gaussian, dim: 3, prior: conditional}\n",
     "layer by layer": f"{ROWS}condition: {{label: film}}\nencoder: [linear: 5, linear: 4]\nlatent: {{type: continuous, dim: 2}}\n"
                       "train: {phases: [greedy: {target: code, epochs: 1}, main: {epochs: 1}]}\n",
 }
 EVERY = pytest.mark.parametrize("text", [f"{text}losses: {{reconstruction: mse}}\n" for text in SPECS.values()], ids=list(SPECS))
 SOME = pytest.mark.parametrize("text", [f"{SPECS[name]}losses: {{reconstruction: mse}}\n" for name in
-                                        ("at the input of a grid", "of series, several at once", "of a prior", "of discriminators")])
+                                        ("at the input of a grid", "of series, several at once", "of a prior", "of discriminators",
+                                         "of images, place by place", "of images beside grids and codes",
+                                         "of images whose places are asked", "of images through layers, to all")])
 
 
 def law(test: Any) -> Any:

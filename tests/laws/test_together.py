@@ -113,6 +113,12 @@ encoder: [linear: 16]
 latent: {{type: continuous, dim: 8}}
 losses: {{contractive: {{draws: 2, weight: 0.1}}, decoder_gradient: 0.1}}
 {HEAD}}}""",
+    "slopes of a critic": f"""
+data: digits
+encoder: [linear: 16]
+latent: {{type: continuous, dim: 4}}
+losses: {{critic: {{type: patch_gan, network: [conv: {{width: 8, stride: 2}}], form: wasserstein, gradient_penalty: 10, adaptive: false}}}}
+{HEAD}}}""",
     "batches that leave a process without a sample": """
 data: digits
 encoder: [conv: {width: 8, stride: 2, norm: batch}]

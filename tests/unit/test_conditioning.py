@@ -13,7 +13,7 @@ from aebuild.compile.build import build
 from aebuild.compile.front import load
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.conditional_prior import ConditionalPrior
-from aebuild.modules.conditioning import AdaptiveNorm, Concatenated, Conditioned, CrossAttention, Film
+from aebuild.modules.conditioning import AdaptiveNorm, Concatenated, Conditioned, CrossAttention, Film, brought_to
 from aebuild.modules.outputs import Batch
 from aebuild.modules.posteriors import DiagonalGaussian
 
@@ -95,6 +95,52 @@ def test_one_row_stands_for_all_and_a_wrong_number_is_said() -> None:
         film(x, {"conditions": torch.zeros(5, 5)})
     with pytest.raises(ValueError, match="give `conditions`"):
         film(x, {})
+
+
+# ------------------------------------------------------------------------------------------------------------------ images
+
+
+def naive(image: Tensor, places: tuple[int, int]) -> Tensor:
+    """An image [C, H, W] on a grid of these places, one place after the other."""
+    high, wide = image.shape[1:]
+    out = torch.empty(len(image), *places, dtype=image.dtype)
+    for row in range(places[0]):
+        for column in range(places[1]):
+            top, left = row * high // places[0], column * wide // places[1]
+            down, right = max(top + 1, (row + 1) * high // places[0]), max(left + 1, (column + 1) * wide // places[1])
+            out[:, row, column] = image[:, top:down, left:right].mean((1, 2))
+    return out
+
+
+@pytest.mark.parametrize("places", [(4, 6), (2, 3), (1, 1), (8, 12), (4, 3), (2, 12)])
+def test_an_image_is_averaged_where_it_is_larger_and_repeated_where_it_is_smaller(places: tuple[int, int]) -> None:
+    image = values((2, 3, 4, 6))
+    torch.testing.assert_close(brought_to(image, places), torch.stack([naive(each, places) for each in image]))
+    torch.testing.assert_close(brought_to(image, (4, 6)), image, rtol=0, atol=0)
+
+
+def test_an_image_is_told_to_each_place_of_a_grid() -> None:
+    """Concatenated as channels; scaled and shifted by 1 by 1 convolutions of it, as in SPADE (Park et al., 2019)."""
+    x, image = values((2, 6, 2, 4)), values((2, 3, 4, 4)) * 2
+    context, seen = {"conditions": torch.cat([torch.zeros(2, 2).double(), image.flatten(1)], 1)}, brought_to(image, (2, 4))
+    beside = Concatenated("conditions", 2, 50, 1, (3, 4, 4))(x, context)
+    torch.testing.assert_close(beside, torch.cat([x, seen], 1))
+    film = shuffled(Film("conditions", 2, 50, 1, 6, (3, 4, 4)))
+    numbers = nn.functional.conv2d(seen, film.map.weight[:, :, None, None], film.map.bias)
+    torch.testing.assert_close(film(x, context), x * (1 + numbers[:, :6]) + numbers[:, 6:])
+
+
+def test_the_places_of_an_image_are_tokens_that_their_places_tell_apart() -> None:
+    x, ours = values((2, 6, 3, 2)), shuffled(CrossAttention("conditions", 0, 12, 1, 6, tokens=4, heads=2, shape=(3, 2, 2)))
+    image = values((2, 12))
+    known = {"conditions": image}
+    tokens = (ours.tell(image.reshape(2, 3, 4).transpose(1, 2)) + ours.place).unflatten(2, (2, 6))
+    theirs = nn.MultiheadAttention(6, 2, batch_first=True).double()
+    theirs.in_proj_weight.data = torch.cat([ours.query.weight, *[torch.eye(6).double()] * 2])
+    theirs.in_proj_bias.data = torch.cat([ours.query.bias, torch.zeros(12).double()])
+    theirs.out_proj.weight.data, theirs.out_proj.bias.data = ours.out.weight.data, ours.out.bias.data
+    added = theirs(x.flatten(2).transpose(1, 2), tokens[:, :, 0], tokens[:, :, 1])[0].transpose(1, 2).reshape(x.shape)
+    torch.testing.assert_close(ours(x, known), x + added)
 
 
 # ------------------------------------------------------------------------------------------------------------- the prior

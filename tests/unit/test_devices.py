@@ -13,16 +13,23 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
 import torch
+from torch import distributed
 
+from aebuild.compile.build import build
+from aebuild.compile.front import load
+from aebuild.compile.plan import Plan
 from aebuild.lang.diagnostics import UsageError
+from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.codebook import CodebookLatent
 from aebuild.modules.likelihoods import LearnedGaussian
-from aebuild.trainer.distributed.fsdp import shard
+from aebuild.modules.outputs import Batch
+from aebuild.trainer.distributed.fsdp import shard, whole
 from aebuild.trainer.distributed.heartbeat import LOOPBACK, Heartbeat
 from aebuild.trainer.distributed.init_distributed import _address, join, rank_of, timeout_of, world_of
 from aebuild.trainer.distributed.process_group import ALONE
@@ -268,10 +275,46 @@ def test_only_other_machines_connect_from_outside() -> None:
     assert _address(4, told) == _address(2, {"MASTER_ADDR": "10.0.0.7"}) == "10.0.0.7"
 
 
+def penalised(loss: str) -> tuple[Autoencoder, Plan]:
+    """A model with one more loss."""
+    plan = load("spec.yaml", text=f"data: digits\nencoder: [linear: 8]\nlatent: {{type: gaussian, dim: 2}}\nlosses: {{{loss}}}\n").require()
+    return build(plan), plan
+
+
+@pytest.fixture
+def alone_in_a_group(tmp_path: Path) -> Iterator[None]:
+    """A group of torch's that is this process."""
+    distributed.init_process_group("gloo", store=distributed.FileStore(str(tmp_path / "store"), 1), rank=0, world_size=1)
+    yield
+    distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("loss", ["contractive: {draws: 1}", "decoder_gradient: 1",
+                                  "critic: {type: patch_gan, network: [conv: 4], gradient_penalty: 1, r1: 1, adaptive: false}"])
+def test_slopes_inside_of_a_pass_have_the_same_gradients_where_weights_are_divided(loss: str, alone_in_a_group: None,
+                                                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aebuild.trainer.distributed.fsdp.BLOCK", 8)
+    model, plan = penalised(loss)
+    names = [term.name for term in plan.terms if term.name not in ("reconstruction", "kl")]
+    divided, x = deepcopy(model), torch.rand(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    shard(divided, 1, torch.device("cpu"))
+    for each in (model, divided):
+        terms, _ = each.run_losses(Batch(x, x), names)
+        torch.stack([term.sum() for term in terms.values()]).sum().backward()
+    wanted = {name: parameter.grad for name, parameter in model.named_parameters()}
+    assert sum(gradient is not None for gradient in wanted.values()) > 1
+    for name, parameter in divided.named_parameters():
+        found = None if parameter.grad is None else whole(parameter.grad)
+        assert (found is None) == (wanted[name] is None), name
+        assert found is None or torch.allclose(found, wanted[name]), name
+
+
 def test_what_cannot_be_sharded_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for model in (CodebookLatent({}, (4,), 1, codes=3), LearnedGaussian(())):
         with pytest.raises(UsageError, match="AE613"):
             shard(model, 2, torch.device("cpu"))
+    with pytest.raises(UsageError, match=r"penalties\.decoder_weights reads the weights"):
+        shard(penalised("decoder_weights: 1")[0], 2, torch.device("cpu"))
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     with pytest.raises(UsageError, match="nothing to shard"):
         join("cpu", sharded=True)

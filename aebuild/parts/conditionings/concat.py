@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 class Concat(Conditioning):
     """Stands beside the network's input, at each place (Sohn et al., 2015).
 
-    A vector is joined where it enters; a grid or series in front of the first layer, behind what adapts it to that.
+    A vector is joined where it enters; a grid or series in front of the first layer, behind what adapts it to that. An image stands beside
+    a grid as further channels, averaged or repeated to its size.
     """
 
     type: Literal["concat"] = "concat"
@@ -26,10 +27,11 @@ class Concat(Conditioning):
 
     def plan_conditioning(self, value: Value, join: Join, site: Site) -> Node:
         """More features at the same places."""
-        return self.node(value, value.with_features(value.features + join.width), join, site)
+        return self.node(value, value.with_features(value.features + join.features_at(value)), join, site)
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The step that joins them."""
         from aebuild.modules.conditioning import Concatenated
 
-        return Concatenated(node.reads[0], node.args["first"], node.args["last"], node.input.feature_axis)
+        return Concatenated(node.reads[0], node.args["first"], node.args["last"], node.input.feature_axis,
+                            shape=node.args.get("shape", ()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Literal
 
 from aebuild.lang.conditioning import Conditioning, Join
@@ -19,7 +20,8 @@ class Norm(Conditioning):
     """Normalises behind each hidden layer; the condition scales and shifts (Dhariwal and Nichol, 2021).
 
     A grid is normalised in groups of channels, as many as divide them up to 32; vectors and series over the features at each place
-    (Peebles and Xie, 2022). Scale and shift begin at one and zero.
+    (Peebles and Xie, 2022). Scale and shift begin at one and zero. An image scales and shifts each place of a grid by what it is there
+    (SPADE: Park et al., 2019).
     """
 
     type: Literal["norm"] = "norm"
@@ -29,8 +31,9 @@ class Norm(Conditioning):
 
     def plan_conditioning(self, value: Value, join: Join, site: Site) -> Node:
         """A scale and a shift for each feature."""
-        size = 2 * value.features
-        node = self.node(value, value, join, site, weights={"map.weight": (size, join.width), "map.bias": (size,)}, macs=size * join.width)
+        size, told = 2 * value.features, join.features_at(value)
+        places = prod(value.places) if join.placed(value) else 1
+        node = self.node(value, value, join, site, weights={"map.weight": (size, told), "map.bias": (size,)}, macs=size * told * places)
         if value.axes:
             node.args["groups"] = largest_divisor(value.features, min(GROUPS, max(1, value.features // 2)))
         return node
@@ -40,4 +43,4 @@ class Norm(Conditioning):
         from aebuild.modules.conditioning import AdaptiveNorm
 
         return AdaptiveNorm(node.reads[0], node.args["first"], node.args["last"], node.input.feature_axis, node.input.features,
-                            node.args.get("groups", 1))
+                            node.args.get("groups", 1), shape=node.args.get("shape", ()))

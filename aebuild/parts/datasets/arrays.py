@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from aebuild.data.axes import Layout, interpret, usual_kind
+from aebuild.data.condition_arrays import array_condition, asked_arrays, with_conditions
+from aebuild.data.conditions import Offered
 from aebuild.data.errors import blamed, fault, must_fit, shown
 from aebuild.data.missing import check_holes
+from aebuild.data.npz_keys import split_name
 from aebuild.data.probe import LEVELS, Outline, by_part, declared, describe, range_note, scale_of
 from aebuild.data.rules import DISAGREE, UNFIT
 from aebuild.data.tokens import check_options, count_tokens, token_layout
@@ -77,7 +80,7 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk, Gapped):
         check_options(self)
         moved = "samples that are resized or padded" if self.wanted_size or self.pad else None
         check_holes(self, "tokens" if self.kind == "tokens" else moved)
-        if self.shape is not None:
+        if self.shape is not None and not asked_arrays(self):
             bounds = None if self.vocabulary is None else (0.0, self.vocabulary - 1.0)
             return declared(self, bounds=bounds, labelled=bool(self.label or self.classes), ragged=self.lengths is not None)
         with blamed(self, "path"):
@@ -111,7 +114,8 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk, Gapped):
             aims, lengths = _stored(path, found.target, target, streamed), self._lengths(path, found, outline)
             if lengths:
                 x, aims = (ended(held, lengths) for held in (x, aims))
-            return Raw(replace(outline, class_names=names), x, labels, aims, streamed, lengths)
+            told = {name: _stored(path, held, self._told(name, held, path), False) for name, held in found.told.items()}
+            return with_conditions(self, Raw(replace(outline, class_names=names), x, labels, aims, streamed, lengths), told)
 
     def suggestion(self, where: Where) -> Suggestion:
         """That the array holds symbols, or the steps of one series."""
@@ -152,7 +156,14 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk, Gapped):
         from aebuild.data.npz_keys import find_arrays
 
         path = where.base / self.path
-        return path, find_arrays(headers(path), path, self, self.array, self.label, self.target, self.lengths)
+        return path, find_arrays(headers(path), path, self, self.array, self.label, self.target, self.lengths,
+                                 asked_arrays(self))
+
+    def _told(self, name: str, held: dict[str, Member], path: Path) -> Layout:
+        """How the array of a condition is laid out; one number a sample is a vector of one."""
+        first = held.get("train") or next(iter(held.values()))
+        shape = first.shape if len(first.shape) > 1 else (*first.shape, 1)
+        return interpret(shape, first.dtype.name, first.label(path), None, self.channels if len(shape) > 3 else None, self)
 
     def _layout(self, member: Member, path: Path, classes: int | None = None) -> Layout:
         if self.kind == "tokens":
@@ -186,9 +197,14 @@ class Arrays(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk, Gapped):
                     + (f"; not used: {', '.join(map(shown, found.left[:8]))}" if found.left else ""))
         return Outline(value, counts, sentence, bounds or LEVELS.get(first.dtype.name), None if aimed is None else aimed.value,
                        bounds or LEVELS.get(aim.dtype.name) if aim else None, labelled=bool(found.labels),
-                       ragged=bool(found.lengths),
+                       ragged=bool(found.lengths), offered=self._offered(path, found),
                        notes=(*self._idle_lengths(path, found, value), *_notes(layout, first, path),
                               *(_notes(aimed, aim, path) if aim and aimed else ())))
+
+    def _offered(self, path: Path, found: Found) -> Offered:
+        infos = [array_condition(self, name, self._told(name, held, path).value, next(iter(held.values())).dtype.name)
+                 for name, held in found.told.items()]
+        return Offered(tuple(infos), tuple(dict.fromkeys(split_name(name)[0] for name in (*found.left, *found.told) if name)))
 
     def _idle_lengths(self, path: Path, found: Found, value: Value) -> tuple[str, ...]:
         """That an array which seems to tell lengths is not used."""

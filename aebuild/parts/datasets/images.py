@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
+from pydantic import Field
+
+from aebuild.data.condition_arrays import array_condition, asked_arrays, with_conditions
+from aebuild.data.conditions import Offered
 from aebuild.data.errors import blamed, fault, shown
-from aebuild.data.image_decoding import Decoder, Look, look
+from aebuild.data.image_decoding import Colours, Decoder, Look, look
 from aebuild.data.image_folder import Album, HoledImages, ImageFiles, list_images
 from aebuild.data.missing import check_holes
 from aebuild.data.paired_images import UNPAIRED, partners
@@ -46,10 +50,13 @@ class Images(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk, Gapped):
                "---\n"
                "data: {type: images, path: pictures, shape: [3, 6, 7]}\n"
                "---\n"
+               "data: {type: images, path: pictures, beside: {edges: pictures}}\n"
+               "condition: {edges: concat}\n"
+               "---\n"
                "data: {type: images, path: pictures, mask: pictures, missing: mask}\n"
                "losses: {reconstruction: mse}")
     also = ("image_folder", "folder")
-    own_alone = ("target", "mask")
+    own_alone = ("target", "mask", "beside")
     stored_as_images = True
     channels: Literal["gray", "rgb", "rgba"] | None = knob(
         None, "what the images are turned into; rgba keeps transparency, otherwise it is laid on white (default: gray if the first images "
@@ -61,6 +68,9 @@ class Images(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk, Gapped):
     target: str | None = knob(
         None, "folder of what is to be made of the images, relative to the spec: each has a partner of the same name there, of any ending",
         affects="data", min_length=1)
+    beside: dict[str, Annotated[str, Field(min_length=1)]] | None = knob(
+        None, "folders of images that a `condition` of the same name tells, relative to the spec: each image has a partner of the same "
+        "name in each", affects="data")
     mask: str | None = knob(
         None, "folder of masks, relative to the spec: each image has one of the same name there, white where the image is not known",
         affects="data", min_length=1)
@@ -70,13 +80,16 @@ class Images(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk, Gapped):
 
     def located(self, base: Path) -> Self:
         """With absolute paths of all folders."""
-        others = {"target": self.target, "mask": self.mask}
-        return super().located(base).but(**{name: str((base / path).absolute()) for name, path in others.items() if path is not None})
+        others: dict[str, Any] = {name: str((base / path).absolute()) for name in ("target", "mask")
+                                  if (path := getattr(self, name)) is not None}
+        if self.beside is not None:
+            others["beside"] = {name: str((base / path).absolute()) for name, path in self.beside.items()}
+        return super().located(base).but(**others)
 
     def probe(self, where: Where) -> DataInfo:
         """Names of all files and headers of the first images; with `frames: all` headers of all."""
         self._check_masks()
-        if self.shape is not None and self.target is None:
+        if self.shape is not None and self.target is None and self.beside is None:
             return declared(self, bounds=(0.0, 255.0), labelled=self.classes is not None)
         with blamed(self, "path"):
             listing, seen = self._look(where)
@@ -94,14 +107,15 @@ class Images(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk, Gapped):
             streamed = streams(self, size)
             if streamed:
                 outline = outline.told(sentence(self, size))
-            x: dict[str, Any] = dict(self._files(listing, seen))
+            x: dict[str, Any] = dict(self._files(listing, seen, self.channels))
             target: dict[str, Any] = {}
             if (found := self._partners(where, listing)) is not None:
-                target = self._files(*found)
+                target = self._files(*found, self.channels)
             if self.mask is not None:
                 check_holes(self, None, streamed)
                 x = self._holed(where, listing, x)
-            return Raw(outline, x, listing.labels(), target, streamed=streamed, beside=partial(listing.below, where.base / self.path))
+            raw = Raw(outline, x, listing.labels(), target, streamed=streamed, beside=partial(listing.below, where.base / self.path))
+            return with_conditions(self, raw, {name: self._files(*found, None) for name, found in self._told(where, listing).items()})
 
     def suggestion(self, where: Where) -> Suggestion:
         """A size, where the images differ or are large."""
@@ -135,8 +149,8 @@ class Images(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk, Gapped):
             decoder = Decoder(seen, "gray", self.wanted_size is not None)
             return {part: HoledImages(x[part], ImageFiles(files, decoder)) for part, files in found.files.items()}
 
-    def _files(self, listing: Album, seen: Look) -> dict[str, ImageFiles]:
-        decoder = Decoder(seen, self.channels, self.wanted_size is not None)
+    def _files(self, listing: Album, seen: Look, chosen: Colours | None) -> dict[str, ImageFiles]:
+        decoder = Decoder(seen, chosen, self.wanted_size is not None)
         return {part: ImageFiles(files, decoder, listing.frames.get(part, ())) for part, files in listing.files.items()}
 
     def _partners(self, where: Where, listing: Album) -> tuple[Album, Look] | None:
@@ -148,6 +162,22 @@ class Images(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk, Gapped):
         with blamed(self, "target"):
             found = partners(listing, where.base / self.path, where.base / self.target)
             return found, look(found.pictures("train"), self.channels, self.wanted_size)
+
+    def _offered(self, where: Where, listing: Album) -> Offered:
+        infos = [array_condition(self, name, seen.value, seen.numbers) for name, (_, seen) in self._told(where, listing).items()]
+        return Offered(tuple(infos), tuple(self.beside or ()))
+
+    def _told(self, where: Where, listing: Album) -> dict[str, tuple[Album, Look]]:
+        """The images of each folder of `beside` that a condition names."""
+        found, folders = {}, self.beside or {}
+        for name in asked_arrays(self):
+            if name in folders:
+                if self.frames == "all":
+                    raise fault(UNPAIRED, "frames of files have no partners", "remove frames", part=self, at=("frames",))
+                with blamed(self, "beside"):
+                    album = partners(listing, where.base / self.path, where.base / folders[name])
+                    found[name] = album, look(album.pictures("train"), None, self.wanted_size)
+        return found
 
     def _look(self, where: Where) -> tuple[Album, Look]:
         listing = list_images(where.base / self.path, self.path)
@@ -165,4 +195,4 @@ class Images(Sampled, Divided, OwnLabels, Pictured, Streamable, OnDisk, Gapped):
                     + (f"; passed over: {plural(listing.others, 'other file')}" if listing.others else ""))
         return Outline(seen.value, counts, sentence, LEVELS.get(seen.numbers), aimed[1].value if aimed else None,
                        LEVELS.get(aimed[1].numbers) if aimed else None, labelled=names is not None,
-                       class_names=names, notes=(*listing.notes, *seen.remarks(self)))
+                       class_names=names, offered=self._offered(where, listing), notes=(*listing.notes, *seen.remarks(self)))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from aebuild.data.condition_arrays import array_condition, with_conditions
+from aebuild.data.conditions import Offered
 from aebuild.data.probe import Outline, describe
 from aebuild.data.rules import TOO_FEW
 from aebuild.data.split import PARTS, divide, refuse_split
@@ -18,13 +20,15 @@ if TYPE_CHECKING:
     from aebuild.data.raw_samples import Raw
 
 HEIGHT, WIDTH = 427, 640
+GRAY = "gray"
+LUMA = (299, 587, 114)        # thousandths of red, green and blue, as ITU-R BT.601 weighs them
 
 
 class Photos(Sampled, Divided):
     """Square colour patches of two photographs, a temple and a flower.
 
-    They come with scikit-learn. Each part draws its patches from its own upright strip of both photographs, so that
-    no two parts share a pixel.
+    They come with scikit-learn. A `condition: {gray: ...}` tells the grey of each patch. Each part draws its patches from its own
+    upright strip of both photographs, so that no two parts share a pixel.
     """
 
     type: Literal["photos"] = "photos"
@@ -46,8 +50,10 @@ class Photos(Sampled, Divided):
         places = self._places()
         pictures = photographs()
         layout = Layout(Grid(3, (self.patch, self.patch)), (-1, 1))
-        return Raw(self._outline(), {
-            part: Stored(_cut(pictures, chosen, self.patch), layout, "photos") for part, chosen in places.items()})
+        patches = {part: _cut(pictures, chosen, self.patch) for part, chosen in places.items()}
+        told = {GRAY: {part: Stored(_gray(held), Layout(Grid(1, (self.patch, self.patch))), "photos") for part, held in patches.items()}}
+        return with_conditions(self, Raw(self._outline(), {part: Stored(held, layout, "photos") for part, held in patches.items()}),
+                               told if GRAY in self.told else {})
 
     def _counts(self) -> dict[str, int]:
         return {part: count or 0 for part, count in divide(self, {"train": self.count}).items()}
@@ -55,7 +61,8 @@ class Photos(Sampled, Divided):
     def _outline(self) -> Outline:
         return Outline(Grid(3, (self.patch, self.patch)), dict(self._counts()),
                        f"photos: {self.count:,} colour patches of {self.patch}×{self.patch} from two photographs, no file needed",
-                       bounds=(0.0, 255.0), divided=True)
+                       bounds=(0.0, 255.0), divided=True, offered=Offered(
+                           (array_condition(self, GRAY, Grid(1, (self.patch, self.patch)), "uint8"),), (GRAY,)))
 
     def _strips(self) -> dict[str, tuple[int, int]]:
         """The columns of pixels of each part: strips from left to right, as wide as the parts are large."""
@@ -83,6 +90,15 @@ class Photos(Sampled, Divided):
             places[part] = np.stack([draw.randint(0, 2, size), draw.randint(0, HEIGHT - self.patch + 1, size),
                                      draw.randint(left, right - self.patch + 1, size)], axis=1)
         return places
+
+
+def _gray(patches: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The grey of patches [n, patch, patch, 3], [n, 1, patch, patch]."""
+    import numpy as np
+
+    weighed = (patches.astype(np.uint32) * np.asarray(LUMA, np.uint32)).sum(3)
+    gray: NDArray[np.uint8] = ((weighed + 500) // 1000).astype(np.uint8)[:, None]
+    return gray
 
 
 def _cut(pictures: list[NDArray[np.uint8]], places: NDArray[np.int64], patch: int) -> NDArray[np.uint8]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from aebuild.lang.conditioning import plan_encoders
 from aebuild.lang.diagnostics import Rule
 from aebuild.lang.families import Layer, Prior
 from aebuild.lang.node import Node, Site, Stage
@@ -59,10 +60,11 @@ class Conditional(Prior):
             join.sites.append(site.path)
         inside = replace(site.at("network"), stage=Stage())
         known = Vector(sum(join.width for join in given))
-        hidden, value = inside.chain(self.network, known, inside)
+        encoders, told = plan_encoders(given, inside.at("told"))
+        hidden, value = inside.chain(self.network, told, inside)
         adapters, value = inside.adapt(value, ("vector",), inside, None)
         output = Projection(activation=None).plan(f"{inside.path}.output", value, 2 * elements(codes))
-        network = Node(inside.path, "stage", known, output.output, self, children=(*hidden, *adapters, output), sequential=True)
+        network = Node(inside.path, "stage", known, output.output, self, children=(*encoders, *hidden, *adapters, output), sequential=True)
         columns = [[join.key, join.first, join.last] for join in given]
         return Contribution(node=Node(site.path, "conditional prior", codes, codes, self, {"columns": columns}, children=(network,),
                                       reads=tuple(dict.fromkeys(join.key for join in given))))

@@ -13,6 +13,7 @@ from aebuild.data.errors import listed, shown, similar
 from aebuild.data.new_samples import NewData
 from aebuild.lang.conditioning import Reader
 from aebuild.lang.diagnostics import DataError, Diagnostic, Hint, Rule, UsageError
+from aebuild.results.inference.given_arrays import Written, given_array
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 Given = Mapping[str, Any]
 NOT_GIVEN = Rule("AE576", "a condition that is not given", """\
 A model with conditions is told of each sample what its spec names under `condition`. Where the data that it is given have it, it is read
-there. Otherwise it has to be given, as a label's name, a word, or a number in the data's own units; empty means that it is not known.
+there. Otherwise it has to be given, as a label's name, a word, a number in the data's own units or the file of an image; empty means that
+it is not known.
 
 ```console
 $ aebuild sample runs/cvae                          # refused: which label?
@@ -41,7 +43,7 @@ def parsed(pairs: Sequence[str]) -> dict[str, str]:
         name, equals, value = pair.partition("=")
         if not equals:
             raise UsageError(Diagnostic(NOT_GIVEN, f"--given {shown(pair)}: a name and a value are wanted", fix=Hint("--given label=3")))
-        found[name] = value
+        found[name] = Written(value)
     return found
 
 
@@ -94,6 +96,8 @@ def _features(run: TrainedRun, given: Given, count: int) -> dict[str, NDArray[np
 
 
 def _of_one(run: TrainedRun, info: ConditionInfo, value: Any, count: int) -> NDArray[np.float32]:
+    if info.shape:
+        return given_array(run.plan.spec.data, info, value, count)
     many = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
     values = [_word(each) for each in value] if many else [_word(value)]
     if many and len(values) != count:

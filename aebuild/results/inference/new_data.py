@@ -197,6 +197,7 @@ def _settled(part: Dataset, settings: Sequence[str]) -> Dataset:
 def _without_absent(part: OnDisk, path: str) -> OnDisk:
     """The part without the label, targets and conditions that new data lack, since they may well have none."""
     label, target = getattr(part, "label", None), None if "target" in part.own_alone else getattr(part, "target", None)
+    part = _told_there(part, path)
     wanted = [name for name in (label, *(target if isinstance(target, list) else [target])) if isinstance(name, str)]
     sheet = part if isinstance(part, Tabular) and _is_table(Path(path)) else None
     if not wanted and not (sheet is not None and sheet.asked):
@@ -215,6 +216,27 @@ def _without_absent(part: OnDisk, path: str) -> OnDisk:
     absent = {name for name in wanted if name not in names}
     lacking = {"label": None} if label in absent else {}
     return part.but(**lacking, **({"target": None} if absent - {label} else {})) if absent else part
+
+
+def _told_there(part: OnDisk, path: str) -> OnDisk:
+    """The part without the conditions that stand in arrays or folders of their own and are not there."""
+    from aebuild.data.condition_arrays import asked_arrays
+
+    names = asked_arrays(part)
+    if isinstance(part, Tabular) or not names:
+        return part
+    if "beside" in type(part).model_fields:
+        there: Sequence[str] = tuple(getattr(part, "beside", None) or ())
+    else:
+        from aebuild.data.formats.array_files import headers
+        from aebuild.data.npz_keys import split_name
+
+        there = [base for name in headers(Path(path)) for base in (name, split_name(name)[0])]
+    lacking = {*names} - {*there}
+    found = part.but()
+    found.asked_for({name: part.asked[name] for name in part.told if name not in lacking},
+                    {name: part.asked[name] for name in part.predicted})
+    return found
 
 
 def _is_table(path: Path) -> bool:

@@ -60,6 +60,8 @@ def scale_of(run: TrainedRun) -> Places:
 def period_of(run: TrainedRun) -> Places:
     """By how many places a sample must move for its code to move by one; 1 where the model has one size anyway."""
     value = input_of(run)
+    if _told_images(run):
+        return (1,) * value.axes
     strides = [have / left for have, left in zip(value.places, run.plan.encoder.input.places, strict=True)]
     for node in run.plan.encoder.walk():
         if ".shortcut" not in node.path and node.window and len(node.window) == value.axes:
@@ -69,10 +71,17 @@ def period_of(run: TrainedRun) -> Places:
 
 
 def at_size(run: R, places: Places) -> R | None:
-    """The same weights in a model of larger samples; None where a layer, or its padding, is of one size."""
+    """The same weights in a model of larger samples; None where a layer, its padding or a condition is of one size."""
+    if _told_images(run):
+        return None
     own, scale = input_of(run), scale_of(run)
     target = target_of(run).with_places(tuple(have * by for have, by in zip(places, scale, strict=True)))
     return _again(run, run.plan.spec, replace(run.info, value=own.with_places(places), target=target))
+
+
+def _told_images(run: TrainedRun) -> bool:
+    """Whether what the model is told of a sample has a size of its own."""
+    return any(len(each.shape) > 1 for each in run.info.conditions)
 
 
 def without_corruptions(run: R) -> R:

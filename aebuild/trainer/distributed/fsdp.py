@@ -15,6 +15,8 @@ BLOCK = 1 << 16      # weights from which a layer is a unit of its own, gathered
 UNSHARDABLE = Rule("AE613", "this model cannot be sharded", """
 `--shard` divides weights among the processes. Codebooks that are learned by gradient are also changed directly, by k-means and
 restarts, which divided weights do not allow, and a single number, such as one learned variance for all values, cannot be divided.
+Neither can a model whose terms are balanced by their gradients, that draws codes by Hamiltonian steps, or that reads the weights of another
+part (`decoder_weights`, gated and tied sparse codes).
 Use a codebook of running averages, a variance that is given, or train without `--shard`.
 
 ```yaml
@@ -27,16 +29,18 @@ latent: {type: codebook, codes: 8192, dim: 64, update: ema}          # the codeb
 def shard(model: nn.Module, size: int, device: torch.device, *, balanced: bool = False) -> None:
     """Divides the weights of a model among the processes of torch's default group; UsageError if it cannot be.
 
-    Where terms are `balanced` by their gradients, these are taken one by one.
+    Where terms are `balanced` by their gradients, these are taken one by one. Large layers are units of their own, unless slopes are taken
+    inside of a pass: a layer lets go of its weights behind the first gradient through it, and the slope's gradient needs them again.
     """
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 
     if any(isinstance(module, CodebookLatent) and isinstance(module.codebook, nn.Parameter) for module in model.modules()):
         raise UsageError(Diagnostic(UNSHARDABLE, "a codebook that is learned by gradient cannot be sharded", fix="update: ema"))
-    if balanced or any(getattr(module, "shardable", True) is False for module in model.modules()):
-        raise UsageError(Diagnostic(UNSHARDABLE, "a part of this model reads the weights of another, or takes "
-                                    "gradients on the way, which divided weights do not allow",
+    undivided = [name for name, module in model.named_modules() if getattr(module, "shardable", True) is False]
+    if balanced or undivided:
+        raise UsageError(Diagnostic(UNSHARDABLE, f"{undivided[0] if undivided else 'the bound'} reads the weights of another "
+                                    "part, or takes gradients on the way, which divided weights do not allow",
                                     fix=Hint("train without --shard")))
     # terms may be views, which nobody changes in place
     warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view tensor", UserWarning)
@@ -44,8 +48,10 @@ def shard(model: nn.Module, size: int, device: torch.device, *, balanced: bool =
         raise UsageError(Diagnostic(UNSHARDABLE, "one learned variance for all values cannot be sharded",
                                     fix=Hint("train without --shard")))
     mesh = init_device_mesh(device.type, (size,))
+    together = any(getattr(module, "one_unit", False) for module in model.modules())
     for module in model.modules():
-        if isinstance(module, nn.Linear | nn.modules.conv._ConvNd) and sum(p.numel() for p in module.parameters()) >= BLOCK:
+        large = isinstance(module, nn.Linear | nn.modules.conv._ConvNd) and sum(p.numel() for p in module.parameters()) >= BLOCK
+        if large and not together:
             fully_shard(module, mesh=mesh)
     fully_shard(model, mesh=mesh)
     for method in ("run", "losses", "run_losses"):
