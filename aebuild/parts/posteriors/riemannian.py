@@ -20,10 +20,10 @@ class Riemannian(Hamiltonian):
     and the steps those of the generalised integrator, in which place and momentum depend on each other.
     """
 
-    type: Literal["riemannian"] = "riemannian"
+    type: Literal["riemannian"] = "riemannian"  # type: ignore[assignment]  # a word of its own
     example = ("latent: {type: gaussian, dim: 3, prior: {type: manifold, exemplars: 6, reach: 1.5, floor: 0.1}, "
                "posterior: {type: riemannian, steps: 2, step_size: 0.1, temper: 0.5, rounds: 2, subset: 3}}")
-    also = ("rhvae", "riemannian_hamiltonian", "geometric")
+    also = ("rhvae", "riemannian_hamiltonian", "geometric")  # type: ignore[assignment]  # and others
     curved = True
     shaping = (*Hamiltonian.shaping, "rounds")
     rounds: int = knob(3, "of the fixed points that solve each step", affects="graph", ge=1, le=100)

@@ -38,7 +38,7 @@ ALL: tuple[Reader, ...] = ("encoder", "decoder", "prior", "critic")
 
 def parsed(pairs: Sequence[str]) -> dict[str, str]:
     """The values of `--given NAME=VALUE`; UsageError for anything else."""
-    found = {}
+    found: dict[str, str] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
