@@ -31,7 +31,7 @@ class ConditionalPrior(Prior):
 
     def given(self, context: dict[str, Any]) -> Prior:
         """The prior of these samples, or of any number where one row stands for all."""
-        rows = max((len(context[key]) for key, _, _ in self.columns if key in context), default=0)
+        rows = max((context[key].shape[0] for key, _, _ in self.columns if key in context), default=0)
         known = torch.cat([told(context, str(key), rows)[:, first:last] for key, first, last in self.columns], 1)
         mean, log_variance = self.network(known).unflatten(1, (2, *self.shape)).unbind(1)
         return GaussianAt(mean, bounded_log_variance(log_variance), self.normal)
@@ -66,17 +66,17 @@ class GaussianAt(Prior):
         """Known for a diagonal Gaussian."""
         if not isinstance(posterior, DiagonalGaussian):
             return None
-        rows = len(posterior.mean)
+        rows = posterior.mean.shape[0]
         return gaussian_kl_between(posterior.mean, posterior.log_variance, self._over(self.mean, rows),
                                    self._over(self.log_variance, rows))
 
     def moved(self, apart: DiagonalGaussian) -> DiagonalGaussian:
         """N(μ + Δμ, (σ·Δσ)²) for differences N(Δμ, Δσ²) from these Gaussians N(μ, σ²) (Vahdat and Kautz, 2020)."""
-        rows = len(apart.mean)
+        rows = apart.mean.shape[0]
         return DiagonalGaussian(self._over(self.mean, rows) + apart.mean, self._over(self.log_variance, rows) + apart.log_variance)
 
     def _over(self, held: Tensor, rows: int) -> Tensor:
         """For each row of several draws a sample."""
-        if len(held) == rows:
+        if held.shape[0] == rows:
             return held
-        return held.expand(rows, *held.shape[1:]) if len(held) == 1 else held.repeat_interleave(rows // len(held), 0)
+        return held.expand(rows, *held.shape[1:]) if held.shape[0] == 1 else held.repeat_interleave(rows // held.shape[0], 0)

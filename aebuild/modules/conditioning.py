@@ -167,7 +167,7 @@ class CrossAttention(Conditioned):
 
     def forward(self, x: Tensor, context: dict[str, Any]) -> Tensor:
         """The same shape."""
-        places = x if self.axis == -1 else x.flatten(2).transpose(1, 2)                                # (N, T, C)
+        places = x if self.axis == -1 else x.flatten(2).transpose(1, 2).contiguous()                   # (N, T, C)
         q = self.query(places).unflatten(2, (self.heads, -1)).transpose(1, 2)                          # (N, heads, T, d)
         known = self.told(x, context)
         if self.place is not None:

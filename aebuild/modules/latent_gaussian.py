@@ -42,12 +42,15 @@ class GaussianLatent(Latent):
 
         The divergence is a closed form where one is known, unless `draws` are given: then it is that of the draws.
         """
-        posterior, pull = self.posterior(self.project(h, context)), (self.pull or self.prior).given(context or {})
+        posterior = self.posterior(self.project(h, context))
+        if not self.training and recording() and not self.beside_prior:
+            return Code(posterior.mean)
+        pull = (self.pull or self.prior).given(context or {})
         if self.beside_prior:
             assert isinstance(pull, GaussianAt), "only such a prior is taken with such a posterior"
             posterior = pull.moved(posterior)
-        if not self.training and recording():
-            return Code(posterior.mean)
+            if not self.training and recording():
+                return Code(posterior.mean)
         if self.follows:
             posterior.follow(partial(_log_joint, pull, (context or {})["surprise"]))
         if self.curved:

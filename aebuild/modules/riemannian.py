@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from aebuild.modules.hamiltonian import Hamiltonian, Led
 from aebuild.modules.jacobians import twice_differentiable
@@ -90,9 +91,11 @@ class Riemannian(Hamiltonian):
     def forward(self, numbers: Tensor) -> Curved:
         """The posteriors that the projection's output [N, D·(D + 5) / 2] describes."""
         gaussian, below = numbers[:, :2 * self.dim], numbers[:, 2 * self.dim:]
-        rows, columns = torch.tril_indices(self.dim, self.dim, device=numbers.device)
-        lower = numbers.new_zeros(len(numbers), self.dim, self.dim).index_put((torch.arange(len(numbers), device=numbers.device)[:, None],
-                                                                              rows, columns), below)
+        rows, columns = torch.tril_indices(self.dim, self.dim, device=numbers.device).unbind()
+        count = self.dim * (self.dim + 1) // 2
+        taken = torch.full((self.dim, self.dim), count, device=numbers.device)                  # above the diagonal a column of zeros
+        taken[rows, columns] = torch.arange(count, device=numbers.device)
+        lower = F.pad(below, (0, 1))[:, taken]
         triangle = lower.tril(-1) + lower.diagonal(dim1=1, dim2=2).exp().diag_embed()
         heats = self.heats()
         return Curved(self.base(gaussian), self.log_step.exp(), heats[0], heats[1:] / heats[:-1], triangle, self.rounds)

@@ -38,6 +38,8 @@ SPECS = {
                   "decoder: {layer: conv, width: [6, 4], skip: true}\n",
     "of a prior": f"{ROWS}condition: {{label: {{into: [encoder, prior]}}, age: {{into: [prior]}}}}\nencoder: [linear: 5]\n"
                   "latent: {type: gaussian, dim: 2, prior: {type: conditional, network: [linear: {width: 4, activation: tanh}]}}\n",
+    "of a posterior beside its prior": f"{ROWS}condition: {{label: {{into: [encoder, prior]}}}}\nencoder: [linear: 5]\n"
+                                       "latent: {type: gaussian, dim: 2, prior: conditional, posterior: relative}\n",
     "of discriminators": f"{ROWS}condition: {{label: {{by: film, into: [decoder, critic]}}}}\nencoder: [linear: 5]\n"
                          "latent: {type: adversarial, dim: 2, discriminator: [linear: 4]}\n",
     "of codes of indices": f"{IMAGES}condition: {{label: film}}\nencoder: [conv: {{width: 4, stride: 2}}]\nlatent: {{type: codebook, codes: 5, dim: 4}}\n",
@@ -55,7 +57,8 @@ SPECS = {
 }
 EVERY = pytest.mark.parametrize("text", [f"{text}losses: {{reconstruction: mse}}\n" for text in SPECS.values()], ids=list(SPECS))
 SOME = pytest.mark.parametrize("text", [f"{SPECS[name]}losses: {{reconstruction: mse}}\n" for name in
-                                        ("at the input of a grid", "of series, several at once", "of a prior", "of discriminators",
+                                        ("at the input of a grid", "of series, several at once", "of a prior", "of a posterior beside its prior",
+                                         "of discriminators",
                                          "of images, place by place", "of images beside grids and codes",
                                          "of images whose places are asked", "of images through layers, to all")])
 

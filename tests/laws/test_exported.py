@@ -18,7 +18,6 @@ from torch import Tensor
 from aebuild.compile.build import build
 from aebuild.compile.front import Loaded, load
 from aebuild.lang.splits import Scaling
-from aebuild.modules.latent_gaussian import GaussianLatent
 from aebuild.results.export import formats
 from aebuild.results.export.halves import beside
 from aebuild.results.export.programs import ENDINGS, Exporter
@@ -75,7 +74,7 @@ def own_answer(run: TrainedRun, part: str, raw: RawSamples) -> Tensor:
     context |= {} if raw.conditions is None else {"conditions": torch.from_numpy(raw.conditions)}
     features = model.features(torch.from_numpy(run.scaling.apply(raw.values)), context)
     code = model.latent(features, context)
-    value = model.latent.posterior(model.latent.project(features, context)).mean if isinstance(model.latent, GaussianLatent) else code.value
+    value = code.value if code.posterior is None else code.posterior.mean
     if part == "encoder":
         return value if code.indices is None else cast("Tensor", code.indices)
     back = model.decode(value, context)

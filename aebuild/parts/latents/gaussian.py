@@ -76,7 +76,7 @@ class Gaussian(VariationalLatent):
         if self.posterior.beside_prior and not self.prior.of_each_sample:
             message = f"{self.posterior.variant_name()} is told beside the Gaussian that the prior gives each sample, and " \
                       f"{self.prior.variant_name()} gives none"
-            site.refuse(self, NOTHING_BESIDE, message, "posterior", fix="prior: conditional")
+            site.refuse(self, NOTHING_BESIDE, message, "posterior", fix="prior: conditional" if site.stage.given else "posterior: diagonal")
         plan = self.plan_variational(value, site, self.posterior.features(self.dim), self.dim,
                                      lambda code: self.posterior.plan_posterior(code, site.at("posterior")), self.prior)
         return replace(plan, node=replace(plan.node, macs=self.posterior.macs_of_draw(plan.code)))
