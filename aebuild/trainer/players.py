@@ -101,6 +101,8 @@ class ActivePlayer:
             if group.sharded:                      # then the model's own hooks do it, and divide by the processes too
                 self._together = self._turn
                 return
+            # slopes of convolutions come with other strides, which costs a copy
+            warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides", UserWarning)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FutureWarning)       # the option has another name from torch 2.13 on
                 # a greedy phase may leave parameters unused; buffers are kept equal by the modules themselves

@@ -307,7 +307,7 @@ def test_every_place_is_filled_in_whatever_the_steps(steps: int) -> None:
     prior = masked(steps)
     passes: list[Tensor] = []
     real = prior.logits
-    prior.logits = lambda codes, hidden: (passes.append(hidden.sum(1)), real(codes, hidden))[1]  # type: ignore[method-assign]
+    prior.logits = lambda codes, hidden, told: (passes.append(hidden.sum(1)), real(codes, hidden, told))[1]  # type: ignore[method-assign]
     with torch.no_grad():
         drawn = prior.draw(50, CPU)
     left = torch.stack(passes)[:, 0].tolist()
