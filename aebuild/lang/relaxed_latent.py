@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from aebuild.lang.families import LatentPlan, Prior
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
-from aebuild.lang.schedule import Dial, numbers
+from aebuild.lang.schedule import Dial, positive_temperature
 from aebuild.lang.terms import Contribution
 from aebuild.lang.values import Value
 from aebuild.lang.variational import VariationalLatent
@@ -36,12 +36,7 @@ class RelaxedLatent(VariationalLatent):
                       affects="loss")
     prior: Prior = Field(default_factory=_uniform, description="what the `kl` term pulls the posteriors to, and new codes are drawn from")
 
-    @field_validator("temperature")
-    @classmethod
-    def _positive(cls, temperature: Dial) -> Dial:
-        if min(numbers(temperature)) <= 0:
-            raise ValueError("a temperature is positive")
-        return temperature
+    _positive = field_validator("temperature")(positive_temperature)
 
     def dials(self) -> dict[str, Dial]:
         """The posterior's temperature."""

@@ -81,6 +81,13 @@ def value_at(dial: Dial, step: int, steps_per_epoch: int, total_steps: int) -> f
     return ramps[-1].to
 
 
+def positive_temperature(temperature: Dial) -> Dial:
+    """The temperature of a relaxation; ValueError for one that is 0 or less anywhere on its way."""
+    if min(numbers(temperature)) <= 0:
+        raise ValueError("a temperature is positive")
+    return temperature
+
+
 def numbers(dial: Dial) -> list[float]:
     """Every value a dial starts from or arrives at."""
     if isinstance(dial, Ramp):

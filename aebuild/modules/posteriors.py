@@ -86,21 +86,6 @@ class DiagonalGaussian(Distribution):
         return self.log_variance.exp().flatten(1).diag_embed()
 
 
-class Relative(nn.Module):
-    """What a Gaussian differs by from the prior of its sample: a distance of means and a log-ratio of variances, held in [-20, 20]."""
-
-    beside_prior = True
-
-    def __init__(self, axis: int) -> None:
-        super().__init__()
-        self.axis = axis
-
-    def forward(self, numbers: Tensor) -> DiagonalGaussian:
-        """The differences that the projection's output [N, ...] describes, as if the prior were N(0, I)."""
-        apart, log_ratio = numbers.chunk(2, self.axis)
-        return DiagonalGaussian(apart, bounded_log_variance(log_ratio))
-
-
 class Diagonal(nn.Module):
     """Mean and log-variance, one after the other on the features' axis; the log-variance is held in [-20, 20]."""
 
@@ -112,3 +97,9 @@ class Diagonal(nn.Module):
         """The posteriors that the projection's output [N, ...] describes."""
         mean, log_variance = numbers.chunk(2, self.axis)
         return DiagonalGaussian(mean, bounded_log_variance(log_variance))
+
+
+class Relative(Diagonal):
+    """The same as what a Gaussian differs by from the prior of its sample: a distance of means and a log-ratio of variances."""
+
+    beside_prior = True

@@ -11,7 +11,7 @@ from aebuild.lang.codebook_quantizer import CodebookQuantizer
 from aebuild.lang.families import LatentPlan
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
-from aebuild.lang.schedule import Dial, numbers
+from aebuild.lang.schedule import Dial, numbers, positive_temperature
 from aebuild.lang.terms import AUTOENCODER, Term, TermPlan
 from aebuild.lang.values import Value
 
@@ -46,12 +46,7 @@ class Gumbel(CodebookQuantizer):
     decay: float = knob(0.5, "of the deviation that entries begin with, from level to level, so that the first tell most", affects="graph",
                         gt=0, le=1)
 
-    @field_validator("temperature")
-    @classmethod
-    def _positive(cls, temperature: Dial) -> Dial:
-        if min(numbers(temperature)) <= 0:
-            raise ValueError("a temperature is positive")
-        return temperature
+    _positive = field_validator("temperature")(positive_temperature)
 
     def dials(self) -> dict[str, Dial]:
         """The temperature."""
