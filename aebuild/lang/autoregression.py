@@ -150,9 +150,8 @@ class Autoregressive(Layer):
         """The weights of its network, and multiply-accumulates, for such a code."""
         raise TypeError(f"{type(self).__name__} has no network")
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """What of the network no shape of a weight tells."""
+    def options(self, value: Value, target: Value) -> dict[str, Any]:
+        """What of the network no shape of a weight tells, for such a code."""
         return {}
 
     def network(self, node: Node, entry: Entry) -> CausalNetwork:
@@ -177,7 +176,7 @@ class Autoregressive(Layer):
         inside = self.hidden(target)
         bounds = site.stage.bounds
         args = {"target": target.to_json(), "inputs": self.inputs(target), "low": bounds and bounds.low, "high": bounds and bounds.high,
-                **self.options}
+                **self.options(value, target)}
         steps = self.steps(target)
         if steps > 1:
             args["steps"] = steps
@@ -188,13 +187,17 @@ class Autoregressive(Layer):
                     children=(network, rest), window=None, reads=("target",))
 
     def _check(self, value: Value, target: Value, site: Site) -> None:
-        if value.places and value.places != target.places:
-            site.refuse(self, APART, f"{self.variant_name()} is told {value}, but goes through {target}",
-                        fix=Hint("steps in front that enlarge, or `flatten`"))
+        self.check_places(value, target, site)
         likelihood = site.stage.likelihood
         reason = likelihood.undrawn(site.stage.bounds)
         if reason is not None:
             self._undrawn(likelihood, reason, target)
+
+    def check_places(self, value: Value, target: Value, site: Site) -> None:
+        """Refuses a code that has places other than the data's."""
+        if value.places and value.places != target.places:
+            site.refuse(self, APART, f"{self.variant_name()} is told {value}, but goes through {target}",
+                        fix=Hint("steps in front that enlarge, or `flatten`"))
 
     def _undrawn(self, likelihood: Any, reason: str, target: Value) -> Never:
         fix = "reconstruction: categorical" if isinstance(target, Tokens) else "reconstruction: {type: gaussian, variance: learned}"

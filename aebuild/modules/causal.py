@@ -8,18 +8,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from aebuild.modules.transformer import Attention, Block, LearnedPositions, attend
+from aebuild.modules.queried import Keys, QueryAttention
+from aebuild.modules.transformer import Attention, LearnedPositions, attend
 
 TRANSFORMER_STD = 0.02        # standard deviation of a transformer's first weights (Radford et al., 2019)
 
 
-class CausalTransformer(nn.Module):
-    """Pre-norm transformer blocks with learned positions; `causal` false lets each place see all others."""
 
-    def __init__(self, length: int, width: int, depth: int, heads: int, *, causal: bool = True) -> None:
+class CausalTransformer(nn.Module):
+    """Pre-norm transformer blocks with learned positions; `causal` false lets each place see all others.
+
+    With `crossing` each place asks another sequence, too, the `memory`, between its attention and its network (Vaswani et al., 2017).
+    """
+
+    def __init__(self, length: int, width: int, depth: int, heads: int, *, causal: bool = True, crossing: bool = False) -> None:
         super().__init__()
         self.positions = LearnedPositions(length, width)
-        self.blocks = nn.ModuleList([_block(width, heads, causal) for _ in range(depth)])
+        self.blocks = nn.ModuleList([CausalBlock(width, heads, causal, crossing) for _ in range(depth)])
         self.norm = nn.LayerNorm(width)
         self._begin(depth)
 
@@ -33,38 +38,60 @@ class CausalTransformer(nn.Module):
             elif name.endswith("bias"):
                 parameter.zero_()
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[N, T, width] to the same; of fewer places than there are positions the first ones."""
+    def forward(self, x: Tensor, memory: Tensor | None = None) -> Tensor:
+        """[N, T, width] to the same; of fewer places than there are positions the first ones. `memory` [N, S, width] is what is asked."""
         x = x + self.positions.weight[:x.shape[1]]
         for block in self.blocks:
-            x = block(x)
+            x = block(x, memory)
         out: Tensor = self.norm(x)
         return out
 
-    def step(self, x: Tensor, place: int, state: Any) -> tuple[Tensor, Any]:
+    def recalled(self, memory: Tensor) -> list[Keys]:
+        """What each block asks of the memory [N, S, width], which is the same at all places."""
+        return [block.crossing.keys(memory) for block in self.blocks]  # type: ignore[union-attr, operator]
+
+    def step(self, x: Tensor, place: int, state: Any, recalled: list[Keys] | None = None) -> tuple[Tensor, Any]:
         """One place, [N, width], after those that `state` remembers; None before the first. The same as `forward` gives there."""
         x, kept = (x + self.positions.weight[place]).unsqueeze(1), []
         for number, block in enumerate(self.blocks):
-            assert isinstance(block, Block)
-            x, held = _stepped(block, x, None if state is None else state[number])
+            assert isinstance(block, CausalBlock)
+            x, held = block.step(x, None if state is None else state[number], None if recalled is None else recalled[number])
             kept.append(held)
         return self.norm(x)[:, 0], kept
 
 
-def _block(width: int, heads: int, causal: bool) -> Block:
-    attention = Attention(nn.Linear(width, 3 * width), nn.Linear(width, width), heads, causal)
-    mlp = nn.Sequential(OrderedDict(expand=nn.Linear(width, 4 * width), gelu=nn.GELU(), contract=nn.Linear(4 * width, width)))
-    return Block({"attention_norm": nn.LayerNorm(width), "attention": attention, "mlp_norm": nn.LayerNorm(width), "mlp": mlp}, "sequence")
+class CausalBlock(nn.Module):
+    """Attention to the places before, where it is wanted to a memory, then a two-layer network, each normalised before and added."""
 
+    def __init__(self, width: int, heads: int, causal: bool, crossing: bool) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(width)
+        self.attention = Attention(nn.Linear(width, 3 * width), nn.Linear(width, width), heads, causal)
+        if crossing:
+            self.crossing_norm = nn.LayerNorm(width)
+            self.crossing = QueryAttention(nn.Linear(width, width), nn.Linear(width, 2 * width), nn.Linear(width, width), heads)
+        self.mlp_norm = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(OrderedDict(expand=nn.Linear(width, 4 * width), gelu=nn.GELU(), contract=nn.Linear(4 * width, width)))
 
-def _stepped(block: Any, x: Tensor, before: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """A block at one more place, with the keys and values of all places up to it, [N, heads, t, d]."""
-    attention = block.attention
-    q, k, v = attention.qkv(block.attention_norm(x)).unflatten(2, (3, attention.heads, -1)).permute(2, 0, 3, 1, 4).unbind()
-    if before is not None:
-        k, v = torch.cat([before[0], k], 2), torch.cat([before[1], v], 2)
-    x = x + attention.out(attend(q, k, v, False, "plain").transpose(1, 2).flatten(2))
-    return x + block.mlp(block.mlp_norm(x)), (k, v)
+    def forward(self, x: Tensor, memory: Tensor | None = None) -> Tensor:
+        """[N, T, width] to the same, of a memory [N, S, width]."""
+        x = x + self.attention(self.attention_norm(x))
+        return self._behind(x, None if memory is None else self.crossing.keys(memory))
+
+    def step(self, x: Tensor, before: Keys | None, recalled: Keys | None) -> tuple[Tensor, Keys]:
+        """One more place, [N, 1, width], with the keys and values of all places up to it."""
+        attention = self.attention
+        q, k, v = attention.qkv(self.attention_norm(x)).unflatten(2, (3, attention.heads, -1)).permute(2, 0, 3, 1, 4).unbind()
+        if before is not None:
+            k, v = torch.cat([before[0], k], 2), torch.cat([before[1], v], 2)
+        x = x + attention.out(attend(q, k, v, False, "plain").transpose(1, 2).flatten(2))
+        return self._behind(x, recalled), (k, v)
+
+    def _behind(self, x: Tensor, recalled: Keys | None) -> Tensor:
+        if recalled is not None:
+            x = x + self.crossing.asked(self.crossing_norm(x), recalled)
+        out: Tensor = x + self.mlp(self.mlp_norm(x))
+        return out
 
 
 class CausalGru(nn.Module):

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from aebuild.modules.stage import Contextual
 from aebuild.modules.transformer import MultiHead, attend
 
+Keys = tuple[Tensor, Tensor]      # keys and values, [N, heads, T, d] each
+
 
 class QueryAttention(MultiHead):
     """Attention of one sequence to another, with several heads (Vaswani et al., 2017)."""
@@ -22,9 +24,17 @@ class QueryAttention(MultiHead):
 
     def forward(self, queries: Tensor, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """[N, M, D] that ask [N, T, D], of which the first `lengths` [N] places are real, to [N, M, D]."""
+        return self.asked(queries, self.keys(x), lengths)
+
+    def keys(self, x: Tensor) -> Keys:
+        """The keys and values of a sequence [N, T, D]."""
+        k, v = self.kv(x).unflatten(2, (2, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind()
+        return k, v
+
+    def asked(self, queries: Tensor, keys: Keys, lengths: Tensor | None = None) -> Tensor:
+        """The same as `forward` of a sequence with these keys and values."""
         q = self.q(queries).unflatten(2, (self.heads, -1)).transpose(1, 2)                           # (N, heads, M, d)
-        k, v = self.kv(x).unflatten(2, (2, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind()          # (N, heads, T, d) each
-        result: Tensor = self.out(attend(q, k, v, False, self.kernel, lengths).transpose(1, 2).flatten(2))
+        result: Tensor = self.out(attend(q, *keys, False, self.kernel, lengths).transpose(1, 2).flatten(2))
         return result
 
     def extra_repr(self) -> str:

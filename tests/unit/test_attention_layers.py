@@ -245,6 +245,14 @@ def test_a_code_of_any_length_decodes_to_the_data() -> None:
         assert (made.latent.code.places, made.decoder.output) == ((length,), SERIES)
 
 
+@torch.no_grad()
+def test_queries_tell_places_apart_behind_relative_positions() -> None:
+    """Scores that fall to both sides alike tell queries nothing of where a place is, so what they read gets positions of its own."""
+    model = model_of("[transformer: {width: 8, positions: alibi}, cross_attention: {width: 8, queries: 4}]", "mirror").eval()
+    x = torch.randn(2, *SERIES.shape)
+    assert not torch.allclose(model.encoder(x), model.encoder(x.flip(1)), atol=1e-4)
+
+
 def test_samples_do_not_see_each_other() -> None:
     for encoder in ("[transformer: {width: 8, positions: rotary, window: 2}]", "[cross_attention: {width: 8, queries: 4}]", "[conv: 8, attention]"):
         model, x = model_of(encoder, "mirror").eval(), torch.randn(4, *SERIES.shape)

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import torch
 from test_exported import imagined, raw_of
-from torch import Tensor
+from torch import Tensor, nn
 
 from aebuild.compile.build import build
 from aebuild.compile.front import load
 from aebuild.lang.diagnostics import SpecError
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.autoregression import Autoregression
+from aebuild.modules.causal import CausalBlock
 from aebuild.modules.mu_law_likelihood import MuLaw
 from aebuild.modules.outputs import Batch
 from aebuild.modules.randomness import random_modules, reseed
@@ -27,6 +28,8 @@ IMAGE = "data: {type: arrays, path: x.npy, shape: [%d, %d, %d], scale: unit}\nen
 SERIES = "data: {type: arrays, path: x.npy, shape: [%d, 2]}\nencoder: [gru: 5]\nlatent: {type: continuous, dim: 3}\n"
 WAVE = "data: {type: arrays, path: x.npy, shape: [1, %d], as: grid, scale: signed}\nencoder: [linear: 5]\nlatent: {type: continuous, dim: 3}\n"
 TEXT = "data: {type: arrays, path: x.npy, as: tokens, shape: [%d], vocabulary: %d}\nencoder: [gru: 5]\nlatent: {type: continuous, dim: 3}\n"
+PLACED = ("data: {type: arrays, path: x.npy, as: tokens, shape: [8], vocabulary: 5}\nencoder: [cross_attention: {width: 4, queries: %d}]\n"
+          "latent: {type: continuous, dim: 3, per: position}\n")
 NORMAL = "losses: {reconstruction: {type: gaussian, variance: learned}}\n"
 LEVELS = "losses: {reconstruction: {type: discretized_logistic, levels: 4, scale: 0.5}}\n"
 DIGITS = "data: {type: digits, size: [2, 3], %s}\nencoder: [linear: 5]\nlatent: {type: continuous, dim: 3}\n"
@@ -48,6 +51,9 @@ SPECS = {
     "series behind a recurrence": SERIES % 7 + "decoder: [gru: 4, causal_transformer: {width: 4, depth: 1, heads: 1}]\n"
                                   "losses: {reconstruction: laplace}\n",
     "text by attention": TEXT % (8, 5) + "decoder: {layer: causal_transformer, width: 4, depth: 2, heads: 2}\n" + TOLD,
+    "text by attention to a code in places": PLACED % 3 + "decoder: {layer: causal_transformer, width: 4, depth: 2, heads: 2}\n" + TOLD,
+    "series that asks a code in places": SERIES.replace("dim: 3", "dim: 3, per: position") % 5
+                                         + "decoder: [causal_transformer: {width: 4, depth: 2, heads: 2, told: cross}]\n" + NORMAL,
     "text by convolutions": TEXT % (8, 5) + "decoder: {layer: wavenet, width: 4, depth: 3}\n" + TOLD,
 }
 EVERY = pytest.mark.parametrize("text", SPECS.values(), ids=list(SPECS))
@@ -63,7 +69,7 @@ def made(text: str, seed: int = 1) -> tuple[Any, Autoencoder, Autoregression]:
 
 def drawn(plan: Any, model: Autoencoder, count: int) -> tuple[Tensor, Tensor, Tensor]:
     """Codes, what is generated of them, and the parameters on the way."""
-    code = torch.randn(count, 3, generator=torch.Generator().manual_seed(0))
+    code = torch.randn(count, *plan.latent.code.shape, generator=torch.Generator().manual_seed(0))
     context: dict[str, Any] = {}
     reseed(random_modules(model), 0, 0)
     params = model.parameters_of(code, context)
@@ -92,7 +98,7 @@ def test_a_place_depends_on_all_before_it_and_on_nothing_else(text: str) -> None
     shape = plan.target.shape
     tokens = plan.target.dtype == "int64"
     data = torch.randint(0, 5, (1, *shape), generator=generator) if tokens else torch.rand(1, *shape, generator=generator)
-    code = torch.randn(1, 3, generator=generator)
+    code = torch.randn(1, *plan.latent.code.shape, generator=generator)
     for front in list(model.decoder.children())[:-1]:
         code = front(code)
     entered = module.network.entry(data).detach().requires_grad_()
@@ -131,6 +137,22 @@ def test_the_likelihood_sums_to_one_and_draws_follow_it(text: str) -> None:
         data = model.decode(code.expand(20_000, -1))
     same = (data.flatten(1)[:, None] == every.flatten(1)[None]).all(2).double().mean(0)
     assert float((same - chances).abs().max()) < 4 * 0.5 / 20_000 ** 0.5
+
+
+def test_a_block_that_asks_equals_torchs() -> None:
+    """nn.TransformerDecoderLayer, normalised before (Vaswani et al., 2017; Xiong et al., 2020)."""
+    ours, theirs = CausalBlock(8, 2, True, True), nn.TransformerDecoderLayer(8, 2, 32, 0.0, nn.functional.gelu, batch_first=True, norm_first=True)
+    held = dict(ours.state_dict())
+    names = {"attention_norm": "norm1", "crossing_norm": "norm2", "mlp_norm": "norm3", "attention.out": "self_attn.out_proj",
+             "crossing.out": "multihead_attn.out_proj", "mlp.expand": "linear1", "mlp.contract": "linear2"}
+    for kind in ("weight", "bias"):
+        state = {f"{to}.{kind}": held[f"{name}.{kind}"] for name, to in names.items()}
+        asked = torch.cat([held[f"crossing.q.{kind}"], held[f"crossing.kv.{kind}"]])
+        theirs.load_state_dict({**state, f"self_attn.in_proj_{kind}": held[f"attention.qkv.{kind}"], f"multihead_attn.in_proj_{kind}": asked},
+                               strict=False)
+    x, memory = torch.randn(3, 5, 8), torch.randn(3, 4, 8)
+    later = nn.Transformer.generate_square_subsequent_mask(5)
+    torch.testing.assert_close(ours(x, memory), theirs(x, memory, tgt_mask=later))
 
 
 def test_hidden_places_are_hidden_in_training_alone() -> None:

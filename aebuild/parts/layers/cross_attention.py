@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from aebuild.lang.attending import Attending
+from aebuild.lang.attending import RELATIVE, Attending
 from aebuild.lang.diagnostics import Hint, Rule
 from aebuild.lang.families import Layer
 from aebuild.lang.node import Node, Site
@@ -65,8 +65,8 @@ class CrossAttention(Attending):
     tokens: int | None = knob(None, "vectors that a code without places is turned to, for the queries to choose from; 4 by default",
                               affects="graph", ge=2)
     positions: Literal["auto", "learned", "sinusoidal", "none"] = knob(
-        "auto", "what tells the places apart that are read, added where the stage has none yet: a learned vector each (auto means it), "
-        "sines and cosines, or nothing", affects="graph")
+        "auto", "what tells the places apart that are read, added where the stage has none yet, or relative ones alone: a learned vector "
+        "each (auto means it), sines and cosines, or nothing", affects="graph")
 
     def kinds(self, value: Value, site: Site) -> tuple[str, ...]:
         """A vector is turned to tokens."""
@@ -114,7 +114,14 @@ class CrossAttention(Attending):
             return [PLAIN.plan(f"{site.path}.tell", value, (self.tokens or TOKENS) * self.width)]
         if self.tokens is not None:
             site.refuse(self, PLACED, f"{value} has places, so there is nothing to turn to tokens", "tokens", fix="remove tokens")
-        return self.entry(value, value.with_features(self.width), site, self.agreed_positions(site)[0])
+        return self.entry(value, value.with_features(self.width), site, self._added(site))
+
+    def _added(self, site: Site) -> str | None:
+        """The positions to add to what is read: queries stand at none of its places, so those that are relative tell them nothing."""
+        before: Any = site.stage.agreed.get("positions")
+        if self.positions != "none" and before is not None and before.kind_of_positions in RELATIVE and not site.stage.repeated:
+            return self.kind_of_positions
+        return self.agreed_positions(site)[0]
 
     def _count(self, site: Site) -> int:
         """The places that come out: those written, or those the solver found."""

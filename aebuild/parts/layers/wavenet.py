@@ -46,8 +46,7 @@ class Wavenet(Autoregressive):
         """Features of the sum of skips."""
         return self.width if self.skips is None else self.skips
 
-    @property
-    def options(self) -> dict[str, Any]:
+    def options(self, value: Value, target: Value) -> dict[str, Any]:
         """How far apart the places are that each layer looks at."""
         return {"dilations": [2 ** (number % self.cycle) for number in range(self.depth)]}
 
