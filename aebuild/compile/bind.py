@@ -171,7 +171,7 @@ class _Binder:
         """A stage: a mapping of `steps`, a block, or a recipe."""
         if not isinstance(tree.value, dict):
             return self.blame.kind(tree, "a list of layers or a block like {layer: conv, width: 64}", path, shape)
-        if "type" in tree.value and shape.kind == "stage_or_family" and not unknown_words.layer(tree.value["type"].value):
+        if "type" in tree.value and shape.kind == "stage_or_family" and _of_family(tree.value["type"].value, shape):
             return self.variant(tree, Shape("family", shape.part), path)
         if "layer" in tree.value:
             expanded = expand_block(tree, path, self.blame)
@@ -179,6 +179,11 @@ class _Binder:
         if "steps" not in tree.value:
             return self.blame.no_layer(tree, path)
         return self.record(tree, StageSpec, path)
+
+
+def _of_family(word: Any, shape: Shape) -> bool:
+    """True of a recipe's word, and of one that is no layer's either."""
+    return isinstance(word, str) and word in shape.variants or not unknown_words.layer(word)
 
 
 def _huge(tree: Tree) -> Tree | None:

@@ -67,12 +67,12 @@ class _Lengthener:
             return self.record(self.unwrapped(tree, cls, cls.wraps), cls)
         known = fields(cls)
         entries = {}
-        for key, child in tree.value.items():
+        for key, child in sorted(tree.value.items(), key=lambda entry: entry[0] == "losses"):       # which the parts give their meanings
             if cls is Losses:
                 entries[key] = self.value(child, shape_of_term(key))
             else:
                 entries[key] = self.value(child, known[key][1]) if key in known else child
-        return mapping(entries, tree)
+        return mapping({key: entries[key] for key in tree.value}, tree)
 
     def unwrapped(self, tree: Tree, cls: type[Part], inside: str) -> Tree:
         """A part's own keys apart from those of the part that it wraps, below whose name they may stand."""

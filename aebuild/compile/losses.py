@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,9 @@ def shape_of_term(key: str) -> Shape:
     """The likelihood for `reconstruction`, the bound, a penalty, a term that some part provides, or a plain weighted term."""
     if key in ("reconstruction", "bound"):
         return Shape("family", Likelihood if key == "reconstruction" else Bound)
+    near = _near(key)
+    if near is not None:
+        return Shape("record", near)
     penalties = Shape("family", Penalty, key=key)
     if penalties.variants:
         return penalties
@@ -28,6 +32,14 @@ def shape_of_term(key: str) -> Shape:
 def provided_terms() -> dict[str, type[Term]]:
     """The terms that latents, priors and other parts may bring along, with the class of their options."""
     return {name: kind for provider in providers() for name, kind in provider.terms.items()}
+
+
+def _near(key: str) -> type[Term] | None:
+    """A term of a part that the spec names or that is meant without being named, for which no other files are imported."""
+    families = [family for family in Part.families.values() if issubclass(family, Provider)]
+    named = (part for family in families for part in family.variants.imported())
+    meant = (family.variants[family.default_variant] for family in families if family.default_variant)
+    return next((part.terms[key] for part in itertools.chain(named, meant) if issubclass(part, Provider) and key in part.terms), None)
 
 
 def providers() -> Iterator[type[Provider]]:

@@ -29,7 +29,7 @@ def check_names(tree: Tree) -> list[Diagnostic]:
     """What is wrong with the names of heads in a long tree."""
     entries = tree.value if isinstance(tree.value, dict) else {}
     heads = entries["heads"].value if "heads" in entries else {}
-    if not isinstance(heads, dict):
+    if not heads or not isinstance(heads, dict):
         return []
     meanings = {f"{name}_{metric}": f"a metric of the head {name!r}" for name in heads for metric in METRICS} | known_names()
     return [Diagnostic(TAKEN, f"a head cannot be called {name!r}: that is {meanings[known]}", head.key or head.span,

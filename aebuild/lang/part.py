@@ -80,6 +80,10 @@ class Variants(Mapping[str, "type[Part]"]):
             del self._classes[name]
         self._names = None
 
+    def imported(self) -> list[type[Part]]:
+        """The members whose files have been imported."""
+        return list(self._classes.values())
+
     def read_all(self) -> None:
         """Imports the files of all members."""
         if len(self._classes) < len(self):
