@@ -203,6 +203,16 @@ def test_a_plane_is_for_few_samples_that_are_not_curved():
     assert ranked(statistics(two_nn=2.0, levina_bickel=2.0, **smooth), "represent")[0].family.word == "conv"
 
 
+def test_large_samples_that_a_plane_nearly_holds_are_seen_at_once():
+    """As spectrograms are: 30 of 10,624 numbers keep 90 % of the variance."""
+    spectrogram = {"value": Grid(1, (64, 166)), "local": 0.96, "samples": 2_000, "two_nn": 9.0, "levina_bickel": 7.0}
+    few = tuple(np.linspace(0.5, 0.9, 30))
+    assert ranked(statistics(spectrum=few, **spectrogram), "represent")[0].family.word == "dense"
+    assert ranked(statistics(spectrum=tuple(np.linspace(0.5, 0.9, 300)), **spectrogram), "represent")[0].family.word == "conv"
+    small = {**spectrogram, "value": Grid(1, (28, 28))}
+    assert ranked(statistics(spectrum=few[:5], **small), "represent")[0].family.word == "conv"
+
+
 def test_grades_follow_from_the_figures_that_were_written():
     assert [grade(figure, (1.0, 2.0, 3.0, 4.0)) for figure in (0.5, 1.0, 1.5, 2.5, 3.5, 9.0)] == [5, 5, 4, 3, 2, 1]
     assert {*record()["networks"]["families"], *record()["codes"]["families"]} == {*FAMILIES, "plain"}

@@ -24,6 +24,8 @@ FEW = 2_000             # samples: fewer want noise and decay, so that they are 
 TRUSTED = 500           # samples from which on the intrinsic dimension is one of the data: neighbours of fewer lie apart by their noise
 SMALL = 16              # side of an image, or steps of a series: from here on it gets convolutions
 NEIGHBOURLY = 0.5       # correlation of neighbours from which on places tell of each other
+MANY = 4_000            # numbers of a sample from which on layers at each place are many operations
+TOGETHER = 100          # numbers of a sample for each principal component of 90 % of the variance, where they move together
 LARGE = 20_000          # numbers of a sample: too many for layers that see all at once
 NO_DRAWS = "the goal draws no samples, and the prior costs reconstruction"
 STRONG, SLIGHT = 2.0, 0.5      # how much a fitting or unfitting property of the data counts, in grades
@@ -101,6 +103,14 @@ def straight(seen: SampleStatistics) -> str:
     return ""
 
 
+def nearly_straight(seen: SampleStatistics) -> str:
+    """Why a plane holds nearly all of large samples, as it does of spectrograms; empty where it does not."""
+    wanted = seen.components(0.9)
+    if not seen.spectrum or seen.size < MANY or seen.size > LARGE or wanted * TOGETHER > seen.size:
+        return ""
+    return f"a plane of {wanted} numbers keeps 90 % of the variance of {seen.size:,}, which layers that see all of them at once find soonest"
+
+
 def _unfit_network(family: Family, seen: SampleStatistics) -> str:
     """Why a network cannot read such samples."""
     match family.word, seen.value:
@@ -131,7 +141,7 @@ def _unfit_for(family: Family, seen: SampleStatistics, goal: Goal) -> str:
 
 def _network_findings(family: Family, seen: SampleStatistics) -> Iterator[Finding]:
     """What the data are like, for a network."""
-    plane = straight(seen)
+    plane, flat = straight(seen), nearly_straight(seen)
     match family.word:
         case "linear" if plane:
             yield STRONG, plane
@@ -143,7 +153,9 @@ def _network_findings(family: Family, seen: SampleStatistics) -> Iterator[Findin
             yield -STRONG, f"{seen.size:,} numbers a sample want as many weights for each unit"
         case "residual" if not isinstance(seen.value, Tokens):
             yield SLIGHT, "its straight path alone would be PCA: what is learned comes on top of it"
-        case "conv" if seen.local is not None and seen.local >= NEIGHBOURLY:
+        case "dense" if flat:
+            yield STRONG, flat
+        case "conv" if not flat and seen.local is not None and seen.local >= NEIGHBOURLY:
             yield STRONG, f"neighbouring values correlate by {seen.local:.2f}, so that what is learned at one place serves at all"
         case "recurrent" | "transformer":
             yield from _series_findings(family, seen)
