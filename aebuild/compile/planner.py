@@ -314,7 +314,7 @@ def _refusals(latent: LatentPlan, decoder: Node, penalties: dict[str, Contributi
     refusals = {**latent.refusals, **{key: why for each in penalties.values() for key, why in each.refusals.items()}}
     own = {key for node in decoder.walk() for key in node.writes} | {"mean", "target", KEY}       # the true values, in training alone
     if any(node.kind == "autoregression" for node in decoder.walk()):
-        refusals["export"] = "its decoder draws the data place by place, and a program has no random numbers of its own"
+        refusals["reconstruct in one program"] = "its decoder draws the data place by place, and a program has no random numbers of its own"
     for node in decoder.walk():
         for key in node.reads:
             if key not in own:

@@ -89,7 +89,7 @@ class Autoregression(Contextual, Random):
 
     def at_once(self, code: Tensor, entered: Tensor) -> Tensor:
         """The likelihood's parameters at all places, from a code and what was entered of the true values."""
-        params, *later = self.tail(self.network(code, entered)).chunk(self.network.steps)
+        params, *later = self.tail(self.network(code, entered)).unflatten(0, (self.network.steps, -1)).unbind()
         for step, found in enumerate(later, start=1):
             params = self._from(step, params, found)
         return params  # type: ignore[no-any-return]

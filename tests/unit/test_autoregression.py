@@ -9,17 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_exported import imagined, raw_of
+from test_exported import imagined, raw_of, read
 from torch import Tensor
 
 from aebuild.compile.build import build
 from aebuild.compile.front import load
-from aebuild.lang.diagnostics import SpecError
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.autoregression import Autoregression
 from aebuild.modules.mu_law_likelihood import MuLaw
 from aebuild.modules.outputs import Batch
 from aebuild.modules.randomness import random_modules, reseed
+from aebuild.results.export import formats
+from aebuild.results.export.generation import Generation, generation
 from aebuild.results.export.programs import Exporter
 from aebuild.results.part_laws.exact_plan import compare
 
@@ -153,15 +154,60 @@ def test_draws_of_codes_and_losses_read_the_truth() -> None:
     assert model.interpolate(x[:2], x[2:], 3).shape == (3, 2, 8) and model.sample(2).shape == (2, 8)
 
 
-def test_a_program_of_the_decoder_is_refused_and_of_the_encoder_is_not(tmp_path: Path) -> None:
-    loaded = load("spec.yaml", text=SPECS["text by attention"])
-    run = imagined(loaded, 0)
-    raw = raw_of(run, None, 0)
-    exporter = Exporter(run, tmp_path, raw)
-    for part in ("model", "decoder"):
-        with pytest.raises(SpecError, match="AE837"):
-            exporter.write(part, ["torch"])
-    assert exporter.write("encoder", ["torch"])[0].difference < 1e-4
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "text"), [
+    ("torch", SERIES % 4 + "decoder: [causal_transformer: {width: 4, depth: 1, heads: 2}]\n" + NORMAL),
+    ("onnx", IMAGE % (2, 2, 3) + "decoder: [pixelcnn: {width: 4, depth: 2}]\n" + LEVELS)], ids=["series", "image"])
+def test_a_loop_around_the_program_makes_what_the_model_makes(kind: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both take the likeliest value at each place; the loop knows no more than what is written beside the program."""
+    monkeypatch.setattr(formats, "SECONDS", 0.0)
+    run = imagined(load("spec.yaml", text=text), 0)
+    exporter = Exporter(run, tmp_path, raw_of(run, None, 0))
+    written, = exporter.write("decoder", [kind])
+    program, how = read(tmp_path / written.file, kind), generation(run)
+    assert how is not None and written.difference < 1e-4
+    code, made = torch.randn(3, 3, generator=torch.Generator().manual_seed(1)), torch.ones(3, *how.shape)
+    axis, passes = how.feature_axis, 0
+    assert axis is not None
+    for place in itertools.product(*(range(extent) for number, extent in enumerate(how.shape) if number != axis)):
+        for turn in range(how.shape[axis]) if how.in_turn else [slice(None)]:
+            here, found, passes = (slice(None), *place[:axis], turn, *place[axis:]), program(code, made), passes + 1
+            made[here] = found[0][here] if how.values is None else _likeliest(found[here], how, turn)
+    assert passes == how.passes
+    likelihood = run.model.likelihood
+
+    def likeliest(params: Tensor, chance: Tensor) -> Tensor:
+        held = likelihood.distribution(params)
+        return likelihood.support()[held["log_probabilities"].argmax(-1)] if how.values is not None else held["mean"]
+
+    context: dict[str, Any] = {"draw": likeliest}
+    with torch.no_grad():
+        run.model.parameters_of(code, context)
+    torch.testing.assert_close(made, torch.from_numpy(run.scaling.undo(context["generated"].numpy())), rtol=1e-4, atol=1e-4)
+
+
+def _likeliest(log_probabilities: Tensor, how: Generation, turn: int | slice) -> Tensor:
+    """Raw values of the largest of [..., K]."""
+    values = torch.tensor(how.values)
+    return (values if values.ndim == 1 else values[turn])[log_probabilities.argmax(-1)]
+
+
+@EVERY
+def test_how_elements_are_distributed_is_what_they_are_judged_by(text: str) -> None:
+    _, model, _ = made(text)
+    with torch.no_grad():
+        params = drawn(_, model, 3)[2]
+        found, support = model.likelihood.distribution(params), model.likelihood.support()
+        if support is None:
+            law = torch.distributions.Normal if "mean" in found else torch.distributions.Laplace
+            x = torch.randn_like(next(iter(found.values())))
+            torch.testing.assert_close(model.likelihood.each(params, x), -law(*found.values()).log_prob(x), rtol=1e-4, atol=1e-5)
+            return
+        held = found["log_probabilities"]
+        for number, value in enumerate(support):
+            each = model.likelihood.each(params, torch.full(held.shape[:-1], value.item(), dtype=value.dtype))
+            torch.testing.assert_close(each, -held[..., number], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(held.exp().sum(-1), torch.ones(held.shape[:-1]))
 
 
 def test_mu_law_levels_are_those_of_the_formula() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,10 +67,11 @@ class RawSamples:
 
 @dataclass(frozen=True)
 class Case:
-    """What goes into a part of a run, [n, ...] each, and what comes out of it, [n, ...]."""
+    """What goes into a part of a run, and what comes out of it, [n, ...] each; `names` are those of the outputs."""
 
     inputs: tuple[Tensor, ...]
-    output: Tensor
+    outputs: tuple[Tensor, ...]
+    names: tuple[str, ...] = ("output",)
 
     def rows(self, start: int, stop: int | None) -> tuple[Tensor, ...]:
         """The inputs of some samples."""
@@ -121,22 +123,37 @@ def case_of(run: TrainedRun, part: str, samples: RawSamples) -> Case:
     x = torch.from_numpy(scaled)
     known = (("input", x), ("lengths", lengths), ("conditions", told))
     context: dict[str, Any] = {name: held for name, held in known if held is not None}
-    given = {name: context[name] for name in beside(run, part)}
+    given: dict[str, Any] = {name: context[name] for name in beside(run, part)}
     code = run.model.code_of(run.model.features(run.model.formed(x), context), x, context)       # no noise in a program
     value = code.value if code.posterior is None else code.posterior.mean
     codes = value if code.indices is None else code.indices
     raw = torch.from_numpy(samples.values if run.scaling.kind == "tokens" else samples.values.astype(np.float32))
     if part == "encoder":
-        return Case((raw, *given.values()), codes)
+        return Case((raw, *given.values()), (codes,))
+    if part == "decoder" and run.plan.autoregression is not None:
+        return _forced(run, codes, x if samples.target is None else torch.from_numpy(samples.target), given)
     if part == "decoder":
-        return Case((codes, *given.values()), _raw(run, run.model.decode(value, **given)))
-    return Case((raw, *given.values()), _raw(run, silenced(run.model.likelihood.mean(run.model.parameters_of(value, context)), lengths)))
+        return Case((codes, *given.values()), (_raw(run, run.model.decode(value, **given)),))
+    return Case((raw, *given.values()), (_raw(run, silenced(run.model.likelihood.mean(run.model.parameters_of(value, context)), lengths)),))
 
 
 @torch.no_grad()
 def decoder_case(run: TrainedRun, codes: Tensor, *told: Tensor) -> Case:
     """What the run makes of codes, [n, ...] of numbers, and of the conditions that its decoder is told."""
-    return Case((codes, *told), _raw(run, run.model.decode(codes, conditions=told[0] if told else None)))
+    return Case((codes, *told), (_raw(run, run.model.decode(codes, conditions=told[0] if told else None)),))
+
+
+def _forced(run: TrainedRun, codes: Tensor, target: Tensor, given: Mapping[str, Tensor]) -> Case:
+    """What a decoder that reads its own target says of codes and of a target, as the model knows them."""
+    scaling = run.target_scaling or run.scaling
+    value = codes if codes.is_floating_point() else run.model.latent.lookup(codes)
+    found = run.model.likelihood.distribution(run.model.parameters_of(value, {"target": target, **given}))
+    outputs = tuple(found.values())
+    if len(outputs) > 1:          # a place and a spread, each in raw units
+        place, spread = outputs
+        around_0 = replace(scaling, offset=(0.0,) * len(scaling.offset))
+        outputs = _raw(run, place), torch.from_numpy(around_0.undo(spread.numpy()))
+    return Case((codes, torch.from_numpy(scaling.undo(target.numpy())), *given.values()), outputs, tuple(found))
 
 
 def _raw(run: TrainedRun, back: Tensor) -> Tensor:
