@@ -32,6 +32,13 @@ NORMAL = "losses: {reconstruction: {type: gaussian, variance: learned}}\n"
 LEVELS = "losses: {reconstruction: {type: discretized_logistic, levels: 4, scale: 0.5}}\n"
 DIGITS = "data: {type: digits, size: [2, 3], %s}\nencoder: [linear: 5]\nlatent: {type: continuous, dim: 3}\n"
 TOLD = "losses: {reconstruction: categorical}\n"
+
+
+def holed(text: str) -> str:
+    """The same data with values that are missing."""
+    return text.replace("}", ", missing: mask}", 1)
+
+
 SPECS = {
     "image": IMAGE % (2, 5, 4) + "decoder: [pixelcnn: {width: 4, depth: 6, reach: 1}, conv: {width: 3, kernel: 1}]\n" + LEVELS,
     "image of channels apart": IMAGE % (3, 3, 4) + "decoder: [pixelcnn: {width: 4, depth: 3, channels: apart}]\n" + LEVELS,
@@ -44,6 +51,9 @@ SPECS = {
                                 "losses: {reconstruction: {type: mu_law, levels: 7}}\n",
     "waveform behind convolutions": WAVE % 12 + "decoder: [conv: 3, wavenet: {width: 4, depth: 4, kernel: 3}, conv: {width: 3, kernel: 1}]\n"
                                     "losses: {reconstruction: {type: discretized_logistic, levels: 9, scale: predicted}}\n",
+    "image with holes": holed(IMAGE % (2, 2, 3)) + "decoder: [pixelcnn: {width: 4, depth: 4}]\n" + LEVELS,
+    "series with holes": holed(SERIES % 5) + "decoder: [wavenet: {width: 4, depth: 2}]\n" + NORMAL,
+    "series with holes by attention": holed(SERIES % 5) + "decoder: [causal_transformer: {width: 4, depth: 1, heads: 2}]\n" + NORMAL,
     "series by convolutions": SERIES % 9 + "decoder: [wavenet: {width: 4, depth: 4, kernel: 1}, conv: {width: 3, kernel: 1}]\n" + NORMAL,
     "series by attention": SERIES % 9 + "decoder: [causal_transformer: {width: 4, depth: 2, heads: 2, told: each}, activation: tanh]\n" + NORMAL,
     "series behind a recurrence": SERIES % 7 + "decoder: [gru: 4, causal_transformer: {width: 4, depth: 1, heads: 1}]\n"
@@ -132,6 +142,44 @@ def test_the_likelihood_sums_to_one_and_draws_follow_it(text: str) -> None:
         data = model.decode(code.expand(20_000, -1))
     same = (data.flatten(1)[:, None] == every.flatten(1)[None]).all(2).double().mean(0)
     assert float((same - chances).abs().max()) < 4 * 0.5 / 20_000 ** 0.5
+
+
+@pytest.mark.parametrize("name", [name for name in SPECS if "holes" in name])
+def test_what_is_missing_changes_no_loss_and_no_gradient(name: str) -> None:
+    """Whatever stands there; that something is missing is told to the places behind."""
+    plan, model, _ = made(SPECS[name])
+    generator = torch.Generator().manual_seed(0)
+    x, other = torch.rand(2, 4, *plan.target.shape, generator=generator)
+    known = torch.rand(x.shape, generator=generator) < 0.6
+
+    def judged(target: Tensor, known: Tensor) -> list[Tensor]:
+        model.zero_grad()
+        raw = model.losses(model.run(Batch(x, target, mask=known)), ["reconstruction"])["reconstruction"]
+        raw.sum().backward()  # type: ignore[no-untyped-call]
+        return [raw.detach(), *(parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None)]
+
+    found = judged(x, known)
+    assert all(map(torch.equal, found, judged(torch.where(known, x, other), known)))
+    assert not torch.equal(found[0], judged(torch.where(known, other, x), known)[0])
+    first = torch.zeros_like(known).flatten(1)
+    first[:, -1] = True          # the last element alone is judged: by what is known before it
+    only, before = first.view_as(known), known & ~first.view_as(known)
+    with torch.no_grad():
+        last = [float(model.likelihood.within(model.parameters_of(torch.ones(4, 3), {"target": x, "mask": told}), x, None, only).sum())
+                for told in (before | only, only)]
+    assert last[0] != last[1]
+
+
+def test_of_samples_with_holes_the_likelihood_is_of_what_is_known() -> None:
+    """Over all values of what is known the chances sum to one, for each value of what is not."""
+    _, model, _ = made(holed(IMAGE % (2, 1, 2)) + "decoder: [pixelcnn: {width: 4, depth: 2}]\n" + LEVELS.replace("levels: 4", "levels: 2"))
+    every = torch.tensor(list(itertools.product((0.0, 1.0), repeat=4))).view(-1, 2, 1, 2)
+    known = torch.tensor([True, False, True, True]).view(1, 2, 1, 2).expand(16, -1, -1, -1)
+    with torch.no_grad():
+        params = model.parameters_of(torch.ones(16, 3), {"target": every, "mask": known})
+        chances = (-model.likelihood.within(params, every, None, known)).exp().view(2, 2, 2, 2)
+    assert torch.equal(chances[:, 0], chances[:, 1])
+    assert float(chances[:, 0].sum()) == pytest.approx(1, abs=1e-5)
 
 
 def test_hidden_places_are_hidden_in_training_alone() -> None:

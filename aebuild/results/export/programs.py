@@ -124,7 +124,8 @@ class Exporter:
         value = codes if codes.is_floating_point() else model.latent.lookup(codes)
         target = torch.from_numpy(self.run.scaling.apply(samples.values) if samples.target is None else samples.target)
         lengths, mask = (None if held is None else torch.from_numpy(held) for held in (samples.lengths, samples.mask))
-        context = {"target": target} | ({} if samples.conditions is None else {"conditions": torch.from_numpy(samples.conditions)})
+        told = {"target": target, "mask": mask, "conditions": None if samples.conditions is None else torch.from_numpy(samples.conditions)}
+        context = {name: held for name, held in told.items() if held is not None}
         return float(model.likelihood.within(model.parameters_of(value, context), target, lengths, mask).mean())
 
 

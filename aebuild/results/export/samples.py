@@ -14,7 +14,7 @@ from aebuild.data.lengths import beyond
 from aebuild.lang.diagnostics import CheckpointError, DataError, Diagnostic, Hint, Rule
 from aebuild.lang.values import Tokens
 from aebuild.modules.lengths import silenced
-from aebuild.results.export.halves import beside
+from aebuild.results.export.halves import beside, has_gaps
 from aebuild.results.inference.new_data import own_split
 from aebuild.trainer.batches.loader import SplitLoader
 
@@ -131,7 +131,7 @@ def case_of(run: TrainedRun, part: str, samples: RawSamples) -> Case:
     if part == "encoder":
         return Case((raw, *given.values()), (codes,))
     if part == "decoder" and run.plan.autoregression is not None:
-        return _forced(run, codes, x if samples.target is None else torch.from_numpy(samples.target), given)
+        return _forced(run, codes, x if samples.target is None else torch.from_numpy(samples.target), samples.mask, given)
     if part == "decoder":
         return Case((codes, *given.values()), (_raw(run, run.model.decode(value, **given)),))
     return Case((raw, *given.values()), (_raw(run, silenced(run.model.likelihood.mean(run.model.parameters_of(value, context)), lengths)),))
@@ -143,17 +143,20 @@ def decoder_case(run: TrainedRun, codes: Tensor, *told: Tensor) -> Case:
     return Case((codes, *told), (_raw(run, run.model.decode(codes, conditions=told[0] if told else None)),))
 
 
-def _forced(run: TrainedRun, codes: Tensor, target: Tensor, given: Mapping[str, Tensor]) -> Case:
-    """What a decoder that reads its own target says of codes and of a target, as the model knows them."""
+def _forced(run: TrainedRun, codes: Tensor, target: Tensor, mask: NDArray[np.bool_] | None, given: Mapping[str, Tensor]) -> Case:
+    """What a decoder that reads its own target says of codes and of a target, as the model knows them; `mask` says what of it is known."""
     scaling = run.target_scaling or run.scaling
+    raw, known = scaling.undo(target.numpy()), {"target": target, **given}
+    if has_gaps(run) and mask is not None:
+        raw, known["mask"] = np.where(mask, raw, np.float32(np.nan)), torch.from_numpy(mask)
     value = codes if codes.is_floating_point() else run.model.latent.lookup(codes)
-    found = run.model.likelihood.distribution(run.model.parameters_of(value, {"target": target, **given}))
+    found = run.model.likelihood.distribution(run.model.parameters_of(value, known))
     outputs = tuple(found.values())
     if len(outputs) > 1:          # a place and a spread, each in raw units
         place, spread = outputs
         around_0 = replace(scaling, offset=(0.0,) * len(scaling.offset))
         outputs = _raw(run, place), torch.from_numpy(around_0.undo(spread.numpy()))
-    return Case((codes, torch.from_numpy(scaling.undo(target.numpy())), *given.values()), outputs, tuple(found))
+    return Case((codes, torch.from_numpy(raw), *given.values()), outputs, tuple(found))
 
 
 def _raw(run: TrainedRun, back: Tensor) -> Tensor:
