@@ -176,8 +176,8 @@ class Autoregressive(Layer):
             weights = {"entry.embed.weight": (target.classes, self.width), **weights}
         inside = self.hidden(target)
         bounds = site.stage.bounds
-        args = {"target": target.to_json(), "inputs": self.inputs(target, site), "low": bounds and bounds.low, "high": bounds and bounds.high,
-                **self.options}
+        args = {"target": target.to_json(), "inputs": self.inputs(target, site), "low": bounds and bounds.low,
+                "high": bounds and bounds.high, **self.options}
         if site.stage.gaps:
             args["gaps"] = True
         steps = self.steps(target)

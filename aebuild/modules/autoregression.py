@@ -77,8 +77,9 @@ class Autoregression(Contextual, Random):
     """A causal network and what stands behind it, up to the likelihood's parameters.
 
     Where the context has the `target`, as in training and evaluation, all places are computed at once from the true values before
-    them, of which the context's `mask` says which are known. Else each value is drawn in turn from the likelihood, by its `draw` in the context, and put there as `generated`. While
-    training, a share `input_dropout` of the places is hidden from those behind it (word dropout, Bowman et al., 2016).
+    them, of which its `mask` says which are known. Else each value is drawn in turn from the likelihood, by its `draw` in the context,
+    and put there as `generated`. While training, a share `input_dropout` of the places is hidden from those behind it (word dropout,
+    Bowman et al., 2016).
     """
 
     def __init__(self, network: CausalNetwork, tail: nn.Module, shape: Sequence[int], axis: int, input_dropout: float) -> None:

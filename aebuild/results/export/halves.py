@@ -98,8 +98,8 @@ def has_gaps(run: TrainedRun) -> bool:
 class ForcedDecoder(nn.Module):
     """Codes and true data to how each element is distributed, given the code and the elements before it (teacher forcing).
 
-    What comes out is a tensor of log-probabilities, or where the values lie and how far they spread, in raw units. Of data with holes NaN in
-    the target is a value that is missing.
+    What comes out is a tensor of log-probabilities, or where the values lie and how far they spread, in raw units. Of data with holes a
+    NaN in the target is a value that is missing.
     """
 
     def __init__(self, run: TrainedRun) -> None:
