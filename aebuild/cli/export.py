@@ -47,5 +47,6 @@ def command(run: Path, as_json: bool, quiet: bool, output: Path, force: bool, ha
         if found.loss:
             say(f"reconstruction by the int8 encoder: {found.loss['after']:.5g}, before {found.loss['before']:.5g}")
     summary = {"output": str(output), "files": found.files, "programs": [vars(each) for each in found.programs],
-               "series": {name: vars(length) for name, length in found.lengths.items()}, "int8_loss": found.loss}
+               "series": {name: vars(length) for name, length in found.lengths.items()}, "int8_loss": found.loss,
+               "generation": None if found.generation is None else vars(found.generation)}
     done(summary, f"{len(found.files)} files: {output}", as_json=as_json, quiet=quiet)

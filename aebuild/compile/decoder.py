@@ -13,6 +13,7 @@ from aebuild.compile.solve import solve
 from aebuild.compile.spec import Spec, StageSpec
 from aebuild.lang.autoregression import Autoregressive
 from aebuild.lang.conditioning import Join
+from aebuild.lang.dataset import Gapped
 from aebuild.lang.diagnostics import Diagnostic, Rule
 from aebuild.lang.families import Adapter, LatentPlan, Layer, LevelPlan
 from aebuild.lang.node import Composite, Node, Refusal, Site, Stage
@@ -56,7 +57,8 @@ def plan_decoder(spec: Spec, written: StageSpec, latent: LatentPlan, target: Val
     """The decoder's node, and the encoder's outputs that it reads."""
     check_adapter(spec.encoder, encoder, "encoder", found)
     stage = Stage(up=True, positions=True, target=target, adapter=stage_adapter(written, found), taps=encoder.taps,
-                  top="decoder", joins=joins, likelihood=spec.losses.reconstruction, bounds=bounds)
+                  top="decoder", joins=joins, likelihood=spec.losses.reconstruction, bounds=bounds,
+                  gaps=isinstance(spec.data, Gapped) and spec.data.missing == "mask")
     try:
         node, taps = _planned(written, latent, target, output, stage, encoder)
     except Refusal as refusal:

@@ -14,7 +14,6 @@ from aebuild.compile.bind import bind
 from aebuild.compile.budget import check_budget
 from aebuild.compile.desugar import lengthen
 from aebuild.compile.former_words import modernised
-from aebuild.compile.gaps import check_gaps
 from aebuild.compile.gc_pause import collecting_later
 from aebuild.compile.lints import allowed, lint
 from aebuild.compile.losses import located, missing_files
@@ -290,6 +289,6 @@ def _plan(loaded: Loaded, known: DataInfo | None) -> None:
     loaded.plan = planned.plan
     if planned.plan is not None:
         loaded.diagnostics += check_size(planned.plan) + check_single(planned.plan, loaded.info) + check_ragged(planned.plan, loaded.info)
-        loaded.diagnostics += check_skips(planned.plan) + check_gaps(planned.plan) + check_budget(planned.plan)
+        loaded.diagnostics += check_skips(planned.plan) + check_budget(planned.plan)
         loaded.diagnostics += lint(planned.plan, loaded.info, bool(loaded.errors))
     loaded.diagnostics = allowed(spec, loaded.diagnostics)

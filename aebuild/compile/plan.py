@@ -142,6 +142,11 @@ class Plan:
         return next((phase for phase in reversed(self.phases) if phase.data == "samples"), self.phases[-1])
 
     @property
+    def autoregression(self) -> Node | None:
+        """The step of the decoder that makes the data place by place, if one does."""
+        return next((node for node in self.decoder.walk() if node.kind == "autoregression"), None)
+
+    @property
     def calls_again(self) -> bool:
         """True if a loss calls encoder or decoder once more."""
         nodes = (*self.nodes(), *(penalty.node for penalty in self.penalties.values()))

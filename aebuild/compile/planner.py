@@ -312,9 +312,10 @@ def _dials(nodes: Seq[Node]) -> list[DialPlan]:
 def _refusals(latent: LatentPlan, decoder: Node, penalties: dict[str, Contribution]) -> dict[str, str]:
     """Operations that this design cannot do: those of its parts, and all that start from a code where the decoder reads more than that."""
     refusals = {**latent.refusals, **{key: why for each in penalties.values() for key, why in each.refusals.items()}}
-    own = {key for node in decoder.walk() for key in node.writes} | {"mean", "target", KEY}       # the true values, in training alone
+    # the true values, and which of them are known, are there in training alone
+    own = {key for node in decoder.walk() for key in node.writes} | {"mean", "target", "mask", KEY}
     if any(node.kind == "autoregression" for node in decoder.walk()):
-        refusals["export"] = "its decoder draws the data place by place, and a program has no random numbers of its own"
+        refusals["reconstruct in one program"] = "its decoder draws the data place by place, and a program has no random numbers of its own"
     for node in decoder.walk():
         for key in node.reads:
             if key not in own:

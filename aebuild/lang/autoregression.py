@@ -175,8 +175,10 @@ class Autoregressive(Layer):
             weights = {"entry.embed.weight": (target.classes, self.width), **weights}
         inside = self.hidden(target)
         bounds = site.stage.bounds
-        args = {"target": target.to_json(), "inputs": self.inputs(target), "low": bounds and bounds.low, "high": bounds and bounds.high,
-                **self.options(value, target)}
+        args = {"target": target.to_json(), "inputs": self.inputs(target, site), "low": bounds and bounds.low,
+                "high": bounds and bounds.high, **self.options(value, target)}
+        if site.stage.gaps:
+            args["gaps"] = True
         steps = self.steps(target)
         if steps > 1:
             args["steps"] = steps
@@ -184,7 +186,7 @@ class Autoregressive(Layer):
         network = Node(f"{site.path}.network", "causal network", value, inside, self, args, weights, macs=macs, window=None)
         rest = Node(f"{site.path}.tail", "tail", inside, tail[-1].output, Composite(), sequential=True, children=tail)
         return Node(site.path, "autoregression", value, rest.output, self, {"shape": target.shape, "axis": target.feature_axis},
-                    children=(network, rest), window=None, reads=("target",))
+                    children=(network, rest), window=None, reads=("target", "mask") if site.stage.gaps else ("target",))
 
     def _check(self, value: Value, target: Value, site: Site) -> None:
         self.check_places(value, target, site)
@@ -209,9 +211,9 @@ class Autoregressive(Layer):
         """The steps in which the values of a place are made, each told those before it; what stands behind runs once a step."""
         return 1
 
-    def inputs(self, target: Value) -> int:
-        """Features that the network is given at a place."""
-        return self.width if isinstance(target, Tokens) else target.features
+    def inputs(self, target: Value, site: Site) -> int:
+        """Features that the network is given at a place: beside each number of data with holes whether it is missing."""
+        return self.width if isinstance(target, Tokens) else target.features * (2 if site.stage.gaps else 1)
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The network, or what runs it."""
@@ -221,7 +223,8 @@ class Autoregressive(Layer):
         if node.kind == "causal network":
             target = from_json(node.args["target"])
             classes = target.classes if isinstance(target, Tokens) else None
-            entry = Entry(classes, self.width, node.args["low"], node.args["high"], first=self.first and target.feature_axis != 1)
+            axis, gaps = target.feature_axis, "gaps" in node.args
+            entry = Entry(classes, self.width, node.args["low"], node.args["high"], axis=axis, first=self.first and axis != 1, gaps=gaps)
             return self.network(node, entry)
         return Autoregression(children["network"], children["tail"], node.args["shape"],  # type: ignore[arg-type]
                               node.args["axis"], self.input_dropout)

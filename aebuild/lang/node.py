@@ -170,6 +170,7 @@ class Stage:
     critics: tuple[Any, ...] = ()             # the Joins that discriminators are told
     likelihood: Any = None                    # what judges a decoder's output: a terms.Likelihood
     bounds: Range | None = None               # where the target's values lie
+    gaps: bool = False                        # a sample may lack some of the target's values, which the batch's `mask` tells
 
 
 @dataclass(eq=False)

@@ -19,25 +19,36 @@ class Entry(nn.Module):
     """True values as a network takes them in: an embedding of symbols, or numbers of a known range brought to [-1, 1].
 
     `classes` are those of symbols, with `width` features each; `low` and `high` bound numbers, None where they are not known.
-    With `first` the features of a series [N, T, C] move to axis 1.
+    Features stand on `axis`; with `first` those of a series [N, T, C] move to axis 1. Of data with `gaps` right behind each number stands a
+    one where it is missing, and a zero for it.
     """
 
-    def __init__(self, classes: int | None, width: int, low: float | None, high: float | None, *, first: bool) -> None:
+    def __init__(self, classes: int | None, width: int, low: float | None, high: float | None, *, axis: int, first: bool,
+                 gaps: bool = False) -> None:
         super().__init__()
         self.embed = None if classes is None else nn.Embedding(classes, width)
         known = low is not None and high is not None and high > low
         self.middle = (low + high) / 2 if known else 0.0  # type: ignore[operator]
         self.extent = (high - low) / 2 if known else 1.0  # type: ignore[operator]
-        self.first = first
+        self.axis, self.first, self.gaps = axis, first, gaps
 
-    def forward(self, values: Tensor) -> Tensor:
-        """[N, ...] like the data to features."""
+    def forward(self, values: Tensor, known: Tensor | None = None) -> Tensor:
+        """[N, ...] like the data, and which of them are known where not all are, to features."""
         x = (values - self.middle) / self.extent if self.embed is None else self.embed(values)
+        if self.gaps:
+            x = self._told(x, known)
         return x.transpose(1, 2) if self.first else x
+
+    def _told(self, x: Tensor, known: Tensor | None) -> Tensor:
+        """[N, C, ...] to [N, 2·C, ...], or [N, T, C] to [N, T, 2·C]."""
+        missing = torch.zeros_like(x) if known is None else (~known).to(x.dtype)
+        held = x if known is None else x.masked_fill(~known, 0.0)
+        behind = self.axis + 1 if self.axis > 0 else -1
+        return torch.stack([held, missing], behind).flatten(behind - 1, behind)
 
     def extra_repr(self) -> str:
         """What numbers are brought to [-1, 1]."""
-        return f"middle={self.middle:g}, extent={self.extent:g}, first={self.first}"
+        return f"middle={self.middle:g}, extent={self.extent:g}, first={self.first}{', gaps' if self.gaps else ''}"
 
 
 def at_places(code: Tensor, rank: int) -> Tensor:
@@ -66,8 +77,9 @@ class Autoregression(Contextual, Random):
     """A causal network and what stands behind it, up to the likelihood's parameters.
 
     Where the context has the `target`, as in training and evaluation, all places are computed at once from the true values before
-    them. Else each value is drawn in turn from the likelihood, by its `draw` in the context, and put there as `generated`. While
-    training, a share `input_dropout` of the places is hidden from those behind it (word dropout, Bowman et al., 2016).
+    them, of which its `mask` says which are known. Else each value is drawn in turn from the likelihood, by its `draw` in the context,
+    and put there as `generated`. While training, a share `input_dropout` of the places is hidden from those behind it (word dropout,
+    Bowman et al., 2016).
     """
 
     def __init__(self, network: CausalNetwork, tail: nn.Module, shape: Sequence[int], axis: int, input_dropout: float) -> None:
@@ -82,14 +94,14 @@ class Autoregression(Contextual, Random):
         truth: Tensor | None = context.get("target")
         if truth is None:
             return self._generated(x, context)
-        entered = self.network.entry(truth)
+        entered = self.network.entry(truth, context.get("mask"))
         if self.training and self.input_dropout:
             entered = entered * self._kept(entered)
         return self.at_once(x, entered)
 
     def at_once(self, code: Tensor, entered: Tensor) -> Tensor:
         """The likelihood's parameters at all places, from a code and what was entered of the true values."""
-        params, *later = self.tail(self.network(code, entered)).chunk(self.network.steps)
+        params, *later = self.tail(self.network(code, entered)).unflatten(0, (self.network.steps, -1)).unbind()
         for step, found in enumerate(later, start=1):
             params = self._from(step, params, found)
         return params  # type: ignore[no-any-return]

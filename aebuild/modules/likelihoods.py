@@ -62,6 +62,17 @@ class Likelihood(Loss):
         """Data drawn element by element, by numbers in [0, 1) like the target: the quantile at each."""
         raise TypeError(f"{type(self).__name__} draws no data")
 
+    def distribution(self, params: Tensor) -> dict[str, Tensor]:
+        """How each element is distributed: `log_probabilities` [N, ..., K] of the values of `support`, or two tensors like the target.
+
+        Of these the first says where the values lie, the second how far they spread.
+        """
+        raise TypeError(f"{type(self).__name__} is no distribution of single elements")
+
+    def support(self) -> Tensor | None:
+        """The values that an element may be, [K]; None where it may be any number."""
+        return None
+
     def linked(self, params: Tensor, context: Mapping[str, Any]) -> Tensor:
         """The decoder's output as the parameters of which all else speaks, by what is known of the sample beside its code."""
         if self.patches is None:
@@ -138,6 +149,14 @@ class Bernoulli(Likelihood):
         """Zeros and ones."""
         return (chance < params.sigmoid()).to(params.dtype)
 
+    def distribution(self, params: Tensor) -> dict[str, Tensor]:
+        """Of a zero and of a one."""
+        return {"log_probabilities": torch.stack([F.logsigmoid(-params), F.logsigmoid(params)], -1)}
+
+    def support(self) -> Tensor:
+        """Zero and one."""
+        return torch.arange(2.0)
+
     def params_of(self, mean: Tensor) -> Tensor:
         """Logits, of probabilities held half a level of a byte from 0 and 1."""
         return mean.clamp(HALF_LEVEL, 1 - HALF_LEVEL).logit()
@@ -188,6 +207,10 @@ class FixedGaussian(Point):
         """Like the target."""
         return params + math.sqrt(self.variance) * normal_quantile(chance)
 
+    def distribution(self, params: Tensor) -> dict[str, Tensor]:
+        """Mean and deviation."""
+        return {"mean": params, "deviation": torch.full_like(params, math.sqrt(self.variance))}
+
 
 class LearnedGaussian(Point):
     """Negative log-density in nats of N(mean, variance) with learned variances (Rybkin et al., 2021).
@@ -214,6 +237,10 @@ class LearnedGaussian(Point):
     def draw(self, params: Tensor, chance: Tensor) -> Tensor:
         """Like the target; of one variance for all elements."""
         return params + (0.5 * bounded_log_variance(self.log_variance)).exp() * normal_quantile(chance)
+
+    def distribution(self, params: Tensor) -> dict[str, Tensor]:
+        """Mean and deviation."""
+        return {"mean": params, "deviation": (0.5 * bounded_log_variance(self.log_variance)).exp().expand_as(params)}
 
 
 class PredictedGaussian(Likelihood):
@@ -249,57 +276,10 @@ class PredictedGaussian(Likelihood):
         mean, log_variance = self._parts(params)
         return mean + (0.5 * log_variance).exp() * normal_quantile(chance)
 
-
-class Categorical(Likelihood):
-    """Cross-entropy in nats of whole numbers 0 to `classes` − 1; the parameters are a logit for each."""
-
-    def __init__(self, classes: int, axis: int) -> None:
-        super().__init__()
-        self.classes, self.axis = classes, axis
-
-    def forward(self, params: Tensor, target: Tensor) -> Tensor:
-        """[N]."""
-        return per_sample(self.each(params, target))
-
-    def each(self, params: Tensor, target: Tensor) -> Tensor:
-        """Like the target."""
-        logits = apart(params, self.classes, self.axis).movedim(second(self.axis), 1)      # (N, K, ...)
-        return F.cross_entropy(logits, target.long(), reduction="none")
-
-    def mean(self, params: Tensor) -> Tensor:
-        """The expected number."""
-        share = apart(params, self.classes, self.axis).movedim(second(self.axis), -1).softmax(-1)
-        return share @ torch.arange(self.classes, dtype=share.dtype, device=share.device)
-
-    def draw(self, params: Tensor, chance: Tensor) -> Tensor:
-        """Whole numbers, like the target."""
-        share = apart(params, self.classes, self.axis).movedim(second(self.axis), -1).softmax(-1)
-        return quantile(share, chance).to(params.dtype)
-
-
-class CategoricalTokens(Likelihood):
-    """Cross-entropy in nats of tokens; the parameters are a logit for each symbol, [N, T, K]."""
-
-    def forward(self, params: Tensor, target: Tensor) -> Tensor:
-        """[N]."""
-        return per_sample(self.each(params, target))
-
-    def each(self, params: Tensor, target: Tensor) -> Tensor:
-        """Like the target."""
-        return F.cross_entropy(params.movedim(-1, 1), target, reduction="none")
-
-    def mean(self, params: Tensor) -> Tensor:
-        """The likeliest token at each place, [N, T] int64."""
-        return params.argmax(-1)
-
-    def draw(self, params: Tensor, chance: Tensor) -> Tensor:
-        """Tokens, [N, T] int64."""
-        return quantile(params.softmax(-1), chance)
-
-
-def quantile(shares: Tensor, chance: Tensor) -> Tensor:
-    """The first of K whose share and those before it, [..., K], exceed a number in [0, 1), [...]."""
-    return (shares.cumsum(-1) <= chance.unsqueeze(-1)).sum(-1).clamp(max=shares.shape[-1] - 1)
+    def distribution(self, params: Tensor) -> dict[str, Tensor]:
+        """Mean and deviation."""
+        mean, log_variance = self._parts(params)
+        return {"mean": mean, "deviation": (0.5 * log_variance).exp()}
 
 
 def normal_quantile(chance: Tensor) -> Tensor:

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from aebuild.modules.likelihoods import Likelihood, apart, per_sample, quantile, second
+from aebuild.modules.categorical_likelihood import quantile
+from aebuild.modules.likelihoods import Likelihood, apart, per_sample, second
 
 
 class MuLaw(Likelihood):
@@ -52,5 +53,16 @@ class MuLaw(Likelihood):
         """Values of levels, like the target."""
         return self.value_of(quantile(self._shares(params), chance).to(params.dtype))
 
+    def distribution(self, params: Tensor) -> dict[str, Tensor]:
+        """Of each level."""
+        return {"log_probabilities": self._logits(params).log_softmax(-1)}
+
+    def support(self) -> Tensor:
+        """The values of the levels."""
+        return self.value_of(torch.arange(float(self.levels)))
+
     def _shares(self, params: Tensor) -> Tensor:
-        return apart(params, self.levels, self.axis).movedim(second(self.axis), -1).softmax(-1)
+        return self._logits(params).softmax(-1)
+
+    def _logits(self, params: Tensor) -> Tensor:
+        return apart(params, self.levels, self.axis).movedim(second(self.axis), -1)

@@ -16,7 +16,7 @@ class PixelCnnNetwork(CausalNetwork):
     """Two stacks of gated convolutions that are told the code in each layer (van den Oord et al., 2016; Gulrajani et al., 2017).
 
     They see all pixels above and to the left, without a blind spot. The code is one vector for all places, or features at each.
-    With several `steps`, as many as there are `inputs`, each channel is told those before it in its pixel, by one more gated layer.
+    With several `steps`, each of as many `inputs`, each channel is told those before it in its pixel, by one more gated layer.
     """
 
     def __init__(self, entry: Entry, inputs: int, code: int, width: int, depth: int, kernel: int, steps: int) -> None:
@@ -24,10 +24,10 @@ class PixelCnnNetwork(CausalNetwork):
         self.entry = entry
         self.layers = nn.ModuleList([GatedLayer(width if number else inputs, width, kernel, first=not number) for number in range(depth)])
         self.told = nn.ModuleList([nn.Conv2d(code, 4 * width, 1, bias=False) for _ in range(depth)])
-        self.steps = steps
+        self.steps, self.inputs = steps, inputs // steps
         if steps > 1:
             self.beside = nn.Conv2d(width, 2 * width, 1)
-            self.earlier = nn.ModuleList([nn.Conv2d(step, 2 * width, 1, bias=False) for step in range(1, steps)])
+            self.earlier = nn.ModuleList([nn.Conv2d(step * self.inputs, 2 * width, 1, bias=False) for step in range(1, steps)])
             self.out = nn.Conv2d(width, width, 1)
 
     def forward(self, code: Tensor, entered: Tensor) -> Tensor:
@@ -44,7 +44,7 @@ class PixelCnnNetwork(CausalNetwork):
             return hidden
         made: Tensor = self.beside(hidden)
         if step:
-            made = made + self.earlier[step - 1](entered[:, :step])
+            made = made + self.earlier[step - 1](entered[:, :step * self.inputs])
         return hidden + self.out(gated(made))  # type: ignore[no-any-return]
 
     def walk(self, code: Tensor, size: Sequence[int]) -> Walk:

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from aebuild.modules.bounds import bounded
-from aebuild.modules.likelihoods import Likelihood, apart, per_sample, quantile, second
+from aebuild.modules.categorical_likelihood import quantile
+from aebuild.modules.likelihoods import Likelihood, apart, per_sample, second
 
 LOG_SCALE = (-10.0, 10.0)
 Scale = float | Sequence[int] | None
@@ -92,6 +93,11 @@ class Laplace(Located):
         parts, apart_of_half = self.parts(params), chance.clamp(2.0 ** -24) - 0.5
         return parts[0] - self.scale.of(parts).exp() * apart_of_half.sign() * torch.log1p(-2 * apart_of_half.abs())
 
+    def distribution(self, params: Tensor) -> dict[str, Tensor]:
+        """Location and scale."""
+        parts = self.parts(params)
+        return {"location": parts[0], "scale": self.scale.of(parts).exp().expand_as(parts[0])}
+
 
 class StudentT(Located):
     """Negative log-density in nats of Student's t around a location, with `df` degrees of freedom."""
@@ -136,6 +142,16 @@ class DiscretizedLogistic(Located):
         parts = self.parts(params)
         return nearest_level(logistic(parts[0], self.scale.of(parts), chance), self.levels) * self.extent + self.middle
 
+    def distribution(self, params: Tensor) -> dict[str, Tensor]:
+        """Of each level."""
+        parts, x = self.parts(params), levels_of(self.levels, params.device)
+        log_scale = self.scale.of(parts).expand_as(parts[0])
+        return {"log_probabilities": log_mass(x, parts[0].unsqueeze(-1), log_scale.unsqueeze(-1), self.levels)}
+
+    def support(self) -> Tensor:
+        """The levels."""
+        return levels_of(self.levels) * self.extent + self.middle
+
 
 class DiscretizedLogisticMixture(Likelihood):
     """Nats of a level under a mixture of discretised logistic distributions, each element its own (Salimans et al., 2017).
@@ -173,6 +189,17 @@ class DiscretizedLogisticMixture(Likelihood):
         drawn = logistic(location.gather(-1, chosen), bounded(log_scale.gather(-1, chosen), *LOG_SCALE), left)
         return nearest_level(drawn.squeeze(-1), self.levels) * self.extent + self.middle
 
+    def distribution(self, params: Tensor) -> dict[str, Tensor]:
+        """Of each level."""
+        logits, location, log_scale = (part.unsqueeze(-2) for part in self._parts(params))
+        x = levels_of(self.levels, params.device).unsqueeze(-1)                                           # (K, 1)
+        each = logits.log_softmax(-1) + log_mass(x, location, bounded(log_scale, *LOG_SCALE), self.levels)
+        return {"log_probabilities": each.logsumexp(-1)}
+
+    def support(self) -> Tensor:
+        """The levels."""
+        return levels_of(self.levels) * self.extent + self.middle
+
     def _parts(self, params: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Each [N, ..., components], the axes before the last those of the target."""
         every = apart(params, 3 * self.components, self.axis).movedim(second(self.axis), -1)
@@ -188,6 +215,11 @@ def logistic(location: Tensor, log_scale: Tensor, chance: Tensor) -> Tensor:
 def nearest_level(x: Tensor, levels: int) -> Tensor:
     """The nearest of so many levels from -1 to 1."""
     return ((x.clamp(-1, 1) + 1) * ((levels - 1) / 2)).round() * (2 / (levels - 1)) - 1
+
+
+def levels_of(levels: int, device: torch.device | None = None) -> Tensor:
+    """So many levels from -1 to 1, [levels]."""
+    return torch.linspace(-1, 1, levels, device=device)
 
 
 def log_mass(x: Tensor, location: Tensor, log_scale: Tensor, levels: int) -> Tensor:

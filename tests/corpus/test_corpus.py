@@ -56,7 +56,6 @@ ELSEWHERE = {
     **dict.fromkeys(("AE523", "AE524"), "test_hub.py::test_what_the_hub_refuses_is_told"),
     "AE530": "test_ejected.py::test_a_module_of_a_plug_in_is_refused",
     **dict.fromkeys(("AE531", "AE532", "AE533", "AE534", "AE535"), "test_export.py"),
-    "AE837": "test_autoregression.py::test_a_program_of_the_decoder_is_refused_and_of_the_encoder_is_not",
     **dict.fromkeys(("AE540", "AE541"), "test_tasks.py"),
     "AE480": "test_inference.py::test_values_in_other_units_or_shapes_are_refused",
     "AE481": "test_inference.py::test_codes_of_another_model_are_refused",

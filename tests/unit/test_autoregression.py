@@ -9,18 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_exported import imagined, raw_of
+from test_exported import imagined, raw_of, read
 from torch import Tensor, nn
 
 from aebuild.compile.build import build
 from aebuild.compile.front import load
-from aebuild.lang.diagnostics import SpecError
 from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.autoregression import Autoregression
 from aebuild.modules.causal import CausalBlock
 from aebuild.modules.mu_law_likelihood import MuLaw
 from aebuild.modules.outputs import Batch
 from aebuild.modules.randomness import random_modules, reseed
+from aebuild.results.export import formats
+from aebuild.results.export.generation import Generation, generation
 from aebuild.results.export.programs import Exporter
 from aebuild.results.part_laws.exact_plan import compare
 
@@ -34,6 +35,13 @@ NORMAL = "losses: {reconstruction: {type: gaussian, variance: learned}}\n"
 LEVELS = "losses: {reconstruction: {type: discretized_logistic, levels: 4, scale: 0.5}}\n"
 DIGITS = "data: {type: digits, size: [2, 3], %s}\nencoder: [linear: 5]\nlatent: {type: continuous, dim: 3}\n"
 TOLD = "losses: {reconstruction: categorical}\n"
+
+
+def holed(text: str) -> str:
+    """The same data with values that are missing."""
+    return text.replace("}", ", missing: mask}", 1)
+
+
 SPECS = {
     "image": IMAGE % (2, 5, 4) + "decoder: [pixelcnn: {width: 4, depth: 6, reach: 1}, conv: {width: 3, kernel: 1}]\n" + LEVELS,
     "image of channels apart": IMAGE % (3, 3, 4) + "decoder: [pixelcnn: {width: 4, depth: 3, channels: apart}]\n" + LEVELS,
@@ -46,6 +54,9 @@ SPECS = {
                                 "losses: {reconstruction: {type: mu_law, levels: 7}}\n",
     "waveform behind convolutions": WAVE % 12 + "decoder: [conv: 3, wavenet: {width: 4, depth: 4, kernel: 3}, conv: {width: 3, kernel: 1}]\n"
                                     "losses: {reconstruction: {type: discretized_logistic, levels: 9, scale: predicted}}\n",
+    "image with holes": holed(IMAGE % (2, 2, 3)) + "decoder: [pixelcnn: {width: 4, depth: 4}]\n" + LEVELS,
+    "series with holes": holed(SERIES % 5) + "decoder: [wavenet: {width: 4, depth: 2}]\n" + NORMAL,
+    "series with holes by attention": holed(SERIES % 5) + "decoder: [causal_transformer: {width: 4, depth: 1, heads: 2}]\n" + NORMAL,
     "series by convolutions": SERIES % 9 + "decoder: [wavenet: {width: 4, depth: 4, kernel: 1}, conv: {width: 3, kernel: 1}]\n" + NORMAL,
     "series by attention": SERIES % 9 + "decoder: [causal_transformer: {width: 4, depth: 2, heads: 2, told: each}, activation: tanh]\n" + NORMAL,
     "series behind a recurrence": SERIES % 7 + "decoder: [gru: 4, causal_transformer: {width: 4, depth: 1, heads: 1}]\n"
@@ -155,6 +166,44 @@ def test_a_block_that_asks_equals_torchs() -> None:
     torch.testing.assert_close(ours(x, memory), theirs(x, memory, tgt_mask=later))
 
 
+@pytest.mark.parametrize("name", [name for name in SPECS if "holes" in name])
+def test_what_is_missing_changes_no_loss_and_no_gradient(name: str) -> None:
+    """Whatever stands there; that something is missing is told to the places behind."""
+    plan, model, _ = made(SPECS[name])
+    generator = torch.Generator().manual_seed(0)
+    x, other = torch.rand(2, 4, *plan.target.shape, generator=generator)
+    known = torch.rand(x.shape, generator=generator) < 0.6
+
+    def judged(target: Tensor, known: Tensor) -> list[Tensor]:
+        model.zero_grad()
+        raw = model.losses(model.run(Batch(x, target, mask=known)), ["reconstruction"])["reconstruction"]
+        raw.sum().backward()  # type: ignore[no-untyped-call]
+        return [raw.detach(), *(parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None)]
+
+    found = judged(x, known)
+    assert all(map(torch.equal, found, judged(torch.where(known, x, other), known)))
+    assert not torch.equal(found[0], judged(torch.where(known, other, x), known)[0])
+    first = torch.zeros_like(known).flatten(1)
+    first[:, -1] = True          # the last element alone is judged: by what is known before it
+    only, before = first.view_as(known), known & ~first.view_as(known)
+    with torch.no_grad():
+        last = [float(model.likelihood.within(model.parameters_of(torch.ones(4, 3), {"target": x, "mask": told}), x, None, only).sum())
+                for told in (before | only, only)]
+    assert last[0] != last[1]
+
+
+def test_of_samples_with_holes_the_likelihood_is_of_what_is_known() -> None:
+    """Over all values of what is known the chances sum to one, for each value of what is not."""
+    _, model, _ = made(holed(IMAGE % (2, 1, 2)) + "decoder: [pixelcnn: {width: 4, depth: 2}]\n" + LEVELS.replace("levels: 4", "levels: 2"))
+    every = torch.tensor(list(itertools.product((0.0, 1.0), repeat=4))).view(-1, 2, 1, 2)
+    known = torch.tensor([True, False, True, True]).view(1, 2, 1, 2).expand(16, -1, -1, -1)
+    with torch.no_grad():
+        params = model.parameters_of(torch.ones(16, 3), {"target": every, "mask": known})
+        chances = (-model.likelihood.within(params, every, None, known)).exp().view(2, 2, 2, 2)
+    assert torch.equal(chances[:, 0], chances[:, 1])
+    assert float(chances[:, 0].sum()) == pytest.approx(1, abs=1e-5)
+
+
 def test_hidden_places_are_hidden_in_training_alone() -> None:
     _, model, module = made(SPECS["text by attention"].replace("heads: 2", "heads: 2, input_dropout: 0.999999"))
     code, first, second = torch.randn(2, 3), torch.zeros(2, 8, dtype=torch.int64), torch.ones(2, 8, dtype=torch.int64)
@@ -175,15 +224,60 @@ def test_draws_of_codes_and_losses_read_the_truth() -> None:
     assert model.interpolate(x[:2], x[2:], 3).shape == (3, 2, 8) and model.sample(2).shape == (2, 8)
 
 
-def test_a_program_of_the_decoder_is_refused_and_of_the_encoder_is_not(tmp_path: Path) -> None:
-    loaded = load("spec.yaml", text=SPECS["text by attention"])
-    run = imagined(loaded, 0)
-    raw = raw_of(run, None, 0)
-    exporter = Exporter(run, tmp_path, raw)
-    for part in ("model", "decoder"):
-        with pytest.raises(SpecError, match="AE837"):
-            exporter.write(part, ["torch"])
-    assert exporter.write("encoder", ["torch"])[0].difference < 1e-4
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "text"), [
+    ("torch", SERIES % 4 + "decoder: [causal_transformer: {width: 4, depth: 1, heads: 2}]\n" + NORMAL),
+    ("onnx", IMAGE % (2, 2, 3) + "decoder: [pixelcnn: {width: 4, depth: 2}]\n" + LEVELS)], ids=["series", "image"])
+def test_a_loop_around_the_program_makes_what_the_model_makes(kind: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both take the likeliest value at each place; the loop knows no more than what is written beside the program."""
+    monkeypatch.setattr(formats, "SECONDS", 0.0)
+    run = imagined(load("spec.yaml", text=text), 0)
+    exporter = Exporter(run, tmp_path, raw_of(run, None, 0))
+    written, = exporter.write("decoder", [kind])
+    program, how = read(tmp_path / written.file, kind), generation(run)
+    assert how is not None and written.difference < 1e-4
+    code, made = torch.randn(3, 3, generator=torch.Generator().manual_seed(1)), torch.ones(3, *how.shape)
+    axis, passes = how.feature_axis, 0
+    assert axis is not None
+    for place in itertools.product(*(range(extent) for number, extent in enumerate(how.shape) if number != axis)):
+        for turn in range(how.shape[axis]) if how.in_turn else [slice(None)]:
+            here, found, passes = (slice(None), *place[:axis], turn, *place[axis:]), program(code, made), passes + 1
+            made[here] = found[0][here] if how.values is None else _likeliest(found[here], how, turn)
+    assert passes == how.passes
+    likelihood = run.model.likelihood
+
+    def likeliest(params: Tensor, chance: Tensor) -> Tensor:
+        held = likelihood.distribution(params)
+        return likelihood.support()[held["log_probabilities"].argmax(-1)] if how.values is not None else held["mean"]
+
+    context: dict[str, Any] = {"draw": likeliest}
+    with torch.no_grad():
+        run.model.parameters_of(code, context)
+    torch.testing.assert_close(made, torch.from_numpy(run.scaling.undo(context["generated"].numpy())), rtol=1e-4, atol=1e-4)
+
+
+def _likeliest(log_probabilities: Tensor, how: Generation, turn: int | slice) -> Tensor:
+    """Raw values of the largest of [..., K]."""
+    values = torch.tensor(how.values)
+    return (values if values.ndim == 1 else values[turn])[log_probabilities.argmax(-1)]
+
+
+@EVERY
+def test_how_elements_are_distributed_is_what_they_are_judged_by(text: str) -> None:
+    _, model, _ = made(text)
+    with torch.no_grad():
+        params = drawn(_, model, 3)[2]
+        found, support = model.likelihood.distribution(params), model.likelihood.support()
+        if support is None:
+            law = torch.distributions.Normal if "mean" in found else torch.distributions.Laplace
+            x = torch.randn_like(next(iter(found.values())))
+            torch.testing.assert_close(model.likelihood.each(params, x), -law(*found.values()).log_prob(x), rtol=1e-4, atol=1e-5)
+            return
+        held = found["log_probabilities"]
+        for number, value in enumerate(support):
+            each = model.likelihood.each(params, torch.full(held.shape[:-1], value.item(), dtype=value.dtype))
+            torch.testing.assert_close(each, -held[..., number], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(held.exp().sum(-1), torch.ones(held.shape[:-1]))
 
 
 def test_mu_law_levels_are_those_of_the_formula() -> None:

@@ -16,12 +16,11 @@ from aebuild.compile.front import load
 from aebuild.data.assemble import load_splits
 from aebuild.data.fingerprint import fingerprint
 from aebuild.lang.dataset import Where
+from aebuild.modules.categorical_likelihood import Categorical, CategoricalTokens
 from aebuild.modules.lengths import real_places
 from aebuild.modules.likelihoods import (
     AbsoluteError,
     Bernoulli,
-    Categorical,
-    CategoricalTokens,
     FixedGaussian,
     LearnedGaussian,
     Likelihood,
@@ -158,6 +157,6 @@ def test_frequencies_are_counted_at_each_place() -> None:
 
 def test_the_loss_has_no_gradient_at_padding() -> None:
     logits = torch.zeros(2, 4, 3, requires_grad=True)
-    CategoricalTokens().within(logits, torch.zeros(2, 4, dtype=torch.int64), torch.tensor([1, 4])).sum().backward()  # type: ignore[no-untyped-call]
+    CategoricalTokens(2).within(logits, torch.zeros(2, 4, dtype=torch.int64), torch.tensor([1, 4])).sum().backward()  # type: ignore[no-untyped-call]
     assert logits.grad is not None
     assert logits.grad.abs().sum((0, 2)).tolist() == pytest.approx([8 / 3, 4 / 3, 4 / 3, 4 / 3])

@@ -20,7 +20,7 @@ from aebuild.lang.dataset import Where
 from aebuild.lang.samples import DataInfo
 from aebuild.lang.splits import Scaling
 from aebuild.lang.values import Grid, Sequence, Tokens, Value, Vector, from_json
-from aebuild.modules.likelihoods import CategoricalTokens
+from aebuild.modules.categorical_likelihood import CategoricalTokens
 from aebuild.results.drawing import cell_size, draw_sample
 
 DRAW = np.random.default_rng(0)
@@ -146,12 +146,13 @@ def test_any_decoder_gives_a_logit_for_each_token(folder: Path, decoder: str) ->
 
 def test_the_likelihood_is_the_cross_entropy_of_each_place() -> None:
     logits, tokens = torch.randn(4, 6, 9, generator=torch.Generator().manual_seed(0)), torch.from_numpy(TEXT[:4])
-    found = CategoricalTokens()(logits, tokens)
+    likelihood = CategoricalTokens(9)
+    found = likelihood(logits, tokens)
     share = logits.log_softmax(-1)
     torch.testing.assert_close(found, torch.stack([-sum(share[n, t, tokens[n, t]] for t in range(6)) for n in range(4)]))
     sure = 50.0 * F.one_hot(tokens, 9)
-    assert CategoricalTokens()(sure, tokens).max() < 1e-5
-    assert torch.equal(CategoricalTokens().mean(sure), tokens)
+    assert likelihood(sure, tokens).max() < 1e-5
+    assert torch.equal(likelihood.mean(sure), tokens)
 
 
 @pytest.mark.parametrize(("losses", "more", "code"), [

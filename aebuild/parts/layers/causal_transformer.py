@@ -65,7 +65,7 @@ class CausalTransformer(Autoregressive):
                "decoder: {layer: causal_transformer, depth: 2, width: 4, heads: 2, input_dropout: 0.3}\n"
                "losses: {reconstruction: categorical}\n"
                "---\n"
-               "data: {type: series, path: wave.csv, window: {length: 8, stride: 2}}\n"
+               "data: {type: series, path: wave.csv, window: {length: 8, stride: 2}, missing: mask}\n"
                "encoder: [gru: 3]\n"
                "decoder: [causal_transformer: {width: 4, depth: 1, heads: 1, told: each}]\n"
                "losses: {reconstruction: {type: gaussian, variance: predicted}}\n"
@@ -119,8 +119,8 @@ class CausalTransformer(Autoregressive):
         if asked:
             weights["code_positions.weight"] = (asked, width)
         if not isinstance(target, Tokens):
-            weights |= linear("enter", target.features, width)
-            macs += (length - 1) * target.features * width
+            weights |= linear("enter", self.inputs(target, site), width)
+            macs += (length - 1) * self.inputs(target, site) * width
         return weights, macs
 
     def network(self, node: Node, entry: Entry) -> CausalNetwork:

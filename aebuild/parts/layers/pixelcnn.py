@@ -50,7 +50,7 @@ class Pixelcnn(Autoregressive):
         width, kernel, macs = self.width, 2 * self.reach + 1, 0
         weights: Shapes = {}
         for number in range(self.depth):
-            inputs, rows = (width, self.reach + 1) if number else (self.inputs(target), self.reach)
+            inputs, rows = (width, self.reach + 1) if number else (self.inputs(target, site), self.reach)
             kernels = {"vertical": (2 * width, inputs, rows, kernel), "horizontal": (2 * width, inputs, 1, rows),
                        "across": (2 * width, 2 * width, 1, 1), "out": (width, width, 1, 1)}
             weights |= {f"layers.{number}.{each}.weight": shape for each, shape in kernels.items()}
@@ -59,7 +59,8 @@ class Pixelcnn(Autoregressive):
             macs += prod(target.places) * sum(prod(shape) for shape in kernels.values()) + prod(value.places) * 4 * width * value.features
         steps = self.steps(target)
         if steps > 1:
-            earlier = {f"earlier.{step - 1}.weight": (2 * width, step, 1, 1) for step in range(1, steps)}
+            each = self.inputs(target, site) // steps
+            earlier = {f"earlier.{step - 1}.weight": (2 * width, step * each, 1, 1) for step in range(1, steps)}
             weights |= {"beside.weight": (2 * width, width, 1, 1), "beside.bias": (2 * width,), **earlier,
                         "out.weight": (width, width, 1, 1), "out.bias": (width,)}
             macs += prod(target.places) * (steps * 3 * width * width + sum(prod(shape) for shape in earlier.values()))

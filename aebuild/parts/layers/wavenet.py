@@ -56,7 +56,7 @@ class Wavenet(Autoregressive):
 
     def plan_network(self, value: Value, target: Value, site: Site) -> tuple[Shapes, int]:
         """The entrance, and for each layer its convolution, what it is told, the residual (but of the last) and the skip."""
-        width, inputs = self.width, self.inputs(target)
+        width, inputs = self.width, self.inputs(target, site)
         weights: Shapes = {"enter.weight": (width, inputs, 1), "enter.bias": (width,)}
         for number in range(self.depth):
             kernels = {"conv": (2 * width, width, self.kernel), "out": (width, width, 1), "skip": (self.summed, width, 1)}

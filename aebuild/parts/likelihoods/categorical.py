@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
 from aebuild.lang.node import Refusal
 from aebuild.lang.terms import Likelihood, OutputPlan
-from aebuild.lang.values import Range, Value, elements
+from aebuild.lang.values import Range, Tokens, Value, elements
 
 if TYPE_CHECKING:
     from torch import nn
@@ -56,9 +56,9 @@ class Categorical(Likelihood):
 
     def build_likelihood(self, target: Value, bounds: Range) -> nn.Module:
         """The likelihood's module."""
-        from aebuild.modules.likelihoods import Categorical as CategoricalModule
-        from aebuild.modules.likelihoods import CategoricalTokens
+        from aebuild.modules.categorical_likelihood import Categorical as CategoricalModule
+        from aebuild.modules.categorical_likelihood import CategoricalTokens
 
-        if target.dtype == "int64":
-            return CategoricalTokens()
+        if isinstance(target, Tokens):
+            return CategoricalTokens(target.classes)
         return CategoricalModule(self.classes(bounds), target.feature_axis)

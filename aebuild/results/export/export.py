@@ -17,6 +17,7 @@ import torch
 from aebuild.compile.canonical import text
 from aebuild.data.new_samples import paired
 from aebuild.lang.diagnostics import DataError, Diagnostic, Hint, Rule, SpecError
+from aebuild.results.export.generation import Generation, generation
 from aebuild.results.export.programs import ENDINGS, Exporter, Written
 from aebuild.results.export.samples import NO_SAMPLES, RawSamples, checking_samples, first_samples
 from aebuild.results.export.series_length import SeriesLength
@@ -47,6 +48,7 @@ class Exported:
     programs: list[Written] = field(default_factory=list)
     lengths: dict[str, SeriesLength] = field(default_factory=dict)        # by part that is a program, where it takes series
     loss: dict[str, float] = field(default_factory=dict)        # of the int8 encoder: before and after
+    generation: Generation | None = None          # where the decoder's program reads the data that it is to make
     notes: list[str] = field(default_factory=list)
 
 
@@ -61,11 +63,13 @@ def export_run(run: TrainedRun, folder: str | Path, *, half: str | None = None, 
                                    fix="--half encoder"))
     if int8 and not apart:
         raise SpecError(Diagnostic(NOT_APART, f"nothing tells what int8 costs: {run.model.refusals['decode']}", fix=Hint("without --int8")))
-    if int8 and data is not None:
+    forced = bool(formats) and half != "encoder" and run.plan.autoregression is not None
+    if (int8 or forced) and data is not None:
         paired(data)
-    if int8 and drawn and run.target_scaling is not None:
-        raise DataError(Diagnostic(NO_SAMPLES, "drawn samples do not say what this model is to make of them, so nothing tells what int8 "
-                                   "costs", fix=Hint("--data FILE names pairs")))
+    if (int8 or forced) and drawn and run.target_scaling is not None:
+        what = "nothing tells what int8 costs" if int8 else "the decoder's program has none to read"
+        raise DataError(Diagnostic(NO_SAMPLES, f"drawn samples do not say what this model is to make of them, so {what}",
+                                   fix=Hint("--data FILE names pairs")))
     samples = checking_samples(run, data, drawn) if formats or int8 else None
     calibration = first_samples(run, own_split(run, "train").split) if int8 and data is None and not drawn else samples
     with appearing(Path(folder)) as partial:
@@ -75,6 +79,10 @@ def export_run(run: TrainedRun, folder: str | Path, *, half: str | None = None, 
             found.notes.append(f"no decoder is written apart: {run.model.refusals['decode']}")
         parts = (half,) if half else ("model", "encoder", "decoder") if apart else ("model", "encoder")
         _weights(run, found, parts)
+        if forced and half is None:
+            why = run.plan.refusals["reconstruct in one program"]
+            found.notes.append(f"the whole cannot be one program: {why}; encoder and decoder can")
+            parts = ("encoder", "decoder")
         if samples is not None:
             _programs(Exporter(run, partial, samples), found, parts if formats else [], formats, calibration if int8 else None)
         _records(run, found)
@@ -90,6 +98,7 @@ def _programs(exporter: Exporter, found: Exported, parts: Sequence[str], formats
         found.programs.append(written)
     found.files += [program.file for program in found.programs]
     made = {program.file.partition(".")[0] for program in found.programs}
+    found.generation = generation(exporter.run) if "decoder" in made else None
     found.lengths = {name: length for name, length in exporter.lengths.items() if name in made}
 
 
@@ -122,6 +131,7 @@ def _records(run: TrainedRun, found: Exported) -> None:
     manifest = {"name": run.plan.spec.name, "weights": run.kept, "versions": {"aebuild": version("aebuild"), "torch": torch.__version__,
                 "python": platform.python_version()}, "files": files, "programs": [asdict(each) for each in found.programs],
                 **({"series": {name: asdict(length) for name, length in found.lengths.items()}} if found.lengths else {}),
+                **({"generation": asdict(found.generation)} if found.generation else {}),
                 **({"int8_loss": found.loss} if found.loss else {})}
     (found.folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     found.files.append("manifest.json")

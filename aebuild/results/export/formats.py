@@ -38,13 +38,13 @@ $ aebuild export runs/vae --format torch -o out      # refused where a module of
 $ aebuild export runs/vae -o out
 ```
 """)
-Run = Callable[..., Tensor]
+Run = Callable[..., Any]       # of a program with one output that tensor, else a tuple
 SECONDS = 0.3         # of measuring one latency
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is written as a program: a module, what goes into it by way of example, of which lengths that may be, and the inputs' names.
+    """What is written as a program: a module, what goes into it by way of example, of which lengths that may be, and all names.
 
     The first axis of all inputs is that of the batch.
     """
@@ -53,6 +53,7 @@ class Recipe:
     example: tuple[Tensor, ...]
     length: SeriesLength | None = None
     names: tuple[str, ...] = ("input",)
+    outputs: tuple[str, ...] = ("output",)
 
     @property
     def axes(self) -> tuple[dict[int, Any], ...]:
@@ -111,7 +112,7 @@ def onnx_program(recipe: Recipe, place: Path, what: str) -> Run:
     packages()
     with _recorded(what):
         made = torch.onnx.export(recipe.part, recipe.example, dynamo=True, verbose=False, input_names=recipe.names,
-                                 output_names=["output"], dynamic_shapes=recipe.axes, custom_translation_table=onnx_layers())
+                                 output_names=recipe.outputs, dynamic_shapes=recipe.axes, custom_translation_table=onnx_layers())
         assert made is not None
         made.save(place)
     return onnx_session(place)
@@ -124,7 +125,12 @@ def onnx_session(place: Path) -> Run:
     options.log_severity_level = 3
     session = runtime.InferenceSession(str(place), options, providers=["CPUExecutionProvider"])
     names = [each.name for each in session.get_inputs()]
-    return lambda *inputs: torch.from_numpy(session.run(None, {name: x.numpy() for name, x in zip(names, inputs, strict=True)})[0])
+
+    def run(*inputs: Tensor) -> Any:
+        found = [torch.from_numpy(each) for each in session.run(None, {name: x.numpy() for name, x in zip(names, inputs, strict=True)})]
+        return found[0] if len(found) == 1 else tuple(found)
+
+    return run
 
 
 def quantised(source: Path, place: Path, samples: tuple[Tensor, ...], names: tuple[str, ...]) -> Run:

@@ -45,6 +45,10 @@ class Scaled(nn.Module):
         """The model's values [N, ...] to raw ones."""
         return scaled if self.tokens else (scaled.double() / self.factor + self.offset).float()
 
+    def undo_spread(self, scaled: Tensor) -> Tensor:
+        """How far values spread around another, [N, ...], in raw units."""
+        return (scaled.double() / self.factor).float()
+
 
 Beside = Literal["lengths", "conditions"]
 
@@ -85,6 +89,35 @@ class Decoder(nn.Module):
         return self.scaling.undo(self.model.decode(self.model.latent.lookup(codes) if self.discrete else codes, conditions=conditions))
 
 
+def has_gaps(run: TrainedRun) -> bool:
+    """True if the decoder reads its own target, and is told which of its values are missing."""
+    node = run.plan.autoregression
+    return node is not None and "mask" in node.reads
+
+
+class ForcedDecoder(nn.Module):
+    """Codes and true data to how each element is distributed, given the code and the elements before it (teacher forcing).
+
+    What comes out is a tensor of log-probabilities, or where the values lie and how far they spread, in raw units. Of data with holes a
+    NaN in the target is a value that is missing.
+    """
+
+    def __init__(self, run: TrainedRun) -> None:
+        super().__init__()
+        self.scaling, self.model = Scaled(run.target_scaling or run.scaling, 1 + len(run.plan.target.shape)), run.model
+        self.discrete = hasattr(run.model.latent, "lookup")
+        self.gaps = has_gaps(run)
+
+    def forward(self, code: Tensor, target: Tensor, conditions: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
+        """[N, ...], data [N, ...] of which those of a place and behind it do not matter there, and conditions [N, F] if it is told them."""
+        known: dict[str, Any] = {"target": self.scaling(target)} | ({} if conditions is None else {"conditions": conditions})
+        if self.gaps:
+            known["mask"] = ~target.isnan()
+        params = self.model.parameters_of(self.model.latent.lookup(code) if self.discrete else code, known)
+        found = tuple(self.model.likelihood.distribution(params).values())
+        return found[0] if len(found) == 1 else (self.scaling.undo(found[0]), self.scaling.undo_spread(found[1]))
+
+
 class Whole(nn.Module):
     """Raw data to their reconstructions."""
 
@@ -102,4 +135,9 @@ class Whole(nn.Module):
         return self.back.undo(silenced(self.model.reconstruct(self.scaling(x, lengths), **known), lengths))
 
 
-PARTS: dict[str, Any] = {"encoder": Encoder, "decoder": Decoder, "model": Whole}
+def decoder_of(run: TrainedRun) -> nn.Module:
+    """The half that takes codes: one that draws the data place by place as it judges true ones."""
+    return ForcedDecoder(run) if run.plan.autoregression is not None else Decoder(run)
+
+
+PARTS: dict[str, Any] = {"encoder": Encoder, "decoder": decoder_of, "model": Whole}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from aebuild.data.lengths import beyond
 from aebuild.lang.diagnostics import CheckpointError, DataError, Diagnostic, Hint, Rule
 from aebuild.lang.values import Tokens
 from aebuild.modules.lengths import silenced
-from aebuild.results.export.halves import beside
+from aebuild.results.export.halves import beside, has_gaps
 from aebuild.results.inference.new_data import own_split
 from aebuild.trainer.batches.loader import SplitLoader
 
@@ -66,10 +67,11 @@ class RawSamples:
 
 @dataclass(frozen=True)
 class Case:
-    """What goes into a part of a run, [n, ...] each, and what comes out of it, [n, ...]."""
+    """What goes into a part of a run, and what comes out of it, [n, ...] each; `names` are those of the outputs."""
 
     inputs: tuple[Tensor, ...]
-    output: Tensor
+    outputs: tuple[Tensor, ...]
+    names: tuple[str, ...] = ("output",)
 
     def rows(self, start: int, stop: int | None) -> tuple[Tensor, ...]:
         """The inputs of some samples."""
@@ -121,22 +123,40 @@ def case_of(run: TrainedRun, part: str, samples: RawSamples) -> Case:
     x = torch.from_numpy(scaled)
     known = (("input", x), ("lengths", lengths), ("conditions", told))
     context: dict[str, Any] = {name: held for name, held in known if held is not None}
-    given = {name: context[name] for name in beside(run, part)}
+    given: dict[str, Any] = {name: context[name] for name in beside(run, part)}
     code = run.model.code_of(run.model.features(run.model.formed(x), context), x, context)       # no noise in a program
     value = code.value if code.posterior is None else code.posterior.mean
     codes = value if code.indices is None else code.indices
     raw = torch.from_numpy(samples.values if run.scaling.kind == "tokens" else samples.values.astype(np.float32))
     if part == "encoder":
-        return Case((raw, *given.values()), codes)
+        return Case((raw, *given.values()), (codes,))
+    if part == "decoder" and run.plan.autoregression is not None:
+        return _forced(run, codes, x if samples.target is None else torch.from_numpy(samples.target), samples.mask, given)
     if part == "decoder":
-        return Case((codes, *given.values()), _raw(run, run.model.decode(value, **given)))
-    return Case((raw, *given.values()), _raw(run, silenced(run.model.likelihood.mean(run.model.parameters_of(value, context)), lengths)))
+        return Case((codes, *given.values()), (_raw(run, run.model.decode(value, **given)),))
+    return Case((raw, *given.values()), (_raw(run, silenced(run.model.likelihood.mean(run.model.parameters_of(value, context)), lengths)),))
 
 
 @torch.no_grad()
 def decoder_case(run: TrainedRun, codes: Tensor, *told: Tensor) -> Case:
     """What the run makes of codes, [n, ...] of numbers, and of the conditions that its decoder is told."""
-    return Case((codes, *told), _raw(run, run.model.decode(codes, conditions=told[0] if told else None)))
+    return Case((codes, *told), (_raw(run, run.model.decode(codes, conditions=told[0] if told else None)),))
+
+
+def _forced(run: TrainedRun, codes: Tensor, target: Tensor, mask: NDArray[np.bool_] | None, given: Mapping[str, Tensor]) -> Case:
+    """What a decoder that reads its own target says of codes and of a target, as the model knows them; `mask` says what of it is known."""
+    scaling = run.target_scaling or run.scaling
+    raw, known = scaling.undo(target.numpy()), {"target": target, **given}
+    if has_gaps(run) and mask is not None:
+        raw, known["mask"] = np.where(mask, raw, np.float32(np.nan)), torch.from_numpy(mask)
+    value = codes if codes.is_floating_point() else run.model.latent.lookup(codes)
+    found = run.model.likelihood.distribution(run.model.parameters_of(value, known))
+    outputs = tuple(found.values())
+    if len(outputs) > 1:          # a place and a spread, each in raw units
+        place, spread = outputs
+        around_0 = replace(scaling, offset=(0.0,) * len(scaling.offset))
+        outputs = _raw(run, place), torch.from_numpy(around_0.undo(spread.numpy()))
+    return Case((codes, torch.from_numpy(raw), *given.values()), outputs, tuple(found))
 
 
 def _raw(run: TrainedRun, back: Tensor) -> Tensor:
