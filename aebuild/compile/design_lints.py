@@ -223,8 +223,8 @@ def _about_depth(name: str, half: Node, plan: Plan) -> Iterator[Finding]:
 
 
 def _about_places(plan: Plan) -> Iterator[Finding]:
-    field, places = receptive_field(plan.encoder), plan.encoder.input.places
     pooled = next((node for node in (*plan.encoder.walk(), *plan.latent.node.walk()) if node.kind == "mean" and node.input.places), None)
+    field, places = None if pooled is None else receptive_field(plan.encoder), plan.encoder.input.places
     if pooled is not None and field is not None and all(QUARTER * seen < size for seen, size in zip(field, places, strict=True)):
         told = "×".join(map(str, field)) + " of " + "×".join(map(str, places))
         yield (NARROW_SIGHT, f"{pooled.path} averages over places that see {told}", plan.spec.place("encoder"),
