@@ -52,10 +52,14 @@ def memory_of(plan: Plan) -> Memory:
 
 def kept(plan: Plan, name: str, half: Node) -> int:
     """Values of one sample that backward keeps of a half."""
-    inside = [sum(elements(node.output) for node in step.walk() if not node.children) for step in half.children or (half,)]
     if name not in plan.spec.train.recompute:
-        return sum(inside)
-    return sum(elements(step.output) for step in half.children) + max(inside, default=0)
+        return kept_of(half)
+    return sum(elements(step.output) for step in half.children) + max(map(kept_of, half.children), default=kept_of(half))
+
+
+def kept_of(node: Node) -> int:
+    """Values of one sample that backward keeps of a node and all below it, where nothing is recomputed."""
+    return sum([elements(each.output) for each in node.walk() if not each.children])
 
 
 def check_size(plan: Plan) -> list[Diagnostic]:
