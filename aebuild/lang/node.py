@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar, dataclass_tr
 from aebuild.lang.diagnostics import Diagnostic, Rule
 from aebuild.lang.part import Part
 from aebuild.lang.schedule import Dial
-from aebuild.lang.values import Range, Value
+from aebuild.lang.values import Range, Value, elements
 
 if TYPE_CHECKING:
     from torch import nn
@@ -63,7 +63,8 @@ class Node:
     the solved, JSON-able arguments that `part.build(node, children)` turns into an nn.Module. `macs` counts the
     multiply-accumulates of matrix products and convolutions. `window` is (kernel, stride) per spatial axis; of a
     layer that upsamples the stride is below one, and the kernel how many places of its output see one of its input. None stands for
-    layers that see everything.
+    layers that see everything. `keeps` is how many values of a sample its own module keeps for the gradient, where that is not its input,
+    as of a leaf with weights, or nothing, as of all others.
     """
 
     path: str
@@ -83,6 +84,7 @@ class Node:
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     aside: bool = False
+    keeps: int | None = None
 
     @property
     def name(self) -> str:
@@ -93,6 +95,13 @@ class Node:
     def own_params(self) -> int:
         """Parameters of this node without its children."""
         return sum(map(prod, self.weights.values()))
+
+    @property
+    def kept(self) -> int:
+        """Values of a sample that its own module keeps for the gradient, without what is below it."""
+        if self.keeps is not None:
+            return self.keeps
+        return elements(self.input) if self.weights and not self.children else 0
 
     @cached_property
     def params(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import gcd, prod
 from typing import TYPE_CHECKING, Any, Literal
 
+from aebuild.lang.attending import attention_keeps
 from aebuild.lang.autoregression import Autoregressive
 from aebuild.lang.diagnostics import Rule
 from aebuild.lang.learned_prior import linear, transformer, transformer_macs
@@ -79,6 +80,11 @@ class CausalTransformer(Autoregressive):
             weights |= linear("enter", target.features, width)
             macs += (length - 1) * target.features * width
         return weights, macs
+
+    def kept_at_place(self, target: Value) -> int:
+        """Of each block what a transformer keeps."""
+        length = target.places[0]
+        return self.depth * (13 * self.width + attention_keeps(Sequence(length, self.width), length, self.heads) // length)
 
     def network(self, node: Node, entry: Entry) -> CausalNetwork:
         """The blocks and what goes in."""
