@@ -84,11 +84,20 @@ def listed(count: int, row: str, end: str = "decoder: [linear: 16]\n") -> str:
     return f"name: long\ndata: digits\nencoder:\n{rows}latent: {{type: continuous, dim: 8}}\n{end}"
 
 
+def deep(block: str, end: str = "decoder: [linear: 16]\n") -> str:
+    """A spec with 10,000 layers in block form."""
+    return f"name: deep\ndata: digits\nencoder: {{depth: 10000, {block}}}\nlatent: {{type: continuous, dim: 8}}\n{end}"
+
+
 LINES = listed(495, "linear: {width: 3{}, activation: tanh}")
 CASES = {
     "500 lines": LINES,
     "9,900 layers": listed(9_900, "linear: {width: 8}"),
     "9,900 layers, mirrored": listed(9_900, "linear: {width: 8}", ""),
+    "10,000 transformers": deep("layer: transformer, width: 4"),
+    "10,000 transformers, mirrored": deep("layer: transformer, width: 4", ""),
+    "10,000 ConvNeXt blocks": deep("layer: convnext, width: 4"),
+    "10,000 inverted residuals": deep("layer: inverted_residual, width: 4"),
     "6,000 layers with 12,000 mistakes": listed(6_000, "linear: {foo: 8}"),
     "6,000 misspelt keys": listed(6_000, "linear: {wdith: 8}"),
     "9,000 layers of an unknown kind": listed(9_000, "liner: {width: 8}"),

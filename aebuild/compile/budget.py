@@ -11,7 +11,6 @@ from aebuild.compile.plan import Plan
 from aebuild.lang.budget import UNITS
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
 from aebuild.lang.node import Node
-from aebuild.lang.values import elements
 
 OVER = Rule("AE841", "a model above its budget", """\
 `budget` says what the encoder, the decoder or the whole model may cost. Parameters and multiply-accumulates are known exactly before
@@ -106,7 +105,7 @@ def _own(roots: tuple[Node, ...], measure: str, batch: int) -> Iterator[tuple[st
     for root in roots:
         for node in root.walk():
             if measure == "activations":
-                yield node.path, 0 if node.children else elements(node.output) * batch
+                yield node.path, node.kept * batch
             else:
                 yield node.path, node.own_params if measure == "params" else node.macs
 

@@ -92,8 +92,8 @@ def _planned(written: StageSpec, latent: LatentPlan, target: Value, output: Outp
     nodes = list(_chain_decoder(steps, code, site, written.skip, latent.levels, target, output, shape))
     if latent.start is not None:
         nodes.insert(0, latent.start)
-    used = {key: key for top in nodes for node in top.walk() for key in node.reads if key in encoder.taps}
-    return Node("decoder", "stage", latent.code, nodes[-1].output, Composite(), sequential=True, children=tuple(nodes)), used
+    whole = Node("decoder", "stage", latent.code, nodes[-1].output, Composite(), sequential=True, children=tuple(nodes))
+    return whole, {key: key for node in whole.walk() for key in node.reads if key in encoder.taps}
 
 
 def _towards(steps: list[Layer], rank: int) -> list[Layer]:

@@ -209,11 +209,10 @@ def design(plan: Plan, info: DataInfo) -> Iterator[Finding]:
 
 
 def _about_depth(name: str, half: Node, plan: Plan) -> Iterator[Finding]:
+    if any(node.kind in _EVEN or node.part.family == "norm" for node in half.walk()):
+        return
     kinds = [node.kind for node in half.walk()]
     place = plan.spec.place(name) if plan.spec.place(name) != plan.spec.place() else plan.spec.place("encoder")
-    norms = sum(bool(node.part.family == "norm") for node in half.walk())
-    if _EVEN & set(kinds) or norms:
-        return
     saturating = sum(kind in ("sigmoid", "tanh") for kind in kinds)
     if kinds.count("sigmoid") >= SATURATED:
         yield SATURATING, f"{saturating} saturating layers follow each other in the {name}", place, Hint("activation: relu, or a norm")
@@ -223,8 +222,8 @@ def _about_depth(name: str, half: Node, plan: Plan) -> Iterator[Finding]:
 
 
 def _about_places(plan: Plan) -> Iterator[Finding]:
-    field, places = receptive_field(plan.encoder), plan.encoder.input.places
     pooled = next((node for node in (*plan.encoder.walk(), *plan.latent.node.walk()) if node.kind == "mean" and node.input.places), None)
+    field, places = None if pooled is None else receptive_field(plan.encoder), plan.encoder.input.places
     if pooled is not None and field is not None and all(QUARTER * seen < size for seen, size in zip(field, places, strict=True)):
         told = "×".join(map(str, field)) + " of " + "×".join(map(str, places))
         yield (NARROW_SIGHT, f"{pooled.path} averages over places that see {told}", plan.spec.place("encoder"),
@@ -256,9 +255,9 @@ def _about_weights(plan: Plan, info: DataInfo) -> Iterator[Finding]:
             yield (DROWNED, f"beside the sum of the reconstruction the mean of {kl.elements:,} elements of the KL weighs like a β of "
                    f"{heaviest / own / kl.elements:.2g}", plan.spec.losses.place("kl"), Hint("reduction: sum"))
     samples = info.counts.get("train")
-    held = plan.spec.corrupt or any(node.kind == "dropout" for node in plan.nodes())
     own_params = plan.encoder.params + plan.decoder.params
-    if samples and not held and own_params > WEIGHTS * samples * elements(plan.target):
+    heavy = samples and own_params > WEIGHTS * samples * elements(plan.target)
+    if heavy and not plan.spec.corrupt and not any(node.kind == "dropout" for node in plan.nodes()):
         yield (BY_HEART, f"{own_params:,} weights for {samples:,} samples of {elements(plan.target):,} numbers", plan.spec.place("encoder"),
                Hint("narrower layers, a corruption, or dropout"))
 
@@ -278,8 +277,8 @@ def _about_code(plan: Plan) -> Iterator[Finding]:
 def _about_batches(plan: Plan, info: DataInfo) -> Iterator[Finding]:
     """Batches too small for what looks over their samples."""
     smallest = min((phase.batch_size for phase in plan.phases if phase.data == "samples"), default=FEW + 1)
-    norm = next((node for _, half in plan.halves() for node in half.walk() if node.kind == "batch_norm"), None)
-    if norm is not None and smallest <= FEW:
+    norm = next((node for node in plan.nodes() if node.kind == "batch_norm"), None) if smallest <= FEW else None
+    if norm is not None:
         yield FEW_FOR_NORM, f"{norm.path} averages over batches of {smallest}", norm.part, "norm: layer"
     for name, term in plan.spec.losses.terms.items():
         if isinstance(term, Penalty) and name != "kl" and term.across and smallest == 1:

@@ -33,6 +33,8 @@ def join_input(value: Value, site: Site, base: str) -> tuple[list[Node], Value]:
 def join_behind(node: Node, followed: bool, site: Site, base: str) -> tuple[list[Node], Value]:
     """The nodes of conditions that are told behind a hidden layer: one with weights, and the norm and activation that follow it."""
     nodes, value, stage = [], node.output, site.stage
+    if not stage.joins:
+        return [], value
     stage.hidden = stage.hidden or node.params > 0
     if followed or not stage.hidden:
         return [], value

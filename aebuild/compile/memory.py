@@ -42,20 +42,33 @@ class Memory:
 def memory_of(plan: Plan) -> Memory:
     """Memory at the spec's batch size.
 
-    Activations count each leaf's output once; of a half that is recomputed, each step's output and the inside of one step.
+    Activations are the target, what each node says that its module keeps for the gradient, and what the reconstruction loss keeps, for
+    each draw of the code; of a half that is recomputed, each step's input and the inside of one step. What penalties keep that run the
+    model again is not counted.
     """
     parameters = plan.params * FLOAT
     batch = max(phase.batch_size for phase in plan.phases)
-    values = sum(kept(plan, name, half) for name, half in plan.halves()) + elements(plan.input) + elements(plan.target)
+    values = sum(kept(plan, name, half) for name, half in plan.halves()) + elements(plan.target)
+    judged = elements(plan.decoder.output) * plan.spec.losses.reconstruction.remembers
+    more = plan.spec.losses.bound.decodings - 1
+    values += judged + more * (kept(plan, "decoder", plan.decoder) + judged + elements(plan.target))
     return Memory(parameters, parameters, parameters * plan.phases[0].players[0].optimizer.slots, values * batch * FLOAT)
 
 
 def kept(plan: Plan, name: str, half: Node) -> int:
     """Values of one sample that backward keeps of a half."""
-    inside = [sum(elements(node.output) for node in step.walk() if not node.children) for step in half.children or (half,)]
+    if name == "encoder" and plan.shorter is not None:
+        half = plan.shorter
     if name not in plan.spec.train.recompute:
-        return sum(inside)
-    return sum(elements(step.output) for step in half.children) + max(inside, default=0)
+        return kept_of(half)
+    inputs = [elements(step.input) for step in half.children]
+    inside = [kept_of(step) - size for step, size in zip(half.children, inputs, strict=True)]
+    return sum(inputs) + max([0, *inside])
+
+
+def kept_of(node: Node) -> int:
+    """Values of one sample that backward keeps of a node and all below it, where nothing is recomputed."""
+    return sum([each.kept for each in node.walk()])
 
 
 def check_size(plan: Plan) -> list[Diagnostic]:

@@ -28,12 +28,14 @@ def mirror(encoder: Seq[Layer], departure: Mirror) -> list[Layer]:
     steps = mirror_steps(list(encoder))
     if departure.widen != 1:
         steps = [step.widened(departure.widen) for step in steps]
-    extra = _extra(steps)
-    return [extra] * departure.deepen + steps if extra is not None else steps
+    extra = _extra(steps) if departure.deepen else None
+    return steps if extra is None else [extra] * departure.deepen + steps
 
 
 def check_departure(encoder: Seq[Layer], departure: Mirror) -> Diagnostic | None:
     """What a departure that would do nothing is told."""
+    if not departure.deepen and departure.widen == 1:
+        return None
     steps = mirror_steps(list(encoder))
     if departure.deepen and _extra(steps) is None:
         return Diagnostic(DEAD_DEPARTURE, "the encoder has no layer to copy", departure.place("deepen"), "remove deepen", "decoder.deepen")

@@ -129,6 +129,7 @@ class Plugin:
 
 
 _loaded: dict[str, Plugin] = {}       # by SHA-256
+_PLAIN = frozenset({str, int, float, bool, type(None)})          # types of which no value is a part or holds one
 _number = itertools.count(1)          # a name that a failed attempt has left behind is never used again
 
 
@@ -166,17 +167,18 @@ def plugins_of(parts: Iterable[object]) -> tuple[Plugin, ...]:
 
 def within(value: object) -> Iterator[Part]:
     """A part and all parts in it."""
-    if isinstance(value, Part):
-        yield value
-        for held in value.held():
-            if isinstance(held, Part | list | tuple | dict):
-                yield from within(held)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from within(item)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from within(item)
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if type(value) in _PLAIN:
+            continue
+        if isinstance(value, list | tuple):
+            waiting += reversed(value)
+        elif isinstance(value, dict):
+            waiting += reversed(value.values())
+        elif isinstance(value, Part):
+            yield value
+            waiting += reversed([*value.held()])
 
 
 def blamed(error: BaseException) -> Diagnostic | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -12,7 +13,7 @@ from aebuild.lang.families import Activation, Layer, Norm
 from aebuild.lang.node import Composite, Node, Site
 from aebuild.lang.part import knob
 from aebuild.lang.projection import PLAIN, Projection
-from aebuild.lang.values import Value
+from aebuild.lang.values import Value, elements
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,6 +44,7 @@ encoder: {layer: transformer, depth: 2, width: 64, positions: sinusoidal}
 ```
 """)
 
+SCORES = 256 ** 2        # of a head: up to so many are kept, more are computed again (modules/transformer.py)
 RELATIVE = ("rotary", "alibi")
 
 
@@ -85,7 +87,7 @@ class Attending(Layer):
             leaves.append(PLAIN.plan(f"{site.path}.embed", value, self.width))
         if added is not None:
             weights = {"weight": inside.shape} if added == "learned" else {}
-            leaves.append(Node(f"{site.path}.positions", "positions", inside, inside, self, {"kind": added}, dict(weights)))
+            leaves.append(Node(f"{site.path}.positions", "positions", inside, inside, self, {"kind": added}, dict(weights), keeps=0))
         return leaves
 
     def agreed_positions(self, site: Site) -> tuple[str | None, str | None]:
@@ -114,7 +116,7 @@ class Attending(Layer):
 
     def sublayer(self, name: str, node: Node, inside: Value, site: Site) -> list[Node]:
         """A norm, the sublayer, and dropout on what it adds."""
-        drop = Node(f"{site.path}.{name}_dropout", "dropout", inside, inside, self)
+        drop = Node(f"{site.path}.{name}_dropout", "dropout", inside, inside, self, keeps=elements(inside))
         return [self.norm(inside, site.at(f"{name}_norm")), node, *([drop] if self.dropout else [])]
 
     def norm(self, value: Value, site: Site) -> Node:
@@ -129,7 +131,7 @@ class Attending(Layer):
         place, half = site.at("mlp"), expand.output.with_features(hidden)
         if self.gated:
             opening = self.activation.plan(half, place.at("gate").at("activation"))
-            bend = Node(f"{path}.gate", "gate", expand.output, half, self, children=(opening,))
+            bend = Node(f"{path}.gate", "gate", expand.output, half, self, children=(opening,), keeps=elements(half))
         else:
             bend = self.activation.plan(half, place.at("activation"))
         contract = PLAIN.plan(f"{path}.contract", bend.output, self.width)
@@ -146,6 +148,12 @@ class Attending(Layer):
             return Dropout(self.dropout)
         table = SinusoidalPositions if node.args["kind"] == "sinusoidal" else LearnedPositions
         return table(node.output.places[0], self.width)
+
+
+def attention_keeps(asking: Value, asked: int, heads: int) -> int:
+    """Values that attention of all places of a value over `asked` places keeps: queries, keys and values, and short scores."""
+    places = prod(asking.places)
+    return (places + 2 * asked) * asking.features + (heads * places * asked if places * asked <= SCORES else 0)
 
 
 @cache

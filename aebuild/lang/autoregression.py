@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Never
 
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule
@@ -150,6 +151,10 @@ class Autoregressive(Layer):
         """The weights of its network, and multiply-accumulates, for such a code."""
         raise TypeError(f"{type(self).__name__} has no network")
 
+    def kept_at_place(self, value: Value, target: Value) -> int:
+        """Values that its network keeps for the gradient at a place, told such a code."""
+        raise TypeError(f"{type(self).__name__} has no network")
+
     def options(self, value: Value, target: Value) -> dict[str, Any]:
         """What of the network no shape of a weight tells, for such a code."""
         return {}
@@ -183,7 +188,8 @@ class Autoregressive(Layer):
         if steps > 1:
             args["steps"] = steps
             tail = tuple(_each_step(node, steps) for node in tail)
-        network = Node(f"{site.path}.network", "causal network", value, inside, self, args, weights, macs=macs, window=None)
+        network = Node(f"{site.path}.network", "causal network", value, inside, self, args, weights, macs=macs, window=None,
+                       keeps=prod(target.places) * self.kept_at_place(value, target))
         rest = Node(f"{site.path}.tail", "tail", inside, tail[-1].output, Composite(), sequential=True, children=tail)
         return Node(site.path, "autoregression", value, rest.output, self, {"shape": target.shape, "axis": target.feature_axis},
                     children=(network, rest), window=None, reads=("target", "mask") if site.stage.gaps else ("target",))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import prod
+from math import gcd, prod
 
 from aebuild.lang.lint import Finding, warning
 from aebuild.lang.node import Node
@@ -82,6 +82,15 @@ def transpose(part: Weighted, path: str, value: Value, width: int, size: tuple[i
                 macs=prod(value.places) * prod(weights["weight"]),
                 window=tuple((d * (k - 1) + 1, 1 / f) for k, f, d in zip(window.kernel, window.stride, window.dilation, strict=True)))
     return part.written(leaf)
+
+
+def resampling(size: tuple[int, ...], goal: tuple[int, ...], mode: str = "nearest") -> tuple[tuple[int, float], ...]:
+    """The window of taking `size` to `goal`: of the nearest, or linearly, where a place that falls on another sees that one alone."""
+    window = []
+    for have, want in zip(size, goal, strict=True):
+        down, up = have // gcd(have, want), want // gcd(have, want)
+        window.append((up if mode == "nearest" else 2 * up - (down - up + 1) % 2, down / up))
+    return tuple(window)
 
 
 def transposed_size(size: int, kernel: int, stride: int, dilation: int, padding: int, output_padding: int) -> int:

@@ -12,7 +12,7 @@ from aebuild.lang.part import Part, knob
 from aebuild.lang.prior import Prior, Support
 from aebuild.lang.schedule import Dial
 from aebuild.lang.terms import Contribution, Provider
-from aebuild.lang.values import Value
+from aebuild.lang.values import Value, elements
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,10 +30,11 @@ class Activation(Buildable):
     keeps_lengths = True
     gain: ClassVar[str] = "linear"       # torch.nn.init's name of the nonlinearity, chooses He or Xavier
     keeps_positive: ClassVar[bool] = False       # gives what is not negative back as it is
+    remembers: ClassVar[int] = 1         # tensors of its size kept for the gradient; none where its output is enough, which the next keeps
 
     def plan(self, value: Value, site: Site) -> Node:
         """A node that keeps the type."""
-        return Node(site.path, str(self.variant_name()), value, value, self)
+        return Node(site.path, str(self.variant_name()), value, value, self, keeps=self.remembers * elements(value))
 
     @property
     def slope(self) -> float:

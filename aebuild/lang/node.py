@@ -8,15 +8,24 @@ from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar, dataclass_transform
 
 from aebuild.lang.diagnostics import Diagnostic, Rule
 from aebuild.lang.part import Part
 from aebuild.lang.schedule import Dial
-from aebuild.lang.values import Range, Value
+from aebuild.lang.values import Range, Value, elements
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+T = TypeVar("T")
+
+
+@dataclass_transform(frozen_default=True)
+def unchanging(cls: type[T]) -> type[T]:
+    """A dataclass that the type checker takes for frozen; really frozen ones are three times as slow to make, and a plan is many nodes."""
+    return dataclass(cls)
 
 
 class Buildable(Part):
@@ -46,14 +55,16 @@ class Composite(Buildable):
     keeps_lengths = True
 
 
-@dataclass(frozen=True)
+@unchanging
 class Node:
     """One row of the plan: what stands at a path, its types and its cost for one sample.
 
     `weights` are the node's own parameters by name and shape, as its module's state_dict spells them; `args` are
     the solved, JSON-able arguments that `part.build(node, children)` turns into an nn.Module. `macs` counts the
-    multiply-accumulates of matrix products and convolutions. `window` is (kernel, stride) per spatial axis, with
-    strides below one (1/f) for layers that upsample, and None for layers that see everything.
+    multiply-accumulates of matrix products and convolutions. `window` is (kernel, stride) per spatial axis; of a
+    layer that upsamples the stride is below one, and the kernel how many places of its output see one of its input. None stands for
+    layers that see everything. `keeps` is how many values of a sample its own module keeps for the gradient, where that is not its input,
+    as of a leaf with weights, or nothing, as of all others.
     """
 
     path: str
@@ -73,6 +84,7 @@ class Node:
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     aside: bool = False
+    keeps: int | None = None
 
     @property
     def name(self) -> str:
@@ -82,17 +94,24 @@ class Node:
     @property
     def own_params(self) -> int:
         """Parameters of this node without its children."""
-        return sum(map(prod, self.weights.values())) if self.weights else 0
+        return sum(map(prod, self.weights.values()))
+
+    @property
+    def kept(self) -> int:
+        """Values of a sample that its own module keeps for the gradient, without what is below it."""
+        if self.keeps is not None:
+            return self.keeps
+        return elements(self.input) if self.weights and not self.children else 0
 
     @cached_property
     def params(self) -> int:
         """Parameters of this node and everything below it."""
-        return self.own_params + sum([child.params for child in self.children])
+        return sum([node.own_params for node in self.walk() if node.weights])
 
     @cached_property
     def all_macs(self) -> int:
         """Multiply-accumulates of this node and everything below it."""
-        return self.macs + sum([child.all_macs for child in self.children])
+        return sum([node.macs for node in self.walk()])
 
     @property
     def silent(self) -> bool:

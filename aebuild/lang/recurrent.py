@@ -11,7 +11,7 @@ from aebuild.lang.projection import PLAIN
 from aebuild.lang.recurrence import SERIES, Recurrence
 from aebuild.lang.schedule import Dial, Ramp, numbers
 from aebuild.lang.sequence_length import length_for
-from aebuild.lang.values import Grid, Sequence, Tokens, Value, Vector
+from aebuild.lang.values import Grid, Sequence, Tokens, Value, Vector, elements
 
 
 class Recurrent(Recurrence):
@@ -20,6 +20,7 @@ class Recurrent(Recurrence):
     keeps_lengths = True
     gates: ClassVar[int] = 1              # matrices side by side in the weights
     states: ClassVar[int] = 1             # vectors carried from one position to the next
+    remembers: ClassVar[int] = 1          # vectors of the width that torch keeps of a position for the gradient, measured on the CPU
 
     @property
     def mode(self) -> str:
@@ -95,13 +96,18 @@ class Recurrent(Recurrence):
         one = {"weight_ih": (rows, value.features), "weight_hh": (rows, self.width), "bias_ih": (rows,), "bias_hh": (rows,)}
         return Node(path, str(self.variant_name()), value, self._output(length, "sequence"), self,
                     self._options("layer", inputs=value.features), self._named(one),
-                    macs=self.directions * length * rows * (value.features + self.width), window=None)
+                    macs=self.directions * length * rows * (value.features + self.width), window=None,
+                    keeps=elements(value) + self._remembered(length))
 
     def _undriven(self, value: Value, length: int, path: str) -> Node:
         rows = self.gates * self.width
         one = {"weight_hh": (rows, self.width), "bias_ih": (rows,), "bias_hh": (rows,)}
         return Node(path, str(self.variant_name()), value, self._output(length, "sequence"), self,
-                    self._options("undriven"), self._named(one), macs=self.directions * length * rows * self.width, window=None)
+                    self._options("undriven"), self._named(one), macs=self.directions * length * rows * self.width, window=None,
+                    keeps=self._remembered(length))
+
+    def _remembered(self, length: int) -> int:
+        return self.remembers * self.directions * length * self.width
 
     def _named(self, one: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
         return {f"{name}_l0{way}": shape for way in ("", "_reverse")[:self.directions] for name, shape in one.items()}

@@ -166,6 +166,7 @@ class Likelihood(Term):
     reads_context: ClassVar[tuple[str, ...]] = ()             # keys of the context that it needs
     elementwise: ClassVar[bool] = True                        # it can judge some elements of a sample alone
     draws: ClassVar[bool] = False                             # its module has `draw`: data, element by element
+    remembers: ClassVar[int] = 1                              # tensors of the size of its parameters that the loss keeps for the gradient
     reads_fields: ClassVar[bool] = False                      # it judges the categories and flags of a table as such
     default_variant: ClassVar[str | None] = None
 
@@ -262,6 +263,11 @@ class Bound(Part):
     def draws(self) -> int | None:
         """Codes drawn for each sample, whose KL is then log q − log p of the draw; None: one, and closed forms where known."""
         return None
+
+    @property
+    def decodings(self) -> int:
+        """How often a step decodes each sample."""
+        return self.draws or 1
 
     def check(self, terms: tuple[TermPlan, ...]) -> str | None:
         """Why these terms cannot be combined, if so."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from aebuild.lang.families import Activation
 from aebuild.lang.node import Node, Site
-from aebuild.lang.values import Value
+from aebuild.lang.values import Value, elements
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,12 +22,14 @@ class Gdn(Activation):
     type: Literal["gdn"] = "gdn"
     example = "encoder: [conv: {width: 4, stride: 2, activation: gdn}]"
     also = ("igdn", "generalized_divisive_normalization", "divisive_normalization")
+    remembers = 3
 
     def plan(self, value: Value, site: Site) -> Node:
         """A β a channel, a γ a pair."""
         channels = value.features
         return Node(site.path, "gdn", value, value, self, {"inverse": site.stage.up},
-                    {"root_beta": (channels,), "root_gamma": (channels, channels)}, macs=prod(value.places) * channels**2)
+                    {"root_beta": (channels,), "root_gamma": (channels, channels)}, macs=prod(value.places) * channels**2,
+                    keeps=self.remembers * elements(value))
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The module."""

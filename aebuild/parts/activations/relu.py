@@ -17,6 +17,7 @@ class ReLU(Activation):
     type: Literal["relu"] = "relu"
     example = "encoder: [linear: {width: 8, activation: relu}]"
     gain = "relu"
+    remembers = 0
     keeps_positive = True
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:

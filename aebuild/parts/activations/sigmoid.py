@@ -17,6 +17,7 @@ class Sigmoid(Activation):
     type: Literal["sigmoid"] = "sigmoid"
     example = "encoder: [linear: {width: 8, activation: sigmoid}]"
     gain = "sigmoid"
+    remembers = 0
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The torch module."""

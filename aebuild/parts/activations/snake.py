@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from aebuild.lang.families import Activation
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
-from aebuild.lang.values import Value
+from aebuild.lang.values import Value, elements
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,11 +22,13 @@ class Snake(Activation):
     type: Literal["snake"] = "snake"
     example = "encoder: [linear: {width: 8, activation: {type: snake, alpha: 0.7}}]"
     also = ("snake1d", "snakebeta", "snake_beta")
+    remembers = 4
     alpha: float = knob(1.0, "frequency of the wave at the start", affects="graph", gt=0)
 
     def plan(self, value: Value, site: Site) -> Node:
         """A frequency a channel."""
-        return Node(site.path, "snake", value, value, self, {"first": self.alpha}, weights={"log_alpha": (value.features,)})
+        return Node(site.path, "snake", value, value, self, {"first": self.alpha}, weights={"log_alpha": (value.features,)},
+                    keeps=self.remembers * elements(value))
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The module."""

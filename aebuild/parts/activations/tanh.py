@@ -17,6 +17,7 @@ class Tanh(Activation):
     type: Literal["tanh"] = "tanh"
     example = "encoder: [linear: {width: 8, activation: tanh}]"
     gain = "tanh"
+    remembers = 0
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The torch module."""

@@ -25,6 +25,11 @@ class Piwae(ImportanceBound):
     beside = ("decoding",)
     repeats: int = knob(5, "bounds that are averaged for the encoder; for the decoder all draws are in one", affects="loss", ge=2)
 
+    @property
+    def decodings(self) -> int:
+        """All draws twice."""
+        return 2 * self.draws
+
     def build_bound(self) -> nn.Module:
         """The bound's module."""
         from aebuild.modules.importance import PartiallyWeighted

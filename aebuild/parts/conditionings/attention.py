@@ -10,7 +10,7 @@ from aebuild.lang.diagnostics import Rule
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
 from aebuild.lang.per_axis import largest_divisor
-from aebuild.lang.values import Value
+from aebuild.lang.values import Value, elements
 
 if TYPE_CHECKING:
     from torch import nn
@@ -83,7 +83,8 @@ class Attention(Conditioning):
         weights = {"query.weight": (width, width), "query.bias": (width,), "tell.weight": (told, known), "tell.bias": (told,),
                    "out.weight": (width, width), "out.bias": (width,)} | ({} if seen is None else {"place": (tokens, 2 * width)})
         macs = 2 * places * width * width + told * known * (1 if seen is None else tokens) + 2 * places * tokens * width
-        node = self.node(value, value, join, site, weights=weights, macs=macs)
+        node = self.node(value, value, join, site, weights=weights, macs=macs,
+                         keeps=3 * elements(value) + 3 * self.heads * places * tokens)
         node.args.update(tokens=tokens, heads=self.heads, shape=[] if seen is None else list(seen.shape))
         return node
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from aebuild.lang.conditioning import Conditioning, Join
 from aebuild.lang.node import Node, Site
 from aebuild.lang.per_axis import largest_divisor
-from aebuild.lang.values import Value
+from aebuild.lang.values import Value, elements
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,7 +33,8 @@ class Norm(Conditioning):
         """A scale and a shift for each feature."""
         size, told = 2 * value.features, join.features_at(value)
         places = prod(value.places) if join.placed(value) else 1
-        node = self.node(value, value, join, site, weights={"map.weight": (size, told), "map.bias": (size,)}, macs=size * told * places)
+        node = self.node(value, value, join, site, weights={"map.weight": (size, told), "map.bias": (size,)}, macs=size * told * places,
+                         keeps=2 * elements(value))
         if value.axes:
             node.args["groups"] = largest_divisor(value.features, min(GROUPS, max(1, value.features // 2)))
         return node

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Literal
 
-from aebuild.lang.attending import HEADS, nearest_divisor
+from aebuild.lang.attending import HEADS, attention_keeps, nearest_divisor
 from aebuild.lang.families import Layer, Norm
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
@@ -48,7 +48,7 @@ class Attention(Layer):
         children = (group.plan(value, site.at("norm")), PLAIN.plan(f"{site.path}.qkv", value, 3 * value.features),
                     PLAIN.plan(f"{site.path}.out", value, value.features))
         return Node(site.path, "attention", value, value, self, {"heads": self.heads}, children=children, window=None,
-                    macs=2 * prod(value.places) ** 2 * value.features)
+                    macs=2 * prod(value.places) ** 2 * value.features, keeps=attention_keeps(value, prod(value.places), self.heads))
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The block."""

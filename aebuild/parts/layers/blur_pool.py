@@ -9,7 +9,7 @@ from aebuild.lang.families import Layer
 from aebuild.lang.node import Node, Resize, Site
 from aebuild.lang.part import knob
 from aebuild.lang.per_axis import Size, per_axis, spread
-from aebuild.lang.values import Grid, Value
+from aebuild.lang.values import Grid, Value, elements
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,7 +39,7 @@ class BlurPool(Layer):
             site.next_resize()
         window = tuple((k, float(f)) for k, f in zip(kernel, stride, strict=True))
         return Node(site.path, "blur_pool", value, Grid(value.features, size), self, {"kernel": kernel, "stride": stride},
-                    macs=value.features * prod(size) * prod(kernel), window=window)
+                    macs=value.features * prod(size) * prod(kernel), window=window, keeps=elements(value))
 
     def resizes(self, rank: int) -> list[Resize]:
         """One, which shrinks."""

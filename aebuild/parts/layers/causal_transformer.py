@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import gcd, prod
 from typing import TYPE_CHECKING, Any, Literal
 
+from aebuild.lang.attending import attention_keeps
 from aebuild.lang.autoregression import Autoregressive
 from aebuild.lang.diagnostics import Rule
 from aebuild.lang.learned_prior import linear, transformer, transformer_macs
@@ -122,6 +123,14 @@ class CausalTransformer(Autoregressive):
             weights |= linear("enter", self.inputs(target, site), width)
             macs += (length - 1) * self.inputs(target, site) * width
         return weights, macs
+
+    def kept_at_place(self, value: Value, target: Value) -> int:
+        """Of each block what a transformer keeps."""
+        length, inside = target.places[0], Sequence(target.places[0], self.width)
+        kept = 13 * self.width + attention_keeps(inside, length, self.heads) // length
+        if self.manner(value, target) == "cross":
+            kept += 3 * self.width + attention_keeps(inside, prod(value.places), self.heads) // length
+        return self.depth * kept
 
     def network(self, node: Node, entry: Entry) -> CausalNetwork:
         """The blocks and what goes in."""

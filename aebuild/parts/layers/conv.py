@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from aebuild.lang.convolution import Window, convolve, fit_causal, fit_transpose, holes, transpose
+from aebuild.lang.convolution import Window, convolve, fit_causal, fit_transpose, holes, resampling, transpose
 from aebuild.lang.diagnostics import Rule
 from aebuild.lang.lint import Finding, Surroundings
 from aebuild.lang.node import Node, Resize, Site
@@ -164,7 +164,7 @@ class Conv(Weighted):
         if self.upsample == "nearest":
             grown = Grid(value.features, _times_each(value.places, factor) if self.causal else size)
             resize = Node(f"{site.path}.resize", "resize", value, grown, self, {"size": grown.size},
-                          window=tuple((1, 1 / f) for f in factor))
+                          window=resampling(value.places, grown.size))
             return [resize, *self._same(grown, size, kernel, dilation, site.path)]
         if self.upsample == "shuffle":
             return self._shuffled(value, size, factor, kernel, dilation, site.path)
@@ -185,7 +185,7 @@ class Conv(Weighted):
         leaves = self._same(value, value.places, kernel, dilation, path, self.width * prod(factor))
         grown = Grid(self.width, _times_each(value.places, factor))
         leaves.append(Node(f"{path}.shuffle", "shuffle", leaves[-1].output, grown, self, {"factor": factor},
-                           window=tuple((1, 1 / f) for f in factor)))
+                           window=tuple((f, 1 / f) for f in factor)))
         return leaves if grown.size == size else [*leaves, self._cut(path, grown, size)]
 
     def _transposed(self, value: Value, size: tuple[int, ...], factor: tuple[int, ...], kernel: tuple[int, ...],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 
-from aebuild.lang.attending import RELATIVE, Attending
+from aebuild.lang.attending import RELATIVE, Attending, attention_keeps
 from aebuild.lang.diagnostics import Hint, Rule
 from aebuild.lang.families import Layer
 from aebuild.lang.node import Node, Site
@@ -85,7 +85,7 @@ class CrossAttention(Attending):
         if isinstance(inside, Vector):
             inside = Sequence(inside.size // self.width, self.width)
         out = Sequence(self._count(site), self.width)
-        queries = Node(f"{site.path}.queries", "queries", out, out, self, {"kind": "learned"}, {"weight": out.shape})
+        queries = Node(f"{site.path}.queries", "queries", out, out, self, {"kind": "learned"}, {"weight": out.shape}, keeps=0)
         site.stage.agreed.pop("positions", None)
         site.stage.positioned, site.stage.repeated = True, False
         norms = self.norm(out, site.at("query_norm")), self.norm(inside, site.at("input_norm"))
@@ -145,4 +145,5 @@ class CrossAttention(Attending):
         children = (PLAIN.plan(f"{path}.q", out, self.width), PLAIN.plan(f"{path}.kv", inside, 2 * self.width),
                     PLAIN.plan(f"{path}.out", out, self.width))
         return Node(path, "attention", out, out, self, {"heads": self.heads}, children=children, window=None,
-                    macs=2 * prod(inside.places) * prod(out.places) * self.width)
+                    macs=2 * prod(inside.places) * prod(out.places) * self.width,
+                    keeps=attention_keeps(out, prod(inside.places), self.heads))

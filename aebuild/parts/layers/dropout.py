@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from aebuild.lang.families import Layer
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
-from aebuild.lang.values import Value
+from aebuild.lang.values import Value, elements
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,7 +25,7 @@ class Dropout(Layer):
 
     def plan(self, value: Value, site: Site) -> Node:
         """Keeps the type."""
-        return Node(site.path, "dropout", value, value, self)
+        return Node(site.path, "dropout", value, value, self, keeps=elements(value))
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """A dropout that draws from its own path's random numbers."""

@@ -19,6 +19,7 @@ class GRU(Recurrent):
                "encoder: [gru: {width: 3, returns: mean}]\n"
                "decoder: [gru: {width: 3, feed: previous, teacher_forcing: 0.3}]")
     gates = 3
+    remembers = 7
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The GRU of torch, or what runs it."""

@@ -20,6 +20,7 @@ class LSTM(Recurrent):
                "decoder: [lstm: {width: 3, feed: previous, teacher_forcing: 0.5}]")
     gates = 4
     states = 2
+    remembers = 18
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The LSTM of torch, or what runs it."""

@@ -66,6 +66,10 @@ class Pixelcnn(Autoregressive):
             macs += prod(target.places) * (steps * 3 * width * width + sum(prod(shape) for shape in earlier.values()))
         return weights, macs
 
+    def kept_at_place(self, value: Value, target: Value) -> int:
+        """Of each layer both inputs and outputs, what goes across, and two gates."""
+        return 10 * self.width * self.depth
+
     def steps(self, target: Value) -> int:
         """One for each channel that is told those before it."""
         return target.features if self.channels == "ordered" else 1

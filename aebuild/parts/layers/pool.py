@@ -9,7 +9,7 @@ from aebuild.lang.families import Layer
 from aebuild.lang.node import Node, Resize, Site
 from aebuild.lang.part import knob
 from aebuild.lang.per_axis import Size, per_axis, spread
-from aebuild.lang.values import Grid, Value
+from aebuild.lang.values import Grid, Value, elements
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,8 +47,10 @@ class Pool(Layer):
                         fix=f"size: {min(value.places)}")
         if site.stage.up:
             site.next_resize()
-        return Node(site.path, f"{self.mode}_pool", value, Grid(value.features, size), self, {"block": block},
-                    window=tuple((b, float(b)) for b in block))
+        out = Grid(value.features, size)
+        indices = 2 * elements(out) if self.mode == "max" else 0          # of 8 bytes
+        return Node(site.path, f"{self.mode}_pool", value, out, self, {"block": block}, window=tuple((b, float(b)) for b in block),
+                    keeps=elements(value) + indices)
 
     def resizes(self, rank: int) -> list[Resize]:
         """One, which shrinks."""

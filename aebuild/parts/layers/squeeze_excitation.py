@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from aebuild.lang.families import Layer
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
-from aebuild.lang.values import Value, Vector
+from aebuild.lang.values import Value, Vector, elements
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,7 +32,7 @@ class SqueezeExcitation(Layer):
         hidden = Vector(max(1, value.features // self.ratio))
         children = (self._linear(f"{site.path}.squeeze", channels, hidden, "relu"),
                     self._linear(f"{site.path}.excite", hidden, channels, "sigmoid"))
-        return Node(site.path, "squeeze_excitation", value, value, self, children=children, window=None)
+        return Node(site.path, "squeeze_excitation", value, value, self, children=children, window=None, keeps=elements(value))
 
     def _linear(self, path: str, value: Vector, out: Vector, init: str) -> Node:
         return Node(path, "linear", value, out, self, {}, {"weight": (out.size, value.size), "bias": (out.size,)},

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from aebuild.lang.attending import Attending
+from aebuild.lang.attending import Attending, attention_keeps
 from aebuild.lang.diagnostics import Rule
 from aebuild.lang.families import Layer
 from aebuild.lang.lint import Finding, Surroundings, warning
@@ -120,6 +120,7 @@ class Transformer(Attending):
         block, products = self._scores(prod(inside.places))
         args = {"heads": self.heads, "causal": self.causal, "window": self.window, "relative": relative, "block": block}
         return Node(path, "attention", inside, inside, self, args, macs=2 * products * self.width, children=(qkv, out),
+                    keeps=attention_keeps(inside, products // prod(inside.places), self.heads),
                     window=((2 * (self.window or 0) + 1, 1.0),) if local else None)
 
     def _scores(self, places: int) -> tuple[int | None, int]:

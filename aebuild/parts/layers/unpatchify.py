@@ -76,7 +76,7 @@ class Unpatchify(Layer):
         whole = Grid(channels, tuple(count * edge for count, edge in zip(grid, size, strict=True)))
         leaves = [linear, Node(f"{site.path}.unraster", "unraster", linear.output, coarse, self, {"size": grid}),
                   Node(f"{site.path}.shuffle", "shuffle", coarse, whole, self, {"factor": size},
-                       window=tuple((1, 1 / edge) for edge in size))]
+                       window=tuple((edge, 1 / edge) for edge in size))]
         if whole.size != full:
             leaves.append(Node(f"{site.path}.cut", "pad", whole, Grid(channels, full), self,
                                {"padding": tuple((0, after - before) for before, after in zip(whole.size, full, strict=True))}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from aebuild.lang.convolution import resampling
 from aebuild.lang.families import Layer
 from aebuild.lang.node import Node, Resize, Site
 from aebuild.lang.part import knob
@@ -31,7 +32,7 @@ class Upsample(Layer):
         if site.stage.up:
             size = site.next_resize()[1]
         return Node(site.path, "upsample", value, Grid(value.features, size), self, {"size": size, "mode": self.mode},
-                    window=tuple((1, 1 / f) for f in factor))
+                    window=resampling(value.places, size, self.mode))
 
     def resizes(self, rank: int) -> list[Resize]:
         """One: to every size that pooling by `scale` would take to this one, and those below."""

@@ -69,6 +69,10 @@ class Wavenet(Autoregressive):
         own = sum(prod(shape) for name, shape in weights.items() if len(shape) == 3 and ".told." not in name)
         return weights, target.places[0] * own + told
 
+    def kept_at_place(self, value: Value, target: Value) -> int:
+        """Of each layer its input, both halves of the gate and what it lets through; and the sum of skips."""
+        return 4 * self.width * self.depth + self.summed
+
     def network(self, node: Node, entry: Entry) -> CausalNetwork:
         """The stack."""
         from aebuild.modules.wavenet import WaveNetwork

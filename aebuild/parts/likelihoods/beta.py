@@ -23,6 +23,7 @@ class Beta(Scaled):
     type: Literal["beta"] = "beta"
     example = "losses: {reconstruction: {type: beta, concentration: 3, weight: 0.5}}"
     unit = "nats of negative log-density (which may be below 0)"
+    remembers = 9
     also = ("beta_nll", "beta_distribution")
     support = (0.0, 1.0)
     number = "concentration"

@@ -18,6 +18,7 @@ class Charbonnier(Likelihood):
     type: Literal["charbonnier"] = "charbonnier"
     example = "losses: {reconstruction: {type: charbonnier, epsilon: 0.1, weight: 0.5}}"
     unit = "Charbonnier's error"
+    remembers = 2
     also = ("pseudo_huber", "charbonnier_loss", "smooth_absolute")
     epsilon: float = knob(1e-3, "the error below which it is nearly flat, in the scale of the data", affects="loss", gt=0)
 

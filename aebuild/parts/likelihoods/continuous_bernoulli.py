@@ -21,6 +21,7 @@ class ContinuousBernoulli(Likelihood):
     type: Literal["continuous_bernoulli"] = "continuous_bernoulli"
     example = "losses: {reconstruction: {type: continuous_bernoulli, weight: 0.5}}"
     unit = "nats of negative log-density (which may be below 0)"
+    remembers = 8
     also = ("cb", "cont_bernoulli", "continuous_bce")
     support = (0.0, 1.0)
 

@@ -29,6 +29,7 @@ class DiscretizedLogistic(Scaled, Discretized):
                "losses: {reconstruction: {type: discretized_logistic, levels: 5}}")
     draws = True
     unit = "nats of surprise at its level"
+    remembers = 9
     also = ("discretised_logistic", "dlog", "discrete_logistic", "quantized_logistic")
     scalar = "scale"
     levels: Count | None = knob(None, "how many levels the data have (default: as they are stored)", affects="loss")

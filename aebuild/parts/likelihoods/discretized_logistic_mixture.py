@@ -24,6 +24,7 @@ class DiscretizedLogisticMixture(Discretized):
     example = "losses: {reconstruction: {type: discretized_logistic_mixture, components: 2, levels: 17, weight: 0.5}}"
     draws = True
     unit = "nats of surprise at its level"
+    remembers = 6
     also = ("discretised_logistic_mixture", "mol", "dmol", "dmll", "mixture_of_logistics", "logistic_mixture", "pixelcnn++")
     components: int = knob(5, "logistic distributions of each element", affects="graph", ge=1)
     levels: Count | None = knob(None, "how many levels the data have (default: as they are stored)", affects="loss")

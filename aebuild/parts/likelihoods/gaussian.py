@@ -23,6 +23,7 @@ class Gaussian(Scaled):
     example = "losses: {reconstruction: {type: gaussian, variance: 0.5, weight: 0.1}}"
     draws = True
     unit = "nats of negative log-density (which may be below 0)"
+    remembers = 2
     also = ("normal", "gaussian_nll")
     number = "variance"
     weight_name = "log_variance"

@@ -24,6 +24,7 @@ class Multinomial(CountLikelihood):
                "losses: {reconstruction: {type: multinomial, weight: 0.5}}")
     elementwise = False
     unit = "nats of surprise at its counts"
+    remembers = 3
     also = ("mult", "multvae", "mult_vae", "softmax_counts")
 
     def plan_output(self, target: Value, bounds: Range) -> OutputPlan:

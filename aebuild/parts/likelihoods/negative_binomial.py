@@ -23,6 +23,7 @@ class NegativeBinomial(DispersedCounts):
     example = ("data: {type: counts, cells: 40, genes: 6}\n"
                "losses: {reconstruction: {type: negative_binomial, dispersion: 2, weight: 0.5}}")
     unit = "nats of surprise at its counts"
+    remembers = 12
     also = ("nb", "neg_binomial", "negbinomial", "nbinom")
 
     def build_likelihood(self, target: Value, bounds: Range) -> nn.Module:

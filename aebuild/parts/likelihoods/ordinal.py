@@ -41,6 +41,7 @@ class Ordinal(Likelihood):
     example = ("data: {type: digits, limit: 20, scale: integer}\n"
                "losses: {reconstruction: {type: ordinal, grades: 17, weight: 0.5}}")
     unit = "nats of surprise at its grades"
+    remembers = 10
     also = ("cumulative_logits", "ordered_logit", "proportional_odds", "ordinal_regression")
     grades: Annotated[int, Field(ge=3, le=10_000)] | None = knob(
         None, "how many grades there are (default: as the data are stored)", affects="graph")

@@ -24,6 +24,7 @@ class Poisson(CountLikelihood):
     example = ("data: {type: counts, cells: 40, genes: 6}\n"
                "losses: {reconstruction: {type: poisson, weight: 0.5}}")
     unit = "nats of surprise at its counts"
+    remembers = 2
     also = ("poisson_nll", "counts")
     library: Library = knob("decoded", LIBRARY, affects="loss")
 

@@ -23,6 +23,7 @@ class StudentT(Scaled):
     type: Literal["student_t"] = "student_t"
     example = "losses: {reconstruction: {type: student_t, df: 3, scale: 0.5, weight: 0.1}}"
     unit = "nats of negative log-density (which may be below 0)"
+    remembers = 2
     also = ("student", "t", "students_t", "studentt", "t_distribution")
     scalar = "scale"
     floorless = True

@@ -22,6 +22,7 @@ class ZeroInflatedNegativeBinomial(DispersedCounts):
     example = ("data: {type: counts, cells: 40, genes: 6}\n"
                "losses: {reconstruction: {type: zero_inflated_negative_binomial, dispersion: 2, weight: 0.5}}")
     unit = "nats of surprise at its counts"
+    remembers = 10
     also = ("zinb", "zero_inflated_nb", "scvi")
     parameters = 2
 

@@ -108,7 +108,7 @@ def nearly_straight(seen: SampleStatistics) -> str:
     wanted = seen.components(0.9)
     if not seen.spectrum or seen.size < MANY or seen.size > LARGE or wanted * TOGETHER > seen.size:
         return ""
-    return f"a plane of {wanted} numbers keeps 90 % of the variance of {seen.size:,}, which layers that see all of them at once find soonest"
+    return f"a plane of {wanted} numbers keeps 90 % of the variance of {seen.size:,}, which layers that see all at once find soonest"
 
 
 def _unfit_network(family: Family, seen: SampleStatistics) -> str:
