@@ -17,8 +17,8 @@ from aebuild.lang.dataset import DataInfo
 from aebuild.lang.diagnostics import AebuildError
 from aebuild.lang.values import Grid, Range, Value
 from aebuild.results.inference import chunks
-from aebuild.results.inference.chunks import Carried, in_chunks
-from aebuild.results.inference.other_size import at_size, outputs, period_of
+from aebuild.results.inference.chunks import Carried, chunk_size, in_chunks
+from aebuild.results.inference.other_size import at_size, outputs, strides_of
 from aebuild.results.trained_run import TrainedRun
 
 WAVES = Grid(2, (12,))
@@ -36,16 +36,17 @@ def run_of(encoder: str, decoder: str, value: Value = SERIES, latent: str = POSI
     ("[residual: [rnn: {width: 4, nonlinearity: relu}, norm: layer], lstm: 5]", "[gru: 4, activation: tanh]", SERIES),
     ("[conv: {width: 4, kernel: 4, stride: 2, causal: true}, gru: 5]", "[lstm: 5, conv: {width: 4, kernel: 5, causal: true}]", WAVES),
     ("[gru: 4, conv: {width: 4, kernel: 3, stride: 3, dilation: 2, causal: true}, pool: 2, lstm: 4]",
-     "[rnn: 5, conv: {width: 3, kernel: 2, stride: 3, upsample: nearest, causal: true}, upsample: 2]", WAVES),
+     "[rnn: 5, conv: {width: 3, kernel: 2, stride: 3, upsample: nearest, causal: true}, upsample: 2]", Grid(2, (6,))),
     ("[conv: {width: 4, kernel: 3, stride: 2, causal: true, norm: batch}]", "[conv: {width: 4, kernel: 7, causal: true, weights: weight_norm}]", WAVES),
 ])
 def test_chunks_of_any_size_give_what_the_whole_gives(encoder: str, decoder: str, value: Value) -> None:
     run = run_of(encoder, decoder, value)
-    period, axis = period_of(run)[0], 2 if isinstance(value, Grid) else 1
+    period, axis = strides_of(run)[0], 2 if isinstance(value, Grid) else 1
     whole = at_size(run, (12 * period,))
     assert whole is not None
     x = torch.randn(2, *whole.plan.input.shape, generator=torch.Generator().manual_seed(0))
     expected = outputs(whole, x)
+    assert chunk_size(run, 5 * period + 1) == 6 * period
     for count in (1, 2, 4):
         sized = in_chunks(run, count * period)
         parts = torch.split(x, count * period, axis)

@@ -16,7 +16,7 @@ from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, UsageError
 from aebuild.lang.node import Node
 from aebuild.lang.recurrence import Recurrence
 from aebuild.lang.values import Grid, Sequence
-from aebuild.results.inference.other_size import at_size, drawn_samples, input_of, outputs, period_of
+from aebuild.results.inference.other_size import at_size, drawn_samples, input_of, outputs, strides_of
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
@@ -133,7 +133,7 @@ def walked(plan: Plan) -> Iterator[Node]:
 
 def chunk_size(run: TrainedRun, longest: int) -> int:
     """Places of a chunk for samples of at most so many: whole periods."""
-    period = period_of(run)[0]
+    period = strides_of(run)[0]
     return -(-min(MOST, max(1, longest)) // period) * period
 
 
@@ -185,7 +185,7 @@ def _looks_on(node: Node) -> str | None:
 @torch.no_grad()
 def agrees(run: TrainedRun) -> bool:
     """Whether a few chunks of random samples give what the whole gives; of the size that the model was trained on, in whole periods."""
-    value, period = input_of(run), period_of(run)[0]
+    value, period = input_of(run), strides_of(run)[0]
     size = -(-value.places[0] // period) * period
     piece, whole = at_size(run, (size,)), at_size(run, (TRIED * size,))
     if piece is None or whole is None:

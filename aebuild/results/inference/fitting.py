@@ -18,7 +18,7 @@ from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, UsageError
 from aebuild.lang.samples import silent
 from aebuild.lang.values import Grid
 from aebuild.results.inference.blending import Joining, Seams
-from aebuild.results.inference.chunks import chunk_size, in_chunks
+from aebuild.results.inference.chunks import UNCHAINED, chunk_size, in_chunks
 from aebuild.results.inference.codes import reconstruct_batches
 from aebuild.results.inference.given import ALL, Given, conditioned
 from aebuild.results.inference.new_data import raw_samples
@@ -74,6 +74,8 @@ class Fitted:
         """The pieces, of which `what` needs that they have one size: that of the model."""
         if len(self.groups) > 1:
             raise UsageError(Diagnostic(UNLIKE, f"{what} of samples of unlike sizes have no one size", fix=Hint("--fit tile")))
+        if self.groups[0][1].split.begins is not None:
+            raise UsageError(Diagnostic(UNCHAINED, f"a stream is reconstructed; its {what} are not given", fix=Hint("--fit tile")))
         return self.groups[0][1]
 
     def of_trained_size(self, what: str) -> NewData:
@@ -110,7 +112,8 @@ def fitted(run: TrainedRun, data: Any, how: Fit, overlap: int | None = None, set
     """
     own = run.plan.input
     if not isinstance(own, Grid):
-        raise fault(UNFIT_SIZE, f"the model takes {own}, and --fit {how} is for images, volumes and waveforms",
+        kinds = "series and waveforms" if how == "stream" else "images, volumes and waveforms"
+        raise fault(UNFIT_SIZE, f"the model takes {own}, and --fit {how} is for {kinds}",
                     Hint("longer series are cut into windows by `window`, and merged again; --fit stream takes them whole"))
     part, raw = raw_samples(run, data, settings, say)
     value = raw.outline.value
@@ -250,4 +253,5 @@ def _told(raw: Raw, pieces: Pieces, laid: Sequence[Laid], labels: NDArray[Any] |
 def described(found: Fitted) -> str:
     """One sentence on what was read."""
     pieces = sum(len(data) for _, data, _ in found.groups)
-    return plural(len(found), "new sample") + ("" if pieces == len(found) else f", {plural(pieces, 'tile')}")
+    word = "tile" if found.groups[0][1].split.begins is None else "chunk"
+    return plural(len(found), "new sample") + ("" if pieces == len(found) else f", {plural(pieces, word)}")

@@ -59,16 +59,20 @@ def scale_of(run: TrainedRun) -> Places:
 
 def period_of(run: TrainedRun) -> Places:
     """By how many places a sample must move for its code to move by one; 1 where the model has one size anyway."""
+    value, period = input_of(run), strides_of(run)
+    moves = not _told_images(run) and all(2 * step <= have for step, have in zip(period, value.places, strict=True))
+    return period if moves else (1,) * len(value.places)
+
+
+def strides_of(run: TrainedRun) -> Places:
+    """The strides of the encoder, multiplied along each axis."""
     value = input_of(run)
     axes = len(value.places)
-    if _told_images(run):
-        return (1,) * axes
     strides = [have / left for have, left in zip(value.places, run.plan.encoder.input.places, strict=True)]
     for node in run.plan.encoder.walk():
         if ".shortcut" not in node.path and node.window and len(node.window) == axes:
             strides = [step * max(1.0, each) for step, (_, each) in zip(strides, node.window, strict=True)]
-    period = tuple(int(step) for step in strides)
-    return period if all(2 * step <= have for step, have in zip(period, value.places, strict=True)) else (1,) * axes
+    return tuple(int(step) for step in strides)
 
 
 def at_size(run: R, places: Places) -> R | None:
