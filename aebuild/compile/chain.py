@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Sequence as Seq
 from dataclasses import replace
 
@@ -35,12 +36,12 @@ def site_for(path: str, stage: Stage, final: bool = True) -> Site:
     return Site(path, stage, final, chain, adapt)
 
 
-def chain(steps: Seq[Layer], value: Value, site: Site, first: int = 0) -> tuple[tuple[Node, ...], Value]:
-    """Nodes of the steps at `site.path`.0, .1, … (or from `first` on), adapters between them, and the type at the end."""
+def chain(steps: Seq[Layer], value: Value, site: Site, first: int = 0, before: Layer | None = None) -> tuple[tuple[Node, ...], Value]:
+    """Nodes of the steps at `site.path`.0, .1, … (or from `first` on, behind the step `before`), adapters between; the type at the end."""
     nodes: list[Node] = []
     last = first + len(steps) - 1
-    for i, step in enumerate(steps, start=first):
-        planned, value = plan_step(step, value, site.at(str(i), final=site.final and i == last), steps[i - first + 1] if i < last else None)
+    for i, (step, between) in enumerate(with_neighbours(steps, before), start=first):
+        planned, value = plan_step(step, value, site.at(str(i), final=site.final and i == last, between=between))
         nodes += planned
     if not steps and site.path == site.stage.top:
         joined, value = join_input(value, site, f"{site.path}.")
@@ -48,17 +49,20 @@ def chain(steps: Seq[Layer], value: Value, site: Site, first: int = 0) -> tuple[
     return tuple(nodes), value
 
 
-def plan_step(step: Layer, value: Value, here: Site, following: Layer | None = None) -> tuple[list[Node], Value]:
-    """The step at its site, behind the adapters it needs, which stand beside it as `<index>_<adapter>`; and what conditions add.
+def with_neighbours(steps: Seq[Layer], before: Layer | None = None) -> Iterator[tuple[Layer, tuple[Layer | None, Layer | None]]]:
+    """Each step, and the two between which it stands."""
+    return zip(steps, zip((before, *steps), (*steps[1:], None), strict=False), strict=False)
 
-    `following` is the step behind it.
-    """
+
+def plan_step(step: Layer, value: Value, here: Site) -> tuple[list[Node], Value]:
+    """The step at its site, behind the adapters it needs, which stand beside it as `<index>_<adapter>`; and what conditions add."""
     base, top = f"{here.path}_", here.path.rpartition(".")[0] == here.stage.top
     before, value = join_input(value, here, base) if top and value.kind == "vector" else ([], value)
     adapters, value = _adapted(value, step.kinds(value, here), here, step, base)
     between, value = join_input(value, here, base) if top else ([], value)
     node = step.plan(value, here)
     _keep_tap(here.path, node.output, here.stage)
+    following = here.between[1]
     behind, value = join_behind(node, following is not None and following.follower, here, base) if top else ([], node.output)
     return [*before, *adapters, *between, node, *behind], value
 

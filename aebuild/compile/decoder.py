@@ -6,7 +6,7 @@ from collections.abc import Sequence as Seq
 from dataclasses import replace
 from math import prod
 
-from aebuild.compile.chain import UNKNOWN_ADAPTER, chain, site_for
+from aebuild.compile.chain import UNKNOWN_ADAPTER, chain, site_for, with_neighbours
 from aebuild.compile.output import plan_output
 from aebuild.compile.skips import join_steps
 from aebuild.compile.solve import solve
@@ -114,11 +114,11 @@ def _chain_decoder(steps: Seq[Layer], code: Value, site: Site, skip: bool, level
 
 def _unrolled(steps: Seq[Layer], at: int, code: Value, site: Site, target: Value, output: OutputPlan, shape: Layer) -> Seq[Node]:
     before, value = site.chain(steps[:at], code, site)
-    cell = steps[at]
-    here = site.at(str(at))
+    cell, between = list(with_neighbours(steps))[at]
+    here = site.at(str(at), between=between)
     adapters, value = site.adapt(value, cell.kinds(value, here), here, cell)
     inside = cell.unrolled_value(target)  # type: ignore[attr-defined]
-    tail, after = chain(steps[at + 1:], inside, site.at(f"{at}.tail"), first=at + 1)
+    tail, after = chain(steps[at + 1:], inside, site.at(f"{at}.tail"), first=at + 1, before=cell)
     end = plan_output(after, target, output, shape, site.at(f"{at}.tail"))
     return [*before, *adapters, cell.plan_unrolled(value, (*tail, end), here)]  # type: ignore[attr-defined]
 

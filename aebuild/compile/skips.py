@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence as Seq
 from typing import TYPE_CHECKING
 
-from aebuild.compile.chain import plan_step
+from aebuild.compile.chain import plan_step, with_neighbours
 from aebuild.compile.plan import Plan
 from aebuild.compile.spec import StageSpec
 from aebuild.lang.diagnostics import Diagnostic, Rule
@@ -59,9 +59,9 @@ def join_steps(steps: Seq[Layer], value: Value, site: Site, skip: bool, levels: 
     """Plans the steps one by one; behind each join the levels of the code that belong there, and the latest skip that fits."""
     nodes: list[Node] = []
     unused, waiting = dict(site.stage.taps) if skip else {}, list(levels)
-    for i, step in enumerate(steps):
-        here = site.at(str(i), final=site.final and i == len(steps) - 1)
-        planned, value = plan_step(step, value, here, steps[i + 1] if i + 1 < len(steps) else None)
+    for i, (step, between) in enumerate(with_neighbours(steps)):
+        here = site.at(str(i), final=site.final and i == len(steps) - 1, between=between)
+        planned, value = plan_step(step, value, here)
         nodes += planned
         for level in [each for each in waiting if _belongs(each, here.path, value)]:
             waiting.remove(level)

@@ -172,6 +172,12 @@ def tiled(row: int, places: Places, size: Places, overlap: Places, period: Place
     return Laid(row, places, places, tuple(begun[-1] + want for begun, want in zip(starts, size, strict=True)), tuple(starts))
 
 
+def chained(row: int, places: Places, size: Places) -> Laid:
+    """Pieces of that size that follow each other, the last one beyond the end."""
+    starts = tuple(tuple(range(0, have, want)) for have, want in zip(places, size, strict=True))
+    return Laid(row, places, places, tuple(begun[-1] + want for begun, want in zip(starts, size, strict=True)), starts)
+
+
 @dataclass
 class Pieces:
     """Pieces [C, *size] of samples as samples, those of one sample after the other; reflected beyond its far ends."""
@@ -191,6 +197,13 @@ class Pieces:
         number, corner = self.places[row]
         whole = self.held.name(self.laid[number].row)
         return whole if len(self.laid[number].corners) == 1 else f"{whole}, the piece from {', '.join(map(str, corner))}"
+
+    @property
+    def begins(self) -> NDArray[np.bool_]:
+        """Which pieces are the first of their sample, [n]."""
+        import numpy as np
+
+        return np.asarray([number == 0 for each in self.laid for number in range(len(each.corners))])
 
     def take(self, index: NDArray[np.int64]) -> NDArray[Any]:
         """Pieces [n, C, *size]."""

@@ -95,6 +95,10 @@ class Layer(Buildable):
         """The step a mirrored decoder has in its place; None to leave it out."""
         return self
 
+    def mirrored_before(self, behind: Layer | None) -> Layer:
+        """This mirrored step with what stands between it and the one `behind` it, its neighbour in the encoder."""
+        return self
+
     def widened(self, factor: float) -> Layer:
         """This step with its widths multiplied."""
         width = getattr(self, "width", None)
@@ -128,7 +132,8 @@ def mirror_steps(steps: list[Layer], *, before: bool = False) -> list[Layer]:
             chunks[-1].append(step)
         else:
             chunks.append([step])
-    return [m for chunk in reversed(chunks) for step in chunk if (m := step.mirrored()) is not None]
+    made = [m for chunk in reversed(chunks) for step in chunk if (m := step.mirrored()) is not None]
+    return [step.mirrored_before(behind) for step, behind in zip(made, [*made[1:], None], strict=False)]
 
 
 class Adapter(Buildable):

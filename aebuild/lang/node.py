@@ -197,7 +197,8 @@ class Site:
     """Where a part is planned: its path, its stage, and the services of the compiler.
 
     `chain` plans a list of layers one after another; `adapt` inserts the standard adapter that makes a value one of
-    the wanted kinds; both are given by the compiler, so that parts need not know their siblings.
+    the wanted kinds; both are given by the compiler, so that parts need not know their siblings. `between` are the steps
+    before and behind this one in its list, None at an end.
     """
 
     path: str
@@ -205,10 +206,11 @@ class Site:
     final: bool
     chain: Callable[[Seq[Any], Value, Site], tuple[tuple[Node, ...], Value]]
     adapt: Callable[[Value, tuple[str, ...], Site, Any], tuple[tuple[Node, ...], Value]]
+    between: tuple[Any, Any] = (None, None)
 
-    def at(self, name: str, *, final: bool | None = None) -> Site:
+    def at(self, name: str, *, final: bool | None = None, between: tuple[Any, Any] = (None, None)) -> Site:
         """The site of something below this one."""
-        return Site(f"{self.path}.{name}", self.stage, self.final if final is None else final, self.chain, self.adapt)
+        return Site(f"{self.path}.{name}", self.stage, self.final if final is None else final, self.chain, self.adapt, between)
 
     def refuse(self, part: Part, rule: Rule, message: str, *fields: str, fix: str | None = None) -> NoReturn:
         """Stop planning this part: `fields` names what to underline, the first written one wins."""

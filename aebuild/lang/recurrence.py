@@ -92,6 +92,20 @@ decoder:
 ```
 """)
 
+DROPPED = Rule("AE859", "dropout behind the last recurrent layer", """\
+`dropout` of a recurrent layer is that of the field's libraries: in training it sets a share of the layer's outputs to zero on their way to
+the recurrent layer behind it. Behind the last one, or the only one, nothing is dropped. In block form all layers carry the number, and the
+last may repeat it. In front of another kind of layer write a step: `dropout: 0.2`.
+
+```yaml
+data: ecg5000
+encoder: {layer: gru, width: 64, dropout: 0.2}
+```
+```yaml
+encoder: {layer: gru, depth: 2, width: 64, dropout: 0.2}
+```
+""")
+
 
 LONG = 2000      # positions
 LONG_RECURRENCE = warning("AE206", "a recurrent layer over a very long sequence", """\
@@ -124,6 +138,8 @@ class Recurrence(Layer):
     teacher_forcing: Dial | None = knob(
         None, "with feed: previous, the probability in training of getting the true last value instead; a number or a schedule; "
         "1 by default", affects="training")
+    dropout: float = knob(0.0, "share of outputs set to zero in training on their way to the recurrent layer behind this one",
+                          affects="gradient", ge=0, lt=1)
 
     scalar = "width"
     wants = ("sequence",)
@@ -166,8 +182,17 @@ class Recurrence(Layer):
                 return ("vector",)
         return self.wants
 
+    def mirrored_before(self, behind: Layer | None) -> Layer:
+        """With the dropout that stood between the two in the encoder, whose place is behind the other one there."""
+        return self.but(dropout=behind.dropout if isinstance(behind, Recurrence) else 0.0)
+
+    def drops(self, site: Site) -> bool:
+        """Whether dropout stands behind this layer: where it returns all states, and a recurrent layer reads them."""
+        return self.dropout > 0 and self.returns in (None, "sequence") and isinstance(site.between[1], Recurrence)
+
     def check(self, value: Value, site: Site) -> None:
         """Refuses options that would do nothing, or contradict each other, in front of this value."""
+        self._check_dropout(site)
         if self.reverse and self.bidirectional:
             site.refuse(self, BOTH_WAYS, "a bidirectional layer has no direction to reverse", "reverse", fix="remove reverse")
         if self.teacher_forcing is not None and self.feed != "previous":
@@ -192,12 +217,19 @@ class Recurrence(Layer):
         if first is self and self.feed == "repeat" and site.stage.adapter not in (None, "repeat"):
             site.refuse(self, FEED, f"feed: repeat contradicts adapter: {site.stage.adapter}", "feed", fix="remove feed")
 
+    def _check_dropout(self, site: Site) -> None:
+        before, name = site.between[0], self.variant_name()
+        repeated = isinstance(before, Recurrence) and before.dropout == self.dropout
+        if self.dropout > 0 and not self.drops(site) and not repeated:
+            site.refuse(self, DROPPED, f"no recurrent layer reads the outputs of this {name}", "dropout", fix="remove dropout")
+
     @property
     def _feed(self) -> str:
         return "repeat" if self.feed == "auto" else self.feed
 
     def check_loop(self, value: Value, site: Site) -> None:
         """Refuses what a step that is fed its own output cannot do."""
+        self._check_dropout(site)
         if self.bidirectional:
             site.refuse(self, BOTH_WAYS, "a decoder that is fed its own last output cannot be bidirectional", "bidirectional",
                         fix="remove bidirectional")

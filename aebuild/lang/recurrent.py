@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, assert_never
+from typing import TYPE_CHECKING, Any, ClassVar, assert_never
 
 from aebuild.lang.diagnostics import Diagnostic
 from aebuild.lang.families import Layer
@@ -12,6 +12,9 @@ from aebuild.lang.recurrence import SERIES, Recurrence
 from aebuild.lang.schedule import Dial, Ramp, numbers
 from aebuild.lang.sequence_length import length_for
 from aebuild.lang.values import Grid, Sequence, Tokens, Value, Vector, elements
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class Recurrent(Recurrence):
@@ -45,7 +48,7 @@ class Recurrent(Recurrence):
         returns = self._returns(site)
         leaf = self._cell(value, length, f"{site.path}.{self.variant_name()}")
         return Node(site.path, str(self.variant_name()), value, self._output(length, returns), self,
-                    self._args("read", returns=returns), children=(leaf,), window=None)
+                    self._args("read", returns=returns), children=(leaf, *self._dropped(leaf.output, site.path, site)), window=None)
 
     def unrolled_value(self, target: Value) -> Value:
         """What the steps inside the loop get."""
@@ -66,12 +69,26 @@ class Recurrent(Recurrence):
         for node in tail:
             self.check_tail(node, target.length, site)
         inside = self.unrolled_value(target)
+        tail = (*self._dropped(inside, f"{site.path}.tail", site), *tail)
         rest = Node(f"{site.path}.tail", "tail", inside, tail[-1].output, Composite(), sequential=True, children=tail)
         children = (self._initial(value, site), self._cell(target, target.length, f"{site.path}.{self.variant_name()}"), rest)
         args = self._args("unroll", length=target.length, teacher_forcing=numbers(self.forcing)[0],
                           dials={"teacher_forcing": _plain(self.forcing)})
         return Node(site.path, "unroll", value, rest.output, self, args, children=children, window=None,
                     reads=("mean", "target"))
+
+    def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
+        """The layer of torch, what runs it, or the dropout behind it."""
+        from aebuild.modules.dropout import Dropout
+        from aebuild.modules.recurrent import assemble
+
+        return Dropout(self.dropout) if node.kind == "dropout" else assemble(children, **node.args)
+
+    def _dropped(self, value: Value, path: str, site: Site) -> tuple[Node, ...]:
+        """The dropout on what goes to the recurrent layer behind this one, below `path`."""
+        if not self.drops(site):
+            return ()
+        return (Node(f"{path}.dropout", "dropout", value, value, self),)
 
     def _args(self, role: str, **more: Any) -> dict[str, Any]:
         """What `modules.recurrent.assemble` makes a step of."""
@@ -123,8 +140,9 @@ class Recurrent(Recurrence):
         length, returns = length_for(self, value, site), self._returns(site)
         initial = self._initial(value, site)
         leaf = self._undriven(initial.output, length, f"{site.path}.{self.variant_name()}")
+        children = (initial, leaf, *self._dropped(leaf.output, site.path, site))
         return Node(site.path, str(self.variant_name()), value, self._output(length, returns), self,
-                    self._args("unfold", returns=returns, length=length), children=(initial, leaf), window=None)
+                    self._args("unfold", returns=returns, length=length), children=children, window=None)
 
 
 def _plain(dial: Dial) -> Any:

@@ -147,7 +147,8 @@ class Split:
     `lengths`, int64 [n], are the places of a series that are real, the first ones; None where all are. A data set may bring along more
     of what a `modules.outputs.Batch` has, by its name, [n, ...]: `conditions`, `mask`, `weights`, `ids`. `windows` says where samples
     lie that were cut from longer series, `origin` the part that samples were read from and their rows there. `factors`, int64
-    [n, len(info.factors)], are what samples were made from, where that is known; no model reads them.
+    [n, len(info.factors)], are what samples were made from, where that is known; no model reads them. `begins`, bool [n], says of chunks
+    of a longer sample which are the first of one; a model goes on from each to the next. None where samples stand alone.
 
     Samples and targets are a Store, or an array [n, *shape] of scaled numbers, float32, or of tokens, int64.
     """
@@ -160,6 +161,7 @@ class Split:
         self.windows: Windows | None = None
         self.origin: tuple[str, NDArray[np.int64]] | None = None
         self.factors: NDArray[np.int64] | None = None
+        self.begins: NDArray[np.bool_] | None = None
         self.flipped = False               # training draws zeros and ones from it, each time anew
         self.beside = {name: held for name, held in {"labels": labels, "lengths": lengths, **more}.items() if held is not None}
         self.targets = target if target is None or isinstance(target, Store) else Held(target)

@@ -196,6 +196,10 @@ class Sequence(_Series):
         """Values at one place."""
         return self.size
 
+    def with_places(self, places: tuple[int, ...]) -> Sequence:
+        """The same features at another number of places."""
+        return Sequence(places[0], self.size)
+
     def __str__(self) -> str:
         return f"sequence({self.length}; {self.size})"
 

@@ -88,13 +88,14 @@ class Recurrent(Contextual):
 
     With `reverse` it reads from the last position to the first; what it returns stands at the positions it belongs to,
     and the last state is the one after the first position. Both directions stand side by side in the features. Of series of unequal
-    length it reads the real places alone.
+    length it reads the real places alone. In training `dropout` hides a share of what it returns, each value by itself.
     """
 
-    def __init__(self, name: str, rnn: nn.RNNBase, returns: str, reverse: bool) -> None:
+    def __init__(self, name: str, rnn: nn.RNNBase, returns: str, reverse: bool, dropout: nn.Module | None = None) -> None:
         super().__init__()
         self.name = name
         self.add_module(name, rnn)
+        self.dropout = dropout
         self.returns = returns
         self.reverse = reverse
 
@@ -110,18 +111,26 @@ class Recurrent(Contextual):
         lengths = lengths_in(context)
         x = turned(x, lengths) if self.reverse else x
         y, last = run(self.cell, x) if lengths is None else run_ragged(self.cell, x, lengths)
-        return returned(turned(y, lengths) if self.reverse else y, last, self.returns, lengths)
+        return dropped(self.dropout, returned(turned(y, lengths) if self.reverse else y, last, self.returns, lengths))
 
     def step(self, x: Tensor, memory: dict[nn.Module, State]) -> Tensor:
-        """One position [N, 1, D] to [N, 1, H]; the state of this step is kept in `memory`, and is zero at first."""
+        """One position [N, 1, D] to [N, 1, H]; the state of this step is kept in `memory`, and is zero at first.
+
+        What is dropped is drawn anew at each position, as it is over all at once.
+        """
         if self not in memory:
             memory[self] = (x.new_zeros(x.shape[0], self.cell.hidden_size),) * states_of(self.cell.mode)
         memory[self] = update(self.cell, x[:, 0], memory[self])
-        return memory[self][0].unsqueeze(1)
+        return dropped(self.dropout, memory[self][0].unsqueeze(1))
 
     def extra_repr(self) -> str:
         """What it returns and which way it reads."""
         return f"returns={self.returns}, reverse={self.reverse}"
+
+
+def dropped(dropout: nn.Module | None, y: Tensor) -> Tensor:
+    """What goes on to the next layer, [N, T, H], where a dropout stands behind this one."""
+    return y if dropout is None else dropout(y)
 
 
 def returned(y: Tensor, last: Tensor, returns: str, lengths: Tensor | None = None) -> Tensor:
@@ -179,11 +188,13 @@ class Undriven(nn.Module):
 class Unfold(nn.Module):
     """Turns a code into a sequence: the code sets the first state, and nothing is fed in after it."""
 
-    def __init__(self, name: str, initial: nn.Module, rnn: Undriven, length: int, returns: str, reverse: bool) -> None:
+    def __init__(self, name: str, initial: nn.Module, rnn: Undriven, length: int, returns: str, reverse: bool,
+                 dropout: nn.Module | None = None) -> None:
         super().__init__()
         self.initial = initial
         self.add_module(name, rnn)
         self.name = name
+        self.dropout = dropout
         self.length = length
         self.returns = returns
         self.reverse = reverse
@@ -192,7 +203,7 @@ class Unfold(nn.Module):
         """[N, D] to [N, length, H], or to [N, H]."""
         cell = getattr(self, self.name)
         y, last = cell(split_state(self.initial(code), cell.mode, len(cell.directions)), self.length)
-        return returned(y.flip(1) if self.reverse else y, last, self.returns)
+        return dropped(self.dropout, returned(y.flip(1) if self.reverse else y, last, self.returns))
 
     def extra_repr(self) -> str:
         """Length and direction."""
@@ -314,8 +325,8 @@ def assemble(children: Mapping[str, nn.Module], role: str, **options: Any) -> nn
         return Undriven(**options)
     cell: Any = children[options["name"]]
     if role == "read":
-        return Recurrent(rnn=cell, **options)
+        return Recurrent(rnn=cell, dropout=children.get("dropout"), **options)
     if role == "unfold":
-        return Unfold(rnn=cell, initial=children["initial"], **options)
+        return Unfold(rnn=cell, initial=children["initial"], dropout=children.get("dropout"), **options)
     del options["dials"]                  # for the trainer, which turns them
     return Unroll(rnn=cell, initial=children["initial"], tail=children["tail"], **options)

@@ -13,6 +13,7 @@ import torch
 from aebuild.compile.plugins import load_plugins
 from aebuild.lang.diagnostics import Hint
 from aebuild.lang.html_table import html_lines, html_table
+from aebuild.lang.values import Sequence as Series
 from aebuild.results.export.exported_folder import exported_weights, is_exported
 from aebuild.results.run_plan import data_of, plan_of
 from aebuild.results.run_plugins import check_plugins
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 class OpenRun(TrainedRun):
     """A trained model with its plan, data description and scaling, and what it can do with new data."""
 
-    def encode(self, data: Any, draw: int | None = None, *, given: Given | None = None, fit: Fit | None = None,
+    def encode(self, data: Any, draw: int | None = None, *, given: Given | None = None, fit: Literal["crop", "pad", "tile"] | None = None,
                overlap: int | None = None) -> Codes:
         """The codes of new data, which are a path, an array of raw values [n, ...], a data frame, or `own_split(...)`.
 
@@ -72,13 +73,20 @@ class OpenRun(TrainedRun):
                     ) -> NDArray[Any] | list[NDArray[Any]]:
         """What the model makes of new data, [n, ...] in the data's own units.
 
-        With `fit` samples may have other sizes than the model's; where they have several, it is a list of [...].
+        With `fit` samples may have other sizes than the model's; where they have several, it is a list of [...]. Of series a `stream` gives
+        the steps [rows, columns] of the data, NaN where no series lies.
 
         What is `given` is told to the decoder in place of what the data say: the same style as another digit (Makhzani et al., 2015).
         """
         from aebuild.results.inference.codes import reconstruct_batches
+        from aebuild.results.inference.reconstructions import merged_steps
+        from aebuild.results.inference.series_stream import series_stream
 
         if fit is not None:
+            if fit == "stream" and isinstance(self.plan.input, Series):
+                sized, series = series_stream(self, data, given=given)
+                assert series.split.windows is not None, "chunks lie in rows"
+                return merged_steps(sized, series, series.split.windows, reconstruct_batches(sized, series))[0]
             found = self.fit(data, fit, overlap, given=given)
             each = [self._in_units([back])[0] for back in found.reconstructions()]
             return np.stack(each) if len(found.sizes) == 1 else each

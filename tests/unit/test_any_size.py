@@ -16,6 +16,7 @@ import aebuild
 from aebuild.data.any_size import tiled
 from aebuild.data.formats import sound
 from aebuild.lang.diagnostics import AebuildError
+from aebuild.results.inference import chunks
 from aebuild.results.inference.blending import Joining
 from aebuild.results.inference.other_size import period_of, reach_of
 from aebuild.results.open_run import OpenRun
@@ -59,7 +60,7 @@ def test_pieces_of_a_sample_are_joined_to_the_sample(size, tile, overlap, period
 
 
 @pytest.mark.parametrize("kind", ["photos", "waves", "causal"])
-def test_tiles_give_what_the_whole_gives_where_they_overlap_by_what_is_looked_at(kind):
+def test_tiles_give_what_the_whole_gives_where_they_overlap_by_what_is_looked_at(kind, monkeypatch):
     run = trained(kind)
     data = photo(61, 90) if kind == "photos" else np.random.RandomState(2).rand(1, 1, 331).astype(np.float32)
     assert set(period_of(run)) == {4}
@@ -70,6 +71,11 @@ def test_tiles_give_what_the_whole_gives_where_they_overlap_by_what_is_looked_at
     assert whole.shape == data.shape
     for overlap in (None, needed + 1, needed + 5):
         assert np.allclose(run.reconstruct(data, fit="tile", overlap=overlap), whole, atol=2e-5 * scale)
+    if kind == "causal":
+        monkeypatch.setattr(chunks, "MOST", 50)         # 52 places, whole periods
+        streamed = run.fit(data, "stream")
+        assert "chunks of 52" in streamed.notes[0] and streamed.remark is None
+        assert np.allclose(next(streamed.reconstructions()), whole, atol=2e-5)
     found = run.fit(data, "tile", needed // 3)          # too little: interiors agree, and the seams are measured
     apart = np.abs(next(found.reconstructions()) * scale - whole)
     alone = tuple(slice(starts[1] - far) for starts, far in zip(found.groups[0][2][0].starts, reach[1], strict=True))

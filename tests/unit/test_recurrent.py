@@ -11,6 +11,7 @@ from sequence_models import SERIES, check_laws, model_of, plan_of, planned, refu
 from torch import Tensor, nn
 
 from aebuild.lang.families import Layer
+from aebuild.lang.node import Node
 from aebuild.lang.values import Grid, Sequence, Vector
 from aebuild.modules.outputs import Batch
 from aebuild.modules.recurrent import Recurrent, Undriven, Unroll
@@ -33,6 +34,9 @@ def series(batch: int = 5, seed: int = 0) -> Tensor:
     ("[gru: 4]", "[rnn: {width: 6, feed: previous, teacher_forcing: 0}, residual: {steps: [gru: 4, norm: layer]}, activation: tanh]"),
     ("[conv: 4, lstm: 5]", "[lstm: {width: 5, returns: last}, linear: 6]"),
     ("[linear: 6]", "[repeat: {times: 2, steps: [lstm: {width: 4, feed: none}]}]"),
+    ("{layer: rnn, depth: 3, width: 5, dropout: 0.2}", "mirror"),
+    ("[gru: {width: 5, dropout: 0.2}, gru: 4]", "[lstm: {width: 6, feed: previous, teacher_forcing: 0.5, dropout: 0.2}, gru: 5]"),
+    ("[residual: [gru: {width: 3, dropout: 0.2}, rnn: 3]]", "[gru: {width: 4, feed: none, dropout: 0.2}, gru: 4]"),
 ])
 def test_plan_and_module_agree(encoder: str, decoder: str) -> None:
     check_laws(encoder, decoder)
@@ -206,6 +210,45 @@ def test_a_mirrored_encoder_keeps_width_and_directions() -> None:
     assert plan_of("[lstm: 8, gru: 5]", "mirror").decoder.children[-2].output == Sequence(7, 8)
 
 
+def dropouts(half: Node) -> list[tuple[str, float]]:
+    return [(node.path, node.part.dropout) for node in half.walk() if node.kind == "dropout"]
+
+
+def test_a_mirror_drops_between_the_same_layers() -> None:
+    made = plan_of("[rnn: 8, lstm: {width: 6, dropout: 0.2}, gru: 5]", "mirror")
+    assert dropouts(made.encoder) == [("encoder.1.dropout", 0.2)]
+    assert dropouts(made.decoder) == [("decoder.0.dropout", 0.2)]
+    assert len(dropouts(plan_of("{layer: gru, depth: 3, width: 5, dropout: 0.2}", "{type: mirror, deepen: 1}").decoder)) == 3
+
+
+def test_dropout_is_drawn_between_two_layers_as_over_what_the_first_returns() -> None:
+    model = model_of("{layer: gru, depth: 2, width: 64, dropout: 0.4}", "[lstm: 4]", dim=2)
+    first, second = model.encoder[0], model.encoder[1]
+    x = series()
+    plain = model.eval().encoder(x)
+    torch.testing.assert_close(plain, second.gru(first.gru(x)[0])[1][0])
+    model.train()
+    first.dropout.reseed(3)
+    hidden, whole = first(x), first.gru(x)[0]
+    kept = hidden != 0
+    torch.testing.assert_close(hidden, torch.where(kept, whole / 0.6, 0.0))
+    assert kept.float().mean().item() == pytest.approx(0.6, abs=0.05)
+    assert not torch.equal(kept[:, 0], kept[:, 1])                          # each position has a mask of its own
+    assert second.dropout is None
+    first.dropout.reseed(3)
+    torch.testing.assert_close(model.encoder(x), second.gru(hidden)[1][0])
+
+
+def test_in_the_loop_each_position_draws_its_own() -> None:
+    module, model = unroll("0.5", "{layer: lstm, depth: 2, width: 64, feed: previous, dropout: 0.4%s, reverse: %s}")
+    seen: list[Tensor] = []
+    module.tail.dropout.register_forward_hook(lambda _, given, made: seen.append(made == 0))
+    module.train()(torch.randn(5, 4), {"target": series(), "mean": model.likelihood.mean})
+    assert len(seen) == 7
+    assert not torch.equal(seen[0], seen[1])
+    assert torch.stack(seen).float().mean().item() == pytest.approx(0.4, abs=0.05)
+
+
 def test_repeating_copies_nothing() -> None:
     model = model_of("[lstm: 4]", "[lstm: 5]")
     code = torch.randn(2, 4)
@@ -232,6 +275,11 @@ def test_repeating_copies_nothing() -> None:
     ("[lstm: 4]", "[lstm: {width: 4, feed: previous}, residual: [lstm: {width: 4, bidirectional: true}]]", "AE365", None),
     ("[lstm: 4]", "[lstm: {width: 4, feed: previous}, conv: 4]", "AE365", None),
     ("[lstm: 4]", "[lstm: {width: 4, feed: previous}, linear: 4]", "AE365", None),
+    ("[lstm: {width: 4, dropout: 0.5}]", "[lstm: 4]", "AE859", "0.5"),
+    ("[lstm: {width: 4, dropout: 0.5}, linear: 4]", "[lstm: 4]", "AE859", "0.5"),
+    ("[lstm: {width: 4, dropout: 0.5}, lstm: {width: 4, dropout: 0.25}]", "[lstm: 4]", "AE859", "0.25"),
+    ("[lstm: 4]", "[lstm: {width: 4, feed: previous, dropout: 0.5}]", "AE859", "0.5"),
+    ("[lstm: 4]", "[lstm: {width: 4, returns: last, dropout: 0.5}, lstm: 4]", "AE859", "0.5"),
 ])
 def test_refusals_point_at_what_is_wrong(encoder: str, decoder: str, code: str, text: str | None) -> None:
     found = refusal(encoder, decoder)

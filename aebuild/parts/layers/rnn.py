@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from aebuild.lang.node import Node
 from aebuild.lang.part import knob
 from aebuild.lang.recurrent import Recurrent
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 class RNN(Recurrent):
@@ -17,7 +13,7 @@ class RNN(Recurrent):
 
     type: Literal["rnn"] = "rnn"
     example = ("data: {type: series, path: wave.csv, window: {length: 8, stride: 2}}\n"
-               "encoder: [rnn: 3]\n"
+               "encoder: [rnn: {width: 3, dropout: 0.2}, rnn: 3]\n"
                "decoder: [rnn: {width: 3, feed: previous, teacher_forcing: {from: 1, to: 0.2, over: 4 steps}}]\n"
                "train: {steps: 6, batch_size: 10}")
     also = ("simple_rnn", "recurrent")
@@ -27,9 +23,3 @@ class RNN(Recurrent):
     def mode(self) -> str:
         """The word torch has, which names the nonlinearity too."""
         return f"RNN_{self.nonlinearity.upper()}"
-
-    def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
-        """The RNN of torch, or what runs it."""
-        from aebuild.modules.recurrent import assemble
-
-        return assemble(children, **node.args)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
-from aebuild.data.any_size import UNFIT_SIZE, Laid, Originals, Pieces, Places, cropped, originals, tiled, times, whole
+from aebuild.data.any_size import UNFIT_SIZE, Laid, Originals, Pieces, Places, chained, cropped, originals, tiled, times, whole
 from aebuild.data.errors import fault
 from aebuild.data.labels import words_of
 from aebuild.data.new_samples import PARTS, STRANGE, NewData, new_data, remedy
@@ -18,6 +18,7 @@ from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, UsageError
 from aebuild.lang.samples import silent
 from aebuild.lang.values import Grid
 from aebuild.results.inference.blending import Joining, Seams
+from aebuild.results.inference.chunks import UNCHAINED, chunk_size, in_chunks
 from aebuild.results.inference.codes import reconstruct_batches
 from aebuild.results.inference.given import ALL, Given, conditioned
 from aebuild.results.inference.new_data import raw_samples
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from aebuild.results.trained_run import TrainedRun
 
-Fit = Literal["crop", "pad", "tile"]
+Fit = Literal["crop", "pad", "tile", "stream"]
 AGREED = 1e-5            # of the model's units: what is left is rounding
 CORNERS = {1: ("start",), 2: ("top", "left"), 3: ("front", "top", "left")}
 UNLIKE = Rule("AE436", "sizes that do not go together", """\
@@ -73,6 +74,8 @@ class Fitted:
         """The pieces, of which `what` needs that they have one size: that of the model."""
         if len(self.groups) > 1:
             raise UsageError(Diagnostic(UNLIKE, f"{what} of samples of unlike sizes have no one size", fix=Hint("--fit tile")))
+        if self.groups[0][1].split.begins is not None:
+            raise UsageError(Diagnostic(UNCHAINED, f"a stream is reconstructed; its {what} are not given", fix=Hint("--fit tile")))
         return self.groups[0][1]
 
     def of_trained_size(self, what: str) -> NewData:
@@ -92,7 +95,7 @@ class Fitted:
     @property
     def remark(self) -> str | None:
         """How well tiles met, once they were joined; None where none were."""
-        if not any(len(each.corners) > 1 for _, _, laid in self.groups for each in laid):
+        if not any(len(each.corners) > 1 and data.split.begins is None for _, data, laid in self.groups for each in laid):
             return None
         apart = self.seams.difference
         if apart is None:
@@ -107,43 +110,53 @@ def fitted(run: TrainedRun, data: Any, how: Fit, overlap: int | None = None, set
 
     `overlap` of tiles is in places of the input; without it as far as the reach needs, or a quarter of a tile.
     """
-    if not isinstance(run.plan.input, Grid):
-        raise fault(UNFIT_SIZE, f"the model takes {run.plan.input}, and --fit is for images, volumes and waveforms",
-                    Hint("longer series are cut into windows by `window`, and merged again"))
+    own = run.plan.input
+    if not isinstance(own, Grid):
+        kinds = "series and waveforms" if how == "stream" else "images, volumes and waveforms"
+        raise fault(UNFIT_SIZE, f"the model takes {own}, and --fit {how} is for {kinds}",
+                    Hint("longer series are cut into windows by `window`, and merged again; --fit stream takes them whole"))
     part, raw = raw_samples(run, data, settings, say)
     value = raw.outline.value
-    if not isinstance(value, Grid) or value.axes != input_of(run).axes or value.channels != input_of(run).channels:
-        raise fault(STRANGE, f"the new data are {value}, and the model takes {run.plan.input}", Hint(remedy(part, run.plan.input, value)),
-                    part=part, at=("path",))
+    if not isinstance(value, Grid) or value.axes != own.axes or value.channels != own.channels:
+        raise fault(STRANGE, f"the new data are {value}, and the model takes {own}", Hint(remedy(part, own, value)), part=part,
+                    at=("path",))
     held, labels, beside = _gathered(raw, value.places)
     if not len(held):
         raise fault(STRANGE, "there are no new samples", part=part, at=("path",))
     reach = reach_of(run) if how == "tile" else None
-    layout = _Layout(run, how, _overlap(run, overlap, reach))
+    longest = max(max(held.places(row)) for row in range(len(held))) if how == "stream" else 0
+    layout = _Layout(run, how, (0,) * value.axes if how == "stream" else _overlap(run, overlap, reach), longest)
     laid = [layout.of(row, held) for row in range(len(held))]
     groups = []
     for size, some in groupby(laid, layout.size):
         sized, rows = layout.runs[size], list(some)
         pieces = Pieces(held, rows, size)
         told = _told(raw, pieces, rows, labels, beside)
-        groups.append((sized, conditioned(sized, new_data(part, told, sized.info, run.scaling, run.target_scaling), given, readers), rows))
-    return Fitted(input_of(run), groups, beside, reach, layout.notes(reach))
+        found = conditioned(sized, new_data(part, told, sized.info, run.scaling, run.target_scaling), given, readers)
+        found.split.begins = pieces.begins if how == "stream" else None
+        groups.append((sized, found, rows))
+    return Fitted(own, groups, beside, reach, layout.notes(reach))
 
 
 class _Layout:
     """Where samples are cut, and the run at each size that a piece has."""
 
-    def __init__(self, run: TrainedRun, how: Fit, overlap: Places) -> None:
+    def __init__(self, run: TrainedRun, how: Fit, overlap: Places, longest: int = 0) -> None:
         self.how, self.overlap = how, overlap
         self.tile, self.period = input_of(run).places, period_of(run)
         self.runs: dict[Places, TrainedRun] = {self.tile: run}
         self.run = run
+        if how == "stream":
+            self.tile = (chunk_size(run, longest),)
+            self.runs = {self.tile: in_chunks(run, self.tile[0])}
 
     def of(self, row: int, held: Originals) -> Laid:
         """How one sample is laid out."""
         places = held.places(row)
         if self.how == "crop":
             return cropped(row, places, self.tile, held.name(row))
+        if self.how == "stream":
+            return chained(row, places, self.tile)
         if self.how == "tile":
             return tiled(row, places, self.tile, self.overlap, self.period)
         padded = tuple(tile + -(-max(0, have - tile) // step) * step
@@ -162,6 +175,8 @@ class _Layout:
 
     def notes(self, reach: tuple[Places, Places] | None) -> tuple[str, ...]:
         """What is to be said of tiles."""
+        if self.how == "stream":
+            return (f"taken in chunks of {times(self.tile)}, each of which goes on where the one before it ended",)
         if self.how != "tile":
             return ()
         told = f"tiles of {times(self.tile)} overlap by {times(self.overlap)} or more"
@@ -238,4 +253,5 @@ def _told(raw: Raw, pieces: Pieces, laid: Sequence[Laid], labels: NDArray[Any] |
 def described(found: Fitted) -> str:
     """One sentence on what was read."""
     pieces = sum(len(data) for _, data, _ in found.groups)
-    return plural(len(found), "new sample") + ("" if pieces == len(found) else f", {plural(pieces, 'tile')}")
+    word = "tile" if found.groups[0][1].split.begins is None else "chunk"
+    return plural(len(found), "new sample") + ("" if pieces == len(found) else f", {plural(pieces, word)}")

@@ -11,7 +11,7 @@ from torch import Tensor
 from aebuild.compile.build import build
 from aebuild.compile.planner import plan
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, UsageError
-from aebuild.lang.values import Grid
+from aebuild.lang.values import Grid, Sequence
 from aebuild.modules.randomness import derive, random_modules
 from aebuild.results.trained_run import TrainedRun
 from aebuild.trainer.phase import reseed_all
@@ -40,15 +40,15 @@ TRIED = 4                                             # samples by which the rea
 FELT = 1e-6                                            # of the largest output: what changes by less is not reached
 
 
-def input_of(run: TrainedRun) -> Grid:
-    """The type of the samples that the model is given, which must be a grid."""
-    assert isinstance(run.plan.input, Grid)
+def input_of(run: TrainedRun) -> Grid | Sequence:
+    """The type of the samples that the model is given, which must be a grid or a series."""
+    assert isinstance(run.plan.input, Grid | Sequence)
     return run.plan.input
 
 
-def target_of(run: TrainedRun) -> Grid:
-    """The type of reconstructions, a grid too."""
-    assert isinstance(run.plan.target, Grid)
+def target_of(run: TrainedRun) -> Grid | Sequence:
+    """The type of reconstructions, a grid or a series too."""
+    assert isinstance(run.plan.target, Grid | Sequence)
     return run.plan.target
 
 
@@ -59,15 +59,20 @@ def scale_of(run: TrainedRun) -> Places:
 
 def period_of(run: TrainedRun) -> Places:
     """By how many places a sample must move for its code to move by one; 1 where the model has one size anyway."""
+    value, period = input_of(run), strides_of(run)
+    moves = not _told_images(run) and all(2 * step <= have for step, have in zip(period, value.places, strict=True))
+    return period if moves else (1,) * len(value.places)
+
+
+def strides_of(run: TrainedRun) -> Places:
+    """The strides of the encoder, multiplied along each axis."""
     value = input_of(run)
-    if _told_images(run):
-        return (1,) * value.axes
+    axes = len(value.places)
     strides = [have / left for have, left in zip(value.places, run.plan.encoder.input.places, strict=True)]
     for node in run.plan.encoder.walk():
-        if ".shortcut" not in node.path and node.window and len(node.window) == value.axes:
+        if ".shortcut" not in node.path and node.window and len(node.window) == axes:
             strides = [step * max(1.0, each) for step, (_, each) in zip(strides, node.window, strict=True)]
-    period = tuple(int(step) for step in strides)
-    return period if all(2 * step <= have for step, have in zip(period, value.places, strict=True)) else (1,) * value.axes
+    return tuple(int(step) for step in strides)
 
 
 def at_size(run: R, places: Places) -> R | None:
@@ -122,22 +127,22 @@ def reach_of(run: TrainedRun) -> tuple[Places, Places] | None:
     Measured: one half of random samples is drawn anew, and what changes in the other half is counted. None where all of it does.
     """
     value = input_of(run)
-    samples, others = (_drawn(run, (TRIED, *value.shape), seed) for seed in (0, 1))
-    whole, reached = _outputs(run, samples), []
+    samples, others = (drawn_samples(run, (TRIED, *value.shape), seed) for seed in (0, 1))
+    whole, reached = outputs(run, samples), []
     for axis, (have, step, scale) in enumerate(zip(value.places, period_of(run), scale_of(run), strict=True)):
-        dim, middle = axis - value.axes, have // 2 // step * step
+        dim, middle = axis - len(value.places), have // 2 // step * step
         border = middle * scale
         first, last = torch.split(samples, [middle, have - middle], dim)
         other_first, other_last = torch.split(others, [middle, have - middle], dim)
-        after = _felt(whole, _outputs(run, torch.cat([other_first, last], dim)), dim)[border:]
-        before = _felt(whole, _outputs(run, torch.cat([first, other_last], dim)), dim)[:border].flip(0)
+        after = _felt(whole, outputs(run, torch.cat([other_first, last], dim)), dim)[border:]
+        before = _felt(whole, outputs(run, torch.cat([first, other_last], dim)), dim)[:border].flip(0)
         if after[-1] or before[-1]:
             return None
         reached.append(tuple(0 if not each.any() else int(torch.nonzero(each).max()) + 1 for each in (after, before)))
     return tuple(near for near, _ in reached), tuple(far for _, far in reached)
 
 
-def _drawn(run: TrainedRun, shape: tuple[int, ...], seed: int) -> Tensor:
+def drawn_samples(run: TrainedRun, shape: tuple[int, ...], seed: int) -> Tensor:
     """Random samples within the range of the data."""
     drawn, bounds = torch.Generator().manual_seed(seed), run.info.range
     if bounds.low is None or bounds.high is None:
@@ -145,7 +150,7 @@ def _drawn(run: TrainedRun, shape: tuple[int, ...], seed: int) -> Tensor:
     return torch.rand(shape, generator=drawn) * (bounds.high - bounds.low) + bounds.low
 
 
-def _outputs(run: TrainedRun, x: Tensor) -> Tensor:
+def outputs(run: TrainedRun, x: Tensor) -> Tensor:
     """The likelihood's parameters of samples, in which no saturation hides a change."""
     model, context = run.model, dict[str, Any]()
     reseed_all(random_modules(model), derive(run.plan.spec.train.seed, "reach"), 0)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from aebuild.modules.randomness import derive, random_modules
+from aebuild.results.inference.chunks import Carried
 from aebuild.trainer.batches.loader import SplitLoader, batch_bounds
 from aebuild.trainer.phase import passes as bounds_of
 from aebuild.trainer.phase import reseed_all
@@ -47,12 +48,27 @@ class Pass:
 
 @torch.no_grad()
 def encoded(run: TrainedRun, split: Split, *, draws: int | None = None, progress: Progress = unseen) -> Iterator[Pass]:
-    """Each batch of a split through the encoder, in order."""
+    """Each batch of a split through the encoder, in order.
+
+    Chunks of longer samples go one by one, and the decoder goes on as the encoder does, as long as this is not asked for the next.
+    """
+    begins = split.begins
+    if begins is None:
+        yield from _encoded(run, split, bounds_of(run.plan, run.plan.model_phase, len(split)), draws, progress)
+        return
+    with Carried(run) as carried:
+        alone = [(row, row + 1) for row in range(len(split))]
+        yield from _encoded(run, split, alone, draws, progress, lambda row: carried.begin() if begins[row] else None)
+
+
+def _encoded(run: TrainedRun, split: Split, bounds: list[tuple[int, int]], draws: int | None, progress: Progress,
+             before: Callable[[int], object] = lambda row: None) -> Iterator[Pass]:
+    """The same in these batches; `before` is told the first row of each."""
     model = run.model
     randoms, seed = random_modules(model), derive(run.plan.spec.train.seed, "inference")
     loader = SplitLoader(split, next(model.parameters()).device)
-    bounds = bounds_of(run.plan, run.plan.model_phase, len(split))
     for number, ((start, stop), batch) in enumerate(zip(bounds, _batches(loader, bounds), strict=True)):
+        before(start)
         reseed_all(randoms, seed, number)
         context = batch.context()
         features = model.features(model.corrupt(batch.x, context), context)

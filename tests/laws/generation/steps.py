@@ -293,4 +293,6 @@ def block(choose: Chooser, step: Step) -> tuple[dict[str, Any], list[Step]]:
     else:
         widths = [step["width"]] * choose.whole(1, 3)
         written = {"width": step["width"], "depth": len(widths)}
+    if kind in RECURRENT and len(widths) > 1 and options.get("returns", "sequence") == "sequence" and choose.chance(40):
+        options["dropout"] = 0.3
     return {"layer": kind, **written, **options}, [{"type": kind, "width": each, **options} for each in widths]
