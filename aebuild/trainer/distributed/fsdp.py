@@ -16,7 +16,8 @@ UNSHARDABLE = Rule("AE613", "this model cannot be sharded", """
 `--shard` divides weights among the processes. Codebooks that are learned by gradient are also changed directly, by k-means and
 restarts, which divided weights do not allow, and a single number, such as one learned variance for all values, cannot be divided.
 Neither can a model whose terms are balanced by their gradients, that draws codes by Hamiltonian steps, or that reads the weights of another
-part (`decoder_weights`, gated and tied sparse codes).
+part (`decoder_weights`, gated and tied sparse codes). Nor can a `pretrained` TorchScript program be divided:
+frozen it is held by all, and one that is trained further must be a program that torch.export wrote.
 Use a codebook of running averages, a variance that is given, or train without `--shard`.
 
 ```yaml
@@ -47,13 +48,17 @@ def shard(model: nn.Module, size: int, device: torch.device, *, balanced: bool =
     if any(parameter.ndim == 0 for parameter in model.parameters()):
         raise UsageError(Diagnostic(UNSHARDABLE, "one learned variance for all values cannot be sharded",
                                     fix=Hint("train without --shard")))
+    foreign = {weight for module in model.modules() if isinstance(module, torch.jit.ScriptModule) for weight in module.parameters()}
+    if any(weight.requires_grad for weight in foreign):
+        raise UsageError(Diagnostic(UNSHARDABLE, "the weights of a TorchScript program cannot be sharded, and these are trained",
+                                    fix=Hint("freeze: true, or a program that torch.export wrote")))
     mesh = init_device_mesh(device.type, (size,))
     together = any(getattr(module, "one_unit", False) for module in model.modules())
     for module in model.modules():
         large = isinstance(module, nn.Linear | nn.modules.conv._ConvNd) and sum(p.numel() for p in module.parameters()) >= BLOCK
         if large and not together:
             fully_shard(module, mesh=mesh)
-    fully_shard(model, mesh=mesh)
+    fully_shard(model, mesh=mesh, ignored_params=foreign)
     for method in ("run", "losses", "run_losses"):
         register_fsdp_forward_method(model, method)
     assert isinstance(model, FSDPModule)
