@@ -67,8 +67,9 @@ class Pixelcnn(Autoregressive):
         return weights, macs
 
     def kept_at_place(self, value: Value, target: Value) -> int:
-        """Of each layer both inputs and outputs, what goes across, and two gates."""
-        return 10 * self.width * self.depth
+        """Of each layer both inputs and outputs, what goes across, and two gates; of ordered channels a gate each beside their input."""
+        steps = self.steps(target)
+        return self.width * (10 * self.depth + (3 * steps + 1 if steps > 1 else 0))
 
     def steps(self, target: Value) -> int:
         """One for each channel that is told those before it."""
