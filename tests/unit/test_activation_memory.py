@@ -25,8 +25,8 @@ MODELS = {
                                         "latent: {type: continuous, dim: 4}\ndecoder: [linear: 8]",
     "place by place": "data: {type: digits, scale: integer}\nencoder: [linear: 8]\nlatent: {type: continuous, dim: 2}\n"
                       "decoder: [pixelcnn: {width: 6, depth: 3}]\nlosses: {reconstruction: discretized_logistic}",
-    "channel by channel": "data: cifar10\nencoder: [pool: 16, linear: 2]\nlatent: {type: continuous, dim: 2}\ndecoder: [pixelcnn: {width: 4, depth: 1},"
-                          " conv: {width: 8, kernel: 1}]\nlosses: {reconstruction: {type: discretized_logistic}}"}
+    "channel by channel": "data: cifar10\nencoder: [pool: 16, linear: 2]\nlatent: {type: continuous, dim: 2}\n"
+                          "decoder: [pixelcnn: {width: 4, depth: 1}, conv: {width: 8, kernel: 1}]\nlosses: {reconstruction: discretized_logistic}"}
 
 
 @pytest.mark.parametrize("name", MODELS)
