@@ -238,7 +238,8 @@ class Autoregressive(Layer):
 
 def _each_step(node: Node, steps: int) -> Node:
     """A node of the tail that runs once a step."""
-    return replace(node, macs=node.macs * steps, keeps=node.kept * steps, children=tuple(_each_step(child, steps) for child in node.children))
+    children = tuple(_each_step(child, steps) for child in node.children)
+    return replace(node, macs=node.macs * steps, keeps=node.kept * steps, children=children)
 
 
 def strayer(node: Node, places: tuple[int, ...]) -> Node | None:

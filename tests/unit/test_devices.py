@@ -19,7 +19,7 @@ from queue import SimpleQueue
 
 import pytest
 import torch
-from torch import distributed, nn
+from torch import Tensor, distributed, nn
 from torch.distributed.tensor import DTensor
 
 from aebuild.compile.build import build
@@ -310,10 +310,19 @@ def test_slopes_inside_of_a_pass_have_the_same_gradients_where_weights_are_divid
         assert found is None or torch.allclose(found, wanted[name]), name
 
 
+class Scaled(nn.Conv2d):
+    def __init__(self, *sizes: int) -> None:
+        super().__init__(*sizes)
+        self.scale = nn.Parameter(torch.tensor(2.0))         # a single number, as no divided weight may be
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * self.scale
+
+
 @pytest.mark.filterwarnings("ignore:.*torch.jit")
 @pytest.mark.parametrize("freeze", [True, False])
 def test_a_frozen_script_is_held_by_all_and_one_that_is_trained_is_refused(freeze: bool, tmp_path: Path, alone_in_a_group: None) -> None:
-    torch.jit.save(torch.jit.trace(nn.Conv2d(1, 2, 3), torch.zeros(2, 1, 8, 8)), tmp_path / "net.pt")
+    torch.jit.save(torch.jit.trace(Scaled(1, 2, 3), torch.zeros(2, 1, 8, 8)), tmp_path / "net.pt")
     plan = load(tmp_path / "s.yaml", text=f"data: digits\nencoder: [pretrained: {{path: net.pt, freeze: {str(freeze).lower()}}}, linear: 6]\n"
                 "latent: {type: continuous, dim: 3}\ndecoder: [linear: 8]\n").require()
     model, x = build(plan), torch.rand(5, 1, 8, 8)
@@ -323,7 +332,7 @@ def test_a_frozen_script_is_held_by_all_and_one_that_is_trained_is_refused(freez
         return
     wanted = model.run(Batch(x, x)).params
     shard(model, 1, torch.device("cpu"))
-    assert [isinstance(weight, DTensor) for weight in model.encoder.parameters()] == [False, False, True, True]
+    assert [isinstance(weight, DTensor) for weight in model.encoder.parameters()] == [False, False, False, True, True]
     assert torch.equal(model.run(Batch(x, x)).params, wanted)
 
 

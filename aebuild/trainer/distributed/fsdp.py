@@ -45,10 +45,10 @@ def shard(model: nn.Module, size: int, device: torch.device, *, balanced: bool =
                                     fix=Hint("train without --shard")))
     # terms may be views, which nobody changes in place
     warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view tensor", UserWarning)
-    if any(parameter.ndim == 0 for parameter in model.parameters()):
+    foreign = {weight for module in model.modules() if isinstance(module, torch.jit.ScriptModule) for weight in module.parameters()}
+    if any(parameter.ndim == 0 for parameter in model.parameters() if parameter not in foreign):
         raise UsageError(Diagnostic(UNSHARDABLE, "one learned variance for all values cannot be sharded",
                                     fix=Hint("train without --shard")))
-    foreign = {weight for module in model.modules() if isinstance(module, torch.jit.ScriptModule) for weight in module.parameters()}
     if any(weight.requires_grad for weight in foreign):
         raise UsageError(Diagnostic(UNSHARDABLE, "the weights of a TorchScript program cannot be sharded, and these are trained",
                                     fix=Hint("freeze: true, or a program that torch.export wrote")))
