@@ -30,7 +30,8 @@ UNCHAINED = Rule("AE860", "a model that cannot go on from chunk to chunk", """\
 `--fit stream` takes a long series or waveform in chunks: each layer goes on where it was at the end of the chunk before, and the result is
 that of the whole in one go. So no place may depend on one behind it: recurrent layers go forward, convolutions that overlap are
 `causal`, and there is a code for each place (`per: position`), for one code of the whole is known at its end only. What attends, flattens
-or averages sees all places. Such models take windows, or tiles that are blended.
+or averages sees all places. Such models take windows, or tiles that are blended. `encode` asks it of the encoder alone. It gives the means
+of a variational code: draws would be others for other chunks.
 
 ```console
 $ aebuild reconstruct runs/bidirectional long.csv --fit stream      # reads from both ends: refused
