@@ -79,6 +79,9 @@ def test_what_looks_on_is_refused_with_the_reason(encoder: str, decoder: str, la
     assert why in str(refused.value)
     if not codes and refused.value.diagnostics[0].message.partition("chunks: ")[2].startswith("decoder"):
         assert in_chunks(run, 12, codes=True).plan.input.places == (12,)          # the encoder goes forward
+        run.model.latent.follows = True                                           # and asks the decoder
+        with pytest.raises(AebuildError, match="decoder"):
+            in_chunks(run, 12, codes=True)
 
 
 def whole_of(run: TrainedRun, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -123,6 +126,8 @@ def test_series_of_a_table_go_on_to_their_ends(tmp_path: Path, monkeypatch: pyte
     assert codes.spans is not None
     assert np.array_equal(codes, indices) and len(np.unique(indices)) > 2 and codes.values.shape == (49, 3)
     assert [held[-2:].tolist() for held in (codes.spans.samples, codes.spans.first, codes.spans.last)] == [[0, 0], [94, 96], [95, 96]]
+    with pytest.raises(AebuildError, match="cut into windows already"):
+        run.encode(run.own_split("train"), fit="stream")
     assert called(("encode", "run", "new.csv", "--fit", "stream", "-o", "codes.csv"), monkeypatch, capsys)[0] == 0
     lines = [line.split(",") for line in Path("codes.csv").read_text().splitlines()]
     assert lines[0] == ["unit", "first_row", "last_row", "index_0"]

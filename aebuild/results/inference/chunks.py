@@ -141,15 +141,16 @@ def chunk_size(run: TrainedRun, longest: int) -> int:
 def in_chunks(run: TrainedRun, size: int, *, codes: bool = False) -> TrainedRun:
     """The run that takes chunks of so many places; UsageError with the reason where the model cannot go on from one to the next.
 
-    For `codes` alone only the encoder must.
+    For `codes` alone only the encoder must, unless the posterior asks the decoder.
     """
-    reason = obstacle(run.plan, codes=codes)
-    sized = None if reason else at_size(run, (size,), codes=codes)
+    half = codes and not run.model.latent.follows
+    reason = obstacle(run.plan, codes=half)
+    sized = None if reason else at_size(run, (size,), codes=half)
     if reason is None and sized is None:
         reason = f"it has layers that take {times(run.plan.input.places)} places alone"
     if codes and sized is not None and size % sized.plan.latent.code.places[0]:
         reason = f"its code {sized.plan.latent.code} is not so many places of {times((size,))} each"
-    if reason is None and not agrees(run, codes=codes):
+    if reason is None and not agrees(run, codes=half):
         reason = "what comes of chunks is not what comes of the whole"
     if reason is not None:
         raise UsageError(Diagnostic(UNCHAINED, f"this model cannot take a stream in chunks: {reason}", fix=Hint(_instead(run))))
