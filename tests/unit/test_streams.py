@@ -18,19 +18,20 @@ from aebuild.data.axes import Layout
 from aebuild.data.raw_samples import Stored
 from aebuild.lang.dataset import DataInfo
 from aebuild.lang.diagnostics import AebuildError
+from aebuild.lang.samples import ConditionInfo
 from aebuild.lang.values import Grid, Range, Value
 from aebuild.results.inference import chunks
 from aebuild.results.inference.chunks import Carried, chunk_size, in_chunks
-from aebuild.results.inference.other_size import at_size, outputs, strides_of
+from aebuild.results.inference.other_size import at_size, outputs, reach_of, strides_of
 from aebuild.results.trained_run import TrainedRun
 
 WAVES = Grid(2, (12,))
 POSITION = ", per: position"
 
 
-def run_of(encoder: str, decoder: str, value: Value = SERIES, latent: str = POSITION) -> TrainedRun:
-    made = plan_of(encoder, decoder, value=value, latent=latent)
-    info = DataInfo(value, value, Range(), Range(), "standard", {"train": 100}, "made up")
+def run_of(encoder: str, decoder: str, value: Value = SERIES, latent: str = POSITION, **more: Any) -> TrainedRun:
+    made = plan_of(encoder, decoder, value=value, latent=latent, **more)
+    info = DataInfo(value, value, Range(), Range(), "standard", {"train": 100}, "made up", conditions=more.get("conditions", ()))
     return TrainedRun(cast("Any", None), made, build(made, seed=1).eval(), info, cast("Any", None), None, "made up")
 
 
@@ -82,6 +83,13 @@ def test_what_looks_on_is_refused_with_the_reason(encoder: str, decoder: str, la
         run.model.latent.follows = True                                           # and asks the decoder
         with pytest.raises(AebuildError, match="decoder"):
             in_chunks(run, 12, codes=True)
+
+
+def test_what_a_model_is_told_of_samples_is_made_up_where_it_is_tried() -> None:
+    run = run_of("[conv: {width: 4, kernel: 3, causal: true}]", "[conv: {width: 4, kernel: 3, causal: true}]", WAVES,
+                 extra="condition: {speed: film}", conditions=(ConditionInfo("speed", "number"),))
+    assert in_chunks(run, 24).plan.conditions == 1
+    assert reach_of(run) == ((4,), (0,))
 
 
 def whole_of(run: TrainedRun, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

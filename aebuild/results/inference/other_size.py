@@ -166,9 +166,12 @@ def code_values(run: TrainedRun, x: Tensor) -> Tensor:
 
 
 def _encoded(run: TrainedRun, x: Tensor) -> tuple[Tensor, dict[str, Any]]:
+    """The codes of samples and what modules left for the decoder; what the model is told of samples is random, the same each time."""
     model, context = run.model, dict[str, Any]()
     reseed_all(random_modules(model), derive(run.plan.spec.train.seed, "reach"), 0)
     x = x.to(next(model.parameters()).device)
+    if run.plan.conditions:
+        context["conditions"] = torch.randn((x.shape[0], run.plan.conditions), generator=torch.Generator().manual_seed(0)).to(x.device)
     code = model.code_of(model.features(model.corrupt(x, context), context), x, context)
     return code.value if code.posterior is None else code.posterior.mean, context
 
