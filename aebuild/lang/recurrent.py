@@ -88,7 +88,7 @@ class Recurrent(Recurrence):
         """The dropout on what goes to the recurrent layer behind this one, below `path`."""
         if not self.drops(site):
             return ()
-        return (Node(f"{path}.dropout", "dropout", value, value, self),)
+        return (Node(f"{path}.dropout", "dropout", value, value, self, keeps=elements(value)),)
 
     def _args(self, role: str, **more: Any) -> dict[str, Any]:
         """What `modules.recurrent.assemble` makes a step of."""

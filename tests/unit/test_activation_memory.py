@@ -21,6 +21,8 @@ MODELS = {
     "attention": "data: ecg5000\nencoder: [conv: {width: 8, stride: 4}, transformer: {width: 8, heads: 2}]\nlatent: {type: continuous, dim: 4}\n"
                  "decoder: [linear: 8]",
     "recurrence": "data: ecg5000\nencoder: [gru: 8]\nlatent: {type: continuous, dim: 4}\ndecoder: [lstm: 8]",
+    "dropout between recurrent layers": "data: ecg5000\nencoder: {layer: rnn, depth: 3, width: 8, dropout: 0.2}\n"
+                                        "latent: {type: continuous, dim: 4}\ndecoder: [linear: 8]",
     "place by place": "data: {type: digits, scale: integer}\nencoder: [linear: 8]\nlatent: {type: continuous, dim: 2}\n"
                       "decoder: [pixelcnn: {width: 6, depth: 3}]\nlosses: {reconstruction: discretized_logistic}"}
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from aebuild.lang.attending import attention_keeps
 from aebuild.lang.autoregression import Autoregressive
-from aebuild.lang.diagnostics import Rule
+from aebuild.lang.diagnostics import Hint, Rule
 from aebuild.lang.learned_prior import linear, transformer, transformer_macs
 from aebuild.lang.node import Node, Site
 from aebuild.lang.part import knob
@@ -98,12 +98,12 @@ class CausalTransformer(Autoregressive):
     def check_places(self, value: Value, target: Value, site: Site) -> None:
         """Refuses a manner that is not for such a code."""
         manner = self.manner(value, target)
-        if manner == "cross" and prod(value.places) < 2:
-            site.refuse(self, UNASKED, f"each place asks all places of the code, but {value} has one", "told", fix="told: each")
-        others = {"first": bool(value.places), "each": value.places not in ((), target.places)}.get(manner)
-        if others:
-            what = "places" if manner == "first" else "other places than the data"
-            site.refuse(self, UNASKED, f"{value} has {what}", "told", fix="told: cross")
+        wrong = {"first": "places" if value.places else "", "cross": "no places to choose from" if prod(value.places) < 2 else "",
+                 "each": "" if value.places in ((), target.places) else "other places than the data"}[manner]
+        if wrong:
+            alone = value.places == (1,) != target.places
+            site.refuse(self, UNASKED, f"told: {manner} is not for {value}, which has {wrong}", "told",
+                        fix=Hint("`flatten` in front makes it one vector") if alone else "remove told")
 
     def hidden(self, target: Value) -> Value:
         """What comes out of the last block."""

@@ -17,6 +17,7 @@ from aebuild.lang.conditioning import Reader
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, UsageError
 from aebuild.lang.samples import silent
 from aebuild.lang.values import Grid
+from aebuild.lang.values import Sequence as Series
 from aebuild.results.inference.blending import Joining, Seams
 from aebuild.results.inference.chunks import chunk_size, in_chunks
 from aebuild.results.inference.codes import reconstruct_batches
@@ -112,7 +113,8 @@ def fitted(run: TrainedRun, data: Any, how: Fit, overlap: int | None = None, set
     if not isinstance(own, Grid):
         kinds = "series and waveforms" if how == "stream" else "images, volumes and waveforms"
         raise fault(UNFIT_SIZE, f"the model takes {own}, and --fit {how} is for {kinds}",
-                    Hint("longer series are cut into windows by `window`, and merged again; --fit stream takes them whole"))
+                    Hint("longer series are cut into windows by `window`, and merged again; `reconstruct --fit stream` takes them whole")
+                    if isinstance(own, Series) else Hint("leave --fit out"))
     part, raw = raw_samples(run, data, settings, say)
     value = raw.outline.value
     if not isinstance(value, Grid) or value.axes != own.axes or value.channels != own.channels:
