@@ -27,9 +27,11 @@ def command(run: Path, device: str, as_json: bool, quiet: bool, asked: Asked, co
     """Write the code of each sample of DATA, with its ids, times and labels beside it.
 
     DATA is read as the training data were, without DATA the run's test part. Discrete codes are written as indices; an .npz has the
-    vectors that they stand for and the packed bits too. With --fit tile a code is that of a tile, with the place where it begins beside it.
+    vectors that they stand for and the packed bits too. With --fit tile a code is that of a tile, with the place where it begins beside it;
+    with --fit stream there is one for each place of the code, with the first and the last row or place of DATA that it stands for.
     """
     from aebuild.data.probe import plural
+    from aebuild.lang.values import Sequence, Vector
     from aebuild.results.inference.codes import write_codes
     from aebuild.results.inference.row_files import ROWS, vacant_output
 
@@ -46,13 +48,15 @@ def command(run: Path, device: str, as_json: bool, quiet: bool, asked: Asked, co
     sized: TrainedRun = model
     if asked.fit is None:
         samples = asked.samples(model, quiet=quiet, readers=readers)
+    elif asked.fit == "stream" and isinstance(model.plan.input, Sequence):
+        sized, samples = asked.streamed(model, quiet=quiet, readers=readers)
     else:
         found = asked.fitted(model, quiet=quiet, readers=readers)
         sized, samples = found.groups[0][0], found.alone("codes")
-    write_codes(sized, samples, output, draw, Counter("encoding", quiet))
-    count = len(samples) * (draw or 1)
-    done({"output": str(output), "codes": count, "code": str(sized.plan.latent.code)},
-         f"{plural(count, 'code')}, {sized.plan.latent.code} each: {output}", as_json=as_json, quiet=quiet)
+    count, code = write_codes(sized, samples, output, draw, Counter("encoding", quiet)), sized.plan.latent.code
+    each = str(code if samples.split.chunks is None else Vector(code.features))
+    done({"output": str(output), "codes": count, "code": each}, f"{plural(count, 'code')}, {each} each: {output}",
+         as_json=as_json, quiet=quiet)
 
 
 def _write_bits(run: Path, device: str, asked: Asked, output: Path, *, force: bool, as_json: bool, quiet: bool) -> None:

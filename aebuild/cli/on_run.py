@@ -75,19 +75,13 @@ def data_of_run(command: Command) -> Command:
     return command_line
 
 
-def fit_options(command: Command, streams: bool = False) -> Command:
-    """How samples of other sizes than the model's are taken; `streams`: also in chunks that follow each other."""
-    words, more = (("crop", "pad", "tile", "stream"), ", or as a stream: in chunks of which each goes on where the last one ended") \
-        if streams else (("crop", "pad", "tile"), "")
+def fit_options(command: Command) -> Command:
+    """How samples of other sizes than the model's are taken."""
     command = click.option("--overlap", type=click.IntRange(0), metavar="N", help="Of --fit tile: places that neighbours share (default: "
                            "as many as a result depends on around it).")(command)
-    return click.option("--fit", "fit", type=click.Choice(words), default=None, help="Samples of DATA may have any size: "
-                        f"take their middle, take each whole and padded, or in tiles that are joined again{more}.")(command)
-
-
-def stream_options(command: Command) -> Command:
-    """The same of a verb that can take samples as streams."""
-    return fit_options(command, streams=True)
+    return click.option("--fit", "fit", type=click.Choice(["crop", "pad", "tile", "stream"]), default=None, help="Samples of DATA may have "
+                        "any size: take their middle, take each whole and padded, or in tiles that are joined again; to encode and "
+                        "reconstruct also as a stream, in chunks of which each goes on where the last one ended.")(command)
 
 
 def corrupted_option(command: Command) -> Command:
@@ -162,13 +156,13 @@ class Asked:
             note(f"{self.data}: {described(found)}", *found.notes)
         return found
 
-
-    def streamed(self, run: OpenRun, *, quiet: bool) -> tuple[TrainedRun, NewData]:
+    def streamed(self, run: OpenRun, *, quiet: bool, readers: Sequence[Reader] | None = None) -> tuple[TrainedRun, NewData]:
         """Long series in chunks, and the run that takes them."""
-        from aebuild.results.inference.given import parsed
+        from aebuild.results.inference.given import ALL, parsed
         from aebuild.results.inference.series_stream import series_stream
 
-        sized, found = series_stream(run, self.data, self.settings, (lambda sentence: None) if quiet else note, parsed(self.given))
+        sized, found = series_stream(run, self.data, self.settings, (lambda sentence: None) if quiet else note, parsed(self.given),
+                                     readers=readers or ALL)
         if not quiet:
             note(*found.notes)
         return sized, found

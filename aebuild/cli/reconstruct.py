@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from aebuild.cli.on_run import Asked, Counter, corrupted_option, data_of_run, done, opened, output_file, run_folder, stream_options
+from aebuild.cli.on_run import Asked, Counter, corrupted_option, data_of_run, done, fit_options, opened, output_file, run_folder
 from aebuild.cli.output import note
 
 
 @click.command("reconstruct")
 @run_folder
 @data_of_run
-@stream_options
+@fit_options
 @corrupted_option
 @output_file("", "Where they go: a folder of pictures, .csv, .png, .npz (default: reconstructed, in the data's own form).")
 def command(run: Path, device: str, as_json: bool, quiet: bool, asked: Asked, corrupted: bool, output: Path | None, force: bool) -> None:

@@ -40,6 +40,10 @@ def command(run: Path, device: str, as_json: bool, quiet: bool, asked: Asked, ou
     from aebuild.results.inference.row_files import vacant_output
     from aebuild.results.inference.scoring import score, write_scores
 
+    if asked.fit == "stream":
+        raise click.UsageError("--fit stream has no scores: a threshold, the usual errors of columns and the density of codes are those of "
+                               "samples of the trained size, with which a stream does not compare. Use reconstruct --fit stream, or "
+                               "leave --fit out: windows are merged to steps.")
     vacant_output(output, (".csv", ".parquet", ".npz"), force)
     model = opened(run, device)
     samples = asked.samples(model, quiet=quiet) if asked.fit is None else asked.fitted(model, quiet=quiet).of_trained_size("scores")

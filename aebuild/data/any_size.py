@@ -14,6 +14,7 @@ from aebuild.data.image_decoding import image_places
 from aebuild.data.image_folder import ImageFiles
 from aebuild.data.raw_samples import Samples, even_blocks
 from aebuild.lang.diagnostics import Hint, Rule
+from aebuild.lang.splits import Chunks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -199,11 +200,13 @@ class Pieces:
         return whole if len(self.laid[number].corners) == 1 else f"{whole}, the piece from {', '.join(map(str, corner))}"
 
     @property
-    def begins(self) -> NDArray[np.bool_]:
-        """Which pieces are the first of their sample, [n]."""
+    def chunks(self) -> Chunks:
+        """Where the pieces lie that follow each other along one axis."""
         import numpy as np
 
-        return np.asarray([number == 0 for each in self.laid for number in range(len(each.corners))])
+        starts = np.asarray([corner[0] for _, corner in self.places])
+        ends = np.asarray([self.laid[number].places[0] for number, _ in self.places])
+        return Chunks(starts == 0, starts, np.minimum(ends - starts, self.size[0]))
 
     def take(self, index: NDArray[np.int64]) -> NDArray[Any]:
         """Pieces [n, C, *size]."""
@@ -220,9 +223,12 @@ class Pieces:
 
         laid = self.laid[number]
         stop = tuple(min(begin + want, have) for begin, want, have in zip(corner, self.size, laid.places, strict=True))
-        found = self.held.cut(laid.row, corner, stop)
-        missing = [(0, begin + want - end) for begin, want, end in zip(corner, self.size, stop, strict=True)]
-        return np.pad(found, [(0, 0), *missing], "reflect") if any(more for _, more in missing) else found
+        missing = tuple(begin + want - end for begin, want, end in zip(corner, self.size, stop, strict=True))
+        start = tuple(max(0, min(begin, end - more - 1)) for begin, end, more in zip(corner, stop, missing, strict=True))
+        found = self.held.cut(laid.row, start, stop)
+        if any(missing):
+            found = np.pad(found, [(0, 0), *((0, more) for more in missing)], "reflect")
+        return found[(slice(None), *(slice(begin - first, None) for begin, first in zip(corner, start, strict=True)))]
 
 
 def times(places: Places) -> str:

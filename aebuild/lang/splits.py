@@ -141,6 +141,19 @@ class Windows:
         return rows, there
 
 
+@dataclass(frozen=True)
+class Chunks:
+    """Samples that are chunks of longer ones, one after the other.
+
+    `begins` [n] tells the first of each; `starts` [n] are where chunks begin, in places of the whole or in rows of a table, and
+    `lengths` [n] how many of their places are real, the first ones.
+    """
+
+    begins: NDArray[np.bool_]
+    starts: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+
+
 class Split:
     """One of the three parts: samples, labels int64 [n] with -1 unknown, and targets if these are not the input.
 
@@ -161,7 +174,7 @@ class Split:
         self.windows: Windows | None = None
         self.origin: tuple[str, NDArray[np.int64]] | None = None
         self.factors: NDArray[np.int64] | None = None
-        self.begins: NDArray[np.bool_] | None = None
+        self.chunks: Chunks | None = None
         self.flipped = False               # training draws zeros and ones from it, each time anew
         self.beside = {name: held for name, held in {"labels": labels, "lengths": lengths, **more}.items() if held is not None}
         self.targets = target if target is None or isinstance(target, Store) else Held(target)

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 class OpenRun(TrainedRun):
     """A trained model with its plan, data description and scaling, and what it can do with new data."""
 
-    def encode(self, data: Any, draw: int | None = None, *, given: Given | None = None, fit: Literal["crop", "pad", "tile"] | None = None,
+    def encode(self, data: Any, draw: int | None = None, *, given: Given | None = None, fit: Fit | None = None,
                overlap: int | None = None) -> Codes:
         """The codes of new data, which are a path, an array of raw values [n, ...], a data frame, or `own_split(...)`.
 
@@ -51,14 +51,18 @@ class OpenRun(TrainedRun):
         data do not say it: {"label": 3}, a value for all samples or a list with one for each.
 
         Samples of another size than the model's need `fit`: `crop`, `pad` or `tile`, where a code is that of a tile; tiles of neighbours
-        share `overlap` places.
+        share `overlap` places. Of a `stream` there is one for each place of the code, and what it stands for.
         """
         from aebuild.results.inference.codes import encode
+        from aebuild.results.inference.series_stream import series_stream
 
+        readers: tuple[Reader, ...] = ("encoder", "prior")
+        if fit == "stream" and isinstance(self.plan.input, Series):
+            return encode(*series_stream(self, data, given=given, readers=readers), draw)
         if fit is not None:
-            found = self.fit(data, fit, overlap, given=given, readers=("encoder", "prior"))
+            found = self.fit(data, fit, overlap, given=given, readers=readers)
             return encode(found.groups[0][0], found.alone("codes"), draw)
-        return encode(self, self.new(data, given=given, readers=("encoder", "prior")), draw)
+        return encode(self, self.new(data, given=given, readers=readers), draw)
 
     def decode(self, codes: Any, *, given: Given | None = None) -> NDArray[Any]:
         """The data that codes [n, ...], indices of a discrete code, or a file of `encode` stand for, in the data's own units."""

@@ -14,6 +14,7 @@ from aebuild.compile.plan import Plan
 from aebuild.compile.planner import plan
 from aebuild.lang.dataset import DataInfo
 from aebuild.lang.diagnostics import Diagnostic
+from aebuild.lang.samples import ConditionInfo
 from aebuild.lang.source import read
 from aebuild.lang.values import Range, Sequence, Value
 from aebuild.modules.autoencoder import Autoencoder
@@ -25,8 +26,8 @@ discover()
 SERIES = Sequence(7, 3)
 
 
-def planned(encoder: str, decoder: str, *, dim: int = 4, value: Value = SERIES, extra: str = "", latent: str = ""
-            ) -> tuple[Plan | None, list[Diagnostic]]:
+def planned(encoder: str, decoder: str, *, dim: int = 4, value: Value = SERIES, extra: str = "", latent: str = "",
+            conditions: tuple[ConditionInfo, ...] = ()) -> tuple[Plan | None, list[Diagnostic]]:
     """The plan for data of this type and the findings; extra lines may follow."""
     text = f"data: digits\nencoder: {encoder}\nlatent: {{type: continuous, dim: {dim}{latent}}}\ndecoder: {decoder}\n{extra}"
     tree, found = read(text, "test.yaml")
@@ -34,7 +35,7 @@ def planned(encoder: str, decoder: str, *, dim: int = 4, value: Value = SERIES, 
     spec, found = bind(lengthen(tree, lambda path: "table"))
     if spec is None:
         return None, found
-    info = DataInfo(value, value, Range(), Range(), "standard", {"train": 100}, "made up")
+    info = DataInfo(value, value, Range(), Range(), "standard", {"train": 100}, "made up", conditions=conditions)
     result = plan(spec, info)
     return result.plan, result.diagnostics
 

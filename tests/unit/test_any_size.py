@@ -76,6 +76,9 @@ def test_tiles_give_what_the_whole_gives_where_they_overlap_by_what_is_looked_at
         streamed = run.fit(data, "stream")
         assert "chunks of 52" in streamed.notes[0] and streamed.remark is None
         assert np.allclose(next(streamed.reconstructions()), whole, atol=2e-5)
+        codes = run.encode(data, fit="stream")
+        assert np.allclose(codes.values.T, run.encode(data, fit="pad").values[0], atol=2e-5)
+        assert (codes.spans.first[-1], codes.spans.last[-1]) == (328, 330)
     found = run.fit(data, "tile", needed // 3)          # too little: interiors agree, and the seams are measured
     apart = np.abs(next(found.reconstructions()) * scale - whole)
     alone = tuple(slice(starts[1] - far) for starts, far in zip(found.groups[0][2][0].starts, reach[1], strict=True))

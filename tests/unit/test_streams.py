@@ -13,21 +13,25 @@ from sequence_models import SERIES, plan_of
 
 import aebuild
 from aebuild.compile.build import build
+from aebuild.data.any_size import Pieces, chained, originals
+from aebuild.data.axes import Layout
+from aebuild.data.raw_samples import Stored
 from aebuild.lang.dataset import DataInfo
 from aebuild.lang.diagnostics import AebuildError
+from aebuild.lang.samples import ConditionInfo
 from aebuild.lang.values import Grid, Range, Value
 from aebuild.results.inference import chunks
 from aebuild.results.inference.chunks import Carried, chunk_size, in_chunks
-from aebuild.results.inference.other_size import at_size, outputs, strides_of
+from aebuild.results.inference.other_size import at_size, outputs, reach_of, strides_of
 from aebuild.results.trained_run import TrainedRun
 
 WAVES = Grid(2, (12,))
 POSITION = ", per: position"
 
 
-def run_of(encoder: str, decoder: str, value: Value = SERIES, latent: str = POSITION) -> TrainedRun:
-    made = plan_of(encoder, decoder, value=value, latent=latent)
-    info = DataInfo(value, value, Range(), Range(), "standard", {"train": 100}, "made up")
+def run_of(encoder: str, decoder: str, value: Value = SERIES, latent: str = POSITION, **more: Any) -> TrainedRun:
+    made = plan_of(encoder, decoder, value=value, latent=latent, **more)
+    info = DataInfo(value, value, Range(), Range(), "standard", {"train": 100}, "made up", conditions=more.get("conditions", ()))
     return TrainedRun(cast("Any", None), made, build(made, seed=1).eval(), info, cast("Any", None), None, "made up")
 
 
@@ -66,20 +70,42 @@ def test_chunks_of_any_size_give_what_the_whole_gives(encoder: str, decoder: str
     ("[gru: 4]", "[transformer: 4]", POSITION, "sees all places"),
     ("[conv: {width: 4, kernel: 3, stride: 3, causal: false}]", "[conv: {width: 4, kernel: 3, causal: true}]", POSITION, "what comes of chunks"),
     ("[gru: 4]", "[gru: 4, squeeze_excitation: 2]", POSITION, "what comes of chunks"),
+    ("[upsample: 2, conv: {width: 4, kernel: 3, causal: true}]", "[pool: 2, transformer: 4]", POSITION, "codes: its code"),
 ])
 def test_what_looks_on_is_refused_with_the_reason(encoder: str, decoder: str, latent: str, why: str) -> None:
     run = run_of(encoder, decoder, Grid(2, (12,)) if "kernel" in encoder or "squeeze" in decoder else SERIES, latent)
+    codes, why = why.startswith("codes: "), why.removeprefix("codes: ")
     with pytest.raises(AebuildError, match="AE860") as refused:
-        in_chunks(run, 12)
+        in_chunks(run, 12, codes=codes)
     assert why in str(refused.value)
+    if not codes and refused.value.diagnostics[0].message.partition("chunks: ")[2].startswith("decoder"):
+        assert in_chunks(run, 12, codes=True).plan.input.places == (12,)          # the encoder goes forward
+        run.model.latent.follows = True                                           # and asks the decoder
+        with pytest.raises(AebuildError, match="decoder"):
+            in_chunks(run, 12, codes=True)
 
 
-def whole_of(run: TrainedRun, steps: np.ndarray) -> np.ndarray:
-    """What the model makes of raw values [T, D] in one go, in the data's units."""
-    whole = at_size(run, (len(steps),))
+def test_what_a_model_is_told_of_samples_is_made_up_where_it_is_tried() -> None:
+    run = run_of("[conv: {width: 4, kernel: 3, causal: true}]", "[conv: {width: 4, kernel: 3, causal: true}]", WAVES,
+                 extra="condition: {speed: film}", conditions=(ConditionInfo("speed", "number"),))
+    assert in_chunks(run, 24).plan.conditions == 1
+    assert reach_of(run) == ((4,), (0,))
+
+
+def whole_of(run: TrainedRun, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What the model makes of raw values [T, D] in one go, in the data's units, and the indices of their codes [T/2, 1]."""
+    scaled = torch.from_numpy(np.pad(run.scaling.apply(steps[None]), [(0, 0), (0, len(steps) % 2), (0, 0)]))
+    whole = at_size(run, (scaled.shape[1],))
     assert whole is not None
-    scaled = torch.from_numpy(run.scaling.apply(steps[None]))
-    return run.scaling.undo(whole.model.reconstruct(scaled).numpy())[0]
+    code = whole.model.code_of(whole.model.features(scaled, {}), scaled, {})
+    return run.scaling.undo(whole.model.reconstruct(scaled).numpy())[0, :len(steps)], code.indices.numpy().T
+
+
+def test_the_last_chunk_is_filled_up_as_the_whole_would_be() -> None:
+    whole = np.arange(13.0)[None, None]
+    pieces = Pieces(originals(Stored(whole, Layout(Grid(1, (13,))), "made up"), (13,)), [chained(0, (13,), (4,))], (4,))
+    assert np.array_equal(pieces.take(np.arange(4)).ravel(), np.pad(whole[0, 0], (0, 3), "reflect"))
+    assert pieces.chunks.lengths.tolist() == [4, 4, 4, 1]
 
 
 def test_series_of_a_table_go_on_to_their_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,16 +117,32 @@ def test_series_of_a_table_go_on_to_their_ends(tmp_path: Path, monkeypatch: pyte
     Path("new.csv").write_text("\n".join(["unit,x,y", *rows]))
     Path("old.csv").write_text("\n".join(["unit,x,y", *rows[:50], *rows[:50]]))
     spec = {"name": "forward", "data": {"type": "series", "path": "old.csv", "group": "unit", "window": {"length": 8, "stride": 4}},
-            "encoder": [{"gru": 4}], "latent": {"type": "continuous", "dim": 2, "per": "position"}, "decoder": [{"lstm": 4}],
+            "encoder": [{"conv": {"width": 4, "kernel": 3, "stride": 2, "causal": True}}, {"gru": 4}],
+            "latent": {"type": "codebook", "codes": 9, "dim": 3}, "decoder": [{"conv": {"width": 4, "kernel": 4, "causal": True}}, {"lstm": 4}],
             "losses": {"reconstruction": "mse"}, "train": {"steps": 3}}
     run = aebuild.open_run(aebuild.train(spec, folder="run").run)
     code, _, told = called(("reconstruct", "run", "new.csv", "--fit", "stream", "-o", "again.csv"), monkeypatch, capsys)
     assert (code, "2 series, 92 steps, in chunks of 16" in told) == (0, True), told
     written = np.genfromtxt("again.csv", delimiter=",", skip_header=1)[:, -2:]
-    for first, stop in ((0, 50), (55, 97)):
-        assert np.allclose(written[first:stop], whole_of(run, values[first:stop]), atol=1e-4)
+    wholes = {first: whole_of(run, values[first:stop]) for first, stop in ((0, 50), (55, 97))}
+    for first, (back, _) in wholes.items():
+        assert np.allclose(written[first:first + len(back)], back, atol=1e-4)
     assert np.isnan(written[50:55]).all()
-    assert np.allclose(run.reconstruct(values, fit="stream"), whole_of(run, values), atol=1e-4)
-    for words, status, why in [(("encode", "run", "new.csv", "--fit", "stream"), 2, "'stream' is not one of"),
+    back, indices = whole_of(run, values)
+    assert np.allclose(run.reconstruct(values, fit="stream"), back, atol=1e-4)
+    codes = run.encode(values, fit="stream")
+    assert codes.spans is not None
+    assert np.array_equal(codes, indices) and len(np.unique(indices)) > 2 and codes.values.shape == (49, 3)
+    assert [held[-2:].tolist() for held in (codes.spans.samples, codes.spans.first, codes.spans.last)] == [[0, 0], [94, 96], [95, 96]]
+    with pytest.raises(AebuildError, match="cut into windows already"):
+        run.encode(run.own_split("train"), fit="stream")
+    assert called(("encode", "run", "new.csv", "--fit", "stream", "-o", "codes.csv"), monkeypatch, capsys)[0] == 0
+    lines = [line.split(",") for line in Path("codes.csv").read_text().splitlines()]
+    assert lines[0] == ["unit", "first_row", "last_row", "index_0"]
+    assert lines[1:] == [[owners[row], str(row), str(row + 1), str(index)] for first, (_, held) in wholes.items()
+                         for row, (index,) in zip(range(first, 97, 2), held.tolist(), strict=False)]
+    for words, status, why in [(("score", "run", "new.csv", "--fit", "stream"), 2, "--fit stream has no scores"),
+                               (("encode", "run", "new.csv", "--fit", "stream", "--draw", 2), 2, "would depend on its chunks"),
+                               (("encode", "run", "new.csv", "--fit", "stream", "--bits"), 2, "--bits takes samples"),
                                (("reconstruct", "run", "new.csv", "--fit", "stream", "--overlap", 3), 2, "--overlap is about tiles")]:
         assert (code := called(words, monkeypatch, capsys))[0] == status and why in code[2]

@@ -15,8 +15,8 @@ from aebuild.lang.autoregression import Autoregressive
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, UsageError
 from aebuild.lang.node import Node
 from aebuild.lang.recurrence import Recurrence
-from aebuild.lang.values import Grid, Sequence
-from aebuild.results.inference.other_size import at_size, drawn_samples, input_of, outputs, strides_of
+from aebuild.lang.values import Grid, Sequence, Value
+from aebuild.results.inference.other_size import at_size, code_values, drawn_samples, input_of, outputs, strides_of
 
 if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
@@ -30,7 +30,8 @@ UNCHAINED = Rule("AE860", "a model that cannot go on from chunk to chunk", """\
 `--fit stream` takes a long series or waveform in chunks: each layer goes on where it was at the end of the chunk before, and the result is
 that of the whole in one go. So no place may depend on one behind it: recurrent layers go forward, convolutions that overlap are
 `causal`, and there is a code for each place (`per: position`), for one code of the whole is known at its end only. What attends, flattens
-or averages sees all places. Such models take windows, or tiles that are blended.
+or averages sees all places. Such models take windows, or tiles that are blended. `encode` asks it of the encoder alone. It gives the means
+of a variational code: draws would be others for other chunks.
 
 ```console
 $ aebuild reconstruct runs/bidirectional long.csv --fit stream      # reads from both ends: refused
@@ -137,13 +138,19 @@ def chunk_size(run: TrainedRun, longest: int) -> int:
     return -(-min(MOST, max(1, longest)) // period) * period
 
 
-def in_chunks(run: TrainedRun, size: int) -> TrainedRun:
-    """The run that takes chunks of so many places; UsageError with the reason where the model cannot go on from one to the next."""
-    reason = obstacle(run.plan)
-    sized = None if reason else at_size(run, (size,))
+def in_chunks(run: TrainedRun, size: int, *, codes: bool = False) -> TrainedRun:
+    """The run that takes chunks of so many places; UsageError with the reason where the model cannot go on from one to the next.
+
+    For `codes` alone only the encoder must, unless the posterior asks the decoder.
+    """
+    half = codes and not run.model.latent.follows
+    reason = obstacle(run.plan, codes=half)
+    sized = None if reason else at_size(run, (size,), codes=half)
     if reason is None and sized is None:
         reason = f"it has layers that take {times(run.plan.input.places)} places alone"
-    if reason is None and not agrees(run):
+    if codes and sized is not None and size % sized.plan.latent.code.places[0]:
+        reason = f"its code {sized.plan.latent.code} is not so many places of {times((size,))} each"
+    if reason is None and not agrees(run, codes=half):
         reason = "what comes of chunks is not what comes of the whole"
     if reason is not None:
         raise UsageError(Diagnostic(UNCHAINED, f"this model cannot take a stream in chunks: {reason}", fix=Hint(_instead(run))))
@@ -155,7 +162,7 @@ def _instead(run: TrainedRun) -> str:
     return "--fit tile" if isinstance(run.plan.input, Grid) else "leave --fit out: it takes windows"
 
 
-def obstacle(plan: Plan) -> str | None:
+def obstacle(plan: Plan, *, codes: bool = False) -> str | None:
     """Why places depend on ones behind them, as far as the plan tells."""
     value, code = plan.input, plan.latent.code
     if not isinstance(value, Sequence | Grid) or len(value.places) != 1:
@@ -164,7 +171,8 @@ def obstacle(plan: Plan) -> str | None:
         return "its samples are corrupted as a whole"
     if not code.places:
         return f"its code is {code}, one for the whole sample"
-    return next((f"{node.path} ({node.kind}) {why}" for node in walked(plan) if (why := _looks_on(node))), None)
+    nodes = plan.encoder.walk() if codes else walked(plan)
+    return next((f"{node.path} ({node.kind}) {why}" for node in nodes if (why := _looks_on(node))), None)
 
 
 def _looks_on(node: Node) -> str | None:
@@ -183,17 +191,22 @@ def _looks_on(node: Node) -> str | None:
 
 
 @torch.no_grad()
-def agrees(run: TrainedRun) -> bool:
+def agrees(run: TrainedRun, *, codes: bool = False) -> bool:
     """Whether a few chunks of random samples give what the whole gives; of the size that the model was trained on, in whole periods."""
     value, period = input_of(run), strides_of(run)[0]
     size = -(-value.places[0] // period) * period
-    piece, whole = at_size(run, (size,)), at_size(run, (TRIED * size,))
+    piece, whole = (at_size(run, (count * size,), codes=codes) for count in (1, TRIED))
     if piece is None or whole is None:
         return False
     x = drawn_samples(run, (2, *input_of(whole).shape), 0)
-    axis, expected = 2 if isinstance(value, Grid) else 1, outputs(whole, x)
+    made, kind = (code_values, whole.plan.latent.code) if codes else (outputs, whole.plan.target)
+    expected = made(whole, x)
     with Carried(piece):
-        found = [outputs(piece, part) for part in torch.split(x, size, axis)]
-    target = whole.plan.target
-    apart = (torch.cat(found, 2 if isinstance(target, Grid) else 1) - expected).abs().max()
+        found = [made(piece, part) for part in torch.split(x, size, along(value))]
+    apart = (torch.cat(found, along(kind)) - expected).abs().max()
     return bool(apart <= ROUNDING * expected.abs().max())
+
+
+def along(value: Value) -> int:
+    """The axis of the tensor [N, ...] that the places stand on."""
+    return 2 if isinstance(value, Grid) else 1

@@ -15,16 +15,17 @@ from torch import Tensor
 
 from aebuild.data.errors import fault
 from aebuild.data.new_samples import NewData
-from aebuild.lang.diagnostics import Diagnostic, Rule, SpecError
+from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, SpecError, UsageError
 from aebuild.lang.values import Tokens
 from aebuild.modules.lengths import real_places
+from aebuild.results.inference.chunks import UNCHAINED
 from aebuild.results.inference.passes import Progress, decoded, encoded, unseen
 from aebuild.results.inference.row_files import row_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from aebuild.lang.splits import Windows
+    from aebuild.lang.splits import Chunks, Windows
     from aebuild.results.trained_run import TrainedRun
 
 REFUSED = Rule("AE571", "something that this model cannot do", """\
@@ -51,14 +52,31 @@ $ aebuild encode runs/vae photos/ -o codes.npz
 
 
 @dataclass(frozen=True)
+class Spans:
+    """What the codes of a stream stand for, [n] each: the number of the sample or series, and the `first` and the `last` of its places.
+
+    Places of a table's series are rows of the table.
+    """
+
+    samples: NDArray[np.int64]
+    first: NDArray[np.int64]
+    last: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+
+@dataclass(frozen=True)
 class Codes:
     """The codes of samples: `values` [n, ...] as the decoder gets them, and of a discrete latent their `indices` [n, width].
 
-    Stands for its array in numpy: the values, or the indices where there are any.
+    A stream has a row for each place of the code, `values` [n, dim], and `spans` says what each stands for. Stands for its array in numpy:
+    the values, or the indices where there are any.
     """
 
     values: NDArray[np.float32]
     indices: NDArray[np.int64] | None = None
+    spans: Spans | None = None
 
     @property
     def array(self) -> NDArray[Any]:
@@ -80,19 +98,52 @@ def require(run: TrainedRun, operation: str) -> None:
 
 
 def encode_batches(run: TrainedRun, data: NewData, draw: int | None = None, progress: Progress = unseen) -> Iterator[Codes]:
-    """Codes batch by batch; with `draw` so many draws from the posterior of each sample, one after the other."""
+    """Codes batch by batch; with `draw` so many draws from the posterior of each sample, one after the other.
+
+    Of a stream one for each place of the code. Its draws are refused: other chunks would have others.
+    """
+    chunks = data.split.chunks
+    if draw is not None and chunks is not None:
+        raise UsageError(Diagnostic(UNCHAINED, "draws of a stream would depend on its chunks", fix=Hint("take the means, without draws")))
     if draw is not None and not hasattr(run.model.latent, "posterior"):
         raise SpecError(Diagnostic(REFUSED, f"a {run.plan.spec.latent.variant_name()} code is not random, so there is nothing to draw"))
     for each in encoded(run, data.split, draws=draw, progress=progress):
         indices = None if each.code.indices is None else each.code.indices.cpu().numpy()
-        yield Codes(each.value.cpu().numpy(), indices)
+        codes = Codes(each.value.cpu().numpy(), indices)
+        yield codes if chunks is None else _by_place(run, codes, chunks.lengths[each.start:each.stop])
+
+
+def _by_place(run: TrainedRun, codes: Codes, lengths: NDArray[np.int64]) -> Codes:
+    """The codes of chunks of which so many places are real, as one for each place of the code that stands for one of these."""
+    values = np.moveaxis(codes.values, run.plan.latent.code.feature_axis, -1)
+    real = _stand_for_real(run, lengths)
+    return Codes(values[real], None if codes.indices is None else codes.indices.reshape(*real.shape, -1)[real])
+
+
+def _stand_for_real(run: TrainedRun, lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which codes of chunks stand for real places, [n, places of a code]."""
+    return np.asarray(np.arange(run.plan.latent.code.places[0]) * _period(run) < lengths[:, None])
+
+
+def _period(run: TrainedRun) -> int:
+    """How many places of a sample a code stands for."""
+    return run.plan.input.places[0] // run.plan.latent.code.places[0]
+
+
+def spans_of(run: TrainedRun, chunks: Chunks) -> Spans:
+    """What the codes of a stream stand for."""
+    chunk, place = np.nonzero(_stand_for_real(run, chunks.lengths))
+    first, period = chunks.starts[chunk] + place * _period(run), _period(run)
+    last = np.minimum(first + period, (chunks.starts + chunks.lengths)[chunk]) - 1
+    return Spans((np.cumsum(chunks.begins) - 1)[chunk], first, last)
 
 
 def encode(run: TrainedRun, data: NewData, draw: int | None = None) -> Codes:
     """The codes of all samples."""
-    parts = list(encode_batches(run, data, draw))
+    parts, chunks = list(encode_batches(run, data, draw)), data.split.chunks
     return Codes(np.concatenate([part.values for part in parts]),
-                 None if parts[0].indices is None else np.concatenate([np.asarray(part.indices) for part in parts]))
+                 None if parts[0].indices is None else np.concatenate([np.asarray(part.indices) for part in parts]),
+                 None if chunks is None else spans_of(run, chunks))
 
 
 def reconstruct_batches(run: TrainedRun, data: NewData, progress: Progress = unseen) -> Iterator[NDArray[Any]]:
@@ -165,21 +216,27 @@ def _table_of_codes(path: Path) -> NDArray[Any]:
     raise fault(BAD_CODES, f"{path} has no columns code_0, code_1, … or index_0, …, as `encode` writes them")
 
 
-def write_codes(run: TrainedRun, data: NewData, place: Path, draw: int | None = None, progress: Progress = unseen) -> None:
-    """Writes the codes of samples beside what their input says of them: ids, times, labels."""
-    beside = beside_samples(data)
+def write_codes(run: TrainedRun, data: NewData, place: Path, draw: int | None = None, progress: Progress = unseen) -> int:
+    """Writes the codes of samples beside what their input says of them: ids, times, labels, of a stream which places; how many."""
+    spans = None if data.split.chunks is None else spans_of(run, data.split.chunks)
+    beside = beside_samples(data) if spans is None else _beside_spans(data, spans)
     if draw is not None:
         beside = {name: [cell for cell in cells for _ in range(draw)] for name, cells in beside.items()}
         beside["draw"] = [str(number) for _ in range(len(data)) for number in range(draw)]
-    arrays = place.suffix.lower() in (".npz", ".npy")
-    with row_file(place, len(data) * (draw or 1), beside) as file:
+    ending, done = place.suffix.lower(), 0
+    arrays, what = ending in (".npz", ".npy"), "row" if data.split.windows is not None else "place"
+    count = (len(data) if spans is None else len(spans)) * (draw or 1)
+    with row_file(place, count, beside) as file:
         for part in encode_batches(run, data, draw, progress):
+            some = slice(done, done := done + len(part))
+            told = {} if spans is None or ending == ".npy" else {f"first_{what}": spans.first[some], f"last_{what}": spans.last[some]}
             if part.indices is None:
-                file.add(**{"codes" if arrays else "code": part.values})
-            elif place.suffix.lower() == ".npz":
-                file.add(indices=part.indices, codes=part.values, bits=packed(part.indices, run))
+                file.add(**told, **{"codes" if arrays else "code": part.values})
+            elif ending == ".npz":
+                file.add(**told, indices=part.indices, codes=part.values, bits=packed(part.indices, run))
             else:
-                file.add(**{"indices" if arrays else "index": part.indices})
+                file.add(**told, **{"indices" if arrays else "index": part.indices})
+    return count
 
 
 def packed(indices: NDArray[np.int64], run: TrainedRun) -> NDArray[np.uint8]:
@@ -200,6 +257,17 @@ def beside_samples(data: NewData) -> dict[str, list[str]]:
         first = {} if "row" in beside else {"first_row": list(map(str, rows))}
         beside = {**first, **{name: [cells[row] for row in rows] for name, cells in beside.items()}}
     return beside if data.words is None else {**beside, "label": list(data.words)}
+
+
+def _beside_spans(data: NewData, spans: Spans) -> dict[str, list[str]]:
+    """The cells beside each code of a stream: of a series those of its first row, of other samples those of the sample."""
+    chunks = data.split.chunks
+    if data.split.windows is not None or chunks is None:
+        held, rows = dict(data.beside), spans.first
+    else:
+        held, rows = {**beside_samples(data)}, np.flatnonzero(chunks.begins)[spans.samples]
+        del held["start"]                                     # of the chunk
+    return {name: [cells[row] for row in rows.tolist()] for name, cells in held.items()}
 
 
 def merged_windows(windows: Windows, batches: Iterable[NDArray[Any]]) -> NDArray[np.float64]:

@@ -19,7 +19,7 @@ from aebuild.lang.samples import silent
 from aebuild.lang.values import Grid
 from aebuild.lang.values import Sequence as Series
 from aebuild.results.inference.blending import Joining, Seams
-from aebuild.results.inference.chunks import UNCHAINED, chunk_size, in_chunks
+from aebuild.results.inference.chunks import chunk_size, in_chunks
 from aebuild.results.inference.codes import reconstruct_batches
 from aebuild.results.inference.given import ALL, Given, conditioned
 from aebuild.results.inference.new_data import raw_samples
@@ -75,8 +75,6 @@ class Fitted:
         """The pieces, of which `what` needs that they have one size: that of the model."""
         if len(self.groups) > 1:
             raise UsageError(Diagnostic(UNLIKE, f"{what} of samples of unlike sizes have no one size", fix=Hint("--fit tile")))
-        if self.groups[0][1].split.begins is not None:
-            raise UsageError(Diagnostic(UNCHAINED, f"a stream is reconstructed; its {what} are not given", fix=Hint("--fit tile")))
         return self.groups[0][1]
 
     def of_trained_size(self, what: str) -> NewData:
@@ -96,7 +94,7 @@ class Fitted:
     @property
     def remark(self) -> str | None:
         """How well tiles met, once they were joined; None where none were."""
-        if not any(len(each.corners) > 1 and data.split.begins is None for _, data, laid in self.groups for each in laid):
+        if not any(len(each.corners) > 1 and data.split.chunks is None for _, data, laid in self.groups for each in laid):
             return None
         apart = self.seams.difference
         if apart is None:
@@ -127,7 +125,8 @@ def fitted(run: TrainedRun, data: Any, how: Fit, overlap: int | None = None, set
         raise fault(STRANGE, "there are no new samples", part=part, at=("path",))
     reach = reach_of(run) if how == "tile" else None
     longest = max(max(held.places(row)) for row in range(len(held))) if how == "stream" else 0
-    layout = _Layout(run, how, (0,) * value.axes if how == "stream" else _overlap(run, overlap, reach), longest)
+    shared = (0,) * value.axes if how == "stream" else _overlap(run, overlap, reach)
+    layout = _Layout(run, how, shared, longest, codes="decoder" not in readers)
     laid = [layout.of(row, held) for row in range(len(held))]
     groups = []
     for size, some in groupby(laid, layout.size):
@@ -135,7 +134,7 @@ def fitted(run: TrainedRun, data: Any, how: Fit, overlap: int | None = None, set
         pieces = Pieces(held, rows, size)
         told = _told(raw, pieces, rows, labels, beside)
         found = conditioned(sized, new_data(part, told, sized.info, run.scaling, run.target_scaling), given, readers)
-        found.split.begins = pieces.begins if how == "stream" else None
+        found.split.chunks = pieces.chunks if how == "stream" else None
         groups.append((sized, found, rows))
     return Fitted(own, groups, beside, reach, layout.notes(reach))
 
@@ -143,14 +142,14 @@ def fitted(run: TrainedRun, data: Any, how: Fit, overlap: int | None = None, set
 class _Layout:
     """Where samples are cut, and the run at each size that a piece has."""
 
-    def __init__(self, run: TrainedRun, how: Fit, overlap: Places, longest: int = 0) -> None:
+    def __init__(self, run: TrainedRun, how: Fit, overlap: Places, longest: int, *, codes: bool) -> None:
         self.how, self.overlap = how, overlap
         self.tile, self.period = input_of(run).places, period_of(run)
         self.runs: dict[Places, TrainedRun] = {self.tile: run}
         self.run = run
         if how == "stream":
             self.tile = (chunk_size(run, longest),)
-            self.runs = {self.tile: in_chunks(run, self.tile[0])}
+            self.runs = {self.tile: in_chunks(run, self.tile[0], codes=codes)}
 
     def of(self, row: int, held: Originals) -> Laid:
         """How one sample is laid out."""
@@ -255,5 +254,5 @@ def _told(raw: Raw, pieces: Pieces, laid: Sequence[Laid], labels: NDArray[Any] |
 def described(found: Fitted) -> str:
     """One sentence on what was read."""
     pieces = sum(len(data) for _, data, _ in found.groups)
-    word = "tile" if found.groups[0][1].split.begins is None else "chunk"
+    word = "tile" if found.groups[0][1].split.chunks is None else "chunk"
     return plural(len(found), "new sample") + ("" if pieces == len(found) else f", {plural(pieces, word)}")

@@ -75,13 +75,16 @@ def strides_of(run: TrainedRun) -> Places:
     return tuple(int(step) for step in strides)
 
 
-def at_size(run: R, places: Places) -> R | None:
-    """The same weights in a model of larger samples; None where a layer, its padding or a condition is of one size."""
+def at_size(run: R, places: Places, *, codes: bool = False) -> R | None:
+    """The same weights in a model of larger samples; None where a layer, its padding or a condition is of one size.
+
+    For `codes` alone the decoder does not matter, and is of no use.
+    """
     if _told_images(run):
         return None
     own, scale = input_of(run), scale_of(run)
     target = target_of(run).with_places(tuple(have * by for have, by in zip(places, scale, strict=True)))
-    return _again(run, run.plan.spec, replace(run.info, value=own.with_places(places), target=target))
+    return _again(run, run.plan.spec, replace(run.info, value=own.with_places(places), target=target), codes=codes)
 
 
 def _told_images(run: TrainedRun) -> bool:
@@ -101,10 +104,10 @@ def without_corruptions(run: R) -> R:
     return made
 
 
-def _again(run: R, spec: Spec, info: DataInfo) -> R | None:
+def _again(run: R, spec: Spec, info: DataInfo, *, codes: bool = False) -> R | None:
     """The same weights in the model of another spec or other data; None where its layers are not the same."""
     made = plan(spec.but(losses=spec.losses.but(terms={})), info, least=0).plan        # which have a say in training alone
-    if made is None or _fixed(made) != _fixed(run.plan):
+    if made is None or _fixed(made, codes) != _fixed(run.plan, codes):
         return None
     model = build(made)
     wanted = model.state_dict()             # of priors and losses, which have no say in a reconstruction, some may be of one size
@@ -114,10 +117,11 @@ def _again(run: R, spec: Spec, info: DataInfo) -> R | None:
     return replace(run, plan=made, model=model, info=info)
 
 
-def _fixed(made: Plan) -> list[tuple[object, ...]]:
-    """What the nodes that a reconstruction goes through are at any size."""
+def _fixed(made: Plan, codes: bool) -> list[tuple[object, ...]]:
+    """What the nodes that a reconstruction, or a code, goes through are at any size."""
+    halves = (made.encoder, made.latent.node, *(() if codes else (made.decoder,)))
     return [(node.path, node.kind, node.weights, node.buffers, {name: held for name, held in node.args.items() if name not in SIZES})
-            for half in (made.encoder, made.latent.node, made.decoder) for node in half.walk() if "prior" not in node.path.split(".")]
+            for half in halves for node in half.walk() if "prior" not in node.path.split(".")]
 
 
 @torch.no_grad()
@@ -152,11 +156,24 @@ def drawn_samples(run: TrainedRun, shape: tuple[int, ...], seed: int) -> Tensor:
 
 def outputs(run: TrainedRun, x: Tensor) -> Tensor:
     """The likelihood's parameters of samples, in which no saturation hides a change."""
+    value, context = _encoded(run, x)
+    return run.model.parameters_of(value, context).cpu()
+
+
+def code_values(run: TrainedRun, x: Tensor) -> Tensor:
+    """The codes of samples, of a variational one the means."""
+    return _encoded(run, x)[0].cpu()
+
+
+def _encoded(run: TrainedRun, x: Tensor) -> tuple[Tensor, dict[str, Any]]:
+    """The codes of samples and what modules left for the decoder; what the model is told of samples is random, the same each time."""
     model, context = run.model, dict[str, Any]()
     reseed_all(random_modules(model), derive(run.plan.spec.train.seed, "reach"), 0)
     x = x.to(next(model.parameters()).device)
+    if run.plan.conditions:
+        context["conditions"] = torch.randn((x.shape[0], run.plan.conditions), generator=torch.Generator().manual_seed(0)).to(x.device)
     code = model.code_of(model.features(model.corrupt(x, context), context), x, context)
-    return model.parameters_of(code.value if code.posterior is None else code.posterior.mean, context).cpu()
+    return code.value if code.posterior is None else code.posterior.mean, context
 
 
 def _felt(one: Tensor, other: Tensor, dim: int) -> Tensor:

@@ -52,13 +52,13 @@ def encoded(run: TrainedRun, split: Split, *, draws: int | None = None, progress
 
     Chunks of longer samples go one by one, and the decoder goes on as the encoder does, as long as this is not asked for the next.
     """
-    begins = split.begins
-    if begins is None:
+    chunks = split.chunks
+    if chunks is None:
         yield from _encoded(run, split, bounds_of(run.plan, run.plan.model_phase, len(split)), draws, progress)
         return
     with Carried(run) as carried:
         alone = [(row, row + 1) for row in range(len(split))]
-        yield from _encoded(run, split, alone, draws, progress, lambda row: carried.begin() if begins[row] else None)
+        yield from _encoded(run, split, alone, draws, progress, lambda row: carried.begin() if chunks.begins[row] else None)
 
 
 def _encoded(run: TrainedRun, split: Split, bounds: list[tuple[int, int]], draws: int | None, progress: Progress,
