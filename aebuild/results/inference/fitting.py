@@ -113,9 +113,8 @@ def fitted(run: TrainedRun, data: Any, how: Fit, overlap: int | None = None, set
     if not isinstance(own, Grid):
         kinds = "series and waveforms" if how == "stream" else "images, volumes and waveforms"
         raise fault(UNFIT_SIZE, f"the model takes {own}, and --fit {how} is for {kinds}",
-                    Hint("longer series are cut into windows by `window`, and merged again; encode and reconstruct take them whole by --fit "
-                         "stream")
-                    if isinstance(own, Series) else Hint("leave --fit out"))
+                    Hint("leave --fit out, for windows that are merged again; encode and reconstruct take series whole by --fit stream"
+                         if isinstance(own, Series) else "leave --fit out"))
     part, raw = raw_samples(run, data, settings, say)
     value = raw.outline.value
     if not isinstance(value, Grid) or value.axes != own.axes or value.channels != own.channels:
