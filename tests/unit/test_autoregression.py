@@ -264,9 +264,9 @@ def _likeliest(log_probabilities: Tensor, how: Generation, turn: int | slice) ->
 
 @EVERY
 def test_how_elements_are_distributed_is_what_they_are_judged_by(text: str) -> None:
-    _, model, _ = made(text)
+    plan, model, _ = made(text)
     with torch.no_grad():
-        params = drawn(_, model, 3)[2]
+        params = drawn(plan, model, 3)[2]
         found, support = model.likelihood.distribution(params), model.likelihood.support()
         if support is None:
             law = torch.distributions.Normal if "mean" in found else torch.distributions.Laplace
