@@ -21,11 +21,11 @@ from torch import Tensor, nn
 from aebuild.lang.splits import Split
 from aebuild.lang.values import Grid, Range, Sequence, Vector
 from aebuild.metrics.outliers import components_of
+from aebuild.modules.categorical_likelihood import Categorical
 from aebuild.modules.code import Code
 from aebuild.modules.likelihoods import (
     AbsoluteError,
     Bernoulli,
-    Categorical,
     FixedGaussian,
     LearnedGaussian,
     Likelihood,

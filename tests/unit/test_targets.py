@@ -173,5 +173,5 @@ def test_the_cost_of_int8_is_told_against_the_target(tmp_path: Path) -> None:
     for data in ({"path": str(tmp_path / "pairs.npz"), "target": "aim"}, {"path": str(tmp_path / "gaps.csv"), "missing": "mask"}):
         run = paired_run(tmp_path / Path(data["path"]).stem, data)
         samples = checking_samples(run, None, drawn=False)
-        told = Exporter(run, tmp_path, samples)._loss(case_of(run, "encoder", samples).output)
+        told = Exporter(run, tmp_path, samples)._loss(case_of(run, "encoder", samples).outputs[0])
         assert told == pytest.approx(run.evaluate().model.terms["reconstruction"], rel=1e-5)
