@@ -205,10 +205,12 @@ def test_a_plane_is_for_few_samples_that_are_not_curved():
 
 def test_large_samples_that_a_plane_nearly_holds_are_seen_at_once():
     """As spectrograms are: 30 of 10,624 numbers keep 90 % of the variance."""
-    spectrogram = {"value": Grid(1, (64, 166)), "local": 0.96, "samples": 2_000, "two_nn": 9.0, "levina_bickel": 7.0}
+    spectrogram = {"value": Grid(1, (64, 166)), "local": 0.96, "samples": 2_000, "looked_at": 2_000, "two_nn": 9.0, "levina_bickel": 7.0}
     few = tuple(np.linspace(0.5, 0.9, 30))
     assert ranked(statistics(spectrum=few, **spectrogram), "represent")[0].family.word == "dense"
     assert ranked(statistics(spectrum=tuple(np.linspace(0.5, 0.9, 300)), **spectrogram), "represent")[0].family.word == "conv"
+    noise = {**spectrogram, "looked_at": 200}                                    # so few that their number bounds the components
+    assert ranked(statistics(spectrum=few, **noise), "represent")[0].family.word == "conv"
     small = {**spectrogram, "value": Grid(1, (28, 28))}
     assert ranked(statistics(spectrum=few[:5], **small), "represent")[0].family.word == "conv"
 

@@ -106,7 +106,7 @@ def straight(seen: SampleStatistics) -> str:
 def nearly_straight(seen: SampleStatistics) -> str:
     """Why a plane holds nearly all of large samples, as it does of spectrograms; empty where it does not."""
     wanted = seen.components(0.9)
-    if not seen.spectrum or seen.size < MANY or seen.size > LARGE or wanted * TOGETHER > seen.size:
+    if not seen.spectrum or not MANY <= seen.size <= LARGE or wanted * TOGETHER > seen.size or 10 * wanted > seen.looked_at:
         return ""
     return f"a plane of {wanted} numbers keeps 90 % of the variance of {seen.size:,}, which layers that see all at once find soonest"
 
