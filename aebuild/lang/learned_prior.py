@@ -108,25 +108,25 @@ def layers(name: str, *widths: int) -> Shapes:
     return found
 
 
-def transformer(name: str, length: int, width: int, depth: int, *, crossing: bool = False) -> Shapes:
+def transformer(name: str, length: int, width: int, depth: int, *, cross_attention: bool = False) -> Shapes:
     """The weights of a `modules.causal.CausalTransformer`."""
     found: Shapes = {f"{name}.positions.weight": (length, width), f"{name}.norm.weight": (width,), f"{name}.norm.bias": (width,)}
     for number in range(depth):
         block = f"{name}.blocks.{number}"
-        for norm in ("attention_norm", *(["crossing_norm"] if crossing else []), "mlp_norm"):
+        for norm in ("attention_norm", *(["cross_attention_norm"] if cross_attention else []), "mlp_norm"):
             found |= {f"{block}.{norm}.weight": (width,), f"{block}.{norm}.bias": (width,)}
         found |= linear(f"{block}.attention.qkv", width, 3 * width) | linear(f"{block}.attention.out", width, width)
-        if crossing:
-            found |= linear(f"{block}.crossing.q", width, width) | linear(f"{block}.crossing.kv", width, 2 * width)
-            found |= linear(f"{block}.crossing.out", width, width)
+        if cross_attention:
+            found |= linear(f"{block}.cross_attention.q", width, width) | linear(f"{block}.cross_attention.kv", width, 2 * width)
+            found |= linear(f"{block}.cross_attention.out", width, width)
         found |= linear(f"{block}.mlp.expand", width, 4 * width) | linear(f"{block}.mlp.contract", 4 * width, width)
     return found
 
 
 def transformer_macs(length: int, width: int, depth: int, memory: int = 0) -> int:
     """Multiply-accumulates of its matrix products over a whole sequence, which asks a memory of so many places."""
-    crossing = 2 * length * width + 2 * memory * width + 2 * length * memory if memory else 0
-    return depth * width * (length * (12 * width + 2 * length) + crossing)
+    cross_attention = 2 * length * width + 2 * memory * width + 2 * length * memory if memory else 0
+    return depth * width * (length * (12 * width + 2 * length) + cross_attention)
 
 
 def gru(name: str, width: int, depth: int) -> Shapes:

@@ -47,11 +47,11 @@ class CausalDecoder(CausalNetwork):
     def walk(self, code: Tensor, size: Sequence[int]) -> Walk:
         """Each place once, with the keys and values of those before it."""
         told, state = self._told(code), None
-        recalled = self.network.recalled(told) if self.manner == "cross" else None
+        memory_keys = self.network.memory_keys(told) if self.manner == "cross" else None
         beside = told.expand(-1, size[0], -1) if self.manner == "each" else None
         x = torch.zeros_like(told[:, 0]) if self.manner == "cross" else told[:, 0]
         for place in range(size[0]):
-            hidden, state = self.network.step(x, place, state, recalled)
+            hidden, state = self.network.step(x, place, state, memory_keys)
             value = yield hidden.unsqueeze(1)
             x = value[:, 0] if self.enter is None else self.enter(value[:, 0])
             if beside is not None and place + 1 < size[0]:

@@ -154,11 +154,11 @@ def test_a_block_that_asks_equals_torchs() -> None:
     """nn.TransformerDecoderLayer, normalised before (Vaswani et al., 2017; Xiong et al., 2020)."""
     ours, theirs = CausalBlock(8, 2, True, True), nn.TransformerDecoderLayer(8, 2, 32, 0.0, nn.functional.gelu, batch_first=True, norm_first=True)
     held = dict(ours.state_dict())
-    names = {"attention_norm": "norm1", "crossing_norm": "norm2", "mlp_norm": "norm3", "attention.out": "self_attn.out_proj",
-             "crossing.out": "multihead_attn.out_proj", "mlp.expand": "linear1", "mlp.contract": "linear2"}
+    names = {"attention_norm": "norm1", "cross_attention_norm": "norm2", "mlp_norm": "norm3", "attention.out": "self_attn.out_proj",
+             "cross_attention.out": "multihead_attn.out_proj", "mlp.expand": "linear1", "mlp.contract": "linear2"}
     for kind in ("weight", "bias"):
         state = {f"{to}.{kind}": held[f"{name}.{kind}"] for name, to in names.items()}
-        asked = torch.cat([held[f"crossing.q.{kind}"], held[f"crossing.kv.{kind}"]])
+        asked = torch.cat([held[f"cross_attention.q.{kind}"], held[f"cross_attention.kv.{kind}"]])
         theirs.load_state_dict({**state, f"self_attn.in_proj_{kind}": held[f"attention.qkv.{kind}"], f"multihead_attn.in_proj_{kind}": asked},
                                strict=False)
     x, memory = torch.randn(3, 5, 8), torch.randn(3, 4, 8)

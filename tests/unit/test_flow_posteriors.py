@@ -20,20 +20,14 @@ from aebuild.modules.posteriors import DiagonalGaussian
 from aebuild.modules.priors import GaussianPrior
 from aebuild.parts.latents.gaussian import Gaussian
 
+pytestmark = pytest.mark.usefixtures("double_precision")
+
 DIM, TOLD = 3, 2
 FLOWS: dict[str, tuple[Callable[[], nn.Module], int]] = {
     "planar": (Planar, 2 * DIM + 1), "radial": (Radial, DIM + 2),
     **{f"iaf {way}": (lambda way=way: InverseAutoregressive(DIM, TOLD, 8, backwards=way), TOLD) for way in (False, True)},
     **{f"affine {way}": (lambda way=way: AffineCoupling(DIM, TOLD, 8, backwards=way), TOLD) for way in (False, True)},
     **{f"spline {way}": (lambda way=way: SplineCoupling(DIM, TOLD, 8, 5, 2.0, backwards=way), TOLD) for way in (False, True)}}
-
-
-@pytest.fixture(autouse=True)
-def _double() -> Any:
-    torch.manual_seed(0)
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 @pytest.mark.parametrize("name", FLOWS)

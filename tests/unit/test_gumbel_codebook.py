@@ -10,13 +10,7 @@ import torch
 
 from aebuild.modules.gumbel_codebook import GumbelLatent
 
-
-@pytest.fixture(autouse=True)
-def _double() -> Any:
-    torch.manual_seed(0)
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
+pytestmark = pytest.mark.usefixtures("double_precision")
 
 
 def made(groups: int = 1, shared: bool = False, levels: int = 2, **options: Any) -> GumbelLatent:

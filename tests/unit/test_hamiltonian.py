@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from bent_density import bent, slope
 from torch import Tensor
 from torch import distributions as D
 
@@ -20,6 +21,8 @@ from aebuild.modules.randomness import random_modules, reseed
 from aebuild.results.ejection.eject import eject
 from aebuild.trainer.phase import ActivePhase
 
+pytestmark = pytest.mark.usefixtures("double_precision")
+
 MODEL = """
 data: wine
 encoder: [linear: {width: 6, activation: tanh}]
@@ -27,24 +30,6 @@ latent: {type: gaussian, dim: 3, PRIORposterior: {type: hamiltonian, steps: 3, s
 decoder: [linear: {width: 5, activation: tanh}]
 losses: {reconstruction: gaussian}
 """
-
-
-@pytest.fixture(autouse=True)
-def _double() -> Any:
-    torch.manual_seed(0)
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
-def bent(value: Tensor) -> Tensor:
-    """A log-density that is no Gaussian, [M]."""
-    return -(value.square().sum(1) / 2 + (2 * value).sin().prod(1))
-
-
-def slope(value: Tensor) -> Tensor:
-    at = value if value.requires_grad else value.detach().requires_grad_()
-    return torch.autograd.grad(bent(at).sum(), at, create_graph=True)[0]
 
 
 def test_a_leapfrog_step_undoes_itself_and_keeps_volume_and_nearly_energy() -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import pytest
 import torch
+from bent_density import bent, slope
 from torch import Tensor
 from torch import distributions as D
 
@@ -20,6 +20,8 @@ from aebuild.modules.prior_manifold import ManifoldPrior
 from aebuild.modules.randomness import random_modules, reseed
 from aebuild.modules.riemannian import Riemannian, curved_leapfrog
 
+pytestmark = pytest.mark.usefixtures("double_precision")
+
 MODEL = """
 data: wine
 encoder: [linear: {width: 6, activation: tanh}]
@@ -28,14 +30,6 @@ decoder: [linear: {width: 5, activation: tanh}]
 losses: {reconstruction: gaussian}
 """
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(autouse=True)
-def _double() -> Any:
-    torch.manual_seed(0)
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def triangles(count: int, size: int) -> Tensor:
@@ -58,16 +52,6 @@ def inverse(z: Tensor, held: Metric) -> Tensor:
 def energy(z: Tensor, momentum: Tensor, held: Metric) -> Tensor:
     """−log N(ρ; 0, G(z))."""
     return -D.MultivariateNormal(torch.zeros(len(z)), precision_matrix=inverse(z, held)).log_prob(momentum)
-
-
-def bent(value: Tensor) -> Tensor:
-    """A log-density that is no Gaussian, [M]."""
-    return -(value.square().sum(1) / 2 + (2 * value).sin().prod(1))
-
-
-def slope(value: Tensor) -> Tensor:
-    at = value if value.requires_grad else value.detach().requires_grad_()
-    return torch.autograd.grad(bent(at).sum(), at, create_graph=True)[0]
 
 
 def test_the_metric_its_volume_and_its_force_are_the_papers() -> None:

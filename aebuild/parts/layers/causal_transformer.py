@@ -115,7 +115,7 @@ class CausalTransformer(Autoregressive):
             site.refuse(self, HEADS, f"{self.heads} heads do not divide {self.width} features", "heads", "width",
                         fix=f"heads: {gcd(self.width, self.heads)}")
         length, width, asked = target.places[0], self.width, prod(value.places) if self.manner(value, target) == "cross" else 0
-        weights = linear("told", value.features, width) | transformer("network", length, width, self.depth, crossing=asked > 0)
+        weights = linear("told", value.features, width) | transformer("network", length, width, self.depth, cross_attention=asked > 0)
         macs = prod(value.places) * value.features * width + transformer_macs(length, width, self.depth, asked)
         if asked:
             weights["code_positions.weight"] = (asked, width)
@@ -140,6 +140,6 @@ class CausalTransformer(Autoregressive):
 
         told, asked = node.args["told"], prod(node.input.places)
         numbers = None if entry.embed is not None else node.args["inputs"]
-        blocks = Blocks(node.output.places[0], self.width, self.depth, self.heads, crossing=told == "cross")
+        blocks = Blocks(node.output.places[0], self.width, self.depth, self.heads, cross_attention=told == "cross")
         positions = LearnedPositions(asked, self.width) if told == "cross" else None
         return CausalDecoder(entry, numbers, node.input.features, self.width, blocks, told, positions)
