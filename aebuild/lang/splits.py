@@ -160,8 +160,8 @@ class Split:
     `lengths`, int64 [n], are the places of a series that are real, the first ones; None where all are. A data set may bring along more
     of what a `modules.outputs.Batch` has, by its name, [n, ...]: `conditions`, `mask`, `weights`, `ids`. `windows` says where samples
     lie that were cut from longer series, `origin` the part that samples were read from and their rows there. `factors`, int64
-    [n, len(info.factors)], are what samples were made from, where that is known; no model reads them. `begins`, bool [n], says of chunks
-    of a longer sample which are the first of one; a model goes on from each to the next. None where samples stand alone.
+    [n, len(info.factors)], are what samples were made from, where that is known; no model reads them. `chunks` says where chunks of longer
+    samples lie, of which a model goes on from each to the next. None where samples stand alone.
 
     Samples and targets are a Store, or an array [n, *shape] of scaled numbers, float32, or of tokens, int64.
     """
