@@ -215,9 +215,10 @@ class Unroll(Contextual, Random):
 
     The code sets the first state. At the first position the input is zero; at each later one it is the expected value of
     the model's output at the position before, or, while training and with probability `teacher_forcing` for each sample and
-    position, the true value there (scheduled sampling, Bengio et al., 2015; gradients flow through the values fed back). With
-    `reverse` the last position comes first (Srivastava et al., 2015; Malhotra et al., 2016). With `teacher_forcing` at 1 all
-    inputs are known beforehand, so training runs over all positions at once.
+    position, the true value there (scheduled sampling, Bengio et al., 2015; gradients flow through the values fed back), where the
+    `mask` of the context has none that is missing. With `reverse` the last position comes first (Srivastava et al., 2015; Malhotra et
+    al., 2016). With `teacher_forcing` at 1 and nothing missing all inputs are known beforehand, so training runs over all positions
+    at once.
     """
 
     def __init__(self, name: str, initial: nn.Module, rnn: nn.RNNBase, tail: nn.Module, length: int, reverse: bool,
@@ -242,7 +243,7 @@ class Unroll(Contextual, Random):
         """Code [N, D] to the likelihood's parameters [N, T, k·C]; the context has `mean` and, in training, `target` [N, T, C]."""
         state = split_state(self.initial(x), self.cell.mode, 1)
         truth: Tensor | None = context.get("target") if self.training and self.teacher_forcing > 0 else None
-        if truth is not None and self.teacher_forcing >= 1:
+        if truth is not None and self.teacher_forcing >= 1 and "mask" not in context:
             return self._taught(state, truth.to(x.dtype))
         return self._fed_back(tuple(part[0] for part in state), context, None if truth is None else truth.to(x.dtype))
 
@@ -258,11 +259,12 @@ class Unroll(Contextual, Random):
         """One position after the other."""
         memory: dict[nn.Module, State] = {}
         value = state[0].new_zeros(state[0].shape[0], self.cell.input_size)              # (N, C)
+        heard = (truth, context.get("mask"))
         params: list[Tensor] = []
         before = 0
         for place in self._places():
             if params:
-                value = self._input(context["mean"](params[-1])[:, 0], None if truth is None else truth[:, before])
+                value = self._input(context["mean"](params[-1])[:, 0], *(None if part is None else part[:, before] for part in heard))
             state = update(self.cell, value, state)
             params.append(step(self.tail, state[0].unsqueeze(1), memory))                    # (N, 1, k·C)
             before = place
@@ -271,12 +273,12 @@ class Unroll(Contextual, Random):
     def _places(self) -> Iterable[int]:
         return range(self.length - 1, -1, -1) if self.reverse else range(self.length)
 
-    def _input(self, guess: Tensor, truth: Tensor | None) -> Tensor:
-        """What is fed in: the model's own value [N, C], or the true one where the coin says so."""
+    def _input(self, guess: Tensor, truth: Tensor | None, known: Tensor | None = None) -> Tensor:
+        """What is fed in: the model's own value [N, C], or the true one where it is known and the coin says so."""
         if truth is None:
             return guess
-        coins = self.drawn(torch.rand, (guess.shape[0], 1), guess.device)
-        return torch.where(coins < self.teacher_forcing, truth, guess)
+        told = self.drawn(torch.rand, (guess.shape[0], 1), guess.device) < self.teacher_forcing
+        return torch.where(told if known is None else told & known, truth, guess)
 
     def extra_repr(self) -> str:
         """Length, direction and the share of true values."""

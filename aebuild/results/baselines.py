@@ -81,13 +81,15 @@ def principal_axes(centred: NDArray[np.float32], components: int) -> NDArray[np.
     Eigenvectors of the smaller matrix of products; where both sides are above EXACT by subspace iteration from a random start (Halko,
     Martinsson and Tropp, Finding structure with randomness, 2011). In float64 where that is quick.
     """
+    from scipy.linalg import eigh
+
     least = min(centred.shape)
     if least > EXACT:
         return _iterated_axes(centred, components)
     x = centred.astype(np.float64) if centred.size * least <= QUICK else centred
     across = len(x) < x.shape[1]
     products = (x @ x.T if across else x.T @ x).astype(np.float64)
-    first = np.linalg.eigh(products)[1][:, ::-1][:, :components]
+    first = eigh(products, subset_by_index=(max(0, least - components), least - 1), overwrite_a=True)[1][:, ::-1]
     axes = np.linalg.qr(x.T @ first)[0] if across else first
     return axes.astype(np.float32)
 

@@ -7,6 +7,7 @@ import json
 import math
 import shutil
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -218,6 +219,13 @@ def test_a_finding_hides_what_follows_from_it_and_what_it_hides_is_known() -> No
     done = examine(falling)
     assert [each.cause for each in done.found] == ["training too short"]
     assert "too narrow" in done.hidden
+
+
+def test_a_few_steps_at_a_large_rate_are_few_steps() -> None:
+    """Validation by eight samples rose by chance, and the training loss fell: nothing speaks against the rate yet."""
+    made = replace(evidence(("train.optimizer.lr=0.01",), model=1.1), curves=Curves((39.7, 35.1, 32.1), (35.4, 36.0, 36.2)), steps=12)
+    assert [each.cause for each in examine(made).found] == ["training too short"]
+    assert [each.cause for each in examine(replace(made, steps=1000)).found] == ["learning rate too large"]
 
 
 @pytest.mark.parametrize(("slowness", "short"), [(1.0, True), (0.1, False)])

@@ -139,6 +139,23 @@ def test_fed_with_true_values_all_at_once_or_one_by_one(reverse: bool) -> None:
     torch.testing.assert_close(module(code, {"target": target, "mean": model.likelihood.mean}), fast)
 
 
+@pytest.mark.parametrize("forcing", [1.0, 1 - 1e-9])
+def test_where_the_true_value_is_missing_it_is_fed_its_own(forcing: float) -> None:
+    module, model = unroll()
+    module.teacher_forcing = forcing
+    code, target = torch.randn(5, 4), series()
+    known = torch.ones_like(target, dtype=torch.bool)
+    told = {"target": target, "mask": known, "mean": model.likelihood.mean}
+    torch.testing.assert_close(module.train()(code, dict(told)), naive(module, code, target))
+    known[2, 3:5, 1] = False
+    out = module(code, dict(told))
+    filled = torch.where(known, target, torch.full_like(target, torch.nan))
+    torch.testing.assert_close(module(code, {**told, "target": filled}), out)                # whatever stands there is not looked at
+    own = target.clone()
+    own[2, 3:5, 1] = out[2, 3:5, 1].detach()
+    torch.testing.assert_close(naive(module, code, own), out)
+
+
 @pytest.mark.parametrize("reverse", [False, True])
 def test_fed_with_its_own_output(reverse: bool) -> None:
     module, model = unroll("0", reverse=reverse)

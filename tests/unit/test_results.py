@@ -176,7 +176,7 @@ def test_codes_without_entries_have_no_usage() -> None:
 def test_a_large_split_is_judged_by_some_of_it() -> None:
     split = Split(np.arange(30_000, dtype=np.float32)[:, None], np.arange(30_000))
     assert judged_samples(split, 0) == 2_000
-    assert judged_samples(split, 100_000) == 15_000
+    assert judged_samples(split, 100_000) == 6_000
     assert judged_samples(split, 10**7) >= len(split)
     some = split.thinned(4)
     assert some.x[:, 0].tolist() == [0, 10_000, 19_999, 29_999]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aebuild.lang.diagnostics import Rule
 from aebuild.results.diagnosis.cause import Cause, Clear, Finding, story
 from aebuild.results.diagnosis.evidence import Evidence
-from aebuild.results.diagnosis.length import LONGEST, times_as_long
+from aebuild.results.diagnosis.length import LONGEST, hardly_begun, times_as_long
 from aebuild.results.diagnosis.remedies import rate_of, usual_rate, with_rate
 from aebuild.trainer.progress.formatting import number
 
@@ -71,7 +71,7 @@ train: {optimizer: {type: adam, lr: 0.03}}
         if verdict is not None and curves.unsteady():
             return self.found(f"the loss goes up and down, so the learning rate of {lr:g} is too large",
                               with_rate(evidence.run, evidence.plan, lr / FACTOR), figures)
-        if verdict is not None and verdict.by_a_constant and lr > usual:
+        if verdict is not None and verdict.by_a_constant and lr > usual and not hardly_begun(evidence):
             return self.found(f"the loss hardly moves, and the learning rate of {lr:g} is a large one",
                               with_rate(evidence.run, evidence.plan, max(usual, lr / FACTOR)), figures)
         return self.clear(learning_rate=lr, first_loss=number(curves.losses[0]), last_loss=number(curves.losses[-1]))

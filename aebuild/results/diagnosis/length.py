@@ -5,6 +5,7 @@ from __future__ import annotations
 from aebuild.compile.duration import STEPS
 from aebuild.lang.diagnostics import Rule
 from aebuild.lang.schedule import numbers
+from aebuild.results.curves import Curves
 from aebuild.results.diagnosis.cause import Cause, Clear, Finding, story
 from aebuild.results.diagnosis.evidence import Evidence
 from aebuild.results.diagnosis.remedies import longer, rate_of, usual_rate
@@ -39,10 +40,11 @@ $ aebuild train --resume runs/vae --set train.epochs=40 --allow
         share = curves.last_quarter()
         figures: dict[str, float | int | str] = {"epochs": curves.epochs, "steps": evidence.steps, "fall of an epoch at the end": pace,
                                                  "share of the fall in the last quarter": share}
-        falling = curves.epochs <= 1 or pace > 0
+        begun = not hardly_begun(evidence)
+        falling = curves.epochs <= 1 or pace > 0 or not begun
         times = times_as_long(evidence)
         if evidence.verdict is not None:
-            wanted = falling and (times <= LONGEST or _hardly_begun(evidence)) and (evidence.steps < STEPS or share > FLAT)
+            wanted = falling and (times <= LONGEST or not begun) and (evidence.steps < STEPS or share > FLAT)
         else:
             wanted = pace > 0 and share > STEEP and evidence.steps < STEPS
         if not wanted:
@@ -53,9 +55,10 @@ $ aebuild train --resume runs/vae --set train.epochs=40 --allow
                           longer(evidence.run, evidence.plan, times), figures | {"times as long": times})
 
 
-def _hardly_begun(evidence: Evidence) -> bool:
-    """True if so few steps were taken, at a rate that is not a small one, that the pace says nothing yet."""
-    return evidence.steps < BEGUN and rate_of(evidence.plan)[0] >= usual_rate(evidence.plan) / 10
+def hardly_begun(evidence: Evidence) -> bool:
+    """True if so few steps were taken, at a rate that is not a small one, that the pace says nothing but that the training loss falls."""
+    losses = evidence.curves.losses
+    return evidence.steps < BEGUN and rate_of(evidence.plan)[0] >= usual_rate(evidence.plan) / 10 and Curves(losses, losses).pace() > 0
 
 
 def times_as_long(evidence: Evidence) -> float:
