@@ -61,7 +61,8 @@ class Tally:
 def compared(seeds: range) -> Tally:
     """The tally of some seeds."""
     import torch
-    from measure import compare
+
+    from aebuild.results.part_laws.exact_plan import compare
 
     torch.set_num_threads(1)
     warnings.simplefilter("error")
