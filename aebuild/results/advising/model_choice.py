@@ -68,7 +68,7 @@ def dimension(seen: SampleStatistics, goal: Goal) -> tuple[int, str]:
     dim = max(1, min(max(2, wanted), most, taught))
     why = f"{wanted} principal components keep {100 * share:.0f} % of the variance"
     if dim == wanted:
-        return dim, f"{why}: a code that is no straight projection keeps more in as many numbers"
+        return dim, f"{why}, so a code that is as good as a plane needs no more numbers"
     if dim == taught < wanted:
         return dim, f"{why}, but {seen.samples:,} samples teach no more than {dim} (one number for each {PER_NUMBER} of them)"
     return dim, f"{why}; {'a code has at most half the numbers of a sample' if dim == most < max(2, wanted) else 'two can be drawn'}"
