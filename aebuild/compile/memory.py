@@ -43,15 +43,18 @@ def memory_of(plan: Plan) -> Memory:
     """Memory at the spec's batch size.
 
     Activations are the target, what each node says that its module keeps for the gradient, and what the reconstruction loss keeps, for
-    each draw of the code; of a half that is recomputed, each step's input and the inside of one step. What penalties keep that run the
-    model again is not counted.
+    each draw of the code and each further pass that a loss calls for; of a half that is recomputed, each step's input and the inside of
+    one step.
     """
     parameters = plan.params * FLOAT
     batch = max(phase.batch_size for phase in plan.phases)
-    values = sum(kept(plan, name, half) for name, half in plan.halves()) + elements(plan.target)
+    once = {name: kept(plan, name, half) for name, half in plan.halves()}
     judged = elements(plan.decoder.output) * plan.spec.losses.reconstruction.remembers
-    more = plan.spec.losses.bound.decodings - 1
-    values += judged + more * (kept(plan, "decoder", plan.decoder) + judged + elements(plan.target))
+    values = sum(once.values()) + judged + elements(plan.target)
+    values += (plan.spec.losses.bound.decodings - 1) * (once["decoder"] + judged + elements(plan.target))
+    for node, called in plan.called_again():
+        again = {"encoder": once["encoder"] + once["latent"], "decoder": once["decoder"] + judged, "network": kept_of(node)}
+        values += sum(times * again[half] for half, times in called.items())
     return Memory(parameters, parameters, parameters * plan.phases[0].players[0].optimizer.slots, values * batch * FLOAT)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -11,7 +11,7 @@ from aebuild.compile.spec import Spec
 from aebuild.compile.spec_hash import fingerprints
 from aebuild.lang.families import Corruption, LatentPlan
 from aebuild.lang.html_table import html_table
-from aebuild.lang.node import Node
+from aebuild.lang.node import Buildable, Node
 from aebuild.lang.schedule import Dial
 from aebuild.lang.terms import AUTOENCODER, Contribution, OutputPlan, TermPlan
 from aebuild.lang.training import Average, Judge, Optimizer, Start
@@ -149,8 +149,15 @@ class Plan:
     @property
     def calls_again(self) -> bool:
         """True if a loss calls encoder or decoder once more."""
-        nodes = (*self.nodes(), *(penalty.node for penalty in self.penalties.values()))
-        return any(getattr(node.part, "calls_again", False) for node in nodes)
+        return any(called for _, called in self.called_again())
+
+    def called_again(self) -> Iterator[tuple[Node, Mapping[str, int]]]:
+        """What losses call again, with the nodes of the parts whose losses they are."""
+        seen = set()
+        for node in (*self.nodes(), *(penalty.node for penalty in self.penalties.values())):
+            if isinstance(node.part, Buildable) and id(node.part) not in seen:
+                seen.add(id(node.part))
+                yield node, node.part.calls_again(node)
 
     def term(self, name: str) -> TermPlan:
         """The term of that name."""

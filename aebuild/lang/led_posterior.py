@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from aebuild.lang.families import Posterior
@@ -16,7 +17,6 @@ NOTHING_BETWEEN = "its posterior follows the likelihood of a sample, and there i
 class LedPosterior(Posterior):
     """A diagonal Gaussian whose draws are led along the slope of log p(x, z), by learned steps; `shaping` are arguments of the node."""
 
-    calls_again = True
     shaping: ClassVar[tuple[str, ...]] = ("steps", "step_size", "temper")
     follows = True
     form = "led"
@@ -31,3 +31,7 @@ class LedPosterior(Posterior):
         node = Node(site.path, f"{self.variant_name()} posterior", code, code, self, args, aside=True,
                     weights={"log_step": (code.features,), "temper_logit": ()})
         return Contribution(node=node, refusals={"interpolate before the bottleneck": NOTHING_BETWEEN})
+
+    def calls_again(self, node: Node) -> Mapping[str, int]:
+        """A slope, which has one itself, before the first step and behind each."""
+        return {"decoder": 2 * (self.steps + 1)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -33,12 +33,10 @@ class Buildable(Part):
 
     With `keeps_lengths` its module gives the same at the real places of series of unequal length, whatever the padding behind them is;
     with `ends_lengths` all places of what it gives are real.
-    With `calls_again` its loss calls encoder or decoder once more, as Outputs offer them.
     """
 
     keeps_lengths: ClassVar[bool] = False
     ends_lengths: ClassVar[bool] = False
-    calls_again: ClassVar[bool] = False
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The module of a node this part planned; without an own `build`, its children in order."""
@@ -46,6 +44,12 @@ class Buildable(Part):
 
     def dials(self) -> dict[str, Dial]:
         """Attributes of the built module that follow a schedule while training."""
+        return {}
+
+    def calls_again(self, node: Node) -> Mapping[str, int]:
+        """What its loss calls again in a step, as Outputs offer it: how often more `encoder`, `decoder` or `network`, its own, are kept for
+        the gradient. A slope that has a slope counts as one more.
+        """
         return {}
 
 

@@ -26,7 +26,13 @@ MODELS = {
     "place by place": "data: {type: digits, scale: integer}\nencoder: [linear: 8]\nlatent: {type: continuous, dim: 2}\n"
                       "decoder: [pixelcnn: {width: 6, depth: 3}]\nlosses: {reconstruction: discretized_logistic}",
     "channel by channel": "data: cifar10\nencoder: [pool: 16, linear: 2]\nlatent: {type: continuous, dim: 2}\n"
-                          "decoder: [pixelcnn: {width: 4, depth: 1}, conv: {width: 8, kernel: 1}]\nlosses: {reconstruction: discretized_logistic}"}
+                          "decoder: [pixelcnn: {width: 4, depth: 1}, conv: {width: 8, kernel: 1}]\nlosses: {reconstruction: discretized_logistic}",
+    "slopes of the decoder": "data: digits\nencoder: [linear: 8]\nlatent: {type: continuous, dim: 4}\ndecoder: [linear: 32, linear: 48]\n"
+                             "losses: {decoder_gradient: {draws: 2, weight: 0.1}}",
+    "prefixes of the code": "data: digits\nencoder: [linear: 8]\nlatent: {type: continuous, dim: 4}\ndecoder: [linear: 32, linear: 48]\n"
+                            "losses: {nested: {units: [1, 2, 3], weight: 0.3}}",
+    "led draws": "data: digits\nencoder: [linear: 8]\nlatent: {type: gaussian, dim: 4, posterior: {type: hamiltonian, steps: 2}}\n"
+                 "decoder: [linear: 32, linear: 48]\nlosses: {reconstruction: bernoulli}"}
 
 
 @pytest.mark.parametrize("name", MODELS)

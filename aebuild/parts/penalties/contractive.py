@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 from aebuild.lang.node import Node
 from aebuild.lang.part import knob
 from aebuild.lang.terms import ModelTypes, Penalty
+from aebuild.lang.values import elements
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,7 +27,6 @@ class Contractive(Penalty):
     also = ("cae", "jacobian", "contraction")
     key = "contractive"
     unit = "squared change of the code by a unit change of each input value"
-    calls_again = True
     draws: int | None = knob(None, "random projections that estimate it, each a backward pass; none: exact, a pass a value of the code",
                              affects="loss", ge=1)
 
@@ -36,6 +37,10 @@ class Contractive(Penalty):
     def elements(self, types: ModelTypes) -> int:
         """One number for the sample."""
         return 1
+
+    def calls_again(self, node: Node) -> Mapping[str, int]:
+        """One pass, and each slope."""
+        return {"encoder": 1 + (elements(node.input) if self.draws is None else self.draws)}
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The penalty's module."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 from aebuild.lang.node import Node
@@ -24,7 +25,6 @@ class DecoderGradient(Penalty):
     also = ("rae_gp", "gradient_penalty", "gp")
     key = "decoder_gradient"
     unit = "squared change of the data by a unit change of each value of the code"
-    calls_again = True
     draws: int = knob(1, "random projections that estimate it, each a backward pass", affects="loss", ge=1)
 
     def check(self, types: ModelTypes) -> str | None:
@@ -34,6 +34,10 @@ class DecoderGradient(Penalty):
     def elements(self, types: ModelTypes) -> int:
         """One number for the sample."""
         return 1
+
+    def calls_again(self, node: Node) -> Mapping[str, int]:
+        """One pass, and each slope."""
+        return {"decoder": 1 + self.draws}
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The penalty's module."""

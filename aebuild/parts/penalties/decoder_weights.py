@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 from aebuild.lang.node import Node
@@ -19,11 +20,14 @@ class DecoderWeights(Penalty):
     also = ("rae_l2", "decoder_decay", "weight_decay")
     key = "decoder_weights"
     unit = "squared weights of the decoder"
-    calls_again = True
 
     def elements(self, types: ModelTypes) -> int:
         """One number for the model."""
         return 1
+
+    def calls_again(self, node: Node) -> Mapping[str, int]:
+        """Its weights alone."""
+        return {"decoder": 0}
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The penalty's module."""

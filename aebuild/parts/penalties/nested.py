@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
@@ -28,7 +29,6 @@ class Nested(Penalty):
     also = ("matryoshka", "mrl", "nested_dropout", "prefixes", "ordered")
     key = "nested"
     unit = "reconstruction terms of the first units alone, added up"
-    calls_again = True
     units: list[Annotated[int, Field(ge=1)]] = knob(..., "how many of the first units reconstruct, each below `dim`", examples=[[2, 4]],
                                                     affects="loss", min_length=1)
 
@@ -40,6 +40,10 @@ class Nested(Penalty):
     def elements(self, types: ModelTypes) -> int:
         """What the reconstruction divides by."""
         return elements(types.target)
+
+    def calls_again(self, node: Node) -> Mapping[str, int]:
+        """Once for each number of units."""
+        return {"decoder": len(self.units)}
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The penalty's module."""

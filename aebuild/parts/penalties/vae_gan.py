@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -35,7 +36,6 @@ class VaeGan(Critic):
     also = ("vaegan", "feature_matching")
     players = ("critic_discriminator",)
     needs = ("sample",)
-    calls_again = True
     replaces = ("reconstruction",)
     network: list[Layer] = Field(default_factory=_layers, description="hidden layers, a stage", min_length=1)
     reads: Literal["output"] = knob("output", "what it judges", affects="graph")
@@ -72,6 +72,10 @@ train: {steps: 4, batch_size: 20}
         """How many steps of the network end with the hidden layer."""
         at = str(len(self.network) - 1 if self.layer is None else self.layer)
         return max(i for i, child in enumerate(node.children[0].children, start=1) if child.name.split("_")[0] == at)
+
+    def calls_again(self, node: Node) -> Mapping[str, int]:
+        """Reconstructions and draws are judged, and the features of reconstruction and data compared."""
+        return {"decoder": 2, "network": 3}
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The critic around its network."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 from aebuild.lang.node import Node, Site
@@ -32,7 +33,6 @@ class Auxiliary(Revival):
     example = ("latent: {type: sparse, dim: 12, activation: {type: top_k, k: 2}, revive: {type: auxiliary, k: 2, after: 1}}\n"
                "losses: {auxiliary: 0.1}")
     also = ("auxk", "aux_k", "auxiliary_loss", "ghost_grads")
-    calls_again = True
     k: int = knob(64, "dead units of a sample that take part, at each place", affects="loss", ge=1)
     after: int = knob(1000, "training steps in which no sample activates a unit, after which it is dead", affects="training", ge=1)
     terms = {"auxiliary": AuxiliaryTerm}
@@ -42,6 +42,10 @@ class Auxiliary(Revival):
         """Its counters, and the term."""
         node = Node(site.path, "auxiliary", code, code, self, buffers={"idle": (code.features,)}, aside=True)
         return Contribution(node=node, terms=(TermPlan("auxiliary", AUTOENCODER, 1, AuxiliaryTerm(weight=1 / 32)),))
+
+    def calls_again(self, node: Node) -> Mapping[str, int]:
+        """Dead units are decoded on their own."""
+        return {"decoder": 1}
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The module."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 from aebuild.lang.families import ProjectedLatent
@@ -25,7 +26,6 @@ class Gated(Sparsifier):
     example = ("latent: {type: sparse, dim: 12, activation: gated}\n"
                "losses: {gate: 0.1}")
     also = ("gated_sae", "gate")
-    calls_again = True
     terms = {"gate": Term, "gate_reconstruction": Term}
     meanings = {"gate": "positive part of the gates, whose weight sets how sparse the code becomes; lower is sparser",
                 "gate_reconstruction": "reconstruction term of the gates alone; lower is better"}
@@ -35,6 +35,10 @@ class Gated(Sparsifier):
         node = Node(site.path, "gated", code, code, self, weights={"scale": (code.features,), "bias": (code.features,)})
         terms = tuple(TermPlan(name, AUTOENCODER, elements(code)) for name in self.terms)
         return Contribution(node=node, terms=terms)
+
+    def calls_again(self, node: Node) -> Mapping[str, int]:
+        """The gates are decoded on their own."""
+        return {"decoder": 1}
 
     def build(self, node: Node, children: dict[str, nn.Module]) -> nn.Module:
         """The module."""
