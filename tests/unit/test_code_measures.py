@@ -67,6 +67,8 @@ def test_clusters_that_are_apart_are_found() -> None:
         near.cluster_figures(rows[:, :1] > 10, labels, 0)
     with pytest.raises(ValueError, match="make no"):
         near.cluster_figures(rows[:3], np.arange(3), 0)
+    twice = near.cluster_figures(np.repeat(np.eye(3), 2, axis=0), np.repeat(np.arange(3), 2), 0)       # as many codes as labels do
+    assert (twice["adjusted_rand"], twice["silhouette"]) == (1, 1)
 
 
 def test_entropy_is_scipys() -> None:

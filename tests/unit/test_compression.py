@@ -170,6 +170,15 @@ def test_the_coder_needs_the_rate_and_hardly_more(kind: str) -> None:
     assert torch.equal(prior.read(len(code), RangeReader(sink.words), ends), code)
 
 
+def test_numbers_that_are_all_the_same_are_read_again() -> None:
+    pytest.importorskip("constriction")
+    from aebuild.metrics.entropy_coding import RangeReader, RangeWriter
+
+    sink = RangeWriter()
+    sink.gaussian(np.full(9, 2), np.full(9, 0.5), 2, 2)
+    assert RangeReader(sink.words).gaussian(np.full(9, 0.5), 2, 2).tolist() == [2] * 9
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """A compressed run, the same from another seed, and a continuous one."""

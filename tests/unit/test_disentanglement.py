@@ -51,6 +51,14 @@ def test_random_and_constant_codes_have_nothing() -> None:
     assert every(np.ones((2000, 4))) == dict.fromkeys(found, 0.0) | {"factor_vae": 0.0}
 
 
+def test_a_constant_dimension_beside_others_takes_no_gap_and_two_classes_are_told_apart() -> None:
+    codes = np.concatenate([STANDARD, np.ones((2000, 1))], 1)
+    assert measures.separated_predictability(codes, FACTORS, ORDERED) == pytest.approx(
+        measures.separated_predictability(STANDARD, FACTORS, ORDERED))
+    two = RANDOM.randint(0, 2, (2000, 1))
+    assert measures.separated_predictability(np.concatenate([two * 3.0, RANDOM.standard_normal((2000, 1))], 1), two, [False]) > 0.9
+
+
 def test_a_turned_code_tells_all_and_is_not_disentangled() -> None:
     found = every(STANDARD @ TURN)
     assert max(found["mig"], found["sap"], found["d"], found["c"]) < 0.2

@@ -121,6 +121,10 @@ def test_sets_that_are_alike_apart_or_one_point() -> None:
             density_coverage(distances(x, x), wrong)
 
 
+def test_of_equal_distances_a_share_counts_as_closer() -> None:
+    assert share_closer(np.asarray([1.0, 2.0, 3.0, 0.5]), np.asarray([2.0, 2.0, 1.0, 0.5]), 0.25) == pytest.approx(1 / 4 + 0.25 * 2 / 4)
+
+
 def test_the_nearest_is_that_of_scikit_learn_and_copies_are_at_0() -> None:
     samples, others = 1000 + normal(40, size=5).astype(np.float32), 1000 + normal(300, size=5, seed=1).astype(np.float32)
     samples[7] = others[123]

@@ -50,8 +50,8 @@ def test_the_areas_under_the_curves_are_those_that_are_told() -> None:
 def test_scores_that_are_no_numbers_and_one_kind_alone_are_refused() -> None:
     with pytest.raises(ValueError, match="2 of the 4 scores are no numbers"):
         detection(np.asarray([1.0, np.nan, np.nan, 2.0]), np.asarray([True, False, True, False]))
-    for anomalous in (np.ones(4, bool), np.zeros(4, bool)):
-        with pytest.raises(ValueError, match="both kinds are needed"):
+    for anomalous, kind in ((np.ones(4, bool), "anomalies"), (np.zeros(4, bool), "ordinary")):
+        with pytest.raises(ValueError, match=f"are {kind}; both kinds are needed"):
             detection(np.arange(4.0), anomalous)
         with pytest.raises(ValueError, match="both"):
             curves(np.arange(4.0), anomalous)
@@ -63,6 +63,7 @@ def test_a_threshold_is_exceeded_as_often_as_it_says() -> None:
     assert (ordinary > exceeded_at(ordinary, 0.05)).mean() == pytest.approx(0.05, abs=1.1e-3)
     assert exceeded_at(ordinary, 1e-6) == ordinary.max()
     assert alarms(np.asarray([1.0, 5.0, 3.0, 4.0]), np.asarray([True, True, False, False]), 3.5) == (0.5, 0.5)
+    assert alarms(np.asarray([3.5, 5.0, 3.5, 3.0]), np.asarray([True, True, False, False]), 3.5) == (0.5, 0.0)    # at it is no alarm
 
 
 def test_simple_scores_are_what_their_names_say() -> None:
