@@ -36,11 +36,15 @@ def site_for(path: str, stage: Stage, final: bool = True) -> Site:
     return Site(path, stage, final, chain, adapt)
 
 
-def chain(steps: Seq[Layer], value: Value, site: Site, first: int = 0, before: Layer | None = None) -> tuple[tuple[Node, ...], Value]:
-    """Nodes of the steps at `site.path`.0, .1, … (or from `first` on, behind the step `before`), adapters between; the type at the end."""
+def chain(steps: Seq[Layer], value: Value, site: Site, first: int = 0, before: Layer | None = None, behind: Layer | None = None
+          ) -> tuple[tuple[Node, ...], Value]:
+    """Nodes of the steps at `site.path`.0, .1, … (or from `first` on), adapters between; the type at the end.
+
+    `before` and `behind` are the steps between which all of them stand.
+    """
     nodes: list[Node] = []
     last = first + len(steps) - 1
-    for i, (step, between) in enumerate(with_neighbours(steps, before), start=first):
+    for i, (step, between) in enumerate(with_neighbours(steps, before, behind), start=first):
         planned, value = plan_step(step, value, site.at(str(i), final=site.final and i == last, between=between))
         nodes += planned
     if not steps and site.path == site.stage.top:
@@ -49,9 +53,10 @@ def chain(steps: Seq[Layer], value: Value, site: Site, first: int = 0, before: L
     return tuple(nodes), value
 
 
-def with_neighbours(steps: Seq[Layer], before: Layer | None = None) -> Iterator[tuple[Layer, tuple[Layer | None, Layer | None]]]:
-    """Each step, and the two between which it stands."""
-    return zip(steps, zip((before, *steps), (*steps[1:], None), strict=False), strict=False)
+def with_neighbours(steps: Seq[Layer], before: Layer | None = None, behind: Layer | None = None
+                    ) -> Iterator[tuple[Layer, tuple[Layer | None, Layer | None]]]:
+    """Each step, and the two between which it stands; `before` the first and `behind` the last of them."""
+    return zip(steps, zip((before, *steps), (*steps[1:], behind), strict=False), strict=False)
 
 
 def plan_step(step: Layer, value: Value, here: Site) -> tuple[list[Node], Value]:

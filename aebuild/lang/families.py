@@ -75,6 +75,16 @@ class Layer(Buildable):
     wants: ClassVar[tuple[str, ...]] = ("vector", "grid", "sequence")
     follower: ClassVar[bool] = False
 
+    @property
+    def entrance(self) -> Layer:
+        """What reads the value that this step is given: itself, or the first of steps that it runs in order."""
+        return self
+
+    @property
+    def exit(self) -> Layer:
+        """What gives this step's value: itself, or the last of steps that it runs in order."""
+        return self
+
     def located(self, base: Path) -> Layer:
         """With absolute paths of the files that it names, those relative to `base`."""
         return self

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
@@ -208,7 +207,7 @@ class Site:
     path: str
     stage: Stage
     final: bool
-    chain: Callable[[Seq[Any], Value, Site], tuple[tuple[Node, ...], Value]]
+    chain: Callable[..., tuple[tuple[Node, ...], Value]]
     adapt: Callable[[Value, tuple[str, ...], Site, Any], tuple[tuple[Node, ...], Value]]
     between: tuple[Any, Any] = (None, None)
 

@@ -184,11 +184,13 @@ class Recurrence(Layer):
 
     def mirrored_before(self, behind: Layer | None) -> Layer:
         """With the dropout that stood between the two in the encoder, whose place is behind the other one there."""
-        return self.but(dropout=behind.dropout if isinstance(behind, Recurrence) else 0.0)
+        reader = None if behind is None else behind.entrance
+        return self.but(dropout=reader.dropout if isinstance(reader, Recurrence) else 0.0)
 
     def drops(self, site: Site) -> bool:
         """Whether dropout stands behind this layer: where it returns all states, and a recurrent layer reads them."""
-        return self.dropout > 0 and self.returns in (None, "sequence") and isinstance(site.between[1], Recurrence)
+        behind = site.between[1]
+        return self.dropout > 0 and self.returns in (None, "sequence") and behind is not None and isinstance(behind.entrance, Recurrence)
 
     def check(self, value: Value, site: Site) -> None:
         """Refuses options that would do nothing, or contradict each other, in front of this value."""
@@ -219,7 +221,8 @@ class Recurrence(Layer):
 
     def _check_dropout(self, site: Site) -> None:
         before, name = site.between[0], self.variant_name()
-        repeated = isinstance(before, Recurrence) and before.dropout == self.dropout
+        giver = None if before is None else before.exit
+        repeated = isinstance(giver, Recurrence) and giver.dropout == self.dropout
         if self.dropout > 0 and not self.drops(site) and not repeated:
             site.refuse(self, DROPPED, f"no recurrent layer reads the outputs of this {name}", "dropout", fix="remove dropout")
 

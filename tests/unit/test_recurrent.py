@@ -35,6 +35,7 @@ def series(batch: int = 5, seed: int = 0) -> Tensor:
     ("[conv: 4, lstm: 5]", "[lstm: {width: 5, returns: last}, linear: 6]"),
     ("[linear: 6]", "[repeat: {times: 2, steps: [lstm: {width: 4, feed: none}]}]"),
     ("{layer: rnn, depth: 3, width: 5, dropout: 0.2}", "mirror"),
+    ("[repeat: {times: 2, steps: [gru: {width: 5, dropout: 0.2}]}]", "mirror"),
     ("[gru: {width: 5, dropout: 0.2}, gru: 4]", "[lstm: {width: 6, feed: previous, teacher_forcing: 0.5, dropout: 0.2}, gru: 5]"),
     ("[residual: [gru: {width: 3, dropout: 0.2}, rnn: 3]]", "[gru: {width: 4, feed: none, dropout: 0.2}, gru: 4]"),
 ])
@@ -236,6 +237,9 @@ def test_a_mirror_drops_between_the_same_layers() -> None:
     assert dropouts(made.encoder) == [("encoder.1.dropout", 0.2)]
     assert dropouts(made.decoder) == [("decoder.0.dropout", 0.2)]
     assert len(dropouts(plan_of("{layer: gru, depth: 3, width: 5, dropout: 0.2}", "{type: mirror, deepen: 1}").decoder)) == 3
+    rounds = plan_of("[gru: {width: 6, dropout: 0.1}, repeat: {times: 3, steps: [gru: {width: 5, dropout: 0.2}]}]", "mirror")
+    assert [rate for _, rate in dropouts(rounds.encoder)] == [0.1, 0.2, 0.2]
+    assert [rate for _, rate in dropouts(rounds.decoder)][:2] == [0.2, 0.2]
 
 
 def test_dropout_is_drawn_between_two_layers_as_over_what_the_first_returns() -> None:
