@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Rule, SpecError, UsageError
-from aebuild.lang.tasks import Answer, Exhibit, LinePlot, SampleRows, ScatterPlot, Table, Task, Unanswered
+from aebuild.lang.tasks import Answer, Cell, Exhibit, LinePlot, SampleRows, ScatterPlot, Table, Task, Unanswered
 from aebuild.results.answer_records import FOLDER, AnswerRecord, ExhibitRecord
 from aebuild.results.picture import draw_rows
 from aebuild.results.trained import TrainedModel
@@ -64,7 +64,8 @@ class Kept:
         """Its figures, tables and notes as plain JSON types."""
         return {"task": dict(self.task), "split": self.split, "samples": self.samples, "weights": self.weights,
                 "figures": self.answer.figures, "notes": list(self.answer.notes),
-                "tables": [asdict(each) for each in self.answer.exhibits if isinstance(each, Table)]}
+                "tables": [{"title": each.title, "columns": list(each.columns), "rows": _rows(each)}
+                           for each in self.answer.exhibits if isinstance(each, Table)]}
 
 
 def ask(run: TrainedRun, splits: Splits, name: str, judged: Split, tasks: Sequence[Task], progress: Progress) -> list[Kept]:
@@ -111,12 +112,15 @@ def keep(folder: Path, kept: Kept) -> None:
     replace_file(place / f"{kept.name}.json", (json.dumps(told.model_dump(), ensure_ascii=False, indent=1) + "\n").encode())
 
 
+def _rows(table: Table) -> list[list[Cell]]:
+    """The rows as JSON can have them: what is no number is left out."""
+    return [[None if isinstance(cell, float) and not math.isfinite(cell) else cell for cell in row] for row in table.rows]
+
+
 def _record(key: str, exhibit: Exhibit, arrays: dict[str, NDArray[Any]]) -> ExhibitRecord:
     match exhibit:
         case Table():
-            return ExhibitRecord(kind="table", title=exhibit.title, columns=list(exhibit.columns),
-                                 rows=[[None if isinstance(cell, float) and not math.isfinite(cell) else cell for cell in row]
-                                       for row in exhibit.rows])
+            return ExhibitRecord(kind="table", title=exhibit.title, columns=list(exhibit.columns), rows=_rows(exhibit))
         case SampleRows():
             held = {f"{key}.{place}": np.asarray(samples) for place, samples in enumerate(exhibit.rows.values())}
             arrays |= held

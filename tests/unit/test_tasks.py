@@ -116,12 +116,16 @@ def test_every_kind_of_data_is_reconstructed(kind: str, tmp_path: Path) -> None:
 
 def test_what_is_kept_is_read_again(tmp_path: Path) -> None:
     answer = Answer({"figure": 1.5}, (
-        Table("t", ("a", "b"), (("x", 1.0), ("y", None))), SampleRows("s", {"one": np.ones((2, 3)), "two": np.zeros((1, 3))}),
+        Table("t", ("a", "b"), (("x", 1.0), ("y", float("nan")), ("z", -float("inf")))), SampleRows("s", {"one": np.ones((2, 3)), "two": np.zeros((1, 3))}),
         LinePlot("l", "x", "y", {"line": (np.arange(3.0), np.arange(3.0) ** 2)}),
         ScatterPlot("p", np.ones((4, 2)), np.array([0, 1, -1, 0]), ("zero", "one"), np.arange(4))), ("a note",))
-    keep(tmp_path, Kept("task", {"type": "reconstruction"}, "test", 4, "best-1", answer))
+    kept = Kept("task", {"type": "reconstruction"}, "test", 4, "best-1", answer)
+    keep(tmp_path, kept)
     found = answers_of(tmp_path)["task"].answer
-    assert (found.figures, found.notes, found.exhibits[0]) == (answer.figures, answer.notes, answer.exhibits[0])
+    sound = Table("t", ("a", "b"), (("x", 1.0), ("y", None), ("z", None)))
+    assert (found.figures, found.notes, found.exhibits[0]) == (answer.figures, answer.notes, sound)
+    told = json.loads(json.dumps(kept.to_json(), allow_nan=False))                # --json and -o: JSON has no NaN
+    assert told["tables"] == [{"title": "t", "columns": ["a", "b"], "rows": [list(row) for row in sound.rows]}]
     _, rows, lines, points = found.exhibits
     assert isinstance(rows, SampleRows)
     assert isinstance(lines, LinePlot)
