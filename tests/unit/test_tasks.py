@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 
@@ -29,6 +30,7 @@ from aebuild.metrics import reconstruction as measures
 from aebuild.metrics import walks
 from aebuild.parts.tasks.likelihood import Likelihood
 from aebuild.results.answers import Kept, answers_of, keep
+from aebuild.results.inference.walks import chosen_rows
 from aebuild.results.open_run import open_run
 from aebuild.results.trained import TrainedModel
 from aebuild.results.trained_run import TrainedRun
@@ -291,3 +293,11 @@ def test_labels_are_added_and_removed(tmp_path: Path) -> None:
     assert same.figures["arithmetic_effect"] == pytest.approx(0, abs=1e-6)
     with pytest.raises(SpecError, match="no class is called"):
         run.ask("traversal: {add: cat}")
+    table = open_run(copytree(run_folder("table"), tmp_path / "table"))
+    table = replace(table, info=replace(table.info, classes=None, class_names=None))       # as of arrays, whose labels no header counts
+    assert table.ask("traversal: {add: odd}")["traversal"].answer.figures["arithmetic_effect"] > 0
+    with pytest.raises(UsageError, match="no sample has the label 'cat'; there are even, odd"):
+        table.ask("traversal: {add: cat}")
+    even = [row for row, word in enumerate(table.own_split("test").words or ()) if word == "even"]
+    with pytest.raises(UsageError, match="all samples have the label 'even'"):
+        table.ask("traversal: {add: even}", data=chosen_rows(table.own_split("test"), even))
