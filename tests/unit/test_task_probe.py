@@ -163,6 +163,14 @@ def test_an_encoder_from_scratch_learns_what_labels_say_without_its_decoder() ->
     assert {name for name, _ in encoder.named_parameters()} <= {name for name, _ in run.model.named_parameters()}
 
 
+def test_an_encoder_is_told_with_fresh_weights_what_it_was_told_before(tmp_path: Path) -> None:
+    told = {"data": {"type": "digits", "limit": 60}, "condition": {"label": {"by": "concat", "into": ["encoder", "decoder"]}},
+            "encoder": [], "latent": {"type": "continuous", "dim": 2}, "losses": {"reconstruction": "mse"}, "train": {"steps": 1}}
+    run = open_run(aebuild.train(told, folder=tmp_path / "run").run)
+    figures = run.ask("probe: {labels: 40, epochs: 1}")["probe"].answer.figures
+    assert {"untrained", "from_scratch"} <= set(figures)
+
+
 def test_data_that_cannot_answer_say_why(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="no labels"):
         copied("series", tmp_path).ask("probe")
