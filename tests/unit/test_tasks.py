@@ -159,7 +159,7 @@ def test_the_verb_asks_and_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert "asked twice" in err
 
 
-def test_a_task_without_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_without_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from aebuild.lang.tasks import Unanswered
     from aebuild.parts.tasks.reconstruction import Reconstruction
 
@@ -178,6 +178,19 @@ def test_a_task_without_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     found = open_run(tmp_path / "run").ask("reconstruction")["reconstruction"].answer
     assert found.figures == {"good": 1.0}
     assert "bad" in found.notes[0]
+    monkeypatch.setattr(Reconstruction, "evaluate", refuse)
+    code, out, err = called(("evaluate", tmp_path / "run", "--task", "reconstruction", "--task", "codes", "--task", "likelihood", "-q"),
+                            monkeypatch, capsys)
+    assert (code, err.count("error AE540"), "active_units" in out) == (2, 2, True)
+    assert answers_of(tmp_path / "run")["reconstruction"].answer.figures == {"good": 1.0}        # which a refusal does not take away
+
+
+def test_data_that_cannot_answer_a_task_end_no_training(tmp_path: Path) -> None:
+    spec = {"data": {"type": "digits", "limit": 60, "split": {"validation": 10, "test": 1}}, "encoder": [], "train": {"steps": 1},
+            "latent": {"type": "continuous", "dim": 2}, "evaluate": {"tasks": ["traversal", "codes"]}}
+    kept = aebuild.train(spec, folder=tmp_path / "run").evaluation.tasks
+    assert [each.answer.notes for each in kept.values()] == [("one sample does not tell how far its code's values go",),
+                                                             ("codes of one sample do not vary",)]
     with pytest.raises(SpecError):
         open_run(tmp_path / "run").ask("no such task")
 
