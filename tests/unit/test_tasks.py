@@ -30,6 +30,7 @@ from aebuild.metrics import reconstruction as measures
 from aebuild.metrics import walks
 from aebuild.parts.tasks.likelihood import Likelihood
 from aebuild.results.answers import Kept, answers_of, keep
+from aebuild.results.inference.new_data import own_splits
 from aebuild.results.inference.walks import chosen_rows
 from aebuild.results.open_run import open_run
 from aebuild.results.trained import TrainedModel
@@ -314,3 +315,30 @@ def test_labels_are_added_and_removed(tmp_path: Path) -> None:
     even = [row for row, word in enumerate(table.own_split("test").words or ()) if word == "even"]
     with pytest.raises(UsageError, match="all samples have the label 'even'"):
         table.ask("traversal: {add: even}", data=chosen_rows(table.own_split("test"), even))
+
+
+def test_padding_and_holes_count_in_no_task(tmp_path: Path) -> None:
+    """Figures of a run are those of its real values alone, and of samples without a real value there are none."""
+    draw = np.random.default_rng(0)
+    x = (draw.random((70, 1, 12, 12)) < 0.5).astype(np.float32)
+    x[40:, :, 3:6] = np.nan                                      # some of the judged samples are whole
+    x[50] = np.nan
+    np.savez(tmp_path / "holes.npz", x_train=x[:30], x_test=x[30:])
+    spec = {"data": {"path": str(tmp_path / "holes.npz"), "as": "grid", "missing": "mask"}, "encoder": [], "losses": {"reconstruction": "bernoulli"},
+            "latent": {"type": "gaussian", "dim": 2}, "train": {"steps": 1, "batch_size": 2}}
+    run = open_run(aebuild.train(spec, folder=tmp_path / "run").run)
+    found = run.ask("reconstruction", "dictionary", "likelihood: {draws: 2}")
+    split = run.own_split("test").split
+    target, real = split.x, split.beside["mask"]
+    outputs = np.concatenate([each.reconstruction.numpy() for each in TrainedModel(run, own_splits(run), split).passes(split)])
+    figures, apart = found["reconstruction"].answer.figures, np.square(outputs.astype(float) - target)
+    assert figures["mse"] == pytest.approx(apart[real].mean())
+    assert figures["worst_mse"] == pytest.approx(max(each[there].mean() for each, there in zip(apart, real, strict=True) if there.any()))
+    assert figures["ssim"] == pytest.approx(measures.ssim(target[:10], outputs[:10], 1.0).mean())
+    assert list(found["reconstruction"].answer.notes) == [
+        "1 samples have no value that is known: they are left out", "30 of the 40 samples have places that do not count: they have no ssim"]
+    columns = np.where(real, target, np.nan).reshape(40, -1).astype(float)
+    spread = np.nansum(np.square(columns - np.nanmean(columns, 0)))
+    assert found["dictionary"].answer.figures["explained_variance"] == pytest.approx(1 - apart[real].sum() / spread)
+    told = found["likelihood"].answer.figures                    # zeros and ones, but for what fills the holes
+    assert told["bits_per_dimension"] == pytest.approx(-told["log_likelihood"] * 40 / real.sum() / np.log(2))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from aebuild.lang.part import knob
 from aebuild.lang.tasks import Answer, LinePlot, Task, Trained, Unanswered
 from aebuild.lang.terms import without_level
-from aebuild.lang.values import Tokens, elements
+from aebuild.lang.values import Tokens
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,13 +62,13 @@ evaluate: {tasks: [likelihood: {draws: 5, binarize: static, seed: 1}]}
         each = _weighed(trained, split, self.draws, self.seed)
         distortion, rate = float(each.distortion.mean()), float(each.rate.mean())
         figures = {"elbo": -(distortion + rate), "distortion": distortion, "rate": rate}
-        if self.binarize == "none" and _grey(trained, split):
+        if self.binarize == "none" and each.grey and str(trained.plan.spec.losses.reconstruction.variant_name()) == "bernoulli":
             return Answer(figures, (), ("these data are not zeros and ones: their cross-entropy is no likelihood, so there is no "
                                         "log_likelihood; `binarize: static` or `threshold` judges them as zeros and ones",))
         found = each.log_mean
         name = "log_likelihood" if self.binarize == "none" else f"log_likelihood_{self.binarize}"
         figures |= {name: float(found.mean()), "standard_error": float(found.std(ddof=1) / len(found)**0.5) if len(found) > 1 else np.nan,
-                    "bits_per_dimension": float(-found.mean() / elements(trained.plan.target) / np.log(2)),
+                    "bits_per_dimension": float(-found.sum() / each.elements / np.log(2)),
                     "effective_draws": float(each.effective.mean())}
         order = np.sort(found)
         return Answer(figures, (LinePlot("log-likelihood of the samples", "share of the samples", "nats", {
@@ -113,6 +113,7 @@ class _Weights:
 
         self.distortion, self.rate = np.zeros(count), np.zeros(count)
         self.log_sum, self.log_squares, self.draws = np.full(count, -np.inf), np.full(count, -np.inf), 0
+        self.elements, self.grey = 0, False
 
     def add(self, start: int, distortion: NDArray[Any], rate: NDArray[Any]) -> None:
         """Draws [n, k] of the samples from `start` on."""
@@ -123,6 +124,12 @@ class _Weights:
         self.rate[rows] += rate.sum(1)
         self.log_sum[rows] = np.logaddexp(self.log_sum[rows], np.logaddexp.reduce(log_weights, 1))
         self.log_squares[rows] = np.logaddexp(self.log_squares[rows], np.logaddexp.reduce(2 * log_weights, 1))
+
+    def see(self, target: Any, counts: Any) -> None:
+        """A batch of data and which of them count: how many these are, and whether any is neither zero nor one."""
+        real = target if counts is None else target[counts.expand_as(target)]
+        self.elements += real.numel()
+        self.grey |= real.is_floating_point() and bool(((real != 0) & (real != 1)).any())
 
     def finish(self, draws: int) -> None:
         """Sums become means."""
@@ -140,6 +147,9 @@ def _weighed(trained: Trained, split: Split, draws: int, seed: int) -> _Weights:
         start = 0
         for outputs in trained.passes(split, some, seed * 1_000_003 + number):
             rate = kl_of(outputs).reshape(-1, some)
+            if not number:
+                counts = trained.model.likelihood.counts(outputs)
+                found.see(outputs.target[::some], None if counts is None else counts[::some])
             found.add(start, _surprise(trained, outputs).reshape(-1, some), rate)
             start += len(rate)
         left, number = left - some, number + 1
@@ -167,17 +177,6 @@ def _surprise(trained: Trained, outputs: Any) -> NDArray[Any]:
 
 def _variational(trained: Trained, split: Split) -> bool:
     return next(iter(trained.passes(split.thinned(1), 1))).code.posterior is not None
-
-
-def _grey(trained: Trained, split: Split) -> bool:
-    """True if a Bernoulli likelihood judges values that are no zeros and ones."""
-    import numpy as np
-
-    if str(trained.plan.spec.losses.reconstruction.variant_name()) != "bernoulli":
-        return False
-    some = split if len(split) <= 1000 else split.thinned(1000)
-    values = some.x if some.target is None else some.target
-    return bool(((values != 0) & (values != 1)).any()) and np.issubdtype(values.dtype, np.floating)
 
 
 def _told(each: _Weights, draws: int) -> tuple[str, ...]:
