@@ -163,10 +163,12 @@ def test_an_encoder_from_scratch_learns_what_labels_say_without_its_decoder() ->
     assert {name for name, _ in encoder.named_parameters()} <= {name for name, _ in run.model.named_parameters()}
 
 
-def test_an_encoder_is_told_with_fresh_weights_what_it_was_told_before(tmp_path: Path) -> None:
-    told = {"data": {"type": "digits", "limit": 60}, "condition": {"label": {"by": "concat", "into": ["encoder", "decoder"]}},
-            "encoder": [], "latent": {"type": "continuous", "dim": 2}, "losses": {"reconstruction": "mse"}, "train": {"steps": 1}}
-    run = open_run(aebuild.train(told, folder=tmp_path / "run").run)
+@pytest.mark.parametrize("keys", [
+    {"condition": {"label": {"by": "concat", "into": ["encoder", "decoder"]}}, "latent": {"type": "continuous", "dim": 2}},
+    {"latent": {"type": "gaussian", "dim": 2, "posterior": {"type": "hamiltonian", "steps": 1}}}], ids=["conditions", "decoder"])
+def test_an_encoder_is_told_with_fresh_weights_what_it_was_told_before(keys: dict[str, object], tmp_path: Path) -> None:
+    spec = {"data": {"type": "digits", "limit": 60}, "encoder": [], "losses": {"reconstruction": "mse"}, "train": {"steps": 1}} | keys
+    run = open_run(aebuild.train(spec, folder=tmp_path / "run").run)
     figures = run.ask("probe: {labels: 40, epochs: 1}")["probe"].answer.figures
     assert {"untrained", "from_scratch"} <= set(figures)
 
