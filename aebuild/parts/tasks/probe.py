@@ -227,7 +227,7 @@ def _linear(few: Coded, held_out: Coded | None, judged: Coded, count: int, epoch
 
 def _told(split: Split) -> dict[str, NDArray[Any]]:
     """What a pass knows of samples beside their values, by its name in a batch."""
-    held = {name: split.beside[name] for name in ("lengths", "conditions", "mask") if name in split.beside}
+    held: dict[str, NDArray[Any]] = {name: split.beside[name] for name in ("lengths", "conditions", "mask") if name in split.beside}
     return held if split.target is None else held | {"target": split.target}
 
 

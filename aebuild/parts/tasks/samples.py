@@ -190,8 +190,8 @@ def _copies(trained: Trained, made: NDArray[Any]) -> _Copies:
     share = share_closer(nearest(made, held_back).distance, near.distance, chance)
     figures = {"nearness": nearness_ratio(near.distance, usual.distance), "held_back_share": share / chance}
     error = (chance * (1 - chance) / min(len(made), len(held_back))) ** 0.5
-    told = _suspicion(figures, share, chance - FEWER * error, len(held_back))
-    return _Copies(near.distance, training[near.rows], figures, (*notes, *told))
+    doubts = _suspicion(figures, share, chance - FEWER * error, len(held_back))
+    return _Copies(near.distance, training[near.rows], figures, (*notes, *doubts))
 
 
 def _suspicion(figures: dict[str, float], share: float, least: float, held_back: int) -> tuple[str, ...]:
