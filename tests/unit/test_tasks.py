@@ -10,6 +10,7 @@ from shutil import copytree
 import numpy as np
 import pytest
 import torch
+import yaml
 from command_line import called
 from run_copies import a_run
 from scipy.signal import convolve2d
@@ -158,6 +159,8 @@ def test_the_verb_asks_and_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     code, _, err = called(("evaluate", run, "--task", "reconstruction", "--task", "reconstruction"), monkeypatch, capsys)
     assert code == 3
     assert "asked twice" in err
+    code, _, err = called(("evaluate", run, "--task", ""), monkeypatch, capsys)
+    assert (code, "no task is named" in err) == (2, True)
 
 
 def test_a_task_without_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -342,3 +345,20 @@ def test_padding_and_holes_count_in_no_task(tmp_path: Path) -> None:
     assert found["dictionary"].answer.figures["explained_variance"] == pytest.approx(1 - apart[real].sum() / spread)
     told = found["likelihood"].answer.figures                    # zeros and ones, but for what fills the holes
     assert told["bits_per_dimension"] == pytest.approx(-told["log_likelihood"] * 40 / real.sum() / np.log(2))
+
+
+def test_the_rate_is_what_a_whole_code_costs(tmp_path: Path) -> None:
+    """However the loss averages it, and with the indices that have no KL."""
+    latent = ("[{codebook: {codes: 4, dim: 2}}, {gaussian: {dim: 3, per: position, from: encoder.0}}]")
+    spec = f"""
+data: {{type: digits, limit: 60}}
+encoder: {{layer: conv, width: [3, 4], stride: 2}}
+latent: {latent}
+losses: {{reconstruction: bernoulli, kl_1: {{reduction: mean}}}}
+train: {{steps: 1}}
+"""
+    run = open_run(aebuild.train(yaml.safe_load(spec), folder=tmp_path / "run").run)
+    rate = run.ask("reconstruction")["reconstruction"].answer.figures["rate"]
+    trained = TrainedModel(run, own_splits(run), run.own_split("test").split)
+    nats = np.concatenate([outputs.code.terms["kl_1"].flatten(1).sum(1).numpy() for outputs in trained.passes(trained.judged)])
+    assert rate == pytest.approx(nats.mean() / np.log(2) + 4 * np.log2(4), rel=1e-5)            # 2×2 places of four entries

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from aebuild.lang.compared import compared
 from aebuild.lang.part import knob
 from aebuild.lang.tasks import Answer, LinePlot, SampleRows, Table, Task, Trained, Unanswered
 from aebuild.lang.terms import without_level
-from aebuild.lang.values import Grid, Sequence, Tokens
+from aebuild.lang.values import Grid, Tokens
+from aebuild.lang.values import Sequence as Series
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LEVELS = 101            # points of the curve of errors
 OF_WHOLE = ("ssim", "ms_ssim", "spectral_distance")      # figures of samples all of whose places count
-JUDGED, WHOLE = "judged", "whole"                        # how many values of each sample count, and whether all do
+JUDGED, WHOLE, NATS = "judged", "whole", "nats"          # how many values of each sample count, whether all do, what its code costs
 
 
 class Reconstruction(Task):
@@ -54,14 +55,14 @@ evaluate: {tasks: [reconstruction: {shown: 3}]}
             for name, values in _of_batch(trained, outputs).items():
                 found.setdefault(name, []).append(values)
         each = {name: np.concatenate(parts) for name, parts in found.items()}
-        judged, whole = each.pop(JUDGED), each.pop(WHOLE) > 0
+        judged, whole, nats = each.pop(JUDGED), each.pop(WHOLE) > 0, each.pop(NATS)
         if not judged.any():
             raise Unanswered("no value of these samples is known, so none can be compared with what comes back")
         figures = {name: mean for name, values in each.items() if (mean := _mean(name, values, judged, whole)) is not None}
         by = each.get("mse", each["surprise"])
         if "mse" in each:
             figures["worst_mse"] = float(by[judged > 0].max())
-        figures["rate"] = _rate(trained)
+        figures["rate"] = _rate(trained, nats)
         order = np.flatnonzero(judged)
         order = order[np.argsort(by[order], kind="stable")]
         worst, best = order[::-1][:self.shown], order[:self.shown]
@@ -83,10 +84,14 @@ def _of_batch(trained: Trained, outputs: Any) -> dict[str, NDArray[Any]]:
     from aebuild.metrics import reconstruction as measures
 
     model, term, held = trained.model, trained.plan.term("reconstruction"), compared(trained, outputs)
-    raw = model.losses(outputs, ["reconstruction"])["reconstruction"]
+    costs = _costs(trained)
+    terms = model.losses(outputs, ["reconstruction", *costs])
+    raw = terms["reconstruction"]
     target, back, real, counts = held.target, held.back, held.real, held.counts
     whole = counts == real[0].size
-    found = {JUDGED: counts, WHOLE: whole, "surprise": term.config.by_sample(raw, term.elements).detach().double().cpu().numpy()}
+    nats = sum((terms[name].detach().reshape(len(target), -1).sum(1).double().cpu().numpy() for name in costs), np.zeros(len(target)))
+    surprise = term.config.by_sample(raw, term.elements).detach().double().cpu().numpy()
+    found = {JUDGED: counts, WHOLE: whole, NATS: nats, "surprise": surprise}
     if isinstance(trained.plan.target, Tokens):
         right = (target == back) | ~real
         return found | {"token_accuracy": 1 - (~right).reshape(len(target), -1).sum(1) / np.maximum(counts, 1),
@@ -102,7 +107,7 @@ def _of_batch(trained: Trained, outputs: Any) -> dict[str, NDArray[Any]]:
             found["ssim"] = np.where(whole, measures.ssim(target, back, extent), np.nan)
             if min(height, width) >= measures.WINDOW * 2 ** (len(measures.SCALES) - 1):
                 found["ms_ssim"] = np.where(whole, measures.ms_ssim(target, back, extent), np.nan)
-        case Sequence(length=length) if length > 1:
+        case Series(length=length) if length > 1:
             found["spectral_distance"] = np.where(whole, measures.log_spectral_distance(target, back), np.nan)
         case Grid(size=(length,)) if length > 1:
             apart = measures.log_spectral_distance(target.transpose(0, 2, 1), back.transpose(0, 2, 1))
@@ -129,15 +134,29 @@ def _curve(name: str, errors: NDArray[Any], what: str) -> Iterator[LinePlot]:
         yield LinePlot("errors of the samples", "share of the samples", what, {name: (shares, np.quantile(sound, shares))})
 
 
-def _rate(trained: Trained) -> float:
-    """The code's bits: the KL of a variational one, the rate of a compressed one, else its size."""
-    import numpy as np
+def _costs(trained: Trained) -> list[str]:
+    """The terms that say what a code costs, of each level: its KL, or its rate."""
+    return [term.name for term in trained.plan.terms if without_level(term.name) in ("kl", "rate")]
 
+
+def _rate(trained: Trained, nats: NDArray[Any]) -> float:
+    """The code's bits: what such terms say, [n], and the size of what none of them tells of."""
     from aebuild.metrics.reconstruction import bits
 
-    names = [term.name for term in trained.plan.terms if without_level(term.name) in ("kl", "rate")]
-    terms = trained.terms(trained.judged) if names else {}
-    return bits(float(sum(np.mean(terms[name]) for name in names))) if names else float(trained.plan.latent.bits)
+    names, latent = _costs(trained), trained.model.latent
+    if not names:
+        return float(trained.plan.latent.bits)
+    told = {name.rpartition("_")[2] for name in names}
+    return bits(float(nats.mean())) + sum(_size(level, shape) for place, (level, shape) in enumerate(
+        zip(getattr(latent, "levels", ()), getattr(latent, "shapes", ()), strict=True)) if str(place) not in told)
+
+
+def _size(level: Any, shape: Sequence[int]) -> float:
+    """Bits of one level of a code: of its indices, else of its numbers."""
+    from math import log2, prod
+
+    books = getattr(level, "book_sizes", None)
+    return sum(map(log2, books)) * level.width / len(books) if books else 32.0 * prod(shape)
 
 
 def _notes(each: dict[str, NDArray[Any]], judged: NDArray[Any], whole: NDArray[Any]) -> Iterator[str]:
