@@ -348,7 +348,7 @@ def test_padding_and_holes_count_in_no_task(tmp_path: Path) -> None:
 
 
 def test_the_rate_is_what_a_whole_code_costs(tmp_path: Path) -> None:
-    """However the loss averages it, and with the indices that have no KL."""
+    """However the loss averages it, and with the indices that have no KL; so for the bound."""
     latent = ("[{codebook: {codes: 4, dim: 2}}, {gaussian: {dim: 3, per: position, from: encoder.0}}]")
     spec = f"""
 data: {{type: digits, limit: 60}}
@@ -358,7 +358,8 @@ losses: {{reconstruction: bernoulli, kl_1: {{reduction: mean}}}}
 train: {{steps: 1}}
 """
     run = open_run(aebuild.train(yaml.safe_load(spec), folder=tmp_path / "run").run)
-    rate = run.ask("reconstruction")["reconstruction"].answer.figures["rate"]
+    rate, told = (run.ask(task)[task].answer.figures["rate"] for task in ("reconstruction", "likelihood"))
+    assert told == pytest.approx(rate * np.log(2), rel=0.1)                 # of 200 draws in place of one
     trained = TrainedModel(run, own_splits(run), run.own_split("test").split)
     nats = np.concatenate([outputs.code.terms["kl_1"].flatten(1).sum(1).numpy() for outputs in trained.passes(trained.judged)])
     assert rate == pytest.approx(nats.mean() / np.log(2) + 4 * np.log2(4), rel=1e-5)            # 2×2 places of four entries

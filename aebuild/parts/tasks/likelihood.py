@@ -146,7 +146,7 @@ def _weighed(trained: Trained, split: Split, draws: int, seed: int) -> _Weights:
         some = min(left, AT_ONCE)
         start = 0
         for outputs in trained.passes(split, some, seed * 1_000_003 + number):
-            rate = kl_of(outputs).reshape(-1, some)
+            rate = (kl_of(outputs) + _of_levels(trained, outputs)).reshape(-1, some)
             if not number:
                 counts = trained.model.likelihood.counts(outputs)
                 found.see(outputs.target[::some], None if counts is None else counts[::some])
@@ -161,6 +161,13 @@ def kl_of(outputs: Any) -> NDArray[Any]:
     """The KL term of each code, [N], of all levels together."""
     found: NDArray[Any] = sum(_by_row(term) for name, term in outputs.code.terms.items() if without_level(name) == "kl")  # type: ignore[assignment]
     return found
+
+
+def _of_levels(trained: Trained, outputs: Any) -> NDArray[Any] | float:
+    """Nats of the indices of those levels of a code that have no KL, [N]."""
+    from aebuild.modules.latent_levels import MixedLevels
+
+    return _by_row(trained.model.latent.surprise_at_indices(outputs)) if isinstance(trained.model.latent, MixedLevels) else 0.0
 
 
 def _by_row(nats: Any) -> NDArray[Any]:
