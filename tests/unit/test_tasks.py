@@ -302,6 +302,15 @@ def test_walks_of_every_kind(kind: str, tmp_path: Path) -> None:
         assert run.ask("traversal: 3")["traversal"].answer.figures["effective_values"] >= 1
 
 
+def test_walks_without_a_figure_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = open_run(copytree(run_folder("table"), tmp_path / "table"))
+    x = own_splits(run).train.x
+    monkeypatch.setattr(TrainedModel, "interpolations", lambda self, first, second, steps, **how: x[[[0, 1, 0], [2, 2, 2], [3, 4, 5]]])
+    answer = run.ask("interpolation: {pairs: 3, steps: 3}")["interpolation"].answer
+    assert set(answer.figures) == {"evenness", "detour"}
+    assert [note.split()[0:4] for note in answer.notes] == [["1", "walks", "do", "not"], ["1", "walks", "end", "where"], ["the", "ends", "of", "3"]]
+
+
 def test_labels_are_added_and_removed(tmp_path: Path) -> None:
     run = open_run(a_run(tmp_path / "run"))
     found = run.ask("traversal: {add: '3', remove: '8', steps: 4, moved: 2}")["traversal"].answer
