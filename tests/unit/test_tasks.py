@@ -282,6 +282,19 @@ def test_walks_are_measured() -> None:
     assert walks.nearest(symbols, np.array([[1, 2, 9], [0, 0, 6]])).tolist() == pytest.approx([1 / 3, 2 / 3])
 
 
+BOOK = {"type": "codebook", "codes": 64, "dim": 2, "prior": "empirical"}
+
+
+@pytest.mark.parametrize("latent", [BOOK, [BOOK, {"type": "gaussian", "dim": 2, "per": "position", "from": "encoder.0"}]], ids=["alone", "above"])
+def test_codes_that_a_prior_gives_no_chance_are_told(latent: object, tmp_path: Path) -> None:
+    spec = {"data": {"type": "digits", "limit": 30}, "encoder": {"layer": "conv", "width": [3, 4], "stride": 2}, "latent": latent,
+            "losses": {"reconstruction": "bernoulli"}, "train": {"steps": 1}}
+    run = open_run(aebuild.train(spec, folder=tmp_path / "run").run)
+    answer = run.ask("likelihood: {draws: 2, binarize: threshold}")["likelihood"].answer
+    assert set(answer.figures) <= {"distortion"}
+    assert any("no chance" in note for note in answer.notes)
+
+
 @pytest.mark.parametrize("kind", ["image", "codebook", "table", "series", "tokens"])
 def test_walks_of_every_kind(kind: str, tmp_path: Path) -> None:
     copytree(run_folder(kind), tmp_path / "run")

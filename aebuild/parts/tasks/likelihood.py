@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from aebuild.lang.part import knob
@@ -66,6 +67,8 @@ evaluate: {tasks: [likelihood: {draws: 5, binarize: static, seed: 1}]}
             return Answer(figures, (), ("these data are not zeros and ones: their cross-entropy is no likelihood, so there is no "
                                         "log_likelihood; `binarize: static` or `threshold` judges them as zeros and ones",))
         found = each.log_mean
+        if not np.isfinite(found).all():
+            return Answer(figures, (), tuple(_impossible(each.rate)))
         name = "log_likelihood" if self.binarize == "none" else f"log_likelihood_{self.binarize}"
         figures |= {name: float(found.mean()), "standard_error": float(found.std(ddof=1) / len(found)**0.5) if len(found) > 1 else np.nan,
                     "bits_per_dimension": float(-found.sum() / each.elements / np.log(2)),
@@ -82,9 +85,10 @@ evaluate: {tasks: [likelihood: {draws: 5, binarize: static, seed: 1}]}
         for outputs in trained.passes(split):
             distortion.append(_surprise(trained, outputs))
             rate.append(_by_row(trained.model.latent.surprise(outputs)))
-        given, cost = float(np.concatenate(distortion).mean()), float(np.concatenate(rate).mean())
+        given, costs = float(np.concatenate(distortion).mean()), np.concatenate(rate)
+        cost = float(costs.mean())
         return Answer({"elbo": -(given + cost), "distortion": given, "rate": cost}, (), (
-            "a discrete code without noise has a bound and no importance samples",))
+            "a discrete code without noise has a bound and no importance samples", *_impossible(costs)))
 
     def _binarized(self, trained: Trained) -> Split:
         """The judged split as zeros and ones, both what is encoded and what is reproduced."""
@@ -137,7 +141,8 @@ class _Weights:
 
         self.distortion, self.rate, self.draws = self.distortion / draws, self.rate / draws, draws
         self.log_mean = self.log_sum - np.log(draws)
-        self.effective = np.exp(2 * self.log_sum - self.log_squares)
+        with np.errstate(invalid="ignore"):                   # of samples that are impossible
+            self.effective = np.exp(2 * self.log_sum - self.log_squares)
 
 
 def _weighed(trained: Trained, split: Split, draws: int, seed: int) -> _Weights:
@@ -184,6 +189,16 @@ def _surprise(trained: Trained, outputs: Any) -> NDArray[Any]:
 
 def _variational(trained: Trained, split: Split) -> bool:
     return next(iter(trained.passes(split.thinned(1), 1))).code.posterior is not None
+
+
+def _impossible(rate: NDArray[Any]) -> Iterator[str]:
+    """That a prior which counts entries gives some codes no chance, of nats [n]."""
+    import numpy as np
+
+    lost = int(np.isposinf(rate).sum())
+    if lost:
+        yield (f"the prior gives the codes of {lost:,} samples no chance, for it has seen such entries in no training sample: they cost "
+               "infinitely many nats")
 
 
 def _told(each: _Weights, draws: int) -> tuple[str, ...]:
