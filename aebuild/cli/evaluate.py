@@ -81,18 +81,19 @@ def _answer(model: OpenRun, tasks: tuple[str, ...], samples: NewData | None, say
     from rich.console import Console
 
     from aebuild.results.answer_table import told
-    from aebuild.results.inference.evaluation import answer_tasks
+    from aebuild.results.inference.evaluation import answer_tasks, demand_answers
     from aebuild.trainer.run_dir.atomic_files import replace_json
 
     found = answer_tasks(model, tasks, samples, say=say, progress=lambda what, done, whole: counter(done, whole) if whole else None)
-    summary = {"tasks": {kept.name: kept.to_json() for kept in found}}
-    if output is not None:
+    answered = [kept for kept in found if kept.answer.figures]
+    summary = {"tasks": {kept.name: kept.to_json() for kept in answered}}
+    if output is not None and answered:
         replace_json(output, summary)
-    if as_json:
+    if as_json and answered:
         click.echo(json.dumps(summary, ensure_ascii=False))
-        return
     console = Console(file=sys.stdout, width=columns(), highlight=False)
-    for kept in found:
+    for kept in () if as_json else answered:
         for shown in told(model.run.folder, kept):
             console.print(shown)
         note(*kept.answer.notes)
+    demand_answers(found)

@@ -21,8 +21,13 @@ def best_cosines(truth: NDArray[Any], found: NDArray[Any]) -> NDArray[np.float64
     return best
 
 
-def explained_variance(x: NDArray[Any], back: NDArray[Any]) -> float:
-    """1 − Σ‖x − x̂‖² / Σ‖x − x̄‖² over samples [n, ...]: 1 where all comes back, 0 for the mean."""
+def explained_variance(x: NDArray[Any], back: NDArray[Any], known: NDArray[np.bool_] | None = None) -> float:
+    """1 − Σ‖x − x̂‖² / Σ‖x − x̄‖² over samples [n, ...]: 1 where all comes back, 0 for the mean; of what is known, if some is not.
+
+    NaN where the data do not vary.
+    """
     flat = x.reshape(len(x), -1).astype(np.float64)
-    error = np.square(flat - back.reshape(len(x), -1)).sum()
-    return float(1 - error / np.square(flat - flat.mean(0)).sum())
+    real = np.ones(flat.shape, bool) if known is None else known.reshape(flat.shape)
+    mean = np.where(real, flat, 0).sum(0) / np.maximum(real.sum(0), 1)
+    error, spread = (np.square(flat - other).sum(where=real) for other in (back.reshape(flat.shape), mean))
+    return float(1 - error / spread) if spread > 0 else float("nan")

@@ -29,7 +29,8 @@ def simple_scores(train: NDArray[np.float32], components: int, neighbours: int) 
     from sklearn.ensemble import IsolationForest
     from sklearn.neighbors import NearestNeighbors
 
-    pca = PCA(components, random_state=0).fit(train)
+    with np.errstate(invalid="ignore", divide="ignore"):            # of the shares of a variance that constant data do not have
+        pca = PCA(components, random_state=0).fit(train)
     near = NearestNeighbors(n_neighbors=min(neighbours, len(train))).fit(train)
     forest = IsolationForest(random_state=0).fit(train)
 

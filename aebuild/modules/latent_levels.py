@@ -149,7 +149,8 @@ class Levels(Latent):
             x, seen, count = h if tap is None else context[tap], context, draws
             if found:
                 code = found[-1].value
-                rows, count = draws or 1, None if draws is None else 1
+                rows = 1 if draws is None else code.shape[0] // x.shape[0]            # 1 as long as no level above is random
+                count = draws if rows == 1 else 1
                 seen = {key: repeated_rows(value, rows) if isinstance(value, Tensor) else value for key, value in context.items()}
                 above = self.get_submodule(f"above_{i}")
                 assert isinstance(above, Above)
@@ -159,6 +160,10 @@ class Levels(Latent):
             if means and made.posterior is not None:
                 made.value = made.posterior.mean
             found.append(made)
+        for made in found if draws is not None else ():
+            rows = found[-1].value.shape[0] // made.value.shape[0]
+            made.value = repeated_rows(made.value, rows)
+            made.indices = None if made.indices is None else repeated_rows(made.indices, rows)
         return found
 
     def indices_of(self, codes: Sequence[Code]) -> Tensor | None:
@@ -238,6 +243,11 @@ class MixedLevels(Levels):
         found = [level.code_from(part).value for level, part in zip(self.levels, prior.parts(codes), strict=True)]
         return Code(flat(found), beside={"rows": codes})
 
+    def surprise_at_indices(self, outputs: Outputs) -> Tensor:
+        """[N] nats of a pass's indices, which no KL tells of."""
+        prior: LevelsPrior = self.prior.given(outputs.context)  # type: ignore[assignment]
+        return prior.surprise_at_indices(self.codes_of(outputs.code))
+
     def draw(self, n: int, context: dict[str, Any] | None = None) -> Tensor:
         """`n` codes, drawn from the top down."""
         return self.code_from(super().draw(n, context)).value
@@ -286,12 +296,17 @@ class LevelsPrior(Prior):
         """[N] nats or a bound of them, of all levels together that know one."""
         return self._summed(codes, "surprise")
 
-    def _summed(self, codes: Tensor, what: str) -> Tensor:
+    def surprise_at_indices(self, codes: Tensor) -> Tensor:
+        """[N] nats of the levels that have indices, each given the code above it."""
+        return self._summed(codes, "surprise", indexed=True)
+
+    def _summed(self, codes: Tensor, what: str, *, indexed: bool = False) -> Tensor:
         total = torch.zeros(len(codes), device=codes.device)
         context = self._context
         for level, part in zip(self._levels, self.parts(codes), strict=True):
+            counts = isinstance(level, IndexedLatent) or not indexed
             bound = what == "surprise" and type(level.prior).surprise is not Prior.surprise
-            if bound or type(level.prior).log_prob is not Prior.log_prob:
+            if counts and (bound or type(level.prior).log_prob is not Prior.log_prob):
                 total = total + getattr(level.prior.given(context), what)(part).reshape(len(part), -1).sum(1)
             context = {**context, ABOVE: level.code_from(part).value.flatten(1)}
         return total

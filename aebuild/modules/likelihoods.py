@@ -112,6 +112,10 @@ class Likelihood(Loss):
             return outputs.mask
         return outputs.hidden if outputs.mask is None else outputs.hidden & outputs.mask
 
+    def counts(self, outputs: Outputs) -> Tensor | None:
+        """The same of series whose padding does not count."""
+        return counted(outputs.target, outputs.lengths, self.judged(outputs))
+
     @property
     def whole(self) -> bool:
         """True if the loss is of all elements as they are, so that a reconstruction of another kind can be judged beside it."""

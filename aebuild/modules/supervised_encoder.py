@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
 
 class SupervisedEncoder(nn.Module):
-    """Samples [N, ...], and the lengths of series [N], to the code's values; the decoder is left out.
+    """Samples [N, ...], and what else the encoder is told of each, to the code's values; the decoder is left out.
 
-    What corrupts the input in training does not: it is part of the other training. What corrupts it always does here too.
+    What corrupts the input in training does not: it is part of the other training. What corrupts it always does here too. A posterior that
+    follows the decoder follows it with the weights that it has.
     """
 
-    def __init__(self, autoencoder: Any) -> None:
+    def __init__(self, autoencoder: Any, told: Sequence[str] = ()) -> None:
         super().__init__()
+        self.told = tuple(told)                             # names as a batch has them: `lengths`, `conditions`
         self.encoder, self.latent = autoencoder.encoder, autoencoder.latent
-        self._corrupt = autoencoder.eval().corrupt          # a bound method, so that the decoder is no child
+        model = autoencoder.eval()
+        self._corrupt, self._code_of = model.corrupt, model.code_of          # bound methods, so that the decoder is no child
 
-    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, *told: Tensor) -> Tensor:
         """The code's values, of a random code a draw."""
-        context: dict[str, Any] = {} if lengths is None else {"lengths": lengths}
+        context: dict[str, Any] = dict(zip(self.told, told, strict=True))
         features = self.encoder(self._corrupt(x, context), context)
-        value: Tensor = self.latent(features, context).value
+        value: Tensor = self._code_of(features, x, context).value
         return value

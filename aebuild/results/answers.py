@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Rule, SpecError, UsageError
-from aebuild.lang.tasks import Answer, Exhibit, LinePlot, SampleRows, ScatterPlot, Table, Task, Unanswered
+from aebuild.lang.diagnostics import CheckpointError, DataError, Diagnostic, Rule, SpecError, UsageError
+from aebuild.lang.tasks import Answer, Cell, Exhibit, LinePlot, SampleRows, ScatterPlot, Table, Task, Unanswered
 from aebuild.results.answer_records import FOLDER, AnswerRecord, ExhibitRecord
 from aebuild.results.picture import draw_rows
 from aebuild.results.trained import TrainedModel
@@ -64,24 +64,42 @@ class Kept:
         """Its figures, tables and notes as plain JSON types."""
         return {"task": dict(self.task), "split": self.split, "samples": self.samples, "weights": self.weights,
                 "figures": self.answer.figures, "notes": list(self.answer.notes),
-                "tables": [asdict(each) for each in self.answer.exhibits if isinstance(each, Table)]}
+                "tables": [{"title": each.title, "columns": list(each.columns), "rows": _rows(each)}
+                           for each in self.answer.exhibits if isinstance(each, Table)]}
 
 
 def ask(run: TrainedRun, splits: Splits, name: str, judged: Split, tasks: Sequence[Task], progress: Progress) -> list[Kept]:
-    """Asks each task and keeps its answer in the run; one that cannot be answered has no figures and a note that says why."""
+    """Asks each task and keeps its answer in the run; one that cannot be answered has no figures and a note that says why.
+
+    What has no figures takes the place of no answer that has some.
+    """
     found = []
     for task in tasks:
         follow = partial(progress, f"evaluating {task.key}")
         follow(0, 0)
         written = task.model_dump(mode="json", by_alias=True, exclude_none=True)
         kept = Kept(task.key, written, name, len(judged), run.kept, _sound(task, TrainedModel(run, splits, judged, follow)))
+        found.append(kept)
+        if not kept.answer.figures and _answered(run, task.key):
+            continue
         keep(run.run.folder, kept)
         shown = [(f"{each.title}: {caption}" if caption else each.title, samples)
                  for each in kept.answer.exhibits if isinstance(each, SampleRows) for caption, samples in each.rows.items()]
+        picture = run.run.folder / FOLDER / f"{task.key}.png"
+        picture.unlink(missing_ok=True)                       # of an earlier answer, which may have been of another kind
         if shown:
-            draw_rows(run.plan, splits, f"{run.plan.spec.name}: {task.key}", shown, run.run.folder / FOLDER / f"{task.key}.png")
-        found.append(kept)
+            draw_rows(run.plan, splits, f"{run.plan.spec.name}: {task.key}", shown, picture)
     return found
+
+
+def _answered(run: TrainedRun, name: str) -> bool:
+    """True if the run keeps figures of that name, of these weights; a damaged answer is none."""
+    path = run.run.folder / FOLDER / f"{name}.json"
+    try:
+        held = record_in(path, AnswerRecord) if path.is_file() else None
+    except CheckpointError:
+        return False
+    return held is not None and held.weights == run.kept and bool(held.figures)
 
 
 def _sound(task: Task, trained: TrainedModel) -> Answer:
@@ -90,7 +108,7 @@ def _sound(task: Task, trained: TrainedModel) -> Answer:
         answer = task.evaluate(trained)
     except Unanswered as reason:
         return Answer({}, (), (str(reason),))
-    except (SpecError, UsageError) as error:              # what a verb would refuse
+    except (SpecError, UsageError, DataError) as error:              # what a verb would refuse
         return Answer({}, (), tuple(each.message for each in error.diagnostics))
     figures = {name: float(value) for name, value in answer.figures.items() if math.isfinite(value)}
     notes = (f"{name} is no number on these data" for name in answer.figures if name not in figures)
@@ -111,12 +129,15 @@ def keep(folder: Path, kept: Kept) -> None:
     replace_file(place / f"{kept.name}.json", (json.dumps(told.model_dump(), ensure_ascii=False, indent=1) + "\n").encode())
 
 
+def _rows(table: Table) -> list[list[Cell]]:
+    """The rows as JSON can have them: what is no number is left out."""
+    return [[None if isinstance(cell, float) and not math.isfinite(cell) else cell for cell in row] for row in table.rows]
+
+
 def _record(key: str, exhibit: Exhibit, arrays: dict[str, NDArray[Any]]) -> ExhibitRecord:
     match exhibit:
         case Table():
-            return ExhibitRecord(kind="table", title=exhibit.title, columns=list(exhibit.columns),
-                                 rows=[[None if isinstance(cell, float) and not math.isfinite(cell) else cell for cell in row]
-                                       for row in exhibit.rows])
+            return ExhibitRecord(kind="table", title=exhibit.title, columns=list(exhibit.columns), rows=_rows(exhibit))
         case SampleRows():
             held = {f"{key}.{place}": np.asarray(samples) for place, samples in enumerate(exhibit.rows.values())}
             arrays |= held

@@ -211,7 +211,7 @@ class Heard:
         """Takes the pass of a batch."""
         target = outputs.target
         apart = outputs.reconstruction - target if target.is_floating_point() else (outputs.reconstruction != target).double()
-        counts = counted(target, outputs.lengths, self.likelihood.judged(outputs))
+        counts = self.likelihood.counts(outputs)
         real = None if counts is None else counts.expand_as(target)
         held = apart if real is None else apart.masked_fill(~real, 0.0)
         self.error += float(held.square().sum(dtype=torch.float64)) / outputs.draws

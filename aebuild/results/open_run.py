@@ -147,10 +147,15 @@ class OpenRun(TrainedRun):
         return evaluate_run(self, None if data is None else self.new(data, given=given))
 
     def ask(self, *tasks: str, data: Any = None) -> dict[str, Kept]:
-        """The answers of evaluation tasks by name, each written as in a spec: "probe", "probe: {labels: 550}"; the run keeps them."""
-        from aebuild.results.inference.evaluation import answer_tasks
+        """The answers of evaluation tasks by name, each written as in a spec: "probe", "probe: {labels: 550}"; the run keeps them.
 
-        return {kept.name: kept for kept in answer_tasks(self, tasks, None if data is None else self.new(data))}
+        UsageError if one cannot be answered; the run keeps the others.
+        """
+        from aebuild.results.inference.evaluation import answer_tasks, demand_answers
+
+        found = answer_tasks(self, tasks, None if data is None else self.new(data))
+        demand_answers(found)
+        return {kept.name: kept for kept in found}
 
     def doctor(self) -> Diagnosis:
         """What went wrong in the training, with the figures that show it and the command that helps."""

@@ -40,6 +40,26 @@ def test_trustworthiness_and_continuity_are_the_published_ones() -> None:
         near.trustworthiness(x, y, 13)
 
 
+def test_of_equally_near_codes_figures_are_the_mean_over_all_choices() -> None:
+    """Against distances with a little noise, drawn many times."""
+    draw = np.random.default_rng(4)
+    codes, data = draw.integers(0, 2, (9, 2)).astype(float), draw.integers(0, 3, (9, 2)).astype(float)
+    labels, k = draw.integers(0, 2, 9), 3
+    ranks = []
+    for points in (data, codes):
+        apart = np.linalg.norm(points[:, None] - points, axis=2) + 1e-6 * draw.random((4000, 9, 9)) + 1e9 * np.eye(9)
+        ranks.append(apart.argsort(2).argsort(2) + 1)
+    behind = (np.maximum(ranks[0] - k, 0) * (ranks[1] <= k)).sum((1, 2)).mean()
+    assert near.trustworthiness(data, codes, k) == pytest.approx(1 - 2 * behind / (9 * k * (2 * 9 - 3 * k - 1)), abs=0.01)
+    assert near.purity(codes, labels, k) == pytest.approx(((labels == labels[:, None]) & (ranks[1] <= k)).sum((1, 2)).mean() / 9 / k, abs=0.01)
+    order = draw.permutation(9)
+    assert near.purity(codes[order], labels[order], k) == pytest.approx(near.purity(codes, labels, k))
+    assert near.tied(codes, k) > 0
+    assert near.tied(draw.standard_normal((9, 2)), k) == 0
+    far = np.concatenate([draw.standard_normal((8, 3)), [[1e5, 0, 0]]])           # one code far away does not make the others equal
+    assert near.tied(far, k) == 0
+
+
 def test_purity_is_that_of_a_loop_and_of_chance_where_codes_know_nothing() -> None:
     rows, labels = normal(40, 3), np.arange(40) % 4
     order = ranks(rows)

@@ -24,6 +24,7 @@ from aebuild.modules.classifier import Classifier, train_classifier
 from aebuild.modules.feature_programs import feature_program, program_features
 from aebuild.parts import discover
 from aebuild.results.inference.new_data import own_splits
+from aebuild.results.inference.walks import chosen_rows
 from aebuild.results.open_run import OpenRun, open_run
 from aebuild.results.trained import TrainedModel
 
@@ -98,6 +99,15 @@ def test_copies_of_training_samples_are_told(tmp_path: Path, monkeypatch: pytest
     assert smooth.figures["nearness"] < 0.9
     assert not any("memorised" in note for note in (*fresh.notes, *smooth.notes))
     assert any("smoother, not copied" in note for note in smooth.notes)
+
+
+def test_few_held_back_samples_do_not_tell_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = run_of("image", tmp_path)
+    splits = own_splits(run)
+    drawn(splits.train.x[:200], monkeypatch)
+    some = chosen_rows(run.own_split("test"), range(6))
+    note = asked(run, "samples: {features: data}", data=some).notes[-1]
+    assert "0 times as far" in note and "6 held-back samples are too few to tell" in note
 
 
 def test_samples_of_judged_training_samples_have_nothing_to_be_compared_with(tmp_path: Path) -> None:

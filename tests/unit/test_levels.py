@@ -13,6 +13,8 @@ from aebuild.modules.autoencoder import Autoencoder
 from aebuild.modules.latent_levels import DiscreteLevels, Levels, LevelsPrior, MixedLevels, split_codes
 from aebuild.modules.outputs import Batch
 from aebuild.modules.randomness import Random
+from aebuild.results.inference.passes import Pass
+from aebuild.results.inference.scorer import surprise_of_prior
 
 DENSE = """
 data: digits
@@ -135,7 +137,10 @@ def test_codebooks_and_gaussians_stand_above_each_other(order: int) -> None:
     assert drawn.shape == (5, sum(torch.Size(shape).numel() for shape in latent.shapes))
     entries = split_codes(drawn, latent.shapes)[order].movedim(1, -1).reshape(-1, 2)
     assert torch.cdist(entries, book.codebook).min(1).values.max() < 1e-2
-    assert latent.prior.surprise(rows).shape == (7,) and torch.isfinite(latent.prior.surprise(rows)).all()
+    surprise = latent.prior.surprise(rows)
+    assert surprise.shape == (7,) and torch.isfinite(surprise).all()
+    scored = surprise_of_prior(latent, Pass(0, 7, Batch(images(), images()), code, code.value, {}))
+    assert scored is not None and torch.equal(torch.from_numpy(scored), surprise.double())
 
 
 def test_each_prior_is_fitted_to_its_own_level() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from shutil import copytree
 from types import SimpleNamespace
@@ -77,6 +78,9 @@ def test_simple_scores_are_what_their_names_say() -> None:
     far = simple_scores(train, 2, 3)["forest"](np.asarray([[9.0] * 6, [0.0] * 6], np.float32))
     assert far[0] > far[1]
     assert len(simple_scores(train[:2], 1, 5)["knn"](x)) == 50           # fewer samples than neighbours
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert simple_scores(np.ones((9, 6), np.float32), 2, 3)["pca"](np.ones((1, 6), np.float32)) == 0
 
 
 def test_the_areas_are_scikit_learn_s_of_the_run_s_own_scores(tmp_path: Path) -> None:

@@ -163,6 +163,16 @@ def test_an_encoder_from_scratch_learns_what_labels_say_without_its_decoder() ->
     assert {name for name, _ in encoder.named_parameters()} <= {name for name, _ in run.model.named_parameters()}
 
 
+@pytest.mark.parametrize("keys", [
+    {"condition": {"label": {"by": "concat", "into": ["encoder", "decoder"]}}, "latent": {"type": "continuous", "dim": 2}},
+    {"latent": {"type": "gaussian", "dim": 2, "posterior": {"type": "hamiltonian", "steps": 1}}}], ids=["conditions", "decoder"])
+def test_an_encoder_is_told_with_fresh_weights_what_it_was_told_before(keys: dict[str, object], tmp_path: Path) -> None:
+    spec = {"data": {"type": "digits", "limit": 60}, "encoder": [], "losses": {"reconstruction": "mse"}, "train": {"steps": 1}} | keys
+    run = open_run(aebuild.train(spec, folder=tmp_path / "run").run)
+    figures = run.ask("probe: {labels: 40, epochs: 1}")["probe"].answer.figures
+    assert {"untrained", "from_scratch"} <= set(figures)
+
+
 def test_data_that_cannot_answer_say_why(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="no labels"):
         copied("series", tmp_path).ask("probe")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from command_line import called
 from run_copies import a_run
 from scipy.signal import convolve2d
@@ -29,6 +31,8 @@ from aebuild.metrics import reconstruction as measures
 from aebuild.metrics import walks
 from aebuild.parts.tasks.likelihood import Likelihood
 from aebuild.results.answers import Kept, answers_of, keep
+from aebuild.results.inference.new_data import own_splits
+from aebuild.results.inference.walks import chosen_rows
 from aebuild.results.open_run import open_run
 from aebuild.results.trained import TrainedModel
 from aebuild.results.trained_run import TrainedRun
@@ -116,12 +120,16 @@ def test_every_kind_of_data_is_reconstructed(kind: str, tmp_path: Path) -> None:
 
 def test_what_is_kept_is_read_again(tmp_path: Path) -> None:
     answer = Answer({"figure": 1.5}, (
-        Table("t", ("a", "b"), (("x", 1.0), ("y", None))), SampleRows("s", {"one": np.ones((2, 3)), "two": np.zeros((1, 3))}),
+        Table("t", ("a", "b"), (("x", 1.0), ("y", float("nan")), ("z", -float("inf")))), SampleRows("s", {"one": np.ones((2, 3)), "two": np.zeros((1, 3))}),
         LinePlot("l", "x", "y", {"line": (np.arange(3.0), np.arange(3.0) ** 2)}),
         ScatterPlot("p", np.ones((4, 2)), np.array([0, 1, -1, 0]), ("zero", "one"), np.arange(4))), ("a note",))
-    keep(tmp_path, Kept("task", {"type": "reconstruction"}, "test", 4, "best-1", answer))
+    kept = Kept("task", {"type": "reconstruction"}, "test", 4, "best-1", answer)
+    keep(tmp_path, kept)
     found = answers_of(tmp_path)["task"].answer
-    assert (found.figures, found.notes, found.exhibits[0]) == (answer.figures, answer.notes, answer.exhibits[0])
+    sound = Table("t", ("a", "b"), (("x", 1.0), ("y", None), ("z", None)))
+    assert (found.figures, found.notes, found.exhibits[0]) == (answer.figures, answer.notes, sound)
+    told = json.loads(json.dumps(kept.to_json(), allow_nan=False))                # --json and -o: JSON has no NaN
+    assert told["tables"] == [{"title": "t", "columns": ["a", "b"], "rows": [list(row) for row in sound.rows]}]
     _, rows, lines, points = found.exhibits
     assert isinstance(rows, SampleRows)
     assert isinstance(lines, LinePlot)
@@ -151,9 +159,11 @@ def test_the_verb_asks_and_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     code, _, err = called(("evaluate", run, "--task", "reconstruction", "--task", "reconstruction"), monkeypatch, capsys)
     assert code == 3
     assert "asked twice" in err
+    code, _, err = called(("evaluate", run, "--task", ""), monkeypatch, capsys)
+    assert (code, "no task is named" in err) == (2, True)
 
 
-def test_a_task_without_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_without_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from aebuild.lang.tasks import Unanswered
     from aebuild.parts.tasks.reconstruction import Reconstruction
 
@@ -172,6 +182,19 @@ def test_a_task_without_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     found = open_run(tmp_path / "run").ask("reconstruction")["reconstruction"].answer
     assert found.figures == {"good": 1.0}
     assert "bad" in found.notes[0]
+    monkeypatch.setattr(Reconstruction, "evaluate", refuse)
+    code, out, err = called(("evaluate", tmp_path / "run", "--task", "reconstruction", "--task", "codes", "--task", "likelihood", "-q"),
+                            monkeypatch, capsys)
+    assert (code, err.count("error AE540"), "active_units" in out) == (2, 2, True)
+    assert answers_of(tmp_path / "run")["reconstruction"].answer.figures == {"good": 1.0}        # which a refusal does not take away
+
+
+def test_data_that_cannot_answer_a_task_end_no_training(tmp_path: Path) -> None:
+    spec = {"data": {"type": "digits", "limit": 60, "split": {"validation": 10, "test": 1}}, "encoder": [], "train": {"steps": 1},
+            "latent": {"type": "continuous", "dim": 2}, "evaluate": {"tasks": ["traversal", "codes"]}}
+    kept = aebuild.train(spec, folder=tmp_path / "run").evaluation.tasks
+    assert [each.answer.notes for each in kept.values()] == [("one sample does not tell how far its code's values go",),
+                                                             ("codes of one sample do not vary",)]
     with pytest.raises(SpecError):
         open_run(tmp_path / "run").ask("no such task")
 
@@ -259,6 +282,19 @@ def test_walks_are_measured() -> None:
     assert walks.nearest(symbols, np.array([[1, 2, 9], [0, 0, 6]])).tolist() == pytest.approx([1 / 3, 2 / 3])
 
 
+BOOK = {"type": "codebook", "codes": 64, "dim": 2, "prior": "empirical"}
+
+
+@pytest.mark.parametrize("latent", [BOOK, [BOOK, {"type": "gaussian", "dim": 2, "per": "position", "from": "encoder.0"}]], ids=["alone", "above"])
+def test_codes_that_a_prior_gives_no_chance_are_told(latent: object, tmp_path: Path) -> None:
+    spec = {"data": {"type": "digits", "limit": 30}, "encoder": {"layer": "conv", "width": [3, 4], "stride": 2}, "latent": latent,
+            "losses": {"reconstruction": "bernoulli"}, "train": {"steps": 1}}
+    run = open_run(aebuild.train(spec, folder=tmp_path / "run").run)
+    answer = run.ask("likelihood: {draws: 2, binarize: threshold}")["likelihood"].answer
+    assert set(answer.figures) <= {"distortion"}
+    assert any("no chance" in note for note in answer.notes)
+
+
 @pytest.mark.parametrize("kind", ["image", "codebook", "table", "series", "tokens"])
 def test_walks_of_every_kind(kind: str, tmp_path: Path) -> None:
     copytree(run_folder(kind), tmp_path / "run")
@@ -279,6 +315,15 @@ def test_walks_of_every_kind(kind: str, tmp_path: Path) -> None:
         assert run.ask("traversal: 3")["traversal"].answer.figures["effective_values"] >= 1
 
 
+def test_walks_without_a_figure_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = open_run(copytree(run_folder("table"), tmp_path / "table"))
+    x = own_splits(run).train.x
+    monkeypatch.setattr(TrainedModel, "interpolations", lambda self, first, second, steps, **how: x[[[0, 1, 0], [2, 2, 2], [3, 4, 5]]])
+    answer = run.ask("interpolation: {pairs: 3, steps: 3}")["interpolation"].answer
+    assert set(answer.figures) == {"evenness", "detour"}
+    assert [note.split()[0:4] for note in answer.notes] == [["1", "walks", "do", "not"], ["1", "walks", "end", "where"], ["the", "ends", "of", "3"]]
+
+
 def test_labels_are_added_and_removed(tmp_path: Path) -> None:
     run = open_run(a_run(tmp_path / "run"))
     found = run.ask("traversal: {add: '3', remove: '8', steps: 4, moved: 2}")["traversal"].answer
@@ -287,3 +332,56 @@ def test_labels_are_added_and_removed(tmp_path: Path) -> None:
     assert same.figures["arithmetic_effect"] == pytest.approx(0, abs=1e-6)
     with pytest.raises(SpecError, match="no class is called"):
         run.ask("traversal: {add: cat}")
+    table = open_run(copytree(run_folder("table"), tmp_path / "table"))
+    table = replace(table, info=replace(table.info, classes=None, class_names=None))       # as of arrays, whose labels no header counts
+    assert table.ask("traversal: {add: odd}")["traversal"].answer.figures["arithmetic_effect"] > 0
+    with pytest.raises(UsageError, match="no sample has the label 'cat'; there are even, odd"):
+        table.ask("traversal: {add: cat}")
+    even = [row for row, word in enumerate(table.own_split("test").words or ()) if word == "even"]
+    with pytest.raises(UsageError, match="all samples have the label 'even'"):
+        table.ask("traversal: {add: even}", data=chosen_rows(table.own_split("test"), even))
+
+
+def test_padding_and_holes_count_in_no_task(tmp_path: Path) -> None:
+    """Figures of a run are those of its real values alone, and of samples without a real value there are none."""
+    draw = np.random.default_rng(0)
+    x = (draw.random((70, 1, 12, 12)) < 0.5).astype(np.float32)
+    x[40:, :, 3:6] = np.nan                                      # some of the judged samples are whole
+    x[50] = np.nan
+    np.savez(tmp_path / "holes.npz", x_train=x[:30], x_test=x[30:])
+    spec = {"data": {"path": str(tmp_path / "holes.npz"), "as": "grid", "missing": "mask"}, "encoder": [], "losses": {"reconstruction": "bernoulli"},
+            "latent": {"type": "gaussian", "dim": 2}, "train": {"steps": 1, "batch_size": 2}}
+    run = open_run(aebuild.train(spec, folder=tmp_path / "run").run)
+    found = run.ask("reconstruction", "dictionary", "likelihood: {draws: 2}")
+    split = run.own_split("test").split
+    target, real = split.x, split.beside["mask"]
+    outputs = np.concatenate([each.reconstruction.numpy() for each in TrainedModel(run, own_splits(run), split).passes(split)])
+    figures, apart = found["reconstruction"].answer.figures, np.square(outputs.astype(float) - target)
+    assert figures["mse"] == pytest.approx(apart[real].mean())
+    assert figures["worst_mse"] == pytest.approx(max(each[there].mean() for each, there in zip(apart, real, strict=True) if there.any()))
+    assert figures["ssim"] == pytest.approx(measures.ssim(target[:10], outputs[:10], 1.0).mean())
+    assert list(found["reconstruction"].answer.notes) == [
+        "1 samples have no value that is known: they are left out", "30 of the 40 samples have places that do not count: they have no ssim"]
+    columns = np.where(real, target, np.nan).reshape(40, -1).astype(float)
+    spread = np.nansum(np.square(columns - np.nanmean(columns, 0)))
+    assert found["dictionary"].answer.figures["explained_variance"] == pytest.approx(1 - apart[real].sum() / spread)
+    told = found["likelihood"].answer.figures                    # zeros and ones, but for what fills the holes
+    assert told["bits_per_dimension"] == pytest.approx(-told["log_likelihood"] * 40 / real.sum() / np.log(2))
+
+
+def test_the_rate_is_what_a_whole_code_costs(tmp_path: Path) -> None:
+    """However the loss averages it, and with the indices that have no KL; so for the bound."""
+    latent = ("[{codebook: {codes: 4, dim: 2}}, {gaussian: {dim: 3, per: position, from: encoder.0}}]")
+    spec = f"""
+data: {{type: digits, limit: 60}}
+encoder: {{layer: conv, width: [3, 4], stride: 2}}
+latent: {latent}
+losses: {{reconstruction: bernoulli, kl_1: {{reduction: mean}}}}
+train: {{steps: 1}}
+"""
+    run = open_run(aebuild.train(yaml.safe_load(spec), folder=tmp_path / "run").run)
+    rate, told = (run.ask(task)[task].answer.figures["rate"] for task in ("reconstruction", "likelihood"))
+    assert told == pytest.approx(rate * np.log(2), rel=0.1)                 # of 200 draws in place of one
+    trained = TrainedModel(run, own_splits(run), run.own_split("test").split)
+    nats = np.concatenate([outputs.code.terms["kl_1"].flatten(1).sum(1).numpy() for outputs in trained.passes(trained.judged)])
+    assert rate == pytest.approx(nats.mean() / np.log(2) + 4 * np.log2(4), rel=1e-5)            # 2×2 places of four entries

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from aebuild.lang.compared import all_compared
 from aebuild.lang.part import knob
 from aebuild.lang.tasks import Answer, Task, Trained, Unanswered
 
@@ -43,13 +44,14 @@ evaluate: {tasks: [compression: {limit: 3}]}
         if not isinstance(trained.model.latent.prior, EntropyModel):
             raise Unanswered("the code is not a compressed one, so no distribution says what it costs")
         some = trained.judged.thinned(min(self.limit, len(trained.judged)))
-        codes, target = trained.codes(some), some.x if some.target is None else some.target
+        codes, held = trained.codes(some), all_compared(trained, some)
         estimated, coded = _bits(trained.model.latent.prior, codes)
         figures = {"estimated_bits": estimated}
         if coded is not None:
             figures |= {"coded_bits": coded, "overhead": coded / estimated - 1}
-        apart = np.square(target.astype(np.float64) - trained.reconstructions(some))
-        figures |= {"bits_per_value": (estimated if coded is None else coded) / apart[0].size, "mse": float(apart.mean()),
+        apart = np.square(held.target.astype(np.float64) - held.back)
+        figures |= {"bits_per_value": (estimated if coded is None else coded) / float(held.counts.mean()),
+                    "mse": float(apart.mean(where=held.real)),
                     "zeros": float((codes == 0).mean())}
         return Answer(figures, (), () if coded is not None else ("no coder: the package constriction is not installed",))
 

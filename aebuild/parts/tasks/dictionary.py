@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from aebuild.lang.compared import all_compared
 from aebuild.lang.part import knob
 from aebuild.lang.tasks import Answer, LinePlot, Table, Task, Trained, Unanswered
 from aebuild.lang.values import Tokens
@@ -52,9 +53,9 @@ evaluate: {tasks: [dictionary: {limit: 3}]}
         code = trained.plan.latent.code
         active = trained.codes(some) != 0
         rates = np.moveaxis(active, code.feature_axis, -1).reshape(-1, code.features).mean(0)
-        target = some.x if some.target is None else some.target
+        held = all_compared(trained, some)
         figures = {"active": float(rates.sum()), "dead_share": float((rates == 0).mean()), "dense_share": float((rates > 0.1).mean()),
-                   "explained_variance": explained_variance(target, trained.reconstructions(some))}
+                   "explained_variance": explained_variance(held.target, held.back, held.real)}
         line = {trained.plan.spec.name: _ranked(rates)}
         plots = [LinePlot("how often units are active", "unit, the most active first", "share of samples", line)]
         streams = getattr(trained.plan.spec.latent, "streams", None)

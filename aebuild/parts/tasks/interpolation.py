@@ -64,12 +64,12 @@ evaluate: {tasks: [interpolation: {between: [[0, 3], [1, 2]]}]}
         with np.errstate(invalid="ignore", divide="ignore"):
             each = {"evenness": measures.evenness(walks), "detour": measures.detour(walks), "middle": middle / outer}
         sound = {name: values[np.isfinite(values)] for name, values in each.items()}
-        standing = int((~np.isfinite(each["evenness"])).sum())
+        lost = {name: int((~np.isfinite(values)).sum()) for name, values in each.items()}
         rows: tuple[tuple[Cell, ...], ...] = tuple((f"{a} to {b}", *(float(values[place]) for values in each.values()))
                                                    for place, (a, b) in enumerate(ends.tolist()))
         return Answer({name: float(values.mean()) for name, values in sound.items() if len(values)},
                       (SampleRows("walks", {f"{a} to {b}": walk for (a, b), walk in zip(ends.tolist(), walks, strict=True)}),
-                       Table("walks", ("samples", *each), rows)), _notes(trained, standing))
+                       Table("walks", ("samples", *each), rows)), _notes(trained, lost))
 
     def _ends(self, count: int) -> NDArray[Any]:
         """[pairs, 2] of samples of the judged split."""
@@ -86,8 +86,14 @@ evaluate: {tasks: [interpolation: {between: [[0, 3], [1, 2]]}]}
         return np.stack([random.choice(count, 2, replace=False) for _ in range(self.pairs)])
 
 
-def _notes(trained: Trained, standing: int) -> tuple[str, ...]:
+def _notes(trained: Trained, lost: dict[str, int]) -> tuple[str, ...]:
+    """What is to be said of walks that lack a figure, so many for each, and of discrete codes."""
+    standing, round_trips = lost["evenness"], lost["detour"] - lost["evenness"]
     told = [f"{standing:,} walks do not move at all: their samples have the same code, or the decoder ignores it"] if standing else []
+    if round_trips:
+        told.append(f"{round_trips:,} walks end where they begin: they have no detour")
+    if lost["middle"]:
+        told.append(f"the ends of {lost['middle']:,} walks come back as training samples: their middles have nothing to be held against")
     if isinstance(trained.plan.latent.codes, Tokens):
         told.append("a discrete code has no places between codes, so these walks go between features before the bottleneck")
     return tuple(told)

@@ -53,6 +53,8 @@ evaluate: {tasks: [latent_map: {limit: 16, neighbours: 3, perplexity: 4, seed: 1
         """One pass over the samples, then distances between all of them."""
         import numpy as np
 
+        from aebuild.metrics.neighbourhoods import tied
+
         rows = np.linspace(0, len(trained.judged) - 1, min(self.limit, len(trained.judged))).round().astype(np.int64)
         some = trained.judged.taken(rows)
         self._enough(len(rows))
@@ -62,6 +64,10 @@ evaluate: {tasks: [latent_map: {limit: 16, neighbours: 3, perplexity: 4, seed: 1
         figures, notes = self._kept("", data, codes) if data is not None else {}, []
         if data is None:
             notes.append("tokens have no neighbourhoods that a code could keep")
+        equal = tied(codes, self.neighbours)
+        if equal:
+            notes.append(f"of {equal:,} of the {len(codes):,} codes more than {self.neighbours} others are equally near: figures of "
+                         "neighbours are means over all ways to choose among those")
         rows_of_labels, more, told = self._labelled(codes, data, some)
         figures, plots = figures | more, []
         labels = some.labels if more else None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from aebuild.lang.part import knob
 from aebuild.lang.tasks import Answer, LinePlot, Task, Trained, Unanswered
 from aebuild.lang.terms import without_level
-from aebuild.lang.values import Tokens, elements
+from aebuild.lang.values import Tokens
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,13 +63,15 @@ evaluate: {tasks: [likelihood: {draws: 5, binarize: static, seed: 1}]}
         each = _weighed(trained, split, self.draws, self.seed)
         distortion, rate = float(each.distortion.mean()), float(each.rate.mean())
         figures = {"elbo": -(distortion + rate), "distortion": distortion, "rate": rate}
-        if self.binarize == "none" and _grey(trained, split):
+        if self.binarize == "none" and each.grey and str(trained.plan.spec.losses.reconstruction.variant_name()) == "bernoulli":
             return Answer(figures, (), ("these data are not zeros and ones: their cross-entropy is no likelihood, so there is no "
                                         "log_likelihood; `binarize: static` or `threshold` judges them as zeros and ones",))
         found = each.log_mean
+        if not np.isfinite(found).all():
+            return Answer(figures, (), tuple(_impossible(each.rate)))
         name = "log_likelihood" if self.binarize == "none" else f"log_likelihood_{self.binarize}"
         figures |= {name: float(found.mean()), "standard_error": float(found.std(ddof=1) / len(found)**0.5) if len(found) > 1 else np.nan,
-                    "bits_per_dimension": float(-found.mean() / elements(trained.plan.target) / np.log(2)),
+                    "bits_per_dimension": float(-found.sum() / each.elements / np.log(2)),
                     "effective_draws": float(each.effective.mean())}
         order = np.sort(found)
         return Answer(figures, (LinePlot("log-likelihood of the samples", "share of the samples", "nats", {
@@ -82,9 +85,10 @@ evaluate: {tasks: [likelihood: {draws: 5, binarize: static, seed: 1}]}
         for outputs in trained.passes(split):
             distortion.append(_surprise(trained, outputs))
             rate.append(_by_row(trained.model.latent.surprise(outputs)))
-        given, cost = float(np.concatenate(distortion).mean()), float(np.concatenate(rate).mean())
+        given, costs = float(np.concatenate(distortion).mean()), np.concatenate(rate)
+        cost = float(costs.mean())
         return Answer({"elbo": -(given + cost), "distortion": given, "rate": cost}, (), (
-            "a discrete code without noise has a bound and no importance samples",))
+            "a discrete code without noise has a bound and no importance samples", *_impossible(costs)))
 
     def _binarized(self, trained: Trained) -> Split:
         """The judged split as zeros and ones, both what is encoded and what is reproduced."""
@@ -113,6 +117,7 @@ class _Weights:
 
         self.distortion, self.rate = np.zeros(count), np.zeros(count)
         self.log_sum, self.log_squares, self.draws = np.full(count, -np.inf), np.full(count, -np.inf), 0
+        self.elements, self.grey = 0, False
 
     def add(self, start: int, distortion: NDArray[Any], rate: NDArray[Any]) -> None:
         """Draws [n, k] of the samples from `start` on."""
@@ -124,13 +129,20 @@ class _Weights:
         self.log_sum[rows] = np.logaddexp(self.log_sum[rows], np.logaddexp.reduce(log_weights, 1))
         self.log_squares[rows] = np.logaddexp(self.log_squares[rows], np.logaddexp.reduce(2 * log_weights, 1))
 
+    def see(self, target: Any, counts: Any) -> None:
+        """A batch of data and which of them count: how many these are, and whether any is neither zero nor one."""
+        real = target if counts is None else target[counts.expand_as(target)]
+        self.elements += real.numel()
+        self.grey |= real.is_floating_point() and bool(((real != 0) & (real != 1)).any())
+
     def finish(self, draws: int) -> None:
         """Sums become means."""
         import numpy as np
 
         self.distortion, self.rate, self.draws = self.distortion / draws, self.rate / draws, draws
         self.log_mean = self.log_sum - np.log(draws)
-        self.effective = np.exp(2 * self.log_sum - self.log_squares)
+        with np.errstate(invalid="ignore"):                   # of samples that are impossible
+            self.effective = np.exp(2 * self.log_sum - self.log_squares)
 
 
 def _weighed(trained: Trained, split: Split, draws: int, seed: int) -> _Weights:
@@ -139,7 +151,10 @@ def _weighed(trained: Trained, split: Split, draws: int, seed: int) -> _Weights:
         some = min(left, AT_ONCE)
         start = 0
         for outputs in trained.passes(split, some, seed * 1_000_003 + number):
-            rate = kl_of(outputs).reshape(-1, some)
+            rate = (kl_of(outputs) + _of_levels(trained, outputs)).reshape(-1, some)
+            if not number:
+                counts = trained.model.likelihood.counts(outputs)
+                found.see(outputs.target[::some], None if counts is None else counts[::some])
             found.add(start, _surprise(trained, outputs).reshape(-1, some), rate)
             start += len(rate)
         left, number = left - some, number + 1
@@ -151,6 +166,13 @@ def kl_of(outputs: Any) -> NDArray[Any]:
     """The KL term of each code, [N], of all levels together."""
     found: NDArray[Any] = sum(_by_row(term) for name, term in outputs.code.terms.items() if without_level(name) == "kl")  # type: ignore[assignment]
     return found
+
+
+def _of_levels(trained: Trained, outputs: Any) -> NDArray[Any] | float:
+    """Nats of the indices of those levels of a code that have no KL, [N]."""
+    from aebuild.modules.latent_levels import MixedLevels
+
+    return _by_row(trained.model.latent.surprise_at_indices(outputs)) if isinstance(trained.model.latent, MixedLevels) else 0.0
 
 
 def _by_row(nats: Any) -> NDArray[Any]:
@@ -169,15 +191,14 @@ def _variational(trained: Trained, split: Split) -> bool:
     return next(iter(trained.passes(split.thinned(1), 1))).code.posterior is not None
 
 
-def _grey(trained: Trained, split: Split) -> bool:
-    """True if a Bernoulli likelihood judges values that are no zeros and ones."""
+def _impossible(rate: NDArray[Any]) -> Iterator[str]:
+    """That a prior which counts entries gives some codes no chance, of nats [n]."""
     import numpy as np
 
-    if str(trained.plan.spec.losses.reconstruction.variant_name()) != "bernoulli":
-        return False
-    some = split if len(split) <= 1000 else split.thinned(1000)
-    values = some.x if some.target is None else some.target
-    return bool(((values != 0) & (values != 1)).any()) and np.issubdtype(values.dtype, np.floating)
+    lost = int(np.isposinf(rate).sum())
+    if lost:
+        yield (f"the prior gives the codes of {lost:,} samples no chance, for it has seen such entries in no training sample: they cost "
+               "infinitely many nats")
 
 
 def _told(each: _Weights, draws: int) -> tuple[str, ...]:

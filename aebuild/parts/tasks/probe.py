@@ -225,6 +225,12 @@ def _linear(few: Coded, held_out: Coded | None, judged: Coded, count: int, epoch
     return predicted(train_by_protocol(nn.Identity(), judged[0].shape[1], count, first, second, epochs), third)
 
 
+def _told(split: Split) -> dict[str, NDArray[Any]]:
+    """What a pass knows of samples beside their values, by its name in a batch."""
+    held: dict[str, NDArray[Any]] = {name: split.beside[name] for name in ("lengths", "conditions", "mask") if name in split.beside}
+    return held if split.target is None else held | {"target": split.target}
+
+
 def _fresh(trained: Trained, data: _Labelled, few: _Known, epochs: int) -> Iterator[tuple[str, NDArray[Any]]]:
     """The classes that the same encoder gives with fresh weights: frozen below a linear layer, and trained with it on the few labels."""
     import torch
@@ -234,11 +240,11 @@ def _fresh(trained: Trained, data: _Labelled, few: _Known, epochs: int) -> Itera
     from aebuild.modules.supervised_encoder import SupervisedEncoder
 
     seed = trained.plan.spec.train.seed
-    encoder = SupervisedEncoder(trained.untrained(seed))
+    encoder = SupervisedEncoder(trained.untrained(seed), tuple(_told(few.split)))
     device, randoms = next(encoder.parameters()).device, random_modules(encoder)
 
     def tensors(known: _Known) -> Labelled:
-        inputs = [known.split.x, *([] if known.split.lengths is None else [known.split.lengths])]
+        inputs = [known.split.x, *_told(known.split).values()]
         return Labelled([torch.from_numpy(each).to(device) for each in inputs], torch.from_numpy(known.classes).to(device))
 
     def begin(tick: int) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from aebuild.lang.compared import compared
 from aebuild.lang.part import knob
-from aebuild.lang.tasks import Answer, LinePlot, SampleRows, Table, Task, Trained
+from aebuild.lang.tasks import Answer, LinePlot, SampleRows, Table, Task, Trained, Unanswered
 from aebuild.lang.terms import without_level
-from aebuild.lang.values import Grid, Sequence, Tokens
+from aebuild.lang.values import Grid, Tokens
+from aebuild.lang.values import Sequence as Series
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LEVELS = 101            # points of the curve of errors
+OF_WHOLE = ("ssim", "ms_ssim", "spectral_distance")      # figures of samples all of whose places count
+JUDGED, WHOLE, NATS = "judged", "whole", "nats"          # how many values of each sample count, whether all do, what its code costs
 
 
 class Reconstruction(Task):
@@ -50,21 +55,22 @@ evaluate: {tasks: [reconstruction: {shown: 3}]}
             for name, values in _of_batch(trained, outputs).items():
                 found.setdefault(name, []).append(values)
         each = {name: np.concatenate(parts) for name, parts in found.items()}
-        figures = {name: float(values[np.isfinite(values)].mean()) for name, values in each.items() if np.isfinite(values).any()}
+        judged, whole, nats = each.pop(JUDGED), each.pop(WHOLE) > 0, each.pop(NATS)
+        if not judged.any():
+            raise Unanswered("no value of these samples is known, so none can be compared with what comes back")
+        figures = {name: mean for name, values in each.items() if (mean := _mean(name, values, judged, whole)) is not None}
         by = each.get("mse", each["surprise"])
         if "mse" in each:
-            figures["worst_mse"] = float(by.max())
-        figures["rate"] = _rate(trained)
-        order = np.argsort(by, kind="stable")
+            figures["worst_mse"] = float(by[judged > 0].max())
+        figures["rate"] = _rate(trained, nats)
+        order = np.flatnonzero(judged)
+        order = order[np.argsort(by[order], kind="stable")]
         worst, best = order[::-1][:self.shown], order[:self.shown]
         columns = ("sample", *each)
         rows = tuple((int(row), *(float(values[row]) for values in each.values())) for row in worst)
-        shares = np.linspace(0, 1, LEVELS)
-        curve = {trained.plan.spec.name: (shares, np.quantile(by, shares))}
         pictures = (SampleRows(title, self._shown(trained, index)) for title, index in (("worst samples", worst), ("best samples", best)))
-        return Answer(figures, (*pictures, Table("worst samples", columns, rows),
-                                LinePlot("errors of the samples", "share of the samples", "squared error" if "mse" in each else "surprise",
-                                         curve)), _notes(each))
+        curve = _curve(trained.plan.spec.name, by[order], "squared error" if "mse" in each else "surprise")
+        return Answer(figures, (*pictures, Table("worst samples", columns, rows), *curve), tuple(_notes(each, judged, whole)))
 
     def _shown(self, trained: Trained, index: NDArray[Any]) -> dict[str, NDArray[Any]]:
         some = trained.judged.taken(index)
@@ -72,62 +78,99 @@ evaluate: {tasks: [reconstruction: {shown: 3}]}
 
 
 def _of_batch(trained: Trained, outputs: Any) -> dict[str, NDArray[Any]]:
-    """The figures of each sample of a batch."""
+    """The figures of each sample of a batch; NaN where it has none."""
     import numpy as np
 
     from aebuild.metrics import reconstruction as measures
 
-    model, term = trained.model, trained.plan.term("reconstruction")
-    raw = model.losses(outputs, ["reconstruction"])["reconstruction"]
-    found = {"surprise": term.config.by_sample(raw, term.elements).detach().double().cpu().numpy()}
-    target, back = outputs.target.cpu().numpy(), outputs.reconstruction.detach().cpu().numpy()
-    real = _real(outputs, target)
+    model, term, held = trained.model, trained.plan.term("reconstruction"), compared(trained, outputs)
+    costs = _costs(trained)
+    terms = model.losses(outputs, ["reconstruction", *costs])
+    raw = terms["reconstruction"]
+    target, back, real, counts = held.target, held.back, held.real, held.counts
+    whole = counts == real[0].size
+    nats = sum((terms[name].detach().reshape(len(target), -1).sum(1).double().cpu().numpy() for name in costs), np.zeros(len(target)))
+    surprise = term.config.by_sample(raw, term.elements).detach().double().cpu().numpy()
+    found = {JUDGED: counts, WHOLE: whole, NATS: nats, "surprise": surprise}
     if isinstance(trained.plan.target, Tokens):
         right = (target == back) | ~real
-        counts = real.reshape(len(target), -1).sum(1)
         return found | {"token_accuracy": 1 - (~right).reshape(len(target), -1).sum(1) / np.maximum(counts, 1),
                         "whole_accuracy": right.reshape(len(target), -1).all(1).astype(np.float64)}
     apart = np.where(real, np.square(target.astype(np.float64) - back), 0.0).reshape(len(target), -1)
-    found["mse"] = apart.sum(1) / np.maximum(real.reshape(len(target), -1).sum(1), 1)
+    found["mse"] = apart.sum(1) / np.maximum(counts, 1)
     bounds = trained.plan.bounds
     extent = None if bounds.low is None or bounds.high is None else float(bounds.high - bounds.low)
     if extent is not None:
         found["psnr"] = measures.psnr(found["mse"], extent)
     match trained.plan.target:
         case Grid(size=(height, width)) if extent is not None and min(height, width) >= measures.WINDOW:
-            found["ssim"] = measures.ssim(target, back, extent)
+            found["ssim"] = np.where(whole, measures.ssim(target, back, extent), np.nan)
             if min(height, width) >= measures.WINDOW * 2 ** (len(measures.SCALES) - 1):
-                found["ms_ssim"] = measures.ms_ssim(target, back, extent)
-        case Sequence(length=length) if length > 1 and real.all():
-            found["spectral_distance"] = measures.log_spectral_distance(target, back)
-        case Grid(size=(length,)) if length > 1 and real.all():
-            found["spectral_distance"] = measures.log_spectral_distance(target.transpose(0, 2, 1), back.transpose(0, 2, 1))
+                found["ms_ssim"] = np.where(whole, measures.ms_ssim(target, back, extent), np.nan)
+        case Series(length=length) if length > 1:
+            found["spectral_distance"] = np.where(whole, measures.log_spectral_distance(target, back), np.nan)
+        case Grid(size=(length,)) if length > 1:
+            apart = measures.log_spectral_distance(target.transpose(0, 2, 1), back.transpose(0, 2, 1))
+            found["spectral_distance"] = np.where(whole, apart, np.nan)
     return found
 
 
-def _real(outputs: Any, target: NDArray[Any]) -> NDArray[Any]:
-    """Which elements count, of the target's shape."""
+def _mean(name: str, values: NDArray[Any], judged: NDArray[Any], whole: NDArray[Any]) -> float | None:
+    """Over the samples that have the figure, of errors over their values: NaN where one of these is no number; None where none has it."""
     import numpy as np
 
-    from aebuild.modules.likelihoods import counted
+    if name in ("mse", "token_accuracy"):
+        return float(np.average(values, weights=judged))
+    there = values[whole if name in OF_WHOLE else (judged > 0) & (values != np.inf) if name == "psnr" else judged > 0]
+    return float(there.mean()) if len(there) else None
 
-    counts = counted(outputs.target, outputs.lengths, outputs.mask)
-    return np.ones(target.shape, bool) if counts is None else counts.expand_as(outputs.target).cpu().numpy()
 
-
-def _rate(trained: Trained) -> float:
-    """The code's bits: the KL of a variational one, the rate of a compressed one, else its size."""
+def _curve(name: str, errors: NDArray[Any], what: str) -> Iterator[LinePlot]:
+    """The errors from the smallest on, of those that are numbers."""
     import numpy as np
 
+    sound, shares = errors[np.isfinite(errors)], np.linspace(0, 1, LEVELS)
+    if len(sound):
+        yield LinePlot("errors of the samples", "share of the samples", what, {name: (shares, np.quantile(sound, shares))})
+
+
+def _costs(trained: Trained) -> list[str]:
+    """The terms that say what a code costs, of each level: its KL, or its rate."""
+    return [term.name for term in trained.plan.terms if without_level(term.name) in ("kl", "rate")]
+
+
+def _rate(trained: Trained, nats: NDArray[Any]) -> float:
+    """The code's bits: what such terms say, [n], and the size of what none of them tells of."""
     from aebuild.metrics.reconstruction import bits
 
-    names = [term.name for term in trained.plan.terms if without_level(term.name) in ("kl", "rate")]
-    terms = trained.terms(trained.judged) if names else {}
-    return bits(float(sum(np.mean(terms[name]) for name in names))) if names else float(trained.plan.latent.bits)
+    names, latent = _costs(trained), trained.model.latent
+    if not names:
+        return float(trained.plan.latent.bits)
+    told = {name.rpartition("_")[2] for name in names}
+    return bits(float(nats.mean())) + sum(_size(level, shape) for place, (level, shape) in enumerate(
+        zip(getattr(latent, "levels", ()), getattr(latent, "shapes", ()), strict=True)) if str(place) not in told)
 
 
-def _notes(each: dict[str, NDArray[Any]]) -> tuple[str, ...]:
+def _size(level: Any, shape: Sequence[int]) -> float:
+    """Bits of one level of a code: of its indices, else of its numbers."""
+    from math import log2, prod
+
+    books = getattr(level, "book_sizes", None)
+    return sum(map(log2, books)) * level.width / len(books) if books else 32.0 * prod(shape)
+
+
+def _notes(each: dict[str, NDArray[Any]], judged: NDArray[Any], whole: NDArray[Any]) -> Iterator[str]:
+    """What the means leave out."""
     import numpy as np
 
-    perfect = int((~np.isfinite(each["psnr"])).sum()) if "psnr" in each else 0
-    return (f"{perfect:,} samples come back without error: they have no PSNR and are left out of its mean",) if perfect else ()
+    if not judged.all():
+        yield f"{int((judged == 0).sum()):,} samples have no value that is known: they are left out"
+    perfect = int((each["psnr"][judged > 0] == np.inf).sum()) if "psnr" in each else 0
+    if perfect:
+        yield f"{perfect:,} samples come back without error: they have no PSNR and are left out of its mean"
+    compared = ", ".join(name for name in OF_WHOLE if name in each)
+    if compared and not whole.all():
+        yield f"{int((~whole).sum()):,} of the {len(whole):,} samples have places that do not count: they have no {compared}"
+    broken = int((~np.isfinite(each["surprise"])).sum())
+    if broken:
+        yield f"the surprise of {broken:,} samples is no finite number"

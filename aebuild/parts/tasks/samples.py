@@ -190,17 +190,23 @@ def _copies(trained: Trained, made: NDArray[Any]) -> _Copies:
     share = share_closer(nearest(made, held_back).distance, near.distance, chance)
     figures = {"nearness": nearness_ratio(near.distance, usual.distance), "held_back_share": share / chance}
     error = (chance * (1 - chance) / min(len(made), len(held_back))) ** 0.5
-    return _Copies(near.distance, training[near.rows], figures, (*notes, *_suspicion(figures, share < chance - FEWER * error)))
+    doubts = _suspicion(figures, share, chance - FEWER * error, len(held_back))
+    return _Copies(near.distance, training[near.rows], figures, (*notes, *doubts))
 
 
-def _suspicion(figures: dict[str, float], copied: bool) -> tuple[str, ...]:
-    """What is to be said of samples that are near to training data; smooth ones are near to all data, copies to those only."""
+def _suspicion(figures: dict[str, float], share: float, least: float, held_back: int) -> tuple[str, ...]:
+    """What is to be said of samples that are near to training data; smooth ones are near to all data, copies to those only.
+
+    Chance leaves a `share` of the samples above `least` nearest to held-back ones; where that is not above 0, copies look like chance.
+    """
     ratio = figures["nearness"]
     if not ratio < 1:
         return ()
-    if copied:
-        return (f"the model may have memorised training samples: its samples are {ratio:.2g} times as far from them as real ones, and only "
-                f"{figures['held_back_share']:.0%} of those that should by chance are nearest to data that it was not trained on; unless "
-                "these are of another kind or time",)
-    return (f"samples are {ratio:.2g} times as far from the training data as real ones, but as often nearest to data that were not trained "
-            "on as chance has it: they are smoother, not copied",)
+    near = f"{ratio:.2g} times as far from the training data as real ones"
+    if least <= 0:
+        return (f"samples are {near}, but {held_back:,} held-back samples are too few to tell whether they are copied or only smoother",)
+    if share < least:
+        return (f"the model may have memorised training samples: its samples are {near}, and only {figures['held_back_share']:.0%} of "
+                "those that should by chance are nearest to data that it was not trained on; unless these are of another kind or time",)
+    return (f"samples are {near}, but no fewer are nearest to data that were not trained on than chance allows: they are smoother, "
+            "not copied",)

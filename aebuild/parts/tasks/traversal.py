@@ -42,11 +42,13 @@ evaluate: {tasks: [traversal: {dims: [0, 2]}]}
     moved: int = knob(6, "samples that the arithmetic is shown on", affects="evaluation", ge=1, le=100)
 
     def check(self, info: DataInfo) -> str | None:
-        """Arithmetic needs labels, and those it names."""
+        """Arithmetic needs labels, and those it names; labels whose classes no header tells are looked at when it is asked."""
         asked = [label for label in (self.add, self.remove) if label is not None]
-        if asked and info.classes is None:
+        if asked and not info.labelled:
             return "the data have no labels, so there are no groups to add or remove"
-        names = info.class_names or tuple(map(str, range(info.classes or 0)))
+        if info.classes is None:
+            return None
+        names = info.class_names or tuple(map(str, range(info.classes)))
         absent = [label for label in asked if label not in names]
         return f"no class is called {absent[0]!r}; the classes are {', '.join(names[:20])}" if absent else None
 

@@ -44,16 +44,22 @@ def answer_tasks(run: TrainedRun, asked: Sequence[str], data: NewData | None = N
                  progress: Callable[[str, int, int], object] = lambda what, done, whole: None) -> list[Kept]:
     """The answers of tasks, each written as in a spec: `probe`, or `{probe: {labels: 550}}`; the run keeps them.
 
-    SpecError for a task that there is not or that these data cannot answer; UsageError if the model cannot.
+    SpecError for a task that there is not or that these data cannot answer, UsageError where none is named; what the model cannot answer
+    has no figures.
     """
     tasks = parse_tasks(run, asked)
+    if not tasks:
+        raise UsageError(Diagnostic(UNTOLD, "no task is named, so there is nothing to answer", fix="--task reconstruction"))
     splits = _judging(own_splits(run, say), data)
     name, judged, _ = judged_part(splits)
-    found = ask(run, splits, name if data is None else NEW, judged, tasks, progress)
-    for kept in found:
-        if not kept.answer.figures:
-            raise UsageError(Diagnostic(UNTOLD, f"{kept.name}: {'; '.join(kept.answer.notes)}"))
-    return found
+    return ask(run, splits, name if data is None else NEW, judged, tasks, progress)
+
+
+def demand_answers(found: Sequence[Kept]) -> None:
+    """UsageError that names every task without an answer, if there is one."""
+    untold = [Diagnostic(UNTOLD, f"{kept.name}: {'; '.join(kept.answer.notes)}") for kept in found if not kept.answer.figures]
+    if untold:
+        raise UsageError(*untold)
 
 
 def parse_tasks(run: TrainedRun, asked: Sequence[str]) -> list[Task]:

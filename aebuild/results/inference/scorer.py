@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -127,7 +127,7 @@ def split_by_element(likelihood: Any, params: torch.Tensor, batch: Any) -> NDArr
 
 def surprise_of_prior(latent: Any, each: Pass) -> NDArray[np.float64] | None:
     """Nats of each code, [n], under the prior that the model was trained with; None where it has no density."""
-    codes = latent.codes_of(each.code) if each.code.indices is not None else each.value
+    codes = latent.codes_of(replace(each.code, value=each.value))
     try:
         nats = latent.prior.given(each.context).surprise(codes)
     except TypeError:

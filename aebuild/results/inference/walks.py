@@ -162,7 +162,10 @@ def _mean_of(codes: NDArray[np.float32], data: NewData, label: str | None, other
     words = np.asarray(data.words)
     chosen = words == label if label is not None else words != other
     if not chosen.any():
-        raise UsageError(Diagnostic(BAD_WALK, f"no sample has the label {label!r}; there are {', '.join(sorted(set(data.words))[:20])}"))
+        there = f"there are {', '.join(sorted({word for word in data.words if word})[:20])}"
+        missing = f"no sample has the label {label!r}; {there}" if label is not None else (
+            f"all samples have the label {other!r}, so there are no others to tell it from")
+        raise UsageError(Diagnostic(BAD_WALK, missing))
     mean: NDArray[np.float64] = codes[chosen].astype(np.float64).mean(0)
     return mean
 
