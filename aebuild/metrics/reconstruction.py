@@ -17,12 +17,6 @@ SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)        # Wang, Simoncelli, Bov
 FLOOR = 1e-10                            # of a power: 100 dB below one
 
 
-def mean_squared_error(target: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
-    """[n] from [n, ...]."""
-    apart = np.square(target.astype(np.float64) - other).reshape(len(target), -1)
-    return np.asarray(apart.mean(1))
-
-
 def psnr(mse: NDArray[np.float64], extent: float) -> NDArray[np.float64]:
     """Peak signal to noise ratio in dB, [n], of data that can take values over `extent`; infinite where there is no error."""
     with np.errstate(divide="ignore"):
