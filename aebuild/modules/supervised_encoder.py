@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
 
 class SupervisedEncoder(nn.Module):
-    """Samples [N, ...], and the lengths of series [N], to the code's values; the decoder is left out.
+    """Samples [N, ...], and what is `told` of each beside its values, to the code's values; the decoder is left out.
 
+    `told` names what follows the samples, as the context calls it: `lengths` of series [N], `conditions` [N, F].
     What corrupts the input in training does not: it is part of the other training. What corrupts it always does here too.
     """
 
-    def __init__(self, autoencoder: Any) -> None:
+    def __init__(self, autoencoder: Any, told: Sequence[str] = ()) -> None:
         super().__init__()
+        self.told = tuple(told)
         self.encoder, self.latent = autoencoder.encoder, autoencoder.latent
         self._corrupt = autoencoder.eval().corrupt          # a bound method, so that the decoder is no child
 
-    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, *told: Tensor) -> Tensor:
         """The code's values, of a random code a draw."""
-        context: dict[str, Any] = {} if lengths is None else {"lengths": lengths}
+        context: dict[str, Any] = dict(zip(self.told, told, strict=True))
         features = self.encoder(self._corrupt(x, context), context)
         value: Tensor = self.latent(features, context).value
         return value

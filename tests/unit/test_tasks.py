@@ -287,3 +287,10 @@ def test_labels_are_added_and_removed(tmp_path: Path) -> None:
     assert same.figures["arithmetic_effect"] == pytest.approx(0, abs=1e-6)
     with pytest.raises(SpecError, match="no class is called"):
         run.ask("traversal: {add: cat}")
+
+
+def test_models_that_are_told_of_samples_and_whose_mean_is_learned_answer(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run", "data.scale=integer", "condition={label: concat}", "losses.reconstruction={type: ordinal, grades: 17}")
+    found = open_run(run).ask("reconstruction", "probe: {labels: 30, epochs: 1}")
+    assert found["reconstruction"].answer.figures["surprise"] > 0
+    assert {"untrained", "from_scratch"} <= set(found["probe"].answer.figures)

@@ -234,11 +234,12 @@ def _fresh(trained: Trained, data: _Labelled, few: _Known, epochs: int) -> Itera
     from aebuild.modules.supervised_encoder import SupervisedEncoder
 
     seed = trained.plan.spec.train.seed
-    encoder = SupervisedEncoder(trained.untrained(seed))
+    beside = [name for name in ("lengths", "conditions") if name in data.judged.split.beside]
+    encoder = SupervisedEncoder(trained.untrained(seed), beside)
     device, randoms = next(encoder.parameters()).device, random_modules(encoder)
 
     def tensors(known: _Known) -> Labelled:
-        inputs = [known.split.x, *([] if known.split.lengths is None else [known.split.lengths])]
+        inputs = [known.split.x, *(known.split.beside[name] for name in beside)]
         return Labelled([torch.from_numpy(each).to(device) for each in inputs], torch.from_numpy(known.classes).to(device))
 
     def begin(tick: int) -> None:
