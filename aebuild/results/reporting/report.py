@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from importlib.resources import files
@@ -11,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from aebuild import __version__
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, UsageError
+from aebuild.lang.json_text import json_text
 from aebuild.lang.printable import clean
 from aebuild.results.answers import answers_of
 from aebuild.results.reporting.campaign_tables import campaign_tables, is_campaign
 from aebuild.results.reporting.comparison_page import ComparisonPage, comparison_page
-from aebuild.results.reporting.run_page import Grid, RunPage, RunReader
+from aebuild.results.reporting.run_page import Grid, RunPage, RunReader, Warned
 from aebuild.results.run_table import runs_in
 from aebuild.trainer.run_dir.folder import is_run
 
@@ -42,7 +42,7 @@ def report(places: Sequence[Path], form: Format = "html", say: Callable[[str], o
     folders = list(_folders(places, say))
     summaries = [table for place in places if is_campaign(place) for table in campaign_tables(place)]
     if form == "json":
-        return json.dumps(_as_json(folders), ensure_ascii=False, indent=1) + "\n"
+        return json_text(_as_json(folders), 1) + "\n"
     pages = [RunReader(folder).page() for folder in folders]
     comparison = comparison_page(folders) if len(folders) > 1 else None
     if form == "md":
@@ -86,12 +86,12 @@ def _html(pages: Sequence[RunPage], comparison: ComparisonPage | None, title: st
     from markupsafe import Markup
 
     held = files("aebuild.results.reporting") / "templates"
-    style, script = (Markup((held / name).read_text(encoding="utf-8")) for name in ("style.css", "script.js"))
+    style, dark, script = (Markup((held / name).read_text(encoding="utf-8")) for name in ("style.css", "dark.css", "script.js"))
     first = pages[0]
     lead = f"{first.facts.spec} on {first.facts.data}" if comparison is None else ", ".join(clean(page.name) for page in pages)
     return environment.get_template("page.html").render(
-        title=title, lead=lead, runs=pages, comparison=comparison, summaries=summaries, version=__version__, style=style, script=script,
-        date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"))
+        title=title, lead=lead, runs=pages, comparison=comparison, summaries=summaries, version=__version__, style=style,
+        dark=dark, script=script, date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"))
 
 
 def _environment() -> Environment:
@@ -112,21 +112,27 @@ def _as_json(folders: Sequence[Path]) -> dict[str, Any]:
 def _markdown(pages: Sequence[RunPage], comparison: ComparisonPage | None, summaries: Sequence[Grid]) -> str:
     parts = ["# Means over seeds", *map(_grid, summaries)] if summaries else []
     if comparison is not None:
-        parts += ["# Comparison", *(f"> {code} {message}" for code, message in comparison.warnings), _grid(comparison.results),
+        parts += ["# Comparison", *map(_warning, comparison.warnings), _grid(comparison.results),
                   *map(_grid, comparison.tasks), *([_grid(comparison.spec)] if comparison.spec.rows else [])]
     for page in pages:
         parts += [f"# {_plain(page.name)}", "\n".join(f"- {name}: {_plain(value)}" for name, value in page.tiles),
-                  *(f"> {code} {_plain(message)}" for code, message in page.warnings)]
+                  *map(_warning, page.warnings)]
         if page.results is not None:
             parts.append(_grid(page.results))
         for task in page.tasks:
-            parts += [f"## {_plain(task.name)} ({task.judged})", _grid(Grid("figures", ("figure", "value", "what it is"), task.figures)),
+            parts += [f"## {_plain(task.name)} ({task.judged})", _grid(task.figures),
                       *(f"> {_plain(note)}" for note in task.notes),
                       *(_grid(shown.table) for shown in task.exhibits if shown.table is not None)]
         parts += ["## Spec", f"```yaml\n{page.spec.rstrip()}\n```", "## How to reproduce", "```console\n" + "\n".join(
             f"$ {command}" for command in page.commands) + "\n```",
-            _grid(Grid("environment", ("what", "which"), page.environment))]
+            _grid(page.environment)]
     return "\n\n".join(parts) + "\n"
+
+
+def _warning(warned: Warned) -> str:
+    """As a quotation, with what mends it as code."""
+    fix = "".join(f"\n>     {line}" for line in map(clean, warned.fix.splitlines()))
+    return f"> {warned.code} {_plain(warned.message)}" + (f"\n>\n> Fix:\n>{fix}" if fix else "")
 
 
 def _grid(grid: Grid) -> str:
