@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WIDE, HIGH = 520, 300
-LEFT, RIGHT, TOP, BOTTOM = 62, 12, 10, 42
+LEFT, RIGHT, TOP, BOTTOM = 74, 12, 10, 42
 HUES = 8                 # colours of the style sheet: --series-0 and on
 MOST = 600               # points of a line that are drawn
 
