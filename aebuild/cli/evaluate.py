@@ -42,7 +42,7 @@ def command(run: Path, device: str, as_json: bool, quiet: bool, data: str | None
     from aebuild.results.inference.evaluation import detect_anomalies, evaluate_run
     from aebuild.results.inference.row_files import vacant_output
     from aebuild.results.inference.scoring import detection_line
-    from aebuild.trainer.run_dir.atomic_files import replace_file
+    from aebuild.trainer.run_dir.atomic_files import write_output
 
     if data is None and given:
         raise click.UsageError("--given is about DATA that do not say it; name them.")
@@ -63,7 +63,7 @@ def command(run: Path, device: str, as_json: bool, quiet: bool, data: str | None
     judged = {} if scored is None else {name: each.to_json() for name, each in scored.detection.items()}
     summary = found.to_json() | ({"detection": judged} if judged else {})
     if output is not None:
-        replace_file(output, f"{json_text(summary, 1)}\n".encode())
+        write_output(output, f"{json_text(summary, 1)}\n".encode())
     if as_json:
         click.echo(json_text(summary))
     else:
@@ -82,12 +82,12 @@ def _answer(model: OpenRun, tasks: tuple[str, ...], samples: NewData | None, say
 
     from aebuild.results.answer_table import told
     from aebuild.results.inference.evaluation import answer_tasks
-    from aebuild.trainer.run_dir.atomic_files import replace_file
+    from aebuild.trainer.run_dir.atomic_files import write_output
 
     found = answer_tasks(model, tasks, samples, say=say, progress=lambda what, done, whole: counter(done, whole) if whole else None)
     summary = {"tasks": {kept.name: kept.to_json() for kept in found}}
     if output is not None:
-        replace_file(output, f"{json_text(summary, 1)}\n".encode())
+        write_output(output, f"{json_text(summary, 1)}\n".encode())
     if as_json:
         click.echo(json_text(summary))
         return

@@ -15,7 +15,7 @@ import pytest
 from command_line import called
 from run_copies import a_run, edit
 
-from aebuild.lang.diagnostics import CheckpointError, UsageError
+from aebuild.lang.diagnostics import CheckpointError, SpecError, UsageError
 from aebuild.lang.tasks import Answer, LinePlot, SampleRows, ScatterPlot, Table
 from aebuild.results.answers import Kept, keep
 from aebuild.results.reporting.campaign_tables import campaign_tables
@@ -162,11 +162,16 @@ def test_what_is_no_run_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     assert called(("report", run, "-o", place, "-q"), monkeypatch, capsys)[0] == 0
     code, _, err = called(("report", run, "-o", place), monkeypatch, capsys)
     assert (code, "--force" in err) == (2, True)
+    assert called(("report", run, "-o", tmp_path / "new" / "page.md", "-q"), monkeypatch, capsys)[0] == 0
     (run / "evaluation.json").unlink()
-    shutil.copytree(a_run(tmp_path / "runs" / "good"), tmp_path / "unused")
-    said: list[str] = []
-    report([tmp_path / "runs"], say=said.append)
-    assert "left out" in said[0]
+    a_run(tmp_path / "runs" / "good")
+    (a_run(tmp_path / "runs" / "hollow") / "spec.yaml").write_text("")
+    for form in ("html", "json"):
+        said: list[str] = []
+        report([tmp_path / "runs"], form, said.append)
+        assert ["left out: died" in said[0], said[1].partition("hollow")[2]] == [True, " is left out: the file is empty"]
+    with pytest.raises(SpecError):
+        report([tmp_path / "runs" / "hollow"])
 
 
 def test_damaged_snapshots_and_data_that_are_gone_are_said(tmp_path: Path) -> None:
