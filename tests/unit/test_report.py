@@ -122,6 +122,9 @@ def test_figures_of_tasks_are_marked_where_they_compare(tmp_path: Path) -> None:
     for run, mse, same in zip(runs, (2.0, 1.0, 0.5), (3.0, 3.0, 3.0), strict=True):
         keep(run, Kept("reconstruction", {"type": "reconstruction"}, "test", 12, "best-1", Answer({"mse": mse, "psnr": same})))
     alike, unlike = comparison_page(runs[:2]), comparison_page(runs)
+    told = dict(alike.alike)
+    assert {f"{name} of mean" for name in ("reconstruction", "MSE per element", "PSNR in dB")} <= set(told)
+    assert any(name.startswith("MSE per element of PCA") for name in alike.results.columns)
     assert (alike.tasks[0].columns, alike.tasks[0].best) == (["run", "mse", "psnr"], {(1, 1)})
     assert (unlike.tasks[0].columns, unlike.tasks[0].best) == (["run", "mse ≠", "psnr ≠"], set())
     keep(runs[1], Kept("reconstruction", {"type": "reconstruction"}, "new data", 9, "best-1", Answer({"mse": 0.1})))
@@ -201,6 +204,7 @@ def test_ticks_are_round_and_within() -> None:
 def test_lines_without_numbers_are_drawn_without_them() -> None:
     shape = line_plot({"one": (np.array([1.0, 2, 3]), np.array([1, np.nan, 2])), "flat": (np.array([1.0]), np.array([5.0]))}, "x", "y", "told")
     assert "nan" not in shape
+    assert ">1.5<" not in shape                                         # whole numbers have nothing between them
     assert "<circle" in shape
 
 

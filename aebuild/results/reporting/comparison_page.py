@@ -46,10 +46,15 @@ def comparison_page(folders: Sequence[Path]) -> ComparisonPage:
     spec = Grid("what differs in the specs", ["path", *labels],
                 [[clean(each.path), *("↕" if value is None else cut(value) for value in each.values)] for each in found.spec])
     figures = [row for row in rows([run.facts for run in found.runs]) if row.figure != "tasks"]
-    alike = [(row.name.strip(), row.texts[0]) for row in figures if len(set(row.texts)) == 1 and row.texts[0]]
+    alike = [(_head(row), row.texts[0]) for row in figures if len(set(row.texts)) == 1 and row.texts[0]]
     figures = [row for row in figures if len(set(row.texts)) > 1]
     return ComparisonPage(labels, alike, spec, _results(found, figures, labels), list(_tasks(found, labels)), list(_plots(found, labels)),
                           [Warned(each.code, clean(each.message)) for each in found.warnings], found)
+
+
+def _head(row: Row) -> str:
+    """What a row of the comparison is called where it stands alone: a baseline says of which figure."""
+    return f"{row.figure} of {row.name.strip()}" if row.name.startswith(" ") else row.name
 
 
 def _results(found: Comparison, figures: Sequence[Row], labels: Sequence[str]) -> Grid:
@@ -59,7 +64,7 @@ def _results(found: Comparison, figures: Sequence[Row], labels: Sequence[str]) -
     for column, row in enumerate(figures):
         wanted = None if (row.figure or row.name.strip()) in found.unlike else best_of(row)
         best |= {(place, column + 1) for place, value in enumerate(row.values) if wanted is not None and value == wanted}
-    heads = [row.name.strip() + (" ≠" if (row.figure or row.name.strip()) in found.unlike else "") for row in figures]
+    heads = [_head(row) + (" ≠" if (row.figure or row.name.strip()) in found.unlike else "") for row in figures]
     return Grid("results", ["run", *heads], [[label, *(row.texts[place] for row in figures)] for place, label in enumerate(labels)],
                 frozenset(best))
 
