@@ -26,9 +26,9 @@ def command(runs: tuple[Path, ...], as_json: bool) -> None:
 
     found = compare(runs)
     if as_json:
-        import json
+        from aebuild.lang.json_text import json_text
 
-        click.echo(json.dumps(found.to_json(), indent=1))
+        click.echo(json_text(found.to_json(), 1, ascii_alone=True))
         return
     from rich.console import Console
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
@@ -12,6 +11,7 @@ import click
 
 from aebuild.cli.options import FolderPlace, with_plugins
 from aebuild.cli.output import columns
+from aebuild.lang.json_text import json_text
 
 if TYPE_CHECKING:
     from aebuild.results.comparing.campaign import Campaign
@@ -75,7 +75,7 @@ def workers_for(campaign: Campaign, jobs: int | None, where: str, tell: Callable
 def show(told: dict[str, Any], tables: Iterable[Any], *, as_json: bool) -> None:
     """The results on stdout."""
     if as_json:
-        click.echo(json.dumps(told, indent=1, ensure_ascii=False))
+        click.echo(json_text(told, 1))
         return
     from rich.console import Console
 

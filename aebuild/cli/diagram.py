@@ -27,6 +27,7 @@ def command(spec: str, settings: tuple[str, ...], output: Path | None) -> None:
     from aebuild.results.diagram import diagram, scale_of
     from aebuild.results.diagram_svg import png_bytes, svg_text
     from aebuild.results.opening import open_spec
+    from aebuild.trainer.run_dir.atomic_files import write_output
 
     loaded = open_spec(spec, settings)
     note(*loaded.notes)
@@ -36,4 +37,4 @@ def command(spec: str, settings: tuple[str, ...], output: Path | None) -> None:
     if output is None:
         click.echo(svg, nl=False)
     else:
-        output.write_bytes(png_bytes(svg) if output.suffix.lower() == ".png" else svg.encode())
+        write_output(output, png_bytes(svg) if output.suffix.lower() == ".png" else svg.encode())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import click
 
 from aebuild.cli.on_run import run_folder
 from aebuild.cli.output import columns, note
+from aebuild.lang.json_text import json_text
 
 
 @click.command("doctor")
@@ -28,7 +28,7 @@ def command(run: Path, device: str, as_json: bool, quiet: bool) -> None:
 
     found = diagnose(run, lambda folder: open_run(folder, choose_device(device)), (lambda sentence: None) if quiet else note)
     if as_json:
-        click.echo(json.dumps(found.to_json(), ensure_ascii=False))
+        click.echo(json_text(found.to_json()))
         return
     console = Console(file=sys.stdout, width=columns(), highlight=False)
     for line in told(found, quiet=quiet):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ import click
 from aebuild.cli.on_run import Asked, Counter, data_settings, given_option, opened, run_folder
 from aebuild.cli.options import FolderPlace, Place
 from aebuild.cli.output import columns, note, report
+from aebuild.lang.json_text import json_text
 
 if TYPE_CHECKING:
     from aebuild.data.new_samples import NewData
@@ -42,7 +42,7 @@ def command(run: Path, device: str, as_json: bool, quiet: bool, data: str | None
     from aebuild.results.inference.evaluation import detect_anomalies, evaluate_run
     from aebuild.results.inference.row_files import vacant_output
     from aebuild.results.inference.scoring import detection_line
-    from aebuild.trainer.run_dir.atomic_files import replace_json
+    from aebuild.trainer.run_dir.atomic_files import write_output
 
     if data is None and given:
         raise click.UsageError("--given is about DATA that do not say it; name them.")
@@ -63,9 +63,9 @@ def command(run: Path, device: str, as_json: bool, quiet: bool, data: str | None
     judged = {} if scored is None else {name: each.to_json() for name, each in scored.detection.items()}
     summary = found.to_json() | ({"detection": judged} if judged else {})
     if output is not None:
-        replace_json(output, summary)
+        write_output(output, f"{json_text(summary, 1)}\n".encode())
     if as_json:
-        click.echo(json.dumps(summary, ensure_ascii=False))
+        click.echo(json_text(summary))
     else:
         console = Console(file=sys.stdout, width=columns(), highlight=False)
         console.print(table(found))
@@ -82,15 +82,15 @@ def _answer(model: OpenRun, tasks: tuple[str, ...], samples: NewData | None, say
 
     from aebuild.results.answer_table import told
     from aebuild.results.inference.evaluation import answer_tasks, demand_answers
-    from aebuild.trainer.run_dir.atomic_files import replace_json
+    from aebuild.trainer.run_dir.atomic_files import write_output
 
     found = answer_tasks(model, tasks, samples, say=say, progress=lambda what, done, whole: counter(done, whole) if whole else None)
     answered = [kept for kept in found if kept.answer.figures]
     summary = {"tasks": {kept.name: kept.to_json() for kept in answered}}
     if output is not None and answered:
-        replace_json(output, summary)
+        write_output(output, f"{json_text(summary, 1)}\n".encode())
     if as_json and answered:
-        click.echo(json.dumps(summary, ensure_ascii=False))
+        click.echo(json_text(summary))
     console = Console(file=sys.stdout, width=columns(), highlight=False)
     for kept in () if as_json else answered:
         for shown in told(model.run.folder, kept):

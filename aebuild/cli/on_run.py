@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ import click
 
 from aebuild.cli.options import FolderPlace, Place, with_plugins
 from aebuild.cli.output import note, say
+from aebuild.lang.json_text import json_text
 
 if TYPE_CHECKING:
     from aebuild.data.new_samples import NewData
@@ -188,6 +188,6 @@ class Counter:
 def done(summary: dict[str, Any], sentence: str, *, as_json: bool, quiet: bool) -> None:
     """The result: JSON on stdout, or a sentence."""
     if as_json:
-        click.echo(json.dumps(summary, ensure_ascii=False))
+        click.echo(json_text(summary))
     elif not quiet:
         say(sentence)

@@ -26,7 +26,7 @@ def command(places: tuple[Path, ...], output: Path | None, form: str | None, for
     """
     from aebuild.results.inference.row_files import vacant_output
     from aebuild.results.reporting.report import report
-    from aebuild.trainer.run_dir.atomic_files import replace_file
+    from aebuild.trainer.run_dir.atomic_files import write_output
 
     place = output or Path(f"report.{form or 'html'}")
     ending = place.suffix.lower().removeprefix(".")
@@ -35,6 +35,6 @@ def command(places: tuple[Path, ...], output: Path | None, form: str | None, for
         raise click.UsageError(f"--output ends in .html, .md or .json, not {place.name!r}; --format says it otherwise.")
     vacant_output(place, (f".{ending}",) if ending else (), force)
     text = report(places, form, note)  # type: ignore[arg-type]
-    replace_file(place, text.encode())
+    write_output(place, text.encode())
     if not quiet:
         say(f"{place}: {len(text.encode()) / 2**20:.1f} MiB" if len(text) > 2**20 else f"{place}")

@@ -146,6 +146,7 @@ class Task(Part):
     """A question to the trained model, asked beside the usual evaluation; its figures stand under its name."""
 
     family = "task"
+    scales: ClassVar[Mapping[str, str]] = {}         # figures that compare only where this one of the usual evaluation does
     meanings: ClassVar[Mapping[str, str]] = {}       # what each figure is, and which way is better ("...; lower is better")
 
     name: str | None = knob(None, "what its figures are called, so that a task can be asked twice; its type if not said",

@@ -9,15 +9,16 @@ from torch import Tensor, nn
 
 
 class SupervisedEncoder(nn.Module):
-    """Samples [N, ...], and what else the encoder is told of each, to the code's values; the decoder is left out.
+    """Samples [N, ...], and what is `told` of each beside its values, to the code's values; the decoder is left out.
 
-    What corrupts the input in training does not: it is part of the other training. What corrupts it always does here too. A posterior that
-    follows the decoder follows it with the weights that it has.
+    `told` names what follows the samples, as a batch has it: `lengths` of series [N], `conditions` [N, F]. What corrupts the input in
+    training does not: it is part of the other training. What corrupts it always does here too. A posterior that follows the decoder
+    follows it with the weights that it has.
     """
 
     def __init__(self, autoencoder: Any, told: Sequence[str] = ()) -> None:
         super().__init__()
-        self.told = tuple(told)                             # names as a batch has them: `lengths`, `conditions`
+        self.told = tuple(told)
         self.encoder, self.latent = autoencoder.encoder, autoencoder.latent
         model = autoencoder.eval()
         self._corrupt, self._code_of = model.corrupt, model.code_of          # bound methods, so that the decoder is no child

@@ -19,6 +19,7 @@ from aebuild.results.answer_records import FOLDER, AnswerRecord, ExhibitRecord
 from aebuild.results.picture import draw_rows
 from aebuild.results.trained import TrainedModel
 from aebuild.trainer.run_dir.atomic_files import replace_file
+from aebuild.trainer.run_dir.kept_arrays import kept_arrays
 from aebuild.trainer.run_dir.records import record_in
 
 if TYPE_CHECKING:
@@ -166,10 +167,9 @@ def read_answer(path: Path) -> Kept:
     """One answer from its JSON and the arrays beside it; CheckpointError if they are damaged."""
     told = record_in(path, AnswerRecord)
     try:
-        with np.load(path.with_suffix(".npz"), allow_pickle=False) as held:
-            arrays = {name: held[name] for name in held.files}
+        arrays = kept_arrays(path.with_suffix(".npz"))
         exhibits = tuple(_exhibit(each, arrays) for each in told.exhibits)
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, IndexError) as error:
         raise CheckpointError(Diagnostic(DAMAGED, f"{path.with_suffix('.npz')} is damaged: {error}",
                                          fix=f"aebuild evaluate {path.parent.parent} --task {path.stem}")) from error
     return Kept(path.stem, told.task, told.split, told.samples, told.weights, Answer(told.figures, exhibits, tuple(told.notes)))

@@ -35,7 +35,7 @@ def comparison_tables(comparison: Comparison) -> Iterator[RenderableType]:
     if comparison.spec:
         table = _table("spec", labels)
         for found in comparison.spec:
-            table.add_row(clean(found.path), *(Text("↕", "dim") if value is None else Text(_cut(value)) for value in found.values))
+            table.add_row(clean(found.path), *(Text("↕", "dim") if value is None else Text(cut(value)) for value in found.values))
         yield table
         if any(value is None for found in comparison.spec for value in found.values):
             yield Text("↕ differs at a path above or below this one", "dim")
@@ -130,6 +130,7 @@ def labels_of(runs: tuple[Compared, ...]) -> list[str]:
     return [clean(name if names.count(name) == 1 else str(run.facts.folder)) for name, run in zip(names, runs, strict=True)]
 
 
-def _cut(text: str) -> str:
+def cut(text: str) -> str:
+    """A value of a spec, short enough for a cell."""
     told = clean(text)
     return told if len(told) <= LONGEST else f"{told[:LONGEST - 1]}…"

@@ -49,6 +49,7 @@ class TrainedModel:
             with torch.no_grad():
                 reseed_all(randoms, derive(self.plan.spec.train.seed, "task", seed), number)
                 outputs = self.model.run(batch, draws=draws)
+            outputs.mean = None if outputs.mean is None else torch.no_grad()(outputs.mean)      # computed when asked for
             yield outputs
             done += len(batch.x)
             self.follow(done, len(split))

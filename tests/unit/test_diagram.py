@@ -179,7 +179,8 @@ def test_settings_and_wrong_words(run, tmp_path):
     assert "vector(5)" in run("spec.yaml", "--set", "latent.dim=5")[1]
     assert run("spec.yaml", "-o", "a.pdf")[0] == 2
     assert run("gone.yaml")[0] == 2
-    assert run("spec.yaml", "-o", "none/a.svg")[0] == 6
+    assert run("spec.yaml", "-o", "spec.yaml/a.svg")[0] == 6
+    assert run("spec.yaml", "-o", "none/a.svg")[0] == 0
 
 
 def test_a_png_without_its_package_names_the_command(run, monkeypatch):

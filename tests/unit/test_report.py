@@ -15,11 +15,12 @@ import pytest
 from command_line import called
 from run_copies import a_run, edit
 
-from aebuild.lang.diagnostics import CheckpointError, UsageError
+from aebuild.lang.diagnostics import CheckpointError, SpecError, UsageError
 from aebuild.lang.tasks import Answer, LinePlot, SampleRows, ScatterPlot, Table
 from aebuild.results.answers import Kept, keep
 from aebuild.results.reporting.campaign_tables import campaign_tables
 from aebuild.results.reporting.charts import line_plot, ticks
+from aebuild.results.reporting.comparison_page import comparison_page
 from aebuild.results.reporting.report import report
 
 HOSTILE = '<script>alert("x")</script> & "quotes" \u202e'
@@ -98,6 +99,38 @@ def test_figures_of_the_page_are_those_of_the_run(tmp_path: Path) -> None:
     assert (run / "spec.yaml").read_text().rstrip() in markdown
 
 
+def test_what_is_no_number_is_null_in_json(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run")
+    with (run / "metrics.jsonl").open("a") as journal:
+        journal.write('{"phase": "main", "epoch": 3, "step": 9, "split": "train", "loss": NaN, "terms": {"reconstruction": Infinity}}\n')
+    held = json.loads(report([run], "json"), parse_constant=pytest.fail)["runs"][0]
+    assert held["curves"][-1]["terms"] == {"reconstruction": None}
+
+
+def test_warnings_come_with_what_mends_them(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run")
+    edit(run / "evaluation.json", warnings=[{"code": "AE702", "message": "not good", "fix": "train\n  longer"}])
+    assert "AE702 not goodFix: train\n  longer" in Page(report([run])).text
+    assert "> AE702 not good\n>\n> Fix:\n>\n>     train\n>       longer" in report([run], "md")
+    edit(run / "evaluation.json", warnings=[{"code": 3}])
+    with pytest.raises(CheckpointError):
+        report([run])
+
+
+def test_figures_of_tasks_are_marked_where_they_compare(tmp_path: Path) -> None:
+    runs = [a_run(tmp_path / name, *settings) for name, settings in (("one", ()), ("two", ("latent.dim=2",)), ("far", ("data.split={test: 0.3}",)))]
+    for run, mse, same in zip(runs, (2.0, 1.0, 0.5), (3.0, 3.0, 3.0), strict=True):
+        keep(run, Kept("reconstruction", {"type": "reconstruction"}, "test", 12, "best-1", Answer({"mse": mse, "psnr": same})))
+    alike, unlike = comparison_page(runs[:2]), comparison_page(runs)
+    told = dict(alike.alike)
+    assert {f"{name} of mean" for name in ("reconstruction", "MSE per element", "PSNR in dB")} <= set(told)
+    assert any(name.startswith("MSE per element of PCA") for name in alike.results.columns)
+    assert (alike.tasks[0].columns, alike.tasks[0].best) == (["run", "mse", "psnr"], {(1, 1)})
+    assert (unlike.tasks[0].columns, unlike.tasks[0].best) == (["run", "mse ≠", "psnr ≠"], set())
+    keep(runs[1], Kept("reconstruction", {"type": "reconstruction"}, "new data", 9, "best-1", Answer({"mse": 0.1})))
+    assert comparison_page(runs[:2]).tasks[0].best == set()
+
+
 def test_text_of_users_is_escaped(tmp_path: Path) -> None:
     run = a_run(tmp_path / "run")
     keep(run, Kept("mine", {"type": HOSTILE}, "test", 1, "best-1", Answer({"x": 1.0}, (Table(HOSTILE, (HOSTILE,), ((HOSTILE,),)),), (HOSTILE,))))
@@ -132,18 +165,29 @@ def test_what_is_no_run_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     assert called(("report", run, "-o", place, "-q"), monkeypatch, capsys)[0] == 0
     code, _, err = called(("report", run, "-o", place), monkeypatch, capsys)
     assert (code, "--force" in err) == (2, True)
+    assert called(("report", run, "-o", tmp_path / "new" / "page.md", "-q"), monkeypatch, capsys)[0] == 0
     (run / "evaluation.json").unlink()
-    shutil.copytree(a_run(tmp_path / "runs" / "good"), tmp_path / "unused")
-    said: list[str] = []
-    report([tmp_path / "runs"], say=said.append)
-    assert "left out" in said[0]
+    a_run(tmp_path / "runs" / "good")
+    (a_run(tmp_path / "runs" / "hollow") / "spec.yaml").write_text("")
+    for form in ("html", "json"):
+        said: list[str] = []
+        report([tmp_path / "runs"], form, said.append)
+        assert ["left out: died" in said[0], said[1].partition("hollow")[2]] == [True, " is left out: the file is empty"]
+    with pytest.raises(SpecError):
+        report([tmp_path / "runs" / "hollow"])
 
 
 def test_damaged_snapshots_and_data_that_are_gone_are_said(tmp_path: Path) -> None:
     run = answered(a_run(tmp_path / "run"))
-    for file in (run / "snapshots").glob("0*.npz"):
-        file.write_bytes(b"cut")
-    assert "are damaged" in Page(report([run])).text
+    arrays = (run / "tasks" / "interpolation.npz").read_bytes()
+    for damaged in (b"cut", arrays[:900], arrays[:300] + b"?" + arrays[301:]):
+        for file in (run / "snapshots").glob("0*.npz"):
+            file.write_bytes(damaged)
+        assert "are damaged" in Page(report([run])).text
+        (run / "tasks" / "interpolation.npz").write_bytes(damaged)
+        with pytest.raises(CheckpointError, match="npz is damaged"):
+            report([run])
+        (run / "tasks" / "interpolation.npz").write_bytes(arrays)
     shutil.rmtree(run / "snapshots")
     assert "kept no reconstructions" in Page(report([run])).text
 
@@ -160,6 +204,7 @@ def test_ticks_are_round_and_within() -> None:
 def test_lines_without_numbers_are_drawn_without_them() -> None:
     shape = line_plot({"one": (np.array([1.0, 2, 3]), np.array([1, np.nan, 2])), "flat": (np.array([1.0]), np.array([5.0]))}, "x", "y", "told")
     assert "nan" not in shape
+    assert ">1.5<" not in shape                                         # whole numbers have nothing between them
     assert "<circle" in shape
 
 
@@ -194,10 +239,11 @@ def browser() -> Iterator[Any]:
     options = selenium.ChromeOptions()
     options.binary_location = place
     for word in ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-                 "--disable-sync", "--no-first-run", "--window-size=390,800"):
+                 "--disable-sync", "--no-first-run"):
         options.add_argument(word)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     opened = selenium.Chrome(options=options, service=selenium.ChromeService(executable_path=driver))
+    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": False})
     yield opened
     opened.quit()
 

@@ -385,3 +385,10 @@ train: {{steps: 1}}
     trained = TrainedModel(run, own_splits(run), run.own_split("test").split)
     nats = np.concatenate([outputs.code.terms["kl_1"].flatten(1).sum(1).numpy() for outputs in trained.passes(trained.judged)])
     assert rate == pytest.approx(nats.mean() / np.log(2) + 4 * np.log2(4), rel=1e-5)            # 2×2 places of four entries
+
+
+def test_models_that_are_told_of_samples_and_whose_mean_is_learned_answer(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run", "data.scale=integer", "condition={label: concat}", "losses.reconstruction={type: ordinal, grades: 17}")
+    found = open_run(run).ask("reconstruction", "probe: {labels: 30, epochs: 1}")
+    assert found["reconstruction"].answer.figures["surprise"] > 0
+    assert {"untrained", "from_scratch"} <= set(found["probe"].answer.figures)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MODEL = {"reconstruction": "the reconstruction's surprise or error", "latent": "surprise at the code",
          "mahalanobis": "residuals weighed by their usual covariance", "combined": "those three together",
-         "signed": "errors summed with their sign"}
+         "signed": "errors summed with their sign", "prior": "surprise at the code under the model's own prior"}
 SIMPLE = {"pca": "the error of principal components", "norm": "the length ‖x‖", "knn": "the distance to the nearest training samples",
           "forest": "an isolation forest"}
 MOST_ROWS = 10_000          # training samples that simple scores are fitted to

@@ -28,6 +28,7 @@ class Likelihood(Task):
 
     type: Literal["likelihood"] = "likelihood"
     scalar = "draws"
+    scales: ClassVar[dict[str, str]] = dict.fromkeys(("elbo", "distortion", "log_likelihood", "bits_per_dimension"), "reconstruction")
     meanings: ClassVar[dict[str, str]] = {
         "elbo": "nats, a lower bound of the log-likelihood of a sample; higher is better",
         "distortion": "nats of surprise at a sample given its code; lower is better",

@@ -29,6 +29,7 @@ class Reconstruction(Task):
 
     type: Literal["reconstruction"] = "reconstruction"
     scalar = "shown"
+    scales: ClassVar[dict[str, str]] = {"surprise": "reconstruction", "mse": "MSE per element", "worst_mse": "MSE per element"}
     meanings: ClassVar[dict[str, str]] = {
         "surprise": "nats, or the error, of a sample under the likelihood; lower is better",
         "mse": "squared error of one value; lower is better",

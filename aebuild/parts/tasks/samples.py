@@ -40,6 +40,7 @@ class Samples(Task):
 
     type: Literal["samples"] = "samples"
     scalar = "count"
+    scales: ClassVar[dict[str, str]] = {"energy_distance": "MSE per element"}
     meanings: ClassVar[dict[str, str]] = {
         "mmd2": "squared maximum mean discrepancy, 0 for the data's own distribution; lower is better",
         "energy_distance": "in units of the features, 0 for the data's own distribution; lower is better",
@@ -114,7 +115,7 @@ evaluate: {tasks: [samples: {count: 8, neighbours: 2, shown: 3, seed: 1, feature
             about = (*about, f"the bandwidth of mmd2 is {bandwidth:.4g}, the median distance of real samples")
         figures = found | copies.figures
         rows = tuple((name, value, ideal.get(name) if copies.figures else None) for name, value in figures.items())
-        table = Table(f"{number:,} samples and as many real ones", ("", "samples", "training data instead"), rows)
+        table = Table(f"{number:,} samples and as many real ones", ("figure", "samples", "training data instead"), rows)
         order = np.argsort(copies.distance, kind="stable")[:self.shown]
         pairs = {"samples": made[order], "the training sample nearest to each": copies.nearest_samples[order]}
         return Answer(figures, (SampleRows("samples", {"": made[:GRID * self.shown]}), SampleRows("nearest to the training data", pairs),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WIDE, HIGH = 520, 300
-LEFT, RIGHT, TOP, BOTTOM = 62, 12, 10, 42
+LEFT, RIGHT, TOP, BOTTOM = 74, 12, 10, 42
 HUES = 8                 # colours of the style sheet: --series-0 and on
 MOST = 600               # points of a line that are drawn
 
@@ -37,6 +37,7 @@ class Axes:
 
     def __init__(self, x: Sequence[NDArray[Any]], y: Sequence[NDArray[Any]]) -> None:
         self.x, self.y = _extent(x, 0.0), _extent(y, 0.05)
+        self.whole = all(bool(np.all(np.asarray(part) == np.round(part))) for part in x)      # steps and units have nothing between them
 
     def at(self, x: float, y: float) -> tuple[float, float]:
         """The place of a point."""
@@ -48,6 +49,8 @@ class Axes:
         """Grid, numbers and names of both axes."""
         parts = []
         for value in ticks(*self.x):
+            if self.whole and value != round(value):
+                continue
             place = self.at(value, self.y[0])[0]
             parts.append(f'<line class="grid" x1="{place}" x2="{place}" y1="{TOP}" y2="{HIGH - BOTTOM}"/>'
                          f'<text x="{place}" y="{HIGH - BOTTOM + 15}" text-anchor="middle">{_told(value)}</text>')

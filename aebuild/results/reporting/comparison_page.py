@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from markupsafe import Markup
 
+from aebuild.lang.printable import clean
 from aebuild.lang.tasks import Task
 from aebuild.results.answers import answers_of
 from aebuild.results.comparing.pareto import non_dominated
 from aebuild.results.comparison import Comparison, compare
-from aebuild.results.comparison_table import Row, best_of, labels_of, rows
+from aebuild.results.comparison_table import Row, best_of, cut, labels_of, rows
 from aebuild.results.reporting.charts import line_plot, marked_plot
-from aebuild.results.reporting.run_page import Grid
+from aebuild.results.reporting.run_page import Grid, Warned
 from aebuild.trainer.progress.formatting import number
 from aebuild.trainer.run_dir.run import Run
 
@@ -34,7 +35,7 @@ class ComparisonPage:
     results: Grid
     tasks: Sequence[Grid]
     plots: Sequence[tuple[str, Markup]]
-    warnings: Sequence[tuple[str, str]]
+    warnings: Sequence[Warned]
     comparison: Comparison
 
 
@@ -43,12 +44,17 @@ def comparison_page(folders: Sequence[Path]) -> ComparisonPage:
     found = compare(folders)
     labels = labels_of(found.runs)
     spec = Grid("what differs in the specs", ["path", *labels],
-                [[each.path, *("↕" if value is None else value for value in each.values)] for each in found.spec])
+                [[clean(each.path), *("↕" if value is None else cut(value) for value in each.values)] for each in found.spec])
     figures = [row for row in rows([run.facts for run in found.runs]) if row.figure != "tasks"]
-    alike = [(row.name.strip(), row.texts[0]) for row in figures if len(set(row.texts)) == 1 and row.texts[0]]
+    alike = [(_head(row), row.texts[0]) for row in figures if len(set(row.texts)) == 1 and row.texts[0]]
     figures = [row for row in figures if len(set(row.texts)) > 1]
     return ComparisonPage(labels, alike, spec, _results(found, figures, labels), list(_tasks(found, labels)), list(_plots(found, labels)),
-                          [(each.code, each.message) for each in found.warnings], found)
+                          [Warned(each.code, clean(each.message)) for each in found.warnings], found)
+
+
+def _head(row: Row) -> str:
+    """What a row of the comparison is called where it stands alone: a baseline says of which figure."""
+    return f"{row.figure} of {row.name.strip()}" if row.name.startswith(" ") else row.name
 
 
 def _results(found: Comparison, figures: Sequence[Row], labels: Sequence[str]) -> Grid:
@@ -58,28 +64,34 @@ def _results(found: Comparison, figures: Sequence[Row], labels: Sequence[str]) -
     for column, row in enumerate(figures):
         wanted = None if (row.figure or row.name.strip()) in found.unlike else best_of(row)
         best |= {(place, column + 1) for place, value in enumerate(row.values) if wanted is not None and value == wanted}
-    heads = [row.name.strip() + (" ≠" if (row.figure or row.name.strip()) in found.unlike else "") for row in figures]
+    heads = [_head(row) + (" ≠" if (row.figure or row.name.strip()) in found.unlike else "") for row in figures]
     return Grid("results", ["run", *heads], [[label, *(row.texts[place] for row in figures)] for place, label in enumerate(labels)],
                 frozenset(best))
 
 
 def _tasks(found: Comparison, labels: Sequence[str]) -> Iterator[Grid]:
-    """One table a task; what is better by the meaning of a figure is marked."""
+    """One table a task; what is better by the meaning of a figure is marked, where the figure compares between the runs."""
     answers = [answers_of(run.facts.folder) for run in found.runs]
     for task in dict.fromkeys(name for held in answers for name in held):
-        kinds = {str(held[task].task.get("type")) for held in answers if task in held}
-        meanings = getattr(Task.variants[next(iter(kinds))], "meanings", {}) if len(kinds) == 1 and kinds <= set(Task.variants) else {}
-        figures = list(dict.fromkeys(name for held in answers if task in held for name in held[task].answer.figures))
-        values = [[held[task].answer.figures.get(name) if task in held else None for name in figures] for held in answers]
-        best = set()
+        told = [held.get(task) for held in answers]
+        there = [kept for kept in told if kept is not None]
+        figures = list(dict.fromkeys(name for kept in there for name in kept.answer.figures))
+        kind: Any = Task.variants.get(str(there[0].task.get("type")), Task)
+        asked_alike = "tasks" not in found.unlike and all((kept.task, kept.split, kept.samples) ==
+                                                          (there[0].task, there[0].split, there[0].samples) for kept in there)
+        heads, best = ["run"], set()
         for column, name in enumerate(figures):
-            known = [value for row in values if (value := row[column]) is not None]
-            way = meanings.get(name, "").rpartition("; ")[2]
-            if len(known) > 1 and way in ("lower is better", "higher is better"):
+            values = [None if kept is None else kept.answer.figures.get(name) for kept in told]
+            known = {value for value in values if value is not None}
+            alike = asked_alike and kind.scales.get(name) not in found.unlike
+            heads.append(name if alike or len(there) < 2 else f"{name} ≠")
+            way = kind.meanings.get(name, "").rpartition("; ")[2]
+            if alike and len(known) > 1 and way in ("lower is better", "higher is better"):
                 wanted = min(known) if way.startswith("lower") else max(known)
-                best |= {(place, column + 1) for place, row in enumerate(values) if row[column] == wanted}
-        yield Grid(task, ["run", *figures], [[label, *("" if value is None else number(value) for value in row)]
-                                             for label, row in zip(labels, values, strict=True)], frozenset(best))
+                best |= {(place, column + 1) for place, value in enumerate(values) if value == wanted}
+        rows = [[label, *("" if kept is None or name not in kept.answer.figures else number(kept.answer.figures[name]) for name in figures)]
+                for label, kept in zip(labels, told, strict=True)]
+        yield Grid(task, heads, rows, frozenset(best))
 
 
 def _plots(found: Comparison, labels: Sequence[str]) -> Iterator[tuple[str, Markup]]:

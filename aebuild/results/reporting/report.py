@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from aebuild import __version__
-from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, UsageError
+from aebuild.lang.diagnostics import AebuildError, Diagnostic, Hint, Rule, UsageError
+from aebuild.lang.json_text import json_text
 from aebuild.lang.printable import clean
 from aebuild.results.answers import answers_of
 from aebuild.results.reporting.campaign_tables import campaign_tables, is_campaign
 from aebuild.results.reporting.comparison_page import ComparisonPage, comparison_page
-from aebuild.results.reporting.run_page import Grid, RunPage, RunReader
+from aebuild.results.reporting.run_page import Grid, RunPage, RunReader, Warned
 from aebuild.results.run_table import runs_in
 from aebuild.trainer.run_dir.folder import is_run
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 Format = Literal["html", "md", "json"]
+Told = TypeVar("Told")
 MOST = 60            # runs of a page
 
 NOTHING_TO_TELL = Rule("AE559", "nothing to report", """
@@ -39,23 +40,38 @@ $ aebuild report runs/vae -o vae.html
 
 def report(places: Sequence[Path], form: Format = "html", say: Callable[[str], object] = lambda sentence: None) -> str:
     """The report's text; `say` hears which runs of a folder are left out. UsageError if there is nothing to tell."""
-    folders = list(_folders(places, say))
     summaries = [table for place in places if is_campaign(place) for table in campaign_tables(place)]
     if form == "json":
-        return json.dumps(_as_json(folders), ensure_ascii=False, indent=1) + "\n"
-    pages = [RunReader(folder).page() for folder in folders]
-    comparison = comparison_page(folders) if len(folders) > 1 else None
+        return json_text({"aebuild": __version__, "runs": list(_read(places, _as_json, say).values())}, 1) + "\n"
+    read = _read(places, RunReader.page, say)
+    pages, comparison = list(read.values()), comparison_page(list(read)) if len(read) > 1 else None
     if form == "md":
         return _markdown(pages, comparison, summaries)
     return _html(pages, comparison, _title(places, pages), summaries)
 
 
-def _folders(places: Sequence[Path], say: Callable[[str], object]) -> Iterator[Path]:
-    """The run directories themselves, and the finished ones in the folders."""
-    found: dict[Path, None] = {}
+def _read(places: Sequence[Path], take: Callable[[RunReader], Told], say: Callable[[str], object]) -> dict[Path, Told]:
+    """What is taken from each run; one that cannot be read is refused where it is named, and left out where a folder holds it."""
+    found: dict[Path, Told] = {}
+    for folder, named in _folders(places, say).items():
+        try:
+            found[folder] = take(RunReader(folder))
+        except AebuildError as error:
+            if named:
+                raise
+            say(f"{folder} is left out: {error.diagnostics[0].message}")
+    if not found:
+        told = ", ".join(map(str, places))
+        raise UsageError(Diagnostic(NOTHING_TO_TELL, f"{told} holds no finished run", fix=Hint("aebuild runs FOLDER says what is there")))
+    return found
+
+
+def _folders(places: Sequence[Path], say: Callable[[str], object]) -> dict[Path, bool]:
+    """The run directories that are named (True), and the finished ones in the folders."""
+    found: dict[Path, bool] = {}
     for place in places:
         if is_run(place):
-            found[place] = None
+            found[place] = True
             continue
         first: set[str | None] = set()
         for facts in runs_in(place):
@@ -65,14 +81,11 @@ def _folders(places: Sequence[Path], say: Callable[[str], object]) -> Iterator[P
             if facts.evaluation is None or facts.state == "damaged":
                 say(f"{facts.folder} is left out: {facts.state}{': ' + clean(facts.reason) if facts.reason else ''}")
             else:
-                found[facts.folder] = None
-    if not found:
-        told = ", ".join(map(str, places))
-        raise UsageError(Diagnostic(NOTHING_TO_TELL, f"{told} holds no finished run", fix=Hint("aebuild runs FOLDER says what is there")))
+                found.setdefault(facts.folder, False)
     if len(found) > MOST:
         raise UsageError(Diagnostic(NOTHING_TO_TELL, f"{len(found):,} runs are more than the {MOST} of one page",
                                     fix=Hint("name those that matter")))
-    return iter(found)
+    return found
 
 
 def _title(places: Sequence[Path], pages: Sequence[RunPage]) -> str:
@@ -86,12 +99,12 @@ def _html(pages: Sequence[RunPage], comparison: ComparisonPage | None, title: st
     from markupsafe import Markup
 
     held = files("aebuild.results.reporting") / "templates"
-    style, script = (Markup((held / name).read_text(encoding="utf-8")) for name in ("style.css", "script.js"))
+    style, dark, script = (Markup((held / name).read_text(encoding="utf-8")) for name in ("style.css", "dark.css", "script.js"))
     first = pages[0]
     lead = f"{first.facts.spec} on {first.facts.data}" if comparison is None else ", ".join(clean(page.name) for page in pages)
     return environment.get_template("page.html").render(
-        title=title, lead=lead, runs=pages, comparison=comparison, summaries=summaries, version=__version__, style=style, script=script,
-        date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"))
+        title=title, lead=lead, runs=pages, comparison=comparison, summaries=summaries, version=__version__, style=style,
+        dark=dark, script=script, date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"))
 
 
 def _environment() -> Environment:
@@ -100,33 +113,36 @@ def _environment() -> Environment:
     return Environment(loader=PackageLoader("aebuild.results.reporting"), autoescape=True, undefined=StrictUndefined, trim_blocks=False)
 
 
-def _as_json(folders: Sequence[Path]) -> dict[str, Any]:
-    readers = [RunReader(folder) for folder in folders]
-    runs = [reader.facts.to_json() | {"answers": {name: kept.to_json() for name, kept in answers_of(folder).items()},
-                                      "spec_text": reader.run.spec, "environment": reader.run_json("environment.json"),
-                                      "curves": reader.run.journal.read()}
-            for folder, reader in zip(folders, readers, strict=True)]
-    return {"aebuild": __version__, "runs": runs}
+def _as_json(reader: RunReader) -> dict[str, Any]:
+    answers = {name: kept.to_json() for name, kept in answers_of(reader.run.folder).items()}
+    return reader.facts.to_json() | {"answers": answers, "spec_text": reader.run.spec, "environment": reader.run_json("environment.json"),
+                                     "curves": reader.run.journal.read()}
 
 
 def _markdown(pages: Sequence[RunPage], comparison: ComparisonPage | None, summaries: Sequence[Grid]) -> str:
     parts = ["# Means over seeds", *map(_grid, summaries)] if summaries else []
     if comparison is not None:
-        parts += ["# Comparison", *(f"> {code} {message}" for code, message in comparison.warnings), _grid(comparison.results),
+        parts += ["# Comparison", *map(_warning, comparison.warnings), _grid(comparison.results),
                   *map(_grid, comparison.tasks), *([_grid(comparison.spec)] if comparison.spec.rows else [])]
     for page in pages:
         parts += [f"# {_plain(page.name)}", "\n".join(f"- {name}: {_plain(value)}" for name, value in page.tiles),
-                  *(f"> {code} {_plain(message)}" for code, message in page.warnings)]
+                  *map(_warning, page.warnings)]
         if page.results is not None:
             parts.append(_grid(page.results))
         for task in page.tasks:
-            parts += [f"## {_plain(task.name)} ({task.judged})", _grid(Grid("figures", ("figure", "value", "what it is"), task.figures)),
+            parts += [f"## {_plain(task.name)} ({task.judged})", _grid(task.figures),
                       *(f"> {_plain(note)}" for note in task.notes),
                       *(_grid(shown.table) for shown in task.exhibits if shown.table is not None)]
         parts += ["## Spec", f"```yaml\n{page.spec.rstrip()}\n```", "## How to reproduce", "```console\n" + "\n".join(
             f"$ {command}" for command in page.commands) + "\n```",
-            _grid(Grid("environment", ("what", "which"), page.environment))]
+            _grid(page.environment)]
     return "\n\n".join(parts) + "\n"
+
+
+def _warning(warned: Warned) -> str:
+    """As a quotation, with what mends it as code."""
+    fix = "".join(f"\n>     {line}" for line in map(clean, warned.fix.splitlines()))
+    return f"> {warned.code} {_plain(warned.message)}" + (f"\n>\n> Fix:\n>{fix}" if fix else "")
 
 
 def _grid(grid: Grid) -> str:

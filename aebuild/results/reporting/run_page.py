@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from markupsafe import Markup
@@ -31,6 +31,8 @@ from aebuild.results.run_plan import data_of, plan_of
 from aebuild.results.run_plugins import options_of
 from aebuild.results.sameness import check_there, place_of
 from aebuild.trainer.progress.formatting import duration, number
+from aebuild.trainer.run_dir.kept_arrays import kept_arrays
+from aebuild.trainer.run_dir.records import Record, record_in
 from aebuild.trainer.run_dir.run import Run
 from aebuild.trainer.snapshots import FOLDER as SNAPSHOTS
 
@@ -52,6 +54,28 @@ class Grid:
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     best: frozenset[tuple[int, int]] = frozenset()
+
+
+class Warned(NamedTuple):
+    """A warning, and what mends it, or nothing."""
+
+    code: str
+    message: str
+    fix: str = ""
+
+
+class FindingRecord(Record):
+    """A warning about the figures, as `evaluation.json` keeps it."""
+
+    code: str
+    message: str
+    fix: str | None = None
+
+
+class FindingsRecord(Record):
+    """All of them."""
+
+    warnings: list[FindingRecord] = []
 
 
 @dataclass(frozen=True)
@@ -83,7 +107,7 @@ class TaskSection:
     name: str
     about: str
     judged: str
-    figures: Sequence[tuple[str, str, str]]
+    figures: Grid
     exhibits: Sequence[Shown]
     notes: Sequence[str]
 
@@ -99,13 +123,13 @@ class RunPage:
     drawing: Markup
     results: Grid | None
     meanings: Mapping[str, str]
-    warnings: Sequence[tuple[str, str]]
+    warnings: Sequence[Warned]
     curves: Sequence[tuple[str, Markup]]
     originals: Sheet | None
     snapshots: Sequence[tuple[str, Sheet]]
     picture: str | None
     tasks: Sequence[TaskSection]
-    environment: Sequence[tuple[str, str]]
+    environment: Grid
     commands: Sequence[str]
     notes: list[str]
 
@@ -133,7 +157,7 @@ class RunReader:
         originals, snapshots = self._snapshots()
         return RunPage(self.facts, plan, self.run.spec, list(_tiles(self.facts, plan)), Markup(svg_text(diagram(plan), scale_of(plan))),
                        _results(self.facts), self._meanings(), self._warnings(), list(curves(records)), originals, snapshots,
-                       self._picture(), [self._section(kept) for kept in answers_of(self.run.folder).values()], list(self._environment()),
+                       self._picture(), [self._section(kept) for kept in answers_of(self.run.folder).values()], self._environment(),
                        list(self._commands()), self.notes)
 
     def _meanings(self) -> dict[str, str]:
@@ -142,13 +166,14 @@ class RunReader:
                 "PSNR in dB": "that error below the squared range of the data; higher is better",
                 "tokens right": "share of the tokens that are reconstructed as they are; higher is better", **known_meanings(plan)}
 
-    def _warnings(self) -> list[tuple[str, str]]:
-        told = [(each["code"], f"{each['message']}" + (f" Fix: {each['fix']}" if each.get("fix") else ""))
-                for each in self.run_json("evaluation.json").get("warnings", [])]
-        told += [(event["code"], clean(f"in epoch {event['epoch']:,} of {event['phase']}: {event['message']}. Helps: {event['fix']}"))
+    def _warnings(self) -> list[Warned]:
+        place = self.run.folder / "evaluation.json"
+        judged = record_in(place, FindingsRecord).warnings if self.facts.evaluation is not None else []
+        told = [Warned(each.code, clean(each.message), each.fix or "") for each in judged]
+        told += [Warned(event["code"], clean(f"in epoch {event['epoch']:,} of {event['phase']}: {event['message']}"), event["fix"])
                  for event in health_events(self.run)]
         loaded = load(self.run.folder / "spec.yaml", known=self.info)
-        return [*told, *((each.code, clean(each.message)) for each in loaded.diagnostics if each.rule.severity == "warning")]
+        return [*told, *(Warned(each.code, clean(each.message), each.fix or "") for each in loaded.diagnostics if not each.is_error)]
 
     def run_json(self, name: str) -> dict[str, Any]:
         """A JSON document of the run, or nothing where it is not there."""
@@ -164,15 +189,14 @@ class RunReader:
         place = self.run.folder / SNAPSHOTS
         files = sorted(path for path in place.glob("*.npz") if path.stem.isdecimal())
         try:
-            with np.load(place / "samples.npz", allow_pickle=False) as held:
-                target = held["target"]
+            target = kept_arrays(place / "samples.npz")["target"]
             drawer, found = Drawer(self.plan, self.form, target), []
             for path in files:
-                with np.load(path, allow_pickle=False) as held:
-                    found.append((f"{held['phase']}, epoch {int(held['epoch']):,}, step {int(path.stem):,}",
-                                  drawer.strip(held["reconstruction"], target)))
+                held = kept_arrays(path)
+                found.append((f"{held['phase']}, epoch {int(held['epoch']):,}, step {int(path.stem):,}",
+                              drawer.strip(held["reconstruction"], target)))
             return drawer.strip(target), found
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError) as error:
             if files:
                 self.notes.append(f"the snapshots of the training in {place} are damaged: {error}")
             else:
@@ -189,7 +213,8 @@ class RunReader:
         kind = str(kept.task.get("type", kept.name))
         part: Any = Task.variants.get(kind, Task)
         about = (part.__doc__ or "").strip().partition("\n")[0] if part is not Task else ""
-        figures = [(name, number(value), part.meanings.get(name, "")) for name, value in kept.answer.figures.items()]
+        figures = Grid("figures", ("figure", "value", "what it is"), [
+            (name, number(value), part.meanings.get(name, "")) for name, value in kept.answer.figures.items()])
         shown = [self._shown(each, kind) for each in kept.answer.exhibits]
         return TaskSection(kept.name, about, f"{kept.split}, {kept.samples:,} samples", figures, shown, kept.answer.notes)
 
@@ -227,10 +252,10 @@ class RunReader:
         samples = some.x if some.target is None else some.target
         return Drawer(self.plan, self.form, samples).thumbnails(samples)
 
-    def _environment(self) -> Iterator[tuple[str, str]]:
-        for name, value in self.run_json("environment.json").items():
-            if value is not None and name != "command":
-                yield name.replace("_", " "), f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    def _environment(self) -> Grid:
+        told = [(name.replace("_", " "), f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value))
+                for name, value in self.run_json("environment.json").items() if value is not None and name != "command"]
+        return Grid("environment", ("what", "which"), told)
 
     def _commands(self) -> Iterator[str]:
         options = options_of(self.run.folder)
@@ -288,7 +313,7 @@ def _results(facts: RunFacts) -> Grid | None:
         best |= {(len(rows), place + 1) for place, value in enumerate(values) if value is not None and value == wanted}
         rows.append([name, *("" if value is None else number(value) for value in values)])
     title = f"{facts.evaluation.split}, {facts.evaluation.samples:,} samples"
-    return Grid(title, ["", *(name for name, _ in columns)], rows, frozenset(best))
+    return Grid(title, ["figure", *(name for name, _ in columns)], rows, frozenset(best))
 
 
 def curves(records: Sequence[dict[str, Any]]) -> Iterator[tuple[str, Markup]]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from aebuild.lang.json_text import json_text
 from aebuild.lang.render import render
 from aebuild.trainer.progress.display import Ending, EpochReport, Heading, Quiet, Status
 
@@ -94,7 +95,7 @@ class JsonLines(Quiet):
         if not self._open:
             return
         head = {"event": event, "time": round(time.time(), 3), "run": self._heading.run if self._heading is not None else None}
-        self._waiting += json.dumps(_plain(head | told), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        self._waiting += json_text(head | told).encode() + b"\n"
         self._flush(0.0)
 
     def _flush(self, patience: float) -> None:
@@ -126,12 +127,3 @@ class JsonLines(Quiet):
 
 def _rounded(value: float | None, digits: int = 2) -> float | None:
     return None if value is None else round(value, digits)
-
-
-def _plain(value: Any) -> Any:
-    """The same with null for NaN and infinity, which JSON does not have."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

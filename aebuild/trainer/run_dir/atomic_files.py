@@ -87,6 +87,13 @@ def copy_file(source: Path, path: Path) -> None:
         fresh.replace(path)
 
 
+def write_output(place: Path, content: bytes) -> None:
+    """What a user asked to be written: a whole file in one instant, with the folders above it; ResourceError where the disk refuses."""
+    with storing(place):
+        place.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(place, content)
+
+
 def replace_json(path: Path, value: Any) -> None:
     """Puts a JSON document at `path` in one instant, indented for people."""
     replace_file(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())

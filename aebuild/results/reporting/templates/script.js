@@ -26,6 +26,7 @@
   // tables that sort by a column
   const value = (row, place) => {
     const text = row.cells[place].textContent.trim(), parsed = Number(text.replace(/ [±≈].*/, "").replace(/[,÷ ]/g, ""));
+    if (/^\d+(:\d\d)+$/.test(text)) return text.split(":").reduce((sum, part) => 60 * sum + Number(part), 0);       // h:mm:ss
     return text === "" ? null : Number.isNaN(parsed) ? text : parsed;
   };
   for (const table of all("table.sortable")) {
@@ -41,7 +42,7 @@
         const rows = all("tbody tr", table).sort((a, b) => {
           const x = value(a, place), y = value(b, place);
           if (x === null || y === null) return (x === null) - (y === null);
-          const order = typeof x === "number" && typeof y === "number" ? x - y : String(x).localeCompare(String(y));
+          const order = typeof x === "number" && typeof y === "number" ? x - y : String(x).localeCompare(String(y), "en", { numeric: true });
           return up ? order : -order;
         });
         table.tBodies[0].append(...rows);
@@ -52,10 +53,14 @@
   // reconstructions at moments of the training
   for (const box of all(".slides")) {
     const slides = all(".slide", box), range = box.querySelector("input"), told = box.querySelector("output");
-    range.addEventListener("input", () => {
+    const show = () => {
       slides.forEach((slide, place) => { slide.hidden = place !== Number(range.value); });
       told.textContent = slides[range.value].dataset.told;
-    });
+      range.setAttribute("aria-valuetext", told.textContent);
+    };
+    range.value = slides.length - 1;                    // a browser that reloads keeps what it was
+    range.addEventListener("input", show);
+    show();
   }
 
   // walks that play, to and fro
@@ -87,7 +92,7 @@
     plot.append(dot);
     const near = (line, index) => {
       const shape = all(".series", plot).find((each) => each.dataset.name === select.value).firstElementChild;
-      const points = shape.getAttribute("points").split(" ");
+      const points = (shape.getAttribute("points") ?? `${shape.getAttribute("cx")},${shape.getAttribute("cy")}`).split(" ");
       return points[Math.round(index / Math.max(1, line.x.length - 1) * (points.length - 1))].split(",");
     };
     const number = (value) => Math.abs(value) > 1e200 ? "beyond all" : String(Number(value.toPrecision(4)));
@@ -116,6 +121,7 @@
       range.value = best;
       show();
     };
+    plot.style.touchAction = "pan-y";                   // a finger that goes across drags, and does not scroll
     plot.addEventListener("pointerdown", (event) => { plot.setPointerCapture(event.pointerId); drag(event); });
     plot.addEventListener("pointermove", (event) => { if (event.buttons) drag(event); });
   }
