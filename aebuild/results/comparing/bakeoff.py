@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from aebuild.compile.canonical import plain
 from aebuild.compile.front import load
+from aebuild.compile.short_options import parse_setting
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, UsageError
 from aebuild.results.answer_records import FOLDER, AnswerRecord
 from aebuild.results.comparing.campaign import Campaign, CampaignRecord, ContestantRecord, Training, begin, extended, reopen
-from aebuild.results.comparing.contestants import UNSAID, Budget, contestants
+from aebuild.results.comparing.contestants import UNSAID, Budget, check_own, contestants
 from aebuild.results.comparing.figures import AskedTask, FigureTable, task_tables, usual_table
 from aebuild.results.comparing.matching import Match, match_all, told
 from aebuild.results.comparing.trainings import Say, Work
@@ -89,6 +90,7 @@ class Results:
 
 def new_bakeoff(specs: Sequence[str], asked: Asked, output: Path | None, say: Say) -> Campaign:
     """A bakeoff that may begin, or the one in `output` that was asked for in the same way; raises what is wrong with the specs."""
+    check_own([parsed.path for setting in asked.settings if (parsed := parse_setting(setting)) is not None], ["train.seed"])
     settings = [*asked.settings, *([task_setting(asked.tasks)] if asked.tasks else [])]
     found = contestants(specs, settings, asked.budget)
     records = {each.name: ContestantRecord(name=each.name) for each in found}

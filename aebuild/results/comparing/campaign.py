@@ -72,6 +72,8 @@ class CampaignRecord(Record):
     seeds: list[Whole]
     tasks: list[str] = []
     asked: dict[str, Any] = {}
+    text: str = ""            # what the trials of a sweep change, in a form in which its paths can be set
+    base: str = ""            # where the paths in it begin
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,11 @@ def begin(record: CampaignRecord, texts: Mapping[str, str], output: Path | None)
     """A new campaign, or the one in `output` gone on with, if the same was asked; UsageError if another is there."""
     if output is not None and (output / f"{record.kind}.json").is_file():
         campaign = reopen(output, record.kind)
-        _check_same(campaign, record, texts)
+        try:
+            _check_same(campaign, record, texts)
+        except BaseException:
+            campaign.__exit__()
+            raise
         campaign.write(extended(campaign.record, record.seeds, record.tasks), {})
         return campaign
     folder, _ = reserved(record.kind, output, Path("runs"))
