@@ -111,12 +111,9 @@ def resumed_bakeoff(folder: Path, seeds: Sequence[int], tasks: Sequence[str]) ->
     """The bakeoff in a folder, asked for more seeds and further tasks where they are given."""
     campaign = reopen(folder, "bakeoff")
     record = extended(campaign.record, list(seeds), list(tasks))
-    try:
+    with campaign.kept():
         task_texts(campaign, record.tasks)                 # a wrong one is told before it is kept
-    except BaseException:
-        campaign.__exit__()
-        raise
-    campaign.write(record, {})
+        campaign.write(record, {})
     return campaign
 
 
@@ -142,8 +139,7 @@ def results_of(campaign: Campaign, failures: dict[Training, str]) -> Results:
         facts = campaign.facts(training)
         if facts is not None and facts.state == "finished":
             entries[training.contestant].runs[training.seed] = facts
-    firsts = [next(iter(entry.runs.values())).folder for entry in entries.values() if entry.runs]
-    unlike, warnings = _unlike(firsts)
+    unlike, warnings = _unlike([facts.folder for entry in entries.values() for facts in entry.runs.values()])
     runs = {name: entry.runs for name, entry in entries.items() if entry.runs}
 
     def alike(one: str, other: str) -> bool:

@@ -102,23 +102,30 @@ def _settable(base: Contestant, planned: Sequence[dict[str, Any]]) -> tuple[str,
 def resumed_sweep(folder: Path, seeds: Sequence[int], trials: int | None) -> Campaign:
     """The sweep in a folder, asked for more seeds or trials where they are given; UsageError for more trials of a grid."""
     campaign = reopen(folder, "sweep")
-    record = extended(campaign.record, list(seeds), [])
-    asked, texts = record.asked, {}
-    if trials is not None and trials < (asked.get("trials") or inf):
-        campaign.__exit__()
-        held = f"it was asked for {asked['trials']} trials already" if asked.get("trials") else "a grid has all its combinations"
-        raise UsageError(Diagnostic(OTHER, f"{folder} is not gone on with by {trials} trials: {held}",
-                                    fix=f"{campaign.resume_command}, without --trials"))
-    if trials is not None and trials > asked["trials"]:
-        record = record.model_copy(update={"asked": asked | {"trials": trials}})
-        if asked["method"] == "random":
-            varied, seed = parse_all(asked["vary"]), from_text(asked["spec"], ()).spec.train.seed
-            made = [_trial(*_source(record), asked["name"], number, drawn(varied, number, seed))
-                    for number in range(len(record.contestants), trials)]
-            record = record.model_copy(update={"contestants": [*record.contestants, *(each for each, _ in made)]})
-            texts = {each.name: text for each, text in made if text}
-    campaign.write(record, texts)
+    with campaign.kept():
+        record = extended(campaign.record, list(seeds), [])
+        texts: dict[str, str] = {}
+        if trials is not None:
+            held = record.asked.get("trials")
+            if trials < (held or inf):
+                why = f"it was asked for {held} trials already" if held else "a grid has all its combinations"
+                raise UsageError(Diagnostic(OTHER, f"{folder} is not gone on with by {trials} trials: {why}",
+                                            fix=f"{campaign.resume_command}, without --trials"))
+            record, texts = _with_trials(record, trials)
+        campaign.write(record, texts)
     return campaign
+
+
+def _with_trials(record: CampaignRecord, trials: int) -> tuple[CampaignRecord, dict[str, str]]:
+    """The record with so many trials, and the specs of those that are new; a model proposes its own later."""
+    asked, made = record.asked, []
+    if asked["method"] == "random":
+        varied, seed = parse_all(asked["vary"]), from_text(asked["spec"], ()).spec.train.seed
+        made = [_trial(*_source(record), asked["name"], number, drawn(varied, number, seed))
+                for number in range(len(record.contestants), trials)]
+    contestants = [*record.contestants, *(each for each, _ in made)]
+    return record.model_copy(update={"asked": asked | {"trials": trials}, "contestants": contestants}), \
+        {each.name: text for each, text in made if text}
 
 
 def _source(record: CampaignRecord) -> tuple[str, Path]:
