@@ -7,6 +7,7 @@ import json
 import math
 import shutil
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -193,6 +194,18 @@ def test_too_narrow_is_left_when_nothing_else_is_wrong() -> None:
     assert [(each.rule.code, each.certainty) for each in done.found] == [("AE596", "possible")]
     assert "dead units" in done.skipped
     assert likeliest(evidence()) == done.found[0]
+
+
+@pytest.mark.parametrize(("steps", "code", "advice"), [(300, "AE592", "--resume"), (3000, "AE596", "wider or more layers")])
+def test_a_curve_that_is_flat_because_the_rate_fell_is_no_minimum(steps: int, code: str, advice: str) -> None:
+    """A smaller rate, which a flat curve is else told, would end where this one ended, or sooner."""
+    cooled = evidence(("train.optimizer.lr={from: 0.01, to: 1e-5}", f"train.steps={steps}"))
+    done = examine(replace(cooled, steps=steps, last_rate=1e-5))
+    assert [(each.rule.code, each.certainty) for each in done.found] == [(code, "possible")]
+    assert advice in str(done.found[0].fix)
+    assert str(examine(cooled).found[0].fix).endswith("--set train.optimizer.lr.from=0.0033")          # of a rate that has not fallen
+    worse = examine(replace(evidence(model=1.2), steps=300, last_rate=1e-9))
+    assert "AE592" not in [each.rule.code for each in worse.found]
 
 
 def test_pca_that_is_better_than_a_variational_code_is_a_remark() -> None:
