@@ -155,6 +155,19 @@ def test_without_a_checkpoint_the_curves_are_looked_at(tmp_path: Path, monkeypat
     assert all("checkpoint" in each["reason"] for each in told["not_looked_for"])
 
 
+def test_what_is_damaged_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    run = a_run(tmp_path / "run")
+    (run / "evaluation.json").write_text("{")
+    _, out, _ = called(("doctor", run), monkeypatch, capsys)
+    assert "the run is damaged" in out
+    assert "evaluation.json is not JSON" in out
+    assert "nothing found" not in out
+    (run / "metrics.jsonl").write_text('{"phase": "main", "epoch": 1, "step": 4, "split": "train", "loss": 1.0, "terms": {}, "lr": {"a": "x"}}\n')
+    code, _, err = called(("doctor", run), monkeypatch, capsys)
+    assert code == 5
+    assert "metrics.jsonl is not what aebuild writes: lr.a" in " ".join(err.split())
+
+
 def test_data_that_are_gone_are_told(tmp_path: Path) -> None:
     np.save(tmp_path / "rows.npy", np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32))
     run = a_run(tmp_path / "run", f"data={{path: {tmp_path / 'rows.npy'}, scale: none}}", "losses.reconstruction=mse")

@@ -16,6 +16,7 @@ from aebuild.results.diagnosis.beaten import Verdict, beaten
 from aebuild.results.diagnosis.measurements import Spectrum, dead_units, spectrum, worse_than_pca
 from aebuild.results.diagnosis.remedies import fixed, rate_of
 from aebuild.trainer.phase import clock_of, objective_of
+from aebuild.trainer.run_dir.records import EpochRecord, held, not_a_run
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -117,8 +118,14 @@ class Evidence:
 def evidence_of(run: Run, plan: Plan, evaluation: Evaluation | None, splits: Splits | None, trained: TrainedModel | None = None, *,
                 state: State = "finished", reason: str = "", missing: Mapping[Need, str] | None = None, beyond_chance: bool = False
                 ) -> Evidence:
-    """The evidence of a run whose curves are in its `metrics.jsonl`; `missing` says why what is None could not be had."""
+    """The evidence of a run whose curves are in its `metrics.jsonl`; `missing` says why what is None could not be had.
+
+    CheckpointError if a line of that file is not what a training writes.
+    """
     records, phase = run.journal.read(), plan.model_phase.name
+    with not_a_run(run.journal.path):
+        for record in records:
+            held(EpochRecord, record, str(run.journal.path))
     samples = len(splits.train) if splits is not None else None
     curves = Curves.of(under_final_weights(plan, records, samples), phase)
     lacking = dict(missing or {})
