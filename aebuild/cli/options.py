@@ -39,6 +39,17 @@ class FolderPlace(Place):
         return Path(super().convert(value, param, ctx))
 
 
+class Between(click.FloatRange):
+    """A number within bounds; NaN, which no comparison would refuse, is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number."""
+        number = super().convert(value, param, ctx)
+        if number != number:
+            self.fail(f"{value!r} is no number.", param, ctx)
+        return number
+
+
 class ShortOption(click.Option):
     """A short form of `--set`; gives its values as settings, like `--epochs=5`."""
 

@@ -97,6 +97,7 @@ class Loaded:
     diagnostics: list[Diagnostic] = field(default_factory=list)
     error: type[AebuildError] = SpecError
     base: Path = Path()                  # what paths of data are relative to
+    tree: Tree | None = None             # the long tree over all that it extends, with the settings
     given: Given | None = None           # data in place of the spec's own
     notes: list[str] = field(default_factory=list)
 
@@ -197,6 +198,7 @@ def _settle(tree: Tree, file: Path, settings: Seq[str], loaded: Loaded) -> Tree 
         whole, found = apply_set(whole, setting)
         loaded.diagnostics += found
         whole = lengthen(whole)
+    loaded.tree = whole
     return None if loaded.errors else _detected(whole, loaded.base, loaded)
 
 

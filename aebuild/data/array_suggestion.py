@@ -20,7 +20,9 @@ CHANCE = 0.3             # correlation of a number with the next one in its row:
 
 
 def suggest_reading(first: NDArray[Any], path: Path, labelled: bool) -> Suggestion:
-    """`as: tokens`, or `type: series`, from the first rows of an array [N, ...]."""
+    """`as: tokens`, or `type: series`, from the first rows of an array [N, ...]; nothing where there are none."""
+    if not first.size:
+        return Suggestion()
     if first.ndim == 2 and _symbols(first):
         why = f"whole numbers from 0 to {int(first.max())} that have nothing to do with their neighbours: symbols, and no quantities"
         return Suggestion({"as": "tokens"}, {"as": why})
@@ -43,6 +45,10 @@ def _symbols(first: NDArray[Any]) -> bool:
 
 
 def _smooth(rows: NDArray[Any]) -> bool:
+    import numpy as np
+
     if len(rows) < 10 * SHORTEST or rows.shape[1] > MOST_COLUMNS or rows.dtype.kind not in "iuf":
+        return False
+    if not np.isfinite(rows).all():          # holes tell nothing of their neighbours, and are told by whoever reads them
         return False
     return bool(autocorrelation(rows)[1] > SMOOTH)

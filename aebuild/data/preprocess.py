@@ -14,6 +14,7 @@ from aebuild.data.rules import NOT_FINITE
 from aebuild.data.scaling import check_whole
 from aebuild.data.tokens import check_tokens
 from aebuild.lang.dataset import Dataset, Pictured
+from aebuild.lang.diagnostics import Hint
 from aebuild.lang.splits import Scaling
 
 if TYPE_CHECKING:
@@ -82,4 +83,4 @@ def _check_finite(values: NDArray[Any], name: Callable[[int], str], what: str, g
             return
     for row, sample in enumerate(values):
         if np.isinf(sample).any() or not (gaps or np.isfinite(sample).all()):
-            raise fault(NOT_FINITE, f"{name(row)} {what}")
+            raise fault(NOT_FINITE, f"{name(row)} {what}", Hint("mend the values in the file, or leave such samples out of it"))

@@ -168,7 +168,9 @@ def inputs(sheet: Sheet, part: Part, columns: Sequence[Column] | None, target: S
     else:
         chosen = sheet.find_all(columns, part, "columns")
     if not chosen:
-        raise fault(NO_SUCH_NAME, f"{sheet.path.name} has no column left to be the input", part=part, at=("columns",))
+        why = "; ".join(note.removeprefix(f"{shown(sheet.path.name)}: ") for note in sheet.notes)
+        raise fault(NO_SUCH_NAME, f"{shown(sheet.path.name)} has no column left to be the input{': ' if why else ''}{why}",
+                    Hint("a table with columns of numbers, of truth values, or of few different words"), part=part, at=("columns",))
     if label_at is not None and label_at in [*chosen, *targets]:
         raise fault(UNFIT, f"the label column {sheet.names[label_at]!r} is among the inputs or targets too", part=part,
                     at=("columns", "label"))

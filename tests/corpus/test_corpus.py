@@ -81,6 +81,8 @@ ELSEWHERE = {
     "AE609": "test_bakeoff.py::test_a_training_that_fails_is_reported_and_stops_no_other",
     "AE615": "test_bakeoff.py::test_matching_reaches_the_size_of_the_reference",
     "AE616": "test_sweep.py::test_a_variation_that_is_none_is_refused",
+    "AE875": "test_bakeoff.py::test_specs_that_were_edited_or_lost_train_no_further_seeds",
+    **dict.fromkeys(("AE873", "AE874"), "test_sweep.py::test_what_would_change_or_judge_nothing_is_refused"),
     "AE617": "test_sweep.py::test_a_missing_package_is_one_message_with_the_command",
     "AE515": "test_sameness.py::test_the_same_data_at_another_place_are_no_change",
     "AE516": "test_run.py::test_a_name_that_cannot_be_shown_or_kept_is_refused",

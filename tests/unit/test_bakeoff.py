@@ -264,12 +264,35 @@ def test_what_is_uneven_or_another_comparison_is_refused(tmp_path):
         new_bakeoff([one, two], Asked((1,), budget=Budget(epochs=3)), tmp_path / "out", quiet)
     with pytest.raises(UsageError, match="AE607"):
         resumed_bakeoff(tmp_path, (), ())
+    record = tmp_path / "out" / "bakeoff.json"
+    for key in ("contestants", "seeds"):
+        whole = record.read_text()
+        record.write_text(json.dumps({**json.loads(whole), key: []}))
+        with pytest.raises(UsageError, match="AE607"):
+            resumed_bakeoff(tmp_path / "out", (), ())
+        record.write_text(whole)
+
+
+def test_specs_that_were_edited_or_lost_train_no_further_seeds(tmp_path):
+    specs = [small(tmp_path, "one"), small(tmp_path, "two")]
+    new_bakeoff(specs, Asked((1,)), tmp_path / "out", quiet).__exit__()
+    kept = tmp_path / "out" / "specs" / "one.yaml"
+    whole = kept.read_text()
+    for edit in (lambda: kept.write_text(whole.replace("dim: 4", "dim: 3")), kept.unlink):
+        edit()
+        with pytest.raises(UsageError, match=r"AE875: .*one\.yaml is"):
+            resumed_bakeoff(tmp_path / "out", (1, 2), ())
+        new_bakeoff(specs, Asked((1,)), tmp_path / "out", quiet).__exit__()          # writes it again, as the message says
+        assert kept.read_text() == whole
+    with resumed_bakeoff(tmp_path / "out", (2,), ()) as campaign:
+        assert campaign.record.seeds == [1, 2]
 
 
 @pytest.mark.parametrize(("words", "message"), [
     (["a", "b", "--epochs", 1, "--steps", 1], "--epochs and --steps"), (["--resume", "x", "--epochs", 1], "--resume goes on"),
     ([], "Give the specs"), (["a", "b", "--seeds", "0"], "1 to 1000 seeds"), (["a", "b", "--seeds", "few"], "neither a number"),
-    (["a", "b", "--match-to", "a"], "belong to --match"), (["--resume", "x", "--tolerance", 3], "--resume goes"), (["a", "b", "--match", "size"], "size")])
+    (["a", "b", "--match-to", "a"], "belong to --match"), (["a", "b", "--match", "macs", "--tolerance", "nan"], "no number"),
+    (["--resume", "x", "--tolerance", 3], "--resume goes"), (["a", "b", "--match", "size"], "size")])
 def test_options_that_cannot_be_meant_are_refused(words, message, monkeypatch, capsys):
     code, _, err = called(("bakeoff", *words), monkeypatch, capsys)
     assert code == 2

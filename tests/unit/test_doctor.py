@@ -155,6 +155,19 @@ def test_without_a_checkpoint_the_curves_are_looked_at(tmp_path: Path, monkeypat
     assert all("checkpoint" in each["reason"] for each in told["not_looked_for"])
 
 
+def test_what_is_damaged_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    run = a_run(tmp_path / "run")
+    (run / "evaluation.json").write_text("{")
+    _, out, _ = called(("doctor", run), monkeypatch, capsys)
+    assert "the run is damaged" in out
+    assert "evaluation.json is not JSON" in out
+    assert "nothing found" not in out
+    (run / "metrics.jsonl").write_text('{"phase": "main", "epoch": 1, "step": 4, "split": "train", "loss": 1.0, "terms": {}, "lr": {"a": "x"}}\n')
+    code, _, err = called(("doctor", run), monkeypatch, capsys)
+    assert code == 5
+    assert "metrics.jsonl is not what aebuild writes: lr.a" in " ".join(err.split())
+
+
 def test_data_that_are_gone_are_told(tmp_path: Path) -> None:
     np.save(tmp_path / "rows.npy", np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32))
     run = a_run(tmp_path / "run", f"data={{path: {tmp_path / 'rows.npy'}, scale: none}}", "losses.reconstruction=mse")
@@ -194,6 +207,18 @@ def test_too_narrow_is_left_when_nothing_else_is_wrong() -> None:
     assert [(each.rule.code, each.certainty) for each in done.found] == [("AE596", "possible")]
     assert "dead units" in done.skipped
     assert likeliest(evidence()) == done.found[0]
+
+
+@pytest.mark.parametrize(("steps", "code", "advice"), [(300, "AE592", "--resume"), (3000, "AE596", "wider or more layers")])
+def test_a_curve_that_is_flat_because_the_rate_fell_is_no_minimum(steps: int, code: str, advice: str) -> None:
+    """A smaller rate, which a flat curve is else told, would end where this one ended, or sooner."""
+    cooled = evidence(("train.optimizer.lr={from: 0.01, to: 1e-5}", f"train.steps={steps}"))
+    done = examine(replace(cooled, steps=steps, last_rate=1e-5))
+    assert [(each.rule.code, each.certainty) for each in done.found] == [(code, "possible")]
+    assert advice in str(done.found[0].fix)
+    assert str(examine(cooled).found[0].fix).endswith("--set train.optimizer.lr.from=0.0033")          # of a rate that has not fallen
+    worse = examine(replace(evidence(model=1.2), steps=300, last_rate=1e-9))
+    assert "AE592" not in [each.rule.code for each in worse.found]
 
 
 def test_pca_that_is_better_than_a_variational_code_is_a_remark() -> None:

@@ -226,10 +226,16 @@ def test_a_file_is_replaced_by_force_only(run, tmp_path):
 def test_data_that_are_not_there_or_not_read_are_the_data_s_own_errors(run, tmp_path):
     (tmp_path / "notes.docx").write_text("x")
     (tmp_path / "void").mkdir()
-    for name in ("gone.csv", "notes.docx", "void/"):
+    (tmp_path / "ids.csv").write_text("id,note\n" + "".join(f"{row},note {row}\n" for row in range(90)))
+    np.savez(tmp_path / "two.npz", one=np.zeros((9, 2)), other=np.zeros((9, 2)))
+    np.save(tmp_path / "holes.npy", np.where(np.arange(300)[:, None] % 9, wave(300), [[np.nan, np.inf]]))
+    np.save(tmp_path / "none.npy", np.zeros((0, 4)))
+    for name, told in {"gone.csv": "AE401", "notes.docx": "AE4", "void/": "AE4", "ids.csv": "note holds 90 different words",
+                       "two.npz": "with array: one under data", "holes.npy": "AE405", "none.npy": "0 samples"}.items():
         code, out, err = run(name)
         assert (code, out) == (4, "")
-        assert "AE4" in err
+        assert told in err.replace("\n  ", " ")
+        assert "spec.yaml" not in err                        # of which nobody has heard yet
     code, _, err = run("minst")
     assert code in (3, 4)
     assert "mnist" in err
@@ -241,6 +247,12 @@ def test_nothing_can_be_learned_from_too_little(rows, run, tmp_path):
     code, _, err = run("x.npy")
     assert code == 4
     assert "AE554" in err
+
+
+def test_few_symbols_get_a_narrow_network(tmp_path):
+    (tmp_path / "few.jsonl").write_text("".join(f'{{"text": "{row % 7} of {row:09}"}}\n' for row in range(30)))
+    for goal in ("represent", "compress"):
+        assert not load(tmp_path / "spec.yaml", text=init_spec(str(tmp_path / "few.jsonl"), goal, tmp_path)).diagnostics
 
 
 def test_names_of_users_stay_in_their_comments(run, tmp_path):

@@ -37,11 +37,12 @@ def test_values_and_ranges_are_read():
     assert parse_varied(LR) == Varied("train.optimizer.lr", (), 1e-3, 1e-1, log=True)
     assert parse_varied("lr=1e-4..1e-2(log, 3)").grid() == pytest.approx([1e-4, 1e-3, 1e-2])
     assert parse_varied("dim=1..4(9)").grid() == [1, 2, 3, 4]                # whole numbers, each once
+    assert parse_varied("data=../a.csv,x/../b.csv").choices == ("../a.csv", "x/../b.csv")          # paths, and no range
     assert settings_of({"a.b": 0.001, "c": [8, 4], "d": "relu", "e": True}) == ["a.b=0.001", "c=[8, 4]", "d=relu", "e=true"]
 
 
 @pytest.mark.parametrize("written", ["latent.dim", "=2", "latent.dim=", "latent.dim=[2", "lr=1e-2..1e-4", "lr=a..b", "lr=0..1(log)",
-                                     "lr=nan..1", "lr=0..1(0)"])
+                                     "lr=nan..1", "lr=0..1(0)", "dim=5..9(3,log)", "dim=1..9" + 19 * "9", "dim=1..9" + 400 * "9"])
 def test_a_variation_that_is_none_is_refused(written):
     with pytest.raises(UsageError, match="AE616"):
         parse_varied(written)
@@ -53,6 +54,9 @@ def test_a_grid_has_every_combination_and_needs_points():
     for wrong in (["lr=0..1"], ["a=1,2", "a=3"], ["a=0.0..1(200)", "b=0.0..1(200)"]):
         with pytest.raises(UsageError, match="AE616"):
             grid(parse_all(wrong))
+    with pytest.raises(UsageError) as refused:
+        grid(parse_all(["dim=1000000..2000001"]))
+    assert grid(parse_all([refused.value.diagnostics[0].fix.split("'")[1]]))[-1] == {"dim": 2000001}          # as it stands
 
 
 def test_random_trials_lie_in_their_ranges_and_depend_on_their_number_only():
@@ -108,6 +112,33 @@ def test_more_random_trials_leave_the_first_ones_as_they_are(tmp_path):
         assert [len(campaign.record.contestants), len(campaign.trainings())] == [4, 4]
     with pytest.raises(SpecError, match="dims"):                            # a wrong path is said as for any setting
         new_sweep(small(tmp_path, "tiny"), SweepAsked(["latent.dims=2,4"]), tmp_path / "none", quiet)
+
+
+def test_paths_are_those_of_the_file_and_those_of_its_canonical_form(tmp_path):
+    (tmp_path / "block.yaml").write_text("extends: base.yaml\nencoder: {layer: linear, width: 8}\n")
+    small(tmp_path, "base")
+    for path in ("encoder.width", "encoder.steps.0.width"):
+        new_sweep(str(tmp_path / "block.yaml"), SweepAsked([f"{path}=0,4,6"], "random", 4), tmp_path / path, quiet).__exit__()
+        with resumed_sweep(tmp_path / path, (), 8) as campaign:
+            held = {each.values[path]: each for each in campaign.record.contestants}
+            assert {value: bool(each.refused) for value, each in held.items()} == {0: True, 4: False, 6: False}
+            assert "linear: {width: 4}" in campaign.spec_file(held[4].name).read_text()
+
+
+@pytest.mark.parametrize(("asked", "code"), [
+    (SweepAsked(["latent.dim=2"], objective="mse"), "AE873.*there are reconstruction, score"), (SweepAsked(["train.seed=1,2"]), "AE874.*--seeds"),
+    (SweepAsked(["name=x,y"]), "AE874")])
+def test_what_would_change_or_judge_nothing_is_refused(asked, code, tmp_path):
+    with pytest.raises(UsageError, match=code):
+        new_sweep(small(tmp_path, "tiny"), asked, None, quiet)
+
+
+def test_a_grid_has_no_more_trials_and_random_ones_are_not_taken_back(tmp_path):
+    for asked, message in ((SweepAsked(["latent.dim=2,4"]), "all its combinations"), (SweepAsked([LR], "random", 3), "asked for 3")):
+        new_sweep(small(tmp_path, "tiny"), asked, tmp_path / asked.method, quiet).__exit__()
+        for _ in range(2):                                            # and the folder is free again
+            with pytest.raises(UsageError, match=message):
+                resumed_sweep(tmp_path / asked.method, (), 2)
 
 
 def test_a_model_proposes_better_values_than_chance():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from aebuild.compile.front import Loaded, load
 from aebuild.data.assemble import assemble
 from aebuild.data.detect import is_path
 from aebuild.lang.dataset import Dataset, Sampled, Where
-from aebuild.lang.diagnostics import DataError, Diagnostic, Hint, Rule, UsageError
+from aebuild.lang.diagnostics import AebuildError, DataError, Diagnostic, Hint, Rule, UsageError
 from aebuild.lang.emit import emit
 from aebuild.lang.suggestion import Suggestion
 from aebuild.parts import discover
@@ -53,6 +54,7 @@ $ aebuild advise notes.txt --goal represent
 """)
 LOOKED_AT = 2_000       # training samples
 LEAST = 20              # samples of all
+_KEY = re.compile(r"[a-z_]+: ")
 _NAME = re.compile(r"[^A-Za-z0-9_-]+")
 
 
@@ -90,7 +92,8 @@ def write(data: str, goal: Goal | None = None, folder: Path = Path(), say: Calla
     """The same spec with what it was chosen by."""
     discover()
     wanted = goal or "represent"
-    seen = look_at(data, folder, say)
+    with _no_spec_yet():
+        seen = look_at(data, folder, say)
     choice = choose(seen.statistics, wanted)
     if choice.chosen.rejected:
         others = ", ".join(other for other in WEIGHTS if other != wanted)
@@ -104,6 +107,22 @@ def write(data: str, goal: Goal | None = None, folder: Path = Path(), say: Calla
     text = commented({key: spec[key] for key in ordered}, reasons, _head(data, goal, seen, verb))
     load(folder / "spec.yaml", text=text).require()
     return Written(wanted, seen, choice, text)
+
+
+@contextmanager
+def _no_spec_yet() -> Iterator[None]:
+    """What is wrong with the data, without places in a spec that nobody has: what is to be changed there is said to belong there."""
+    try:
+        yield
+    except AebuildError as error:
+        raise type(error)(*map(_unplaced, error.diagnostics)) from error
+
+
+def _unplaced(found: Diagnostic) -> Diagnostic:
+    fix = found.fix
+    if fix is not None and not isinstance(fix, Hint) and _KEY.match(fix):
+        fix = Hint(f"a spec of your own, with {fix} under data")
+    return replace(found, span=None, path="", fix=fix)
 
 
 def look_at(data: str, folder: Path, say: Callable[[str], None]) -> Seen:
@@ -134,7 +153,7 @@ def _part(data: Any, folder: Path) -> Dataset:
     text = emit({"data": data, "encoder": [], "latent": {"type": "continuous", "dim": 1}})
     loaded: Loaded = load(folder / "spec.yaml", text=text)
     if loaded.spec is None:
-        raise loaded.error(*(replace(found, span=None) for found in loaded.diagnostics))
+        raise loaded.error(*loaded.diagnostics)
     return loaded.spec.data
 
 

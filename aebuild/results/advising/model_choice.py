@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import ceil, log2
+from math import ceil, log2, sqrt
 from typing import Any
 
 from aebuild.lang.values import Tokens
@@ -15,6 +15,7 @@ SHARES: dict[Goal, float] = {"represent": 0.9, "anomaly": 0.8, "generate": 0.9, 
 PER_NUMBER = 50         # training samples for each number of the code, at least: with fewer it is learned by heart
 STEPS = {"linear": 2_000, "residual": 3_000, "dense": 3_000, "conv": 2_500, "recurrent": 4_000, "transformer": 4_000}
 CODES = 256             # entries of a codebook: a byte each
+BY_HEART = 3            # square of a recurrent layer's width for each number of the data: wider ones learn them by heart (AE262)
 ROOM = 1.5              # numbers of a code to draw for each of the data's intrinsic dimension
 
 
@@ -131,7 +132,9 @@ def _steps(choice: Choice, seen: SampleStatistics, goal: Goal) -> None:
     if goal == "denoise":
         _noise(choice, seen, goal)
     word = choice.chosen.network.word
-    layer = {"layer": "gru", "width": 128} if word == "recurrent" else {"layer": "transformer", "depth": 2, "width": 64}
+    most = _power_of_two(sqrt(BY_HEART * seen.samples * seen.size))
+    layer = {"layer": "gru", "width": max(8, min(128, most))} if word == "recurrent" else \
+        {"layer": "transformer", "depth": 2, "width": max(8, min(64, most))}
     what = "symbols are embedded" if isinstance(seen.value, Tokens) else "steps are taken"
     choice.put("encoder", layer, f"{what} and read one after the other" if word == "recurrent" else f"{what}, and each looks at all others")
     choice.put("decoder", layer)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from aebuild.compile.canonical import plain
 from aebuild.compile.front import load
+from aebuild.compile.short_options import parse_setting
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, UsageError
 from aebuild.results.answer_records import FOLDER, AnswerRecord
 from aebuild.results.comparing.campaign import Campaign, CampaignRecord, ContestantRecord, Training, begin, extended, reopen
-from aebuild.results.comparing.contestants import UNSAID, Budget, contestants
+from aebuild.results.comparing.contestants import UNSAID, Budget, check_own, contestants
 from aebuild.results.comparing.figures import AskedTask, FigureTable, task_tables, usual_table
 from aebuild.results.comparing.matching import Match, match_all, told
 from aebuild.results.comparing.trainings import Say, Work
@@ -89,6 +90,7 @@ class Results:
 
 def new_bakeoff(specs: Sequence[str], asked: Asked, output: Path | None, say: Say) -> Campaign:
     """A bakeoff that may begin, or the one in `output` that was asked for in the same way; raises what is wrong with the specs."""
+    check_own([parsed.path for setting in asked.settings if (parsed := parse_setting(setting)) is not None], ["train.seed"])
     settings = [*asked.settings, *([task_setting(asked.tasks)] if asked.tasks else [])]
     found = contestants(specs, settings, asked.budget)
     records = {each.name: ContestantRecord(name=each.name) for each in found}
@@ -109,12 +111,9 @@ def resumed_bakeoff(folder: Path, seeds: Sequence[int], tasks: Sequence[str]) ->
     """The bakeoff in a folder, asked for more seeds and further tasks where they are given."""
     campaign = reopen(folder, "bakeoff")
     record = extended(campaign.record, list(seeds), list(tasks))
-    try:
+    with campaign.kept():
         task_texts(campaign, record.tasks)                 # a wrong one is told before it is kept
-    except BaseException:
-        campaign.__exit__()
-        raise
-    campaign.write(record, {})
+        campaign.write(record, {})
     return campaign
 
 
@@ -140,8 +139,7 @@ def results_of(campaign: Campaign, failures: dict[Training, str]) -> Results:
         facts = campaign.facts(training)
         if facts is not None and facts.state == "finished":
             entries[training.contestant].runs[training.seed] = facts
-    firsts = [next(iter(entry.runs.values())).folder for entry in entries.values() if entry.runs]
-    unlike, warnings = _unlike(firsts)
+    unlike, warnings = _unlike([facts.folder for entry in entries.values() for facts in entry.runs.values()])
     runs = {name: entry.runs for name, entry in entries.items() if entry.runs}
 
     def alike(one: str, other: str) -> bool:

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from aebuild.lang.diagnostics import CheckpointError, Diagnostic, Hint, Rule, UsageError
 from aebuild.lang.printable import clean
@@ -41,6 +45,16 @@ $ aebuild bakeoff --resume runs                            # the folder above: r
 $ aebuild bakeoff --resume runs/bakeoff-20260102-030405
 ```
 """)
+CHANGED = Rule("AE875", "a spec of the comparison that is not as it was", """
+The folder of a bakeoff or sweep keeps the whole spec of each contestant under `specs/`, and trains further seeds with it. One that was
+edited there would stand in the same row as the runs of the old one. Whoever wants another spec begins another comparison with it. One
+that was lost is written anew by the command that began it, with the same `-o`.
+
+```console
+$ aebuild bakeoff --resume runs/two                  # specs/vae.yaml was edited: refused
+$ aebuild bakeoff vae vqvae -o runs/two              # writes it as it was, and goes on
+```
+""")
 
 
 class MatchRecord(Record):
@@ -62,6 +76,7 @@ class ContestantRecord(Record):
     values: dict[str, Any] = {}
     matched: MatchRecord | None = None
     refused: str = ""         # why its spec cannot be built
+    sha256: str = ""          # of its spec; older records do not know it
 
 
 class CampaignRecord(Record):
@@ -69,9 +84,11 @@ class CampaignRecord(Record):
 
     kind: Kind
     contestants: list[ContestantRecord]
-    seeds: list[Whole]
+    seeds: Annotated[list[Whole], Field(min_length=1)]
     tasks: list[str] = []
     asked: dict[str, Any] = {}
+    text: str = ""            # what the trials of a sweep change, in a form in which its paths can be set
+    base: str = ""            # where the paths in it begin
 
 
 @dataclass(frozen=True)
@@ -96,6 +113,15 @@ class Campaign:
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Leaves the folder to others if something goes wrong within."""
+        try:
+            yield
+        except BaseException:
+            self.__exit__()
+            raise
 
     @property
     def file(self) -> Path:
@@ -142,16 +168,31 @@ class Campaign:
                 (self.folder / place).mkdir(exist_ok=True)
         for name, text in texts.items():
             replace_file(self.spec_file(name), text.encode())
-        self.record = record
-        replace_json(self.file, record.model_dump(mode="json"))
+        sealed = [each if each.name not in texts else each.model_copy(update={"sha256": _digest(texts[each.name])})
+                  for each in record.contestants]
+        self.record = record.model_copy(update={"contestants": sealed})
+        replace_json(self.file, self.record.model_dump(mode="json"))
+
+    def check_specs(self) -> None:
+        """UsageError where a spec is gone or not as it was."""
+        for each in self.record.contestants:
+            if each.refused:
+                continue
+            text = _read(self.spec_file(each.name))
+            if text is None or each.sha256 not in ("", _digest(text)):
+                raise UsageError(Diagnostic(CHANGED, f"{self.spec_file(each.name)} is {'gone' if text is None else 'not as it was'}",
+                                            fix=Hint(f"put it back, or repeat the command that began the {self.record.kind}, with "
+                                                     f"-o {shlex.quote(str(self.folder))}: it writes its specs again")))
 
 
 def begin(record: CampaignRecord, texts: Mapping[str, str], output: Path | None) -> Campaign:
     """A new campaign, or the one in `output` gone on with, if the same was asked; UsageError if another is there."""
     if output is not None and (output / f"{record.kind}.json").is_file():
-        campaign = reopen(output, record.kind)
-        _check_same(campaign, record, texts)
-        campaign.write(extended(campaign.record, record.seeds, record.tasks), {})
+        campaign = _opened(output, record.kind)
+        with campaign.kept():
+            _check_same(campaign, record, texts)
+            campaign.write(extended(campaign.record, record.seeds, record.tasks), texts)
+            campaign.check_specs()
         return campaign
     folder, _ = reserved(record.kind, output, Path("runs"))
     campaign = Campaign(folder, record, Lock(folder / "lock"))
@@ -160,9 +201,18 @@ def begin(record: CampaignRecord, texts: Mapping[str, str], output: Path | None)
 
 
 def reopen(folder: Path, kind: Kind) -> Campaign:
-    """The campaign in a folder; UsageError if there is none, BusyError if another process works on it."""
+    """The campaign in a folder; UsageError if there is none or its specs were changed, BusyError if another process works on it."""
+    campaign = _opened(folder, kind)
+    with campaign.kept():
+        campaign.check_specs()
+    return campaign
+
+
+def _opened(folder: Path, kind: Kind) -> Campaign:
     try:
         record = record_in(folder / f"{kind}.json", CampaignRecord)
+        if kind == "bakeoff" and not record.contestants:
+            raise CheckpointError(Diagnostic(NO_CAMPAIGN, f"{folder / 'bakeoff.json'} names no spec"))
     except CheckpointError as error:
         raise UsageError(Diagnostic(NO_CAMPAIGN, f"{folder} holds no {kind}: {error.diagnostics[0].message}",
                                     fix=Hint(f"give the folder that `aebuild {kind}` made"))) from error
@@ -183,7 +233,9 @@ def _check_same(campaign: Campaign, record: CampaignRecord, texts: Mapping[str, 
     if held.kind == "bakeoff" and old != new:
         differs.append(f"its specs are {', '.join(old)}, not {', '.join(new)}")
     else:
-        differs += [f"the spec {name} is another one" for name, text in texts.items() if _read(campaign.spec_file(name)) != text]
+        known = {each.name: each.sha256 for each in held.contestants}
+        differs += [f"the spec {name} is another one" for name, text in texts.items()
+                    if (_digest(text) != known[name] if known.get(name) else _read(campaign.spec_file(name)) != text)]
     if differs:
         raise UsageError(Diagnostic(OTHER, f"{campaign.folder} holds another {held.kind}: {'; '.join(differs[:3])}",
                                     fix=f"{campaign.resume_command}, or give another path"))
@@ -195,4 +247,8 @@ def _short(value: object) -> str:
 
 
 def _read(path: Path) -> str | None:
-    return path.read_text(encoding="utf-8") if path.is_file() else None
+    return path.read_bytes().decode("utf-8", "replace") if path.is_file() else None
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()

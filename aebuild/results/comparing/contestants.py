@@ -12,6 +12,7 @@ from aebuild.compile.canonical import plain, text
 from aebuild.compile.duration import batches
 from aebuild.compile.front import Loaded, load
 from aebuild.lang.diagnostics import Diagnostic, Hint, Rule, UsageError
+from aebuild.lang.emit import emit
 from aebuild.lang.printable import clean
 from aebuild.results.absolute_paths import absolute
 from aebuild.results.opening import open_spec
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from aebuild.compile.plan import Plan
     from aebuild.compile.spec import Spec
     from aebuild.lang.samples import DataInfo
+    from aebuild.lang.tree import Tree
 
 UNEVEN = Rule("AE608", "an uneven comparison", """
 A bakeoff compares specs on the same data, divided in the same way, with the same budget of training: passes over the data, or samples
@@ -32,6 +34,16 @@ $ aebuild bakeoff vae.yaml long.yaml                     # 20 epochs and 60: ref
 $ aebuild bakeoff vae.yaml long.yaml --epochs 20
 ```
 """)
+OWN = Rule("AE874", "a value that the comparison sets itself", """
+A bakeoff and a sweep train each spec with the seeds that `--seeds` says, and a sweep names its trials. What a setting says there would be
+overruled, and nothing would change.
+
+```console
+$ aebuild sweep vae --vary train.seed=1,2,3                     # all three trials with seed 42: refused
+$ aebuild sweep vae --vary latent.dim=2,8 --seeds 1,2,3
+```
+""")
+INSTEAD = {"train.seed": ("the seeds are those of --seeds", "--seeds 1,2,3"), "name": ("a sweep names its trials itself", "")}
 TOLERANCE = 0.02          # by which budgets may differ that count as the same
 
 
@@ -48,18 +60,30 @@ UNSAID = Budget()
 
 @dataclass(frozen=True)
 class Contestant:
-    """A spec that takes part, its plan, what is known of its data, and remarks on it."""
+    """A spec that takes part, its plan, what is known of its data, and remarks on it.
+
+    `tree` is the spec as the user writes it, over all that it extends; its paths begin at `folder`.
+    """
 
     name: str
     spec: Spec
     plan: Plan
     info: DataInfo
     notes: tuple[str, ...] = ()
+    tree: Tree | None = None
+    folder: Path = Path()
 
     @property
     def text(self) -> str:
         """The whole spec, which means the same from anywhere."""
         return text(self.spec)
+
+    @property
+    def written(self) -> str:
+        """The same with the blocks of its author, in which settings find the paths that stand in his file."""
+        held = {} if self.tree is None else self.tree.plain()
+        assert isinstance(held, dict)
+        return emit(held)
 
     @property
     def epochs(self) -> float | None:
@@ -77,6 +101,14 @@ class Contestant:
         return passes
 
 
+def check_own(paths: Sequence[str], own: Sequence[str]) -> None:
+    """UsageError where one of the paths is among those that the comparison sets itself."""
+    for path in paths:
+        if path in own:
+            why, fix = INSTEAD[path]
+            raise UsageError(Diagnostic(OWN, f"{path} would be overruled: {why}", fix=fix or Hint("leave it out")))
+
+
 def contestant(path: str, settings: Sequence[str], budget: Budget = UNSAID) -> Contestant:
     """A spec with these settings and this budget; raises what is wrong with it."""
     first = _opened(path, settings, ())
@@ -84,9 +116,9 @@ def contestant(path: str, settings: Sequence[str], budget: Budget = UNSAID) -> C
     return _opened(path, settings, extra) if extra else first
 
 
-def from_text(written: str, settings: Sequence[str]) -> Contestant:
-    """The spec of a text whose paths are absolute, with these settings; raises what is wrong with it."""
-    return _taken(load("spec.yaml", settings, text=written, base=Path()))
+def from_text(written: str, settings: Sequence[str], folder: Path = Path()) -> Contestant:
+    """The spec of a text whose paths begin at `folder`, with these settings; raises what is wrong with it."""
+    return _taken(load("spec.yaml", settings, text=written, base=folder))
 
 
 def contestants(paths: Sequence[str], settings: Sequence[str], budget: Budget) -> list[Contestant]:
@@ -112,7 +144,7 @@ def _taken(loaded: Loaded) -> Contestant:
     plan, info = loaded.require(), loaded.info
     assert info is not None
     spec = absolute(plan.spec, loaded.base)
-    return Contestant(spec.name, spec, replace(plan, spec=spec), info, tuple(loaded.notes))
+    return Contestant(spec.name, spec, replace(plan, spec=spec), info, tuple(loaded.notes), loaded.tree, loaded.base.absolute())
 
 
 def _renamed(one: Contestant, stem: str) -> Contestant:

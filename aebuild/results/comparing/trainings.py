@@ -36,7 +36,8 @@ class Work:
         """Trains what is not finished; Interrupted where the user stops it, after every process has saved."""
         todo = [(training, self.campaign.facts(training)) for training in trainings]
         left = [training for training, facts in todo if facts is None or facts.state not in ("finished", *HOPELESS)]
-        self.failures |= {training: facts.reason for training, facts in todo if facts is not None and facts.state in HOPELESS}
+        self.failures |= {training: facts.reason + self._advice(facts) for training, facts in todo
+                          if facts is not None and facts.state in HOPELESS}
         self.say(f"{len(trainings)} trainings, {len(trainings) - len(left)} of them ended already")
         commands = iter(left)
         done = len(trainings) - len(left)
@@ -47,6 +48,10 @@ class Work:
             self.tell(training, code, f"{done} of {len(trainings)}")
 
         self.carry_out(lambda: next(commands, None), ended)
+
+    @staticmethod
+    def _advice(facts: RunFacts) -> str:
+        return f"; if {facts.folder} is taken away, it is trained again" if facts.state == "damaged" else ""
 
     def carry_out(self, following: Callable[[], Training | None], on_end: Callable[[Training, int], None]) -> None:
         """Trains what `following` gives, until it gives nothing and all have ended."""

@@ -25,7 +25,9 @@ $ aebuild sweep vae --vary latent.dim=2..32 --method random --trials 20
 ```
 """)
 MOST = 10_000              # trials of a sweep
-_RANGE = re.compile(r"^\s*(\S+?)\.\.(\S+?)\s*(?:\(\s*(log)?\s*,?\s*(\d+)?\s*\))?\s*$")
+BEYOND = 2 ** 63           # whole numbers from here on a spec cannot hold
+_RANGE = re.compile(r"^\s*([^\s,/\"'()\[\]{}]+?)\.\.([^\s,/\"'()\[\]{}]+)\s*(\(.*)?$")          # what has a slash is a path
+_HOW = re.compile(r"\(\s*(log)?\s*,?\s*(\d{1,9})?\s*\)\s*$")
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Varied:
             return list(self.choices)
         if self.points is None:
             raise _refusal(f"a grid takes values, and {self.path} has a range without a number of points",
-                           f"--vary '{self.path}={self.low:g}..{self.high:g}({'log, ' if self.log else ''}3)'")
+                           f"--vary '{self.path}={self.low}..{self.high}({'log, ' if self.log else ''}3)'")
         shares = [place / (self.points - 1) if self.points > 1 else 0.5 for place in range(self.points)]
         return list(dict.fromkeys(self.at(share) for share in shares))
 
@@ -64,7 +66,7 @@ def parse_varied(written: str) -> Varied:
     if not equals or not path.strip() or not values.strip():
         raise _refusal(f"{written!r} is not PATH=VALUES", "--vary latent.dim=2,8,32")
     found = _RANGE.match(values)
-    if found is not None and ".." in values:
+    if found is not None:
         return _range(path.strip(), found)
     value, wrong = read_value(f"[{values}]", f"--vary {path}")
     plain = value.plain() if value is not None and not wrong else None
@@ -85,26 +87,36 @@ def parse_all(written: Sequence[str]) -> list[Varied]:
 
 def _range(path: str, found: re.Match[str]) -> Varied:
     low, high = (_number(word) for word in found.group(1, 2))
-    log, points = bool(found[3]), None if found[4] is None else int(found[4])
-    if low is None or high is None or not math.isfinite(low) or not math.isfinite(high) or not low < high:
+    if low is None or high is None or not low < high:
         raise _refusal(f"{path}: {found[0].strip()!r} is no range of numbers that rises", f"--vary {path}=1..10")
+    whole = isinstance(low, int) and isinstance(high, int)
+    if whole and not (low >= -BEYOND and high < BEYOND):
+        raise _refusal(f"{path}: {found[0].strip()!r} goes beyond the whole numbers of 64 bits", f"--vary {path}=1..10")
+    how = _HOW.match(found[3] or "()")
+    if how is None:
+        raise _refusal(f"{path}: behind a range stand (log), the number of points (5), or both (log, 5), not {found[3]!r}",
+                       f"--vary '{path}={low}..{high}{'(log, 5)' if low > 0 else '(5)'}'")
+    log, points = bool(how[1]), None if how[2] is None else int(how[2])
     if log and low <= 0:
-        raise _refusal(f"{path}: a range in equal ratios begins above zero, not at {low:g}",
-                       f"--vary '{path}={high / 1000 if high > 0 else 0.001:g}..{high if high > 0 else 1:g}(log)'")
+        raise _refusal(f"{path}: a range in equal ratios begins above zero, not at {low}",
+                       f"--vary '{path}={high / 1000 if high > 0 else 0.001:g}..{high if high > 0 else 1}(log)'")
     if points is not None and not 1 <= points <= MOST:
-        raise _refusal(f"{path}: a range has 1 to {MOST:,} points, not {points:,}", f"--vary '{path}={low:g}..{high:g}(5)'")
-    return Varied(path, (), low, high, log, isinstance(low, int) and isinstance(high, int), points)
+        raise _refusal(f"{path}: a range has 1 to {MOST:,} points, not {points:,}", f"--vary '{path}={low}..{high}(5)'")
+    return Varied(path, (), low, high, log, whole, points)
 
 
 def _number(word: str) -> int | float | None:
+    """The number that a word says; None for a word that is none, or is none that is finite."""
+    try:
+        number = float(word)
+    except ValueError:
+        return None
+    if not math.isfinite(number):
+        return None
     try:
         return int(word)
     except ValueError:
-        pass
-    try:
-        return float(word)
-    except ValueError:
-        return None
+        return number
 
 
 def _refusal(message: str, fix: str) -> UsageError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aebuild.lang.diagnostics import Rule
+from aebuild.lang.diagnostics import Hint, Rule
 from aebuild.results.diagnosis.cause import Cause, Clear, Finding, story
 from aebuild.results.diagnosis.evidence import Evidence
 from aebuild.results.diagnosis.remedies import rate_of, with_rate
@@ -33,6 +33,9 @@ encoder: [linear: 256, linear: 64]
         if verdict is None:
             return self.clear(better_baseline="none")
         lr = rate_of(evidence.plan)[0]
+        figures: dict[str, float | int | str] = {verdict.baseline: verdict.theirs, "model": verdict.ours, "learning rate": lr}
+        if evidence.settled:          # a smaller one has been tried
+            return self.found("the curve is flat, and the learning rate had fallen by then, so the layers are too narrow for these data",
+                              Hint("wider or more layers, or a larger code"), figures, "possible")
         return self.found("the curve is flat, so the layers are too narrow for these data, or the learning rate is too coarse for the end "
-                          "of it", with_rate(evidence.run, evidence.plan, lr / SOFTER),
-                          {verdict.baseline: verdict.theirs, "model": verdict.ours, "learning rate": lr}, "possible")
+                          "of it", with_rate(evidence.run, evidence.plan, lr / SOFTER), figures, "possible")

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 class Diagnosis:
     """What is to be said of a run: findings, the likeliest first; what is so with such a model; causes that were looked for in vain.
 
-    `skipped` holds the causes that could not be looked for, with the reason; `health` what was noticed while it was trained.
+    `skipped` holds the causes that could not be looked for, with the reason; `health` what was noticed while it was trained; `damage`
+    says which of its files is not as it was written, if one is.
     """
 
     run: Path
@@ -41,10 +42,12 @@ class Diagnosis:
     skipped: dict[str, str]
     evaluation: Evaluation | None
     health: tuple[dict[str, Any], ...] = ()
+    damage: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON types."""
-        return {"run": str(self.run), "state": self.state, "epochs": self.epochs, "findings": [each.to_json() for each in self.findings],
+        return {"run": str(self.run), "state": self.state, "damage": self.damage or None, "epochs": self.epochs,
+                "findings": [each.to_json() for each in self.findings],
                 "remarks": [each.to_json() for each in self.remarks],
                 "nothing_found": [each.to_json() for each in self.clear],
                 "while_training": list(self.health),
@@ -102,4 +105,5 @@ def health_events(run: Run) -> Iterator[dict[str, Any]]:
 def _diagnosis(evidence: Evidence) -> Diagnosis:
     done = examine(evidence)
     return Diagnosis(evidence.run, evidence.state, evidence.curves.epochs, tuple(done.found), tuple(done.remarks), tuple(done.clear),
-                     done.skipped, evidence.evaluation, tuple(health_events(Run(evidence.run))))
+                     done.skipped, evidence.evaluation, tuple(health_events(Run(evidence.run))),
+                     evidence.reason if evidence.state == "damaged" else "")

@@ -14,8 +14,9 @@ from aebuild.results.baselines import fitted_rows
 from aebuild.results.curves import Curves
 from aebuild.results.diagnosis.beaten import Verdict, beaten
 from aebuild.results.diagnosis.measurements import Spectrum, dead_units, spectrum, worse_than_pca
-from aebuild.results.diagnosis.remedies import fixed
+from aebuild.results.diagnosis.remedies import fixed, rate_of
 from aebuild.trainer.phase import clock_of, objective_of
+from aebuild.trainer.run_dir.records import EpochRecord, held, not_a_run
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,6 +52,7 @@ class Evidence:
     trained: TrainedModel | None = None
     missing: dict[Need, str] = field(default_factory=dict)
     beyond_chance: bool = False                         # whether a few judged samples that are reconstructed worse are no defeat
+    last_rate: float | None = None                      # learning rate of the first player in the last epoch
 
     @cached_property
     def verdict(self) -> Verdict | None:
@@ -59,6 +61,11 @@ class Evidence:
         if found is None or found.by_a_constant or not self.beyond_chance or self.trained is None:
             return found
         return found if worse_than_pca(self.trained, self.scores.components) else None
+
+    @property
+    def settled(self) -> bool:
+        """True if the learning rate had fallen to a tenth or less by the end: a curve is flat then wherever it stands."""
+        return self.last_rate is not None and self.last_rate <= rate_of(self.plan)[0] / 10
 
     @property
     def scores(self) -> Evaluation:
@@ -111,15 +118,28 @@ class Evidence:
 def evidence_of(run: Run, plan: Plan, evaluation: Evaluation | None, splits: Splits | None, trained: TrainedModel | None = None, *,
                 state: State = "finished", reason: str = "", missing: Mapping[Need, str] | None = None, beyond_chance: bool = False
                 ) -> Evidence:
-    """The evidence of a run whose curves are in its `metrics.jsonl`; `missing` says why what is None could not be had."""
+    """The evidence of a run whose curves are in its `metrics.jsonl`; `missing` says why what is None could not be had.
+
+    CheckpointError if a line of that file is not what a training writes.
+    """
     records, phase = run.journal.read(), plan.model_phase.name
+    with not_a_run(run.journal.path):
+        for record in records:
+            held(EpochRecord, record, str(run.journal.path))
     samples = len(splits.train) if splits is not None else None
     curves = Curves.of(under_final_weights(plan, records, samples), phase)
     lacking = dict(missing or {})
     if not curves.losses:
         lacking["curves"] = "metrics.jsonl has no epoch of the last phase"
     return Evidence(plan, run.folder, state, reason, curves, records[-1]["step"] if records else 0, terms_of(records, phase),
-                    evaluation, splits, trained, lacking, beyond_chance)
+                    evaluation, splits, trained, lacking, beyond_chance, _last_rate(plan, records))
+
+
+def _last_rate(plan: Plan, records: Sequence[dict[str, Any]]) -> float | None:
+    """The learning rate with which the last epoch of the phase ended; None where nothing tells it."""
+    phase = plan.model_phase
+    told = [record["lr"] for record in records if record["phase"] == phase.name and isinstance(record.get("lr"), dict)]
+    return told[-1].get(phase.players[0].name) if told else None
 
 
 def terms_of(records: Sequence[dict[str, Any]], phase: str) -> dict[str, tuple[float, ...]]:

@@ -22,8 +22,8 @@ class TooShort(Cause):
     rule = Rule("AE592", "training too short", story(
         "The loss was still falling when the training ended, and the model is worse than it could be.",
         "The validation score of each epoch in `metrics.jsonl` (the training loss where nothing validates). Where a baseline is "
-        f"better, any fall at the end that is more than its noise counts; else the last quarter must hold {STEEP:.0%} of the whole "
-        "fall.",
+        f"better, any fall at the end that is more than its noise counts, and of fewer than {STEPS:,} steps a curve that is flat because "
+        f"the learning rate had fallen to a tenth; else the last quarter must hold {STEEP:.0%} of the whole fall.",
         f"Go on with the run: at the last pace to the better baseline and once more as long, at least twice as long and {STEPS:,} "
         "steps.", """\
 ```console
@@ -47,12 +47,22 @@ $ aebuild train --resume runs/vae --set train.epochs=40 --allow
             wanted = falling and (times <= LONGEST or not begun) and (evidence.steps < STEPS or share > FLAT)
         else:
             wanted = pace > 0 and share > STEEP and evidence.steps < STEPS
-        if not wanted:
+        cooled = not wanted and _cooled(evidence)
+        if not wanted and not cooled:
             return self.clear(steps=evidence.steps, share_of_the_fall_in_the_last_quarter=f"{share:.0%}")
         times = max(min(times, LONGEST), STEPS / max(1, evidence.steps))
         lasting = f"{curves.epochs:,} epoch{'s'[:curves.epochs != 1]}"
-        return self.found(f"training ended after {lasting} while the loss was still falling: train longer",
-                          longer(evidence.run, evidence.plan, times), figures | {"times as long": times})
+        why = "and stands still because its learning rate had fallen" if cooled else "while the loss was still falling"
+        return self.found(f"training ended after {lasting} {why}: train longer",
+                          longer(evidence.run, evidence.plan, times), figures | {"times as long": times},
+                          "possible" if cooled else "likely")
+
+
+def _cooled(evidence: Evidence) -> bool:
+    """True if a short training that only PCA beats stands still because its learning rate fell, and does not learn by heart."""
+    curves, verdict = evidence.curves, evidence.verdict
+    short = evidence.settled and evidence.steps < STEPS and verdict is not None and not verdict.by_a_constant
+    return short and not curves.unsteady() and not curves.by_heart()
 
 
 def hardly_begun(evidence: Evidence) -> bool:

@@ -39,9 +39,14 @@ def length_of(plan: Plan) -> tuple[str, int]:
 
 
 def rate_of(plan: Plan) -> tuple[float, str | None]:
-    """The largest learning rate of the last phase's first player, and the key it is written at, where it is one number for all."""
+    """The largest learning rate of the last phase's first player, and the key it is written at, where one key says it for all."""
     optimizer, train = plan.model_phase.players[0].optimizer, plan.spec.train
-    return max(numbers(optimizer.lr)), "train.optimizer.lr" if optimizer == train.optimizer and isinstance(optimizer.lr, float) else None
+    lr = optimizer.lr
+    largest = max(numbers(lr))
+    if optimizer != train.optimizer or isinstance(lr, list):
+        return largest, None
+    end = "" if not isinstance(lr, Ramp) else ".from" if lr.start == largest else ".to"
+    return largest, f"train.optimizer.lr{end}"
 
 
 def usual_rate(plan: Plan) -> float:

@@ -21,7 +21,9 @@ def told(diagnosis: Diagnosis, *, quiet: bool = False) -> Iterator[Text]:
     samples = f", {judged.samples:,} samples of the {judged.split} split" if judged is not None else ""
     if not quiet:
         yield Text(clean(f"{diagnosis.run}: {diagnosis.state}, {diagnosis.epochs:,} epoch{'s'[:diagnosis.epochs != 1]}{samples}"))
-    if not diagnosis.findings:
+    if diagnosis.damage:
+        yield Text(clean(f"the run is damaged: {diagnosis.damage}; copy it again from its source, or train anew"), "bold yellow")
+    elif not diagnosis.findings:
         yield Text("nothing found", "bold green")
     for place, finding in enumerate(diagnosis.findings, 1):
         yield from _finding(f"{place}. ", finding, "bold yellow")

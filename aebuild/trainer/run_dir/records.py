@@ -44,6 +44,19 @@ class Record(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
 
+class EpochRecord(Record):
+    """A line of `metrics.jsonl`, as far as curves are made of it."""
+
+    phase: str
+    epoch: Whole
+    step: Whole
+    split: SplitName
+    loss: float
+    terms: dict[str, float]
+    score: float | None = None
+    lr: dict[str, float] = {}
+
+
 class Seal(Record):
     """Size and hash of a file."""
 
