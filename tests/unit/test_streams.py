@@ -146,3 +146,15 @@ def test_series_of_a_table_go_on_to_their_ends(tmp_path: Path, monkeypatch: pyte
                                (("encode", "run", "new.csv", "--fit", "stream", "--bits"), 2, "--bits takes samples"),
                                (("reconstruct", "run", "new.csv", "--fit", "stream", "--overlap", 3), 2, "--overlap is about tiles")]:
         assert (code := called(words, monkeypatch, capsys))[0] == status and why in code[2]
+
+
+def test_codes_want_an_encoder_that_goes_forward_and_no_more(tmp_path: Path) -> None:
+    values = np.random.RandomState(0).randn(97, 1).cumsum(0).round(3)
+    (tmp_path / "x.csv").write_text("\n".join(["x", *map(str, values[:, 0].tolist())]))
+    spec = {"data": {"type": "series", "path": str(tmp_path / "x.csv"), "window": {"length": 8, "stride": 4}}, "encoder": [{"gru": 3}],
+            "latent": {"type": "continuous", "dim": 2, "per": "position"}, "decoder": [{"conv": {"width": 3, "kernel": 3}}],
+            "train": {"steps": 2}}
+    run = aebuild.open_run(aebuild.train(spec, folder=tmp_path / "run").run)
+    assert run.encode(values, fit="stream").values.shape == (97, 2)
+    with pytest.raises(AebuildError, match="later places"):
+        run.reconstruct(values, fit="stream")
