@@ -392,3 +392,4 @@ def test_models_that_are_told_of_samples_and_whose_mean_is_learned_answer(tmp_pa
     found = open_run(run).ask("reconstruction", "probe: {labels: 30, epochs: 1}")
     assert found["reconstruction"].answer.figures["surprise"] > 0
     assert {"untrained", "from_scratch"} <= set(found["probe"].answer.figures)
+    assert any("the encoder is told the label" in note for note in found["probe"].answer.notes)

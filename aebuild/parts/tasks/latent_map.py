@@ -73,6 +73,9 @@ evaluate: {tasks: [latent_map: {limit: 16, neighbours: 3, perplexity: 4, seed: 1
         labels = some.labels if more else None
         for number, method in enumerate(dict.fromkeys(self.maps)):
             trained.follow(number, len(self.maps))
+            if method == "tsne" and len(codes) <= self.perplexity:
+                notes.append(f"no t-SNE: a perplexity of {self.perplexity:g} needs more samples than the {len(codes):,} that are looked at")
+                continue
             points = self._map(method, codes)
             figures |= self._kept(f"{method}_", codes, points)
             plots.append(ScatterPlot(TITLES[method], points.astype(np.float32), labels, trained.splits.class_names, rows))
@@ -82,8 +85,6 @@ evaluate: {tasks: [latent_map: {limit: 16, neighbours: 3, perplexity: 4, seed: 1
     def _enough(self, number: int) -> None:
         if number <= 2 * self.neighbours:
             raise Unanswered(f"{self.neighbours} neighbours need more than {2 * self.neighbours} samples, and {number:,} are looked at")
-        if "tsne" in self.maps and number <= self.perplexity:
-            raise Unanswered(f"t-SNE with a perplexity of {self.perplexity:g} needs more samples than the {number:,} that are looked at")
 
     def _kept(self, name: str, original: NDArray[Any], mapped: NDArray[Any]) -> dict[str, float]:
         """Whether the neighbourhoods of one space are kept by another."""

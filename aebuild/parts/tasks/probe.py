@@ -80,6 +80,10 @@ evaluate: {tasks: [probe: {labels: 30, neighbours: 2, epochs: 2}]}
             self._raw(found, few, data.judged)
         figures = {**found.figures, "chance": float(np.bincount(found.wanted).max() / len(found.wanted))}
         table = Table("accuracy", ("classifier", "fitted to", "samples", "accuracy", "low", "high"), tuple(found.rows))
+        told = trained.plan.spec.condition.get("label")
+        if told is not None and "encoder" in told.into:
+            found.notes.append("the encoder is told the label, so codes may hold what they were told: "
+                               "these figures do not say what it finds out by itself")
         return Answer(figures, (table,), (*data.notes(few, self.labels), *found.notes))
 
     def _raw(self, found: _Found, few: _Known, judged: _Known) -> None:

@@ -27,7 +27,7 @@ class Traversal(Task):
     example: ClassVar[str] = """\
 data: {type: digits, limit: 100}
 latent: {type: continuous, dim: 4}
-evaluate: {tasks: [traversal: {steps: 5, span: 2, around: 3, add: "3", remove: "8", moved: 2}]}
+evaluate: {tasks: [traversal: {steps: 5, span: 2, around: 3, add: 3, remove: "8", moved: 2}]}
 ---
 data: {type: digits, limit: 100}
 latent: {type: continuous, dim: 4}
@@ -37,13 +37,13 @@ evaluate: {tasks: [traversal: {dims: [0, 2]}]}
     span: float = knob(3.0, "standard deviations of the codes to either side", affects="evaluation", gt=0)
     dims: list[int] | None = knob(None, "values of the code, counted from 0; the ten widest without", affects="evaluation", min_length=1)
     around: int = knob(0, "sample of the judged split to start from, counted from 0", affects="evaluation", ge=0)
-    add: str | None = knob(None, "label whose samples' mean code is added", affects="evaluation")
-    remove: str | None = knob(None, "label whose samples' mean code is subtracted", affects="evaluation")
+    add: str | int | None = knob(None, "label whose samples' mean code is added", affects="evaluation")
+    remove: str | int | None = knob(None, "label whose samples' mean code is subtracted", affects="evaluation")
     moved: int = knob(6, "samples that the arithmetic is shown on", affects="evaluation", ge=1, le=100)
 
     def check(self, info: DataInfo) -> str | None:
         """Arithmetic needs labels, and those it names; labels whose classes no header tells are looked at when it is asked."""
-        asked = [label for label in (self.add, self.remove) if label is not None]
+        asked = [label for label in self._groups if label is not None]
         if asked and not info.labelled:
             return "the data have no labels, so there are no groups to add or remove"
         if info.classes is None:
@@ -51,6 +51,12 @@ evaluate: {tasks: [traversal: {dims: [0, 2]}]}
         names = info.class_names or tuple(map(str, range(info.classes)))
         absent = [label for label in asked if label not in names]
         return f"no class is called {absent[0]!r}; the classes are {', '.join(names[:20])}" if absent else None
+
+    @property
+    def _groups(self) -> tuple[str | None, str | None]:
+        """The label that is added, and the one that is removed, as words."""
+        add, remove = (None if label is None else str(label) for label in (self.add, self.remove))
+        return add, remove
 
     def evaluate(self, trained: Trained) -> Answer:
         """The walks, and how much each value changes."""
@@ -60,17 +66,19 @@ evaluate: {tasks: [traversal: {dims: [0, 2]}]}
 
         if self.around >= len(trained.judged):
             raise Unanswered(f"there is no sample {self.around}; they are counted from 0 to {len(trained.judged) - 1}")
-        walks, chosen = trained.traversals(trained.judged, self.steps, self.dims, self.span, self.around)
+        dims = None if self.dims is None else list(dict.fromkeys(self.dims))
+        walks, chosen = trained.traversals(trained.judged, self.steps, dims, self.span, self.around)
         flat = walks.reshape(*walks.shape[:2], -1)
         scale = 1.0 if np.issubdtype(walks.dtype, np.integer) else float(np.sqrt(flat.shape[-1]))
         effects = distance(flat[:, 0], flat[:, -1]) / scale
         figures = {"effective_values": float((effects > FAINT * effects.max()).sum()), "largest_effect": float(effects.max())}
         shown = [SampleRows("one value of the code at a time", {f"value {dim}": walk for dim, walk in zip(chosen, walks, strict=True)})]
-        if self.add is not None or self.remove is not None:
-            steps = trained.moved(trained.judged, self.add, self.remove, self.steps, self.moved)
+        add, remove = self._groups
+        if add is not None or remove is not None:
+            steps = trained.moved(trained.judged, add, remove, self.steps, self.moved)
             ends = steps.reshape(*steps.shape[:2], -1)
             figures["arithmetic_effect"] = float((distance(ends[:, 0], ends[:, -1]) / scale).mean())
-            told = " ".join(filter(None, (self.add and f"with {self.add}", self.remove and f"minus {self.remove}")))
+            told = " ".join(filter(None, (add and f"with {add}", remove and f"minus {remove}")))
             shown.append(SampleRows(told, {f"sample {place}": walk for place, walk in enumerate(steps)}))
         table = Table("effect of each value", ("value", "effect"), tuple((int(dim), float(effect))
                                                                          for dim, effect in zip(chosen, effects, strict=True)))
