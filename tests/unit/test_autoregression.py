@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from aebuild.compile.build import build
 from aebuild.compile.front import load
 from aebuild.modules.autoencoder import Autoencoder
-from aebuild.modules.autoregression import Autoregression
+from aebuild.modules.autoregression import Autoregression, Entry
 from aebuild.modules.causal import CausalBlock
 from aebuild.modules.mu_law_likelihood import MuLaw
 from aebuild.modules.outputs import Batch
@@ -126,6 +126,12 @@ def test_a_place_depends_on_all_before_it_and_on_nothing_else(text: str) -> None
         wanted[:, least:place] = True
         wanted[:step, place] = True
         assert torch.equal(seen, wanted), (step, place)
+
+
+def test_numbers_of_a_known_range_enter_between_minus_one_and_one() -> None:
+    values = torch.tensor([[[2.0, 4.0, 10.0]]])
+    torch.testing.assert_close(Entry(None, 0, 2.0, 10.0, axis=1, first=False)(values), torch.tensor([[[-1.0, -0.5, 1.0]]]))
+    assert torch.equal(Entry(None, 0, None, None, axis=1, first=False)(values), values)
 
 
 @pytest.mark.parametrize("text", [

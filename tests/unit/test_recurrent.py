@@ -168,6 +168,14 @@ def test_fed_with_its_own_output(reverse: bool) -> None:
     torch.testing.assert_close(module.eval()(code, {"target": series(), **mean}), expected)  # evaluation never sees it
 
 
+def test_a_sequence_out_of_a_code_alone_goes_the_other_way_with_reverse() -> None:
+    text = "[lstm: {width: 6, feed: none, reverse: %s}]"
+    forward, backward = (model_of("[lstm: 4]", text % way) for way in ("false", "true"))
+    backward.load_state_dict(forward.state_dict())
+    code = torch.randn(5, 4)
+    torch.testing.assert_close(backward.decode(code), forward.decode(code).flip(1))
+
+
 def test_reverse_is_the_mirror_image() -> None:
     forward, _ = unroll()
     backward, model = unroll(reverse=True)
