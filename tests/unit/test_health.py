@@ -102,6 +102,6 @@ def test_a_run_keeps_what_was_noticed(tmp_path: Path) -> None:
     longer = Request(load(tmp_path / "run" / "spec.yaml", ["train.epochs=6"]), allow=True)
     resume(tmp_path / "run", change=longer)
     assert sum("health" in record for record in Run.open(tmp_path / "run").journal.read()) == 1
-    assert any(code == "AE389" and "in epoch 3 of main" in words for code, words in RunReader(tmp_path / "run")._warnings())
+    assert any(code == "AE389" and "in epoch 3 of main" in words for code, words, *_ in RunReader(tmp_path / "run")._warnings())
     lines = [str(line) for line in told(open_run(tmp_path / "run").doctor())]
     assert any(line.startswith("while training, main epoch 3: worse than the mean (AE389)") for line in lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aebuild.compile.duration import STEPS
 from aebuild.lang.diagnostics import Rule
 from aebuild.lang.schedule import numbers
+from aebuild.lang.terms import without_level
 from aebuild.results.curves import Curves
 from aebuild.results.diagnosis.cause import Cause, Clear, Finding, story
 from aebuild.results.diagnosis.evidence import Evidence
@@ -59,10 +60,14 @@ $ aebuild train --resume runs/vae --set train.epochs=40 --allow
 
 
 def _cooled(evidence: Evidence) -> bool:
-    """True if a short training that only PCA beats stands still because its learning rate fell, and does not learn by heart."""
+    """True if a short training that only PCA beats stands still because its learning rate fell, and does not learn by heart.
+
+    Beside a KL term it is not said: what that costs does not grow less with more steps.
+    """
     curves, verdict = evidence.curves, evidence.verdict
     short = evidence.settled and evidence.steps < STEPS and verdict is not None and not verdict.by_a_constant
-    return short and not curves.unsteady() and not curves.by_heart()
+    paid = short and any(without_level(name) == "kl" for name in evidence.scores.model.terms)
+    return short and not paid and not curves.unsteady() and not curves.by_heart()
 
 
 def hardly_begun(evidence: Evidence) -> bool:
