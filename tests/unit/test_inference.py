@@ -181,6 +181,19 @@ def test_samples_follow_the_seed_and_a_fitted_prior_is_kept(tmp_path):
     assert np.array_equal(drawn, table.sample(2000, prior="gaussian"))       # fitted anew
 
 
+def test_a_decoder_that_draws_draws_the_same_each_time(tmp_path):
+    made = aebuild.train({"name": "x", "data": "digits", "encoder": {"layer": "linear", "width": 4}, "latent": {"type": "continuous", "dim": 2},
+                          "decoder": {"layer": "pixelcnn", "width": 4, "depth": 1}, "losses": {"reconstruction": "gaussian"},
+                          "train": {"steps": 1, "batch_size": 8, "device": "cpu"}}, {"data.limit": 20}, folder=tmp_path / "run")
+    run = aebuild.open_run(made.run)
+    codes = np.zeros((2, 2), np.float32)
+    assert np.array_equal(run.decode(codes), run.decode(codes))
+    assert np.array_equal(run.interpolate(raw("image")[:1], raw("image")[1:2], 3), run.interpolate(raw("image")[:1], raw("image")[1:2], 3))
+    drawn = run.sample(3, prior="gaussian")
+    assert np.array_equal(drawn, run.sample(3, prior="gaussian"))
+    assert not np.array_equal(drawn, run.sample(3, prior="gaussian", seed=1))
+
+
 def test_walks_end_where_they_should():
     run, values = opened("image"), raw("image")
     for path in ("linear", "spherical"):

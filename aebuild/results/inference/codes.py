@@ -159,13 +159,14 @@ def reconstruct_batches(run: TrainedRun, data: NewData, progress: Progress = uns
         yield back.cpu().numpy()
 
 
-def decode_batches(run: TrainedRun, codes: NDArray[Any], conditions: NDArray[np.float32] | None = None) -> Iterator[NDArray[Any]]:
+def decode_batches(run: TrainedRun, codes: NDArray[Any], conditions: NDArray[np.float32] | None = None, seed: int | None = None
+                   ) -> Iterator[NDArray[Any]]:
     """The data that codes stand for, in the model's units, batch by batch; DataError for codes that are none of this model.
 
-    `conditions` [n, F] are what the decoder is told.
+    `conditions` [n, F] are what the decoder is told; by `seed` it draws where it draws, without one always the same.
     """
     require(run, "decode")
-    for batch in decoded(run, checked_codes(run, codes), conditions):
+    for batch in decoded(run, checked_codes(run, codes), conditions, seed):
         yield batch.cpu().numpy()
 
 
