@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
+from pydantic import TypeAdapter, ValidationError
+
 from aebuild.compile.merge import BAD_SET, apply_set
 from aebuild.data.assemble import read_splits
 from aebuild.data.axes import Layout
@@ -148,7 +150,8 @@ def _part(run: TrainedRun, data: str, settings: Sequence[str]) -> Dataset:
         near = similar(data, tuple(known))
         raise fault(NO_SUCH_NAME, f"there is no file, folder or known data set {shown(data)}", near)
     else:
-        keys = [name for name in ("window", "group") if getattr(own, name, None) is not None] + ["unit"] * ("unit" in run.info.found)
+        series = ("window", "group") if isinstance(own, Tabular) else ()
+        keys = [name for name in series if getattr(own, name, None) is not None] + ["unit"] * ("unit" in run.info.found)
         kind = detect(data, Path.cwd(), keys)
         part = _like(own, type(own) if kind in own.taken_for else _kind(kind), path=data).fixed(run.info)
     part = _settled(part, settings)
@@ -161,7 +164,16 @@ def _like(own: Dataset, kind: type[Dataset], **fields: Any) -> Dataset:
         settled = dict.fromkeys({*WHOLE, *own.own_alone} & set(kind.model_fields) - {"type", "path", "split"})
         return own.but(**settled, **fields, **_undivided(kind))
     shared = {name: value for name in kind.model_fields if (value := getattr(own, name, None)) is not None}
-    return kind(**{name: shared[name] for name in SHARED & set(shared)}, **fields, **_undivided(kind))
+    return kind(**{name: shared[name] for name in SHARED & set(shared) if _takes(kind, name, shared[name])}, **fields, **_undivided(kind))
+
+
+def _takes(kind: type[Dataset], name: str, value: Any) -> bool:
+    """Whether an option, by which another kind of data may mean something else, can have this value."""
+    try:
+        TypeAdapter(kind.model_fields[name].rebuild_annotation()).validate_python(value)
+    except ValidationError:
+        return False
+    return True
 
 
 def _undivided(kind: type[Dataset]) -> dict[str, Any]:
