@@ -343,6 +343,45 @@ def test_a_column_that_is_absent_is_named(tmp_path):
         opened("table").encode(file)
 
 
+def test_what_is_advised_of_new_data_is_no_change_of_what_training_settled(tmp_path):
+    """Neither a gap, a token beyond the vocabulary, nor a series shorter than a window is mended by an option of the spec."""
+    run_folder("series")
+    (tmp_path / "gap.csv").write_text("length,width,depth,weight\n1,2,3,4\n1,,3,4\n")
+    (tmp_path / "short.csv").write_text("\n".join((FOLDER / "series.csv").read_text().splitlines()[:4]))
+    np.save(tmp_path / "far.npy", np.full((2, 12), 9))
+    told = {"table": ("gap.csv", "remove the row"), "series": ("short.csv", "longer series"), "tokens": ("far.npy", "symbols 0 to 4 alone")}
+    for kind, (file, advice) in told.items():
+        with pytest.raises(DataError) as caught:
+            opened(kind).encode(tmp_path / file)
+        fix = caught.value.diagnostics[0].fix
+        assert fix is None if advice is None else advice in fix
+    with pytest.raises(DataError, match="lacks a value"):
+        opened("table").encode(opened("table").new(tmp_path / "gap.csv", ["data.missing=mean"]))
+
+
+def test_values_that_no_category_has_are_refused(tmp_path):
+    spec = {"name": "x", "data": {"type": "digits", "scale": "integer", "limit": 20}, "encoder": {"layer": "linear", "width": 4},
+            "latent": {"type": "continuous", "dim": 2}, "losses": {"reconstruction": "categorical"},
+            "train": {"steps": 1, "batch_size": 8, "device": "cpu"}}
+    made = aebuild.train(spec, folder=tmp_path / "run")
+    for wrong in (-raw("image"), raw("image") + 1):
+        with pytest.raises(DataError, match="went from 0 to 16"):
+            aebuild.open_run(made.run).encode(wrong)
+
+
+def test_a_label_or_group_that_the_spec_counts_is_found_by_its_name_in_a_new_table(tmp_path):
+    rows = [f"{n % 5},{n},{n % 3},{n // 8}" for n in range(40)]
+    (tmp_path / "rows.csv").write_text("\n".join(["a,b,kind,trip", *rows]))
+    (tmp_path / "turned.csv").write_text("\n".join(["trip,kind,b,a", *(",".join(row.split(",")[::-1]) for row in rows)]))
+    for data in ({"label": 2, "columns": [0, 1]}, {"type": "series", "group": 3, "label": 2, "columns": [0, 1]}):
+        spec = {"name": "x", "data": {"path": str(tmp_path / "rows.csv"), **data}, "encoder": {"layer": "linear", "width": 4},
+                "latent": {"type": "continuous", "dim": 1}, "train": {"steps": 1, "batch_size": 4, "device": "cpu"}}
+        run = aebuild.open_run(aebuild.train(spec, folder=tmp_path / str(len(data))).run)
+        first, second = run.new(tmp_path / "rows.csv"), run.new(tmp_path / "turned.csv")
+        assert (first.words, first.steps) == (second.words, second.steps)
+        assert np.array_equal(run.encode(first).values, run.encode(second).values)
+
+
 def test_codes_of_another_model_are_refused():
     for kind, codes in (("image", np.zeros((3, 5))), ("codebook", np.full((2, 16), 12)), ("codebook", np.zeros((2, 3), int)),
                         ("table", np.full((2, 2), np.nan))):

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
-from pydantic import TypeAdapter, ValidationError
-
 from aebuild.compile.merge import BAD_SET, apply_set
 from aebuild.data.assemble import read_splits
 from aebuild.data.axes import Layout
@@ -18,6 +16,7 @@ from aebuild.data.detect import detect, is_path
 from aebuild.data.errors import blamed, fault, shown, similar
 from aebuild.data.given import frame_values, given_data, is_frame, is_texts
 from aebuild.data.labels import words_of
+from aebuild.data.new_advice import takes
 from aebuild.data.new_samples import STRANGE, NewData, new_data, raw_extent, read_new
 from aebuild.data.probe import Outline, plural
 from aebuild.data.raw_samples import Cut, Raw, Samples, Stored
@@ -164,16 +163,7 @@ def _like(own: Dataset, kind: type[Dataset], **fields: Any) -> Dataset:
         settled = dict.fromkeys({*WHOLE, *own.own_alone} & set(kind.model_fields) - {"type", "path", "split"})
         return own.but(**settled, **fields, **_undivided(kind))
     shared = {name: value for name in kind.model_fields if (value := getattr(own, name, None)) is not None}
-    return kind(**{name: shared[name] for name in SHARED & set(shared) if _takes(kind, name, shared[name])}, **fields, **_undivided(kind))
-
-
-def _takes(kind: type[Dataset], name: str, value: Any) -> bool:
-    """Whether an option, by which another kind of data may mean something else, can have this value."""
-    try:
-        TypeAdapter(kind.model_fields[name].rebuild_annotation()).validate_python(value)
-    except ValidationError:
-        return False
-    return True
+    return kind(**{name: shared[name] for name in SHARED & set(shared) if takes(kind, name, shared[name])}, **fields, **_undivided(kind))
 
 
 def _undivided(kind: type[Dataset]) -> dict[str, Any]:
