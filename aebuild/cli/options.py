@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,15 @@ class FolderPlace(Place):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path, as `Place` takes it."""
         return Path(super().convert(value, param, ctx))
+
+
+class FiniteRange(click.FloatRange):
+    """A number within a range; `nan` and `inf` are none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number, as `FloatRange` takes it."""
+        number = super().convert(value, param, ctx)
+        return number if isfinite(number) else self.fail(f"{value!r} is no finite number.", param, ctx)
 
 
 class ShortOption(click.Option):

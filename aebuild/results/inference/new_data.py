@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 SplitName = Literal["train", "validation", "test"]
 SHARED = {"size", "pad", "channels", "window"}       # what one kind of data says of reading that another can take over
+DIVIDING = {"split", "limit", "exclude", "labels"}   # what says which of a run's own samples are trained on
 WHOLE = {"split", "limit", "exclude", "labels", "shape", "classes", "path", "type", "stream"}       # what is of the run's own data only
 
 
@@ -187,6 +188,8 @@ def _settled(part: Dataset, settings: Sequence[str]) -> Dataset:
     for setting in settings:
         if not setting.startswith("data."):
             raise SpecError(Diagnostic(BAD_SET, f"{setting}: only how new data are read can be set, like data.label=kind"))
+        if setting.removeprefix("data.").partition("=")[0].partition(".")[0] in DIVIDING:
+            raise SpecError(Diagnostic(BAD_SET, f"{setting}: new data are taken whole; give a file with those samples alone"))
         tree, more = apply_set(lengthen(tree), setting)
         found += more
     bound, more = bind(lengthen(tree))
