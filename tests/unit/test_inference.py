@@ -327,6 +327,14 @@ def test_an_output_that_is_there_is_kept_unless_told_otherwise(shell):
     assert Path("codes.npz").read_text() == "mine"
     assert shell("encode", run_folder("image"), "--force", "-q") == (0, "", "")
     assert Path("codes.npz").stat().st_size > 100
+    code, _, said = shell("encode", run_folder("image"), "-o", "codes.npz/codes.npz", "-q")
+    assert code == 6 and "choose another folder" in said and "resume" not in said
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there_is_that_of_the_option(shell):
+    code, _, said = shell("encode", run_folder("image"), "--device", "cuda", "-o", "x.npz", "-q")
+    assert code == 6 and "--device is cuda" in said and "fix: --device auto" in said
 
 
 @pytest.mark.parametrize(("change", "said"), [
