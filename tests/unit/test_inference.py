@@ -405,6 +405,8 @@ def test_codes_of_another_model_are_refused(tmp_path):
             opened(kind).decode(tmp_path / "codes.csv")
     with pytest.raises(UsageError):
         opened("codebook").traverse(raw("codebook"))
+    with pytest.raises(UsageError, match="no score is named"):
+        opened("table").score(raw("table"), by=[])
     assert len(Codes(np.zeros((3, 2), np.float32))) == 3
 
 
