@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aebuild.cli.comparing import Seeds, show, with_campaign, workers_for
-from aebuild.cli.options import Between, Place, named_plugins, near
+from aebuild.cli.options import FiniteRange, Place, named_plugins, near
 from aebuild.cli.output import note, report, say
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Given:
 @click.option("--match", type=click.Choice(["params", "macs", "code-bits"]),
               help="Scale the widths of the specs until all have the parameters, operations or code of the first.")
 @click.option("--match-to", metavar="NAME", help="With --match: the spec whose size all get, instead of the first.")
-@click.option("--tolerance", type=Between(0, 100), metavar="PERCENT",
+@click.option("--tolerance", type=FiniteRange(0, 100), metavar="PERCENT",
               help=f"With --match: how far sizes may be apart ({TOLERANCE:g}).")
 @click.option("--keep-unmatched", is_flag=True, help="With --match: take a spec as it is that cannot get the size.")
 @click.option("--data", type=Place(), metavar="DATA", help="What all learn from: a known data set or a path.")

@@ -26,7 +26,7 @@ def command(run: Path, device: str, as_json: bool, quiet: bool) -> None:
     from aebuild.results.open_run import open_run
     from aebuild.trainer.device import choose_device
 
-    found = diagnose(run, lambda folder: open_run(folder, choose_device(device)), (lambda sentence: None) if quiet else note)
+    found = diagnose(run, lambda folder: open_run(folder, choose_device(device, option=True)), (lambda sentence: None) if quiet else note)
     if as_json:
         click.echo(json_text(found.to_json()))
         return

@@ -104,7 +104,7 @@ def opened(run: Path, device: str, corrupted: bool = False) -> OpenRun:
     from aebuild.results.open_run import open_run
     from aebuild.trainer.device import choose_device
 
-    found = open_run(run, choose_device(device))
+    found = open_run(run, choose_device(device, option=True))
     note(*found.notes)
     return found.without_corruptions() if corrupted else found
 

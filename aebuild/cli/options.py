@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +40,13 @@ class FolderPlace(Place):
         return Path(super().convert(value, param, ctx))
 
 
-class Between(click.FloatRange):
-    """A number within bounds; NaN, which no comparison would refuse, is none."""
+class FiniteRange(click.FloatRange):
+    """A number within a range; `nan` and `inf` are none."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The number."""
+        """The number, as `FloatRange` takes it."""
         number = super().convert(value, param, ctx)
-        if number != number:
-            self.fail(f"{value!r} is no number.", param, ctx)
-        return number
+        return number if isfinite(number) else self.fail(f"{value!r} is no finite number.", param, ctx)
 
 
 class ShortOption(click.Option):

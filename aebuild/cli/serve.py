@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from aebuild.cli.on_run import opened, run_folder
-from aebuild.cli.options import Between
+from aebuild.cli.options import FiniteRange
 from aebuild.cli.output import note, say
 
 
@@ -19,15 +19,15 @@ from aebuild.cli.output import note, say
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes any that is free, and prints it.")
 @click.option("--token", envvar="AEBUILD_TOKEN", metavar="TOKEN", help="Answer only who sends it: Authorization: Bearer TOKEN. "
               "AEBUILD_TOKEN says it too, and no list of processes shows it there.")
-@click.option("--max-body", type=Between(0.001, 4096), default=16, show_default=True, metavar="MIB",
+@click.option("--max-body", type=FiniteRange(0.001, 4096), default=16, show_default=True, metavar="MIB",
               help="The largest body of a request.")
 @click.option("--max-samples", type=click.IntRange(1), default=1024, show_default=True, help="The most samples of a request.")
 @click.option("--queue", type=click.IntRange(1), default=64, show_default=True,
               help="The most requests at once; others are sent away with 429.")
-@click.option("--timeout", type=Between(0.1), default=30, show_default=True, metavar="SECONDS",
+@click.option("--timeout", type=FiniteRange(0.1), default=30, show_default=True, metavar="SECONDS",
               help="The most that a request may take.")
 @click.option("--batch", type=click.IntRange(1), default=256, show_default=True, help="The most samples that requests share a batch with.")
-@click.option("--wait", type=Between(0, 10_000), default=2, show_default=True, metavar="MS",
+@click.option("--wait", type=FiniteRange(0, 10_000), default=2, show_default=True, metavar="MS",
               help="How long a request waits for others to share its batch.")
 def command(run: Path, device: str, as_json: bool, quiet: bool, host: str, port: int, token: str | None, max_body: float,
             max_samples: int, queue: int, timeout: float, batch: int, wait: float) -> None:

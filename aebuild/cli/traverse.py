@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from aebuild.cli.on_run import Asked, data_of_run, done, opened, output_file, run_folder
-from aebuild.cli.options import Between
+from aebuild.cli.options import FiniteRange
 
 
 @click.command("traverse")
@@ -16,7 +16,7 @@ from aebuild.cli.options import Between
 @output_file("traversal.png", "Where it goes: .png a row a value, .gif or .webp an animation, .npz arrays, or the data's own form.")
 @click.option("--around", default="0", show_default=True, metavar="SAMPLE", help="The sample to start from: its number, or label=3.")
 @click.option("--dims", metavar="LIST", help="Values of the code, counted from 0, with commas (default: the ten that vary most).")
-@click.option("--span", type=Between(0, min_open=True), help="Standard deviations to either side (default: 3).")
+@click.option("--span", type=FiniteRange(0, min_open=True), help="Standard deviations to either side (default: 3).")
 @click.option("--steps", type=click.IntRange(2), default=9, show_default=True, help="Samples of each row.")
 @click.option("--add", metavar="label=CLASS", help="Move samples towards the mean code of this label instead.")
 @click.option("--remove", metavar="label=CLASS", help="Move samples away from the mean code of this label.")

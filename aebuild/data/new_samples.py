@@ -10,24 +10,25 @@ from aebuild.data.condition_features import features, taken_rows
 from aebuild.data.errors import blamed, fault
 from aebuild.data.labels import words_of
 from aebuild.data.missing import known_places, needs_memory
+from aebuild.data.new_advice import for_new, remedy
 from aebuild.data.preprocess import named, scaled, taken
 from aebuild.data.probe import Bounds, pictured, plural, scaled_range
 from aebuild.data.raw_samples import Raw, Rows, Samples, even_blocks, windows_of
-from aebuild.data.rules import MIXED
 from aebuild.data.scaling import needs_samples
 from aebuild.data.streamed import ON_DISK
 from aebuild.lang.dataset import Dataset, OnDisk, Streamable, Where
-from aebuild.lang.diagnostics import DataError, Hint, Rule
+from aebuild.lang.diagnostics import Hint, Rule
 from aebuild.lang.sample_storage import Store
 from aebuild.lang.samples import DataInfo
 from aebuild.lang.splits import Scaling, Split
-from aebuild.lang.values import Value
+from aebuild.lang.values import Range, Value
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 PARTS = ("train", "validation", "test")
+NO_RANGE = Range()
 STRANGE = Rule("AE480", "new data that are not what the model knows", """\
 A trained model takes samples of one type and in one kind of units: those of its training data, before they were scaled. Samples of
 another shape cannot go through it. Samples in other units could, and every result would be wrong: pixels from 0 to 1 where the model
@@ -59,7 +60,7 @@ $ aebuild score runs/pairs pairs.npz                 # which holds the target's 
 class NewSamples(Store):
     """Samples [n, *value.shape] of one reader or several, in their order; each is read and scaled when it is taken.
 
-    `levels` are as of any store. `clipped` counts the values that lay outside the range of the training data.
+    `levels` are as of any store, `known` is the range of the training data. `clipped` counts the values that lay outside of it.
     """
 
     part: Dataset
@@ -67,6 +68,7 @@ class NewSamples(Store):
     value: Value
     scaling: Scaling
     levels: NDArray[np.float32] | None = None
+    known: Range = NO_RANGE
     clipped: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
@@ -90,13 +92,16 @@ class NewSamples(Store):
         return found
 
     def _taken(self, samples: Samples, rows: NDArray[np.int64]) -> NDArray[Any]:
+        with for_new(self.part, self.value):
+            return self._scaled(taken(self.part, samples, rows), samples, rows)
+
+    def _scaled(self, raw: NDArray[Any], samples: Samples, rows: NDArray[np.int64]) -> NDArray[Any]:
         import numpy as np
 
-        raw = taken(self.part, samples, rows)
         if raw.shape[1:] != self.value.shape:
             raise fault(STRANGE, f"{samples.name(int(rows[0]))} is {list(raw.shape[1:])}, and the model takes {self.value}, "
                         f"{list(self.value.shape)}")
-        check_units(raw, self.scaling, named(samples, rows))
+        check_units(raw, self.scaling, named(samples, rows), self.known)
         if self.levels is not None:
             return raw.view(np.uint8)
         self.clipped += self.scaling.outside(raw)
@@ -162,13 +167,10 @@ def read_new(part: Dataset, info: DataInfo, scaling: Scaling, target_scaling: Sc
 
 
 def _raw(part: Dataset, wanted: Value, where: Where) -> Raw:
-    """New samples as they are stored; of images of unlike sizes it is said how they can be taken."""
-    try:
+    """New samples as they are stored."""
+    with for_new(part, wanted):
         raw: Raw = part.read(where)
         return raw
-    except DataError as error:
-        raise DataError(*(replace(found, fix=Hint(remedy(part, wanted))) if found.rule is MIXED and (found.fix or "").startswith("size: ")
-                          else found for found in error.diagnostics)) from error
 
 
 def new_data(part: Dataset, raw: Raw, info: DataInfo, scaling: Scaling, target_scaling: Scaling | None) -> NewData:
@@ -186,11 +188,11 @@ def new_data(part: Dataset, raw: Raw, info: DataInfo, scaling: Scaling, target_s
     notes: tuple[str, ...] = ()
     if part.stored_as_images:
         scaling, notes = in_these_units(scaling, info, outline.bounds)
-    x = _store(part, [raw.x[name] for name in names], wanted, scaling, outline.bounds)
+    x = _store(part, [raw.x[name] for name in names], wanted, scaling, outline.bounds, info.range)
     aimed = raw.target and pictured(part, outline.target or outline.value) == info.target
     target = None
     if aimed and target_scaling is not None:
-        target = _store(part, [raw.target[name] for name in names], info.target, target_scaling, outline.target_bounds)
+        target = _store(part, [raw.target[name] for name in names], info.target, target_scaling, outline.target_bounds, info.target_range)
     words = None
     if raw.labels:
         words = [word for name in names for word in words_of(raw.labels.get(name), outline.class_names or (), len(raw.x[name]))]
@@ -249,13 +251,24 @@ def raw_extent(scaling: Scaling) -> tuple[float, float]:
     return low, high
 
 
-def check_units(raw: NDArray[Any], scaling: Scaling, name: Any) -> None:
-    """Refuses images that seem to be scaled already, or that lie far outside the range that the model knows."""
+def check_units(raw: NDArray[Any], scaling: Scaling, name: Any, known: Range = NO_RANGE) -> None:
+    """Refuses images that seem to be scaled already, or that lie far outside the range that the model knows, and gaps it never met.
+
+    `known` is the range of values that are kept as they are.
+    """
     import numpy as np
 
-    if scaling.kind not in ("unit", "signed") or len(scaling.offset) > 1 or not len(raw):
+    if raw.dtype.kind == "f" and not scaling.fill and (gaps := np.isnan(raw).reshape(len(raw), -1).any(1)).any():
+        raise fault(STRANGE, f"{name(int(gaps.argmax()))} lacks a value, and training did not settle what is filled in",
+                    Hint("remove it; a model that is trained with `missing: mean` or `mask` under data takes such samples"))
+    if len(scaling.offset) > 1 or not len(raw):
         return
-    low, high = raw_extent(scaling)
+    if scaling.kind in ("unit", "signed"):
+        low, high = raw_extent(scaling)
+    elif scaling.kind in ("none", "integer") and known.low is not None and known.high is not None:
+        low, high = known.low, known.high
+    else:
+        return
     if raw.dtype == np.uint8 and (low, high) == (0.0, 255.0):
         return
     least, most = float(raw.min()), float(raw.max())
@@ -271,9 +284,10 @@ def check_units(raw: NDArray[Any], scaling: Scaling, name: Any) -> None:
                     "these are other units", Hint("give the data as they were given to training"))
 
 
-def _store(part: Dataset, readers: Sequence[Samples], value: Value, scaling: Scaling, bounds: Bounds) -> NewSamples:
+def _store(part: Dataset, readers: Sequence[Samples], value: Value, scaling: Scaling, bounds: Bounds, known: Range
+           ) -> NewSamples:
     levels = scaling.levels if bounds is not None and _bytes(part, readers) else None
-    return NewSamples(part, readers, value, scaling, levels)
+    return NewSamples(part, readers, value, scaling, levels, known)
 
 
 def _bytes(part: Dataset, readers: Sequence[Samples]) -> bool:
@@ -293,19 +307,6 @@ def _streamed(part: Streamable) -> Dataset:
 def _joined(tables: Sequence[Mapping[str, Sequence[str]]]) -> dict[str, Sequence[str]]:
     names = [name for name in tables[0] if all(name in table for table in tables)]
     return {name: [cell for table in tables for cell in table[name]] for name in names}
-
-
-def remedy(part: Dataset, wanted: Value, found: Value | None = None) -> str:
-    """What would make new data what a model wants."""
-    if found is not None and found.axes != wanted.axes:
-        return "give samples of the shape that the model was trained on"
-    if found is not None and wanted.axes == 2 and found.features != wanted.features and part.stored_as_images:
-        return f"--set data.channels={'gray' if wanted.features == 1 else 'rgb'}"
-    if wanted.axes == 2 and "size" in type(part).model_fields:
-        return f"--set data.size={list(wanted.places)} resizes images, --fit tile takes them as large as they are"
-    if wanted.axes:
-        return "--fit tile takes samples of any size"
-    return "give samples of the shape that the model was trained on"
 
 
 def described(data: NewData) -> str:

@@ -20,7 +20,7 @@ from aebuild.data.rules import WINDOWS
 from aebuild.data.split import PARTS, blocks, divide, division_of, windows_in, windows_of_run
 from aebuild.data.steps import Places, Steps, read_steps
 from aebuild.data.table_conditions import dated, mark_of, of_sheet, reader, tells_time
-from aebuild.data.tables import Sheet
+from aebuild.data.tables import Sheet, named_by_number
 from aebuild.data.time_axis import clock_features, clock_names
 from aebuild.lang.columns import Field
 from aebuild.lang.dataset import Dataset, Timed, Window
@@ -101,7 +101,8 @@ class TableSeries:
                        divided=self.single, ragged=not self.single, target=Sequence(length, len(self.targets)) if self.targets else None,
                        columns=(*inputs, *clock_names(self.part.hands)),
                        target_columns=tuple(names[place] for place in self.targets) or None, notes=self.sheet.notes, fields=self.fields,
-                       offered=of_sheet(self.sheet, self.part, dated=tells_time(self.sheet, self.axis)) if self.part.asked else NOTHING)
+                       offered=of_sheet(self.sheet, self.part, dated=tells_time(self.sheet, self.axis)) if self.part.asked else NOTHING,
+                       found=named_by_number(self.sheet, self.part, group=self.group, label=self.label))
 
     def _whole_outline(self) -> Outline:
         """Types and counts of whole series; their lengths are told by the column that tells them apart, which is read for it."""

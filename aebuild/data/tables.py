@@ -90,6 +90,11 @@ class Sheet:
         return columnar.survey(self.path, self.names, words, gaps)
 
 
+def named_by_number(sheet: Sheet, part: Part, **places: int | None) -> dict[str, str]:
+    """The names of the columns that options of the spec count, by option: a new table may have them elsewhere."""
+    return {option: sheet.names[place] for option, place in places.items() if place is not None and isinstance(getattr(part, option), int)}
+
+
 def _mended(part: Part, field: str, wrong: Column, right: str) -> str:
     """What to write under `field`: the right name, in the list where one is written."""
     written = getattr(part, field, None)

@@ -67,10 +67,11 @@ class OpenRun(TrainedRun):
     def decode(self, codes: Any, *, given: Given | None = None) -> NDArray[Any]:
         """The data that codes [n, ...], indices of a discrete code, or a file of `encode` stand for, in the data's own units."""
         from aebuild.results.inference.bitstreams import codes_in_file
-        from aebuild.results.inference.codes import decode_batches
+        from aebuild.results.inference.codes import checked_codes, decode_batches
         from aebuild.results.inference.given import conditions_for
 
         found = codes_in_file(self, Path(codes)) if isinstance(codes, str | os.PathLike) else np.asarray(codes)
+        checked_codes(self, found)
         return self._in_units(decode_batches(self, found, conditions_for(self, len(found), given, ("decoder",))))
 
     def reconstruct(self, data: Any, *, given: Given | None = None, fit: Fit | None = None, overlap: int | None = None

@@ -37,11 +37,12 @@ train: {device: auto}         # a GPU if there is one
 _SIGNS = ("can't allocate memory", "not enough memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "std::bad_alloc")
 
 
-def choose_device(name: str) -> torch.device:
-    """The device of `train.device`; ResourceError where cuda is wanted and absent."""
+def choose_device(name: str, *, option: bool = False) -> torch.device:
+    """The device of `train.device`, or of the `option` --device; ResourceError where cuda is wanted and absent."""
     if name == "cuda" and not torch.cuda.is_available():
-        raise ResourceError(Diagnostic(NO_GPU, f"train.device is cuda, but torch {torch.__version__} finds no GPU here",
-                                       path="train.device", fix="train: {device: auto}"))
+        said, fix = ("--device", "--device auto") if option else ("train.device", "train: {device: auto}")
+        raise ResourceError(Diagnostic(NO_GPU, f"{said} is cuda, but torch {torch.__version__} finds no GPU here",
+                                       path="" if option else "train.device", fix=fix))
     wanted = "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"
     return torch.device(wanted, torch.cuda.current_device()) if wanted == "cuda" else torch.device("cpu")
 

@@ -181,6 +181,19 @@ def test_samples_follow_the_seed_and_a_fitted_prior_is_kept(tmp_path):
     assert np.array_equal(drawn, table.sample(2000, prior="gaussian"))       # fitted anew
 
 
+def test_a_decoder_that_draws_draws_the_same_each_time(tmp_path):
+    made = aebuild.train({"name": "x", "data": "digits", "encoder": {"layer": "linear", "width": 4}, "latent": {"type": "continuous", "dim": 2},
+                          "decoder": {"layer": "pixelcnn", "width": 4, "depth": 1}, "losses": {"reconstruction": "gaussian"},
+                          "train": {"steps": 1, "batch_size": 8, "device": "cpu"}}, {"data.limit": 20}, folder=tmp_path / "run")
+    run = aebuild.open_run(made.run)
+    codes = np.zeros((2, 2), np.float32)
+    assert np.array_equal(run.decode(codes), run.decode(codes))
+    assert np.array_equal(run.interpolate(raw("image")[:1], raw("image")[1:2], 3), run.interpolate(raw("image")[:1], raw("image")[1:2], 3))
+    drawn = run.sample(3, prior="gaussian")
+    assert np.array_equal(drawn, run.sample(3, prior="gaussian"))
+    assert not np.array_equal(drawn, run.sample(3, prior="gaussian", seed=1))
+
+
 def test_walks_end_where_they_should():
     run, values = opened("image"), raw("image")
     for path in ("linear", "spherical"):
@@ -273,6 +286,9 @@ def test_pictures_animations_and_folders_are_written(shell):
     ("image", ("encode", "{run}", "--set", "data.pad=2"), 2, "name them"),
     ("image", ("encode", "{run}", "digits", "--set", "latent.dim=2"), 3, "only how new data are read"),
     ("image", ("encode", "{run}", "digits", "--set", "data.padd=2"), 3, "padd"),
+    ("image", ("encode", "{run}", "digits", "--set", "data.limit=2"), 3, "taken whole"),
+    ("image", ("sample", "{run}", "--given", "label=3", "--given", "label=4"), 2, "said twice"),
+    ("image", ("traverse", "{run}", "--span", "nan"), 2, "no finite number"),
     ("table", ("encode", "{run}", "--draw", "3"), 3, "not random"),
     ("image", ("encode", "{run}", "wine"), 4, "vector(13)"),
     ("image", ("decode", "{run}", "absent.npz"), 4, "absent.npz"),
@@ -311,6 +327,14 @@ def test_an_output_that_is_there_is_kept_unless_told_otherwise(shell):
     assert Path("codes.npz").read_text() == "mine"
     assert shell("encode", run_folder("image"), "--force", "-q") == (0, "", "")
     assert Path("codes.npz").stat().st_size > 100
+    code, _, said = shell("encode", run_folder("image"), "-o", "codes.npz/codes.npz", "-q")
+    assert code == 6 and "choose another folder" in said and "resume" not in said
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there_is_that_of_the_option(shell):
+    code, _, said = shell("encode", run_folder("image"), "--device", "cuda", "-o", "x.npz", "-q")
+    assert code == 6 and "--device is cuda" in said and "fix: --device auto" in said
 
 
 @pytest.mark.parametrize(("change", "said"), [
@@ -330,13 +354,59 @@ def test_a_column_that_is_absent_is_named(tmp_path):
         opened("table").encode(file)
 
 
-def test_codes_of_another_model_are_refused():
+def test_what_is_advised_of_new_data_is_no_change_of_what_training_settled(tmp_path):
+    """Neither a gap, a token beyond the vocabulary, nor a series shorter than a window is mended by an option of the spec."""
+    run_folder("series")
+    (tmp_path / "gap.csv").write_text("length,width,depth,weight\n1,2,3,4\n1,,3,4\n")
+    (tmp_path / "short.csv").write_text("\n".join((FOLDER / "series.csv").read_text().splitlines()[:4]))
+    np.save(tmp_path / "far.npy", np.full((2, 12), 9))
+    told = {"table": ("gap.csv", "remove the row"), "series": ("short.csv", "longer series"), "tokens": ("far.npy", "symbols 0 to 4 alone")}
+    for kind, (file, advice) in told.items():
+        with pytest.raises(DataError) as caught:
+            opened(kind).encode(tmp_path / file)
+        assert advice in str(caught.value.diagnostics[0].fix)
+    with pytest.raises(DataError, match="lacks a value"):
+        opened("table").encode(opened("table").new(tmp_path / "gap.csv", ["data.missing=mean"]))
+
+
+def test_values_that_no_category_has_are_refused(tmp_path):
+    spec = {"name": "x", "data": {"type": "digits", "scale": "integer", "limit": 20}, "encoder": {"layer": "linear", "width": 4},
+            "latent": {"type": "continuous", "dim": 2}, "losses": {"reconstruction": "categorical"},
+            "train": {"steps": 1, "batch_size": 8, "device": "cpu"}}
+    made = aebuild.train(spec, folder=tmp_path / "run")
+    for wrong in (-raw("image"), raw("image") + 1):
+        with pytest.raises(DataError, match="went from 0 to 16"):
+            aebuild.open_run(made.run).encode(wrong)
+
+
+def test_a_label_or_group_that_the_spec_counts_is_found_by_its_name_in_a_new_table(tmp_path):
+    rows = [f"{n % 5},{n},{n % 3},{n // 8}" for n in range(40)]
+    (tmp_path / "rows.csv").write_text("\n".join(["a,b,kind,trip", *rows]))
+    (tmp_path / "turned.csv").write_text("\n".join(["trip,kind,b,a", *(",".join(row.split(",")[::-1]) for row in rows)]))
+    for data in ({"label": 2, "columns": [0, 1]}, {"type": "series", "group": 3, "label": 2, "columns": [0, 1]}):
+        spec = {"name": "x", "data": {"path": str(tmp_path / "rows.csv"), **data}, "encoder": {"layer": "linear", "width": 4},
+                "latent": {"type": "continuous", "dim": 1}, "train": {"steps": 1, "batch_size": 4, "device": "cpu"}}
+        run = aebuild.open_run(aebuild.train(spec, folder=tmp_path / str(len(data))).run)
+        first, second = run.new(tmp_path / "rows.csv"), run.new(tmp_path / "turned.csv")
+        assert (first.words, first.steps) == (second.words, second.steps)
+        assert np.array_equal(run.encode(first).values, run.encode(second).values)
+
+
+def test_codes_of_another_model_are_refused(tmp_path):
     for kind, codes in (("image", np.zeros((3, 5))), ("codebook", np.full((2, 16), 12)), ("codebook", np.zeros((2, 3), int)),
-                        ("table", np.full((2, 2), np.nan))):
+                        ("table", np.full((2, 2), np.nan)), ("table", np.full((2, 2), 1e300)), ("table", np.zeros((0, 2))),
+                        ("table", np.float64(1)), ("table", np.ones((2, 2), bool))):
         with pytest.raises(AebuildError, match="AE481"):
             opened(kind).decode(codes)
+    for kind, text, said in (("codebook", ",".join(f"index_{n}" for n in range(16)) + "\n" + "1," * 15 + "1.5\n", "a whole number"),
+                             ("table", "code_0,code_1\n1,2\n1,\n", "sample 1 holds what is not a finite number")):
+        (tmp_path / "codes.csv").write_text(text)
+        with pytest.raises(DataError, match=said):
+            opened(kind).decode(tmp_path / "codes.csv")
     with pytest.raises(UsageError):
         opened("codebook").traverse(raw("codebook"))
+    with pytest.raises(UsageError, match="no score is named"):
+        opened("table").score(raw("table"), by=[])
     assert len(Codes(np.zeros((3, 2), np.float32))) == 3
 
 

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 import torch
 from command_line import called
+from PIL import Image
 
 import aebuild
 from aebuild.lang.diagnostics import DataError
@@ -34,7 +35,7 @@ def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "calls").mkdir()
     for number in range(30):
         soundfile.write(folder / "calls" / f"{number:02d}.wav", 0.3 * np.sin(np.arange(400 + number) / (2 + number)), 2000)
-    aebuild.train({"name": "x", "data": {"path": str(folder / "calls"), "as": "spectrogram", "mels": 8}, "encoder": [{"conv": {"width": 4, "stride": 2}}],
+    aebuild.train({"name": "x", "data": {"path": str(folder / "calls"), "as": "spectrogram", "mels": 8, "window": 200}, "encoder": [{"conv": {"width": 4, "stride": 2}}],
                    "latent": {"type": "continuous", "dim": 3}, "train": TRAIN}, folder=folder / "run")
     return folder / "run"
 
@@ -96,3 +97,19 @@ def test_recordings_are_written_as_recordings(sounds: Path, tmp_path: Path, monk
     assert (rate, len(heard)) == (2000, 429)
     assert called(("sample", str(sounds), "-n", "2", "-o", "drawn"), monkeypatch, capsys)[0] == 0
     assert len(list((tmp_path / "drawn").iterdir())) == 2
+
+
+def test_an_option_that_another_kind_of_data_means_otherwise_is_not_taken_over(sounds: Path, tmp_path: Path) -> None:
+    """`window` of a spectrogram and of a series, `channels` of images and of arrays."""
+    (tmp_path / "new.csv").write_text("a,b\n" + "1,2\n" * 30)
+    with pytest.raises(DataError, match="the model takes"):
+        aebuild.open_run(sounds).encode(tmp_path / "new.csv")
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 4, 4), dtype=np.uint8)
+    (tmp_path / "pictures").mkdir()
+    for number, picture in enumerate(pixels):
+        Image.fromarray(picture).save(tmp_path / "pictures" / f"{number:02d}.png")
+    aebuild.train({"name": "x", "data": {"path": str(tmp_path / "pictures"), "channels": "gray"}, "encoder": [{"linear": 4}],
+                   "latent": {"type": "continuous", "dim": 2}, "train": TRAIN}, folder=tmp_path / "run")
+    np.save(tmp_path / "pixels.npy", pixels)
+    codes = [aebuild.open_run(tmp_path / "run").encode(tmp_path / place).values for place in ("pictures", "pixels.npy")]
+    np.testing.assert_allclose(*codes, atol=1e-6)

@@ -93,7 +93,8 @@ class Series(Sampled, Divided, Timed, OnDisk):
         aims = None if info.target_columns is None or not self.targets else list(info.target_columns)
         flagged = [field.name for field in info.range.fields if field.kind == "missing"]
         length = {"length": info.value.shape[0]} if self._whole else {}
-        return self.but(columns=columns, target=aims, indicators=flagged or None, **length)
+        named = {name: info.found[name] for name in ("group", "label") if name in info.found}
+        return self.but(columns=columns, target=aims, indicators=flagged or None, **length, **named)
 
     @property
     def _whole(self) -> bool:

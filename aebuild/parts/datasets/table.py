@@ -96,7 +96,8 @@ class Table(Sampled, Divided, OwnLabels, Streamable, Columned, OnDisk):
         fields = [*info.range.fields, *info.target_range.fields]
         categories = {field.name: [word for word in field.words if word != OTHER] for field in fields if field.words}
         flagged = list(dict.fromkeys(field.name for field in fields if field.kind == "missing"))       # an input may be a target too
-        return self.but(columns=list(info.columns), target=aims, categories=categories, indicators=flagged or None, index=None)
+        return self.but(columns=list(info.columns), target=aims, categories=categories, indicators=flagged or None, index=None,
+                        label=info.found.get("label", self.label))
 
     def suggestion(self, where: Where) -> Suggestion:
         """The label and the columns, or that the rows are steps of a series."""
@@ -134,6 +135,8 @@ class Table(Sampled, Divided, OwnLabels, Streamable, Columned, OnDisk):
         return select(where.base / self.path, self)
 
     def _outline(self, chosen: Selection) -> Outline:
+        from aebuild.data.tables import named_by_number
+
         sheet, inputs, targets, label = chosen.sheet, chosen.inputs, chosen.targets, chosen.label
         sentence = (f"{shown(sheet.path.name)}: a table {sheet.style}" + (f" of {sheet.rows:,} rows" if sheet.rows is not None else "")
                     + f", {len(inputs)} columns as input" + (f", {len(targets)} as target" if targets else "")
@@ -142,7 +145,7 @@ class Table(Sampled, Divided, OwnLabels, Streamable, Columned, OnDisk):
                        target=_vector(targets, chosen.target_fields) if targets else None, labelled=label is not None,
                        columns=tuple(column.name for column in inputs), notes=sheet.notes,
                        target_columns=tuple(column.name for column in targets) if targets else None, fields=chosen.fields,
-                       target_fields=chosen.target_fields, offered=chosen.offered)
+                       target_fields=chosen.target_fields, offered=chosen.offered, found=named_by_number(sheet, self, label=label))
 
 
 def _vector(columns: Sequence[TableColumn], fields: Sequence[Field]) -> Vector:

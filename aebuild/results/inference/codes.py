@@ -159,19 +159,24 @@ def reconstruct_batches(run: TrainedRun, data: NewData, progress: Progress = uns
         yield back.cpu().numpy()
 
 
-def decode_batches(run: TrainedRun, codes: NDArray[Any], conditions: NDArray[np.float32] | None = None) -> Iterator[NDArray[Any]]:
+def decode_batches(run: TrainedRun, codes: NDArray[Any], conditions: NDArray[np.float32] | None = None, seed: int | None = None
+                   ) -> Iterator[NDArray[Any]]:
     """The data that codes stand for, in the model's units, batch by batch; DataError for codes that are none of this model.
 
-    `conditions` [n, F] are what the decoder is told.
+    `conditions` [n, F] are what the decoder is told; by `seed` it draws where it draws, without one always the same.
     """
     require(run, "decode")
-    for batch in decoded(run, checked_codes(run, codes), conditions):
+    for batch in decoded(run, checked_codes(run, codes), conditions, seed):
         yield batch.cpu().numpy()
 
 
 def checked_codes(run: TrainedRun, codes: NDArray[Any]) -> Tensor:
-    """Codes as the model takes them; refuses another shape, and indices that no entry has."""
+    """Codes as the model takes them; refuses another shape or type, none at all, and indices that no entry has."""
     kind = run.plan.latent.codes
+    if codes.dtype.kind not in "fiu":
+        raise fault(BAD_CODES, f"the codes have type {codes.dtype}; they are numbers")
+    if not codes.size:
+        raise fault(BAD_CODES, "there are no codes")
     if isinstance(kind, Tokens) and codes.dtype.kind in "iu":
         if codes.shape[1:] != (kind.length,):
             raise fault(BAD_CODES, f"the indices have shape {list(codes.shape)}; this model's are [n, {kind.length}]")
@@ -181,13 +186,15 @@ def checked_codes(run: TrainedRun, codes: NDArray[Any]) -> Tensor:
     shape = run.plan.latent.code.shape
     if codes.ndim == 2 and codes.shape[1] == math.prod(shape):
         codes = codes.reshape(len(codes), *shape)
-    if codes.shape[1:] != shape or codes.dtype.kind not in "fiu":
+    if codes.ndim < 2 or codes.shape[1:] != shape:
         wanted = f"[n, {', '.join(map(str, shape))}]" + (f", or indices [n, {kind.length}]" if isinstance(kind, Tokens) else "")
         raise fault(BAD_CODES, f"the codes have shape {list(codes.shape)}; this model's are {wanted}")
-    strange = ~np.isfinite(codes).reshape(len(codes), -1).all(1)
+    with np.errstate(over="ignore"):
+        made = codes.astype(np.float32)
+    strange = ~np.isfinite(made).reshape(len(made), -1).all(1)
     if strange.any():
-        raise fault(BAD_CODES, f"the code of sample {int(strange.argmax())} holds a number that is not finite")
-    return torch.from_numpy(codes.astype(np.float32))
+        raise fault(BAD_CODES, f"the code of sample {int(strange.argmax())} holds a number that is not finite, or too large for 32 bits")
+    return torch.from_numpy(made)
 
 
 def read_codes(path: Path) -> NDArray[Any]:
@@ -211,7 +218,11 @@ def _table_of_codes(path: Path) -> NDArray[Any]:
     for kind in ("index", "code"):
         places = [place for place, name in enumerate(sheet.names) if re.fullmatch(rf"{kind}(_\d+)+", name)]
         if places:
-            values = sheet.read(places)[0]
+            values = sheet.read(places, gaps=True)[0]
+            strange = ~np.isfinite(values) | ((values != np.round(values)) if kind == "index" else False)
+            if strange.any():
+                wanted = "a whole number" if kind == "index" else "a finite number"
+                raise fault(BAD_CODES, f"{path}: the code of sample {int(strange.any(1).argmax())} holds what is not {wanted}")
             return values.astype(np.int64) if kind == "index" else values
     raise fault(BAD_CODES, f"{path} has no columns code_0, code_1, … or index_0, …, as `encode` writes them")
 

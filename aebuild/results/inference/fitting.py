@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from aebuild.data.any_size import UNFIT_SIZE, Laid, Originals, Pieces, Places, chained, cropped, originals, tiled, times, whole
 from aebuild.data.errors import fault
 from aebuild.data.labels import words_of
-from aebuild.data.new_samples import PARTS, STRANGE, NewData, new_data, remedy
+from aebuild.data.new_advice import remedy
+from aebuild.data.new_samples import PARTS, STRANGE, NewData, new_data
 from aebuild.data.probe import plural
 from aebuild.data.raw_samples import Raw
 from aebuild.lang.conditioning import Reader

@@ -170,7 +170,7 @@ def store_picture(place: Path, picture: Image.Image) -> None:
     """Writes a PNG, whole or not at all."""
     stored = BytesIO()
     picture.save(stored, "PNG", optimize=True)
-    with appearing(place) as partial, storing(place):
+    with appearing(place) as partial, storing(place, output=True):
         partial.write_bytes(stored.getvalue())
 
 
@@ -179,5 +179,5 @@ def store_animation(place: Path, pictures: Sequence[Image.Image], milliseconds: 
     stored = BytesIO()
     frames = [*pictures, *pictures[-2:0:-1]]
     frames[0].save(stored, place.suffix[1:].upper(), save_all=True, append_images=frames[1:], duration=milliseconds, loop=0)
-    with appearing(place) as partial, storing(place):
+    with appearing(place) as partial, storing(place, output=True):
         partial.write_bytes(stored.getvalue())

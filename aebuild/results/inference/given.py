@@ -43,6 +43,8 @@ def parsed(pairs: Sequence[str]) -> dict[str, str]:
         name, equals, value = pair.partition("=")
         if not equals:
             raise UsageError(Diagnostic(NOT_GIVEN, f"--given {shown(pair)}: a name and a value are wanted", fix=Hint("--given label=3")))
+        if name in found:
+            raise UsageError(Diagnostic(NOT_GIVEN, f"--given {shown(name)} is said twice"))
         found[name] = Written(value)
     return found
 

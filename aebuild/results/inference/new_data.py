@@ -16,6 +16,7 @@ from aebuild.data.detect import detect, is_path
 from aebuild.data.errors import blamed, fault, shown, similar
 from aebuild.data.given import frame_values, given_data, is_frame, is_texts
 from aebuild.data.labels import words_of
+from aebuild.data.new_advice import takes
 from aebuild.data.new_samples import STRANGE, NewData, new_data, raw_extent, read_new
 from aebuild.data.probe import Outline, plural
 from aebuild.data.raw_samples import Cut, Raw, Samples, Stored
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 SplitName = Literal["train", "validation", "test"]
 SHARED = {"size", "pad", "channels", "window"}       # what one kind of data says of reading that another can take over
+DIVIDING = {"split", "limit", "exclude", "labels"}   # what says which of a run's own samples are trained on
 WHOLE = {"split", "limit", "exclude", "labels", "shape", "classes", "path", "type", "stream"}       # what is of the run's own data only
 
 
@@ -148,7 +150,8 @@ def _part(run: TrainedRun, data: str, settings: Sequence[str]) -> Dataset:
         near = similar(data, tuple(known))
         raise fault(NO_SUCH_NAME, f"there is no file, folder or known data set {shown(data)}", near)
     else:
-        keys = [name for name in ("window", "group") if getattr(own, name, None) is not None] + ["unit"] * ("unit" in run.info.found)
+        series = ("window", "group") if isinstance(own, Tabular) else ()
+        keys = [name for name in series if getattr(own, name, None) is not None] + ["unit"] * ("unit" in run.info.found)
         kind = detect(data, Path.cwd(), keys)
         part = _like(own, type(own) if kind in own.taken_for else _kind(kind), path=data).fixed(run.info)
     part = _settled(part, settings)
@@ -161,7 +164,7 @@ def _like(own: Dataset, kind: type[Dataset], **fields: Any) -> Dataset:
         settled = dict.fromkeys({*WHOLE, *own.own_alone} & set(kind.model_fields) - {"type", "path", "split"})
         return own.but(**settled, **fields, **_undivided(kind))
     shared = {name: value for name in kind.model_fields if (value := getattr(own, name, None)) is not None}
-    return kind(**{name: shared[name] for name in SHARED & set(shared)}, **fields, **_undivided(kind))
+    return kind(**{name: shared[name] for name in SHARED & set(shared) if takes(kind, name, shared[name])}, **fields, **_undivided(kind))
 
 
 def _undivided(kind: type[Dataset]) -> dict[str, Any]:
@@ -185,6 +188,8 @@ def _settled(part: Dataset, settings: Sequence[str]) -> Dataset:
     for setting in settings:
         if not setting.startswith("data."):
             raise SpecError(Diagnostic(BAD_SET, f"{setting}: only how new data are read can be set, like data.label=kind"))
+        if setting.removeprefix("data.").partition("=")[0].partition(".")[0] in DIVIDING:
+            raise SpecError(Diagnostic(BAD_SET, f"{setting}: new data are taken whole; give a file with those samples alone"))
         tree, more = apply_set(lengthen(tree), setting)
         found += more
     bound, more = bind(lengthen(tree))

@@ -85,11 +85,16 @@ def _batches(loader: SplitLoader, bounds: list[tuple[int, int]]) -> Iterator[Bat
 
 
 @torch.no_grad()
-def decoded(run: TrainedRun, codes: Tensor, conditions: NDArray[np.float32] | None = None) -> Iterator[Tensor]:
-    """The expected data of codes [n, *shape], or of a discrete latent's indices [n, width], in batches; told `conditions` [n, F]."""
+def decoded(run: TrainedRun, codes: Tensor, conditions: NDArray[np.float32] | None = None, seed: int | None = None) -> Iterator[Tensor]:
+    """The expected data of codes [n, *shape], or of a discrete latent's indices [n, width], in batches; told `conditions` [n, F].
+
+    What a decoder draws on the way (values place by place, noise) it draws by `seed`, the same each time.
+    """
     model = run.model
     device = next(model.parameters()).device
-    for start, stop in batch_bounds(len(codes), 4 * run.plan.model_phase.batch_size):
+    randoms, seed = random_modules(model), derive(run.plan.spec.train.seed, "inference") if seed is None else seed
+    for number, (start, stop) in enumerate(batch_bounds(len(codes), 4 * run.plan.model_phase.batch_size)):
+        reseed_all(randoms, seed, number)
         part = codes[start:stop].to(device)
         told = None if conditions is None else torch.from_numpy(conditions[start:stop]).to(device)
         yield model.decode(part if part.is_floating_point() else model.latent.code_from(part).value, conditions=told)

@@ -54,7 +54,7 @@ def vacant_output(place: Path, endings: Sequence[str], force: bool) -> None:
 def appearing(place: Path) -> Iterator[Path]:
     """A path beside `place` to write to, which takes its name when all is written; ResourceError where the disk refuses."""
     beside = place.with_name(f".{place.stem}.{os.getpid()}.partial{place.suffix}")
-    with storing(place):
+    with storing(place, output=True):
         place.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield beside

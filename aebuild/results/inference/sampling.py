@@ -49,12 +49,12 @@ def sample_batches(run: TrainedRun, count: int, *, prior: str = "own", seed: int
         yield from _from_own(run, count, seed, progress, conditions)
         return
     codes = fitted_prior(run, prior, say).draw(count, derive(seed, "sample") % 2**32)
-    for start, stop in batch_bounds(count, 4 * run.plan.model_phase.batch_size):
-        some = codes[start:stop]
-        if some.dtype.kind == "f":                 # a mixture knows of no sphere on which codes lie
-            some = run.model.latent.settled(checked_codes(run, some)).numpy()
-        yield from decode_batches(run, some, None if conditions is None else conditions[start:stop])
-        progress(stop, count)
+    if codes.dtype.kind == "f":                    # a mixture knows of no sphere on which codes lie
+        codes = run.model.latent.settled(checked_codes(run, codes)).numpy()
+    done = 0
+    for batch in decode_batches(run, codes, conditions, derive(seed, "sample")):
+        yield batch
+        progress(done := done + len(batch), count)
 
 
 @torch.no_grad()

@@ -141,9 +141,11 @@ def detection_line(name: str, found: Detection) -> str:
 def score_names(scorer: Scorer, by: Sequence[str]) -> tuple[str, ...]:
     """The scores of these names, each once; UsageError for one that this run does not have."""
     chosen = [name for each in by for name in (scorer.names if each == "all" else (each,))]
+    there = ", ".join((*scorer.names, *scorer.on_request))
+    if not chosen:
+        raise UsageError(Diagnostic(NO_SCORE, f"no score is named; this run has {there}"))
     for name in chosen:
         if name not in (*scorer.names, *scorer.on_request):
-            there = ", ".join((*scorer.names, *scorer.on_request))
             raise UsageError(Diagnostic(NO_SCORE, f"this run has no score {name!r}; it has {there}"))
     return tuple(dict.fromkeys(chosen))
 

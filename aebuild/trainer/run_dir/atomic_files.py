@@ -25,24 +25,30 @@ $ aebuild train vae -o ~/runs/vae          # fine
 """)
 
 _ADVICE = {
-    errno.ENOSPC: "free some space on this disk, then resume the run",
-    errno.EDQUOT: "your quota on this disk is used up: free some space, then resume the run",
+    errno.ENOSPC: "free some space on this disk, then {again}",
+    errno.EDQUOT: "your quota on this disk is used up: free some space, then {again}",
     errno.EACCES: "choose a folder that you may write to",
     errno.EPERM: "choose a folder that you may write to",
     errno.ENOENT: "keep the run directory in its place, on a disk that every machine of the training sees",
+    errno.EEXIST: "a file is in the way: choose another folder",
+    errno.ENOTDIR: "a file is in the way: choose another folder",
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.EROFS: "choose a folder on a disk that can be written",
 }
 
 
+_OF_OUTPUT = {errno.ENOENT: "choose a folder in which files can be made"}
+
+
 @contextmanager
-def storing(path: Path) -> Iterator[None]:
-    """Turns what the disk refuses into a ResourceError that names the path and what to do."""
+def storing(path: Path, *, output: bool = False) -> Iterator[None]:
+    """Turns what the disk refuses into a ResourceError that names the path and what to do; an `output` is nothing of a run."""
     try:
         yield
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        fix = _ADVICE.get(error.errno or 0, "check the disk, then resume the run")
+        told = (_ADVICE | _OF_OUTPUT if output else _ADVICE).get(error.errno or 0, "check the disk, then {again}")
+        fix = told.format(again="repeat the command" if output else "resume the run")
         raise ResourceError(Diagnostic(CANNOT_WRITE, f"cannot write {path}: {reason}", fix=fix)) from error
 
 
@@ -89,9 +95,9 @@ def copy_file(source: Path, path: Path) -> None:
 
 def write_output(place: Path, content: bytes) -> None:
     """What a user asked to be written: a whole file in one instant, with the folders above it; ResourceError where the disk refuses."""
-    with storing(place):
+    with storing(place, output=True):
         place.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(place, content)
+        replace_synced(place, content)
 
 
 def replace_json(path: Path, value: Any) -> None:
