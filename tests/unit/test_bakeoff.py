@@ -291,7 +291,7 @@ def test_specs_that_were_edited_or_lost_train_no_further_seeds(tmp_path):
 @pytest.mark.parametrize(("words", "message"), [
     (["a", "b", "--epochs", 1, "--steps", 1], "--epochs and --steps"), (["--resume", "x", "--epochs", 1], "--resume goes on"),
     ([], "Give the specs"), (["a", "b", "--seeds", "0"], "1 to 1000 seeds"), (["a", "b", "--seeds", "few"], "neither a number"),
-    (["a", "b", "--match-to", "a"], "belong to --match"), (["a", "b", "--match", "macs", "--tolerance", "nan"], "no number"),
+    (["a", "b", "--match-to", "a"], "belong to --match"), (["a", "b", "--match", "macs", "--tolerance", "nan"], "no finite number"),
     (["--resume", "x", "--tolerance", 3], "--resume goes"), (["a", "b", "--match", "size"], "size")])
 def test_options_that_cannot_be_meant_are_refused(words, message, monkeypatch, capsys):
     code, _, err = called(("bakeoff", *words), monkeypatch, capsys)
