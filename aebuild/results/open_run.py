@@ -110,7 +110,7 @@ class OpenRun(TrainedRun):
         from aebuild.results.inference.given import conditions_for
         from aebuild.results.inference.sampling import sample_batches
 
-        told = conditions_for(self, count, given)
+        told = conditions_for(self, max(count, 0), given)
         return self._in_units(sample_batches(self, count, prior=str(prior), seed=seed, conditions=told))
 
     def interpolate(self, a: Any, b: Any, steps: int = 9, *, path: Literal["linear", "spherical"] = "linear",

@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 
 
 def open_spec(path: str | Path, settings: Sequence[str] = (), given: Given | None = None) -> Loaded:
-    """The spec of a file, of a run directory, or of a shipped spec where no file of that name is there.
+    """The spec of a file, of a run directory or exported folder, or of a shipped spec where no file of that name is there.
 
     A run's data may be gone: then what the run knows of them is taken. `given` are data in place of the spec's. `notes` say what was
     opened.
     """
     place = Path(path)
     inside = place.parent if place.name == "spec.yaml" else place
+    told: Sequence[str] = ()
     if is_run(inside):
         from aebuild.results.run_plugins import check_plugins, options
 
@@ -35,9 +36,9 @@ def open_spec(path: str | Path, settings: Sequence[str] = (), given: Given | Non
             told = check_plugins(inside, options)
         except CheckpointError as error:
             return Loaded(str(path), diagnostics=list(error.diagnostics), error=CheckpointError)
-    if is_run(place):
+    if is_run(place) or (place / "spec.yaml").is_file():
         loaded = load(place / "spec.yaml", settings, known=None if given or _changes_data(settings) else _known(place), given=given)
-        loaded.notes.insert(0, f"{path} is a run directory: its spec.yaml is taken")
+        loaded.notes.insert(0, f"{path} is a {'run directory' if is_run(place) else 'folder'}: its spec.yaml is taken")
         loaded.notes += told
         return loaded
     shipped = named(str(path)) if not place.exists() else None

@@ -80,3 +80,7 @@ def test_what_a_run_knows_of_its_data_is_taken_where_they_are_gone(tmp_path):
     assert loaded.plan is not None
     assert "what the run knows" in loaded.notes[-1]
     assert open_spec(folder, ["data.path=other.npz"]).errors
+    exported = tmp_path / "exported"
+    exported.mkdir()
+    (exported / "spec.yaml").write_text("data: digits\nencoder: [linear: 4]\nlatent: {type: continuous, dim: 2}\n")
+    assert open_spec(exported).require().latent.values == 2

@@ -148,6 +148,8 @@ def test_samples_are_told_what_is_given() -> None:
     mixed = run.sample(5, seed=1, given={"label": [3, 3, 8, 8, 3]})
     assert np.allclose(mixed[:2], threes[:2])
     assert np.allclose(mixed[2:4], eights[2:4])
+    with pytest.raises(ValueError, match="at least one sample is drawn, not -1"):
+        run.sample(-1, given={"label": 3})
     table = trained("table")
     assert table.sample(4, given={"town": "Ulm", "age": 30}).shape == (4, 2)
     unknown = table.sample(4, given={"town": "", "age": 30})
